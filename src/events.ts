@@ -1,0 +1,45 @@
+/** The stages of a move, in their order. */
+export const stageNames = [
+  'preflight',
+  'halt',
+  'copy',
+  'verify',
+  'publish',
+  'boot',
+  'start',
+  'undo',
+] as const;
+export type StageName = (typeof stageNames)[number];
+
+/** What an operation tells while it runs. Reporters turn these into a bar, plain lines or JSON lines. */
+export type Event =
+  | { type: 'stage-started'; stage: StageName; message: string }
+  | { type: 'stage-finished'; stage: StageName; message: string; seconds: number }
+  | {
+      type: 'progress';
+      stage: StageName;
+      /** Plain bytes of the image that are through the stage, and how many there are in all. */
+      doneBytes: number;
+      totalBytes: number;
+      /** Compressed bytes that the other side has acknowledged. */
+      sentBytes: number;
+    }
+  | { type: 'warning'; code: WarningCode; message: string };
+
+export type WarningCode =
+  | 'file-system-not-understood'
+  | 'file-system-not-clean'
+  | 'kernel-differs'
+  | 'owner-not-kept'
+  | 'page-cache-not-bypassed'
+  | 'clean-up-incomplete'
+  | 'slow-ciphers'
+  | 'guest-rebooted'
+  | 'other';
+
+/** What every stage and operation is given besides its own arguments. */
+export interface Context {
+  /** Aborted when the operation must stop: Ctrl-C, or a failure elsewhere in the pipeline. */
+  signal: AbortSignal;
+  report: (event: Event) => void;
+}

@@ -1,0 +1,121 @@
+/**
+ * Everything that can go wrong in a way a person should read about, and the exit status it gives.
+ * `doc/errors.md` says the same in prose; a test holds the two together.
+ */
+export const exitStatusByCode = {
+  internal: 1,
+  usage: 2,
+
+  // the guest or its image, on this machine: nothing was changed
+  'guest-not-found': 10,
+  'guest-not-running': 10,
+  'guest-already-running': 10,
+  'guest-fenced': 10,
+  'guest-unsupported': 10,
+  'image-missing': 10,
+  'image-unreadable': 10,
+  'image-not-a-disk': 10,
+  'image-in-use': 10,
+  'not-permitted': 10,
+
+  // halting, starting
+  'halt-failed': 11,
+  'start-failed': 11,
+
+  // the way to the new hardware
+  'host-unreachable': 12,
+  'host-key-unknown': 12,
+  'host-key-changed': 12,
+  'login-refused': 12,
+  'connection-lost': 12,
+  'transfer-failed': 12,
+
+  // the new hardware itself
+  'receiver-missing': 13,
+  'receiver-incompatible': 13,
+  'receiver-died': 13,
+  'protocol-violation': 13,
+  'target-exists': 14,
+  'target-missing': 14,
+  'target-not-writable': 14,
+  'target-full': 14,
+  'hypervisor-missing': 14,
+
+  // the bytes
+  'read-failed': 15,
+  'write-failed': 15,
+  'pack-damaged': 15,
+  'verification-failed': 15,
+
+  // after the copy
+  'boot-failed': 16,
+  'outcome-unknown': 17,
+  'guest-left-down': 18,
+
+  interrupted: 130,
+} as const satisfies Record<string, number>;
+
+export type FailureCode = keyof typeof exitStatusByCode;
+
+export interface FailureOptions {
+  /** What the person can do about it: a full sentence, with the command to type where there is one. */
+  advice?: string;
+  /** The same operation may succeed when tried again unchanged. */
+  transient?: boolean;
+  cause?: unknown;
+  /** Failures that belong together (a preflight reports everything that is wrong at once). */
+  all?: readonly Failure[];
+}
+
+/** An expected failure: shown to the person as message and advice, never as a stack trace. */
+export class Failure extends Error {
+  readonly code: FailureCode;
+  readonly advice: string | undefined;
+  readonly transient: boolean;
+  readonly all: readonly Failure[];
+
+  constructor(code: FailureCode, message: string, options: FailureOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'Failure';
+    this.code = code;
+    this.advice = options.advice;
+    this.transient = options.transient ?? false;
+    this.all = options.all ?? [this];
+  }
+
+  get exitStatus(): number {
+    return exitStatusByCode[this.code];
+  }
+}
+
+/** One failure for several: the first one's code, all of them in `all`. */
+export function combineFailures(failures: readonly [Failure, ...Failure[]]): Failure {
+  const [first, ...others] = failures;
+  if (others.length === 0) return first;
+  return new Failure(first.code, failures.map((failure) => failure.message).join('; '), {
+    all: failures,
+    cause: first,
+  });
+}
+
+/** The plain form of a failure, as it crosses the wire and as `--json` prints it. */
+export interface FailureRecord {
+  code: FailureCode;
+  message: string;
+  advice?: string;
+}
+
+export function toFailureRecord(failure: Failure): FailureRecord {
+  return {
+    code: failure.code,
+    message: failure.message,
+    ...(failure.advice === undefined ? {} : { advice: failure.advice }),
+  };
+}
+
+/** Turns whatever was thrown into a Failure; what is not one already is a defect of ours, `internal`. */
+export function asFailure(thrown: unknown): Failure {
+  if (thrown instanceof Failure) return thrown;
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return new Failure('internal', message, { cause: thrown });
+}

@@ -1,0 +1,44 @@
+import { spawn } from 'node:child_process';
+
+export interface CommandResult {
+  /** null when the program was ended by a signal or could not be started. */
+  exitStatus: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+export interface RunOptions {
+  signal?: AbortSignal;
+  timeoutMs?: number;
+  env?: NodeJS.ProcessEnv;
+}
+
+/**
+ * Runs a program to its end, without a shell and with no standard input, and gives what it printed. Does not
+ * throw for an exit status other than 0; throws Node's own error (`code` ENOENT, EACCES, ABORT_ERR) when it
+ * cannot be started or is aborted. After `timeoutMs` it is killed.
+ */
+export function run(
+  program: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<CommandResult> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: options.env ?? process.env,
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+      ...(options.timeoutMs === undefined
+        ? {}
+        : { timeout: options.timeoutMs, killSignal: 'SIGKILL' as const }),
+    });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    child.on('error', reject);
+    child.on('close', (exitStatus) => {
+      resolve({ exitStatus, stdout, stderr });
+    });
+  });
+}
