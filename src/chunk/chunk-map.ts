@@ -1,0 +1,104 @@
+import { createHash } from 'node:crypto';
+import { Failure } from '../failure.ts';
+import { chunkGridFor, type ChunkGrid } from './chunk-grid.ts';
+import { CHUNK_ID_BYTES, isAllZero, isHexId } from './chunk-id.ts';
+
+const HEADER = 'vmferry-chunk-map 1';
+/** Text is produced in pieces of about this many characters, so that no whole map is ever one string. */
+const PIECE_CHARACTERS = 2 ** 18;
+
+/**
+ * For each chunk position of an image: an id, or empty. Memory is 32 bytes a position, at most 32 MiB, and is
+ * only touched where there are chunks.
+ */
+export class ChunkMap {
+  readonly grid: ChunkGrid;
+  readonly #ids: Uint8Array;
+
+  constructor(grid: ChunkGrid) {
+    this.grid = grid;
+    this.#ids = new Uint8Array(grid.chunkCount * CHUNK_ID_BYTES);
+  }
+
+  /** The id at the position (32 bytes), or null where the chunk is empty. */
+  get(position: number): Uint8Array | null {
+    const id = this.#ids.subarray(position * CHUNK_ID_BYTES, (position + 1) * CHUNK_ID_BYTES);
+    return isAllZero(id) ? null : id;
+  }
+
+  set(position: number, id: Uint8Array): void {
+    if (!(position >= 0 && position < this.grid.chunkCount)) throw new RangeError(`no chunk ${position}`);
+    this.#ids.set(id, position * CHUNK_ID_BYTES);
+  }
+
+  /** `sha256:` and the SHA-256 of the map's text. */
+  fingerprint(): string {
+    const hash = createHash('sha256');
+    for (const piece of chunkMapText(this)) hash.update(piece);
+    return `sha256:${hash.digest('hex')}`;
+  }
+}
+
+/** The map's text (doc/formats.md), in pieces. */
+export function* chunkMapText(map: ChunkMap): Iterable<string> {
+  const { imageBytes, chunkBytes, chunkCount } = map.grid;
+  let piece = `${HEADER}\nimage-bytes ${imageBytes}\nchunk-bytes ${chunkBytes}\n`;
+  for (let position = 0; position < chunkCount; position++) {
+    const id = map.get(position);
+    if (id === null) continue;
+    piece += `${position} ${Buffer.from(id).toString('hex')}\n`;
+    if (piece.length >= PIECE_CHARACTERS) {
+      yield piece;
+      piece = '';
+    }
+  }
+  yield piece;
+}
+
+/** Reads a map's text, cut anywhere. Throws Failure `pack-damaged` where it is not one. */
+export function parseChunkMap(pieces: Iterable<string>): ChunkMap {
+  const lines = linesOf(pieces);
+  const header = lines.next().value;
+  if (header !== HEADER) throw damaged(`begins with ${JSON.stringify(String(header).slice(0, 40))}`);
+  const grid = chunkGridFor(numberAfter('image-bytes', lines.next().value));
+  if (numberAfter('chunk-bytes', lines.next().value) !== grid.chunkBytes)
+    throw damaged('has an unusual chunk size');
+  const map = new ChunkMap(grid);
+  let last = -1;
+  for (const line of lines) {
+    const space = line.indexOf(' ');
+    const id = line.slice(space + 1);
+    const position = decimal(line.slice(0, Math.max(space, 0)));
+    const inOrder = position > last && position < grid.chunkCount;
+    if (!inOrder || !isHexId(id)) throw damaged(`has the line ${line}`);
+    map.set(position, Buffer.from(id, 'hex'));
+    last = position;
+  }
+  return map;
+}
+
+function* linesOf(pieces: Iterable<string>): Generator<string, undefined> {
+  let rest = '';
+  for (const piece of pieces) {
+    const lines = (rest + piece).split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines;
+  }
+  if (rest !== '') throw damaged('ends in the middle of a line');
+  return undefined;
+}
+
+function numberAfter(word: string, line: string | undefined): number {
+  if (!line?.startsWith(`${word} `)) throw damaged(`lacks ${word}`);
+  const value = decimal(line.slice(word.length + 1));
+  if (!Number.isSafeInteger(value) || value <= 0) throw damaged(`has a bad ${word}`);
+  return value;
+}
+
+function decimal(text: string): number {
+  return /^(0|[1-9][0-9]*)$/.test(text) ? Number(text) : NaN;
+}
+
+function damaged(how: string): Failure {
+  return new Failure('pack-damaged', `the chunk map ${how}`);
+}

@@ -1,0 +1,82 @@
+import * as zlib from 'node:zlib';
+import { Decoder, Encoder } from '@toondepauw/node-zstd';
+import { Failure } from '../failure.ts';
+import { zstdFrameBoundBytes } from './zstd-frame.ts';
+
+/** Compression of one block of bytes into one zstd frame and back. Synchronous: it is called in worker threads. */
+export interface Zstd {
+  name: 'node:zlib' | 'node-zstd';
+  compress(plain: Uint8Array, level: number): Uint8Array;
+  /**
+   * Unpacks a frame of which it is known that it holds `plainBytes` bytes. Throws Failure `pack-damaged` when it
+   * holds more, or less, or cannot be unpacked.
+   */
+  decompress(frame: Uint8Array, plainBytes: number): Uint8Array;
+}
+
+/** The part of node:zlib that exists from Node 22.15 on; the types of Node 20 do not have it. */
+interface ZlibWithZstd {
+  zstdCompressSync(data: Uint8Array, options: { params: Record<number, number> }): Buffer;
+  zstdDecompressSync(data: Uint8Array, options: { maxOutputLength: number }): Buffer;
+  constants: { ZSTD_c_compressionLevel: number };
+}
+
+function hasZstd(candidate: object): candidate is ZlibWithZstd {
+  return 'zstdCompressSync' in candidate && 'zstdDecompressSync' in candidate;
+}
+
+/** Every implementation that this Node has, the fastest first. */
+export function availableZstd(): [Zstd, ...Zstd[]] {
+  const addon = zstdOfAddon();
+  return hasZstd(zlib) ? [zstdOfNode(zlib), addon] : [addon];
+}
+
+function zstdOfNode(node: ZlibWithZstd): Zstd {
+  return {
+    name: 'node:zlib',
+    compress: (plain, level) =>
+      node.zstdCompressSync(plain, { params: { [node.constants.ZSTD_c_compressionLevel]: level } }),
+    decompress: (frame, plainBytes) =>
+      unpack(frame, plainBytes, () => node.zstdDecompressSync(frame, { maxOutputLength: plainBytes + 1 })),
+  };
+}
+
+function zstdOfAddon(): Zstd {
+  const encoders = new Map<number, Encoder>();
+  const decoder = new Decoder();
+  return {
+    name: 'node-zstd',
+    compress(plain, level) {
+      const encoder = encoders.get(level) ?? new Encoder(level);
+      encoders.set(level, encoder);
+      return encoder.encodeSync(asBuffer(plain));
+    },
+    decompress: (frame, plainBytes) => unpack(frame, plainBytes, () => decoder.decodeSync(asBuffer(frame))),
+  };
+}
+
+/** A compressor may end with an empty block, or cut its input unevenly once: that much more than needed is fair. */
+const SLACK_BYTES = 256 * 1024;
+
+function unpack(frame: Uint8Array, plainBytes: number, decompress: () => Uint8Array): Uint8Array {
+  if (zstdFrameBoundBytes(frame) > plainBytes + SLACK_BYTES) {
+    throw new Failure(
+      'pack-damaged',
+      `a zstd frame would unpack to more than the ${plainBytes} bytes it should hold`,
+    );
+  }
+  let plain: Uint8Array;
+  try {
+    plain = decompress();
+  } catch (error) {
+    throw new Failure('pack-damaged', 'a zstd frame cannot be unpacked', { cause: error });
+  }
+  if (plain.length !== plainBytes) {
+    throw new Failure('pack-damaged', `a zstd frame holds ${plain.length} bytes instead of ${plainBytes}`);
+  }
+  return plain;
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,88 @@
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { Failure } from '../failure.ts';
+import type { FrameJob, ResultOf } from './frame.ts';
+import type { AnswerMessage, JobMessage } from './frame-worker.ts';
+
+/** Jobs given to a worker beyond the one it works on, so that it never waits for the main thread. */
+const QUEUE_PER_WORKER = 1;
+
+interface Pending {
+  resolve: (result: never) => void;
+  reject: (error: Error) => void;
+}
+
+/**
+ * Worker threads, one a core, that do frame jobs. They share this process's file descriptors, so bytes of images
+ * never pass between threads plain: only compressed frames do.
+ */
+export class FramePool implements AsyncDisposable {
+  /** How many jobs to keep in flight so that all workers are busy. */
+  readonly width: number;
+  readonly #workers: Worker[];
+  readonly #load: number[];
+  readonly #pending = new Map<number, Pending>();
+  #nextNumber = 0;
+  #dead: Error | null = null;
+
+  /** @param workerUrl the built frame-worker.js */
+  constructor(workerUrl: URL, threads = availableParallelism()) {
+    this.width = threads * (1 + QUEUE_PER_WORKER);
+    this.#load = Array.from({ length: threads }, () => 0);
+    this.#workers = this.#load.map((_, index) => this.#startWorker(workerUrl, index));
+  }
+
+  #startWorker(workerUrl: URL, index: number): Worker {
+    const worker = new Worker(workerUrl);
+    worker.on('message', (answer: AnswerMessage) => {
+      const pending = this.#pending.get(answer.number);
+      if (pending === undefined) return;
+      this.#pending.delete(answer.number);
+      this.#load[index] = (this.#load[index] ?? 0) - 1;
+      if ('failure' in answer) pending.reject(failureOf(answer));
+      else pending.resolve(answer.result as never);
+    });
+    worker.on('error', (error) => {
+      this.#fail(error);
+    });
+    return worker;
+  }
+
+  #fail(error: Error): void {
+    this.#dead ??= error;
+    for (const pending of this.#pending.values()) pending.reject(this.#dead);
+    this.#pending.clear();
+  }
+
+  /** Does the job on the worker with the least to do. Rejects with the job's Failure. */
+  run<Job extends FrameJob>(job: Job): Promise<ResultOf<Job>> {
+    if (this.#dead !== null) return Promise.reject(this.#dead);
+    const index = this.#load.indexOf(Math.min(...this.#load));
+    const worker = this.#workers[index];
+    if (worker === undefined) throw new Error('a frame pool without workers');
+    this.#load[index] = (this.#load[index] ?? 0) + 1;
+    const number = this.#nextNumber++;
+    return new Promise<ResultOf<Job>>((resolve, reject) => {
+      this.#pending.set(number, { resolve: resolve as (result: never) => void, reject });
+      worker.postMessage({ number, job } satisfies JobMessage);
+    });
+  }
+
+  /** Ends the workers; jobs still in flight are rejected. File descriptors may be closed afterwards. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#fail(new Failure('interrupted', 'stopped'));
+    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+  }
+}
+
+function failureOf({
+  failure,
+}: {
+  failure: { code: Failure['code']; message: string; advice?: string };
+}): Failure {
+  return new Failure(
+    failure.code,
+    failure.message,
+    failure.advice === undefined ? {} : { advice: failure.advice },
+  );
+}

@@ -1,0 +1,174 @@
+import { constants } from 'node:fs';
+import { link, open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { Failure } from '../failure.ts';
+
+export interface ImageAttributes {
+  /** Permission bits. */
+  mode: number;
+  uid: number;
+  gid: number;
+  modifiedMs: number;
+}
+
+/**
+ * An image in the making: `PATH.partial`, created new, sparse and of its full size, readable by its owner only. It
+ * gets its name at the very end, and never replaces a file.
+ */
+export class PartialImage {
+  readonly path: string;
+  readonly finalPath: string;
+  readonly sizeBytes: number;
+  readonly #handle: FileHandle;
+
+  private constructor(handle: FileHandle, finalPath: string, sizeBytes: number) {
+    this.#handle = handle;
+    this.finalPath = finalPath;
+    this.path = partialPath(finalPath);
+    this.sizeBytes = sizeBytes;
+  }
+
+  /** Throws Failure `target-exists`, `target-missing`, `target-not-writable`, `target-full` or `write-failed`. */
+  static async create(finalPath: string, sizeBytes: number): Promise<PartialImage> {
+    if (await exists(finalPath)) throw targetExists(finalPath);
+    let handle: FileHandle;
+    try {
+      handle = await open(partialPath(finalPath), 'wx+', 0o600);
+    } catch (error) {
+      throw createFailure(error, finalPath);
+    }
+    try {
+      await handle.truncate(sizeBytes);
+      return new PartialImage(handle, finalPath, sizeBytes);
+    } catch (error) {
+      await handle.close();
+      await rm(partialPath(finalPath), { force: true });
+      throw createFailure(error, finalPath);
+    }
+  }
+
+  get fd(): number {
+    return this.#handle.fd;
+  }
+
+  /** Makes what was written so far survive a loss of power. */
+  async sync(): Promise<void> {
+    try {
+      await this.#handle.datasync();
+    } catch (error) {
+      throw new Failure('write-failed', `${this.path} could not be made durable: ${messageOf(error)}`, {
+        cause: error,
+      });
+    }
+  }
+
+  /** Opens it again past the page cache; null where its file system cannot do that. */
+  async openDirect(): Promise<FileHandle | null> {
+    try {
+      return await open(this.path, constants.O_RDONLY | constants.O_DIRECT);
+    } catch (error) {
+      if (codeOf(error) === 'EINVAL') return null;
+      throw error;
+    }
+  }
+
+  /** Mode, owner and time of last change as the source had them. False when the owner could not be kept. */
+  async setAttributes({ mode, uid, gid, modifiedMs }: ImageAttributes): Promise<boolean> {
+    let ownerKept = true;
+    try {
+      await this.#handle.chown(uid, gid);
+    } catch {
+      const own = await this.#handle.stat();
+      ownerKept = own.uid === uid && own.gid === gid;
+    }
+    await this.#handle.chmod(mode & 0o777);
+    await this.#handle.utimes(modifiedMs / 1000, modifiedMs / 1000);
+    return ownerKept;
+  }
+
+  /** Gives it its name, durably. Throws Failure `target-exists` rather than replace anything. */
+  async publish(): Promise<void> {
+    await this.#handle.sync();
+    try {
+      // link(2), unlike rename(2), refuses to replace a file that came there meanwhile.
+      await link(this.path, this.finalPath);
+      await rm(this.path);
+    } catch (error) {
+      if (codeOf(error) === 'EEXIST') throw targetExists(this.finalPath);
+      if (await exists(this.finalPath)) throw error;
+      await rename(this.path, this.finalPath);
+    }
+    await syncDirectory(dirname(this.finalPath));
+  }
+
+  async close(): Promise<void> {
+    await this.#handle.close();
+  }
+
+  /** Removes the unfinished file. */
+  async discard(): Promise<void> {
+    await rm(this.path, { force: true });
+  }
+}
+
+export function partialPath(finalPath: string): string {
+  return join(dirname(finalPath), `${basename(finalPath)}.partial`);
+}
+
+export async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+export function targetExists(path: string): Failure {
+  return new Failure('target-exists', `${path} exists already on the new hardware`, {
+    advice:
+      'Nothing is ever overwritten: move it away there, or choose another directory with --to HOST:DIR.',
+  });
+}
+
+function createFailure(error: unknown, path: string): Failure {
+  const message = `${partialPath(path)} cannot be made: ${messageOf(error)}`;
+  switch (codeOf(error)) {
+    case 'EEXIST':
+      return targetExists(partialPath(path));
+    case 'ENOENT':
+    case 'ENOTDIR':
+      return new Failure('target-missing', `there is no directory ${dirname(path)} on the new hardware`, {
+        advice: `Make it there (mkdir -p ${dirname(path)}), or choose another with --to HOST:DIR.`,
+        cause: error,
+      });
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return new Failure('target-not-writable', message, { cause: error });
+    case 'ENOSPC':
+    case 'EDQUOT':
+    case 'EFBIG':
+      return new Failure('target-full', message, { cause: error });
+    default:
+      return new Failure('write-failed', message, { cause: error });
+  }
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,15 @@
+import { Failure } from '../failure.ts';
+import { LINE_LIMIT_BYTES } from './wire.ts';
+
+/** Cuts a stream of bytes into lines of text. Throws Failure `protocol-violation` for a line without end. */
+export async function* linesOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<string, void, undefined> {
+  const decoder = new TextDecoder();
+  let rest = '';
+  for await (const piece of source) {
+    const lines = (rest + decoder.decode(piece, { stream: true })).split('\n');
+    rest = lines.pop() ?? '';
+    if (rest.length > LINE_LIMIT_BYTES)
+      throw new Failure('protocol-violation', 'the other side sent a line without end');
+    yield* lines;
+  }
+}

@@ -1,0 +1,129 @@
+import { z } from 'zod';
+import { Failure, exitStatusByCode, type FailureCode } from '../failure.ts';
+
+/** The messages of doc/wire.md. */
+export const PROTOCOL_VERSION = 1;
+export const ALIVE_INTERVAL_MS = 5_000;
+/** Who hears nothing for this long takes the line for dead. */
+export const SILENCE_LIMIT_MS = 30_000;
+export const LINE_LIMIT_BYTES = 2 ** 20;
+/** Packs sent and not yet applied never exceed this. */
+export const SPOOL_LIMIT_BYTES = 256 * 2 ** 20;
+
+const bytes = z.int().nonnegative();
+const absolutePath = z.string().startsWith('/').max(4096);
+const packId = z.string().regex(/^[0-9a-f]{64}$/);
+const fingerprint = z.string().regex(/^sha256:[0-9a-f]{64}$/);
+/** A plain file name: the receiver makes no file outside the directory it was given. */
+const fileName = z
+  .string()
+  .max(240)
+  .regex(/^[^./\0][^/\0]*$/);
+const guestName = z.string().min(1).max(200);
+const failureCode = z.custom<FailureCode>(
+  (code) => typeof code === 'string' && Object.hasOwn(exitStatusByCode, code),
+);
+const failureRecord = { code: failureCode, message: z.string(), advice: z.string().optional() };
+const timeoutMs = z.int().positive();
+const warnings = z.array(z.string());
+
+const alive = z.object({ type: z.literal('alive') });
+
+const moverMessage = z.discriminatedUnion('type', [
+  z.object({
+    type: z.literal('check'),
+    directory: absolutePath,
+    disks: z.array(z.object({ name: fileName, sizeBytes: bytes, neededBytes: bytes })).min(1),
+    guest: z.unknown(),
+  }),
+  z.object({ type: z.literal('measure'), padding: z.string() }),
+  z.object({
+    type: z.literal('open'),
+    directory: absolutePath,
+    name: fileName,
+    sizeBytes: bytes.min(512),
+    chunkBytes: bytes.min(65536),
+    mode: z.int().min(0).max(0o7777),
+    uid: bytes,
+    gid: bytes,
+    modifiedMs: z.number(),
+  }),
+  z.object({ type: z.literal('pack'), id: packId, sizeBytes: bytes }),
+  z.object({ type: z.literal('finish'), fingerprint }),
+  z.object({ type: z.literal('publish') }),
+  z.object({ type: z.literal('boot'), guest: z.unknown(), timeoutMs }),
+  z.object({ type: z.literal('commit') }),
+  z.object({
+    type: z.literal('halt'),
+    name: guestName,
+    force: z.boolean(),
+    timeoutMs,
+    destination: z.string(),
+  }),
+  z.object({ type: z.literal('abort') }),
+  alive,
+]);
+
+const receiverMessage = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('ready'), protocol: z.int(), version: z.string() }),
+  z.object({
+    type: z.literal('checked'),
+    problems: z.array(z.object(failureRecord)),
+    warnings,
+    freeBytes: bytes,
+  }),
+  z.object({ type: z.literal('measured') }),
+  z.object({ type: z.literal('opened'), spool: absolutePath }),
+  z.object({ type: z.literal('applied'), id: packId, plainBytes: bytes }),
+  z.object({ type: z.literal('progress'), verifiedBytes: bytes }),
+  z.object({
+    type: z.literal('verified'),
+    fingerprint,
+    readBack: z.enum(['direct', 'page-cache-dropped']),
+    warnings,
+  }),
+  z.object({ type: z.literal('published'), paths: z.array(absolutePath) }),
+  z.object({ type: z.literal('up'), pid: z.int().positive(), consoleLog: absolutePath, warnings }),
+  z.object({ type: z.literal('committed') }),
+  z.object({ type: z.literal('halted'), wasRunning: z.boolean() }),
+  z.object({ type: z.literal('aborted') }),
+  z.object({ type: z.literal('failed'), ...failureRecord }),
+  alive,
+]);
+
+export type MoverMessage = z.infer<typeof moverMessage>;
+export type ReceiverMessage = z.infer<typeof receiverMessage>;
+export type Message = MoverMessage | ReceiverMessage;
+
+/** One message as the line that carries it. */
+export function formatMessage(message: Message): string {
+  return `${JSON.stringify(message)}\n`;
+}
+
+/** Reads a line from the mover. Throws Failure `protocol-violation`. */
+export function parseMoverMessage(line: string): MoverMessage {
+  return parse(moverMessage, line);
+}
+
+/** Reads a line from the receiver. Throws Failure `protocol-violation`. */
+export function parseReceiverMessage(line: string): ReceiverMessage {
+  return parse(receiverMessage, line);
+}
+
+function parse<T>(schema: z.ZodType<T>, line: string): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    throw violation(`is not JSON: ${JSON.stringify(line.slice(0, 80))}`);
+  }
+  const result = schema.safeParse(value);
+  if (!result.success) throw violation(`is not understood: ${z.prettifyError(result.error)}`);
+  return result.data;
+}
+
+function violation(how: string): Failure {
+  return new Failure('protocol-violation', `a message from the other side ${how}`, {
+    advice: 'Install the same version of vmferry on both machines.',
+  });
+}
