@@ -1,0 +1,58 @@
+/**
+ * `npm test`: everything, from whatever state the clone and the machine are in. Uses nothing but Node itself until
+ * the rest is installed.
+ *
+ *   npm test                          the checks and every tier
+ *   npm test -- sftp                  the tests whose path matches, of every tier; no checks
+ *   npm test -- unit integration      these tiers; no checks
+ *
+ * The last line of stdout is `N passed, N failed, N skipped`; a check counts as one test. The exit status is 1 when
+ * anything failed.
+ */
+import process from 'node:process';
+import { runTier } from './setup/jest-tier.mjs';
+import { prepare, runVisibly } from './setup/prepare.mjs';
+import { tiers } from './setup/tiers.mjs';
+
+const checks = ['format:check', 'lint', 'typecheck'];
+
+const total = { passed: 0, failed: 0, skipped: [] };
+const failedParts = [];
+
+function add(name, { passed, failed, skipped }) {
+  total.passed += passed;
+  total.failed += failed;
+  total.skipped.push(...skipped);
+  if (failed > 0) failedParts.push(name);
+}
+
+function runScript(name) {
+  console.log(`\n== ${name}`);
+  const succeeded = runVisibly('npm', ['run', '--silent', name]);
+  add(name, { passed: succeeded ? 1 : 0, failed: succeeded ? 0 : 1, skipped: [] });
+}
+
+async function runAll(args) {
+  const chosen = tiers.filter((tier) => args.includes(tier.name));
+  const patterns = args.filter((arg) => !tiers.some((tier) => tier.name === arg));
+  prepare();
+  if (args.length === 0) for (const check of checks) runScript(check);
+  // The command line and the receiver are tested as they are shipped: built.
+  runScript('build');
+  for (const tier of chosen.length > 0 ? chosen : tiers) {
+    console.log(`\n== ${tier.name}`);
+    add(tier.name, await runTier(tier, patterns));
+  }
+}
+
+try {
+  await runAll(process.argv.slice(2));
+} catch (error) {
+  console.log(error.message);
+  add('setup', { passed: 0, failed: 1, skipped: [] });
+}
+console.log('');
+for (const name of total.skipped) console.log('skipped:', name);
+if (failedParts.length > 0) console.log(`failed: ${failedParts.join(', ')}`);
+console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped.length} skipped`);
+process.exitCode = total.failed > 0 ? 1 : 0;

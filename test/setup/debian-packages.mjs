@@ -1,0 +1,69 @@
+import { accessSync, constants, readFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+/** The programs that the tests and the demo call, and the Debian package that each comes from. */
+export const packageByProgram = {
+  'linux.uml': 'user-mode-linux',
+  uml_mconsole: 'uml-utilities',
+  sshd: 'openssh-server',
+  'ssh-keygen': 'openssh-client',
+  ssh: 'openssh-client',
+  mke2fs: 'e2fsprogs',
+  dumpe2fs: 'e2fsprogs',
+  debugfs: 'e2fsprogs',
+  e2fsck: 'e2fsprogs',
+  busybox: 'busybox-static',
+  ip: 'iproute2',
+  'mkfs.xfs': 'xfsprogs',
+  sfdisk: 'fdisk',
+  sgdisk: 'gdisk',
+  zstd: 'zstd',
+  'mkfs.vfat': 'dosfstools',
+  ps: 'procps',
+  modprobe: 'kmod',
+  unshare: 'util-linux',
+  losetup: 'mount',
+  tar: 'tar',
+};
+
+/** An ordinary account's PATH leaves out where mke2fs and sshd are. */
+const systemDirectories = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
+
+/** The PATH given, with the directories of system programs at its end. */
+export function withSystemDirectories(path) {
+  const directories = (path ?? '/usr/local/bin:/usr/bin:/bin').split(delimiter);
+  return [...directories, ...systemDirectories.filter((directory) => !directories.includes(directory))].join(
+    delimiter,
+  );
+}
+
+/** The packages whose programs are not all there. */
+export function missingPackages(path) {
+  const programs = Object.keys(packageByProgram).filter((program) => !isUsable(program, path));
+  return [...new Set(programs.map((program) => packageByProgram[program]))];
+}
+
+function isUsable(program, path) {
+  const file = findProgram(program, path);
+  // A guest of one program has no C library: Debian's other busybox does not run in it.
+  if (program === 'busybox') return file !== null && isStatic(file);
+  return file !== null;
+}
+
+function findProgram(program, path) {
+  for (const directory of path.split(delimiter)) {
+    const file = join(directory, program);
+    try {
+      accessSync(file, constants.X_OK);
+      return file;
+    } catch {
+      // not in this one
+    }
+  }
+  return null;
+}
+
+/** Whether an ELF program names no dynamic loader (it would stand, as a path, at the beginning of the file). */
+function isStatic(file) {
+  return !readFileSync(file).subarray(0, 4096).includes('/ld-');
+}

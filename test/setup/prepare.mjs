@@ -1,0 +1,93 @@
+/**
+ * Makes a fresh clone on a fresh machine ready to run tests or the demo. Runs before anything is installed, so it
+ * uses nothing but Node itself.
+ */
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { missingPackages, withSystemDirectories } from './debian-packages.mjs';
+
+export const projectDirectory = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+
+const oldestNode = [20, 19];
+
+/**
+ * Installs what is missing: npm packages always, Debian packages as root. An ordinary account is told the one line
+ * to run, and the tests that need those programs are skipped. Throws an Error with a message for people when the
+ * npm packages cannot be had.
+ */
+export function prepare() {
+  requireNode(process.versions.node);
+  process.env.PATH = withSystemDirectories(process.env.PATH);
+  installNpmPackages();
+  installDebianPackages();
+}
+
+/** Runs a program in the project's directory, its output on this one's; gives whether it succeeded. */
+export function runVisibly(program, args, env = {}) {
+  const { status, error } = spawnSync(program, args, {
+    cwd: projectDirectory,
+    stdio: ['ignore', 1, 1],
+    env: { ...process.env, ...env },
+  });
+  if (error !== undefined) console.log(`${program} could not be run: ${error.message}`);
+  return status === 0;
+}
+
+function requireNode(version) {
+  const [major, minor] = version.split('.').map(Number);
+  if (major > oldestNode[0] || (major === oldestNode[0] && minor >= oldestNode[1])) return;
+  throw new Error(`vmferry needs Node ${oldestNode.join('.')} or later; this is Node ${version}.`);
+}
+
+function installNpmPackages() {
+  const reason = npmPackagesStale();
+  if (reason === null) return;
+  console.log(`Installing the npm packages (${reason}).`);
+  if (!runVisibly('npm', ['ci', '--no-audit', '--no-fund'], npmEnvironment()))
+    throw new Error('`npm ci` failed; its output above says why. Put that right and try again.');
+}
+
+/** `npm ci` must bring the development packages, too, whatever this environment says about production. */
+function npmEnvironment() {
+  return { NODE_ENV: '', npm_config_omit: '', npm_config_production: '' };
+}
+
+/** Why the installed packages are not those of package-lock.json; null when they are. */
+function npmPackagesStale() {
+  const wanted = readLock('package-lock.json');
+  const installed = readLock('node_modules/.package-lock.json');
+  if (installed === null) return 'none are there';
+  for (const [path, { version, optional }] of Object.entries(wanted)) {
+    if (path === '') continue;
+    const found = installed[path];
+    if (found === undefined && optional) continue;
+    if (found?.version !== version) return `${path} is ${found?.version ?? 'missing'}, wanted ${version}`;
+  }
+  return null;
+}
+
+function readLock(file) {
+  try {
+    return JSON.parse(readFileSync(join(projectDirectory, file), 'utf8')).packages;
+  } catch {
+    return null;
+  }
+}
+
+function installDebianPackages() {
+  const missing = missingPackages(process.env.PATH);
+  if (missing.length === 0) return;
+  const install = ['install', '-y', '--no-install-recommends', ...missing];
+  if (process.getuid() !== 0) {
+    console.log('Some tests need programs that are not here. To have them, run this line first:');
+    console.log(`  sudo apt-get update && sudo apt-get ${install.join(' ')}`);
+    return;
+  }
+  console.log(`Installing the Debian packages ${missing.join(' ')}.`);
+  const env = { DEBIAN_FRONTEND: 'noninteractive' };
+  const installed = runVisibly('apt-get', ['update'], env) && runVisibly('apt-get', install, env);
+  if (!installed) console.log('apt-get failed: the tests that need these programs cannot run.');
+}
