@@ -1,0 +1,56 @@
+import { Failure } from '../failure.ts';
+import { sftpStatus, type FileSystemRoom, type SftpRefusal } from './sftp-session.ts';
+
+/** What was being written when a server refused. */
+export interface RefusedWrite {
+  /** For people: the host and directory. */
+  location: string;
+  neededBytes: number;
+  /** As the server told it after the refusal; null where it cannot. */
+  room: FileSystemRoom | null;
+}
+
+/**
+ * What a server's refusal to write means for the person. OpenSSH answers a full disk, an exceeded quota and a broken
+ * disk alike with the bare status 4 (Failure), so the room that is left must tell them apart.
+ */
+export function explainRefusedWrite(
+  refusal: SftpRefusal,
+  { location, neededBytes, room }: RefusedWrite,
+): Failure {
+  const cause = refusal;
+  if (refusal.status === sftpStatus.noSuchFile)
+    return new Failure('target-missing', `There is no directory ${location}.`, {
+      advice: 'Create it, or name another one.',
+      cause,
+    });
+  if (refusal.status === sftpStatus.permissionDenied)
+    return new Failure('target-not-writable', `${location} may not be written to: permission denied.`, {
+      advice: 'Give the user that logs in there the right to write, or name another directory.',
+      cause,
+    });
+  if (refusal.status !== sftpStatus.failure)
+    return new Failure('transfer-failed', `${location} refused the data: ${refusal.message}.`, { cause });
+  if (room?.readOnly === true)
+    return new Failure('target-not-writable', `${location} is on a file system that is mounted read-only.`, {
+      advice: 'Mount it for writing, or name another directory.',
+      cause,
+    });
+  if (room !== null && (room.availableBytes < neededBytes || room.availableFiles === 0))
+    return new Failure('target-full', `${location} is full: ${roomLeft(room)} left.`, {
+      advice: 'Make room there, or name a directory on a larger file system.',
+      cause,
+    });
+  return new Failure(
+    'target-not-writable',
+    `${location} refused the data and did not say why${room === null ? '' : `; ${roomLeft(room)} are left there`}.`,
+    {
+      advice: 'Look there for a quota, a full or a failing disk: df, quota, dmesg.',
+      cause,
+    },
+  );
+}
+
+function roomLeft({ availableBytes, availableFiles }: FileSystemRoom): string {
+  return availableFiles === 0 ? 'no inode is' : `${Math.floor(availableBytes / 1024)} KiB`;
+}

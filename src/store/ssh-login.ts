@@ -1,0 +1,170 @@
+import { readFile } from 'node:fs/promises';
+import ssh2, { type AnyAuthMethod, type AuthHandlerMiddleware, type ParsedKey } from 'ssh2';
+import { Failure } from '../failure.ts';
+import { fingerprintOf } from '../system/known-hosts.ts';
+import type { SshHost } from '../system/ssh-config.ts';
+import { nameOf, quoteForShell } from '../system/ssh-transport.ts';
+import { publicKeyInside } from './ssh-private-key.ts';
+
+/** One key to log in with, and what people call it. Holds the secret itself in `method`, so: never printed. */
+interface LoginAttempt {
+  name: string;
+  method: AnyAuthMethod;
+}
+
+/** How to log in: keys in the agent that the configuration names, the agent's others, then key files. */
+export interface LoginPlan {
+  attempts: readonly LoginAttempt[];
+  /** Key files that need their passphrase and that the agent does not hold. */
+  lockedFiles: readonly string[];
+  hasAgent: boolean;
+}
+
+interface IdentityFile {
+  path: string;
+  publicKey: Buffer | null;
+  /** null: missing, encrypted, or of a kind that is not understood. */
+  privateKey: ParsedKey | null;
+  locked: boolean;
+}
+
+/** Looks at the agent and the key files. Never fails: what cannot be used is left out. */
+export async function planLogin(host: SshHost): Promise<LoginPlan> {
+  const files = await Promise.all(host.identityFiles.map(readIdentityFile));
+  const agent = host.agentSocket === null ? null : new ssh2.OpenSSHAgent(host.agentSocket);
+  const agentKeys = agent === null ? [] : await identitiesOf(agent);
+  const inAgent = (file: IdentityFile): boolean =>
+    file.publicKey !== null && agentKeys.some((key) => key.getPublicSSH().equals(file.publicKey as Buffer));
+  const named = agentKeys.filter((key) =>
+    files.some((file) => file.publicKey !== null && key.getPublicSSH().equals(file.publicKey)),
+  );
+  const others = host.identitiesOnly ? [] : agentKeys.filter((key) => !named.includes(key));
+  const username = host.user;
+  const attempts: LoginAttempt[] = [];
+  if (agent !== null)
+    for (const key of [...named, ...others])
+      attempts.push({
+        name: `agent key ${key.comment || key.type} ${fingerprintOf(key.getPublicSSH())}`,
+        method: { type: 'agent', username, agent: new AgentWithOneKey(agent, key) },
+      });
+  for (const file of files)
+    if (file.privateKey !== null && !inAgent(file))
+      attempts.push({
+        name: `key file ${file.path}`,
+        method: { type: 'publickey', username, key: file.privateKey },
+      });
+  const lockedFiles = files.filter((file) => file.locked && !inAgent(file)).map((file) => file.path);
+  return { attempts, lockedFiles, hasAgent: agent !== null };
+}
+
+async function readIdentityFile(path: string): Promise<IdentityFile> {
+  const [text, publicText] = await Promise.all(
+    [path, `${path}.pub`].map((file) => readFile(file, 'utf8').catch(() => null)),
+  );
+  const parsed = text == null ? null : parseOneKey(text);
+  const privateKey = parsed !== null && parsed.isPrivateKey() ? parsed : null;
+  const published = publicText == null ? null : parseOneKey(publicText);
+  return {
+    path,
+    privateKey,
+    publicKey:
+      parsed?.getPublicSSH() ??
+      (text == null ? null : publicKeyInside(text)) ??
+      published?.getPublicSSH() ??
+      null,
+    locked: parsed === null && text != null && /ENCRYPTED|BEGIN OPENSSH PRIVATE KEY/.test(text),
+  };
+}
+
+function parseOneKey(text: string): ParsedKey | null {
+  const parsed = ssh2.utils.parseKey(text) as ParsedKey | ParsedKey[] | Error;
+  const key = Array.isArray(parsed) ? parsed[0] : parsed;
+  return key === undefined || key instanceof Error ? null : key;
+}
+
+function identitiesOf(agent: ssh2.OpenSSHAgent): Promise<ParsedKey[]> {
+  return new Promise((resolve) => {
+    agent.getIdentities((error, keys) => {
+      // keys of a kind that ssh2 does not know come as something else
+      resolve((error == null ? (keys ?? []) : []).filter((key) => 'getPublicSSH' in key));
+    });
+  });
+}
+
+/** Shows the server one of the agent's keys alone, so that its turn can be told and the order is ours. */
+class AgentWithOneKey extends ssh2.BaseAgent {
+  readonly #agent: ssh2.OpenSSHAgent;
+  readonly #key: ParsedKey;
+
+  constructor(agent: ssh2.OpenSSHAgent, key: ParsedKey) {
+    super();
+    this.#agent = agent;
+    this.#key = key;
+  }
+
+  override getIdentities(done: ssh2.IdentityCallback): void {
+    done(null, [this.#key]);
+  }
+
+  override sign(
+    _publicKey: unknown,
+    data: Buffer,
+    options: ssh2.SigningRequestOptions | ssh2.SignCallback,
+    done?: ssh2.SignCallback,
+  ): void {
+    if (typeof options === 'function') this.#agent.sign(this.#key, data, options);
+    else this.#agent.sign(this.#key, data, options, done);
+  }
+}
+
+/** Walks through a plan at the server's asking, and remembers what it tried. */
+export class LoginWalk {
+  readonly #plan: LoginPlan;
+  readonly #tried: string[] = [];
+  #next = 0;
+  #methodsTaken: readonly string[] = [];
+  #askedFirst = false;
+
+  constructor(plan: LoginPlan) {
+    this.#plan = plan;
+  }
+
+  handler(username: string): AuthHandlerMiddleware {
+    return (methodsLeft: readonly string[] | null, _partial, next) => {
+      if (methodsLeft !== null) this.#methodsTaken = methodsLeft;
+      // `none` costs no attempt, and its refusal names the methods that the server takes
+      if (!this.#askedFirst) {
+        this.#askedFirst = true;
+        return next({ type: 'none', username });
+      }
+      const attempt = this.#plan.attempts[this.#next++];
+      if (attempt === undefined || (methodsLeft !== null && !methodsLeft.includes('publickey')))
+        return next(false as unknown as AnyAuthMethod);
+      this.#tried.push(attempt.name);
+      return next(attempt.method);
+    };
+  }
+
+  /** @param reason what the server or the agent said, besides no */
+  refused(host: SshHost, reason: string | null, cause: unknown): Failure {
+    const { lockedFiles, hasAgent } = this.#plan;
+    const tried = this.#tried.length === 0 ? 'no key to try' : `tried ${this.#tried.join(', ')}`;
+    const others = this.#methodsTaken.filter((method) => method !== 'publickey');
+    const offers = this.#methodsTaken.includes('publickey') || others.length === 0;
+    const message =
+      `${nameOf(host)} refused the login of ${host.user}: ${tried}` +
+      `${reason === null ? '' : `; ${reason}`}${offers ? '' : `; it takes only ${others.join(', ')}`}.`;
+    const login = [
+      'ssh-copy-id',
+      ...(host.sshConfigFile === null ? [] : ['-F', host.sshConfigFile]),
+      host.destination,
+    ];
+    const unlock = `ssh-add ${lockedFiles.map(quoteForShell).join(' ')}`;
+    const advice =
+      lockedFiles.length > 0
+        ? `${lockedFiles.join(', ')} needs a passphrase. Give it to the agent: ` +
+          `${hasAgent ? '' : 'eval "$(ssh-agent)" && '}${unlock}`
+        : `Let your key in there: ${login.map(quoteForShell).join(' ')}`;
+    return new Failure('login-refused', message, { advice, cause });
+  }
+}

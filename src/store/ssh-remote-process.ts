@@ -1,0 +1,137 @@
+import { PassThrough, type Readable } from 'node:stream';
+import type { Client, ClientChannel } from 'ssh2';
+import { Failure } from '../failure.ts';
+
+/** How a program on the other machine ended; both null when nobody can say (the channel or the line is gone). */
+export interface RemoteExit {
+  exitStatus: number | null;
+  /** With SIG, as in `SIGKILL`. */
+  signal: string | null;
+}
+
+/** A program that runs on the other machine. */
+export interface RemoteProcess {
+  stdin: RemoteInput;
+  /** To be read: a program that prints more than 1 MiB waits for its reader. Fails when the line dies. */
+  stdout: Readable;
+  /** The last 64 KiB of what it printed to standard error so far. */
+  stderrText(): string;
+  /** Never rejects, and settles even where the other side says nothing more. */
+  exited: Promise<RemoteExit>;
+  /** Asks it to end (SIGTERM) and gives up its channel. */
+  kill(): void;
+}
+
+export interface RemoteInput {
+  /** Resolves when there is room for more. Throws Failure `connection-lost` when nobody reads any more. */
+  write(data: string | Uint8Array): Promise<void>;
+  /** No more input: the program sees the end of its standard input. */
+  end(): void;
+}
+
+const STDERR_LIMIT = 65_536;
+const STDOUT_AHEAD_BYTES = 1 << 20;
+const unknownExit: RemoteExit = { exitStatus: null, signal: null };
+
+/**
+ * Starts a command in the login shell of the other machine.
+ * @param lost resolves with the reason when the line is gone
+ */
+export async function startRemoteProcess(
+  client: Client,
+  command: string,
+  { signal, lost }: { signal: AbortSignal; lost: Promise<Failure> },
+): Promise<RemoteProcess> {
+  signal.throwIfAborted();
+  const channel = await openChannel(client, command);
+  if (signal.aborted) channel.close();
+  signal.throwIfAborted();
+  let stderrTail = '';
+  channel.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderrTail = (stderrTail + text).slice(-STDERR_LIMIT);
+  });
+  const stdout = forwardOutput(channel);
+  const kill = (): void => {
+    channel.signal('TERM');
+    channel.close();
+  };
+  const exited = new Promise<RemoteExit>((resolve) => {
+    channel.on('exit', (exitStatus: number | null, signalName?: string) => {
+      resolve({ exitStatus, signal: signalName ?? null });
+    });
+    channel.on('close', () => resolve(unknownExit));
+    void lost.then((reason) => {
+      stdout.destroy(reason);
+      resolve(unknownExit);
+    });
+    const onAbort = (): void => {
+      kill();
+      stdout.destroy(signal.reason as Error);
+      resolve(unknownExit);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    void Promise.resolve().then(async () => {
+      await exited;
+      signal.removeEventListener('abort', onAbort);
+    });
+  });
+  return { stdin: inputOf(channel, exited, lost), stdout, stderrText: () => stderrTail, exited, kill };
+}
+
+function openChannel(client: Client, command: string): Promise<ClientChannel> {
+  return new Promise((resolve, reject) => {
+    const refuse = (cause: Error): void => {
+      reject(
+        new Failure('connection-lost', `No command can be started on the other machine: ${cause.message}.`, {
+          advice:
+            'Check that the account there may run commands (not SFTP alone), and MaxSessions of its sshd.',
+          cause,
+        }),
+      );
+    };
+    try {
+      client.exec(command, (error, channel) => (error === undefined ? resolve(channel) : refuse(error)));
+    } catch (error) {
+      refuse(error as Error);
+    }
+  });
+}
+
+/** Takes the output off the channel, so that its end is noticed whether or not anyone reads. */
+function forwardOutput(channel: ClientChannel): PassThrough {
+  const stdout = new PassThrough({ highWaterMark: STDOUT_AHEAD_BYTES });
+  // a reader meets the error when it reads; where nobody reads, it must not end the process
+  stdout.on('error', () => undefined);
+  channel.on('data', (data: Buffer) => {
+    if (!stdout.destroyed && !stdout.write(data)) channel.pause();
+  });
+  stdout.on('drain', () => channel.resume());
+  stdout.on('close', () => channel.resume());
+  channel.on('end', () => stdout.end());
+  return stdout;
+}
+
+function inputOf(channel: ClientChannel, exited: Promise<RemoteExit>, lost: Promise<Failure>): RemoteInput {
+  const nobodyReads = exited.then(() => {
+    throw new Failure('connection-lost', 'The program on the other machine ended and reads no more input.');
+  });
+  const lineGone = lost.then((reason) => {
+    throw reason;
+  });
+  // only a write that waits makes these failures matter
+  nobodyReads.catch(() => undefined);
+  lineGone.catch(() => undefined);
+  return {
+    // ssh2 never calls back for a channel that the other side has closed
+    write: async (data) => {
+      if (!channel.writable) await Promise.race([lineGone, nobodyReads]);
+      const taken = new Promise<void>((resolve, reject) => {
+        channel.write(data, (error) => (error == null ? resolve() : reject(error)));
+      });
+      await Promise.race([taken, lineGone, nobodyReads]);
+    },
+    end: () => {
+      channel.end();
+    },
+  };
+}

@@ -1,0 +1,21 @@
+import { randomBytes } from 'node:crypto';
+import { Failure } from '../failure.ts';
+
+/** Throws Failure `internal` for a name that could lead out of a store. */
+export function checkStoreName(name: string): void {
+  const sound = name
+    .split('/')
+    .every((part) => part !== '' && part !== '.' && part !== '..' && !part.includes('\0'));
+  if (!sound) throw new Failure('internal', `‘${name}’ is not a name in a store`);
+}
+
+/** A name beside the given one that nothing else uses; what a crash leaves behind is known by its `.part-`. */
+export function temporaryNameFor(name: string): string {
+  return `${name}.part-${randomBytes(6).toString('hex')}`;
+}
+
+/** The folders that a name lies in, outermost first: `a/b/c` gives `a` and `a/b`. */
+export function foldersOf(name: string): string[] {
+  const parts = name.split('/').slice(0, -1);
+  return parts.map((_, index) => parts.slice(0, index + 1).join('/'));
+}

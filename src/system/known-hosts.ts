@@ -1,0 +1,143 @@
+import { createHash, createHmac } from 'node:crypto';
+
+/**
+ * OpenSSH's known_hosts (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT), read without touching a file or a network.
+ * `@cert-authority` lines are left out: host certificates are not used.
+ */
+export interface KnownHostKey {
+  /** The file's first field: comma-separated patterns, or `|1|salt|hash` for one hashed name. */
+  hosts: string;
+  revoked: boolean;
+  /** As the key itself says: `ssh-ed25519`, `ssh-rsa`, `ecdsa-sha2-nistp256`, … */
+  keyType: string;
+  /** The public key as it goes over the wire. */
+  key: Buffer;
+  file: string;
+  /** From 1. */
+  lineNumber: number;
+}
+
+/** Under which names a host is looked up. */
+export interface HostIdentity {
+  hostName: string;
+  port: number;
+  /** HostKeyAlias: looked up instead of the name, whatever the port. */
+  hostKeyAlias: string | null;
+}
+
+export type HostKeyVerdict =
+  { verdict: 'matches' } | { verdict: 'unknown' } | { verdict: 'changed' | 'revoked'; known: KnownHostKey };
+
+const DEFAULT_PORT = 22;
+
+/** The lines of one file that hold a key; what cannot be understood is skipped, as OpenSSH does. */
+export function parseKnownHosts(text: string, file: string): KnownHostKey[] {
+  return text.split('\n').flatMap((line, index) => {
+    const fields = line.trim().split(/[ \t]+/);
+    if (fields[0] === undefined || fields[0] === '' || fields[0].startsWith('#')) return [];
+    const marker = fields[0].startsWith('@') ? fields.shift() : null;
+    const [hosts, declaredType, encoded] = fields;
+    if (marker !== null && marker !== '@revoked') return [];
+    if (hosts === undefined || declaredType === undefined || encoded === undefined) return [];
+    const key = Buffer.from(encoded, 'base64');
+    if (keyTypeOf(key) !== declaredType) return [];
+    return [
+      { hosts, revoked: marker === '@revoked', keyType: declaredType, key, file, lineNumber: index + 1 },
+    ];
+  });
+}
+
+/** The type that a public key names itself (RFC 4253, 6.6: a string first); empty for what is none. */
+export function keyTypeOf(key: Uint8Array): string {
+  const bytes = Buffer.from(key.buffer, key.byteOffset, key.byteLength);
+  if (bytes.length < 4) return '';
+  const length = bytes.readUInt32BE(0);
+  return length <= bytes.length - 4 ? bytes.toString('latin1', 4, 4 + length) : '';
+}
+
+/** As `ssh-keygen -l` shows it: `SHA256:` and base64 without padding. */
+export function fingerprintOf(key: Uint8Array): string {
+  return `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
+}
+
+/** The name that a host goes by in known_hosts: `[name]:port` where the port is not 22. */
+export function knownHostsName({ hostName, port, hostKeyAlias }: HostIdentity): string {
+  if (hostKeyAlias !== null) return hostKeyAlias;
+  return port === DEFAULT_PORT ? hostName : `[${hostName}]:${port}`;
+}
+
+/** What the known keys say about the key that a host offers. */
+export function judgeHostKey(
+  known: readonly KnownHostKey[],
+  host: HostIdentity,
+  offered: Uint8Array,
+): HostKeyVerdict {
+  const verdict = judgeByName(known, knownHostsName(host), offered);
+  if (verdict.verdict !== 'unknown' || host.hostKeyAlias !== null || host.port === DEFAULT_PORT)
+    return verdict;
+  // a key that was noted for the name without a port holds for each of its ports, as OpenSSH has it
+  const withoutPort = judgeByName(known, host.hostName, offered);
+  return withoutPort.verdict === 'changed' ? verdict : withoutPort;
+}
+
+function judgeByName(known: readonly KnownHostKey[], name: string, offered: Uint8Array): HostKeyVerdict {
+  const entries = known.filter((entry) => matchesHost(entry.hosts, name));
+  const isOffered = (entry: KnownHostKey): boolean => entry.key.equals(offered);
+  const revoked = entries.find((entry) => entry.revoked && isOffered(entry));
+  if (revoked !== undefined) return { verdict: 'revoked', known: revoked };
+  const valid = entries.filter((entry) => !entry.revoked);
+  if (valid.some(isOffered)) return { verdict: 'matches' };
+  const other = valid.find((entry) => entry.keyType === keyTypeOf(offered)) ?? valid[0];
+  return other === undefined ? { verdict: 'unknown' } : { verdict: 'changed', known: other };
+}
+
+/** The types of the keys known for the host: to be offered first, or another type's key would look changed. */
+export function knownKeyTypes(known: readonly KnownHostKey[], host: HostIdentity): string[] {
+  const name = knownHostsName(host);
+  const types = known.filter((entry) => !entry.revoked && matchesHost(entry.hosts, name));
+  return [...new Set(types.map((entry) => entry.keyType))];
+}
+
+/** Whether the first field of a known_hosts line stands for the name. */
+export function matchesHost(hosts: string, name: string): boolean {
+  const lowered = name.toLowerCase();
+  if (hosts.startsWith('|')) return matchesHashed(hosts, lowered);
+  let matched = false;
+  for (const pattern of hosts.toLowerCase().split(',')) {
+    const negated = pattern.startsWith('!');
+    if (!matchesPattern(negated ? pattern.slice(1) : pattern, lowered)) continue;
+    if (negated) return false;
+    matched = true;
+  }
+  return matched;
+}
+
+/** `|1|salt|hash`: the hash is the HMAC-SHA1 of the name, keyed with the salt, both in base64. */
+function matchesHashed(hosts: string, name: string): boolean {
+  const [, version, salt, hash] = hosts.split('|');
+  if (version !== '1' || salt === undefined || hash === undefined) return false;
+  const computed = createHmac('sha1', Buffer.from(salt, 'base64')).update(name).digest();
+  return computed.equals(Buffer.from(hash, 'base64'));
+}
+
+/** `*` is any run of characters, `?` any one; nothing else is special. */
+function matchesPattern(pattern: string, name: string): boolean {
+  let resumePattern = -1;
+  let resumeName = 0;
+  let p = 0;
+  let n = 0;
+  while (n < name.length) {
+    if (pattern[p] === '*') {
+      resumePattern = ++p;
+      resumeName = n;
+    } else if (p < pattern.length && (pattern[p] === '?' || pattern[p] === name[n])) {
+      p++;
+      n++;
+    } else if (resumePattern >= 0) {
+      p = resumePattern;
+      n = ++resumeName;
+    } else return false;
+  }
+  while (pattern[p] === '*') p++;
+  return p === pattern.length;
+}
