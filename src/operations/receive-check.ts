@@ -1,0 +1,95 @@
+import { constants } from 'node:fs';
+import { access, stat, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Context } from '../events.ts';
+import { Failure } from '../failure.ts';
+import type { GuestDefinition } from '../guest/definition.ts';
+import type { GuestDriver } from '../guest/guest-driver.ts';
+import { exists, partialPath, targetExists } from '../image/partial-image.ts';
+import { SPOOL_LIMIT_BYTES } from './wire.ts';
+
+export interface CheckRequest {
+  directory: string;
+  disks: readonly { name: string; sizeBytes: number; neededBytes: number }[];
+  /** The guest to boot, its disks at their places here; null when none is to be booted. */
+  guest: GuestDefinition | null;
+}
+
+/** Everything that keeps this machine from taking the guest, found without changing anything. */
+export async function checkTarget(
+  { directory, disks, guest }: CheckRequest,
+  drivers: readonly GuestDriver[],
+  context: Context,
+): Promise<{ problems: Failure[]; freeBytes: number }> {
+  const problems: Failure[] = [];
+  let freeBytes = 0;
+  const directoryProblem = await checkDirectory(directory);
+  if (directoryProblem === null) {
+    for (const { name } of disks) problems.push(...(await checkName(join(directory, name))));
+    freeBytes = await freeBytesOf(directory);
+    const room = checkRoom(directory, freeBytes, disks);
+    if (room !== null) problems.push(room);
+  } else problems.push(directoryProblem);
+  if (guest !== null) problems.push(...(await checkHypervisor(guest, drivers, context)));
+  return { problems, freeBytes };
+}
+
+async function checkDirectory(directory: string): Promise<Failure | null> {
+  try {
+    if (!(await stat(directory)).isDirectory()) {
+      return new Failure('target-missing', `${directory} on the new hardware is not a directory`);
+    }
+    await access(directory, constants.W_OK | constants.X_OK);
+    return null;
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : null;
+    if (code === 'ENOENT' || code === 'ENOTDIR') {
+      return new Failure('target-missing', `there is no directory ${directory} on the new hardware`, {
+        advice: `Make it there (mkdir -p ${directory}), or choose another with --to HOST:DIR.`,
+      });
+    }
+    return new Failure('target-not-writable', `${directory} on the new hardware cannot be written to`, {
+      advice: 'Log in there as a user who may write to it, or choose another directory with --to HOST:DIR.',
+      cause: error,
+    });
+  }
+}
+
+async function checkName(path: string): Promise<Failure[]> {
+  if (await exists(path)) return [targetExists(path)];
+  if (!(await exists(partialPath(path)))) return [];
+  return [
+    new Failure('target-exists', `${partialPath(path)} exists already on the new hardware`, {
+      advice: 'Another move of this guest is under way, or was killed there: if none is, remove that file.',
+    }),
+  ];
+}
+
+export async function freeBytesOf(directory: string): Promise<number> {
+  const { bavail, bsize } = await statfs(directory);
+  return bavail * bsize;
+}
+
+function checkRoom(directory: string, freeBytes: number, disks: CheckRequest['disks']): Failure | null {
+  const imageBytes = disks.reduce((sum, disk) => sum + disk.neededBytes, 0);
+  const neededBytes = imageBytes + Math.min(imageBytes, SPOOL_LIMIT_BYTES);
+  if (freeBytes >= neededBytes) return null;
+  const mebibytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
+  return new Failure(
+    'target-full',
+    `${directory} on the new hardware has ${mebibytes(freeBytes)} free, and ${mebibytes(neededBytes)} may be needed`,
+    { advice: 'Make room there, or choose another directory with --to HOST:DIR.' },
+  );
+}
+
+async function checkHypervisor(
+  guest: GuestDefinition,
+  drivers: readonly GuestDriver[],
+  context: Context,
+): Promise<Failure[]> {
+  const driver = drivers.find((candidate) => candidate.kind === guest.driver);
+  if (driver !== undefined) return await driver.checkBootable(guest, context);
+  return [
+    new Failure('hypervisor-missing', `this vmferry cannot boot ${guest.driver} guests on the new hardware`),
+  ];
+}

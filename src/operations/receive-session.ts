@@ -1,0 +1,150 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { chunkGridFor } from '../chunk/chunk-grid.ts';
+import { packFileName } from '../archive/pack.ts';
+import { Failure } from '../failure.ts';
+import type { FramePool } from '../frame/frame-pool.ts';
+import { PartialImage, type ImageAttributes } from '../image/partial-image.ts';
+import type { Store } from '../store/store.ts';
+import { ImageAssembly } from './image-assembly.ts';
+
+export interface OpenRequest extends ImageAttributes {
+  directory: string;
+  name: string;
+  sizeBytes: number;
+  chunkBytes: number;
+}
+
+interface DiskInTheMaking {
+  image: PartialImage;
+  assembly: ImageAssembly;
+  attributes: ImageAttributes;
+  /** The read-back of the last pack, running beside the next one's unpacking. */
+  readBack: Promise<void>;
+  verifiedBytes: number;
+}
+
+/**
+ * What a receiver has on the disk: a spool, images in the making, images published. `undo` removes all of it, at any
+ * time; `keep` makes the published images stay.
+ */
+export class ReceiveSession {
+  readonly #pool: FramePool;
+  readonly #openStore: (directory: string) => Store;
+  readonly #onVerified: (bytes: number) => void;
+  readonly #made: PartialImage[] = [];
+  #spool: string | null = null;
+  #disk: DiskInTheMaking | null = null;
+  #published: string[] = [];
+
+  constructor(
+    pool: FramePool,
+    openStore: (directory: string) => Store,
+    onVerified: (verifiedBytes: number) => void,
+  ) {
+    this.#pool = pool;
+    this.#openStore = openStore;
+    this.#onVerified = onVerified;
+  }
+
+  /** Begins a disk; answers with the spool directory. */
+  async open({ directory, name, sizeBytes, chunkBytes, ...attributes }: OpenRequest): Promise<string> {
+    if (this.#disk !== null)
+      throw new Failure('protocol-violation', 'a disk was begun before the last was finished');
+    if (chunkGridFor(sizeBytes).chunkBytes !== chunkBytes) {
+      throw new Failure(
+        'protocol-violation',
+        `chunks of ${chunkBytes} bytes do not fit an image of ${sizeBytes}`,
+      );
+    }
+    const image = await PartialImage.create(join(directory, name), sizeBytes);
+    this.#made.push(image);
+    this.#spool ??= await mkdtemp(join(directory, '.vmferry-spool-'));
+    const assembly = await ImageAssembly.begin(image, this.#pool);
+    this.#disk = { image, assembly, attributes, readBack: Promise.resolve(), verifiedBytes: 0 };
+    return this.#spool;
+  }
+
+  /** Takes the pack from the spool into the image. Its read-back goes on while the next pack is applied. */
+  async applyPack(id: string, signal: AbortSignal): Promise<number> {
+    const disk = this.#currentDisk();
+    const { assembly, readBack } = disk;
+    await using store = this.#openStore(this.#spool ?? '');
+    const applied = await assembly.apply(id, store.get(packFileName(id), signal));
+    await store.remove(packFileName(id), signal);
+    await readBack;
+    const next = assembly.readBack(applied).then(() => {
+      disk.verifiedBytes += applied.plainBytes;
+      this.#onVerified(disk.verifiedBytes);
+    });
+    next.catch(() => undefined);
+    disk.readBack = next;
+    return applied.plainBytes;
+  }
+
+  /** Ends the disk: everything read back, its attributes set. */
+  async finish(expectedFingerprint: string): Promise<Finished> {
+    const { image, assembly, attributes, readBack } = this.#currentDisk();
+    await readBack;
+    const fingerprint = assembly.finish();
+    if (fingerprint !== expectedFingerprint) {
+      throw new Failure(
+        'verification-failed',
+        `${image.path} is complete, but its fingerprint differs from the source's`,
+      );
+    }
+    const ownerKept = await image.setAttributes(attributes);
+    const { readBackMethod } = assembly;
+    await assembly[Symbol.asyncDispose]();
+    this.#disk = null;
+    return { fingerprint, readBack: readBackMethod, ownerKept };
+  }
+
+  #currentDisk(): DiskInTheMaking {
+    if (this.#disk === null) throw new Failure('protocol-violation', 'no disk was begun');
+    return this.#disk;
+  }
+
+  /** Gives all images their names. */
+  async publish(): Promise<string[]> {
+    if (this.#disk !== null) throw new Failure('protocol-violation', 'a disk is not finished');
+    await this.#removeSpool();
+    for (const image of this.#made) {
+      await image.publish();
+      this.#published.push(image.finalPath);
+      await image.close();
+    }
+    this.#made.length = 0;
+    return this.#published;
+  }
+
+  /** From now on `undo` leaves the published images alone. */
+  keep(): void {
+    this.#published = [];
+  }
+
+  async undo(): Promise<void> {
+    await this.#disk?.readBack.catch(() => undefined);
+    await this.#disk?.assembly[Symbol.asyncDispose]();
+    this.#disk = null;
+    for (const image of this.#made) {
+      await image.discard();
+      await image.close();
+    }
+    this.#made.length = 0;
+    for (const path of this.#published) await rm(path, { force: true });
+    this.#published = [];
+    await this.#removeSpool();
+  }
+
+  async #removeSpool(): Promise<void> {
+    if (this.#spool !== null) await rm(this.#spool, { recursive: true, force: true });
+    this.#spool = null;
+  }
+}
+
+export interface Finished {
+  fingerprint: string;
+  readBack: 'direct' | 'page-cache-dropped';
+  ownerKept: boolean;
+}

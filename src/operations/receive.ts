@@ -1,0 +1,212 @@
+import type { Context, Event } from '../events.ts';
+import { asFailure, Failure, toFailureRecord } from '../failure.ts';
+import type { FramePool } from '../frame/frame-pool.ts';
+import { parseGuestDefinition, type GuestDefinition } from '../guest/definition.ts';
+import type { GuestDriver } from '../guest/guest-driver.ts';
+import type { RecordStore } from '../guest/record-store.ts';
+import { Queue } from '../pipeline/queue.ts';
+import type { Store } from '../store/store.ts';
+import { MessageChannel } from './message-channel.ts';
+import { checkTarget } from './receive-check.ts';
+import { ReceiveSession } from './receive-session.ts';
+import { parseMoverMessage, PROTOCOL_VERSION, type MoverMessage, type ReceiverMessage } from './wire.ts';
+
+export interface ReceiveDependencies {
+  version: string;
+  pool: FramePool;
+  drivers: readonly GuestDriver[];
+  records: RecordStore;
+  openStore: (directory: string) => Store;
+  /** Where the console of a guest of that name is written to. */
+  consoleLogOf: (guest: string) => string;
+}
+
+export interface ReceiveEnds {
+  input: AsyncIterable<Uint8Array>;
+  write: (text: string) => void;
+}
+
+/**
+ * The new hardware's side of a migration (doc/wire.md): answers the mover's messages until `commit`, `abort` or the end
+ * of the line. Whatever way it ends before `commit` or `up`, nothing that it made is left. Throws the Failure that ended
+ * it; the mover has been told.
+ */
+export async function receive(
+  ends: ReceiveEnds,
+  dependencies: ReceiveDependencies,
+  context: Context,
+): Promise<void> {
+  const stopping = new AbortController();
+  const inbox = new Queue<MoverMessage>();
+  const stop = (failure: Failure) => {
+    stopping.abort(failure);
+    inbox.end(failure);
+  };
+  context.signal.addEventListener('abort', () => stop(asFailure(context.signal.reason)), { once: true });
+  using channel = new MessageChannel<ReceiverMessage, MoverMessage>({
+    ...ends,
+    parse: parseMoverMessage,
+    onMessage(message) {
+      if (message.type === 'abort') stop(new Failure('interrupted', 'the other side called it off'));
+      else inbox.push(message);
+    },
+    onEnd(failure) {
+      stop(failure ?? new Failure('connection-lost', 'the other side closed the line'));
+    },
+  });
+  const receiver = new Receiver(dependencies, channel, { ...context, signal: stopping.signal });
+  channel.send({ type: 'ready', protocol: PROTOCOL_VERSION, version: dependencies.version });
+  try {
+    for await (const message of inbox) if (await receiver.handle(message)) return;
+  } catch (error) {
+    const failure = asFailure(stopping.signal.aborted ? stopping.signal.reason : error);
+    await receiver.undo();
+    channel.send(
+      failure.code === 'interrupted' ? { type: 'aborted' } : { type: 'failed', ...toFailureRecord(failure) },
+    );
+    throw failure;
+  }
+}
+
+/** The answers to the messages, one at a time. */
+class Receiver {
+  readonly #dependencies: ReceiveDependencies;
+  readonly #channel: MessageChannel<ReceiverMessage, MoverMessage>;
+  readonly #context: Context;
+  readonly #session: ReceiveSession;
+  #warnings: string[] = [];
+
+  constructor(
+    dependencies: ReceiveDependencies,
+    channel: MessageChannel<ReceiverMessage, MoverMessage>,
+    context: Context,
+  ) {
+    this.#dependencies = dependencies;
+    this.#channel = channel;
+    this.#context = {
+      signal: context.signal,
+      report: (event: Event) => {
+        if (event.type === 'warning') this.#warnings.push(event.message);
+        context.report(event);
+      },
+    };
+    this.#session = new ReceiveSession(dependencies.pool, dependencies.openStore, (verifiedBytes) => {
+      channel.send({ type: 'progress', verifiedBytes });
+    });
+  }
+
+  /** True when the session is over. */
+  async handle(message: Exclude<MoverMessage, { type: 'alive' | 'abort' }> | MoverMessage): Promise<boolean> {
+    switch (message.type) {
+      case 'check':
+        await this.#check(message);
+        return false;
+      case 'measure':
+        this.#channel.send({ type: 'measured' });
+        return false;
+      case 'open':
+        this.#channel.send({ type: 'opened', spool: await this.#session.open(message) });
+        return false;
+      case 'pack': {
+        const plainBytes = await this.#session.applyPack(message.id, this.#context.signal);
+        this.#channel.send({ type: 'applied', id: message.id, plainBytes });
+        return false;
+      }
+      case 'finish':
+        await this.#finish(message.fingerprint);
+        return false;
+      case 'publish':
+        this.#channel.send({ type: 'published', paths: await this.#session.publish() });
+        return false;
+      case 'boot':
+        await this.#boot(parseGuestDefinition(message.guest), message.timeoutMs);
+        return false;
+      case 'halt':
+        await this.#halt(message);
+        return false;
+      case 'commit':
+        this.#session.keep();
+        this.#channel.send({ type: 'committed' });
+        return true;
+      case 'alive':
+      case 'abort':
+        return false;
+    }
+  }
+
+  async undo(): Promise<void> {
+    await this.#session.undo();
+  }
+
+  #takeWarnings(): string[] {
+    return this.#warnings.splice(0);
+  }
+
+  async #check({ directory, disks, guest }: Extract<MoverMessage, { type: 'check' }>): Promise<void> {
+    const definition = guest === null ? null : parseGuestDefinition(guest);
+    const request = { directory, disks, guest: definition };
+    const { problems, freeBytes } = await checkTarget(request, this.#dependencies.drivers, this.#context);
+    this.#channel.send({
+      type: 'checked',
+      problems: problems.map(toFailureRecord),
+      warnings: this.#takeWarnings(),
+      freeBytes,
+    });
+  }
+
+  async #finish(expectedFingerprint: string): Promise<void> {
+    const { fingerprint, readBack, ownerKept } = await this.#session.finish(expectedFingerprint);
+    if (!ownerKept)
+      this.#warnings.push('the image has another owner than before: only root can give files away');
+    this.#channel.send({ type: 'verified', fingerprint, readBack, warnings: this.#takeWarnings() });
+  }
+
+  async #boot(guest: GuestDefinition, timeoutMs: number): Promise<void> {
+    const { records, consoleLogOf } = this.#dependencies;
+    const consoleLog = consoleLogOf(guest.name);
+    let pid: number;
+    try {
+      // Written before the boot: once the guest is up nothing may fail any more, or it would be started twice.
+      await records.write({ version: 1, definition: guest, state: 'running' });
+      ({ pid } = await this.#driverOf(guest).start(guest, { consoleLog, timeoutMs }, this.#context));
+    } catch (error) {
+      await records.remove(guest.name).catch(() => undefined);
+      const failure = asFailure(error);
+      throw new Failure('boot-failed', `the guest did not boot on the new hardware: ${failure.message}`, {
+        ...(failure.advice === undefined ? {} : { advice: failure.advice }),
+        cause: error,
+      });
+    }
+    this.#session.keep();
+    this.#channel.send({ type: 'up', pid, consoleLog, warnings: this.#takeWarnings() });
+  }
+
+  async #halt({
+    name,
+    force,
+    timeoutMs,
+    destination,
+  }: Extract<MoverMessage, { type: 'halt' }>): Promise<void> {
+    const { drivers, records } = this.#dependencies;
+    let wasRunning = false;
+    for (const driver of drivers) {
+      const guest = (await driver.list(this.#context)).find(({ definition }) => definition.name === name);
+      if (guest === undefined) continue;
+      await driver.halt(guest, { force, timeoutMs }, this.#context);
+      wasRunning = true;
+    }
+    const record = await records.read(name);
+    if (record !== null) {
+      const move = { destination, directory: null, sshConfigFile: null };
+      await records.write({ version: 1, definition: record.definition, state: 'moved', move });
+    }
+    this.#channel.send({ type: 'halted', wasRunning });
+  }
+
+  #driverOf(guest: GuestDefinition): GuestDriver {
+    const driver = this.#dependencies.drivers.find(({ kind }) => kind === guest.driver);
+    if (driver === undefined)
+      throw new Failure('hypervisor-missing', `nothing here boots ${guest.driver} guests`);
+    return driver;
+  }
+}

@@ -1,0 +1,174 @@
+import { Failure } from '../failure.ts';
+import { MessageChannel } from './message-channel.ts';
+import { parseReceiverMessage, PROTOCOL_VERSION, type MoverMessage, type ReceiverMessage } from './wire.ts';
+
+/** A program on the other side, as ssh gives it. */
+export interface RemoteProcess {
+  stdout: AsyncIterable<Uint8Array>;
+  write: (text: string) => void;
+  /** What it wrote to standard error so far, shortened. */
+  stderrText: () => string;
+  /** Resolves when it is gone, also when the line is. */
+  exited: Promise<{ exitStatus: number | null; signal: string | null }>;
+}
+
+type MessageOf<Type extends ReceiverMessage['type']> = Extract<ReceiverMessage, { type: Type }>;
+
+interface Waiting {
+  type: ReceiverMessage['type'];
+  resolve: (message: never) => void;
+  reject: (error: Error) => void;
+}
+
+/** Status of a shell that did not find the program, or could not execute it. */
+const COMMAND_NOT_FOUND = 127;
+const COMMAND_NOT_EXECUTABLE = 126;
+
+/**
+ * The mover's end of the wire (doc/wire.md): one request at a time, its answer awaited; `applied` and `progress` come
+ * between as they come. When the receiver fails or is lost, all that waits is rejected, and `failed` is.
+ */
+export class RemoteReceiver implements Disposable {
+  onApplied: (message: MessageOf<'applied'>) => void = () => undefined;
+  onProgress: (message: MessageOf<'progress'>) => void = () => undefined;
+  readonly #process: RemoteProcess;
+  readonly #channel: MessageChannel<MoverMessage, ReceiverMessage>;
+  readonly #failing = new AbortController();
+  #waiting: Waiting | null = null;
+  #isReady = false;
+  #command: string;
+
+  constructor(process: RemoteProcess, command: string) {
+    this.#process = process;
+    this.#command = command;
+    this.#channel = new MessageChannel({
+      input: process.stdout,
+      write: process.write,
+      parse: (line) => this.#parse(line),
+      onMessage: (message) => {
+        this.#take(message);
+      },
+      onEnd: (failure) => void this.#lost(failure),
+    });
+  }
+
+  /** Aborted, with the Failure as its reason, when the receiver has failed or is lost. */
+  get failed(): AbortSignal {
+    return this.#failing.signal;
+  }
+
+  /** Waits until the receiver speaks. Throws Failure `receiver-missing` or `receiver-incompatible`. */
+  async ready(): Promise<void> {
+    const { protocol, version } = await this.#answer('ready');
+    if (protocol === PROTOCOL_VERSION) return;
+    throw new Failure(
+      'receiver-incompatible',
+      `vmferry ${version} on the new hardware speaks protocol ${protocol}, this one ${PROTOCOL_VERSION}`,
+      { advice: 'Install the same version of vmferry on both machines.' },
+    );
+  }
+
+  /** Sends a request and waits for its answer. */
+  async request<Type extends ReceiverMessage['type']>(
+    message: MoverMessage,
+    answer: Type,
+  ): Promise<MessageOf<Type>> {
+    this.send(message);
+    return await this.#answer(answer);
+  }
+
+  send(message: MoverMessage): void {
+    this.#channel.send(message);
+  }
+
+  #answer<Type extends ReceiverMessage['type']>(type: Type): Promise<MessageOf<Type>> {
+    if (this.#failing.signal.aborted) return Promise.reject(this.#failing.signal.reason as Failure);
+    return new Promise<MessageOf<Type>>((resolve, reject) => {
+      this.#waiting = { type, resolve: resolve as (message: never) => void, reject };
+    });
+  }
+
+  /** Until the first message, what comes may be a login's greeting, or a shell's complaint. */
+  #parse(line: string): ReceiverMessage {
+    if (this.#isReady) return parseReceiverMessage(line);
+    try {
+      const message = parseReceiverMessage(line);
+      this.#isReady = true;
+      return message;
+    } catch (error) {
+      if (line.startsWith('{')) throw error;
+      return { type: 'alive' };
+    }
+  }
+
+  #take(message: ReceiverMessage): void {
+    switch (message.type) {
+      case 'applied':
+        this.onApplied(message);
+        return;
+      case 'progress':
+        this.onProgress(message);
+        return;
+      case 'failed': {
+        const { code, message: text, advice } = message;
+        this.#fail(new Failure(code, text, advice === undefined ? {} : { advice }));
+        return;
+      }
+      default: {
+        const waiting = this.#waiting;
+        this.#waiting = null;
+        if (waiting?.type === message.type) waiting.resolve(message as never);
+        else
+          this.#fail(
+            new Failure(
+              'protocol-violation',
+              `the receiver answered ${message.type} to nothing that was asked`,
+            ),
+          );
+      }
+    }
+  }
+
+  async #lost(failure: Failure | null): Promise<void> {
+    if (failure !== null) {
+      this.#fail(failure);
+      return;
+    }
+    const { exitStatus, signal } = await this.#process.exited;
+    const said = this.#process.stderrText().trim();
+    const wasNotFound = exitStatus === COMMAND_NOT_FOUND || exitStatus === COMMAND_NOT_EXECUTABLE;
+    if (!this.#isReady && wasNotFound) {
+      this.#fail(
+        new Failure(
+          'receiver-missing',
+          `vmferry does not start on the new hardware${said === '' ? '' : `: ${said}`}`,
+          {
+            advice: `Install vmferry there, or name it with --remote-command (tried: ${this.#command}).`,
+          },
+        ),
+      );
+      return;
+    }
+    const how = signal === null ? `status ${exitStatus ?? 'unknown'}` : `signal ${signal}`;
+    this.#fail(
+      new Failure(
+        'receiver-died',
+        `vmferry on the new hardware ended with ${how}${said === '' ? '' : `: ${said}`}`,
+        {
+          transient: true,
+        },
+      ),
+    );
+  }
+
+  #fail(failure: Failure): void {
+    if (this.#failing.signal.aborted) return;
+    this.#failing.abort(failure);
+    this.#waiting?.reject(failure);
+    this.#waiting = null;
+  }
+
+  [Symbol.dispose](): void {
+    this.#channel[Symbol.dispose]();
+  }
+}

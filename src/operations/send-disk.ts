@@ -1,0 +1,123 @@
+import { stat } from 'node:fs/promises';
+import { packFileName } from '../archive/pack.ts';
+import { chunkGridFor } from '../chunk/chunk-grid.ts';
+import type { Context } from '../events.ts';
+import { Failure } from '../failure.ts';
+import type { FramePool } from '../frame/frame-pool.ts';
+import { mapOrdered } from '../pipeline/map-ordered.ts';
+import type { Store } from '../store/store.ts';
+import { captureImage } from './capture.ts';
+import type { RemoteReceiver } from './remote-receiver.ts';
+import type { SourceDisk } from './source-disk.ts';
+import { SpoolCredit } from './spool-credit.ts';
+import { runStage } from './stage.ts';
+import { SPOOL_LIMIT_BYTES } from './wire.ts';
+
+/** Packs on their way at once: the second keeps the line busy while the first is being renamed. */
+const PACKS_IN_FLIGHT = 2;
+
+export interface SendDependencies {
+  pool: FramePool;
+  receiver: RemoteReceiver;
+  openSpool: (directory: string) => Store;
+  level: number;
+}
+
+export interface SentDisk {
+  sentBytes: number;
+  fingerprint: string;
+  readBack: 'direct' | 'page-cache-dropped';
+  warnings: readonly string[];
+}
+
+/** Copies one disk to the new hardware, until it is verified there. */
+export async function sendDisk(
+  disk: SourceDisk,
+  directory: string,
+  dependencies: SendDependencies,
+  context: Context,
+): Promise<SentDisk> {
+  const { receiver } = dependencies;
+  const before = await stat(disk.source.path);
+  const { spool } = await receiver.request(
+    {
+      type: 'open',
+      directory,
+      name: disk.name,
+      sizeBytes: disk.source.sizeBytes,
+      chunkBytes: chunkGridFor(disk.source.sizeBytes).chunkBytes,
+      mode: before.mode & 0o777,
+      uid: before.uid,
+      gid: before.gid,
+      modifiedMs: before.mtimeMs,
+    },
+    'opened',
+  );
+  const { sentBytes, fingerprint } = await runStage(
+    context,
+    'copy',
+    `copying ${disk.name}`,
+    () => copyPacks(disk, spool, dependencies, context),
+    () => `copied ${disk.name}`,
+  );
+  const after = await stat(disk.source.path);
+  if (after.mtimeMs !== before.mtimeMs || after.size !== before.size) {
+    throw new Failure('image-in-use', `${disk.source.path} was changed while it was read`, {
+      advice: 'Find out what writes to it, and move it again.',
+    });
+  }
+  const verified = await runStage(
+    context,
+    'verify',
+    `reading ${disk.name} back on the new hardware`,
+    () => receiver.request({ type: 'finish', fingerprint }, 'verified'),
+    () => `${disk.name} reads back as it was sent`,
+  );
+  if (verified.fingerprint !== fingerprint) {
+    throw new Failure('verification-failed', `the fingerprint of ${disk.name} on the new hardware differs`);
+  }
+  return { sentBytes, fingerprint, readBack: verified.readBack, warnings: verified.warnings };
+}
+
+async function copyPacks(
+  disk: SourceDisk,
+  spool: string,
+  { pool, receiver, openSpool, level }: SendDependencies,
+  context: Context,
+): Promise<{ sentBytes: number; fingerprint: string }> {
+  const credit = new SpoolCredit(SPOOL_LIMIT_BYTES);
+  const sizeById = new Map<string, number>();
+  let doneBytes = 0;
+  let sentBytes = 0;
+  let plainBytes = 0;
+  const report = () => {
+    context.report({ type: 'progress', stage: 'copy', doneBytes, totalBytes: disk.readBytes, sentBytes });
+  };
+  receiver.onApplied = ({ id }) => {
+    credit.give(sizeById.get(id) ?? 0);
+    sizeById.delete(id);
+  };
+  receiver.onProgress = ({ verifiedBytes }) => {
+    const totalBytes = Math.max(disk.readBytes, plainBytes);
+    context.report({ type: 'progress', stage: 'verify', doneBytes: verifiedBytes, totalBytes, sentBytes });
+  };
+  const onRead = (bytes: number) => {
+    doneBytes += bytes;
+    report();
+  };
+  await using store = openSpool(spool);
+  const { packs, map } = captureImage(disk.source, { extents: disk.extents(), level, pool, onRead });
+  const sends = mapOrdered(packs, PACKS_IN_FLIGHT, async ({ id, sizeBytes, parts, ...pack }) => {
+    plainBytes += pack.plainBytes;
+    await credit.take(sizeBytes, context.signal);
+    const onWritten = (bytes: number) => {
+      sentBytes += bytes;
+      report();
+    };
+    await store.put(packFileName(id), parts, { signal: context.signal, onWritten });
+    sizeById.set(id, sizeBytes);
+    receiver.send({ type: 'pack', id, sizeBytes });
+  });
+  for await (const _ of sends) context.signal.throwIfAborted();
+  return { sentBytes, fingerprint: map.fingerprint() };
+}

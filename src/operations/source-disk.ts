@@ -1,0 +1,65 @@
+import { basename } from 'node:path';
+import type { GuestDefinition } from '../guest/definition.ts';
+import { totalLength, type Extent } from '../image/extents.ts';
+import type { ImageSource } from '../image/image-source.ts';
+import { openImage } from '../image/open-image.ts';
+import { probeImage, type ImageLayout } from '../image/probe.ts';
+import { usedExtents } from '../image/used-extents.ts';
+import type { DiskAccount } from './migration-report.ts';
+
+/** A disk of a guest, opened on the old hardware, and what of it is to be read. */
+export interface SourceDisk extends Disposable {
+  name: string;
+  source: ImageSource;
+  layout: ImageLayout;
+  /** Computed anew at each call, lazily. */
+  extents: () => Iterable<Extent>;
+  readBytes: number;
+  holeBytes: number;
+  freeBytes: number;
+}
+
+/** Opens the image and finds out what must be read of it, as it is now. Throws openImage's failures. */
+export function openSourceDisk(path: string, { everyBlock }: { everyBlock: boolean }): SourceDisk {
+  const source = openImage(path);
+  try {
+    const layout = probeImage(source);
+    const extents = () => usedExtents(source, layout, { everyBlock });
+    const dataBytes = totalLength(source.dataExtents());
+    const readBytes = totalLength(extents());
+    return {
+      name: basename(source.path),
+      source,
+      layout,
+      extents,
+      readBytes,
+      holeBytes: source.sizeBytes - dataBytes,
+      freeBytes: dataBytes - readBytes,
+      [Symbol.dispose]: () => source[Symbol.dispose](),
+    };
+  } catch (error) {
+    source[Symbol.dispose]();
+    throw error;
+  }
+}
+
+export function diskAccount(disk: SourceDisk, targetDirectory: string): DiskAccount {
+  const { readBytes, holeBytes, freeBytes } = disk;
+  return {
+    source: disk.source.path,
+    target: `${targetDirectory}/${disk.name}`,
+    sizeBytes: disk.source.sizeBytes,
+    readBytes,
+    holeBytes,
+    freeBytes,
+  };
+}
+
+/** The definition with its images at their places on the new hardware. */
+export function relocate(definition: GuestDefinition, targetDirectory: string): GuestDefinition {
+  const disks = definition.disks.map((disk) => ({
+    ...disk,
+    path: `${targetDirectory}/${basename(disk.path)}`,
+  }));
+  return { ...definition, disks };
+}

@@ -1,0 +1,31 @@
+/** Items pushed by one side and awaited by the other, in order. Not bounded: for few and small items. */
+export class Queue<T> implements AsyncIterable<T> {
+  readonly #items: T[] = [];
+  #wake: (() => void) | null = null;
+  #end: { error: Error | null } | null = null;
+
+  push(item: T): void {
+    this.#items.push(item);
+    this.#wake?.();
+  }
+
+  /** No more items will come; with an error, the reader gets it at once, before items not yet read. */
+  end(error: Error | null = null): void {
+    this.#end ??= { error };
+    this.#wake?.();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
+    while (true) {
+      if (this.#end?.error) throw this.#end.error;
+      const item = this.#items.shift();
+      if (item !== undefined) yield item;
+      else if (this.#end !== null) return;
+      else {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+      }
+    }
+  }
+}
