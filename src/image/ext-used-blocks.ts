@@ -1,0 +1,230 @@
+import { type Extent, mergeTouching } from './extents.ts';
+import { allSet, countFree, setBits, usedRuns } from './ext-bitmap.ts';
+import {
+  type BlockRun,
+  type GroupDescriptor,
+  checkBitmapChecksum,
+  descriptorBlock,
+  groupBlockCount,
+  groupClusterCount,
+  groupFirstBlock,
+  groupOfBlock,
+  metadataRuns,
+  parseGroupDescriptor,
+} from './ext-groups.ts';
+import {
+  Doubt,
+  type ExtSuperblock,
+  type ReadAt,
+  SUPERBLOCK_BYTES,
+  SUPERBLOCK_OFFSET,
+  parseExtSuperblock,
+} from './ext-superblock.ts';
+
+/*
+ * Which blocks of an ext2, ext3 or ext4 file system are in use. Everything here errs to one side: what is not known
+ * for certain to be free is in use. Without metadata_csum a bitmap carries no checksum, only a count of its free
+ * bits; damage that keeps the count and all else cannot be told from a sound bitmap (e2fsck would have to walk all
+ * inodes for that).
+ */
+
+/** How many groups are kept in memory: the metadata of a group lie in it or, with flex_bg, in one other. */
+const CACHED_GROUPS = 4;
+
+interface Group {
+  descriptor: GroupDescriptor;
+  bitmap: Uint8Array;
+}
+
+/** Reads groups one at a time, each checked as far as it can be checked on its own. */
+class GroupReader {
+  readonly #read: ReadAt;
+  readonly #superblock: ExtSuperblock;
+  readonly #groups = new Map<number, Group>();
+  #descriptorBlockIndex = -1;
+  #descriptorBlock: Uint8Array = new Uint8Array();
+
+  constructor(read: ReadAt, superblock: ExtSuperblock) {
+    this.#read = read;
+    this.#superblock = superblock;
+  }
+
+  /** Throws Doubt. */
+  group(index: number): Group {
+    const cached = this.#groups.get(index);
+    if (cached !== undefined) return cached;
+    const descriptor = this.#descriptor(index);
+    const bitmap = descriptor.bitmapUninitialised
+      ? bitmapOfUnused(this.#superblock, index, descriptor)
+      : this.#bitmap(index, descriptor);
+    if (countFree(bitmap, groupClusterCount(this.#superblock, index)) !== descriptor.freeClusterCount)
+      throw new Doubt(`the bitmap of block group ${index} and its count of free blocks disagree`);
+    const [oldest] = this.#groups.keys();
+    if (this.#groups.size >= CACHED_GROUPS && oldest !== undefined) this.#groups.delete(oldest);
+    const group = { descriptor, bitmap };
+    this.#groups.set(index, group);
+    return group;
+  }
+
+  #descriptor(group: number): GroupDescriptor {
+    const { blockSizeBytes, descriptorSizeBytes, blockCount } = this.#superblock;
+    const position = group * descriptorSizeBytes;
+    const blockIndex = Math.floor(position / blockSizeBytes);
+    if (blockIndex !== this.#descriptorBlockIndex) {
+      const block = descriptorBlock(this.#superblock, blockIndex);
+      if (block >= blockCount) throw new Doubt('its group descriptors lie outside of it');
+      this.#descriptorBlock = this.#read(block * blockSizeBytes, blockSizeBytes);
+      this.#descriptorBlockIndex = blockIndex;
+    }
+    const from = position % blockSizeBytes;
+    const bytes = this.#descriptorBlock.subarray(from, from + descriptorSizeBytes);
+    return parseGroupDescriptor(this.#superblock, group, bytes);
+  }
+
+  #bitmap(group: number, descriptor: GroupDescriptor): Uint8Array {
+    const { blockSizeBytes } = this.#superblock;
+    const bitmap = this.#read(descriptor.blockBitmap * blockSizeBytes, blockSizeBytes);
+    checkBitmapChecksum(this.#superblock, group, descriptor, bitmap);
+    return bitmap;
+  }
+}
+
+/** Calls `visit` with the bits of each group that the run of blocks lies in. */
+function forEachPart(
+  superblock: ExtSuperblock,
+  run: BlockRun,
+  visit: (group: number, fromBit: number, endBit: number) => void,
+): void {
+  const end = run.first + run.count;
+  for (let block = run.first; block < end;) {
+    const group = groupOfBlock(superblock, block);
+    const start = groupFirstBlock(superblock, group);
+    const partEnd = Math.min(end, start + superblock.blocksPerGroup);
+    const ratio = 2 ** superblock.clusterBits;
+    visit(group, Math.floor((block - start) / ratio), Math.ceil((partEnd - start) / ratio));
+    block = partEnd;
+  }
+}
+
+/** The bitmap of a group whose bitmap was never written: its own metadata, as far as they lie in it. */
+function bitmapOfUnused(superblock: ExtSuperblock, group: number, descriptor: GroupDescriptor): Uint8Array {
+  const bitmap = new Uint8Array(superblock.clustersPerGroup / 8);
+  for (const run of metadataRuns(superblock, group, descriptor)) {
+    forEachPart(superblock, run, (partGroup, from, end) => {
+      if (partGroup === group) setBits(bitmap, from, end);
+    });
+  }
+  return bitmap;
+}
+
+function checkMetadataInUse(superblock: ExtSuperblock, reader: GroupReader, group: number): void {
+  const { descriptor } = reader.group(group);
+  for (const run of metadataRuns(superblock, group, descriptor)) {
+    forEachPart(superblock, run, (partGroup, from, end) => {
+      if (!allSet(reader.group(partGroup).bitmap, from, end))
+        throw new Doubt(`the metadata of block group ${group} are marked as free`);
+    });
+  }
+}
+
+function readSuperblock(read: ReadAt, regionBytes: number): ExtSuperblock {
+  if (regionBytes < SUPERBLOCK_OFFSET + SUPERBLOCK_BYTES) throw new Doubt('it has no room');
+  return parseExtSuperblock(read(SUPERBLOCK_OFFSET, SUPERBLOCK_BYTES), regionBytes);
+}
+
+/**
+ * Bytes of the region that are free in the file system: whole clusters, but for a last one that the file system's
+ * end cuts short.
+ */
+function freeBytesOfGroup(superblock: ExtSuperblock, group: number, { bitmap, descriptor }: Group): number {
+  const { blockSizeBytes, clusterBits } = superblock;
+  const ratio = 2 ** clusterBits;
+  const clusters = groupClusterCount(superblock, group);
+  const cut = clusters * ratio - groupBlockCount(superblock, group);
+  const cutIsFree = cut > 0 && !allSet(bitmap, clusters - 1, clusters);
+  return (descriptor.freeClusterCount * ratio - (cutIsFree ? cut : 0)) * blockSizeBytes;
+}
+
+export type ExtUsage =
+  | { understood: true; usedBytes: number }
+  /** Why the free blocks must not be skipped, as the end of a sentence about the file system. */
+  | { understood: false; reason: string };
+
+/**
+ * Reads all block bitmaps and decides whether they can be trusted. Memory does not grow with the file system.
+ * `regionBytes` is the room that it lies in; `usedBytes` counts what lies beyond its end as used.
+ */
+export function checkExtUsage(read: ReadAt, regionBytes: number): ExtUsage {
+  try {
+    const superblock = readSuperblock(read, regionBytes);
+    const reader = new GroupReader(read, superblock);
+    let freeClusters = 0;
+    let freeBytes = 0;
+    let previousBitmap = -1;
+    for (let index = 0; index < superblock.groupCount; index++) {
+      const group = reader.group(index);
+      // two groups that share a bitmap would go unnoticed where descriptors have no checksums
+      if (superblock.checksums === 'none' && group.descriptor.blockBitmap <= previousBitmap)
+        throw new Doubt('its bitmaps are not in order, and it has no checksums');
+      previousBitmap = group.descriptor.blockBitmap;
+      freeClusters += group.descriptor.freeClusterCount;
+      freeBytes += freeBytesOfGroup(superblock, index, group);
+      checkMetadataInUse(superblock, reader, index);
+    }
+    if (freeClusters !== superblock.freeClusterCount)
+      throw new Doubt('its total of free blocks and those of its block groups disagree');
+    return { understood: true, usedBytes: regionBytes - freeBytes };
+  } catch (error) {
+    if (error instanceof Doubt) return { understood: false, reason: error.message };
+    throw error;
+  }
+}
+
+/**
+ * What of the region is in use, sorted, disjoint and not touching; lazily, so that memory does not grow with the
+ * file system. Only after `checkExtUsage` said that it is understood. Should a group not be sound any more by the
+ * time it is reached, all of it counts as used.
+ */
+export function extUsedExtents(read: ReadAt, regionBytes: number): Generator<Extent> {
+  return mergeTouching(usedPieces(read, regionBytes));
+}
+
+function* usedPieces(read: ReadAt, regionBytes: number): Generator<Extent> {
+  const superblock = orDoubt(() => readSuperblock(read, regionBytes));
+  if (superblock === null) {
+    yield { offset: 0, length: regionBytes };
+    return;
+  }
+  const { blockSizeBytes, clusterBits, firstDataBlock, blockCount } = superblock;
+  const reader = new GroupReader(read, superblock);
+  const ratio = 2 ** clusterBits;
+  yield { offset: 0, length: firstDataBlock * blockSizeBytes };
+  for (let index = 0; index < superblock.groupCount; index++) {
+    const start = groupFirstBlock(superblock, index);
+    const blocks = groupBlockCount(superblock, index);
+    const group = orDoubt(() => reader.group(index));
+    if (group === null) {
+      yield { offset: start * blockSizeBytes, length: blocks * blockSizeBytes };
+      continue;
+    }
+    for (const [first, end] of usedRuns(group.bitmap, groupClusterCount(superblock, index))) {
+      const endBlock = Math.min(end * ratio, blocks);
+      yield {
+        offset: (start + first * ratio) * blockSizeBytes,
+        length: (endBlock - first * ratio) * blockSizeBytes,
+      };
+    }
+  }
+  const end = blockCount * blockSizeBytes;
+  yield { offset: end, length: regionBytes - end };
+}
+
+/** null instead of a Doubt. */
+function orDoubt<Result>(attempt: () => Result): Result | null {
+  try {
+    return attempt();
+  } catch (error) {
+    if (error instanceof Doubt) return null;
+    throw error;
+  }
+}
