@@ -40,7 +40,14 @@ export function withSystemDirectories(path) {
 /** The packages whose programs are not all there. */
 export function missingPackages(path) {
   const programs = Object.keys(packageByProgram).filter((program) => !isUsable(program, path));
-  return [...new Set(programs.map((program) => packageByProgram[program]))];
+  const packages = new Set(programs.map((program) => packageByProgram[program]));
+  if (processorHasAmx() && findProgram('cc', path) === null) packages.add('gcc').add('libc6-dev');
+  return [...packages];
+}
+
+/** Debian's User Mode Linux then needs a small library, built when it is first wanted (test/support/uml-kernel.ts). */
+function processorHasAmx() {
+  return /^flags.*\bamx_tile\b/m.test(readFileSync('/proc/cpuinfo', 'utf8'));
 }
 
 function isUsable(program, path) {

@@ -1,0 +1,28 @@
+import type { Readable, Writable } from 'node:stream';
+import type { Argv } from 'yargs';
+import type { Context } from '../events.ts';
+import type { Arguments } from './options.ts';
+import type { CommandResult } from './reporters/reporter.ts';
+
+/** One word of the command line: what it takes, and what it does with that. */
+export interface Command<Dependencies> {
+  /** The word and its positionals, as yargs writes them: `migrate <guest>`. */
+  usage: string;
+  summary: string;
+  /** Not for people: left out of the help. Its stdout is its own, so nothing else is ever printed there. */
+  internal?: true;
+  /** Declares positionals, options and examples. */
+  define: (parser: Argv) => Argv;
+  /** Reads the arguments without doing anything yet. Throws Failure `usage`. */
+  read: (args: Arguments) => Run<Dependencies>;
+}
+
+/** Calls the one operation that the command stands for. */
+export type Run<Dependencies> = (environment: CommandEnvironment<Dependencies>) => Promise<CommandResult>;
+
+export interface CommandEnvironment<Dependencies> {
+  dependencies: Dependencies;
+  context: Context;
+  stdin: Readable;
+  stdout: Writable;
+}

@@ -1,0 +1,54 @@
+import type { Argv } from 'yargs';
+import { inspectImage, type ImageReport } from '../../operations/inspect.ts';
+import type { Command } from '../command.ts';
+import { formatBytes, formatFields, formatTable } from '../format.ts';
+import { text } from '../options.ts';
+
+export const inspectCommand: Command<unknown> = {
+  usage: 'inspect <image>',
+  summary: 'Show what is in a disk image, who uses it, and what a move would send',
+  define: (parser: Argv) =>
+    parser
+      .positional('image', { type: 'string', describe: 'A raw image file, a partition or a logical volume' })
+      .example('$0 inspect /srv/guests/web.img', 'its file systems, and how much of it is in use')
+      .example('$0 inspect /dev/vg0/web --json', 'the same for a program, sizes in bytes'),
+  read: (args) => {
+    const path = text(args, 'image');
+    return async ({ context }) => {
+      const report = await inspectImage(path, context);
+      return { record: { type: 'image', ...report }, text: imageReportText(report) };
+    };
+  },
+};
+
+export function imageReportText(report: ImageReport): string {
+  const { users, regions } = report;
+  const fields = formatFields([
+    ['size', formatBytes(report.sizeBytes)],
+    ['allocated', formatBytes(report.allocatedBytes)],
+    ['holes', formatBytes(report.holeBytes)],
+    ['free', `${formatBytes(report.freeBytes)} (allocated, but free in its file system)`],
+    ['to move', `${formatBytes(report.sendBytes)} before compression`],
+    [
+      'used by',
+      users.length === 0 ? 'nobody' : users.map(({ description }) => `it ${description}`).join(', '),
+    ],
+  ]);
+  const rows = regions.map((region) => [
+    formatBytes(region.offset),
+    formatBytes(region.length),
+    region.kind,
+    region.label ?? '',
+    region.clean === null ? '' : region.clean ? 'clean' : 'not clean',
+    region.usedBytes === null ? '' : formatBytes(region.usedBytes),
+  ]);
+  const table = formatTable(
+    ['offset', 'size', 'holds', 'label', 'state', 'in use'],
+    rows,
+    new Set([0, 1, 5]),
+  );
+  const reasons = regions
+    .filter(({ reason }) => reason !== undefined)
+    .map(({ kind, offset, reason }) => `${kind} at ${formatBytes(offset)}: all of it is moved: ${reason}`);
+  return [report.path, fields, ...(rows.length === 0 ? [] : [table]), ...reasons].join('\n\n');
+}

@@ -1,0 +1,91 @@
+import { resolve } from 'node:path';
+import type { Argv } from 'yargs';
+import type { MigrateRequest } from '../../operations/migration-report.ts';
+import { parseDestination } from '../destination.ts';
+import { flag, optionalText, text, wholeNumber, type Arguments } from '../options.ts';
+
+/** A day: longer than any guest halts or boots, short enough for a timer. */
+const longestTimeoutSeconds = 86_400;
+
+export function defineMigrateOptions(parser: Argv): Argv {
+  return parser
+    .positional('guest', {
+      type: 'string',
+      describe: 'A running guest by its name, or the path of an image that nothing runs',
+    })
+    .options({
+      to: {
+        type: 'string',
+        demandOption: true,
+        requiresArg: true,
+        describe: '[USER@]HOST[:DIR]; the host as for ssh. Without DIR: the directory the image lies in here',
+      },
+      'dry-run': {
+        type: 'boolean',
+        default: false,
+        describe: 'Check everything and say what would happen; change nothing',
+      },
+      compression: { type: 'number', default: 3, requiresArg: true, describe: 'zstd level, 1 to 19' },
+      'every-block': {
+        type: 'boolean',
+        default: false,
+        describe: 'Send blocks that the file system says are free, too',
+      },
+      'force-halt': {
+        type: 'boolean',
+        default: false,
+        describe: 'Kill the guest if it does not halt in an orderly way; its disk is then not clean',
+      },
+      'halt-timeout': {
+        type: 'number',
+        default: 60,
+        requiresArg: true,
+        describe: 'Seconds for the guest to halt',
+      },
+      'boot-timeout': {
+        type: 'number',
+        default: 60,
+        requiresArg: true,
+        describe: 'Seconds for it to be up there',
+      },
+      'remote-command': {
+        type: 'string',
+        default: 'vmferry',
+        requiresArg: true,
+        describe: 'What starts vmferry there',
+      },
+      'ssh-config': {
+        alias: 'F',
+        type: 'string',
+        requiresArg: true,
+        describe: "An ssh configuration file instead of one's own",
+      },
+    })
+    .example('$0 migrate web --to newhost --dry-run', 'what would happen, and whether it can')
+    .example('$0 migrate web --to newhost', 'halt the guest web, move it, boot it there')
+    .example('$0 migrate web --to admin@192.0.2.7:/srv/guests', 'its image goes to that directory')
+    .example('$0 migrate /srv/old.img --to newhost', 'an image that nothing runs: moved, not booted')
+    .example(
+      "$0 migrate web --to newhost --remote-command 'sudo vmferry'",
+      'where vmferry needs to be root there',
+    );
+}
+
+/** Throws Failure `usage`. */
+export function readMigrateRequest(args: Arguments): MigrateRequest {
+  const sshConfigFile = optionalText(args, 'ssh-config');
+  return {
+    guest: text(args, 'guest'),
+    target: {
+      ...parseDestination(text(args, 'to')),
+      sshConfigFile: sshConfigFile === null ? null : resolve(sshConfigFile),
+    },
+    remoteCommand: text(args, 'remote-command'),
+    compressionLevel: wholeNumber(args, 'compression', 1, 19),
+    everyBlock: flag(args, 'every-block'),
+    forceHalt: flag(args, 'force-halt'),
+    haltTimeoutMs: 1000 * wholeNumber(args, 'halt-timeout', 1, longestTimeoutSeconds),
+    bootTimeoutMs: 1000 * wholeNumber(args, 'boot-timeout', 1, longestTimeoutSeconds),
+    dryRun: flag(args, 'dry-run'),
+  };
+}

@@ -1,0 +1,81 @@
+/** Numbers as people read them. */
+
+const byteUnits = ['KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'] as const;
+
+/** Three significant digits in IEC units: `999 B`, `1.35 GiB`, `612 MiB`. */
+export function formatBytes(bytes: number): string {
+  let amount = bytes;
+  let unit = 'B';
+  for (const next of byteUnits) {
+    // From here on three digits would be rounded up to 1000: that reads better as 0.98 of the next unit.
+    if (amount < 999.5) break;
+    amount /= 1024;
+    unit = next;
+  }
+  return `${unit === 'B' ? String(Math.round(amount)) : threeDigits(amount)} ${unit}`;
+}
+
+export function formatRate(bytesPerSecond: number): string {
+  return `${formatBytes(bytesPerSecond)}/s`;
+}
+
+/** `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`. */
+export function formatDuration(seconds: number): string {
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return twoUnits(whole, 60, 'min', 's');
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 24 * 60) return twoUnits(minutes, 60, 'h', 'min');
+  return twoUnits(Math.round(seconds / 3600), 24, 'd', 'h');
+}
+
+/** How many times smaller the packed bytes are: `3.2`; `-` where there are none to compare. */
+export function formatRatio(plainBytes: number, packedBytes: number): string {
+  if (plainBytes === 0 || packedBytes === 0) return '-';
+  const ratio = plainBytes / packedBytes;
+  return ratio < 99.95 ? ratio.toFixed(1) : String(Math.round(ratio));
+}
+
+/** A whole percentage, which is 100 only when all is done. */
+export function formatPercentage(done: number, total: number): string {
+  if (total === 0) return '100 %';
+  return `${Math.min(100, Math.floor((100 * done) / total))} %`;
+}
+
+/** Rows of text under a heading, each column as wide as its widest cell; `right` are aligned to the right. */
+export function formatTable(
+  heading: readonly string[],
+  rows: readonly (readonly string[])[],
+  right: ReadonlySet<number> = new Set(),
+): string {
+  const lines = [heading, ...rows];
+  const widths = heading.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
+  return lines
+    .map((line) =>
+      line
+        .map((cell, column) =>
+          right.has(column) ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0),
+        )
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+/** Lines of `name  value`, the names indented and filled up to one width. */
+export function formatFields(fields: readonly (readonly [name: string, value: string])[]): string {
+  const width = Math.max(...fields.map(([name]) => name.length));
+  return fields.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`).join('\n');
+}
+
+function threeDigits(amount: number): string {
+  if (amount < 9.995) return amount.toFixed(2);
+  return amount < 99.95 ? amount.toFixed(1) : amount.toFixed(0);
+}
+
+function twoUnits(amount: number, perBig: number, big: string, small: string): string {
+  const rest = amount % perBig;
+  const whole = `${Math.floor(amount / perBig)} ${big}`;
+  return rest === 0 ? whole : `${whole} ${rest} ${small}`;
+}

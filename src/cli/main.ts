@@ -1,0 +1,19 @@
+import process from 'node:process';
+import { inspectCommand } from './commands/inspect.ts';
+import { runProgram } from './program.ts';
+import { readVersion } from './version.ts';
+
+// What the process ends with should it run out of things to wait for before it has an answer.
+process.exitCode = 1;
+process.exitCode = await runProgram({
+  argv: process.argv.slice(2),
+  environment: process.env,
+  process,
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  version: readVersion(),
+  commands: [inspectCommand],
+  loadDependencies: () => Promise.resolve({ [Symbol.asyncDispose]: () => Promise.resolve() }),
+  now: () => performance.now(),
+});

@@ -1,0 +1,27 @@
+/** Colours for a terminal; where colour is off, each gives its text back as it is. */
+export interface Paint {
+  good: (text: string) => string;
+  warning: (text: string) => string;
+  bad: (text: string) => string;
+  faint: (text: string) => string;
+}
+
+/** SGR codes of ECMA-48: 32 green, 33 yellow, 31 red, 2 faint, 0 reset. */
+export function createPaint(coloured: boolean): Paint {
+  const paint = (code: number) => (text: string) => (coloured ? `\u001b[${code}m${text}\u001b[0m` : text);
+  return { good: paint(32), warning: paint(33), bad: paint(31), faint: paint(2) };
+}
+
+export interface StreamTraits {
+  isTTY?: boolean;
+}
+
+/** A terminal that can move its cursor. */
+export function isCapableTerminal(stream: StreamTraits, environment: NodeJS.ProcessEnv): boolean {
+  return stream.isTTY === true && environment['TERM'] !== 'dumb';
+}
+
+/** Colour only on a terminal, and not when NO_COLOR is set to anything but the empty string (no-color.org). */
+export function wantsColour(stream: StreamTraits, environment: NodeJS.ProcessEnv): boolean {
+  return isCapableTerminal(stream, environment) && (environment['NO_COLOR'] ?? '') === '';
+}

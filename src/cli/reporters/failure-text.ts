@@ -1,0 +1,50 @@
+import { inspect } from 'node:util';
+import type { Failure } from '../../failure.ts';
+import type { Paint } from '../paint.ts';
+
+export interface FailureTextOptions {
+  paint: Paint;
+  /** Show where it comes from: causes, and for a defect the stack. */
+  verbose: boolean;
+}
+
+/** A failure as a person reads it: every problem with its advice, on lines of their own. */
+export function failureText(failure: Failure, options: FailureTextOptions): string {
+  const problems = failure.all.map((one) => problemText(one, options));
+  const several = failure.all.length > 1;
+  const heading = `${options.paint.bad('error:')} ${failure.all.length} things are wrong.\n`;
+  return (several ? heading : '') + problems.join('');
+}
+
+function problemText(failure: Failure, { paint, verbose }: FailureTextOptions): string {
+  if (failure.code === 'internal') return defectText(failure, { paint, verbose });
+  const advice = failure.advice === undefined ? '' : `${indent(failure.advice)}\n`;
+  const causes = verbose ? causesOf(failure).map((cause) => indent(paint.faint(`caused by: ${cause}`))) : [];
+  return `${paint.bad('error:')} ${failure.message}\n${advice}${causes.map((line) => `${line}\n`).join('')}`;
+}
+
+function defectText(failure: Failure, { paint, verbose }: FailureTextOptions): string {
+  const [message = ''] = failure.message.split('\n');
+  const line = `${paint.bad('error:')} this is a defect of vmferry: ${message}`;
+  if (!verbose) return `${line} (--verbose shows where)\n`;
+  const thrown = failure.cause instanceof Error ? failure.cause : failure;
+  return `${line}\n${thrown.stack ?? String(thrown)}\n`;
+}
+
+function causesOf(failure: Failure): string[] {
+  const causes: string[] = [];
+  let cause: unknown = failure.cause;
+  // An error's causes could go round in a circle; nobody reads more than a few.
+  while (cause !== undefined && causes.length < 8) {
+    causes.push(cause instanceof Error ? cause.message : inspect(cause));
+    cause = cause instanceof Error ? cause.cause : undefined;
+  }
+  return causes;
+}
+
+function indent(text: string): string {
+  return text
+    .split('\n')
+    .map((line) => `       ${line}`)
+    .join('\n');
+}

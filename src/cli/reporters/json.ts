@@ -1,0 +1,29 @@
+import { toFailureRecord } from '../../failure.ts';
+import type { Reporter, TextSink } from './reporter.ts';
+
+/**
+ * One JSON object a line, all on one stream: events as they happen, and as the last line the result, or
+ * `{"type":"error"}` with code, message, advice and exit status; `problems` lists each where there are several.
+ */
+export function createJsonReporter(stdout: TextSink): Reporter {
+  const print = (record: object) => {
+    stdout.write(`${JSON.stringify(record)}\n`);
+  };
+  return {
+    event: print,
+    succeeded: ({ record }) => {
+      print(record);
+    },
+    failed: (failure) => {
+      print({
+        type: 'error',
+        ...toFailureRecord(failure),
+        exitStatus: failure.exitStatus,
+        ...(failure.all.length > 1 ? { problems: failure.all.map(toFailureRecord) } : {}),
+      });
+    },
+    notice: (message) => {
+      print({ type: 'notice', message });
+    },
+  };
+}

@@ -1,0 +1,63 @@
+import type { Failure } from '../../failure.ts';
+import { formatDuration } from '../format.ts';
+import type { Paint } from '../paint.ts';
+import { emptyHistory, observe } from '../progress-rate.ts';
+import { failureText } from './failure-text.ts';
+import { percentage, progressText, type ProgressEvent } from './progress-text.ts';
+import type { Reporter, TextSink } from './reporter.ts';
+
+export interface LinesReporterOptions {
+  stdout: TextSink;
+  stderr: TextSink;
+  paint: Paint;
+  verbose: boolean;
+  /** Any steady clock, in milliseconds. */
+  now: () => number;
+}
+
+const progressIntervalMs = 30_000;
+
+/** For logs and pipes: a line when a stage is done, and while one goes on a line of progress every 30 s at most. */
+export function createLinesReporter(options: LinesReporterOptions): Reporter {
+  const { stdout, stderr, paint, verbose, now } = options;
+  const say = (text: string) => {
+    stderr.write(`${text}\n`);
+  };
+  let history = emptyHistory;
+  let lastLineMs = now();
+
+  const progress = (event: ProgressEvent) => {
+    const nowMs = now();
+    history = observe(history, event.doneBytes, nowMs);
+    if (nowMs - lastLineMs < progressIntervalMs) return;
+    lastLineMs = nowMs;
+    say(`${event.stage}: ${percentage(event)}, ${progressText(event, history)}`);
+  };
+
+  return {
+    event: (event) => {
+      switch (event.type) {
+        case 'stage-started':
+          history = emptyHistory;
+          lastLineMs = now();
+          break;
+        case 'stage-finished':
+          say(`${event.stage}: ${event.message} (${formatDuration(event.seconds)})`);
+          break;
+        case 'progress':
+          progress(event);
+          break;
+        case 'warning':
+          say(`${paint.warning('warning:')} ${event.message}`);
+          break;
+      }
+    },
+    succeeded: ({ text }) => {
+      if (text !== '') stdout.write(`${text}\n`);
+    },
+    failed: (failure: Failure) => {
+      stderr.write(failureText(failure, { paint, verbose }));
+    },
+    notice: say,
+  };
+}

@@ -1,0 +1,22 @@
+import type { Event } from '../../events.ts';
+import type { Failure } from '../../failure.ts';
+
+/** What a command found or did. `record` is its plain JSON form, `text` the same for people. */
+export interface CommandResult {
+  record: { type: string };
+  text: string;
+}
+
+/** Shows a command at work. After `succeeded` or `failed` nothing more is shown. */
+export interface Reporter {
+  event(event: Event): void;
+  succeeded(result: CommandResult): void;
+  failed(failure: Failure): void;
+  /** Something about the program itself, such as what a second Ctrl-C does. */
+  notice(text: string): void;
+}
+
+/** As much of a stream as reporters need. */
+export interface TextSink {
+  write(text: string): unknown;
+}
