@@ -1,7 +1,7 @@
 import * as zlib from 'node:zlib';
 import { Decoder, Encoder } from '@toondepauw/node-zstd';
 import { Failure } from '../failure.ts';
-import { zstdFrameBoundBytes } from './zstd-frame.ts';
+import { boundedFrame } from './zstd-frame.ts';
 
 /** Compression of one block of bytes into one zstd frame and back. Synchronous: it is called in worker threads. */
 export interface Zstd {
@@ -37,7 +37,9 @@ function zstdOfNode(node: ZlibWithZstd): Zstd {
     compress: (plain, level) =>
       node.zstdCompressSync(plain, { params: { [node.constants.ZSTD_c_compressionLevel]: level } }),
     decompress: (frame, plainBytes) =>
-      unpack(frame, plainBytes, () => node.zstdDecompressSync(frame, { maxOutputLength: plainBytes + 1 })),
+      unpack(frame, plainBytes, (bounded) =>
+        node.zstdDecompressSync(bounded, { maxOutputLength: plainBytes + 1 }),
+      ),
   };
 }
 
@@ -51,23 +53,20 @@ function zstdOfAddon(): Zstd {
       encoders.set(level, encoder);
       return encoder.encodeSync(asBuffer(plain));
     },
-    decompress: (frame, plainBytes) => unpack(frame, plainBytes, () => decoder.decodeSync(asBuffer(frame))),
+    decompress: (frame, plainBytes) =>
+      unpack(frame, plainBytes, (bounded) => decoder.decodeSync(asBuffer(bounded))),
   };
 }
 
-/** A compressor may end with an empty block, or cut its input unevenly once: that much more than needed is fair. */
-const SLACK_BYTES = 256 * 1024;
-
-function unpack(frame: Uint8Array, plainBytes: number, decompress: () => Uint8Array): Uint8Array {
-  if (zstdFrameBoundBytes(frame) > plainBytes + SLACK_BYTES) {
-    throw new Failure(
-      'pack-damaged',
-      `a zstd frame would unpack to more than the ${plainBytes} bytes it should hold`,
-    );
-  }
+function unpack(
+  frame: Uint8Array,
+  plainBytes: number,
+  decompress: (frame: Uint8Array) => Uint8Array,
+): Uint8Array {
+  const bounded = boundedFrame(frame, plainBytes);
   let plain: Uint8Array;
   try {
-    plain = decompress();
+    plain = decompress(bounded);
   } catch (error) {
     throw new Failure('pack-damaged', 'a zstd frame cannot be unpacked', { cause: error });
   }
