@@ -6,6 +6,8 @@ import { CHUNK_ID_BYTES, isAllZero, isHexId } from './chunk-id.ts';
 const HEADER = 'vmferry-chunk-map 1';
 /** Text is produced in pieces of about this many characters, so that no whole map is ever one string. */
 const PIECE_CHARACTERS = 2 ** 18;
+/** In characters; no line comes near it. */
+const LONGEST_LINE = 1024;
 
 /**
  * For each chunk position of an image: an id, or empty. Memory is 32 bytes a position, at most 32 MiB, and is
@@ -70,8 +72,9 @@ export function parseChunkMap(pieces: Iterable<string>): ChunkMap {
     const id = line.slice(space + 1);
     const position = decimal(line.slice(0, Math.max(space, 0)));
     const inOrder = position > last && position < grid.chunkCount;
-    if (!inOrder || !isHexId(id)) throw damaged(`has the line ${line}`);
+    if (!inOrder || !isHexId(id)) throw damaged(`has the line ${JSON.stringify(line.slice(0, 100))}`);
     map.set(position, Buffer.from(id, 'hex'));
+    if (map.get(position) === null) throw damaged(`has no id at position ${position}`);
     last = position;
   }
   return map;
@@ -82,6 +85,7 @@ function* linesOf(pieces: Iterable<string>): Generator<string, undefined> {
   for (const piece of pieces) {
     const lines = (rest + piece).split('\n');
     rest = lines.pop() ?? '';
+    if (rest.length > LONGEST_LINE) throw damaged('has a line without end');
     yield* lines;
   }
   if (rest !== '') throw damaged('ends in the middle of a line');
