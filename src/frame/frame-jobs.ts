@@ -143,10 +143,9 @@ export function readBack(job: ReadBackJob, scratch: Scratch): ReadBackResult {
   const mismatches: number[] = [];
   let plainBytes = 0;
   for (const run of adjacentRuns(job.chunks)) {
-    const first = run[0];
     const buffer = scratch.take(run.length * job.chunkBytes);
-    // A whole number of chunks is asked for, although the image may end inside the last: O_DIRECT wants whole blocks.
-    const count = readUpTo(job.fd, buffer, first.position * job.chunkBytes);
+    const runBytes = run.reduce((sum, { length }) => sum + length, 0);
+    const count = readAtLeast(job.fd, buffer, runBytes, run[0].position * job.chunkBytes);
     for (const [index, { position, id, length }] of run.entries()) {
       const start = index * job.chunkBytes;
       const isWhole = start + length <= count;
@@ -170,9 +169,13 @@ function* adjacentRuns(chunks: readonly FrameChunk[]): Iterable<[FrameChunk, ...
   if (run !== null) yield run;
 }
 
-function readUpTo(fd: number, buffer: Buffer, offset: number): number {
+/**
+ * Asks for the whole buffer, although the image may end in it: O_DIRECT wants whole blocks. It stops once it has what
+ * is needed: at the end of an image, where to go on may be inside a block, O_DIRECT would refuse to.
+ */
+function readAtLeast(fd: number, buffer: Buffer, neededBytes: number, offset: number): number {
   let done = 0;
-  while (done < buffer.length) {
+  while (done < neededBytes) {
     let count: number;
     try {
       count = readSync(fd, buffer, done, buffer.length - done, offset + done);

@@ -1,4 +1,4 @@
-import { chunkLength, frameLimitBytes, type ChunkGrid } from '../chunk/chunk-grid.ts';
+import { frameLimitBytes, type ChunkGrid } from '../chunk/chunk-grid.ts';
 import type { Extent } from '../image/extents.ts';
 
 /**
@@ -21,14 +21,14 @@ export interface PlannedRead {
 }
 
 /**
- * Groups the extents (sorted, disjoint) into frames. Chunks that no extent touches appear in none. Lazy: memory does
- * not grow with the image.
+ * Groups the extents (sorted, disjoint) into frames. Chunks that no extent touches appear in none, and what lies
+ * beyond the end of the image (its file has grown) is left out. Lazy: memory does not grow with the image.
  */
 export function* planFrames(extents: Iterable<Extent>, grid: ChunkGrid): Iterable<FramePlan> {
   const chunksPerFrame = frameLimitBytes(grid) / grid.chunkBytes;
   let plan: FramePlan = { positions: [], reads: [] };
   for (const extent of extents) {
-    const end = extent.offset + extent.length;
+    const end = Math.min(extent.offset + extent.length, grid.imageBytes);
     for (let offset = extent.offset; offset < end;) {
       const position = Math.floor(offset / grid.chunkBytes);
       if (plan.positions.at(-1) !== position) {
@@ -39,7 +39,7 @@ export function* planFrames(extents: Iterable<Extent>, grid: ChunkGrid): Iterabl
         plan.positions.push(position);
       }
       const chunkOffset = position * grid.chunkBytes;
-      const length = Math.min(end, chunkOffset + chunkLength(grid, position)) - offset;
+      const length = Math.min(end, chunkOffset + grid.chunkBytes) - offset;
       const slot = (plan.positions.length - 1) * grid.chunkBytes;
       addRead(plan.reads, { offset, into: slot + offset - chunkOffset, length });
       offset += length;

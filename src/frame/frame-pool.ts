@@ -45,6 +45,9 @@ export class FramePool implements AsyncDisposable {
     worker.on('error', (error) => {
       this.#fail(error);
     });
+    worker.on('exit', (status) => {
+      this.#fail(new Failure('internal', `a worker thread ended by itself, with status ${status}`));
+    });
     return worker;
   }
 
