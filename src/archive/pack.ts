@@ -6,12 +6,13 @@ import { CHUNK_ID_BYTES } from '../chunk/chunk-id.ts';
 import { Failure } from '../failure.ts';
 import type { Frame, FrameChunk } from '../frame/frame.ts';
 
-/** doc/formats.md: a pack holds frames up to this many compressed bytes, and is closed by the frame that passes it. */
+/** doc/formats.md: a pack is closed by the frame with which it passes this size. */
 export const PACK_LIMIT_BYTES = 16 * 2 ** 20;
 const FORMAT_MEMBER = 'vmferry-pack';
 const FORMAT_TEXT = 'vmferry-pack 1\n';
 /** No table of a frame comes near this. */
 const TABLE_LIMIT_BYTES = 2 ** 20;
+const TAR_BLOCK_BYTES = 512;
 
 /** A whole pack in memory: its id is the SHA-256 of `parts`, one after the other. */
 export interface Pack {
@@ -35,7 +36,7 @@ export async function* packFrames(
   let collectedBytes = 0;
   for await (const frame of frames) {
     collected.push(frame);
-    collectedBytes += frame.compressed.length;
+    collectedBytes += memberBytes(tableText(frame.chunks).length) + memberBytes(frame.compressed.length);
     if (collectedBytes >= limitBytes) {
       yield await buildPack(collected);
       collected = [];
@@ -92,13 +93,30 @@ export async function* readPack(
   bounds: PackBounds,
 ): AsyncGenerator<Frame, void, undefined> {
   const hash = createHash('sha256');
+  const limitBytes = PACK_LIMIT_BYTES + TABLE_LIMIT_BYTES + compressedLimitBytes(bounds);
   const hashed = (async function* () {
+    let sizeBytes = 0;
     for await (const part of source) {
+      sizeBytes += part.length;
+      if (sizeBytes > limitBytes) throw damaged(id, 'is larger than any pack');
       hash.update(part);
       yield part;
     }
   })();
-  const members = readMembers(Readable.from(hashed), bounds.frameLimitBytes);
+  const members = readMembers(Readable.from(hashed), bounds);
+  try {
+    yield* framesOf(id, members, bounds);
+  } finally {
+    await members.return();
+  }
+  if (hash.digest('hex') !== id) throw damaged(id, 'does not match its SHA-256');
+}
+
+async function* framesOf(
+  id: string,
+  members: AsyncIterator<Member, void, undefined>,
+  bounds: PackBounds,
+): AsyncGenerator<Frame, void, undefined> {
   const first = await members.next();
   if (
     first.done === true ||
@@ -109,7 +127,7 @@ export async function* readPack(
   }
   for (let number = 0; ; number++) {
     const table = await members.next();
-    if (table.done === true) break;
+    if (table.done === true) return;
     const frame = await members.next();
     const isExpected =
       frame.done !== true &&
@@ -120,7 +138,11 @@ export async function* readPack(
     if (chunks === null) throw damaged(id, `has a bad table at frame ${number}`);
     yield { chunks, compressed: frame.value.content };
   }
-  if (hash.digest('hex') !== id) throw damaged(id, 'does not match its SHA-256');
+}
+
+/** zstd never makes data this much larger. */
+function compressedLimitBytes({ frameLimitBytes }: PackBounds): number {
+  return 2 * frameLimitBytes;
 }
 
 interface Member {
@@ -128,17 +150,14 @@ interface Member {
   content: Buffer;
 }
 
-async function* readMembers(
-  source: Readable,
-  frameLimitBytes: number,
-): AsyncGenerator<Member, void, undefined> {
+async function* readMembers(source: Readable, bounds: PackBounds): AsyncGenerator<Member, void, undefined> {
   const tar = extract();
   const feeding = pipeline(source, tar);
   feeding.catch(() => undefined);
   try {
     for await (const entry of tar) {
-      const { name, size = 0, type } = entry.header;
-      const limitBytes = name.endsWith('.zst') ? 2 * frameLimitBytes : TABLE_LIMIT_BYTES;
+      const { name, size, type } = entry.header;
+      const limitBytes = name.endsWith('.zst') ? compressedLimitBytes(bounds) : TABLE_LIMIT_BYTES;
       if (type !== 'file' || size > limitBytes)
         throw new Failure('pack-damaged', `a pack has the odd member ${name}`);
       const content = Buffer.alloc(size);
@@ -153,6 +172,11 @@ async function* readMembers(
   } finally {
     source.destroy();
   }
+}
+
+/** What a member takes in the tar file: its header, and its content up to a whole block. */
+function memberBytes(contentBytes: number): number {
+  return TAR_BLOCK_BYTES * (1 + Math.ceil(contentBytes / TAR_BLOCK_BYTES));
 }
 
 function tableText(chunks: readonly FrameChunk[]): string {
