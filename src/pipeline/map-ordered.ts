@@ -2,7 +2,8 @@
  * Applies `work` to up to `width` items at a time and yields the results in the order of the items, each as soon as
  * it is there (also while the source has no further item yet). The first failure, of the source or of the work, ends
  * it, after the work still in flight has settled. When the consumer stops early, the source is closed and no further
- * work begins.
+ * work begins. A source that is still at work on its next item then is told to close, but not waited for: a silent
+ * one must not hold back a failure.
  */
 export async function* mapOrdered<In, Out>(
   source: AsyncIterable<In> | Iterable<In>,
@@ -30,8 +31,14 @@ export async function* mapOrdered<In, Out>(
     }
   } finally {
     await Promise.allSettled(inFlight);
-    if (!isExhausted) await items.return?.();
+    if (!isExhausted) await close(items, next !== null);
   }
+}
+
+/** What goes wrong in closing a source does not take the place of what went wrong before. */
+async function close(items: AsyncIterator<unknown> | Iterator<unknown>, isAtWork: boolean): Promise<void> {
+  const closed = quietly((async () => items.return?.())());
+  if (!isAtWork) await closed.catch(() => undefined);
 }
 
 /** Which of the two settles first; a tie goes to the result, so that results never wait. */
@@ -54,7 +61,7 @@ async function firstOf(
         () => 'item',
       ),
     );
-  return await Promise.race(settled);
+  return Promise.race(settled);
 }
 
 /** Keeps a rejection that nobody awaits yet from being reported as unhandled; it is still seen when awaited. */
