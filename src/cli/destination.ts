@@ -45,6 +45,7 @@ function looksLikeBareAddress(text: string): boolean {
 function parseDirectory(text: string, directory: string): string {
   if (!directory.startsWith('/'))
     throw badDestination(text, 'the directory after the colon must be an absolute path');
+  if (directory.startsWith('//')) throw badDestination(text, 'it is written like a URL');
   if (controlCharacter.test(directory))
     throw badDestination(text, 'the directory has a control character in it');
   return directory.replace(/\/+$/, '') || '/';

@@ -1,0 +1,192 @@
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { createPaint, wantsColour } from '../../../src/cli/paint.ts';
+import { createBarReporter } from '../../../src/cli/reporters/bar.ts';
+import { createJsonReporter } from '../../../src/cli/reporters/json.ts';
+import { createLinesReporter } from '../../../src/cli/reporters/lines.ts';
+import type { Reporter } from '../../../src/cli/reporters/reporter.ts';
+import type { Event } from '../../../src/events.ts';
+import { asFailure, combineFailures, Failure } from '../../../src/failure.ts';
+import { MemoryStream, screenOf } from './streams.ts';
+
+const MiB = 2 ** 20;
+const halted: Event[] = [
+  { type: 'stage-started', stage: 'halt', message: 'halting web' },
+  { type: 'stage-finished', stage: 'halt', message: 'web is halted', seconds: 3.14 },
+];
+const copyStarted: Event = { type: 'stage-started', stage: 'copy', message: 'sending web.img' };
+const warning: Event = { type: 'warning', code: 'other', message: 'something is odd' };
+
+function progress(doneMiB: number): Event {
+  return {
+    type: 'progress',
+    stage: 'copy',
+    doneBytes: doneMiB * MiB,
+    totalBytes: 1000 * MiB,
+    sentBytes: (doneMiB / 4) * MiB,
+  };
+}
+
+const result = { record: { type: 'moved', guest: 'web' }, text: 'web runs on newhost.' };
+const fullDisk = new Failure('target-full', 'There is no room.', { advice: 'Make some.' });
+const unknownKey = new Failure('host-key-unknown', 'The key is unknown.');
+
+interface Shown {
+  reporter: Reporter;
+  stdout: MemoryStream;
+  stderr: MemoryStream;
+  clock: { ms: number };
+}
+
+function show(create: typeof createLinesReporter | typeof createBarReporter, verbose = false): Shown {
+  const [stdout, stderr, clock] = [new MemoryStream(), new MemoryStream(), { ms: 0 }];
+  const reporter = create({ stdout, stderr, paint: createPaint(false), verbose, now: () => clock.ms });
+  return { reporter, stdout, stderr, clock };
+}
+
+describe('json', () => {
+  test('prints an event a line and ends with the result', () => {
+    const stdout = new MemoryStream();
+    const reporter = createJsonReporter(stdout);
+    for (const event of halted) reporter.event(event);
+    reporter.succeeded(result);
+    expect(stdout.lines.map((line) => JSON.parse(line) as unknown)).toEqual([...halted, result.record]);
+  });
+
+  test('ends with the error, its code and all that is wrong', () => {
+    const stdout = new MemoryStream();
+    createJsonReporter(stdout).failed(combineFailures([fullDisk, unknownKey]));
+    expect(JSON.parse(stdout.text)).toEqual({
+      type: 'error',
+      code: 'target-full',
+      message: 'There is no room.; The key is unknown.',
+      exitStatus: 14,
+      problems: [
+        { code: 'target-full', message: 'There is no room.', advice: 'Make some.' },
+        { code: 'host-key-unknown', message: 'The key is unknown.' },
+      ],
+    });
+  });
+});
+
+describe('lines', () => {
+  test('says a line for each stage that is done, and gives the result on stdout', () => {
+    const { reporter, stdout, stderr } = show(createLinesReporter);
+    for (const event of halted) reporter.event(event);
+    reporter.event(warning);
+    reporter.succeeded(result);
+    expect(stderr.lines).toEqual(['halt: web is halted (3.1 s)', 'warning: something is odd']);
+    expect(stdout.text).toBe('web runs on newhost.\n');
+  });
+
+  test('says progress every 30 s at most, however often it is told', () => {
+    const { reporter, stderr, clock } = show(createLinesReporter);
+    reporter.event(copyStarted);
+    for (let tenth = 0; tenth <= 650; tenth++) {
+      clock.ms = tenth * 100;
+      reporter.event(progress(tenth));
+    }
+    expect(stderr.lines).toEqual([
+      'copy: 30 %, 300 MiB of 0.98 GiB, 10.0 MiB/s, ratio 4.0, 1 min 10 s left',
+      'copy: 60 %, 600 MiB of 0.98 GiB, 10.0 MiB/s, ratio 4.0, 40 s left',
+    ]);
+  });
+
+  test('shows each problem with its advice', () => {
+    const { reporter, stdout, stderr } = show(createLinesReporter);
+    reporter.failed(combineFailures([fullDisk, unknownKey]));
+    expect(stderr.lines).toEqual([
+      'error: 2 things are wrong.',
+      'error: There is no room.',
+      '       Make some.',
+      'error: The key is unknown.',
+    ]);
+    expect(stdout.text).toBe('');
+  });
+
+  test('shows a defect in one line, and where it is only when asked', () => {
+    const defect = asFailure(new TypeError('x is not a function'));
+    const quiet = show(createLinesReporter);
+    quiet.reporter.failed(defect);
+    expect(quiet.stderr.lines).toEqual([
+      'error: this is a defect of vmferry: x is not a function (--verbose shows where)',
+    ]);
+    const verbose = show(createLinesReporter, true);
+    verbose.reporter.failed(defect);
+    expect(verbose.stderr.text).toMatch(/^error: .*\nTypeError: x is not a function\n {4}at /);
+  });
+
+  test('shows causes when asked', () => {
+    const { reporter, stderr } = show(createLinesReporter, true);
+    const cause = new Error('outer', { cause: new Error('inner') });
+    reporter.failed(new Failure('read-failed', 'It broke.', { cause }));
+    expect(stderr.lines).toEqual(['error: It broke.', '       caused by: outer', '       caused by: inner']);
+  });
+});
+
+describe('bar', () => {
+  let shown: Shown;
+  afterEach(() => {
+    // Takes the bar, and with it its timer, away.
+    shown.reporter.succeeded({ ...result, text: '' });
+  });
+
+  function terminal(): Shown {
+    const all = show(createBarReporter);
+    Object.assign(all.stderr, { isTTY: true, columns: 100 });
+    return all;
+  }
+
+  test('the stage that runs is the last line, and gives way to what came of it', () => {
+    shown = terminal();
+    shown.reporter.event(halted[0] as Event);
+    expect(screenOf(shown.stderr.text)).toEqual(['  halt      halting web']);
+    shown.reporter.event(halted[1] as Event);
+    expect(screenOf(shown.stderr.text)).toEqual(['ok halt      web is halted 3.1 s', '']);
+  });
+
+  test('progress is one bar; warnings go above it', () => {
+    shown = terminal();
+    shown.reporter.event(copyStarted);
+    shown.reporter.event(progress(0));
+    shown.clock.ms = 10_000;
+    shown.reporter.event(progress(250));
+    shown.reporter.event(warning);
+    const [above, bar, ...rest] = screenOf(shown.stderr.text);
+    expect(above).toBe('warning: something is odd');
+    expect(bar).toBe(
+      '  copy      [======                  ] 25 %  250 MiB of 0.98 GiB, 25.0 MiB/s, ratio 4.0, 30 s left',
+    );
+    expect(rest).toEqual([]);
+  });
+
+  test('the bar is gone when the stage is done', () => {
+    shown = terminal();
+    shown.reporter.event(copyStarted);
+    shown.reporter.event(progress(500));
+    shown.reporter.event({ type: 'stage-finished', stage: 'copy', message: 'all is there', seconds: 40 });
+    shown.reporter.failed(fullDisk);
+    expect(screenOf(shown.stderr.text)).toEqual([
+      'ok copy      all is there 40 s',
+      'error: There is no room.',
+      '       Make some.',
+      '',
+    ]);
+  });
+
+  test('a message longer than the line is cut, so that it can be taken away again', () => {
+    shown = terminal();
+    shown.stderr.columns = 20;
+    shown.reporter.event({ type: 'stage-started', stage: 'halt', message: 'x'.repeat(100) });
+    expect(screenOf(shown.stderr.text)[0]).toHaveLength(19);
+  });
+});
+
+test('colour is for terminals, and not where NO_COLOR is set', () => {
+  const tty = { isTTY: true };
+  expect(wantsColour(tty, { TERM: 'xterm' })).toBe(true);
+  expect(wantsColour(tty, { TERM: 'xterm', NO_COLOR: '' })).toBe(true);
+  expect(wantsColour(tty, { TERM: 'xterm', NO_COLOR: '1' })).toBe(false);
+  expect(wantsColour(tty, { TERM: 'dumb' })).toBe(false);
+  expect(wantsColour({}, { TERM: 'xterm' })).toBe(false);
+  expect(createPaint(true).bad('x')).toBe('\u001b[31mx\u001b[0m');
+});
