@@ -7,7 +7,7 @@ import { Failure } from '../failure.ts';
 import type { Frame, FrameChunk } from '../frame/frame.ts';
 
 /** doc/formats.md: a pack is closed by the frame with which it passes this size. */
-export const PACK_LIMIT_BYTES = 16 * 2 ** 20;
+export const PACK_LIMIT_BYTES = 8 * 2 ** 20;
 const FORMAT_MEMBER = 'vmferry-pack';
 const FORMAT_TEXT = 'vmferry-pack 1\n';
 /** No table of a frame comes near this. */

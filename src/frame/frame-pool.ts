@@ -7,6 +7,12 @@ import type { AnswerMessage, JobMessage } from './frame-worker.ts';
 /** Jobs given to a worker beyond the one it works on, so that it never waits for the main thread. */
 const QUEUE_PER_WORKER = 1;
 
+/**
+ * A frame's buffers are large and die at once, but only a collection frees them, and the little garbage that points to
+ * them would seldom fill a larger young generation.
+ */
+const YOUNG_GENERATION_MEBIBYTES = 2;
+
 interface Pending {
   resolve: (result: never) => void;
   reject: (error: Error) => void;
@@ -33,7 +39,9 @@ export class FramePool implements AsyncDisposable {
   }
 
   #startWorker(workerUrl: URL, index: number): Worker {
-    const worker = new Worker(workerUrl);
+    const worker = new Worker(workerUrl, {
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MEBIBYTES },
+    });
     worker.on('message', (answer: AnswerMessage) => {
       const pending = this.#pending.get(answer.number);
       if (pending === undefined) return;

@@ -59,12 +59,14 @@ function* evenlySpread(plans: Iterable<FramePlan>, totalBytes: number): Iterable
 }
 
 /** Bytes a second that the line takes towards the new hardware, from a few messages' round trips. */
-export async function measureLine(receiver: RemoteReceiver): Promise<number> {
-  const roundTripMs = await timed(() => receiver.request({ type: 'measure', padding: '' }, 'measured'));
+export async function measureLine(receiver: RemoteReceiver, signal: AbortSignal): Promise<number> {
+  const roundTripMs = await timed(() =>
+    receiver.request({ type: 'measure', padding: '' }, 'measured', signal),
+  );
   const padding = 'x'.repeat(MEASURE_PADDING_BYTES);
   let elapsedMs = 0;
   for (let round = 0; round < MEASURE_ROUNDS; round++) {
-    elapsedMs += await timed(() => receiver.request({ type: 'measure', padding }, 'measured'));
+    elapsedMs += await timed(() => receiver.request({ type: 'measure', padding }, 'measured', signal));
   }
   const sendingMs = Math.max(1, elapsedMs - MEASURE_ROUNDS * roundTripMs);
   return (MEASURE_ROUNDS * MEASURE_PADDING_BYTES * 1000) / sendingMs;

@@ -65,6 +65,8 @@ export interface MigrationReport {
   type: 'moved';
   guest: string;
   destination: string;
+  /** Absolute, on the new hardware. */
+  directory: string;
   disks: readonly MovedDisk[];
   seconds: number;
   /** From the halt to up again on the new hardware; null when the guest was not running. */

@@ -74,6 +74,8 @@ class Receiver {
   readonly #channel: MessageChannel<ReceiverMessage, MoverMessage>;
   readonly #context: Context;
   readonly #session: ReceiveSession;
+  /** The guest runs here: too late to call anything off. */
+  hasBooted = false;
   #warnings: string[] = [];
 
   constructor(
@@ -96,7 +98,7 @@ class Receiver {
   }
 
   /** True when the session is over. */
-  async handle(message: Exclude<MoverMessage, { type: 'alive' | 'abort' }> | MoverMessage): Promise<boolean> {
+  async handle(message: MoverMessage): Promise<boolean> {
     switch (message.type) {
       case 'check':
         await this.#check(message);
@@ -177,6 +179,7 @@ class Receiver {
         cause: error,
       });
     }
+    this.hasBooted = true;
     this.#session.keep();
     this.#channel.send({ type: 'up', pid, consoleLog, warnings: this.#takeWarnings() });
   }

@@ -1,16 +1,7 @@
 import { Failure } from '../failure.ts';
+import type { RemoteProcess } from '../store/ssh-remote-process.ts';
 import { MessageChannel } from './message-channel.ts';
 import { parseReceiverMessage, PROTOCOL_VERSION, type MoverMessage, type ReceiverMessage } from './wire.ts';
-
-/** A program on the other side, as ssh gives it. */
-export interface RemoteProcess {
-  stdout: AsyncIterable<Uint8Array>;
-  write: (text: string) => void;
-  /** What it wrote to standard error so far, shortened. */
-  stderrText: () => string;
-  /** Resolves when it is gone, also when the line is. */
-  exited: Promise<{ exitStatus: number | null; signal: string | null }>;
-}
 
 type MessageOf<Type extends ReceiverMessage['type']> = Extract<ReceiverMessage, { type: Type }>;
 
@@ -36,14 +27,17 @@ export class RemoteReceiver implements Disposable {
   readonly #failing = new AbortController();
   #waiting: Waiting | null = null;
   #isReady = false;
-  #command: string;
+  #isAborting = false;
+  #spool: string | null = null;
+  readonly #command: string;
 
   constructor(process: RemoteProcess, command: string) {
     this.#process = process;
     this.#command = command;
     this.#channel = new MessageChannel({
       input: process.stdout,
-      write: process.write,
+      // A write that fails is a line that is lost, and that is noticed by the reading side.
+      write: (text) => void process.stdin.write(text).catch(() => undefined),
       parse: (line) => this.#parse(line),
       onMessage: (message) => {
         this.#take(message);
@@ -57,9 +51,14 @@ export class RemoteReceiver implements Disposable {
     return this.#failing.signal;
   }
 
+  /** The receiver's spool directory there; null before a disk was opened. */
+  get spool(): string | null {
+    return this.#spool;
+  }
+
   /** Waits until the receiver speaks. Throws Failure `receiver-missing` or `receiver-incompatible`. */
-  async ready(): Promise<void> {
-    const { protocol, version } = await this.#answer('ready');
+  async ready(signal: AbortSignal): Promise<void> {
+    const { protocol, version } = await this.#answer('ready', signal);
     if (protocol === PROTOCOL_VERSION) return;
     throw new Failure(
       'receiver-incompatible',
@@ -68,24 +67,41 @@ export class RemoteReceiver implements Disposable {
     );
   }
 
-  /** Sends a request and waits for its answer. */
+  /**
+   * Sends a request and waits for its answer. Throws what the receiver failed with, or the signal's reason; after the
+   * latter only `abort` may follow.
+   */
   async request<Type extends ReceiverMessage['type']>(
     message: MoverMessage,
     answer: Type,
+    signal: AbortSignal,
   ): Promise<MessageOf<Type>> {
+    this.#isAborting ||= message.type === 'abort';
     this.send(message);
-    return await this.#answer(answer);
+    return await this.#answer(answer, signal);
   }
 
   send(message: MoverMessage): void {
     this.#channel.send(message);
   }
 
-  #answer<Type extends ReceiverMessage['type']>(type: Type): Promise<MessageOf<Type>> {
-    if (this.#failing.signal.aborted) return Promise.reject(this.#failing.signal.reason as Failure);
-    return new Promise<MessageOf<Type>>((resolve, reject) => {
-      this.#waiting = { type, resolve: resolve as (message: never) => void, reject };
-    });
+  async #answer<Type extends ReceiverMessage['type']>(
+    type: Type,
+    signal: AbortSignal,
+  ): Promise<MessageOf<Type>> {
+    this.failed.throwIfAborted();
+    signal.throwIfAborted();
+    const { promise, resolve, reject } = withResolvers<MessageOf<Type>>();
+    const onAbort = () => {
+      reject(signal.reason as Error);
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    this.#waiting = { type, resolve: resolve as (message: never) => void, reject };
+    try {
+      return await promise;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
   }
 
   /** Until the first message, what comes may be a login's greeting, or a shell's complaint. */
@@ -114,18 +130,22 @@ export class RemoteReceiver implements Disposable {
         this.#fail(new Failure(code, text, advice === undefined ? {} : { advice }));
         return;
       }
-      default: {
-        const waiting = this.#waiting;
-        this.#waiting = null;
-        if (waiting?.type === message.type) waiting.resolve(message as never);
-        else
-          this.#fail(
-            new Failure(
-              'protocol-violation',
-              `the receiver answered ${message.type} to nothing that was asked`,
-            ),
-          );
-      }
+      default:
+        this.#takeAnswer(message);
+    }
+  }
+
+  #takeAnswer(message: ReceiverMessage): void {
+    if (message.type === 'opened') this.#spool = message.spool;
+    const waiting = this.#waiting;
+    if (waiting?.type === message.type) {
+      this.#waiting = null;
+      waiting.resolve(message as never);
+    } else if (!this.#isAborting) {
+      // While aborting, answers to what was asked before may still be on their way.
+      this.#fail(
+        new Failure('protocol-violation', `the receiver answered ${message.type} to nothing that was asked`),
+      );
     }
   }
 
@@ -171,4 +191,19 @@ export class RemoteReceiver implements Disposable {
   [Symbol.dispose](): void {
     this.#channel[Symbol.dispose]();
   }
+}
+
+/** Promise.withResolvers, which Node 20 does not have. */
+function withResolvers<T>(): {
+  promise: Promise<T>;
+  resolve: (value: T) => void;
+  reject: (error: Error) => void;
+} {
+  let resolve!: (value: T) => void;
+  let reject!: (error: Error) => void;
+  const promise = new Promise<T>((resolvePromise, rejectPromise) => {
+    resolve = resolvePromise;
+    reject = rejectPromise;
+  });
+  return { promise, resolve, reject };
 }

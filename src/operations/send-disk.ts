@@ -52,6 +52,7 @@ export async function sendDisk(
       modifiedMs: before.mtimeMs,
     },
     'opened',
+    context.signal,
   );
   const { sentBytes, fingerprint } = await runStage(
     context,
@@ -70,7 +71,7 @@ export async function sendDisk(
     context,
     'verify',
     `reading ${disk.name} back on the new hardware`,
-    () => receiver.request({ type: 'finish', fingerprint }, 'verified'),
+    () => receiver.request({ type: 'finish', fingerprint }, 'verified', context.signal),
     () => `${disk.name} reads back as it was sent`,
   );
   if (verified.fingerprint !== fingerprint) {
@@ -85,7 +86,7 @@ async function copyPacks(
   { pool, receiver, openSpool, level }: SendDependencies,
   context: Context,
 ): Promise<{ sentBytes: number; fingerprint: string }> {
-  const credit = new SpoolCredit(SPOOL_LIMIT_BYTES);
+  const credit = new SpoolCredit(SPOOL_LIMIT_BYTES, context.signal);
   const sizeById = new Map<string, number>();
   let doneBytes = 0;
   let sentBytes = 0;
@@ -109,7 +110,7 @@ async function copyPacks(
   const { packs, map } = captureImage(disk.source, { extents: disk.extents(), level, pool, onRead });
   const sends = mapOrdered(packs, PACKS_IN_FLIGHT, async ({ id, sizeBytes, parts, ...pack }) => {
     plainBytes += pack.plainBytes;
-    await credit.take(sizeBytes, context.signal);
+    await credit.take(sizeBytes);
     const onWritten = (bytes: number) => {
       sentBytes += bytes;
       report();

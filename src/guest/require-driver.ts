@@ -1,0 +1,10 @@
+import { Failure } from '../failure.ts';
+import type { DriverKind } from './definition.ts';
+import type { GuestDriver } from './guest-driver.ts';
+
+/** The driver of that kind. Throws Failure `hypervisor-missing` where this program has none. */
+export function requireDriver(drivers: readonly GuestDriver[], kind: DriverKind): GuestDriver {
+  const driver = drivers.find((candidate) => candidate.kind === kind);
+  if (driver === undefined) throw new Failure('hypervisor-missing', `this vmferry cannot run ${kind} guests`);
+  return driver;
+}

@@ -1,0 +1,8 @@
+/** The public library: what the command line is made of. */
+export { createDependencies, type Dependencies } from './wiring.ts';
+export { Failure, exitStatusByCode, type FailureCode } from './failure.ts';
+export type { Context, Event } from './events.ts';
+export { migrate } from './operations/migrate.ts';
+export type { MigrateRequest, MigrationPlan, MigrationReport } from './operations/migration-report.ts';
+export { revertMigration, type RevertReport, type RevertRequest } from './operations/revert.ts';
+export { inspectImage, type ImageReport } from './operations/inspect.ts';

@@ -1,0 +1,175 @@
+import { dirname } from 'node:path';
+import type { Context } from '../events.ts';
+import { asFailure, combineFailures, Failure } from '../failure.ts';
+import { resolveGuest, type ResolvedGuest } from '../guest/resolve-guest.ts';
+import { findUsers } from '../image/usage.ts';
+import { Resources } from '../pipeline/resources.ts';
+import type { SshConnection } from '../store/ssh-connection.ts';
+import { estimateDowntimeSeconds, measureLine, sampleCompression } from './estimate.ts';
+import type { MigrateDependencies } from './migrate-dependencies.ts';
+import type { MigrateRequest, MigrationPlan } from './migration-report.ts';
+import { RemoteReceiver } from './remote-receiver.ts';
+import { diskAccount, openSourceDisk, relocate, type SourceDisk } from './source-disk.ts';
+import { runStage } from './stage.ts';
+
+/** A move that nothing stands in the way of. */
+export interface Preflight extends AsyncDisposable {
+  guest: ResolvedGuest;
+  /** Absolute, on the new hardware. */
+  directory: string;
+  connection: SshConnection;
+  receiver: RemoteReceiver;
+  /** As they were before the halt. */
+  disks: readonly SourceDisk[];
+}
+
+/**
+ * Finds out whether the move can succeed, on both sides, without changing anything on either. Throws one Failure with
+ * everything that is wrong.
+ */
+export async function preflight(
+  request: MigrateRequest,
+  dependencies: MigrateDependencies,
+  context: Context,
+): Promise<Preflight> {
+  return await runStage(
+    context,
+    'preflight',
+    `looking at ${request.guest} and at ${request.target.destination}`,
+    () => look(request, dependencies, context),
+    ({ directory }) => `${request.guest} can move to ${request.target.destination}:${directory}`,
+  );
+}
+
+async function look(
+  request: MigrateRequest,
+  dependencies: MigrateDependencies,
+  context: Context,
+): Promise<Preflight> {
+  await using cleanup = new Resources();
+  const problems: Failure[] = [];
+  /** What fails is noted, and the looking goes on. */
+  const attempt = async <Result>(work: () => Result | Promise<Result>): Promise<Result | null> => {
+    try {
+      return await work();
+    } catch (error) {
+      if (context.signal.aborted) throw error;
+      problems.push(...asFailure(error).all);
+      return null;
+    }
+  };
+
+  const guest = await attempt(() => resolveGuest(request.guest, dependencies, context));
+  const disks: SourceDisk[] = [];
+  for (const { path } of guest?.definition.disks ?? []) {
+    const disk = await attempt(async () => {
+      const opened = cleanup.hold(openSourceDisk(path, request));
+      if (guest?.running === null) await refuseUsed(opened.source.path);
+      return opened;
+    });
+    if (disk !== null) disks.push(disk);
+  }
+  const remote = await attempt(() => startReceiver(request, dependencies, context, cleanup));
+  const [firstDisk] = guest?.definition.disks ?? [];
+  const directory = request.target.directory ?? (firstDisk === undefined ? null : dirname(firstDisk.path));
+  if (remote !== null && guest !== null && directory !== null && disks.length > 0) {
+    await attempt(() => checkRemote(remote.receiver, { guest, directory, disks }, context));
+  }
+  const [firstProblem, ...others] = problems;
+  if (firstProblem !== undefined) throw combineFailures([firstProblem, ...others]);
+  if (guest === null || remote === null || directory === null)
+    throw new Failure('internal', 'nothing to move');
+  const resources = cleanup.release();
+  return {
+    guest,
+    directory,
+    ...remote,
+    disks,
+    [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
+  };
+}
+
+async function refuseUsed(path: string): Promise<void> {
+  const users = await findUsers(path);
+  if (users.length === 0) return;
+  throw new Failure(
+    'image-in-use',
+    `${path} is in use by ${users.map((user) => user.description).join(', ')}`,
+    {
+      advice: 'Stop what uses it first; a running guest is moved by its name (see: vmferry guests).',
+    },
+  );
+}
+
+async function startReceiver(
+  { target, remoteCommand }: MigrateRequest,
+  dependencies: MigrateDependencies,
+  context: Context,
+  cleanup: Resources,
+): Promise<{ connection: SshConnection; receiver: RemoteReceiver }> {
+  const connection = cleanup.hold(await dependencies.connect(target.destination, target, context));
+  if (!connection.nativeCiphers) {
+    const message =
+      "ssh2's compiled ciphers are missing, so the line is slower than it could be; " +
+      'install vmferry with --allow-scripts=ssh2';
+    context.report({ type: 'warning', code: 'slow-ciphers', message });
+  }
+  const command = `${remoteCommand} receive`;
+  const process = await connection.exec(command, context.signal);
+  const receiver = cleanup.hold(new RemoteReceiver(process, command));
+  await receiver.ready(context.signal);
+  return { connection, receiver };
+}
+
+async function checkRemote(
+  receiver: RemoteReceiver,
+  { guest, directory, disks }: { guest: ResolvedGuest; directory: string; disks: readonly SourceDisk[] },
+  context: Context,
+): Promise<void> {
+  const { definition } = guest;
+  const { problems, warnings } = await receiver.request(
+    {
+      type: 'check',
+      directory,
+      disks: disks.map(({ name, source, readBytes }) => ({
+        name,
+        sizeBytes: source.sizeBytes,
+        neededBytes: readBytes,
+      })),
+      guest: definition.driver === 'offline' ? null : relocate(definition, directory),
+    },
+    'checked',
+    context.signal,
+  );
+  for (const message of warnings) context.report({ type: 'warning', code: 'other', message });
+  const failures = problems.map(
+    ({ code, message, advice }) => new Failure(code, message, advice === undefined ? {} : { advice }),
+  );
+  const [first, ...others] = failures;
+  if (first !== undefined) throw combineFailures([first, ...others]);
+}
+
+/** What a move would do, from samples of the image and of the line. */
+export async function planMigration(
+  request: MigrateRequest,
+  { guest, directory, disks, receiver }: Preflight,
+  { pool }: MigrateDependencies,
+  context: Context,
+): Promise<MigrationPlan> {
+  const readBytes = disks.reduce((sum, disk) => sum + disk.readBytes, 0);
+  const sample = await sampleCompression(disks, pool, request.compressionLevel);
+  const lineBytesPerSecond = await measureLine(receiver, context.signal);
+  const willBoot = guest.definition.driver !== 'offline';
+  const isDown = guest.running === null || sample === null;
+  return {
+    type: 'plan',
+    guest: guest.definition.name,
+    destination: request.target.destination,
+    willHalt: guest.running !== null,
+    willBoot,
+    disks: disks.map((disk) => diskAccount(disk, directory)),
+    estimatedSendBytes: sample === null ? null : Math.round(readBytes * sample.ratio),
+    estimatedDowntimeSeconds: isDown ? null : estimateDowntimeSeconds(readBytes, sample, lineBytesPerSecond),
+    warnings: [],
+  };
+}

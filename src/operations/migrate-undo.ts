@@ -1,0 +1,101 @@
+import type { Context } from '../events.ts';
+import { asFailure, Failure } from '../failure.ts';
+import { requireDriver } from '../guest/require-driver.ts';
+import { partialPath } from '../image/partial-image.ts';
+import type { MigrateDependencies } from './migrate-dependencies.ts';
+import type { Preflight } from './migrate-preflight.ts';
+import { runStage } from './stage.ts';
+
+const RESTART_LIMIT_MS = 120_000;
+const REMOTE_UNDO_LIMIT_MS = 15_000;
+
+/**
+ * After a failure before the boot: starts the guest here again, if it ran, and has the new hardware forget what it was
+ * sent. Answers with the failure to show. Goes on through an interruption: this is what Ctrl-C waits for.
+ */
+export async function undoMove(
+  failure: Failure,
+  ready: Preflight,
+  dependencies: MigrateDependencies,
+  context: Context,
+): Promise<Failure> {
+  const patient: Context = { ...context, signal: new AbortController().signal };
+  // The guest first: every second counts, and nothing on the new hardware boots unless told to.
+  const restarted = await restart(ready, dependencies, patient);
+  await undoRemote(ready, patient);
+  if (restarted instanceof Failure) {
+    const { name } = ready.guest.definition;
+    return new Failure(
+      'guest-left-down',
+      `${failure.message}. And ${name} could not be started here again: ${restarted.message}`,
+      { advice: restarted.advice ?? `Start it by: vmferry start ${name}`, cause: failure },
+    );
+  }
+  return failure;
+}
+
+async function restart(
+  { guest }: Preflight,
+  { drivers, records, consoleLogOf }: MigrateDependencies,
+  context: Context,
+): Promise<Failure | null> {
+  const { definition, running } = guest;
+  if (definition.driver === 'offline') return null;
+  try {
+    if (running === null) {
+      await records.write({ definition, state: 'halted' });
+      return null;
+    }
+    const driver = requireDriver(drivers, definition.driver);
+    const current = (await driver.list(context)).find(
+      (candidate) => candidate.definition.name === definition.name,
+    );
+    if (current === undefined) {
+      await records.write({ definition, state: 'halted' });
+      const options = { consoleLog: consoleLogOf(definition.name), timeoutMs: RESTART_LIMIT_MS };
+      await runStage(
+        context,
+        'start',
+        `starting ${definition.name} here again`,
+        () => driver.start(definition, options, context),
+        ({ pid }) => `${definition.name} runs here as before, pid ${pid}, console in ${options.consoleLog}`,
+      );
+    }
+    await records.write({ definition, state: 'running' });
+    return null;
+  } catch (error) {
+    return asFailure(error);
+  }
+}
+
+/** A receiver that lives undoes by itself; for one that died, its files are removed over the same connection. */
+async function undoRemote(
+  { receiver, connection, directory, disks }: Preflight,
+  context: Context,
+): Promise<void> {
+  const limit = AbortSignal.timeout(REMOTE_UNDO_LIMIT_MS);
+  const partials = disks.map(({ name }) => partialPath(`${directory}/${name}`));
+  try {
+    if (!receiver.failed.aborted) {
+      await receiver.request({ type: 'abort' }, 'aborted', limit);
+      return;
+    }
+    const { code } = asFailure(receiver.failed.reason);
+    const isGone = code === 'receiver-died' || code === 'connection-lost' || code === 'protocol-violation';
+    // No spool: no disk was begun, so a partial image there is not ours.
+    if (!isGone || receiver.spool === null) return;
+    const command = `rm -rf -- ${[receiver.spool, ...partials].map(quoteForShell).join(' ')}`;
+    const removing = await connection.exec(command, limit);
+    const { exitStatus } = await removing.exited;
+    if (exitStatus !== 0) throw new Failure('transfer-failed', removing.stderrText());
+  } catch {
+    const message =
+      'the new hardware could not be told to clean up; it does so by itself when it notices, ' +
+      `but look there for ${partials.join(', ')}`;
+    context.report({ type: 'warning', code: 'clean-up-incomplete', message });
+  }
+}
+
+function quoteForShell(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}

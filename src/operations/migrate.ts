@@ -1,0 +1,166 @@
+import { performance } from 'node:perf_hooks';
+import type { Context } from '../events.ts';
+import { asFailure, Failure } from '../failure.ts';
+import { haltForMove } from './halt-for-move.ts';
+import type { MigrateDependencies } from './migrate-dependencies.ts';
+import { planMigration, preflight, type Preflight } from './migrate-preflight.ts';
+import { undoMove } from './migrate-undo.ts';
+import type { MigrateRequest, MigrationPlan, MigrationReport, MovedDisk } from './migration-report.ts';
+import { sendDisk } from './send-disk.ts';
+import { diskAccount, openSourceDisk, relocate } from './source-disk.ts';
+import { runStage } from './stage.ts';
+
+/** The new hardware answers at most this much later than the guest there had time to boot. */
+const BOOT_ANSWER_MARGIN_MS = 30_000;
+
+/**
+ * Moves a guest to new hardware: preflight, halt, copy, verify, publish, fence, boot (doc/migration.md). Whatever
+ * fails before the boot leaves the guest running where it was, and nothing of it on the new hardware. Throws that
+ * Failure.
+ */
+export async function migrate(
+  request: MigrateRequest,
+  dependencies: MigrateDependencies,
+  context: Context,
+): Promise<MigrationReport | MigrationPlan> {
+  const startedMs = performance.now();
+  const warnings: string[] = [];
+  const watched: Context = {
+    signal: context.signal,
+    report(event) {
+      if (event.type === 'warning') warnings.push(event.message);
+      context.report(event);
+    },
+  };
+  await using ready = await preflight(request, dependencies, watched);
+  if (request.dryRun) return { ...(await planMigration(request, ready, dependencies, watched)), warnings };
+
+  const haltedMs = performance.now();
+  const moved = await moveUntilBoot(request, ready, dependencies, watched);
+  const { guest, directory } = ready;
+  const downtimeSeconds = guest.running === null ? null : (performance.now() - haltedMs) / 1000;
+  return {
+    type: 'moved',
+    guest: guest.definition.name,
+    destination: request.target.destination,
+    directory,
+    ...moved,
+    seconds: (performance.now() - startedMs) / 1000,
+    downtimeSeconds,
+    warnings,
+  };
+}
+
+async function moveUntilBoot(
+  request: MigrateRequest,
+  ready: Preflight,
+  dependencies: MigrateDependencies,
+  context: Context,
+): Promise<Pick<MigrationReport, 'disks' | 'booted'>> {
+  const { receiver } = ready;
+  const signal = AbortSignal.any([context.signal, receiver.failed]);
+  const moving: Context = { ...context, signal };
+  try {
+    await haltForMove(request, ready, dependencies, moving);
+    const disks = await copyDisks(request, ready, dependencies, moving);
+    signal.throwIfAborted();
+    await runStage(
+      moving,
+      'publish',
+      'giving the images their names',
+      () => receiver.request({ type: 'publish' }, 'published', moving.signal),
+      ({ paths }) => paths.join(', '),
+    );
+    signal.throwIfAborted();
+    return { disks, booted: await finishMove(request, ready, dependencies, context) };
+  } catch (error) {
+    const failure = asFailure(signal.aborted && !(error instanceof Failure) ? signal.reason : error);
+    if (failure.code === 'outcome-unknown') throw failure;
+    throw await undoMove(failure, ready, dependencies, context);
+  }
+}
+
+async function copyDisks(
+  request: MigrateRequest,
+  { guest, directory, connection, receiver }: Preflight,
+  { pool }: MigrateDependencies,
+  context: Context,
+): Promise<MovedDisk[]> {
+  const sending = {
+    pool,
+    receiver,
+    openSpool: (spool: string) => connection.store(spool),
+    level: request.compressionLevel,
+  };
+  const moved: MovedDisk[] = [];
+  for (const { path } of guest.definition.disks) {
+    using disk = openSourceDisk(path, request);
+    for (const { skippable, reason } of disk.layout.regions) {
+      if (skippable || reason === undefined || request.everyBlock) continue;
+      context.report({
+        type: 'warning',
+        code: 'file-system-not-clean',
+        message: `${disk.name}: ${reason}; all allocated blocks are moved`,
+      });
+    }
+    const { warnings, ...sent } = await sendDisk(disk, directory, sending, context);
+    for (const message of warnings) context.report({ type: 'warning', code: 'owner-not-kept', message });
+    moved.push({ ...diskAccount(disk, directory), ...sent });
+  }
+  return moved;
+}
+
+/** Fences the guest here, boots it there, and commits. */
+async function finishMove(
+  request: MigrateRequest,
+  ready: Preflight,
+  dependencies: MigrateDependencies,
+  context: Context,
+): Promise<MigrationReport['booted']> {
+  const { guest, directory, receiver } = ready;
+  const { definition } = guest;
+  if (definition.driver === 'offline') {
+    await receiver.request({ type: 'commit' }, 'committed', receiver.failed);
+    return null;
+  }
+  const { destination, sshConfigFile } = request.target;
+  const move = { destination, directory, sshConfigFile, remoteCommand: request.remoteCommand };
+  await dependencies.records.write({ definition, state: 'moved', move });
+  const up = await runStage(
+    context,
+    'boot',
+    `booting ${definition.name} on ${destination}`,
+    async () => {
+      try {
+        // Not to be interrupted: once the new hardware was told to boot, only its answer tells where the guest runs.
+        const boot = {
+          type: 'boot',
+          guest: relocate(definition, directory),
+          timeoutMs: request.bootTimeoutMs,
+        } as const;
+        return await receiver.request(
+          boot,
+          'up',
+          AbortSignal.timeout(request.bootTimeoutMs + BOOT_ANSWER_MARGIN_MS),
+        );
+      } catch (error) {
+        const failure = asFailure(error);
+        if (failure.code === 'boot-failed') throw failure;
+        throw new Failure(
+          'outcome-unknown',
+          `the line broke while ${definition.name} was booting on ${destination}: ${failure.message}. ` +
+            'It may run there; it was not started here again',
+          {
+            advice: `Look there. If it runs there, all is well. If not: vmferry revert ${definition.name}`,
+            cause: error,
+          },
+        );
+      }
+    },
+    ({ pid }) => `${definition.name} is up on ${destination}, pid ${pid}`,
+  );
+  for (const message of up.warnings) context.report({ type: 'warning', code: 'other', message });
+  // The guest runs there whether or not this last word gets through.
+  await receiver.request({ type: 'commit' }, 'committed', receiver.failed).catch(() => undefined);
+  return { pid: up.pid, consoleLog: up.consoleLog };
+}

@@ -1,0 +1,106 @@
+import type { Context } from '../events.ts';
+import { Failure } from '../failure.ts';
+import type { RunningGuest } from '../guest/guest-driver.ts';
+import type { GuestRecord } from '../guest/guest-record.ts';
+import { requireDriver } from '../guest/require-driver.ts';
+import { findUsers } from '../image/usage.ts';
+import { hostname } from 'node:os';
+import { RemoteReceiver } from './remote-receiver.ts';
+import { runStage } from './stage.ts';
+import type { MigrateDependencies } from './migrate-dependencies.ts';
+
+export interface RevertRequest {
+  guest: string;
+  /** The person's word that the new hardware will never run the guest again: it is not asked. */
+  newHostIsGone: boolean;
+  forceHalt: boolean;
+  haltTimeoutMs: number;
+  bootTimeoutMs: number;
+}
+
+export interface RevertReport {
+  type: 'reverted';
+  guest: string;
+  pid: number;
+  consoleLog: string;
+  /** Whether it was running on the new hardware until now; null when that was not asked. */
+  wasRunningThere: boolean | null;
+}
+
+/** Takes a move back: halts the guest where it went, and starts it here from its old image (doc/migration.md). */
+export async function revertMigration(
+  request: RevertRequest,
+  dependencies: MigrateDependencies,
+  context: Context,
+): Promise<RevertReport> {
+  const { records, drivers, consoleLogOf } = dependencies;
+  const record = await records.read(request.guest);
+  if (record?.state !== 'moved' || record.move === undefined) {
+    throw new Failure('guest-not-found', `${request.guest} was not moved away from here by vmferry`, {
+      advice: 'See what is known here: vmferry guests',
+    });
+  }
+  const { definition } = record;
+  for (const { path } of definition.disks) await refuseUsed(path);
+  const wasRunningThere = request.newHostIsGone
+    ? null
+    : await haltThere(request, record, dependencies, context);
+
+  await records.write({ definition, state: 'halted' });
+  const consoleLog = consoleLogOf(definition.name);
+  const started = await runStage(
+    context,
+    'start',
+    `starting ${definition.name} here from its old image`,
+    (): Promise<RunningGuest> =>
+      requireDriver(drivers, definition.driver).start(
+        definition,
+        { consoleLog, timeoutMs: request.bootTimeoutMs },
+        context,
+      ),
+    ({ pid }) => `${definition.name} is up here, pid ${pid}`,
+  );
+  await records.write({ definition, state: 'running' });
+  return { type: 'reverted', guest: definition.name, pid: started.pid, consoleLog, wasRunningThere };
+}
+
+async function refuseUsed(path: string): Promise<void> {
+  const [user] = await findUsers(path);
+  if (user === undefined) return;
+  throw new Failure('image-in-use', `${path} is in use here already by ${user.description}`);
+}
+
+async function haltThere(
+  { forceHalt, haltTimeoutMs }: RevertRequest,
+  { definition, move }: GuestRecord,
+  { connect }: MigrateDependencies,
+  context: Context,
+): Promise<boolean> {
+  if (move === undefined) throw new Failure('internal', 'a moved guest without a place it went to');
+  const { destination, sshConfigFile, remoteCommand } = move;
+  return await runStage(
+    context,
+    'halt',
+    `halting ${definition.name} on ${destination}`,
+    async () => {
+      await using connection = await connect(destination, { sshConfigFile }, context);
+      const command = `${remoteCommand} receive`;
+      using receiver = new RemoteReceiver(await connection.exec(command, context.signal), command);
+      await receiver.ready(context.signal);
+      const { wasRunning } = await receiver.request(
+        {
+          type: 'halt',
+          name: definition.name,
+          force: forceHalt,
+          timeoutMs: haltTimeoutMs,
+          destination: hostname(),
+        },
+        'halted',
+        context.signal,
+      );
+      return wasRunning;
+    },
+    (wasRunning) =>
+      wasRunning ? `${definition.name} is down there` : `${definition.name} was not running there`,
+  );
+}
