@@ -26,7 +26,8 @@ export async function parseCommandLine<Dependencies>(
   commands: readonly Command<Dependencies>[],
   options: ParseOptions,
 ): Promise<ParsedCommandLine<Dependencies>> {
-  let parsed: ParsedCommandLine<Dependencies> = { kind: 'text', text: '' };
+  let output = '';
+  let chosen: { command: Command<Dependencies>; args: Arguments } | null = null;
   let parser = yargs()
     .scriptName('vmferry')
     .locale('en')
@@ -47,7 +48,8 @@ export async function parseCommandLine<Dependencies>(
     .recommendCommands()
     .exitProcess(false)
     .fail((message, error) => {
-      throw asUsageFailure(message, error, argv, commands);
+      // Our own code throws nothing in here, so an error is the parser's, too.
+      throw asUsageFailure(error?.message ?? message, argv, commands);
     });
   for (const command of commands)
     parser = parser.command({
@@ -56,36 +58,47 @@ export async function parseCommandLine<Dependencies>(
       builder: (one) =>
         command.define(one).usage(`Usage: $0 ${command.usage} [OPTIONS]\n\n${command.summary}`).epilogue(''),
       handler: (args) => {
-        parsed = { kind: 'command', args, command, run: command.read(args) };
+        chosen = { command, args };
       },
     });
-  await parser.parseAsync([...argv], {}, (_error: unknown, _args: unknown, output: string) => {
-    if (output !== '') parsed = { kind: 'text', text: output };
+  await parser.parseAsync([...argv], {}, (_error: unknown, _args: unknown, text: string) => {
+    output = text;
   });
-  return parsed;
+  return chosen === null ? { kind: 'text', text: output } : readCommand(chosen);
 }
 
-/** What the parser finds wrong is the person's mistake; an error that it merely passes on is what it is. */
+function readCommand<Dependencies>({
+  command,
+  args,
+}: {
+  command: Command<Dependencies>;
+  args: Arguments;
+}): ParsedCommandLine<Dependencies> {
+  try {
+    return { kind: 'command', args, command, run: command.read(args) };
+  } catch (error) {
+    if (!(error instanceof Failure) || error.advice !== undefined) throw error;
+    throw new Failure(error.code, error.message, { advice: usageAdvice(command), cause: error });
+  }
+}
+
+/** Something is wrong with the words themselves, before any command read them. */
 function asUsageFailure<Dependencies>(
-  message: string | null,
-  error: Error | undefined,
+  message: string,
   argv: readonly string[],
   commands: readonly Command<Dependencies>[],
-): Error {
-  if (error instanceof Failure && error.advice !== undefined) return error;
-  if (error !== undefined && !(error instanceof Failure) && error.name !== 'YError') return error;
+): Failure {
+  const said = sentence(message);
   const word = argv.find((arg) => !arg.startsWith('-'));
   const command = commands.find(({ usage }) => usage.split(' ')[0] === word);
-  const said = sentence(error?.message ?? message ?? 'It is not understood.');
-  if (command === undefined) {
-    const suggestion = said.startsWith('Did you mean') ? ` ${said}` : '';
-    const unknown = word === undefined ? said : `There is no command ${JSON.stringify(word)}.${suggestion}`;
-    return new Failure('usage', unknown, { advice: 'See: vmferry --help', cause: error });
-  }
-  return new Failure('usage', said, {
-    advice: `Usage: vmferry ${command.usage} [OPTIONS]; see: vmferry ${word} --help`,
-    cause: error,
-  });
+  if (command !== undefined) return new Failure('usage', said, { advice: usageAdvice(command) });
+  const suggestion = said.startsWith('Did you mean') ? ` ${said}` : '';
+  const unknown = word === undefined ? said : `There is no command ${JSON.stringify(word)}.${suggestion}`;
+  return new Failure('usage', unknown, { advice: 'See: vmferry --help' });
+}
+
+function usageAdvice({ usage }: { usage: string }): string {
+  return `Usage: vmferry ${usage} [OPTIONS]; see: vmferry ${usage.split(' ')[0]} --help`;
 }
 
 function sentence(message: string): string {

@@ -2,10 +2,8 @@ import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import type { MigrateRequest } from '../../operations/migration-report.ts';
 import { parseDestination } from '../destination.ts';
+import { bootOptions, haltOptions, readBootOptions, readHaltOptions } from './halt-options.ts';
 import { flag, optionalText, text, wholeNumber, type Arguments } from '../options.ts';
-
-/** A day: longer than any guest halts or boots, short enough for a timer. */
-const longestTimeoutSeconds = 86_400;
 
 export function defineMigrateOptions(parser: Argv): Argv {
   return parser
@@ -31,23 +29,8 @@ export function defineMigrateOptions(parser: Argv): Argv {
         default: false,
         describe: 'Send blocks that the file system says are free, too',
       },
-      'force-halt': {
-        type: 'boolean',
-        default: false,
-        describe: 'Kill the guest if it does not halt in an orderly way; its disk is then not clean',
-      },
-      'halt-timeout': {
-        type: 'number',
-        default: 60,
-        requiresArg: true,
-        describe: 'Seconds for the guest to halt',
-      },
-      'boot-timeout': {
-        type: 'number',
-        default: 60,
-        requiresArg: true,
-        describe: 'Seconds for it to be up there',
-      },
+      ...haltOptions,
+      ...bootOptions,
       'remote-command': {
         type: 'string',
         default: 'vmferry',
@@ -83,9 +66,8 @@ export function readMigrateRequest(args: Arguments): MigrateRequest {
     remoteCommand: text(args, 'remote-command'),
     compressionLevel: wholeNumber(args, 'compression', 1, 19),
     everyBlock: flag(args, 'every-block'),
-    forceHalt: flag(args, 'force-halt'),
-    haltTimeoutMs: 1000 * wholeNumber(args, 'halt-timeout', 1, longestTimeoutSeconds),
-    bootTimeoutMs: 1000 * wholeNumber(args, 'boot-timeout', 1, longestTimeoutSeconds),
+    ...readHaltOptions(args),
+    ...readBootOptions(args),
     dryRun: flag(args, 'dry-run'),
   };
 }

@@ -1,1 +1,19 @@
-export {};
+import type { MigrateDependencies } from '../../operations/migrate-dependencies.ts';
+import { migrate } from '../../operations/migrate.ts';
+import type { Command } from '../command.ts';
+import { defineMigrateOptions, readMigrateRequest } from './migrate-request.ts';
+import { migrationPlanText, migrationReportText } from './migration-text.ts';
+
+export const migrateCommand: Command<MigrateDependencies> = {
+  usage: 'migrate <guest>',
+  summary: 'Move a guest to new hardware and boot it there',
+  define: defineMigrateOptions,
+  read: (args) => {
+    const request = readMigrateRequest(args);
+    return async ({ dependencies, context }) => {
+      const answer = await migrate(request, dependencies, context);
+      const text = answer.type === 'plan' ? migrationPlanText(answer) : migrationReportText(answer);
+      return { record: answer, text };
+    };
+  },
+};

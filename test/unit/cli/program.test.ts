@@ -1,0 +1,225 @@
+import { EventEmitter } from 'node:events';
+import { Readable, Writable } from 'node:stream';
+import { describe, expect, test } from '@jest/globals';
+import type { Command, Run } from '../../../src/cli/command.ts';
+import { runProgram } from '../../../src/cli/program.ts';
+import { Failure } from '../../../src/failure.ts';
+import { MemoryStream } from './streams.ts';
+
+class Dependencies implements AsyncDisposable {
+  disposed = false;
+  [Symbol.asyncDispose](): Promise<void> {
+    this.disposed = true;
+    return Promise.resolve();
+  }
+}
+
+interface Setup {
+  argv?: readonly string[];
+  environment?: NodeJS.ProcessEnv;
+  stdout?: Writable;
+  internal?: true;
+}
+
+/** The program with one command `work`, which runs what it is given. */
+function start(run: Run<Dependencies>, { argv = ['work'], environment = {}, stdout, internal }: Setup = {}) {
+  const work: Command<Dependencies> = {
+    usage: 'work',
+    summary: 'Does the work',
+    define: (parser) => parser,
+    read: () => run,
+    ...(internal === undefined ? {} : { internal }),
+  };
+  const dependencies = new Dependencies();
+  let loads = 0;
+  const process = new EventEmitter();
+  const streams = { stdout: new MemoryStream(), stderr: new MemoryStream() };
+  const status = runProgram({
+    argv,
+    environment,
+    process,
+    stdin: Readable.from([]),
+    stdout: stdout ?? streams.stdout,
+    stderr: streams.stderr,
+    version: '1.2.3',
+    commands: [work],
+    loadDependencies: () => {
+      loads++;
+      return Promise.resolve(dependencies);
+    },
+    now: () => 0,
+  });
+  return { status, process, dependencies, loads: () => loads, ...streams };
+}
+
+const done = { record: { type: 'worked', pieces: 3 }, text: '3 pieces' };
+const succeed: Run<Dependencies> = ({ context }) => {
+  context.report({ type: 'stage-finished', stage: 'copy', message: 'copied', seconds: 1 });
+  context.report({ type: 'warning', code: 'other', message: 'odd' });
+  return Promise.resolve(done);
+};
+
+/** Waits for the abort, and ends as the last argument says. */
+function whenAborted(end: (reason: unknown) => Promise<never>): Run<Dependencies> {
+  return ({ context: { signal } }) =>
+    new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve())).then(() =>
+      end(signal.reason),
+    );
+}
+
+/** The signal handlers are there once the command runs. */
+async function settled(process: EventEmitter): Promise<void> {
+  while (process.listenerCount('SIGINT') === 0) await new Promise(setImmediate);
+  await new Promise(setImmediate);
+}
+
+describe('a command that succeeds', () => {
+  test('gives 0, its result on stdout, the rest on stderr, and lets go of what it used', async () => {
+    const { status, stdout, stderr, dependencies, process } = start(succeed);
+    expect(await status).toBe(0);
+    expect(stdout.text).toBe('3 pieces\n');
+    expect(stderr.lines).toEqual(['copy: copied (1.0 s)', 'warning: odd']);
+    expect(dependencies.disposed).toBe(true);
+    expect(process.eventNames()).toEqual([]);
+  });
+
+  test('with --json everything is on stdout', async () => {
+    const { status, stdout, stderr } = start(succeed, { argv: ['work', '--json'] });
+    expect(await status).toBe(0);
+    expect(stdout.lines.map((line) => (JSON.parse(line) as { type: string }).type)).toEqual([
+      'stage-finished',
+      'warning',
+      'worked',
+    ]);
+    expect(stderr.text).toBe('');
+  });
+
+  test('with --quiet only warnings and the result are shown', async () => {
+    const { status, stdout, stderr } = start(succeed, { argv: ['work', '--quiet'] });
+    expect(await status).toBe(0);
+    expect(stdout.text).toBe('3 pieces\n');
+    expect(stderr.lines).toEqual(['warning: odd']);
+  });
+
+  test('an internal command owns stdout, whatever it is told', async () => {
+    const silent: Run<Dependencies> = (environment) =>
+      succeed(environment).then(() => ({ ...done, text: '' }));
+    const { status, stdout } = start(silent, { argv: ['work', '--json'], internal: true });
+    expect(await status).toBe(0);
+    expect(stdout.text).toBe('');
+  });
+});
+
+describe('a command that fails', () => {
+  test('gives the exit status of its code, and lets go of what it used', async () => {
+    const { status, stdout, stderr, dependencies } = start(() =>
+      Promise.reject(new Failure('target-full', 'no room', { advice: 'Make some.' })),
+    );
+    expect(await status).toBe(14);
+    expect(stdout.text).toBe('');
+    expect(stderr.lines).toEqual(['error: no room', '       Make some.']);
+    expect(dependencies.disposed).toBe(true);
+  });
+
+  test('through a defect gives 1 and a line; VMFERRY_DEBUG=1 shows the stack', async () => {
+    const broken = () => Promise.reject(new TypeError('undefined is not iterable'));
+    const quiet = start(broken);
+    expect(await quiet.status).toBe(1);
+    expect(quiet.stderr.lines).toHaveLength(1);
+    const loud = start(broken, { environment: { VMFERRY_DEBUG: '1' } });
+    expect(await loud.status).toBe(1);
+    expect(loud.stderr.text).toContain('    at ');
+  });
+});
+
+describe('a command line that is not understood', () => {
+  test('gives 2 and loads nothing', async () => {
+    const { status, stderr, loads } = start(succeed, { argv: ['wrok'] });
+    expect(await status).toBe(2);
+    expect(stderr.text).toContain('There is no command "wrok".');
+    expect(loads()).toBe(0);
+  });
+
+  test('with --json is a JSON error, too', async () => {
+    const { status, stdout, stderr } = start(succeed, { argv: ['work', '--frob', '--json'] });
+    expect(await status).toBe(2);
+    expect(JSON.parse(stdout.text)).toMatchObject({ type: 'error', code: 'usage', exitStatus: 2 });
+    expect(stderr.text).toBe('');
+  });
+});
+
+describe('a signal', () => {
+  test.each(['SIGINT', 'SIGTERM', 'SIGHUP'])(
+    '%s aborts; the operation cleans up, and 130 is given',
+    async (name) => {
+      const { status, process, stderr } = start(whenAborted((reason) => Promise.reject(reason as Error)));
+      await settled(process);
+      process.emit(name, name);
+      expect(await status).toBe(130);
+      expect(stderr.lines).toEqual([
+        'Stopping: what was begun is being undone.',
+        `error: It was interrupted (${name}).`,
+      ]);
+    },
+  );
+
+  test('whatever an abort surfaces as, it is an interruption', async () => {
+    const { status, process } = start(whenAborted(() => Promise.reject(new DOMException('x', 'AbortError'))));
+    await settled(process);
+    process.emit('SIGINT', 'SIGINT');
+    expect(await status).toBe(130);
+  });
+
+  test('what the clean-up itself found is not hidden by it', async () => {
+    const { status, process } = start(
+      whenAborted(() => Promise.reject(new Failure('guest-left-down', 'down'))),
+    );
+    await settled(process);
+    process.emit('SIGINT', 'SIGINT');
+    expect(await status).toBe(18);
+  });
+
+  test('a second one says that clean-up is running', async () => {
+    let finish = () => {};
+    const finished = new Promise<void>((resolve) => (finish = resolve));
+    const { status, process, stderr } = start(
+      whenAborted((reason) => finished.then(() => Promise.reject(reason as Error))),
+    );
+    await settled(process);
+    process.emit('SIGINT', 'SIGINT');
+    process.emit('SIGINT', 'SIGINT');
+    finish();
+    expect(await status).toBe(130);
+    expect(stderr.lines[1]).toBe('Clean-up is running. It ends by itself; please wait.');
+  });
+
+  test('an error that nobody caught aborts, too, so that the guest is up again', async () => {
+    const { status, process, stderr } = start(whenAborted((reason) => Promise.reject(reason as Error)));
+    await settled(process);
+    process.emit('uncaughtException', new TypeError('stray'));
+    expect(await status).toBe(1);
+    expect(stderr.text).toContain('a defect of vmferry: stray');
+  });
+});
+
+describe('stdout', () => {
+  function failingWith(code: string) {
+    return new Writable({
+      write: (_data, _encoding, callback) => {
+        callback(Object.assign(new Error(`write ${code}`), { code }));
+      },
+    });
+  }
+
+  test('that nobody reads any more is no error', async () => {
+    const { status, stderr } = start(succeed, { argv: ['work', '--quiet'], stdout: failingWith('EPIPE') });
+    expect(await status).toBe(0);
+    expect(stderr.lines).toEqual(['warning: odd']);
+  });
+
+  test('that cannot be written to is one', async () => {
+    const { status, stderr } = start(succeed, { argv: ['work', '--quiet'], stdout: failingWith('ENOSPC') });
+    expect(await status).toBe(15);
+    expect(stderr.text).toContain('The output could not be written');
+  });
+});
