@@ -1,7 +1,12 @@
 import process from 'node:process';
 import { inspectCommand } from './commands/inspect.ts';
+import { migrateCommand } from './commands/migrate.ts';
+import { receiveCommand } from './commands/receive.ts';
+import { revertCommand } from './commands/revert.ts';
 import { runProgram } from './program.ts';
 import { readVersion } from './version.ts';
+
+const version = readVersion();
 
 // What the process ends with should it run out of things to wait for before it has an answer.
 process.exitCode = 1;
@@ -12,8 +17,8 @@ process.exitCode = await runProgram({
   stdin: process.stdin,
   stdout: process.stdout,
   stderr: process.stderr,
-  version: readVersion(),
-  commands: [inspectCommand],
-  loadDependencies: () => Promise.resolve({ [Symbol.asyncDispose]: () => Promise.resolve() }),
+  version,
+  commands: [migrateCommand, revertCommand, inspectCommand, receiveCommand],
+  loadDependencies: async () => (await import('../wiring.ts')).createDependencies(version, process.env),
   now: () => performance.now(),
 });
