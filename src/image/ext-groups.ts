@@ -1,5 +1,6 @@
 import { crc16, crc32c } from './crc.ts';
-import { Doubt, type ExtSuperblock } from './ext-superblock.ts';
+import { Doubt } from './ext-doubt.ts';
+import type { ExtSuperblock } from './ext-superblock.ts';
 
 /*
  * Block groups of ext2/3/4: which blocks belong to which, and where their own metadata lie. Source: Linux,

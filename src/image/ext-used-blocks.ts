@@ -1,4 +1,6 @@
 import { type Extent, mergeTouching } from './extents.ts';
+import { SUPERBLOCK_BYTES, SUPERBLOCK_OFFSET } from './ext-identity.ts';
+import { Doubt } from './ext-doubt.ts';
 import { allSet, countFree, setBits, usedRuns } from './ext-bitmap.ts';
 import {
   type BlockRun,
@@ -12,14 +14,8 @@ import {
   metadataRuns,
   parseGroupDescriptor,
 } from './ext-groups.ts';
-import {
-  Doubt,
-  type ExtSuperblock,
-  type ReadAt,
-  SUPERBLOCK_BYTES,
-  SUPERBLOCK_OFFSET,
-  parseExtSuperblock,
-} from './ext-superblock.ts';
+import { type ExtSuperblock, parseExtSuperblock } from './ext-superblock.ts';
+import type { ReadAt } from './read-at.ts';
 
 /*
  * Which blocks of an ext2, ext3 or ext4 file system are in use. Everything here errs to one side: what is not known
@@ -146,13 +142,14 @@ function freeBytesOfGroup(superblock: ExtSuperblock, group: number, { bitmap, de
 }
 
 export type ExtUsage =
+  /** `usedBytes`: in use in the file system, which may be smaller than the room it lies in. */
   | { understood: true; usedBytes: number }
   /** Why the free blocks must not be skipped, as the end of a sentence about the file system. */
   | { understood: false; reason: string };
 
 /**
  * Reads all block bitmaps and decides whether they can be trusted. Memory does not grow with the file system.
- * `regionBytes` is the room that it lies in; `usedBytes` counts what lies beyond its end as used.
+ * `regionBytes` is the room that it lies in.
  */
 export function checkExtUsage(read: ReadAt, regionBytes: number): ExtUsage {
   try {
@@ -173,7 +170,8 @@ export function checkExtUsage(read: ReadAt, regionBytes: number): ExtUsage {
     }
     if (freeClusters !== superblock.freeClusterCount)
       throw new Doubt('its total of free blocks and those of its block groups disagree');
-    return { understood: true, usedBytes: regionBytes - freeBytes };
+    const { blockCount, blockSizeBytes } = superblock;
+    return { understood: true, usedBytes: blockCount * blockSizeBytes - freeBytes };
   } catch (error) {
     if (error instanceof Doubt) return { understood: false, reason: error.message };
     throw error;
@@ -181,7 +179,7 @@ export function checkExtUsage(read: ReadAt, regionBytes: number): ExtUsage {
 }
 
 /**
- * What of the region is in use, sorted, disjoint and not touching; lazily, so that memory does not grow with the
+ * What of the region is in use, the room behind the file system's end included; sorted, disjoint and not touching; lazily, so that memory does not grow with the
  * file system. Only after `checkExtUsage` said that it is understood. Should a group not be sound any more by the
  * time it is reached, all of it counts as used.
  */

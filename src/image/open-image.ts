@@ -3,6 +3,7 @@ import { Failure } from '../failure.ts';
 import { SystemCallError, blockDeviceSizeBytes, seekData, seekHole } from '../system/native.ts';
 import { type Extent, mergeTouching } from './extents.ts';
 import type { ImageSource } from './image-source.ts';
+import { systemErrorCode } from './system-error.ts';
 
 const SECTOR_BYTES = 512;
 /** `st_blocks` counts these, whatever the file system's own blocks are (stat(2)). */
@@ -34,7 +35,7 @@ function attempt<Result>(path: string, call: () => Result): Result {
   try {
     return call();
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    const code = systemErrorCode(error);
     if (code === 'ENOENT' || code === 'ENOTDIR')
       throw new Failure('image-missing', `There is no image at ${path}.`, {
         advice: 'Check the path; a relative one counts from the current directory.',
@@ -45,8 +46,8 @@ function attempt<Result>(path: string, call: () => Result): Result {
         advice: 'Run vmferry as the user that owns the image, or as root.',
         cause: error,
       });
-    if (error instanceof Error && code !== '')
-      throw new Failure('image-unreadable', `The image ${path} cannot be opened: ${error.message}.`, {
+    if (code !== null)
+      throw new Failure('image-unreadable', `The image ${path} cannot be opened: ${code}.`, {
         advice: 'Look at the kernel log (dmesg) for what the disk or the file system below says.',
         cause: error,
       });
@@ -156,13 +157,17 @@ function readSome(path: string, fd: number, into: Buffer, at: number, position: 
     try {
       return readSync(fd, into, at, into.length - at, position);
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'EINTR') continue;
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new Failure('read-failed', `${path} cannot be read at byte ${position}: ${reason}.`, {
-        advice:
-          'The disk below may be failing: look at the kernel log (dmesg), and rescue what is readable first.',
-        cause: error,
-      });
+      const code = systemErrorCode(error);
+      if (code === 'EINTR') continue;
+      throw new Failure(
+        'read-failed',
+        `${path} cannot be read at byte ${position}: ${code ?? String(error)}.`,
+        {
+          advice:
+            'The disk below may be failing: look at the kernel log (dmesg), and rescue what is readable first.',
+          cause: error,
+        },
+      );
     }
   }
 }

@@ -1,6 +1,6 @@
 import { crc32 } from './crc.ts';
 import type { Extent } from './extents.ts';
-import type { ReadAt } from './ext-superblock.ts';
+import type { ReadAt } from './read-at.ts';
 
 /*
  * Partition tables: MBR with logical partitions, and GPT. Sources: UEFI specification 2.10, chapter 5; Linux,

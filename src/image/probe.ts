@@ -1,8 +1,8 @@
-import type { ReadAt } from './ext-superblock.ts';
-import { SUPERBLOCK_BYTES, SUPERBLOCK_OFFSET, hasExtMagic, readExtIdentity } from './ext-superblock.ts';
+import { SUPERBLOCK_BYTES, SUPERBLOCK_OFFSET, hasExtMagic, readExtIdentity } from './ext-identity.ts';
 import { checkExtUsage } from './ext-used-blocks.ts';
 import type { ImageSource } from './image-source.ts';
 import { readPartitionTable } from './partition-table.ts';
+import type { ReadAt } from './read-at.ts';
 import { HEAD_BYTES, TAIL_BYTES, findSignatures, type Signature } from './signatures.ts';
 
 /** What lies in one stretch of an image: the whole disk, or a partition. */

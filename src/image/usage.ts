@@ -2,6 +2,7 @@ import { closeSync, constants, openSync, type BigIntStats } from 'node:fs';
 import { readFile, readdir, readlink, stat } from 'node:fs/promises';
 import { lockHolderPid } from '../system/native.ts';
 import { cleanText } from './identity-text.ts';
+import { systemErrorCode } from './system-error.ts';
 
 /*
  * Who uses an image: proc(5), and Linux, Documentation/ABI/{testing/sysfs-block,stable/sysfs-block}. Processes come
@@ -185,6 +186,6 @@ function isClaimed(path: string): boolean {
     closeSync(openSync(path, constants.O_RDONLY | constants.O_EXCL));
     return false;
   } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EBUSY';
+    return systemErrorCode(error) === 'EBUSY';
   }
 }
