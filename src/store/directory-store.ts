@@ -135,8 +135,8 @@ async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-/** The errno's name of a system call's error; null for any other. */
+/** The errno's name of a system call's error; null for anything else. */
 function errorCode(error: unknown): string | null {
-  if (error instanceof Failure || !(error instanceof Error) || !('syscall' in error)) return null;
-  return (error as NodeJS.ErrnoException).code ?? null;
+  const { syscall, code } = error as NodeJS.ErrnoException;
+  return syscall === undefined ? null : (code ?? null);
 }

@@ -28,6 +28,72 @@ describeWithTools('a connection by ssh', ['ssh', 'sshd', 'ssh-keygen'], () => {
     expect(remote.stderrText()).toBe('oops\n');
   });
 
+  test('tells how a program ended that was killed', async () => {
+    await using connection = await connectSsh(server.destination, server, context);
+    const remote = await connection.exec('kill -9 $$', context.signal);
+    expect(await remote.exited).toEqual({ exitStatus: null, signal: 'SIGKILL' });
+  });
+
+  test('tells the end of a program whose output nobody reads', async () => {
+    await using connection = await connectSsh(server.destination, server, context);
+    const remote = await connection.exec('head -c 500000 /dev/zero', context.signal);
+    expect(await remote.exited).toEqual({ exitStatus: 0, signal: null });
+    const pieces = await remote.stdout.toArray();
+    expect(Buffer.concat(pieces).length).toBe(500_000);
+  });
+
+  test('fails a write to a program that is gone', async () => {
+    await using connection = await connectSsh(server.destination, server, context);
+    const remote = await connection.exec('exec 0<&-; exit 5', context.signal);
+    const flood = async (): Promise<void> => {
+      for (;;) await remote.stdin.write(Buffer.alloc(1 << 20));
+    };
+    await expect(flood()).rejects.toMatchObject({ code: 'connection-lost' });
+    expect(await remote.exited).toEqual({ exitStatus: 5, signal: null });
+  });
+
+  test('passes more through a program than any window holds', async () => {
+    await using connection = await connectSsh(server.destination, server, context);
+    const remote = await connection.exec('cat', context.signal);
+    const sizeBytes = 24 << 20;
+    const feed = async (): Promise<void> => {
+      for (let sent = 0; sent < sizeBytes; sent += 1 << 20) await remote.stdin.write(Buffer.alloc(1 << 20));
+      remote.stdin.end();
+    };
+    let received = 0;
+    await Promise.all([
+      feed(),
+      (async () => {
+        for await (const piece of remote.stdout) received += (piece as Uint8Array).byteLength;
+      })(),
+    ]);
+    expect(received).toBe(sizeBytes);
+  });
+
+  test('ends a program when the caller aborts', async () => {
+    await using connection = await connectSsh(server.destination, server, context);
+    const stop = new AbortController();
+    const reason = new Error('stopped by the test');
+    const remote = await connection.exec('sleep 1000', stop.signal);
+    const reading = remote.stdout.toArray();
+    stop.abort(reason);
+    await expect(reading).rejects.toBe(reason);
+    expect(await remote.exited).toEqual({ exitStatus: null, signal: null });
+    await expect(connection.exec('true', stop.signal)).rejects.toBe(reason);
+  });
+
+  test('tells of its closing, and works no more', async () => {
+    const connection = await connectSsh(server.destination, server, context);
+    const remote = await connection.exec('sleep 1000', context.signal);
+    const store = connection.store(server.directory);
+    await connection[Symbol.asyncDispose]();
+    expect(await connection.closed).toBeNull();
+    expect(await remote.exited).toEqual({ exitStatus: null, signal: null });
+    await expect(store.remove('x', context.signal)).rejects.toMatchObject({ code: 'connection-lost' });
+    await expect(connection.exec('true', context.signal)).rejects.toMatchObject({ code: 'connection-lost' });
+    await connection[Symbol.asyncDispose]();
+  });
+
   test('stores bytes in a directory there', async () => {
     const directory = join(server.directory, 'spool');
     await mkdir(directory);

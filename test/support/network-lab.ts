@@ -100,13 +100,11 @@ export async function startNetworkLab(): Promise<NetworkLab> {
       },
       rate: async (limit) => {
         for (const host of ['old', 'new'] as const) {
-          const qdisc = (...args: string[]): string[] => ['-n', namespaces[host], 'qdisc', ...args];
-          if (limit === null) await run('tc', qdisc('del', 'dev', INTERFACE, 'root'));
-          else
-            await must(
-              ...['tc', ...qdisc('replace', 'dev', INTERFACE, 'root', 'tbf', 'rate', limit)],
-              ...['burst', '64kb', 'latency', '200ms'],
-            );
+          const device = ['dev', INTERFACE, 'root'];
+          const qdisc = ['-n', namespaces[host], 'qdisc'];
+          const bucket = ['tbf', 'rate', limit ?? '', 'burst', '64kb', 'latency', '200ms'];
+          if (limit === null) await run('tc', [...qdisc, 'del', ...device]);
+          else await must('tc', ...qdisc, 'replace', ...device, ...bucket);
         }
       },
       stop,

@@ -80,7 +80,14 @@ export async function startSshServer(options: SshServerOptions = {}): Promise<Te
       };
       return {
         ...clientFiles,
-        ...{ destination: alias, address, port, directory, hostKeyFiles, authorizedKeysFile, log, stop },
+        destination: alias,
+        address,
+        port,
+        directory,
+        hostKeyFiles,
+        authorizedKeysFile,
+        log,
+        stop,
         pid: child.pid ?? 0,
         [Symbol.asyncDispose]: stop,
       };
@@ -104,8 +111,9 @@ function sshdConfig({
   authorizedKeysFile: string;
   hostKeyFiles: readonly string[];
 }): string {
+  const own = options.sshdConfig ?? [];
   return [
-    ...(options.sshdConfig ?? []),
+    ...own,
     `ListenAddress ${address}`,
     `Port ${port}`,
     ...hostKeyFiles.map((file) => `HostKey ${file}`),
@@ -121,7 +129,8 @@ function sshdConfig({
     'MaxStartups 100',
     'ClientAliveInterval 5',
     'ClientAliveCountMax 3',
-    'Subsystem sftp internal-sftp',
+    // the one keyword whose second line is an error
+    ...(own.some((line) => line.startsWith('Subsystem')) ? [] : ['Subsystem sftp internal-sftp']),
     '',
   ].join('\n');
 }
@@ -133,7 +142,7 @@ function startSshd(
 ): Promise<{ child: ChildProcess; log: () => string } | { complaint: string }> {
   const sshd = findTool('sshd');
   if (sshd === null) throw new Error('sshd is not installed');
-  const [program = sshd, ...args] = [...startedBy, sshd, '-D', '-e', '-f', join(directory, 'sshd_config')];
+  const [program, ...args] = [...startedBy, sshd, '-D', '-e', '-f', join(directory, 'sshd_config')];
   const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   let logged = '';
   return new Promise((resolve, reject) => {
