@@ -162,7 +162,10 @@ async function* readMembers(source: Readable, bounds: PackBounds): AsyncGenerato
         throw new Failure('pack-damaged', `a pack has the odd member ${name}`);
       const content = Buffer.alloc(size);
       let filled = 0;
-      for await (const part of entry as AsyncIterable<Buffer>) filled += part.copy(content, filled);
+      for await (const part of entry as AsyncIterable<Uint8Array>) {
+        content.set(part, filled);
+        filled += part.length;
+      }
       yield { name, content };
     }
     await feeding;
