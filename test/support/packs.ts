@@ -1,0 +1,78 @@
+import { createHash } from 'node:crypto';
+import { pack as createTar, type Header } from 'tar-stream';
+import { buildPack, readPack, type PackBounds } from '../../src/archive/pack.ts';
+import { chunkGridFor, chunkLength, frameLimitBytes } from '../../src/chunk/chunk-grid.ts';
+import { chunkId } from '../../src/chunk/chunk-id.ts';
+import type { Zstd } from '../../src/codec/zstd.ts';
+import type { Frame } from '../../src/frame/frame.ts';
+
+/** What a reader knows of an image of this size. */
+export function boundsOf(imageBytes: number): PackBounds {
+  const grid = chunkGridFor(imageBytes);
+  return {
+    lengthOf: (position) => (position < grid.chunkCount ? chunkLength(grid, position) : null),
+    frameLimitBytes: frameLimitBytes(grid),
+  };
+}
+
+/** A frame of these chunks of an image. */
+export function frameOf(chunks: ReadonlyMap<number, Uint8Array>, zstd: Zstd): Frame {
+  const rows = [...chunks].map(([position, plain]) => ({
+    position,
+    id: chunkId(plain),
+    length: plain.length,
+  }));
+  return { chunks: rows, compressed: zstd.compress(Buffer.concat([...chunks.values()]), 3) };
+}
+
+/** A pack as one piece of bytes. */
+export async function packBytes(frames: readonly Frame[]): Promise<{ id: string; bytes: Buffer }> {
+  const { id, parts } = await buildPack(frames);
+  return { id, bytes: Buffer.concat(parts) };
+}
+
+export function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** The bytes in pieces that end at the given places, as a stream. */
+export async function* inPieces(
+  bytes: Uint8Array,
+  places: readonly number[] = [],
+): AsyncIterable<Uint8Array> {
+  const ends = [...places.map((place) => place % (bytes.length + 1)), bytes.length].sort((a, b) => a - b);
+  let from = 0;
+  for (const end of ends) {
+    yield bytes.subarray(from, end);
+    from = end;
+  }
+}
+
+/** Reads the pack to its end, as a receiver that trusts its id does. */
+export async function readAll(
+  id: string,
+  source: AsyncIterable<Uint8Array>,
+  bounds: PackBounds,
+): Promise<Frame[]> {
+  const frames: Frame[] = [];
+  for await (const frame of readPack(id, source, bounds)) frames.push(frame);
+  return frames;
+}
+
+export interface TarMember extends Partial<Header> {
+  name: string;
+  content: Uint8Array | string;
+}
+
+/** A tar file of any members, odd ones too. */
+export async function tarOf(members: readonly TarMember[]): Promise<Buffer> {
+  const tar = createTar();
+  for (const { content, ...header } of members) {
+    if (header.type === undefined || header.type === 'file') tar.entry(header, Buffer.from(content));
+    else tar.entry(header);
+  }
+  tar.finalize();
+  const parts: Uint8Array[] = [];
+  for await (const part of tar as AsyncIterable<Uint8Array>) parts.push(part);
+  return Buffer.concat(parts);
+}

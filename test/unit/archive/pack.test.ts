@@ -1,0 +1,126 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { buildPack, packFileName, packFrames } from '../../../src/archive/pack.ts';
+import { chunkId } from '../../../src/chunk/chunk-id.ts';
+import type { Frame } from '../../../src/frame/frame.ts';
+import { boundsOf, inPieces, packBytes, readAll, sha256 } from '../../support/packs.ts';
+
+const CHUNK = 65536;
+const imageBytes = 4096 * CHUNK + 512;
+const bounds = boundsOf(imageBytes);
+
+/** The compressed bytes are any: packs do not look into them. */
+const frames: fc.Arbitrary<Frame[]> = fc
+  .array(
+    fc.record({
+      steps: fc.array(fc.integer({ min: 1, max: 250 }), { minLength: 1, maxLength: 16 }),
+      compressed: fc.uint8Array({ minLength: 0, maxLength: 3000 }),
+    }),
+    { maxLength: 6 },
+  )
+  .map((drafts) =>
+    drafts.map(({ steps, compressed }) => {
+      let position = -1;
+      const chunks = steps.map((step) => {
+        position = Math.min(position + step, 4096);
+        return { position, id: chunkId(Buffer.from([position % 256])), length: CHUNK };
+      });
+      return { chunks, compressed };
+    }),
+  );
+
+function plainOf(read: readonly Frame[]): unknown {
+  return read.map(({ chunks, compressed }) => ({
+    chunks: chunks.map((chunk) => ({ ...chunk, id: Buffer.from(chunk.id).toString('hex') })),
+    compressed: Buffer.from(compressed).toString('hex'),
+  }));
+}
+
+async function* streamOf<T>(items: Iterable<T>): AsyncIterable<T> {
+  yield* items;
+}
+
+describe('a pack', () => {
+  test('holds its frames, however it is cut on the way', async () => {
+    await fc.assert(
+      fc.asyncProperty(frames, fc.array(fc.nat(), { maxLength: 12 }), async (made, places) => {
+        const { id, bytes } = await packBytes(made);
+        const read = await readAll(id, inPieces(bytes, places), bounds);
+        expect(plainOf(read)).toEqual(plainOf(made));
+      }),
+    );
+  });
+
+  test('is named by the SHA-256 of its bytes', async () => {
+    await fc.assert(
+      fc.asyncProperty(frames, async (made) => {
+        const pack = await buildPack(made);
+        const bytes = Buffer.concat(pack.parts);
+        expect(pack.id).toBe(sha256(bytes));
+        expect(pack.sizeBytes).toBe(bytes.length);
+        expect(pack.plainBytes).toBe(made.flatMap(({ chunks }) => chunks).length * CHUNK);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  test('of the same frames is always the same, byte for byte', async () => {
+    const made = [
+      { chunks: [{ position: 3, id: chunkId(Buffer.of(1)), length: CHUNK }], compressed: Buffer.of(1) },
+    ];
+    const pack = await buildPack(made);
+    expect(pack.id).toBe((await buildPack(made)).id);
+    expect(packFileName(pack.id)).toBe(`${pack.id}.tar`);
+  });
+
+  test('can be read one byte at a time', async () => {
+    const chunks = [{ position: 0, id: chunkId(Buffer.of(1)), length: CHUNK }];
+    const { id, bytes } = await packBytes([{ chunks, compressed: Buffer.from('frame') }]);
+    const single = streamOf(Array.from(bytes, (byte) => Uint8Array.of(byte)));
+    expect(await readAll(id, single, bounds)).toHaveLength(1);
+  });
+});
+
+describe('frames are packed', () => {
+  /** Frames as very regular data gives them: all table, and next to nothing compressed. */
+  function* tinyFrames(count: number, chunksPerFrame: number): Iterable<Frame> {
+    const id = chunkId(Buffer.of(1));
+    for (let frame = 0; frame < count; frame++) {
+      const chunks = Array.from({ length: chunksPerFrame }, (_, index) => ({
+        position: (frame * chunksPerFrame + index) % 4096,
+        id,
+        length: CHUNK,
+      }));
+      yield { chunks, compressed: Buffer.alloc(20) };
+    }
+  }
+
+  test.each([1, 16])('so that a pack is no larger than its limit and a frame (%d chunks)', async (chunks) => {
+    const limitBytes = 2 ** 18;
+    const sizes: number[] = [];
+    for await (const pack of packFrames(streamOf(tinyFrames(1000, chunks)), limitBytes))
+      sizes.push(pack.sizeBytes);
+    // the last frame, the format's member, and the end of the tar file
+    const mostBytes = limitBytes + 4096 + 4 * 512;
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(mostBytes);
+    for (const size of sizes.slice(0, -1)) expect(size).toBeGreaterThanOrEqual(limitBytes);
+  });
+
+  test('all, in order, none twice', async () => {
+    await fc.assert(
+      fc.asyncProperty(frames, fc.integer({ min: 1, max: 8000 }), async (made, limitBytes) => {
+        const read: Frame[] = [];
+        for await (const { id, parts } of packFrames(streamOf(made), limitBytes))
+          read.push(...(await readAll(id, streamOf(parts), bounds)));
+        expect(plainOf(read)).toEqual(plainOf(made));
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test('into no pack when there are none', async () => {
+    const packs: unknown[] = [];
+    for await (const pack of packFrames(streamOf([]))) packs.push(pack);
+    expect(packs).toEqual([]);
+  });
+});
