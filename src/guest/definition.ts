@@ -1,3 +1,6 @@
+import { z } from 'zod';
+import { Failure } from '../failure.ts';
+
 export type DriverKind = 'uml' | 'offline';
 
 /** One disk of a guest. */
@@ -7,6 +10,10 @@ export interface DiskDefinition {
   /** Absolute path of the image on the machine that the definition belongs to. */
   path: string;
   readOnly: boolean;
+  /** The driver's own letters for the slot, kept as they were; for User Mode Linux some of `s`, `c`, `d`, `t`. */
+  flags?: string;
+  /** The serial number that the guest is shown. */
+  serial?: string;
 }
 
 /**
@@ -26,4 +33,61 @@ export interface GuestDefinition {
   disks: readonly DiskDefinition[];
   /** Everything else of the kernel's command line, in its order: root=, con0=, eth0=, … */
   commandLine: readonly string[];
+}
+
+/** Leaves room in a file name (255 bytes) for what is added to it: `.partial`, `.json`. */
+const maximumNameBytes = 200;
+
+/**
+ * Whether the name can name a guest: as a file name it stays in its directory and is not hidden, as an argument it
+ * is not taken for an option, and it prints as it is.
+ */
+export function isGuestName(name: string): boolean {
+  return (
+    /^[^\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}/]+$/u.test(name) &&
+    !/^[.\-\s]|\s$/.test(name) &&
+    new TextEncoder().encode(name).length <= maximumNameBytes
+  );
+}
+
+const withoutNul = z.string().regex(/^[^\0]*$/, 'holds a NUL character');
+const absolutePath = withoutNul.max(4096).startsWith('/', 'is not an absolute path');
+const positiveInteger = z.int().positive();
+
+const diskDefinition = z.strictObject({
+  device: z.string().regex(/^[A-Za-z0-9]{1,32}$/),
+  path: absolutePath,
+  readOnly: z.boolean(),
+  flags: z
+    .string()
+    .regex(/^[a-z]{0,16}$/)
+    .exactOptional(),
+  serial: z
+    .string()
+    .regex(/^[^\p{C}\s,:]{1,64}$/u)
+    .exactOptional(),
+});
+
+const guestDefinition = z.strictObject({
+  name: z.string().refine(isGuestName, 'is not a guest name'),
+  driver: z.enum(['uml', 'offline']),
+  memoryBytes: positiveInteger.nullable(),
+  cpuCount: positiveInteger.nullable(),
+  kernel: absolutePath.nullable(),
+  initrd: absolutePath.nullable(),
+  disks: z.array(diskDefinition).max(256),
+  commandLine: z.array(withoutNul.min(1).max(65_536)).max(1024),
+});
+
+/**
+ * The definition that came over the wire or from a file. Throws Failure `guest-unsupported` that says what is
+ * wrong with it; a field that is not known is wrong, too, since to leave it out could change the guest.
+ */
+export function parseGuestDefinition(json: unknown): GuestDefinition {
+  const { success, data, error } = guestDefinition.safeParse(json);
+  if (success) return data;
+  const problems = error.issues.map((issue) => `${issue.path.join('.') || 'as a whole'}: ${issue.message}`);
+  throw new Failure('guest-unsupported', `The guest's definition is not valid: ${problems.join('; ')}.`, {
+    advice: 'Use the same version of vmferry on both machines.',
+  });
 }

@@ -9,6 +9,8 @@ export interface RunningGuest {
   pid: number;
   /** CPU time used since it was started, in seconds. */
   cpuSeconds: number;
+  /** Why vmferry can neither move this guest nor start it again as it is; absent where it can. */
+  unsupported?: Failure;
 }
 
 export interface HaltOptions {

@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { copyFile, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { run } from '../../src/system/processes.ts';
 import { findTool } from './tools.ts';
@@ -126,6 +126,7 @@ export async function isFileSystemClean(image: string): Promise<boolean> {
 }
 
 export interface BootOptions {
+  /** Absolute; for a copy-on-write disk `COW,BACKING`. */
   image: string;
   /** The guest's umid. */
   name: string;
@@ -134,6 +135,8 @@ export interface BootOptions {
   /** As in `mem=`; 64M unless told. */
   memory?: string;
   extraArgs?: readonly string[];
+  /** What relative paths in the arguments begin at. */
+  workingDirectory?: string;
 }
 
 export interface BootedGuest {
@@ -169,7 +172,7 @@ export async function bootUmlGuest(options: BootOptions): Promise<BootedGuest> {
     {
       detached: true,
       stdio: ['ignore', log, log],
-      cwd: dirname(options.image),
+      cwd: options.workingDirectory ?? directory,
       env: { ...process.env, HOME: directory },
     },
   );

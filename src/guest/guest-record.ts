@@ -1,0 +1,79 @@
+import { z } from 'zod';
+import { Failure } from '../failure.ts';
+import { parseGuestDefinition, type GuestDefinition } from './definition.ts';
+
+/** `moving`: a move was begun and has not ended. `moved`: it runs, or is about to run, on the new hardware. */
+export type GuestState = 'running' | 'halted' | 'moving' | 'moved';
+
+/** Where a guest went, and all that is needed to ask there. */
+export interface GuestMove {
+  /** As one would type it after `ssh`. */
+  destination: string;
+  /** Where its images lie there; null when that is not known. */
+  directory: string | null;
+  sshConfigFile: string | null;
+  /** What starts vmferry there; null where the guest came from there, and it is not known. */
+  remoteCommand: string | null;
+}
+
+/** What this machine remembers of a guest: how to start it, and whether it may. */
+export interface GuestRecord {
+  version: 1;
+  definition: GuestDefinition;
+  /** As vmferry left it; a guest that was `running` may have ended since. */
+  state: GuestState;
+  /** ISO 8601, in UTC. */
+  changedAt: string;
+  /** Present in the states `moving` and `moved`. */
+  move?: GuestMove;
+}
+
+const guestRecord = z.strictObject({
+  version: z.literal(1),
+  definition: z.unknown(),
+  state: z.enum(['running', 'halted', 'moving', 'moved']),
+  changedAt: z.iso.datetime(),
+  move: z
+    .strictObject({
+      destination: z.string().min(1),
+      directory: z.string().nullable(),
+      sshConfigFile: z.string().nullable(),
+      remoteCommand: z.string().nullable(),
+    })
+    .exactOptional(),
+});
+
+/**
+ * A record from the text of its file. Throws Failure `guest-unsupported` for anything else: a record that cannot be
+ * read may be the one that keeps a guest from running twice.
+ */
+export function parseGuestRecord(text: string, file: string): GuestRecord {
+  try {
+    const record = guestRecord.parse(JSON.parse(text));
+    const fenced = record.state === 'moving' || record.state === 'moved';
+    if (fenced && record.move === undefined) throw new Error('it does not say where the guest went');
+    return { ...record, definition: parseGuestDefinition(record.definition) };
+  } catch (error) {
+    throw new Failure('guest-unsupported', `The record of a guest in ${file} cannot be understood.`, {
+      advice:
+        'A newer vmferry may have written it: use that one. Else make sure that the guest runs nowhere else, and remove the file.',
+      cause: error,
+    });
+  }
+}
+
+/** What keeps the guest from being started here: it went elsewhere. Null where nothing does. */
+export function fenceOf(record: GuestRecord): Failure | null {
+  if (record.move === undefined || (record.state !== 'moving' && record.state !== 'moved')) return null;
+  const { name } = record.definition;
+  const { destination, directory } = record.move;
+  const place = directory === null ? destination : `${destination}:${directory}`;
+  const day = record.changedAt.slice(0, 10);
+  const happened =
+    record.state === 'moved'
+      ? `moved to ${place} on ${day}`
+      : `being moved to ${place} since ${day}, and the move has not ended`;
+  return new Failure('guest-fenced', `${name} was ${happened}: started here as well, it would run twice.`, {
+    advice: `To have it back here: \`vmferry revert ${name}\`.`,
+  });
+}

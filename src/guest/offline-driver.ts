@@ -1,0 +1,31 @@
+import { basename, resolve } from 'node:path';
+import { Failure } from '../failure.ts';
+import { isGuestName, type GuestDefinition } from './definition.ts';
+
+/**
+ * The definition of an image that nothing runs, as a guest: it has a disk, and nothing that could be booted. That
+ * the image is there and that nobody uses it is the caller's to check. Throws Failure `guest-unsupported`.
+ */
+export function offlineDefinition(path: string): GuestDefinition {
+  const image = resolve(path);
+  const name = basename(image);
+  if (!isGuestName(name))
+    throw new Failure(
+      'guest-unsupported',
+      `The image ${image} has a name that vmferry cannot use for a guest.`,
+      {
+        advice:
+          'Give it one of at most 200 bytes that does not begin with a dot or a dash, such as `guest.img`.',
+      },
+    );
+  return {
+    name,
+    driver: 'offline',
+    memoryBytes: null,
+    cpuCount: null,
+    kernel: null,
+    initrd: null,
+    disks: [{ device: 'disk0', path: image, readOnly: false }],
+    commandLine: [],
+  };
+}

@@ -1,0 +1,36 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+export interface PollOptions {
+  timeoutMs: number;
+  intervalMs: number;
+  signal: AbortSignal;
+}
+
+/**
+ * Asks again and again until the answer is something other than null or false, and gives it; null when the time is
+ * over. For what sends no event: /proc, and guests. Throws the signal's reason when aborted.
+ */
+export async function poll<Answer>(
+  ask: () => Answer | null | false | Promise<Answer | null | false>,
+  options: PollOptions,
+): Promise<Answer | null> {
+  const deadline = Date.now() + options.timeoutMs;
+  for (;;) {
+    options.signal.throwIfAborted();
+    const answer = await ask();
+    if (answer !== null && answer !== false) return answer;
+    const leftMs = deadline - Date.now();
+    if (leftMs <= 0) return null;
+    await pause(Math.min(options.intervalMs, leftMs), options.signal);
+  }
+}
+
+/** Waits; throws the signal's reason when aborted. */
+export async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  try {
+    await delay(milliseconds, undefined, { signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  }
+}

@@ -1,0 +1,76 @@
+import { existsSync } from 'node:fs';
+import type { Context } from '../events.ts';
+import { Failure } from '../failure.ts';
+import type { GuestDefinition } from './definition.ts';
+import type { GuestDriver, RunningGuest } from './guest-driver.ts';
+import { fenceOf, type GuestRecord } from './guest-record.ts';
+import { offlineDefinition } from './offline-driver.ts';
+import type { RecordStore } from './record-store.ts';
+
+/** What a person named, as it is on this machine now. */
+export interface ResolvedGuest {
+  definition: GuestDefinition;
+  /** Null: it does not run here. */
+  running: RunningGuest | null;
+  /** What is remembered of it; null for an image, and for a guest that vmferry had not yet to do with. */
+  record: GuestRecord | null;
+}
+
+export interface GuestSources {
+  drivers: readonly GuestDriver[];
+  records: RecordStore;
+}
+
+/**
+ * Finds a guest: one that runs, one that is remembered, or, for a path, an image that nothing runs. Anything with
+ * a slash is a path; without one, a guest's name goes before a file's. Throws Failure `guest-not-found`,
+ * `guest-fenced` (it was moved away), `guest-unsupported`.
+ */
+export async function resolveGuest(
+  name: string,
+  sources: GuestSources,
+  context: Context,
+): Promise<ResolvedGuest> {
+  if (name.includes('/')) return imageAt(name);
+  const running = await findRunningGuest(name, sources.drivers, context);
+  if (running?.unsupported !== undefined) throw running.unsupported;
+  const record = await sources.records.read(name);
+  if (running !== null) return { definition: running.definition, running, record };
+  if (record !== null) {
+    const fence = record.state === 'moved' ? fenceOf(record) : null;
+    if (fence !== null) throw fence;
+    return { definition: record.definition, running: null, record };
+  }
+  if (existsSync(name)) return imageAt(name);
+  throw await notFound(name, sources, context);
+}
+
+/** The guest of that name which runs now; null when there is none. */
+export async function findRunningGuest(
+  name: string,
+  drivers: readonly GuestDriver[],
+  context: Context,
+): Promise<RunningGuest | null> {
+  for (const driver of drivers) {
+    const guest = (await driver.list(context)).find(({ definition }) => definition.name === name);
+    if (guest !== undefined) return guest;
+  }
+  return null;
+}
+
+function imageAt(path: string): ResolvedGuest {
+  return { definition: offlineDefinition(path), running: null, record: null };
+}
+
+/** Failure `guest-not-found` that names the guests there are. */
+export async function notFound(name: string, sources: GuestSources, context: Context): Promise<Failure> {
+  const running = await Promise.all(sources.drivers.map((driver) => driver.list(context)));
+  const definitions = [...running.flat(), ...(await sources.records.list())].map(
+    ({ definition }) => definition,
+  );
+  const names = [...new Set(definitions.map((definition) => definition.name))].toSorted();
+  const known = names.length === 0 ? 'There is none here.' : `There are here: ${names.join(', ')}.`;
+  return new Failure('guest-not-found', `There is no guest named ${name} here.`, {
+    advice: `${known} Guests of other users are not seen. An image that nothing runs is given as a path: ./${name}`,
+  });
+}

@@ -1,0 +1,37 @@
+import type { Context } from '../events.ts';
+import type { GuestDefinition } from './definition.ts';
+import type { GuestDriver } from './guest-driver.ts';
+import { Mconsole } from './mconsole.ts';
+import { checkUmlBootable } from './uml-bootable.ts';
+import { haltUml } from './uml-halt.ts';
+import { socketPath, umlHost } from './uml-host.ts';
+import { findUmlGuests } from './uml-process.ts';
+import { startUml } from './uml-start.ts';
+
+/**
+ * User Mode Linux: each guest is a few processes of an ordinary user, found by the directory that its kernel
+ * makes, and steered by its mconsole. `environment`: what guests are found by (UML_DIR, HOME) and started with.
+ */
+export function createUmlDriver(environment: NodeJS.ProcessEnv): GuestDriver {
+  const host = umlHost(environment);
+  return {
+    kind: 'uml',
+    list: async () => findUmlGuests(host),
+    halt: (guest, options, context) => {
+      const socket = socketPath(host, guest.definition.name);
+      return haltUml(guest, new Mconsole(socket, environment, context.signal), options, context);
+    },
+    checkBootable: async (definition, context) => {
+      const { kernel, problems } = checkUmlBootable(definition, host);
+      if (kernel !== null) warnOfOtherKernel(definition, kernel, context);
+      return problems;
+    },
+    start: (definition, options, context) => startUml(definition, options, host, context),
+  };
+}
+
+function warnOfOtherKernel({ name, kernel }: GuestDefinition, found: string, context: Context): void {
+  if (kernel === found) return;
+  const message = `${name} ran with ${kernel ?? 'a kernel that is not known'}, which is not here; it is booted with ${found}.`;
+  context.report({ type: 'warning', code: 'kernel-differs', message });
+}

@@ -1,0 +1,176 @@
+import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Context } from '../events.ts';
+import { asFailure, combineFailures, Failure } from '../failure.ts';
+import { startDetached, type DetachedProcess } from '../system/detached-process.ts';
+import { errorCode } from '../system/error-code.ts';
+import { listProcesses, readProcess, signalProcess } from '../system/proc-process.ts';
+import { consoleExcerpt } from './console-excerpt.ts';
+import type { GuestDefinition } from './definition.ts';
+import type { RunningGuest, StartOptions } from './guest-driver.ts';
+import { Mconsole } from './mconsole.ts';
+import { pause, poll } from './polling.ts';
+import { checkUmlBootable } from './uml-bootable.ts';
+import { umlCommandLine } from './uml-command-line.ts';
+import { listUmids, readPidFile, removeUmidDirectory, socketPath, type UmlHost } from './uml-host.ts';
+import { findUmlGuest } from './uml-process.ts';
+
+const intervalMs = 50;
+/** A kernel that cannot go on (no root file system, no init, a processor it does not know) has panicked by then. */
+const settleMs = 500;
+const killTimeoutMs = 10_000;
+
+/**
+ * Boots the guest and returns when it is up: its console answers, the process behind it is ours, and its first
+ * program runs. Throws Failure `start-failed`, or what keeps it from being booted; no process of it is left then.
+ */
+export async function startUml(
+  definition: GuestDefinition,
+  options: StartOptions,
+  host: UmlHost,
+  context: Context,
+): Promise<RunningGuest> {
+  const { kernel, problems } = checkUmlBootable(definition, host);
+  problems.push(...missingDisks(definition));
+  const [first, ...others] = problems;
+  if (first !== undefined) throw combineFailures([first, ...others]);
+  context.signal.throwIfAborted();
+
+  mkdirSync(host.directory, { recursive: true });
+  removeUmidDirectory(host, definition.name);
+  mkdirSync(dirname(options.consoleLog), { recursive: true });
+  const logStartBytes = existsSync(options.consoleLog) ? statSync(options.consoleLog).size : 0;
+  const started = await launch(kernel ?? '', definition, options, host);
+  try {
+    return await waitUntilUp(started, definition, options, host, context);
+  } catch (error) {
+    const left = await endSession(started.pid, host);
+    const failure = asFailure(error);
+    if (left > 0)
+      throw new Failure(
+        'start-failed',
+        `${failure.message} It could not be ended: ${left} processes are left.`,
+        {
+          advice: `Look at them with \`ps -s ${started.pid}\`.`,
+          cause: error,
+        },
+      );
+    if (failure.code !== 'start-failed') throw error;
+    throw withConsole(failure, options.consoleLog, logStartBytes);
+  }
+}
+
+function missingDisks(definition: GuestDefinition): Failure[] {
+  return definition.disks
+    .filter(({ path }) => !existsSync(path))
+    .map(({ path }) => new Failure('image-missing', `The guest's disk ${path} is not here.`));
+}
+
+async function launch(
+  kernel: string,
+  definition: GuestDefinition,
+  options: StartOptions,
+  host: UmlHost,
+): Promise<DetachedProcess> {
+  const directory = host.directoryIsChosen ? [`uml_dir=${host.directory}`] : [];
+  try {
+    return await startDetached(kernel, [...umlCommandLine(definition), ...directory], {
+      outputFile: options.consoleLog,
+      workingDirectory: '/',
+      env: host.environment,
+    });
+  } catch (error) {
+    throw new Failure('start-failed', `The kernel ${kernel} could not be started: ${errorCode(error)}.`, {
+      cause: error,
+    });
+  }
+}
+
+async function waitUntilUp(
+  started: DetachedProcess,
+  definition: GuestDefinition,
+  options: StartOptions,
+  host: UmlHost,
+  { signal }: Context,
+): Promise<RunningGuest> {
+  const { name } = definition;
+  const mconsole = new Mconsole(socketPath(host, name), host.environment, signal);
+  const guest = await poll(
+    async () => {
+      throwIfEnded(started, name);
+      if (!isOurs(readPidFile(host, name), started)) {
+        throwIfNamedOtherwise(started, name, host);
+        return null;
+      }
+      const bootId = await mconsole.bootId();
+      if (bootId === null || !(await runsPrograms(mconsole))) return null;
+      await pause(settleMs, signal);
+      throwIfEnded(started, name);
+      // Still the same boot, and programs still run: those of before may have been the kernel's own short helpers.
+      const stillUp = (await mconsole.bootId()) === bootId && (await runsPrograms(mconsole));
+      return stillUp ? findUmlGuest(host, name) : null;
+    },
+    { timeoutMs: options.timeoutMs, intervalMs, signal },
+  );
+  if (guest !== null) return guest;
+  const seconds = Math.round(options.timeoutMs / 1000);
+  throw new Failure('start-failed', `The guest ${name} was not up within ${seconds} s and was ended.`);
+}
+
+/** Memory that is no file's belongs to programs; until the first one runs there is none. */
+async function runsPrograms(mconsole: Mconsole): Promise<boolean> {
+  const meminfo = await mconsole.readProc('meminfo');
+  return meminfo !== null && !/^AnonPages: +0 kB$/m.test(meminfo);
+}
+
+function isOurs(pid: number | null, started: DetachedProcess): boolean {
+  return pid !== null && readProcess(pid)?.sessionId === started.pid;
+}
+
+function throwIfEnded(started: DetachedProcess, name: string): void {
+  const ending = started.ended();
+  if (ending !== null)
+    throw new Failure('start-failed', `The guest ${name} ${ending} while it was starting.`);
+}
+
+/** A kernel that finds its name taken says so on its console only, and goes on under another. */
+function throwIfNamedOtherwise(started: DetachedProcess, name: string, host: UmlHost): void {
+  const other = listUmids(host).find((umid) => isOurs(readPidFile(host, umid), started));
+  if (other === undefined || other === name) return;
+  throw new Failure(
+    'start-failed',
+    `The name ${name} was taken, and the guest came up as ${other}; it was ended.`,
+    {
+      advice: `Look at ${host.directory}/${name}, and halt the guest that has this name.`,
+    },
+  );
+}
+
+/** Ends all that we started, and removes what it would leave behind; gives how many processes are left. */
+async function endSession(sessionId: number, host: UmlHost): Promise<number> {
+  const umids = listUmids(host).filter((umid) => {
+    const pid = readPidFile(host, umid);
+    return pid === sessionId || (pid !== null && readProcess(pid)?.sessionId === sessionId);
+  });
+  const members = () => listProcesses().filter((stat) => stat.sessionId === sessionId);
+  // Not to be aborted: nothing of the guest may be left.
+  const { signal } = new AbortController();
+  const gone = await poll(
+    () => {
+      for (const { pid } of members()) signalProcess(pid, 'SIGKILL');
+      return members().length === 0;
+    },
+    { timeoutMs: killTimeoutMs, intervalMs, signal },
+  );
+  if (gone !== null) for (const umid of umids) removeUmidDirectory(host, umid);
+  return members().length;
+}
+
+function withConsole(failure: Failure, consoleLog: string, fromByte: number): Failure {
+  const excerpt = consoleExcerpt(readFileSync(consoleLog).subarray(fromByte).toString('utf8'));
+  const shown = excerpt === '' ? ' Its console shows nothing.' : ` Its console shows:\n${excerpt}`;
+  return new Failure('start-failed', `${failure.message}${shown}`, {
+    advice: [failure.advice, `The whole console is in ${consoleLog}.`].filter(Boolean).join(' '),
+    cause: failure,
+  });
+}

@@ -1,0 +1,87 @@
+import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { errorCode } from './error-code.ts';
+import { parseProcessStat, type ProcessStat } from './proc-stat.ts';
+
+/** How a process was started. */
+export interface ProcessInvocation {
+  argv: readonly string[];
+  /** Absolute path of the program, links resolved; of one that was replaced since, the path it had. */
+  executable: string;
+  workingDirectory: string;
+}
+
+/** One process for ever: pids are used again, a start time with them is not. */
+export type ProcessIdentity = Pick<ProcessStat, 'pid' | 'startTimeTicks'>;
+
+/** What the process is doing now; null where there is none, or only one that has ended and is not yet reaped. */
+export function readProcess(pid: number): ProcessStat | null {
+  const text = readIfThere(`/proc/${pid}/stat`);
+  const stat = text === null ? null : parseProcessStat(text);
+  return stat === null || stat.state === 'Z' || stat.state === 'X' ? null : stat;
+}
+
+export function isAlive(identity: ProcessIdentity): boolean {
+  return readProcess(identity.pid)?.startTimeTicks === identity.startTimeTicks;
+}
+
+/** All processes of this machine (of this pid namespace) that have not ended. */
+export function listProcesses(): ProcessStat[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((name) => readProcess(Number(name)))
+    .filter((stat) => stat !== null);
+}
+
+/** The processes that `pid` started, those that they started, and so on. */
+export function descendantsOf(
+  pid: number,
+  processes: readonly ProcessStat[] = listProcesses(),
+): ProcessStat[] {
+  const children = processes.filter((stat) => stat.parentPid === pid);
+  return children.flatMap((child) => [child, ...descendantsOf(child.pid, processes)]);
+}
+
+/** Null where the process is gone, or is another user's. */
+export function readInvocation(pid: number): ProcessInvocation | null {
+  const commandLine = readIfThere(`/proc/${pid}/cmdline`);
+  const executable = linkIfThere(`/proc/${pid}/exe`);
+  const workingDirectory = linkIfThere(`/proc/${pid}/cwd`);
+  if (!commandLine || executable === null || workingDirectory === null) return null;
+  return {
+    argv: commandLine.replace(/\0$/, '').split('\0'),
+    executable: executable.replace(/ \(deleted\)$/, ''),
+    workingDirectory,
+  };
+}
+
+/** Sends the signal; that the process is gone already is no error. Throws Node's own error, `code` EPERM. */
+export function signalProcess(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (errorCode(error) !== 'ESRCH') throw error;
+  }
+}
+
+function readIfThere(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (isGone(error)) return null;
+    throw error;
+  }
+}
+
+function linkIfThere(path: string): string | null {
+  try {
+    return readlinkSync(path);
+  } catch (error) {
+    if (isGone(error)) return null;
+    throw error;
+  }
+}
+
+/** ESRCH: it ended between opening and reading. EACCES, EPERM: another user's. */
+function isGone(error: unknown): boolean {
+  return ['ENOENT', 'ESRCH', 'EACCES', 'EPERM'].includes(errorCode(error));
+}
