@@ -255,6 +255,13 @@ export function freeExtentsByDumpe2fs(path: string, offset = 0): Extent[] {
   return extents;
 }
 
+/** The size of the file system that starts the image; the image may be larger. */
+export function extSizeBytes(path: string): number {
+  const listing = runTool('dumpe2fs', ['-h', path]);
+  const number = (label: string): number => Number(new RegExp(`^${label}: +(\\d+)`, 'm').exec(listing)?.[1]);
+  return number('Block count') * number('Block size');
+}
+
 /** Copies only these extents of the image; all the rest of the copy is a hole. */
 export function copyExtents(from: string, to: string, sizeBytes: number, extents: Iterable<Extent>): void {
   makeSparseFile(to, sizeBytes);
