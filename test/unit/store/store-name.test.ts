@@ -1,0 +1,20 @@
+import { expect, test } from '@jest/globals';
+import { checkStoreName, foldersOf, temporaryNameFor } from '../../../src/store/store-name.ts';
+
+test.each(['a', 'a/b', 'guest one/packs/0001.tar', '..a', 'a..', '...'])('%j is a name', (name) => {
+  expect(() => checkStoreName(name)).not.toThrow();
+});
+
+test.each(['', '/', '/a', 'a/', 'a//b', '.', '..', 'a/..', '../a', 'a/./b', 'a\0'])('%j is none', (name) => {
+  expect(() => checkStoreName(name)).toThrow(expect.objectContaining({ code: 'internal' }));
+});
+
+test('folders come outermost first', () => {
+  expect(foldersOf('a/b/c')).toEqual(['a', 'a/b']);
+  expect(foldersOf('c')).toEqual([]);
+});
+
+test('temporary names lie beside the name and differ', () => {
+  expect(temporaryNameFor('a/b')).toMatch(/^a\/b\.part-[0-9a-f]{12}$/);
+  expect(temporaryNameFor('a')).not.toBe(temporaryNameFor('a'));
+});
