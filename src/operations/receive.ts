@@ -169,7 +169,7 @@ class Receiver {
     let pid: number;
     try {
       // Written before the boot: once the guest is up nothing may fail any more, or it would be started twice.
-      await records.write({ version: 1, definition: guest, state: 'running' });
+      await records.write({ definition: guest, state: 'running' });
       ({ pid } = await this.#driverOf(guest).start(guest, { consoleLog, timeoutMs }, this.#context));
     } catch (error) {
       await records.remove(guest.name).catch(() => undefined);
@@ -200,8 +200,8 @@ class Receiver {
     }
     const record = await records.read(name);
     if (record !== null) {
-      const move = { destination, directory: null, sshConfigFile: null };
-      await records.write({ version: 1, definition: record.definition, state: 'moved', move });
+      const move = { destination, directory: null, sshConfigFile: null, remoteCommand: null };
+      await records.write({ definition: record.definition, state: 'moved', move });
     }
     this.#channel.send({ type: 'halted', wasRunning });
   }

@@ -1,10 +1,10 @@
+import { hostname } from 'node:os';
 import type { Context } from '../events.ts';
 import { Failure } from '../failure.ts';
 import type { RunningGuest } from '../guest/guest-driver.ts';
 import type { GuestRecord } from '../guest/guest-record.ts';
 import { requireDriver } from '../guest/require-driver.ts';
 import { findUsers } from '../image/usage.ts';
-import { hostname } from 'node:os';
 import { RemoteReceiver } from './remote-receiver.ts';
 import { runStage } from './stage.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
@@ -35,7 +35,7 @@ export async function revertMigration(
 ): Promise<RevertReport> {
   const { records, drivers, consoleLogOf } = dependencies;
   const record = await records.read(request.guest);
-  if (record?.state !== 'moved' || record.move === undefined) {
+  if (record?.move === undefined) {
     throw new Failure('guest-not-found', `${request.guest} was not moved away from here by vmferry`, {
       advice: 'See what is known here: vmferry guests',
     });
@@ -76,7 +76,15 @@ async function haltThere(
   { connect }: MigrateDependencies,
   context: Context,
 ): Promise<boolean> {
-  if (move === undefined) throw new Failure('internal', 'a moved guest without a place it went to');
+  if (move === undefined || move.remoteCommand === null) {
+    throw new Failure(
+      'guest-fenced',
+      `${definition.name} came from ${move?.destination ?? 'elsewhere'} and was taken back there`,
+      {
+        advice: `Move it here again from there; or, when that machine is gone: vmferry revert ${definition.name} --new-host-is-gone`,
+      },
+    );
+  }
   const { destination, sshConfigFile, remoteCommand } = move;
   return await runStage(
     context,
