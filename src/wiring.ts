@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { FramePool } from './frame/frame-pool.ts';
 import { createRecordStore, stateDirectory } from './guest/record-store.ts';
-import { umlDriver } from './guest/uml-driver.ts';
+import { createUmlDriver } from './guest/uml-driver.ts';
 import type { MigrateDependencies } from './operations/migrate-dependencies.ts';
 import type { ReceiveDependencies } from './operations/receive.ts';
 import { openDirectoryStore } from './store/directory-store.ts';
@@ -18,7 +18,7 @@ export function createDependencies(version: string, environment: NodeJS.ProcessE
     get pool() {
       return (pool ??= new FramePool(new URL('./frame/frame-worker.js', import.meta.url)));
     },
-    drivers: [umlDriver(environment)],
+    drivers: [createUmlDriver(environment)],
     records: createRecordStore(join(directory, 'guests')),
     connect: connectSsh,
     openStore: openDirectoryStore,
