@@ -14,15 +14,13 @@ export interface GlobalOptions {
 export const globalOptions = {
   json: {
     type: 'boolean',
-    default: false,
     describe: 'Print events and the result as JSON, one object a line',
   },
   verbose: {
     type: 'boolean',
-    default: false,
     describe: 'Show where errors come from (also: VMFERRY_DEBUG=1)',
   },
-  quiet: { type: 'boolean', default: false, describe: 'Show only warnings, errors and the result' },
+  quiet: { type: 'boolean', describe: 'Show only warnings, errors and the result' },
 } as const satisfies Record<keyof GlobalOptions, Options>;
 
 export function readGlobalOptions(args: Arguments, environment: NodeJS.ProcessEnv): GlobalOptions {

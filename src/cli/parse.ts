@@ -40,7 +40,6 @@ export async function parseCommandLine<Dependencies>(
     .usage(introduction)
     .epilogue(ending)
     .options(globalOptions)
-    .group([...Object.keys(globalOptions), 'help', 'version'], 'For every command:')
     .help()
     .version(options.version)
     .strict()
@@ -56,7 +55,13 @@ export async function parseCommandLine<Dependencies>(
       command: command.usage,
       describe: command.internal === true ? false : command.summary,
       builder: (one) =>
-        command.define(one).usage(`Usage: $0 ${command.usage} [OPTIONS]\n\n${command.summary}`).epilogue(''),
+        command
+          .define(one)
+          .usage(`Usage: $0 ${command.usage} [OPTIONS]\n\n${command.summary}`)
+          .epilogue('')
+          // Groups are shown in the order they are first named in: the command's own options come first.
+          .group([], 'Options:')
+          .group([...Object.keys(globalOptions), 'help', 'version'], 'For every command:'),
       handler: (args) => {
         chosen = { command, args };
       },

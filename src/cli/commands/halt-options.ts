@@ -8,7 +8,6 @@ const longestTimeoutSeconds = 86_400;
 export const haltOptions = {
   'force-halt': {
     type: 'boolean',
-    default: false,
     describe: 'Kill the guest if it does not halt in an orderly way; its disk is then not clean',
   },
   'halt-timeout': {

@@ -20,13 +20,11 @@ export function defineMigrateOptions(parser: Argv): Argv {
       },
       'dry-run': {
         type: 'boolean',
-        default: false,
         describe: 'Check everything and say what would happen; change nothing',
       },
       compression: { type: 'number', default: 3, requiresArg: true, describe: 'zstd level, 1 to 19' },
       'every-block': {
         type: 'boolean',
-        default: false,
         describe: 'Send blocks that the file system says are free, too',
       },
       ...haltOptions,

@@ -14,7 +14,6 @@ export const revertCommand: Command<MigrateDependencies> = {
       .options({
         'new-host-is-gone': {
           type: 'boolean',
-          default: false,
           describe: 'Do not ask the new hardware: it will never run the guest again',
         },
         ...haltOptions,
