@@ -1,8 +1,11 @@
 import process from 'node:process';
+import { guestsCommand } from './commands/guests.ts';
+import { haltCommand } from './commands/halt.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { migrateCommand } from './commands/migrate.ts';
 import { receiveCommand } from './commands/receive.ts';
 import { revertCommand } from './commands/revert.ts';
+import { startCommand } from './commands/start.ts';
 import { runProgram } from './program.ts';
 import { readVersion } from './version.ts';
 
@@ -18,7 +21,15 @@ process.exitCode = await runProgram({
   stdout: process.stdout,
   stderr: process.stderr,
   version,
-  commands: [migrateCommand, revertCommand, inspectCommand, receiveCommand],
+  commands: [
+    migrateCommand,
+    revertCommand,
+    guestsCommand,
+    haltCommand,
+    startCommand,
+    inspectCommand,
+    receiveCommand,
+  ],
   loadDependencies: async () => (await import('../wiring.ts')).createDependencies(version, process.env),
   now: () => performance.now(),
 });

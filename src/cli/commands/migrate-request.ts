@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import type { MigrateRequest } from '../../operations/migration-report.ts';
 import { parseDestination } from '../destination.ts';
-import { bootOptions, haltOptions, readBootOptions, readHaltOptions } from './halt-options.ts';
+import { bootOptions, haltOptions, readBootOptions, readHaltOptions } from './guest-options.ts';
 import { flag, optionalText, text, wholeNumber, type Arguments } from '../options.ts';
 
 export function defineMigrateOptions(parser: Argv): Argv {

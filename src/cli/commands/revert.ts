@@ -3,7 +3,7 @@ import { revertMigration, type RevertReport } from '../../operations/revert.ts';
 import type { Command } from '../command.ts';
 import { formatFields } from '../format.ts';
 import { flag, text } from '../options.ts';
-import { bootOptions, haltOptions, readBootOptions, readHaltOptions } from './halt-options.ts';
+import { bootOptions, haltOptions, readBootOptions, readHaltOptions } from './guest-options.ts';
 
 export const revertCommand: Command<MigrateDependencies> = {
   usage: 'revert <guest>',

@@ -1,0 +1,52 @@
+import { listGuests, type GuestDependencies, type GuestSummary } from '../../operations/guests.ts';
+import type { Command } from '../command.ts';
+import { formatBytes, formatDuration, formatTable } from '../format.ts';
+
+export const guestsCommand: Command<GuestDependencies> = {
+  usage: 'guests',
+  summary: 'List the guests that run here, and those that vmferry halted or moved away',
+  define: (parser) =>
+    parser
+      .example('$0 guests', 'name, state, memory, CPU time, images and how full they are')
+      .example('$0 guests --json', 'the same for a program: bytes and seconds'),
+  read:
+    () =>
+    async ({ dependencies, context }) => {
+      const guests = await listGuests(dependencies, context);
+      return { record: { type: 'guests', guests }, text: guestsText(guests) };
+    },
+};
+
+const heading = ['name', 'driver', 'state', 'pid', 'memory', 'CPU time', 'image', 'size', 'in use'];
+const numbers = new Set([3, 4, 5, 7, 8]);
+
+export function guestsText(guests: readonly GuestSummary[]): string {
+  if (guests.length === 0)
+    return 'No guest runs here, and none is known. Guests of other accounts are seen by root only.';
+  const reasons = guests
+    .filter(({ unsupported }) => unsupported !== null)
+    .map(({ name, unsupported }) => `${name} cannot be moved: ${unsupported}`);
+  const table = formatTable(heading, guests.flatMap(guestRows), numbers);
+  return [table, ...(reasons.length === 0 ? [] : [reasons.join('\n')])].join('\n\n');
+}
+
+/** One row for each disk; the guest itself stands in the first. */
+function guestRows(guest: GuestSummary): string[][] {
+  const { memoryBytes, cpuSeconds, pid, movedTo } = guest;
+  const isElsewhere = movedTo !== null && (guest.state === 'moved' || guest.state === 'moving');
+  const first = [
+    guest.name,
+    guest.driver,
+    isElsewhere ? `${guest.state} to ${movedTo}` : guest.state,
+    pid === null ? '-' : String(pid),
+    memoryBytes === null ? '-' : formatBytes(memoryBytes),
+    cpuSeconds === null ? '-' : formatDuration(cpuSeconds),
+  ];
+  const disks = guest.disks.map(({ path, sizeBytes, usedBytes }) => [
+    path,
+    sizeBytes === null ? '-' : formatBytes(sizeBytes),
+    usedBytes === null ? '-' : formatBytes(usedBytes),
+  ]);
+  const [firstDisk = ['-', '-', '-'], ...otherDisks] = disks;
+  return [[...first, ...firstDisk], ...otherDisks.map((disk) => [...first.map(() => ''), ...disk])];
+}

@@ -1,0 +1,27 @@
+import type { GuestDependencies } from '../../operations/guests.ts';
+import { startGuest, type StartReport } from '../../operations/start-guest.ts';
+import type { Command } from '../command.ts';
+import { text } from '../options.ts';
+import { bootOptions, readBootOptions } from './guest-options.ts';
+
+export const startCommand: Command<GuestDependencies> = {
+  usage: 'start <guest>',
+  summary: 'Start a guest again as it ran last',
+  define: (parser) =>
+    parser
+      .positional('guest', { type: 'string', describe: 'A guest that vmferry knows: see vmferry guests' })
+      .options(bootOptions)
+      .example('$0 start web', 'with the memory, disks and kernel command line that it had')
+      .example('$0 start web --boot-timeout 300', 'a guest that takes long to boot'),
+  read: (args) => {
+    const request = { guest: text(args, 'guest'), ...readBootOptions(args) };
+    return async ({ dependencies, context }) => {
+      const report = await startGuest(request, dependencies, context);
+      return { record: report, text: startReportText(report) };
+    };
+  },
+};
+
+export function startReportText({ guest, pid, consoleLog }: StartReport): string {
+  return `${guest} runs (pid ${pid}). Its console: ${consoleLog}`;
+}

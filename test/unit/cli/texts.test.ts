@@ -1,0 +1,158 @@
+import { describe, expect, test } from '@jest/globals';
+import { guestsText } from '../../../src/cli/commands/guests.ts';
+import { haltReportText } from '../../../src/cli/commands/halt.ts';
+import { imageReportText } from '../../../src/cli/commands/inspect.ts';
+import { migrationPlanText, migrationReportText } from '../../../src/cli/commands/migration-text.ts';
+import { revertReportText } from '../../../src/cli/commands/revert.ts';
+import type { MigrationReport } from '../../../src/operations/migration-report.ts';
+
+const GiB = 2 ** 30;
+const account = {
+  source: '/srv/web.img',
+  target: '/guests/web.img',
+  sizeBytes: 4 * GiB,
+  readBytes: 1.25 * GiB,
+  holeBytes: 1.75 * GiB,
+  freeBytes: GiB,
+};
+const moved: MigrationReport = {
+  type: 'moved',
+  guest: 'web',
+  destination: 'newhost',
+  directory: '/guests',
+  disks: [{ ...account, sentBytes: 0.4 * GiB, fingerprint: 'sha256:abc', readBack: 'direct' }],
+  seconds: 18,
+  downtimeSeconds: 14.2,
+  booted: { pid: 77, consoleLog: '/var/log/web.log' },
+  warnings: [],
+};
+
+describe('the summary of a move', () => {
+  test('says what was read, skipped and sent, how it was verified, and what to do next', () => {
+    expect(migrationReportText(moved).split('\n')).toEqual([
+      'web runs on newhost (pid 77).',
+      '',
+      '/srv/web.img -> /guests/web.img',
+      '  size         4.00 GiB',
+      '  read         1.25 GiB',
+      '  skipped      1.75 GiB holes, 1.00 GiB free in its file system',
+      '  sent         410 MiB (ratio 3.1)',
+      '  fingerprint  sha256:abc',
+      '  verified     read back there from the disk (O_DIRECT): every chunk is what was read here',
+      '',
+      '  downtime     14 s',
+      '  in all       18 s',
+      '  console log  newhost:/var/log/web.log',
+      '',
+      'Nothing was written to the source: /srv/web.img lies here as it was.',
+      'web is kept from being started here, so that it never runs twice.',
+      'To go back to it: vmferry revert web (halts it on newhost, starts it here as it was).',
+    ]);
+  });
+
+  test('of an image that nothing runs offers no revert and no downtime', () => {
+    const text = migrationReportText({ ...moved, booted: null, downtimeSeconds: null });
+    expect(text).toMatch(/^web is on newhost\. It was not booted/);
+    expect(text).not.toMatch(/revert|downtime|console/);
+  });
+});
+
+test('a plan says what would happen, and that nothing did', () => {
+  const text = migrationPlanText({
+    type: 'plan',
+    guest: 'web',
+    destination: 'newhost',
+    willHalt: true,
+    willBoot: true,
+    disks: [account],
+    estimatedSendBytes: 0.4 * GiB,
+    estimatedDowntimeSeconds: 20,
+    warnings: [],
+  });
+  expect(text).toContain('This would halt web here, copy it to newhost and verify it, boot it there.');
+  expect(text).toMatch(/to read +1\.25 GiB/);
+  expect(text).toMatch(/to send +about 410 MiB/);
+  expect(text).toMatch(/downtime +about 20 s/);
+  expect(text).toMatch(/Nothing was changed\.$/);
+});
+
+describe('guests', () => {
+  const web = {
+    name: 'web',
+    driver: 'uml',
+    state: 'running',
+    memoryBytes: 128 * 2 ** 20,
+    cpuSeconds: 200,
+    pid: 4711,
+    disks: [
+      { path: '/srv/web.img', sizeBytes: 4 * GiB, usedBytes: 1.25 * GiB },
+      { path: '/srv/swap.img', sizeBytes: GiB, usedBytes: null },
+    ],
+    movedTo: null,
+    unsupported: null,
+  } as const;
+
+  test('are a table, a row for each disk', () => {
+    const db = {
+      ...web,
+      name: 'db',
+      state: 'moved',
+      movedTo: 'newhost',
+      pid: null,
+      cpuSeconds: null,
+      disks: [],
+    } as const;
+    expect(guestsText([db, web]).split('\n')).toEqual([
+      'name  driver  state              pid   memory    CPU time  image              size    in use',
+      'db    uml     moved to newhost     -  128 MiB           -  -                     -         -',
+      'web   uml     running           4711  128 MiB  3 min 20 s  /srv/web.img   4.00 GiB  1.25 GiB',
+      '                                                           /srv/swap.img  1.00 GiB         -',
+    ]);
+  });
+
+  test('that cannot be moved say why below it', () => {
+    expect(guestsText([{ ...web, unsupported: 'it has a COW file.' }])).toMatch(
+      /\n\nweb cannot be moved: it has a COW file\.$/,
+    );
+  });
+
+  test('may be none', () => {
+    expect(guestsText([])).toContain('No guest runs here');
+  });
+});
+
+test('an image shows its regions, its users, and why all of it would be moved', () => {
+  const text = imageReportText({
+    path: '/srv/web.img',
+    sizeBytes: GiB,
+    allocatedBytes: GiB,
+    holeBytes: 0,
+    freeBytes: 0,
+    sendBytes: GiB,
+    regions: [
+      {
+        offset: 2 ** 20,
+        length: GiB - 2 ** 20,
+        kind: 'ext3',
+        clean: false,
+        usedBytes: null,
+        skippable: false,
+        reason: 'it was not unmounted',
+      },
+    ],
+    users: [{ kind: 'process', pid: 12, name: 'qemu', description: 'is open in qemu (process 12)' }],
+  });
+  expect(text).toMatch(/used by +it is open in qemu \(process 12\)/);
+  expect(text).toMatch(/^1\.00 MiB +1\.00 GiB +ext3 +not clean/m);
+  expect(text).toContain('ext3 at 1.00 MiB: all of it is moved: it was not unmounted');
+});
+
+test('what halt and revert say', () => {
+  expect(haltReportText({ type: 'halted', guest: 'web', notClean: [] })).toBe(
+    'web is halted. To start it again as it was: vmferry start web',
+  );
+  expect(haltReportText({ type: 'halted', guest: 'web', notClean: ['/a'] })).toContain('orderly way: /a');
+  const reverted = { type: 'reverted', guest: 'web', pid: 5, consoleLog: '/l' } as const;
+  expect(revertReportText({ ...reverted, wasRunningThere: null })).toContain('was not asked');
+  expect(revertReportText({ ...reverted, wasRunningThere: true })).toContain('halted; its image there stays');
+});
