@@ -19,6 +19,8 @@ const bootSeconds = 60;
 /** How long programs get to end after they were told to, and how long nothing may have ended for them to be done. */
 const programsTimeoutMs = 10_000;
 const programsQuietMs = 1_000;
+/** What is killed ends at once, or hangs in the host's kernel. */
+const killTimeoutMs = 10_000;
 
 interface Halting {
   guest: RunningGuest;
@@ -152,7 +154,7 @@ async function killAll(halting: Halting): Promise<Outcome> {
   halting.others = [...descendantsOf(pid), ...halting.others];
   for (const identity of [halting.kernel, ...halting.others])
     if (isAlive(identity)) signalProcess(identity.pid, 'SIGKILL');
-  const gone = await waitUntilGone(halting, halting.options.timeoutMs);
+  const gone = await waitUntilGone(halting, killTimeoutMs);
   return gone ? null : 'it survived being killed (a process that waits for a disk cannot end)';
 }
 
