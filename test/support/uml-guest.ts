@@ -137,6 +137,8 @@ export interface BootOptions {
   extraArgs?: readonly string[];
   /** What relative paths in the arguments begin at. */
   workingDirectory?: string;
+  /** What starts it: a program and its arguments before the kernel, as `ip netns exec NAME`. */
+  startedBy?: readonly string[];
 }
 
 export interface BootedGuest {
@@ -155,9 +157,11 @@ export async function bootUmlGuest(options: BootOptions): Promise<BootedGuest> {
   mkdirSync(umlDir, { recursive: true });
   const consoleLog = join(directory, 'console.log');
   const log = openSync(consoleLog, 'a');
+  const [program = '', ...programArguments] = [...(options.startedBy ?? []), umlKernel()];
   const child = spawn(
-    umlKernel(),
+    program,
     [
+      ...programArguments,
       `ubd0=${options.image}`,
       'root=/dev/ubda',
       'rw',

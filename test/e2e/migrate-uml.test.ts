@@ -1,0 +1,92 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { createHash } from 'node:crypto';
+import { createReadStream, readdirSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { networkLabMissing } from '../support/network-lab.ts';
+import { describeUnless } from '../support/tools.ts';
+import { startTwoHosts, type TwoHosts } from '../support/two-hosts.ts';
+import {
+  bootUmlGuest,
+  buildGuestImage,
+  damagedGuestFiles,
+  guestBootCount,
+  type GuestImage,
+} from '../support/uml-guest.ts';
+import { umlMissing } from '../support/uml-kernel.ts';
+
+describeUnless(umlMissing() ?? networkLabMissing(), 'a real guest', () => {
+  let hosts: TwoHosts;
+  beforeAll(async () => {
+    hosts = await startTwoHosts();
+  });
+  afterAll(async () => {
+    await hosts[Symbol.asyncDispose]();
+  });
+
+  async function bootOnOld(
+    name: string,
+    options: { onCtrlAltDel?: 'reboot' } = {},
+  ): Promise<{ image: GuestImage; path: string; stop: () => Promise<void> }> {
+    const path = join(hosts.old.images, `${name}.img`);
+    const image = await buildGuestImage({ path, dataBytes: 8 * 2 ** 20, ...options });
+    const { stop } = await bootUmlGuest({
+      image: path,
+      name,
+      umlDir: hosts.old.umlDir,
+      startedBy: hosts.lab.prefix('old'),
+    });
+    return { image, path, stop };
+  }
+
+  test('moves with one command, and runs there exactly as before', async () => {
+    const { image, path } = await bootOnOld('web');
+    const moved = await hosts.run(['migrate', 'web', ...hosts.targetArguments(), '--json']);
+    expect(moved.stderr).toBe('');
+    if (moved.exitStatus !== 0) throw new Error(moved.stdout);
+    const report = JSON.parse(moved.stdout.trim().split('\n').at(-1) ?? '') as Record<string, unknown>;
+    expect(report).toMatchObject({ type: 'moved', guest: 'web', warnings: [] });
+    expect(moved.exitStatus).toBe(0);
+
+    // It runs there and nowhere else, with the memory it had.
+    const there = JSON.parse((await hosts.runOnNew(['guests', '--json'])).stdout) as object;
+    expect(there).toMatchObject({ guests: [{ name: 'web', state: 'running', memoryBytes: 64 * 2 ** 20 }] });
+    const here = JSON.parse((await hosts.run(['guests', '--json'])).stdout) as object;
+    expect(here).toMatchObject({ guests: [{ name: 'web', state: 'moved' }] });
+    expect(readdirSync(hosts.new.images)).toEqual(['web.img']);
+
+    // It is the same guest: one boot later, its data as they were.
+    const halted = await hosts.runOnNew(['halt', 'web']);
+    expect(halted.exitStatus).toBe(0);
+    const target = join(hosts.new.images, 'web.img');
+    expect(await guestBootCount(path)).toBe(1);
+    expect(await guestBootCount(target)).toBe(2);
+    expect(await damagedGuestFiles(target, image.files)).toEqual([]);
+    expect((await stat(target)).mode).toBe((await stat(path)).mode);
+
+    // The way back.
+    const started = await hosts.run(['start', 'web']);
+    expect(started.exitStatus).toBe(10);
+    expect(started.stderr).toContain('vmferry revert web');
+    const reverted = await hosts.run(['revert', 'web', '--json']);
+    expect(reverted.stdout).toContain('"type":"reverted"');
+    expect(reverted.exitStatus).toBe(0);
+    expect((await hosts.run(['halt', 'web'])).exitStatus).toBe(0);
+    expect(await guestBootCount(path)).toBe(2);
+  });
+
+  test('its image is not touched by the move', async () => {
+    const { path, stop } = await bootOnOld('quiet');
+    await stop();
+    const before = await sha256(path);
+    const moved = await hosts.run(['migrate', path, ...hosts.targetArguments()]);
+    expect(moved.exitStatus).toBe(0);
+    expect(await sha256(path)).toBe(before);
+  });
+});
+
+async function sha256(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const part of createReadStream(path)) hash.update(part as Buffer);
+  return hash.digest('hex');
+}

@@ -1,0 +1,135 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { startNetworkLab, type NetworkLab } from './network-lab.ts';
+
+const program = new URL('../../bin/vmferry.js', import.meta.url).pathname;
+
+/** What one of the hosts has of its own: where its guests, its images and vmferry's records are. */
+export interface HostFiles {
+  images: string;
+  umlDir: string;
+  stateDir: string;
+  home: string;
+}
+
+export interface CommandEnd {
+  exitStatus: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** A vmferry command that runs on the old host. */
+export interface RunningCommand {
+  child: ChildProcess;
+  /** Resolves as soon as standard error or output holds the text; rejects when the command ends before. */
+  printed(text: RegExp): Promise<void>;
+  ended: Promise<CommandEnd>;
+}
+
+/** Two hosts with vmferry on both: `old`, where commands are typed, and `new`, which they reach by ssh. */
+export interface TwoHosts extends AsyncDisposable {
+  lab: NetworkLab;
+  old: HostFiles;
+  new: HostFiles;
+  /** The arguments that every migrate needs here: --to, -F and --remote-command. */
+  targetArguments(options?: { directory?: string; remoteCommand?: string }): string[];
+  /** What starts vmferry on the new host. */
+  remoteCommand: string;
+  start(args: readonly string[]): RunningCommand;
+  run(args: readonly string[]): Promise<CommandEnd>;
+  /** vmferry on the new host, as somebody logged in there would use it. */
+  runOnNew(args: readonly string[]): Promise<CommandEnd>;
+}
+
+export async function startTwoHosts(): Promise<TwoHosts> {
+  const directory = await mkdtemp(join(tmpdir(), 'vmferry-hosts-'));
+  const lab = await startNetworkLab();
+  const files = { old: await makeHost(join(directory, 'old')), new: await makeHost(join(directory, 'new')) };
+  // A login shell has an environment of its own; this one stands for it.
+  const script = join(directory, 'vmferry-on-new');
+  await writeFile(
+    script,
+    `#!/bin/sh\n${shellExports(files.new)}exec '${process.execPath}' '${program}' "$@"\n`,
+    { mode: 0o755 },
+  );
+  const start = (args: readonly string[]): RunningCommand => {
+    const [command = '', ...rest] = [...lab.prefix('old'), process.execPath, program, ...args];
+    return watch(spawn(command, rest, { env: environmentOf(files.old), stdio: ['ignore', 'pipe', 'pipe'] }));
+  };
+  return {
+    lab,
+    ...files,
+    remoteCommand: script,
+    targetArguments: ({ directory: target = files.new.images, remoteCommand = script } = {}) => [
+      '--to',
+      `${lab.server.destination}:${target}`,
+      '-F',
+      lab.server.sshConfigFile,
+      '--remote-command',
+      remoteCommand,
+    ],
+    start,
+    run: (args) => start(args).ended,
+    runOnNew: (args) => {
+      const [command = '', ...rest] = [...lab.prefix('new'), script, ...args];
+      return watch(spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'] })).ended;
+    },
+    async [Symbol.asyncDispose]() {
+      await lab.stop();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+async function makeHost(directory: string): Promise<HostFiles> {
+  const files = {
+    images: join(directory, 'images'),
+    umlDir: join(directory, 'uml'),
+    stateDir: join(directory, 'state'),
+    home: join(directory, 'home'),
+  };
+  for (const path of Object.values(files)) await mkdir(path, { recursive: true });
+  return files;
+}
+
+function environmentOf({ umlDir, stateDir, home }: HostFiles): NodeJS.ProcessEnv {
+  return { ...process.env, UML_DIR: umlDir, VMFERRY_STATE_DIR: stateDir, HOME: home };
+}
+
+function shellExports({ umlDir, stateDir, home }: HostFiles): string {
+  return `export UML_DIR='${umlDir}' VMFERRY_STATE_DIR='${stateDir}' HOME='${home}'\n`;
+}
+
+function watch(child: ChildProcess): RunningCommand {
+  let stdout = '';
+  let stderr = '';
+  const watchers = new Set<() => void>();
+  const add = (text: string, to: 'stdout' | 'stderr') => {
+    if (to === 'stdout') stdout += text;
+    else stderr += text;
+    for (const watcher of watchers) watcher();
+  };
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => add(text, 'stdout'));
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => add(text, 'stderr'));
+  const ended = new Promise<CommandEnd>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (exitStatus) => resolve({ exitStatus, stdout, stderr }));
+  });
+  const printed = (text: RegExp) =>
+    new Promise<void>((resolve, reject) => {
+      const look = () => {
+        if (!text.test(stderr) && !text.test(stdout)) return;
+        watchers.delete(look);
+        resolve();
+      };
+      watchers.add(look);
+      look();
+      void ended.then(() =>
+        reject(new Error(`it ended before it printed ${text.source}: ${stderr}${stdout}`)),
+      );
+    });
+  return { child, printed, ended };
+}
