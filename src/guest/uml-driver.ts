@@ -2,6 +2,7 @@ import type { Context } from '../events.ts';
 import type { GuestDefinition } from './definition.ts';
 import type { GuestDriver } from './guest-driver.ts';
 import { Mconsole } from './mconsole.ts';
+import { probeUmlKernel } from './uml-boot-probe.ts';
 import { checkUmlBootable } from './uml-bootable.ts';
 import { haltUml } from './uml-halt.ts';
 import { socketPath, umlHost } from './uml-host.ts';
@@ -23,8 +24,10 @@ export function createUmlDriver(environment: NodeJS.ProcessEnv): GuestDriver {
     },
     checkBootable: async (definition, context) => {
       const { kernel, problems } = checkUmlBootable(definition, host);
-      if (kernel !== null) warnOfOtherKernel(definition, kernel, context);
-      return problems;
+      if (kernel === null) return problems;
+      warnOfOtherKernel(definition, kernel, context);
+      const problem = await probeUmlKernel(kernel, host, context.signal);
+      return problem === null ? problems : [...problems, problem];
     },
     start: (definition, options, context) => startUml(definition, options, host, context),
   };

@@ -4,7 +4,6 @@ import type { Context } from '../events.ts';
 import { asFailure, combineFailures, Failure } from '../failure.ts';
 import { startDetached, type DetachedProcess } from '../system/detached-process.ts';
 import { errorCode } from '../system/error-code.ts';
-import { listProcesses, readProcess, signalProcess } from '../system/proc-process.ts';
 import { consoleExcerpt } from './console-excerpt.ts';
 import type { GuestDefinition } from './definition.ts';
 import type { RunningGuest, StartOptions } from './guest-driver.ts';
@@ -14,11 +13,11 @@ import { checkUmlBootable } from './uml-bootable.ts';
 import { umlCommandLine } from './uml-command-line.ts';
 import { listUmids, readPidFile, removeUmidDirectory, socketPath, type UmlHost } from './uml-host.ts';
 import { findUmlGuest } from './uml-process.ts';
+import { endSession, isInSession } from './uml-session.ts';
 
 const intervalMs = 50;
 /** A kernel that cannot go on (no root file system, no init, a processor it does not know) has panicked by then. */
 const settleMs = 500;
-const killTimeoutMs = 10_000;
 
 /**
  * Boots the guest and returns when it is up: its console answers, the process behind it is ours, and its first
@@ -98,7 +97,7 @@ async function waitUntilUp(
   const guest = await poll(
     async () => {
       throwIfEnded(started, name);
-      if (!isOurs(readPidFile(host, name), started)) {
+      if (!isInSession(readPidFile(host, name), started.pid)) {
         throwIfNamedOtherwise(started, name, host);
         return null;
       }
@@ -123,10 +122,6 @@ async function runsPrograms(mconsole: Mconsole): Promise<boolean> {
   return meminfo !== null && !/^AnonPages: +0 kB$/m.test(meminfo);
 }
 
-function isOurs(pid: number | null, started: DetachedProcess): boolean {
-  return pid !== null && readProcess(pid)?.sessionId === started.pid;
-}
-
 function throwIfEnded(started: DetachedProcess, name: string): void {
   const ending = started.ended();
   if (ending !== null)
@@ -135,7 +130,7 @@ function throwIfEnded(started: DetachedProcess, name: string): void {
 
 /** A kernel that finds its name taken says so on its console only, and goes on under another. */
 function throwIfNamedOtherwise(started: DetachedProcess, name: string, host: UmlHost): void {
-  const other = listUmids(host).find((umid) => isOurs(readPidFile(host, umid), started));
+  const other = listUmids(host).find((umid) => isInSession(readPidFile(host, umid), started.pid));
   if (other === undefined || other === name) return;
   throw new Failure(
     'start-failed',
@@ -144,26 +139,6 @@ function throwIfNamedOtherwise(started: DetachedProcess, name: string, host: Uml
       advice: `Look at ${host.directory}/${name}, and halt the guest that has this name.`,
     },
   );
-}
-
-/** Ends all that we started, and removes what it would leave behind; gives how many processes are left. */
-async function endSession(sessionId: number, host: UmlHost): Promise<number> {
-  const umids = listUmids(host).filter((umid) => {
-    const pid = readPidFile(host, umid);
-    return pid === sessionId || (pid !== null && readProcess(pid)?.sessionId === sessionId);
-  });
-  const members = () => listProcesses().filter((stat) => stat.sessionId === sessionId);
-  // Not to be aborted: nothing of the guest may be left.
-  const { signal } = new AbortController();
-  const gone = await poll(
-    () => {
-      for (const { pid } of members()) signalProcess(pid, 'SIGKILL');
-      return members().length === 0;
-    },
-    { timeoutMs: killTimeoutMs, intervalMs, signal },
-  );
-  if (gone !== null) for (const umid of umids) removeUmidDirectory(host, umid);
-  return members().length;
 }
 
 function withConsole(failure: Failure, consoleLog: string, fromByte: number): Failure {

@@ -3,6 +3,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  readdirSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -18,7 +19,7 @@ import type { GuestDriver, RunningGuest } from '../../src/guest/guest-driver.ts'
 import { createUmlDriver } from '../../src/guest/uml-driver.ts';
 import { listProcesses, readProcess } from '../../src/system/proc-process.ts';
 import { run } from '../../src/system/processes.ts';
-import { describeUnless } from '../support/tools.ts';
+import { describeUnless, findTool } from '../support/tools.ts';
 import {
   bootUmlGuest,
   buildGuestImage,
@@ -304,6 +305,26 @@ describeUnless(umlMissing(), 'the UML driver', () => {
     ]);
     const long = await driver.checkBootable(definition('/images/a.img', 'x'.repeat(64)), context);
     expect(long.map(({ code }) => code)).toEqual(['guest-unsupported']);
+  });
+
+  test('tries the kernel before a guest depends on it', async () => {
+    const before = readdirSync(tmpdir()).filter((name) => name.startsWith('vmferry-probe-'));
+    const wanted = definition('/images/a.img', 'alpha');
+    expect(await driver.checkBootable(wanted, context)).toEqual([]);
+    const broken = join(directory, 'linux');
+    writeFileSync(broken, '#!/bin/sh\necho "Kernel panic - not syncing: no luck"\nexit 1\n', { mode: 0o755 });
+    expect(await driver.checkBootable({ ...wanted, kernel: broken }, context)).toEqual([
+      expect.objectContaining({ code: 'hypervisor-missing', message: expect.stringContaining('no luck') }),
+    ]);
+    expect(readdirSync(tmpdir()).filter((name) => name.startsWith('vmferry-probe-'))).toEqual(before);
+  });
+
+  const shimmed = umlMissing() === null && umlKernel() !== findTool('linux.uml');
+  (shimmed ? test : test.skip)('tells of a processor that is too new for the kernel', async () => {
+    const wanted = { ...definition('/images/a.img', 'alpha'), kernel: findTool('linux.uml') };
+    expect(await driver.checkBootable(wanted, context)).toEqual([
+      expect.objectContaining({ code: 'hypervisor-missing', advice: expect.stringContaining('AMX') }),
+    ]);
   });
 
   test('takes the kernel on the PATH where the guest’s own is not there, and says so', async () => {

@@ -1,0 +1,89 @@
+import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Failure } from '../failure.ts';
+import { startDetached } from '../system/detached-process.ts';
+import { errorCode } from '../system/error-code.ts';
+import { consoleExcerpt } from './console-excerpt.ts';
+import { poll } from './polling.ts';
+import { probeInitrd } from './probe-initrd.ts';
+import type { UmlHost } from './uml-host.ts';
+import { endSession } from './uml-session.ts';
+
+const timeoutMs = 20_000;
+const intervalMs = 20;
+
+/**
+ * Boots the kernel for a moment, without a disk, to see whether it can run a program on this machine; takes about a
+ * second. That it is installed proves little: tracing may be forbidden here, shared memory not executable, or the
+ * processor too new. Gives what is wrong, null when it works, or when it is no x86-64 kernel and cannot be tried.
+ */
+export async function probeUmlKernel(
+  kernel: string,
+  host: UmlHost,
+  signal: AbortSignal,
+): Promise<Failure | null> {
+  if (!isTryable(kernel)) return null;
+  const directory = mkdtempSync(join(tmpdir(), 'vmferry-probe-'));
+  const consoleLog = join(directory, 'console');
+  const initrd = join(directory, 'initrd');
+  writeFileSync(initrd, probeInitrd());
+  const args = [
+    'mem=64M',
+    `initrd=${initrd}`,
+    'umid=probe',
+    `uml_dir=${directory}`,
+    'con=null',
+    'con0=null,fd:1',
+    'noreboot',
+  ];
+  try {
+    const options = { outputFile: consoleLog, workingDirectory: '/', env: host.environment };
+    const started = await startDetached(kernel, args, options);
+    try {
+      const ending = await poll(() => started.ended(), { timeoutMs, intervalMs, signal });
+      if (ending === 'ended with status 0') return null;
+      return cannotRun(
+        kernel,
+        ending ?? `was not done within ${timeoutMs / 1000} s`,
+        readFileSync(consoleLog, 'utf8'),
+      );
+    } finally {
+      await endSession(started.pid, { ...host, directory });
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    if (errorCode(error) === '') throw error;
+    return cannotRun(kernel, `could not be started (${errorCode(error)})`, '');
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Byte 18 of an ELF file tells the processor; what is no ELF file is a script that starts a kernel. */
+function isTryable(kernel: string): boolean {
+  const header = Buffer.alloc(20);
+  const fd = openSync(kernel, 'r');
+  try {
+    readSync(fd, header, 0, header.length, 0);
+  } finally {
+    closeSync(fd);
+  }
+  const isElf = header.toString('latin1', 0, 4) === '\x7FELF';
+  return process.arch === 'x64' && (!isElf || header.readUInt16LE(18) === 62);
+}
+
+function cannotRun(kernel: string, ending: string, log: string): Failure {
+  const excerpt = consoleExcerpt(log);
+  const shown = excerpt === '' ? '' : ` Its console shows:\n${excerpt}`;
+  const advice = log.includes('ptrace set fp regs failed')
+    ? 'This processor has registers (AMX) that User Mode Linux before 6.13 does not know: install a later one.'
+    : 'User Mode Linux needs to trace processes (ptrace), and room for the guest’s memory in /dev/shm or TMPDIR from which programs may run.';
+  return new Failure(
+    'hypervisor-missing',
+    `The kernel ${kernel} cannot run a guest on this machine: it ${ending}.${shown}`,
+    {
+      advice,
+    },
+  );
+}
