@@ -1,15 +1,12 @@
 import { createRequire } from 'node:module';
-import type { Client, ConnectConfig, NegotiatedAlgorithms, SFTPWrapper } from 'ssh2';
-import SftpClient from 'ssh2-sftp-client';
 import type { Context } from '../events.ts';
 import { Failure } from '../failure.ts';
-import { readSshHost, type SshHost } from '../system/ssh-config.ts';
-import { nameOf, openSshTransport, timedOut, type SshTransport } from '../system/ssh-transport.ts';
+import { readSshHost } from '../system/ssh-config.ts';
+import { nameOf, openSshTransport } from '../system/ssh-transport.ts';
 import { SftpSession } from './sftp-session.ts';
 import { openSftpStore } from './sftp-store.ts';
-import { hostKeyAlgorithms, readKnownHosts, refuseHostKey } from './ssh-host-key.ts';
-import { KEEPALIVE_INTERVAL_MS, watchForSilence } from './ssh-liveness.ts';
-import { LoginWalk, planLogin } from './ssh-login.ts';
+import { handshake, type LoggedIn } from './ssh-handshake.ts';
+import { watchForSilence } from './ssh-liveness.ts';
 import { startRemoteProcess, type RemoteProcess } from './ssh-remote-process.ts';
 import type { Store } from './store.ts';
 import { untilAborted } from './until-aborted.ts';
@@ -42,11 +39,7 @@ export interface ConnectOptions {
 }
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 20_000;
-/** From the first byte to being logged in: an agent may have to ask the person first. */
-const LOGIN_TIMEOUT_MS = 60_000;
 const CLOSE_LIMIT_MS = 2000;
-/** ssh2 itself ends a line after so many unanswered keep-alives; see ssh-liveness.ts for what does it instead. */
-const NEVER = Number.MAX_SAFE_INTEGER;
 
 /**
  * Connects and logs in as `ssh` would with the same configuration, without ever asking. Nothing is sent before the
@@ -63,102 +56,11 @@ export async function connectSsh(
   const timeoutMs = host.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
   const transport = await openSshTransport(host, { signal, timeoutMs });
   try {
-    return await untilAborted(signal, () => handshake(host, transport));
+    return await untilAborted(signal, async () => new OpenConnection(await handshake(host, transport)));
   } catch (error) {
     transport[Symbol.dispose]();
     throw error;
   }
-}
-
-/** What became of a handshake, collected from ssh2's several ways of telling. */
-interface HandshakeNotes {
-  refusedKey: Failure | null;
-  errors: SshError[];
-  negotiated: NegotiatedAlgorithms | null;
-}
-
-/** ssh2 says in `level` who raised an error: client-authentication, client-timeout, handshake, agent, … */
-type SshError = Error & { level?: string };
-
-async function handshake(host: SshHost, transport: SshTransport): Promise<SshConnection> {
-  const [known, plan] = await Promise.all([readKnownHosts(host), planLogin(host)]);
-  const walk = new LoginWalk(plan);
-  const notes: HandshakeNotes = { refusedKey: null, errors: [], negotiated: null };
-  // without these callbacks it prints to the console
-  const sftpClient = new SftpClient('vmferry', {
-    error: () => undefined,
-    end: () => undefined,
-    close: () => undefined,
-  });
-  const { client } = sftpClient as unknown as { client: Client };
-  client.on('error', (error) => notes.errors.push(error));
-  client.on('handshake', (negotiated) => (notes.negotiated ??= negotiated));
-  const config: ConnectConfig = {
-    sock: transport.stream,
-    username: host.user,
-    authHandler: walk.handler(host.user),
-    hostVerifier: (key: Buffer) => {
-      notes.refusedKey = refuseHostKey(known, host, key);
-      return notes.refusedKey === null;
-    },
-    algorithms: {
-      serverHostKey: hostKeyAlgorithms(known, host) as NonNullable<
-        NonNullable<ConnectConfig['algorithms']>['serverHostKey']
-      >,
-      compress: ['none'],
-    },
-    keepaliveInterval: KEEPALIVE_INTERVAL_MS,
-    keepaliveCountMax: NEVER,
-    readyTimeout: LOGIN_TIMEOUT_MS,
-  };
-  try {
-    const sftp = await sftpClient.connect(config);
-    return new OpenConnection({ host, transport, client, sftp, cipher: notes.negotiated?.cs.cipher ?? '' });
-  } catch (error) {
-    throw explainHandshake(error as Error, { host, transport, walk, notes });
-  }
-}
-
-function explainHandshake(
-  thrown: Error,
-  {
-    host,
-    transport,
-    walk,
-    notes,
-  }: { host: SshHost; transport: SshTransport; walk: LoginWalk; notes: HandshakeNotes },
-): Failure {
-  if (notes.refusedKey !== null) return notes.refusedKey;
-  const cause = notes.errors[0] ?? thrown;
-  const { level, message } = cause as SshError;
-  if (level === 'client-authentication') return walk.refused(host, null, cause);
-  if (level === 'agent') return walk.refused(host, `the agent did not sign: ${message}`, cause);
-  if (/authentication failures/i.test(message)) return walk.refused(host, message, cause);
-  if (level === 'client-timeout') return timedOut(host, LOGIN_TIMEOUT_MS);
-  if (/subsystem|SFTP session|packet length/i.test(message))
-    return new Failure('transfer-failed', `${nameOf(host)} offers no working SFTP: ${message}.`, {
-      advice:
-        'In its sshd_config, set: Subsystem sftp internal-sftp. The shell’s start-up files there must print nothing.',
-      cause,
-    });
-  const complaint = transport.proxyComplaint();
-  return new Failure(
-    'host-unreachable',
-    `No ssh connection with ${nameOf(host)}: ${complaint === '' ? message : complaint}`,
-    {
-      advice: `Try: ssh ${host.sshConfigFile === null ? '' : `-F ${host.sshConfigFile} `}${host.destination} true`,
-      transient: level !== 'handshake',
-      cause,
-    },
-  );
-}
-
-interface ConnectionParts {
-  host: SshHost;
-  transport: SshTransport;
-  client: Client;
-  sftp: SFTPWrapper;
-  cipher: string;
 }
 
 class OpenConnection implements SshConnection {
@@ -166,12 +68,12 @@ class OpenConnection implements SshConnection {
   readonly cipher: string;
   readonly nativeCiphers = hasNativeCiphers();
   readonly closed: Promise<Failure | null>;
-  readonly #parts: ConnectionParts;
+  readonly #parts: LoggedIn;
   readonly #session: SftpSession;
   readonly #lost: Promise<Failure>;
   #closing = false;
 
-  constructor(parts: ConnectionParts) {
+  constructor(parts: LoggedIn) {
     const { host, transport, client } = parts;
     this.#parts = parts;
     this.destination = host.destination;

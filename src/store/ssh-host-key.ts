@@ -10,7 +10,8 @@ import {
   type KnownHostKey,
 } from '../system/known-hosts.ts';
 import type { SshHost } from '../system/ssh-config.ts';
-import { nameOf, quoteForShell } from '../system/ssh-transport.ts';
+import { quoteForShell } from '../system/ssh-proxy.ts';
+import { nameOf } from '../system/ssh-transport.ts';
 
 /**
  * What is taken for a host key's proof, best first. `ssh-rsa` here is the key type: its SHA-1 signatures are not

@@ -3,7 +3,8 @@ import ssh2, { type AnyAuthMethod, type AuthHandlerMiddleware, type ParsedKey } 
 import { Failure } from '../failure.ts';
 import { fingerprintOf } from '../system/known-hosts.ts';
 import type { SshHost } from '../system/ssh-config.ts';
-import { nameOf, quoteForShell } from '../system/ssh-transport.ts';
+import { quoteForShell } from '../system/ssh-proxy.ts';
+import { nameOf } from '../system/ssh-transport.ts';
 import { publicKeyInside } from './ssh-private-key.ts';
 
 /** One key to log in with, and what people call it. Holds the secret itself in `method`, so: never printed. */

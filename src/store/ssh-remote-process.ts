@@ -55,12 +55,14 @@ export async function startRemoteProcess(
     channel.signal('TERM');
     channel.close();
   };
+  let lineFailure: Failure | null = null;
   const exited = new Promise<RemoteExit>((resolve) => {
     channel.on('exit', (exitStatus: number | null, signalName?: string) => {
       resolve({ exitStatus, signal: signalName ?? null });
     });
     channel.on('close', () => resolve(unknownExit));
     void lost.then((reason) => {
+      lineFailure = reason;
       stdout.destroy(reason);
       resolve(unknownExit);
     });
@@ -75,7 +77,15 @@ export async function startRemoteProcess(
       signal.removeEventListener('abort', onAbort);
     });
   });
-  return { stdin: inputOf(channel, exited, lost), stdout, stderrText: () => stderrTail, exited, kill };
+  const nobodyReads = exited.then((): never => {
+    throw (
+      lineFailure ??
+      new Failure('connection-lost', 'The program on the other machine ended and reads no more input.')
+    );
+  });
+  // only a write that waits makes this failure matter
+  nobodyReads.catch(() => undefined);
+  return { stdin: inputOf(channel, nobodyReads), stdout, stderrText: () => stderrTail, exited, kill };
 }
 
 function openChannel(client: Client, command: string): Promise<ClientChannel> {
@@ -111,24 +121,15 @@ function forwardOutput(channel: ClientChannel): PassThrough {
   return stdout;
 }
 
-function inputOf(channel: ClientChannel, exited: Promise<RemoteExit>, lost: Promise<Failure>): RemoteInput {
-  const nobodyReads = exited.then(() => {
-    throw new Failure('connection-lost', 'The program on the other machine ended and reads no more input.');
-  });
-  const lineGone = lost.then((reason) => {
-    throw reason;
-  });
-  // only a write that waits makes these failures matter
-  nobodyReads.catch(() => undefined);
-  lineGone.catch(() => undefined);
+function inputOf(channel: ClientChannel, nobodyReads: Promise<never>): RemoteInput {
   return {
     // ssh2 never calls back for a channel that the other side has closed
     write: async (data) => {
-      if (!channel.writable) await Promise.race([lineGone, nobodyReads]);
+      if (!channel.writable) await nobodyReads;
       const taken = new Promise<void>((resolve, reject) => {
         channel.write(data, (error) => (error == null ? resolve() : reject(error)));
       });
-      await Promise.race([taken, lineGone, nobodyReads]);
+      await Promise.race([taken, nobodyReads]);
     },
     end: () => {
       channel.end();

@@ -2,7 +2,8 @@ import { expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import type { SshHost } from '../../../src/system/ssh-config.ts';
-import { nameOf, proxyCommandLine, quoteForShell } from '../../../src/system/ssh-transport.ts';
+import { proxyCommandLine, quoteForShell } from '../../../src/system/ssh-proxy.ts';
+import { nameOf } from '../../../src/system/ssh-transport.ts';
 
 const host: SshHost = {
   destination: 'me@alias',
