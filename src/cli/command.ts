@@ -17,7 +17,7 @@ export interface Command<Dependencies> {
   read: (args: Arguments) => Run<Dependencies>;
 }
 
-/** Calls the one operation that the command stands for. */
+/** Loads and calls the one operation that the command stands for; the help is quicker for not loading any. */
 export type Run<Dependencies> = (environment: CommandEnvironment<Dependencies>) => Promise<CommandResult>;
 
 export interface CommandEnvironment<Dependencies> {

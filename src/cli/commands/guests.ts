@@ -1,4 +1,4 @@
-import { listGuests, type GuestDependencies, type GuestSummary } from '../../operations/guests.ts';
+import type { GuestDependencies, GuestSummary } from '../../operations/guests.ts';
 import type { Command } from '../command.ts';
 import { formatBytes, formatDuration, formatTable } from '../format.ts';
 
@@ -12,6 +12,7 @@ export const guestsCommand: Command<GuestDependencies> = {
   read:
     () =>
     async ({ dependencies, context }) => {
+      const { listGuests } = await import('../../operations/guests.ts');
       const guests = await listGuests(dependencies, context);
       return { record: { type: 'guests', guests }, text: guestsText(guests) };
     },

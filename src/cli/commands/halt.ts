@@ -1,5 +1,5 @@
 import type { GuestDependencies } from '../../operations/guests.ts';
-import { haltGuest, type HaltReport } from '../../operations/halt-guest.ts';
+import type { HaltReport } from '../../operations/halt-guest.ts';
 import type { Command } from '../command.ts';
 import { text } from '../options.ts';
 import { haltOptions, readHaltOptions } from './guest-options.ts';
@@ -16,6 +16,7 @@ export const haltCommand: Command<GuestDependencies> = {
   read: (args) => {
     const request = { guest: text(args, 'guest'), ...readHaltOptions(args) };
     return async ({ dependencies, context }) => {
+      const { haltGuest } = await import('../../operations/halt-guest.ts');
       const report = await haltGuest(request, dependencies, context);
       return { record: report, text: haltReportText(report) };
     };

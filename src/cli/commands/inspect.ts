@@ -1,5 +1,5 @@
 import type { Argv } from 'yargs';
-import { inspectImage, type ImageReport } from '../../operations/inspect.ts';
+import type { ImageReport } from '../../operations/inspect.ts';
 import type { Command } from '../command.ts';
 import { formatBytes, formatFields, formatTable } from '../format.ts';
 import { text } from '../options.ts';
@@ -15,6 +15,7 @@ export const inspectCommand: Command<unknown> = {
   read: (args) => {
     const path = text(args, 'image');
     return async ({ context }) => {
+      const { inspectImage } = await import('../../operations/inspect.ts');
       const report = await inspectImage(path, context);
       return { record: { type: 'image', ...report }, text: imageReportText(report) };
     };

@@ -1,5 +1,4 @@
 import type { MigrateDependencies } from '../../operations/migrate-dependencies.ts';
-import { migrate } from '../../operations/migrate.ts';
 import type { Command } from '../command.ts';
 import { defineMigrateOptions, readMigrateRequest } from './migrate-request.ts';
 import { migrationPlanText, migrationReportText } from './migration-text.ts';
@@ -11,6 +10,7 @@ export const migrateCommand: Command<MigrateDependencies> = {
   read: (args) => {
     const request = readMigrateRequest(args);
     return async ({ dependencies, context }) => {
+      const { migrate } = await import('../../operations/migrate.ts');
       const answer = await migrate(request, dependencies, context);
       const text = answer.type === 'plan' ? migrationPlanText(answer) : migrationReportText(answer);
       return { record: answer, text };

@@ -1,4 +1,4 @@
-import { receive, type ReceiveDependencies } from '../../operations/receive.ts';
+import type { ReceiveDependencies } from '../../operations/receive.ts';
 import type { Command } from '../command.ts';
 
 /** What `migrate` starts on the new hardware; it speaks doc/wire.md on stdin and stdout. */
@@ -10,6 +10,7 @@ export const receiveCommand: Command<ReceiveDependencies> = {
   read:
     () =>
     async ({ dependencies, context, stdin, stdout }) => {
+      const { receive } = await import('../../operations/receive.ts');
       const write = (line: string) => {
         stdout.write(line);
       };

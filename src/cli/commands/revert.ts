@@ -1,5 +1,5 @@
 import type { MigrateDependencies } from '../../operations/migrate-dependencies.ts';
-import { revertMigration, type RevertReport } from '../../operations/revert.ts';
+import type { RevertReport } from '../../operations/revert.ts';
 import type { Command } from '../command.ts';
 import { formatFields } from '../format.ts';
 import { flag, text } from '../options.ts';
@@ -29,6 +29,7 @@ export const revertCommand: Command<MigrateDependencies> = {
       ...readBootOptions(args),
     };
     return async ({ dependencies, context }) => {
+      const { revertMigration } = await import('../../operations/revert.ts');
       const report = await revertMigration(request, dependencies, context);
       return { record: report, text: revertReportText(report) };
     };

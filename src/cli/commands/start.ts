@@ -1,5 +1,5 @@
 import type { GuestDependencies } from '../../operations/guests.ts';
-import { startGuest, type StartReport } from '../../operations/start-guest.ts';
+import type { StartReport } from '../../operations/start-guest.ts';
 import type { Command } from '../command.ts';
 import { text } from '../options.ts';
 import { bootOptions, readBootOptions } from './guest-options.ts';
@@ -16,6 +16,7 @@ export const startCommand: Command<GuestDependencies> = {
   read: (args) => {
     const request = { guest: text(args, 'guest'), ...readBootOptions(args) };
     return async ({ dependencies, context }) => {
+      const { startGuest } = await import('../../operations/start-guest.ts');
       const report = await startGuest(request, dependencies, context);
       return { record: report, text: startReportText(report) };
     };
