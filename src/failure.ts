@@ -116,6 +116,8 @@ export function toFailureRecord(failure: Failure): FailureRecord {
 /** Turns whatever was thrown into a Failure; what is not one already is a defect of ours, `internal`. */
 export function asFailure(thrown: unknown): Failure {
   if (thrown instanceof Failure) return thrown;
-  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  // By its shape: an error of Node's own modules need not be an instance of the Error that is known here.
+  const hasMessage = typeof thrown === 'object' && thrown !== null && 'message' in thrown;
+  const message = String(hasMessage ? thrown.message : thrown);
   return new Failure('internal', message, { cause: thrown });
 }

@@ -2,6 +2,7 @@ import { readSync, writeSync } from 'node:fs';
 import { chunkId, isAllZero } from '../chunk/chunk-id.ts';
 import type { Zstd } from '../codec/zstd.ts';
 import { Failure } from '../failure.ts';
+import { errorCode, errorMessage } from '../system/error-code.ts';
 import type {
   ApplyJob,
   ApplyResult,
@@ -77,7 +78,7 @@ function readFully(fd: number, buffer: Buffer, { offset, into, length }: Planned
     } catch (error) {
       throw new Failure(
         'read-failed',
-        `the image cannot be read at byte ${offset + done}: ${messageOf(error)}`,
+        `the image cannot be read at byte ${offset + done}: ${errorMessage(error)}`,
         {
           advice: 'The disk below it may be failing: see the kernel log (dmesg).',
           cause: error,
@@ -125,11 +126,10 @@ function writeFully(fd: number, bytes: Uint8Array, offset: number): void {
     try {
       done += writeSync(fd, bytes, done, bytes.length - done, offset + done);
     } catch (error) {
-      const isFull =
-        error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
+      const isFull = errorCode(error) === 'ENOSPC' || errorCode(error) === 'EDQUOT';
       throw new Failure(
         isFull ? 'target-full' : 'write-failed',
-        `the image cannot be written: ${messageOf(error)}`,
+        `the image cannot be written: ${errorMessage(error)}`,
         {
           ...(isFull ? { advice: 'Make room on the new hardware, or choose another directory there.' } : {}),
           cause: error,
@@ -180,7 +180,7 @@ function readAtLeast(fd: number, buffer: Buffer, neededBytes: number, offset: nu
     try {
       count = readSync(fd, buffer, done, buffer.length - done, offset + done);
     } catch (error) {
-      throw new Failure('verification-failed', `the new image cannot be read back: ${messageOf(error)}`, {
+      throw new Failure('verification-failed', `the new image cannot be read back: ${errorMessage(error)}`, {
         cause: error,
       });
     }
@@ -188,8 +188,4 @@ function readAtLeast(fd: number, buffer: Buffer, neededBytes: number, offset: nu
     done += count;
   }
   return done;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -3,7 +3,7 @@ import { Failure } from '../failure.ts';
 import { SystemCallError, blockDeviceSizeBytes, seekData, seekHole } from '../system/native.ts';
 import { type Extent, mergeTouching } from './extents.ts';
 import type { ImageSource } from './image-source.ts';
-import { systemErrorCode } from './system-error.ts';
+import { errorCode } from '../system/error-code.ts';
 
 const SECTOR_BYTES = 512;
 /** `st_blocks` counts these, whatever the file system's own blocks are (stat(2)). */
@@ -35,7 +35,7 @@ function attempt<Result>(path: string, call: () => Result): Result {
   try {
     return call();
   } catch (error) {
-    const code = systemErrorCode(error);
+    const code = errorCode(error);
     if (code === 'ENOENT' || code === 'ENOTDIR')
       throw new Failure('image-missing', `There is no image at ${path}.`, {
         advice: 'Check the path; a relative one counts from the current directory.',
@@ -157,7 +157,7 @@ function readSome(path: string, fd: number, into: Buffer, at: number, position: 
     try {
       return readSync(fd, into, at, into.length - at, position);
     } catch (error) {
-      const code = systemErrorCode(error);
+      const code = errorCode(error);
       if (code === 'EINTR') continue;
       throw new Failure(
         'read-failed',

@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { link, open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Failure } from '../failure.ts';
+import { errorCode, errorMessage } from '../system/error-code.ts';
 
 export interface ImageAttributes {
   /** Permission bits. */
@@ -56,7 +57,7 @@ export class PartialImage {
     try {
       await this.#handle.datasync();
     } catch (error) {
-      throw new Failure('write-failed', `${this.path} could not be made durable: ${messageOf(error)}`, {
+      throw new Failure('write-failed', `${this.path} could not be made durable: ${errorMessage(error)}`, {
         cause: error,
       });
     }
@@ -67,7 +68,7 @@ export class PartialImage {
     try {
       return await open(this.path, constants.O_RDONLY | constants.O_DIRECT);
     } catch (error) {
-      if (codeOf(error) === 'EINVAL') return null;
+      if (errorCode(error) === 'EINVAL') return null;
       throw error;
     }
   }
@@ -94,7 +95,7 @@ export class PartialImage {
       await link(this.path, this.finalPath);
       await rm(this.path);
     } catch (error) {
-      if (codeOf(error) === 'EEXIST') throw targetExists(this.finalPath);
+      if (errorCode(error) === 'EEXIST') throw targetExists(this.finalPath);
       if (await exists(this.finalPath)) throw error;
       await rename(this.path, this.finalPath);
     }
@@ -120,7 +121,7 @@ export async function exists(path: string): Promise<boolean> {
     await stat(path);
     return true;
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return false;
+    if (errorCode(error) === 'ENOENT') return false;
     throw error;
   }
 }
@@ -142,8 +143,8 @@ export function targetExists(path: string): Failure {
 }
 
 function createFailure(error: unknown, path: string): Failure {
-  const message = `${partialPath(path)} cannot be made: ${messageOf(error)}`;
-  switch (codeOf(error)) {
+  const message = `${partialPath(path)} cannot be made: ${errorMessage(error)}`;
+  switch (errorCode(error)) {
     case 'EEXIST':
       return targetExists(partialPath(path));
     case 'ENOENT':
@@ -163,12 +164,4 @@ function createFailure(error: unknown, path: string): Failure {
     default:
       return new Failure('write-failed', message, { cause: error });
   }
-}
-
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -2,7 +2,7 @@ import { closeSync, constants, openSync, type BigIntStats } from 'node:fs';
 import { readFile, readdir, readlink, stat } from 'node:fs/promises';
 import { lockHolderPid } from '../system/native.ts';
 import { cleanText } from './identity-text.ts';
-import { systemErrorCode } from './system-error.ts';
+import { errorCode } from '../system/error-code.ts';
 
 /*
  * Who uses an image: proc(5), and Linux, Documentation/ABI/{testing/sysfs-block,stable/sysfs-block}. Processes come
@@ -186,6 +186,6 @@ function isClaimed(path: string): boolean {
     closeSync(openSync(path, constants.O_RDONLY | constants.O_EXCL));
     return false;
   } catch (error) {
-    return systemErrorCode(error) === 'EBUSY';
+    return errorCode(error) === 'EBUSY';
   }
 }

@@ -32,7 +32,7 @@ export async function preflight(
   dependencies: MigrateDependencies,
   context: Context,
 ): Promise<Preflight> {
-  return await runStage(
+  return runStage(
     context,
     'preflight',
     `looking at ${request.guest} and at ${request.target.destination}`,

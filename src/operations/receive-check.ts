@@ -6,6 +6,7 @@ import { Failure } from '../failure.ts';
 import type { GuestDefinition } from '../guest/definition.ts';
 import type { GuestDriver } from '../guest/guest-driver.ts';
 import { exists, partialPath, targetExists } from '../image/partial-image.ts';
+import { errorCode } from '../system/error-code.ts';
 import { SPOOL_LIMIT_BYTES } from './wire.ts';
 
 export interface CheckRequest {
@@ -42,7 +43,7 @@ async function checkDirectory(directory: string): Promise<Failure | null> {
     await access(directory, constants.W_OK | constants.X_OK);
     return null;
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : null;
+    const code = errorCode(error);
     if (code === 'ENOENT' || code === 'ENOTDIR') {
       return new Failure('target-missing', `there is no directory ${directory} on the new hardware`, {
         advice: `Make it there (mkdir -p ${directory}), or choose another with --to HOST:DIR.`,
@@ -88,7 +89,7 @@ async function checkHypervisor(
   context: Context,
 ): Promise<Failure[]> {
   const driver = drivers.find((candidate) => candidate.kind === guest.driver);
-  if (driver !== undefined) return await driver.checkBootable(guest, context);
+  if (driver !== undefined) return driver.checkBootable(guest, context);
   return [
     new Failure('hypervisor-missing', `this vmferry cannot boot ${guest.driver} guests on the new hardware`),
   ];

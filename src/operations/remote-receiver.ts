@@ -78,7 +78,7 @@ export class RemoteReceiver implements Disposable {
   ): Promise<MessageOf<Type>> {
     this.#isAborting ||= message.type === 'abort';
     this.send(message);
-    return await this.#answer(answer, signal);
+    return this.#answer(answer, signal);
   }
 
   send(message: MoverMessage): void {

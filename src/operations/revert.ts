@@ -86,7 +86,7 @@ async function haltThere(
     );
   }
   const { destination, sshConfigFile, remoteCommand } = move;
-  return await runStage(
+  return runStage(
     context,
     'halt',
     `halting ${definition.name} on ${destination}`,
