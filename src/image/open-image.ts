@@ -46,7 +46,7 @@ function attempt<Result>(path: string, call: () => Result): Result {
         advice: 'Run vmferry as the user that owns the image, or as root.',
         cause: error,
       });
-    if (code !== null)
+    if (code !== '')
       throw new Failure('image-unreadable', `The image ${path} cannot be opened: ${code}.`, {
         advice: 'Look at the kernel log (dmesg) for what the disk or the file system below says.',
         cause: error,

@@ -115,7 +115,8 @@ async function copyPacks(
       sentBytes += bytes;
       report();
     };
-    await store.put(packFileName(id), parts, { signal: context.signal, onWritten });
+    // A spool is for minutes: should the power go, the move begins again anyway.
+    await store.put(packFileName(id), parts, { signal: context.signal, onWritten, durable: false });
     sizeById.set(id, sizeBytes);
     receiver.send({ type: 'pack', id, sizeBytes });
   });
