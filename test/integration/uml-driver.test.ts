@@ -53,8 +53,8 @@ describeUnless(umlMissing(), 'the UML driver', () => {
   });
 
   afterEach(async () => {
-    for (const guest of booted) await guest.stop();
     for (const { pid } of await driver.list(context)) process.kill(-pid, 'SIGKILL');
+    for (const guest of booted) await guest.stop();
     rmSync(directory, { recursive: true });
   });
 

@@ -42,9 +42,9 @@ describeUnless(umlMissing(), 'guests', () => {
   });
 
   afterEach(async () => {
-    for (const guest of booted) await guest.stop();
     for (const { pid } of await listGuests(dependencies, context))
       if (pid !== null) process.kill(-pid, 'SIGKILL');
+    for (const guest of booted) await guest.stop();
     rmSync(directory, { recursive: true });
   });
 

@@ -1,6 +1,15 @@
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { chmodSync, closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs';
 import { copyFile, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -191,7 +200,9 @@ export async function bootUmlGuest(options: BootOptions): Promise<BootedGuest> {
     endProcessGroup(pid);
     await ended;
     rmSync(directory, { recursive: true, force: true });
-    rmSync(join(umlDir, options.name), { recursive: true, force: true });
+    // Another guest may have the name by now.
+    const umidDirectory = join(umlDir, options.name);
+    if (isPidFileOf(join(umidDirectory, 'pid'), pid)) rmSync(umidDirectory, { recursive: true });
   };
   try {
     await waitForConsole(consoleLog, /GUEST-UP/, () => child.exitCode === null && child.signalCode === null);
@@ -225,6 +236,10 @@ function endProcessGroup(leaderPid: number): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
+}
+
+function isPidFileOf(file: string, pid: number): boolean {
+  return existsSync(file) && Number(readFileSync(file, 'utf8')) === pid;
 }
 
 function sha256(content: Uint8Array): string {
