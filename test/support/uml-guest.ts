@@ -166,7 +166,7 @@ export async function bootUmlGuest(options: BootOptions): Promise<BootedGuest> {
   mkdirSync(umlDir, { recursive: true });
   const consoleLog = join(directory, 'console.log');
   const log = openSync(consoleLog, 'a');
-  const [program = '', ...programArguments] = [...(options.startedBy ?? []), umlKernel()];
+  const [program, ...programArguments] = [...(options.startedBy ?? []), umlKernel()];
   const child = spawn(
     program,
     [
