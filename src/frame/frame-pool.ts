@@ -29,7 +29,7 @@ export class FramePool implements AsyncDisposable {
   readonly #load: number[];
   readonly #pending = new Map<number, Pending>();
   #nextNumber = 0;
-  #dead: Error | null = null;
+  #dead: Failure | null = null;
 
   /** @param workerUrl the built frame-worker.js */
   constructor(workerUrl: URL, threads = availableParallelism()) {
@@ -51,7 +51,7 @@ export class FramePool implements AsyncDisposable {
       else pending.resolve(answer.result as never);
     });
     worker.on('error', (error) => {
-      this.#fail(error);
+      this.#fail(new Failure('internal', `a worker thread failed: ${error.message}`, { cause: error }));
     });
     worker.on('exit', (status) => {
       this.#fail(new Failure('internal', `a worker thread ended by itself, with status ${status}`));
@@ -59,8 +59,8 @@ export class FramePool implements AsyncDisposable {
     return worker;
   }
 
-  #fail(error: Error): void {
-    this.#dead ??= error;
+  #fail(failure: Failure): void {
+    this.#dead ??= failure;
     for (const pending of this.#pending.values()) pending.reject(this.#dead);
     this.#pending.clear();
   }
