@@ -16,10 +16,13 @@ export interface Zstd {
 
 /** The part of node:zlib that exists from Node 22.15 on; the types of Node 20 do not have it. */
 interface ZlibWithZstd {
-  zstdCompressSync(data: Uint8Array, options: { params: Record<number, number> }): Buffer;
-  zstdDecompressSync(data: Uint8Array, options: { maxOutputLength: number }): Buffer;
+  zstdCompressSync(data: Uint8Array, options: { chunkSize: number; params: Record<number, number> }): Buffer;
+  zstdDecompressSync(data: Uint8Array, options: { chunkSize: number; maxOutputLength: number }): Buffer;
   constants: { ZSTD_c_compressionLevel: number };
 }
+
+/** node:zlib collects its output in pieces of this size; its own choice of 16 KiB is slower. */
+const OUTPUT_PIECE_BYTES = 128 * 1024;
 
 function hasZstd(candidate: object): candidate is ZlibWithZstd {
   return 'zstdCompressSync' in candidate && 'zstdDecompressSync' in candidate;
@@ -35,10 +38,14 @@ function zstdOfNode(node: ZlibWithZstd): Zstd {
   return {
     name: 'node:zlib',
     compress: (plain, level) =>
-      node.zstdCompressSync(plain, { params: { [node.constants.ZSTD_c_compressionLevel]: level } }),
+      node.zstdCompressSync(plain, {
+        chunkSize: OUTPUT_PIECE_BYTES,
+        params: { [node.constants.ZSTD_c_compressionLevel]: level },
+      }),
     decompress: (frame, plainBytes) =>
       unpack(frame, plainBytes, (bounded) =>
-        node.zstdDecompressSync(bounded, { maxOutputLength: plainBytes + 1 }),
+        // room for all of it and a little more: node:zlib takes a full buffer as a reason to make another
+        node.zstdDecompressSync(bounded, { chunkSize: plainBytes + 64, maxOutputLength: plainBytes }),
       ),
   };
 }
