@@ -1,3 +1,5 @@
+import { swcOptions } from './test/setup/swc-options.mjs';
+
 export default {
   testEnvironment: 'node',
   roots: ['<rootDir>/test'],
@@ -6,17 +8,5 @@ export default {
   testTimeout: 120_000,
   maxWorkers: 2,
   extensionsToTreatAsEsm: ['.ts'],
-  transform: {
-    '^.+\\.ts$': [
-      '@swc/jest',
-      {
-        jsc: {
-          parser: { syntax: 'typescript', explicitResourceManagement: true },
-          target: 'es2022',
-        },
-        module: { type: 'es6' },
-        sourceMaps: 'inline',
-      },
-    ],
-  },
+  transform: { '^.+\\.ts$': ['@swc/jest', swcOptions] },
 };

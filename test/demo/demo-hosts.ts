@@ -1,0 +1,94 @@
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import process from 'node:process';
+import { endSession } from '../../src/guest/uml-session.ts';
+import { listUmids, readPidFile, umlHost } from '../../src/guest/uml-host.ts';
+import { readProcess } from '../../src/system/proc-process.ts';
+import { programFile } from '../support/command-line.ts';
+import { startSshServer } from '../support/ssh-server.ts';
+
+export const newHost = 'newhost';
+
+/** Where one of the two hosts has its disks, and what its programs find in their environment. */
+export interface DemoHost {
+  guests: string;
+  environment: NodeJS.ProcessEnv;
+}
+
+/** This machine as two hosts: what is typed runs on the old one; the new one is reached by ssh. */
+export interface DemoHosts extends AsyncDisposable {
+  directory: string;
+  old: DemoHost;
+  new: DemoHost;
+}
+
+/**
+ * Makes both, with nothing in common with this account's own guests, keys and settings: `vmferry` is on the PATH of
+ * each, and `ssh -F ssh_config newhost` works in `directory`. Disposed, nothing of them is left.
+ */
+export async function makeDemoHosts(): Promise<DemoHosts> {
+  const directory = await mkdtemp(join(tmpdir(), 'vmferry-demo-'));
+  try {
+    const bin = await installVmferry(directory);
+    const old = await makeHost(join(directory, 'old'), bin);
+    const young = await makeHost(join(directory, 'new'), bin);
+    const server = await startSshServer({
+      alias: newHost,
+      // Ctrl-C is for vmferry alone: it still needs the other host to undo what it did.
+      startedBy: ['setsid'],
+      sshdConfig: [`SetEnv ${sshEnvironment(young)}`],
+    });
+    await copyFile(server.sshConfigFile, join(directory, 'ssh_config'));
+    return {
+      directory,
+      old,
+      new: young,
+      async [Symbol.asyncDispose]() {
+        for (const host of [old, young]) await endGuests(host);
+        await server.stop();
+        await rm(directory, { recursive: true, force: true });
+      },
+    };
+  } catch (error) {
+    await rm(directory, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function installVmferry(directory: string): Promise<string> {
+  const bin = join(directory, 'bin');
+  await mkdir(bin);
+  const script = `#!/bin/sh\nexec '${process.execPath}' '${programFile}' "$@"\n`;
+  await writeFile(join(bin, 'vmferry'), script, { mode: 0o755 });
+  return bin;
+}
+
+async function makeHost(directory: string, bin: string): Promise<DemoHost> {
+  const guests = join(directory, 'guests');
+  const own = {
+    HOME: directory,
+    UML_DIR: join(directory, 'uml'),
+    VMFERRY_STATE_DIR: join(directory, 'state'),
+  };
+  for (const path of [guests, own.UML_DIR, own.VMFERRY_STATE_DIR]) await mkdir(path, { recursive: true });
+  const PATH = [bin, process.env['PATH']].join(delimiter);
+  return { guests, environment: { ...process.env, NODE_OPTIONS: '', PATH, ...own } };
+}
+
+/** As sshd_config(5) takes it: its sessions have nothing of this process's environment. */
+function sshEnvironment({ environment }: DemoHost): string {
+  return ['PATH', 'HOME', 'UML_DIR', 'VMFERRY_STATE_DIR']
+    .map((name) => `"${name}=${environment[name]}"`)
+    .join(' ');
+}
+
+/** Whatever runs there still: after an interruption a guest may be on either side. */
+async function endGuests({ environment }: DemoHost): Promise<void> {
+  const host = umlHost(environment);
+  for (const umid of listUmids(host)) {
+    const pid = readPidFile(host, umid);
+    const sessionId = pid === null ? undefined : readProcess(pid)?.sessionId;
+    if (sessionId !== undefined) await endSession(sessionId, host);
+  }
+}
