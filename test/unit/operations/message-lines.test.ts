@@ -86,7 +86,6 @@ describe('lines', () => {
       yield Buffer.from('a\nb');
       throw failure;
     }
-    await expect(collect(await Array.fromAsync(broken()).catch(() => []))).resolves.toEqual([]);
     const reading = (async () => {
       for await (const text of linesOf(broken())) expect(text).toBe('a');
     })();
