@@ -1,0 +1,18 @@
+import { readFileSync } from 'node:fs';
+
+/** The command line that runs a program under GNU time, which writes to `timesFile` when the program ends. */
+export function timed(timesFile, command) {
+  return ['/usr/bin/time', '--quiet', '--output', timesFile, '--format', '%e %U %S %M', ...command];
+}
+
+/**
+ * What GNU time wrote. CPU seconds are of the program and of all its descendants that were waited for; the peak
+ * is the resident set of the largest one of them.
+ */
+export function readTimes(timesFile) {
+  const [wallSeconds, userSeconds, systemSeconds, peakKib] = readFileSync(timesFile, 'utf8')
+    .trim()
+    .split(' ')
+    .map(Number);
+  return { wallSeconds, cpuSeconds: userSeconds + systemSeconds, peakBytes: peakKib * 1024 };
+}

@@ -1,0 +1,27 @@
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { runVisibly } from '../setup/prepare.mjs';
+import { run } from './programs.mjs';
+import { cacheDirectory } from './places.mjs';
+
+/** Fetches the packages that a recipe's image is filled with, unless the image or the packages are there. */
+export function downloadPackages(recipe) {
+  if (existsSync(join(cacheDirectory, recipe.directory, 'complete'))) return;
+  const directory = packageDirectory();
+  mkdirSync(directory, { recursive: true });
+  const missing = recipe.packages.filter((name) => packageFile(name) === undefined);
+  if (missing.length === 0) return;
+  console.log(`Fetching ${missing.length} Debian packages for the work image (none is installed).`);
+  runVisibly('apt-get', ['update']);
+  run('apt-get', ['download', '--quiet', ...missing], { cwd: directory });
+}
+
+/** Where the package lies; undefined when it was not fetched. Debian names it NAME_VERSION_ARCHITECTURE.deb. */
+export function packageFile(name) {
+  const file = readdirSync(packageDirectory()).find((entry) => entry.startsWith(`${name}_`));
+  return file === undefined ? undefined : join(packageDirectory(), file);
+}
+
+function packageDirectory() {
+  return join(cacheDirectory, 'packages');
+}

@@ -1,0 +1,107 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { basename, join } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { readTimes, timed } from './gnu-time.mjs';
+import { serverName, startSshd, writeSshFiles } from './private-sshd.mjs';
+import { run } from './programs.mjs';
+
+const CIPHER = 'aes128-gcm@openssh.com';
+const vmferryProgram = fileURLToPath(new URL('../../bin/vmferry.js', import.meta.url));
+
+/** Empties the directories that the runs use, and makes the keys of the ssh between them. */
+export function openWorkplace(directory, image) {
+  rmSync(directory, { recursive: true, force: true });
+  const place = {
+    image,
+    target: join(directory, 'new'),
+    out: join(directory, 'new', basename(image)),
+    scratch: join(directory, 'old'),
+    ssh: join(directory, 'ssh'),
+    log: join(directory, 'output.log'),
+  };
+  return { ...place, ...writeSshFiles(place.ssh) };
+}
+
+/**
+ * Moves the image once. Both ends' CPU seconds are of all their processes; the wire is what the private loopback
+ * carried, both ways, headers included. `elsewhereCpuSeconds` is what the machine's cores did meanwhile for others:
+ * the kernel's own threads, and whatever else runs. Throws when the command fails.
+ */
+export async function measuredRun(peer, place) {
+  makeReady(place);
+  const sshd = await startSshd(place.ssh);
+  const wireBefore = loopbackBytes();
+  const busyBefore = busySeconds();
+  const status = await runCommand(peer, place);
+  const busyAfter = busySeconds();
+  const wireBytes = loopbackBytes() - wireBefore;
+  const target = await sshd.stop();
+  if (status !== 0)
+    throw new Error(`${peer.name} ended with ${status}:\n${readFileSync(place.log, 'utf8').slice(-4000)}`);
+  const source = readTimes(join(place.scratch, 'times'));
+  const cpuSeconds = source.cpuSeconds + target.cpuSeconds;
+  return {
+    wallSeconds: source.wallSeconds,
+    cpuSeconds,
+    sourceCpuSeconds: source.cpuSeconds,
+    targetCpuSeconds: target.cpuSeconds,
+    elsewhereCpuSeconds: Math.max(0, busyAfter - busyBefore - cpuSeconds),
+    wireBytes,
+    peakBytes: Math.max(source.peakBytes, target.peakBytes),
+    targetAllocatedBytes: statSync(place.out).blocks * 512,
+  };
+}
+
+/** Every run begins alike: nothing there, nothing left to write, the image in the page cache. */
+function makeReady({ image, target, scratch }) {
+  for (const directory of [target, scratch]) {
+    rmSync(directory, { recursive: true, force: true });
+    mkdirSync(directory, { recursive: true });
+  }
+  run('sync', []);
+  run('dd', [`if=${image}`, 'of=/dev/null', 'bs=4M', 'status=none']);
+}
+
+async function runCommand(peer, { image, target, out, scratch, clientConfig, log }) {
+  const sshOptions = `-F ${clientConfig} -c ${CIPHER}`;
+  const output = openSync(log, 'w');
+  const [program, ...args] = timed(join(scratch, 'times'), ['bash', '-eo', 'pipefail', '-c', peer.command]);
+  const child = spawn(program, args, {
+    stdio: ['ignore', output, output],
+    env: {
+      ...process.env,
+      IMAGE: image,
+      DIR: target,
+      OUT: out,
+      SCRATCH: scratch,
+      NEW: serverName,
+      SSH: `ssh ${sshOptions} ${serverName}`,
+      SSH_OPTIONS: sshOptions,
+      SSH_CONFIG: clientConfig,
+      VMFERRY: `${process.execPath} ${vmferryProgram}`,
+      // what vmferry remembers of a guest that has moved is forgotten with the run
+      XDG_STATE_HOME: join(scratch, 'state'),
+    },
+  });
+  closeSync(output);
+  const [status] = await once(child, 'close');
+  return status;
+}
+
+/** proc_net_dev: the first number behind the name is the bytes received, which on a loopback are those sent. */
+function loopbackBytes() {
+  return Number(/^\s*lo:\s*(\d+)/m.exec(readFileSync('/proc/self/net/dev', 'utf8'))[1]);
+}
+
+/** Seconds that the machine's cores were busy since it started, of all of them together. */
+function busySeconds() {
+  const milliseconds = cpus().reduce(
+    (sum, { times }) => sum + times.user + times.nice + times.sys + times.irq,
+    0,
+  );
+  return milliseconds / 1000;
+}

@@ -1,0 +1,88 @@
+const measures = ['wallSeconds', 'cpuSeconds', 'wireBytes', 'peakBytes', 'targetAllocatedBytes'];
+
+/** For each peer the medians of its runs, and how many times the reference's each of them is. */
+export function summarize(peers, runs, reference = 'vmferry') {
+  const medians = new Map(
+    peers.map(({ name }) => [name, mediansOf(runs.filter((each) => each.peer === name))]),
+  );
+  const base = medians.get(reference);
+  return peers.map(({ name, title, verified }) => ({
+    name,
+    title,
+    verified,
+    rounds: runs.filter((each) => each.peer === name).length,
+    medians: medians.get(name),
+    ratios: base === undefined ? null : ratiosTo(base, medians.get(name)),
+  }));
+}
+
+function mediansOf(runs) {
+  return Object.fromEntries(measures.map((measure) => [measure, median(runs.map((each) => each[measure]))]));
+}
+
+function ratiosTo(base, values) {
+  return Object.fromEntries(measures.map((measure) => [measure, values[measure] / base[measure]]));
+}
+
+export function median(values) {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/** As a Markdown table, the quickest first. */
+export function summaryTable(summary) {
+  const head = [
+    '',
+    'wall',
+    '',
+    'CPU, both ends',
+    '',
+    'on the wire',
+    '',
+    'peak memory',
+    'takes there',
+    'verified',
+  ];
+  const rows = summary
+    .toSorted((a, b) => a.medians.wallSeconds - b.medians.wallSeconds)
+    .map(({ title, rounds, medians, ratios, verified }) => [
+      `${title} (${rounds})`,
+      seconds(medians.wallSeconds),
+      times(ratios?.wallSeconds),
+      seconds(medians.cpuSeconds),
+      times(ratios?.cpuSeconds),
+      megabytes(medians.wireBytes),
+      times(ratios?.wireBytes),
+      megabytes(medians.peakBytes),
+      megabytes(medians.targetAllocatedBytes),
+      verified,
+    ]);
+  return aligned([head, ...rows]);
+}
+
+/** Columns as wide as their widest cell: it is read on terminals, too. */
+function aligned([head, ...rows]) {
+  const widths = head.map((_, column) => Math.max(3, ...[head, ...rows].map((row) => row[column].length)));
+  const rightAligned = head.map((_, column) => column > 0 && column < head.length - 1);
+  const line = (row) =>
+    `| ${row
+      .map((cell, column) =>
+        rightAligned[column] ? cell.padStart(widths[column]) : cell.padEnd(widths[column]),
+      )
+      .join(' | ')} |`;
+  const rule = `|${widths.map((width, column) => '-'.repeat(width + 1) + (rightAligned[column] ? ':' : '-')).join('|')}|`;
+  return [line(head), rule, ...rows.map(line)].join('\n');
+}
+
+function seconds(value) {
+  return `${value.toFixed(1)} s`;
+}
+
+function megabytes(value) {
+  return `${Math.round(value / 1e6)} MB`;
+}
+
+function times(ratio) {
+  return ratio === undefined ? '' : `${ratio.toFixed(2)} ×`;
+}
