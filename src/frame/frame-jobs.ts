@@ -64,10 +64,9 @@ export function captureFrame(job: CaptureJob, zstd: Zstd, scratch: Scratch): Cap
     plainBytes += length;
   }
   if (chunks.length === 0) return { frame: null, readBytes };
-  return {
-    frame: { chunks, compressed: zstd.compress(buffer.subarray(0, plainBytes), job.level) },
-    readBytes,
-  };
+  // Into memory of its own, which can be handed to another thread; a codec's buffer cannot.
+  const compressed = new Uint8Array(zstd.compress(buffer.subarray(0, plainBytes), job.level));
+  return { frame: { chunks, compressed }, readBytes };
 }
 
 function readFully(fd: number, buffer: Buffer, { offset, into, length }: PlannedRead): void {

@@ -65,7 +65,10 @@ export class FramePool implements AsyncDisposable {
     this.#pending.clear();
   }
 
-  /** Does the job on the worker with the least to do. Rejects with the job's Failure. */
+  /**
+   * Does the job on the worker with the least to do. Rejects with the job's Failure. A frame to apply is handed over: its
+   * compressed bytes are gone here afterwards.
+   */
   run<Job extends FrameJob>(job: Job): Promise<ResultOf<Job>> {
     if (this.#dead !== null) return Promise.reject(this.#dead);
     const index = this.#load.indexOf(Math.min(...this.#load));
@@ -75,7 +78,7 @@ export class FramePool implements AsyncDisposable {
     const number = this.#nextNumber++;
     return new Promise<ResultOf<Job>>((resolve, reject) => {
       this.#pending.set(number, { resolve: resolve as (result: never) => void, reject });
-      worker.postMessage({ number, job } satisfies JobMessage);
+      worker.postMessage({ number, job } satisfies JobMessage, transferableOf(job));
     });
   }
 
@@ -84,6 +87,10 @@ export class FramePool implements AsyncDisposable {
     this.#fail(new Failure('interrupted', 'stopped'));
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
   }
+}
+
+function transferableOf(job: FrameJob): ArrayBuffer[] {
+  return job.kind === 'apply' ? [job.frame.compressed.buffer as ArrayBuffer] : [];
 }
 
 function failureOf({

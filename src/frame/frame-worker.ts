@@ -36,8 +36,15 @@ const waiting: JobMessage[] = [];
 function work(): void {
   const message = waiting.shift();
   if (message === undefined) return;
-  parentPort?.postMessage(answerTo(message));
+  const answer = answerTo(message);
+  parentPort?.postMessage(answer, transferableOf(answer));
   if (waiting.length > 0) setImmediate(work);
+}
+
+/** A frame's bytes are handed over, not copied. */
+function transferableOf(answer: AnswerMessage): ArrayBuffer[] {
+  if (!('result' in answer) || !('frame' in answer.result) || answer.result.frame === null) return [];
+  return [answer.result.frame.compressed.buffer as ArrayBuffer];
 }
 
 function answerTo({ number, job }: JobMessage): AnswerMessage {
