@@ -30,6 +30,16 @@ export function formatDuration(seconds: number): string {
   return twoUnits(Math.round(seconds / 3600), 24, 'd', 'h');
 }
 
+/** What is left of something that cannot be told exactly: `1 s`, `59 s`, `4 min`, `2 h`, `days`. */
+export function formatTimeLeft(seconds: number): string {
+  const whole = Math.ceil(seconds);
+  if (whole < 60) return `${whole} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.round(seconds / 3600);
+  return hours < 24 ? `${hours} h` : 'days';
+}
+
 /** How many times smaller the packed bytes are: `3.2`; `-` where there are none to compare. */
 export function formatRatio(plainBytes: number, packedBytes: number): string {
   if (plainBytes === 0 || packedBytes === 0) return '-';

@@ -18,8 +18,9 @@ export const guestsCommand: Command<GuestDependencies> = {
     },
 };
 
-const heading = ['name', 'driver', 'state', 'pid', 'memory', 'CPU time', 'image', 'size', 'in use'];
-const numbers = new Set([3, 4, 5, 7, 8]);
+/** Paths are long: last, they alone are broken on a narrow terminal. */
+const heading = ['name', 'driver', 'state', 'pid', 'memory', 'CPU time', 'size', 'in use', 'image'];
+const numbers = new Set([3, 4, 5, 6, 7]);
 
 export function guestsText(guests: readonly GuestSummary[]): string {
   if (guests.length === 0)
@@ -44,9 +45,9 @@ function guestRows(guest: GuestSummary): string[][] {
     cpuSeconds === null ? '-' : formatDuration(cpuSeconds),
   ];
   const disks = guest.disks.map(({ path, sizeBytes, usedBytes }) => [
-    path,
     sizeBytes === null ? '-' : formatBytes(sizeBytes),
     usedBytes === null ? '-' : formatBytes(usedBytes),
+    path,
   ]);
   const [firstDisk = ['-', '-', '-'], ...otherDisks] = disks;
   return [[...first, ...firstDisk], ...otherDisks.map((disk) => [...first.map(() => ''), ...disk])];

@@ -9,8 +9,8 @@ import { formatBytes, formatDuration, formatFields, formatRatio } from '../forma
 type Field = readonly [name: string, value: string];
 
 const readBackText: Record<MovedDisk['readBack'], string> = {
-  direct: 'read back there from the disk (O_DIRECT): every chunk is what was read here',
-  'page-cache-dropped': 'read back there, the page cache dropped before: every chunk is what was read here',
+  direct: 'every chunk, read back there from the disk (O_DIRECT)',
+  'page-cache-dropped': 'every chunk, read back there past the page cache (dropped)',
 };
 
 /** The summary after a move. */
@@ -25,26 +25,33 @@ export function migrationReportText(report: MigrationReport): string {
     ['in all', formatDuration(seconds)],
     ...(booted === null ? [] : [['console log', `${destination}:${booted.consoleLog}`] as const]),
   ];
-  return [heading, ...report.disks.map(movedDiskText), formatFields(times), whatNext(report)].join('\n\n');
+  return [
+    heading,
+    ...report.disks.map((disk) => movedDiskText(disk, destination)),
+    formatFields(times),
+    whatNext(report),
+  ].join('\n\n');
 }
 
-function movedDiskText(disk: MovedDisk): string {
-  return `${disk.source} -> ${disk.target}\n${formatFields([
-    ...accountFields(disk, 'read'),
+function movedDiskText(disk: MovedDisk, destination: string): string {
+  return formatFields([
+    ...accountFields(disk, destination, 'read'),
     ['sent', `${formatBytes(disk.sentBytes)} (ratio ${formatRatio(disk.readBytes, disk.sentBytes)})`],
-    ['fingerprint', disk.fingerprint],
+    // Whole, and yet within 80 columns.
+    ['fingerprint', disk.fingerprint.replace(/^sha256:/, '')],
     ['verified', readBackText[disk.readBack]],
-  ])}`;
+  ]);
 }
 
-function whatNext({ guest, destination, disks, booted }: MigrationReport): string {
+function whatNext({ guest, disks, booted }: MigrationReport): string {
   const sources = disks.map(({ source }) => source).join(', ');
-  const untouched = `Nothing was written to the source: ${sources} lies here as it was.`;
-  if (booted === null) return `${untouched} Delete it when you no longer need it.`;
-  return (
-    `${untouched}\n${guest} is kept from being started here, so that it never runs twice.\n` +
-    `To go back to it: vmferry revert ${guest} (halts it on ${destination}, starts it here as it was).`
-  );
+  const untouched = `Nothing was written to the old image: ${sources}`;
+  if (booted === null) return `${untouched}\nDelete it when you no longer need it.`;
+  return [
+    untouched,
+    `vmferry keeps ${guest} from being started here, so that it never runs twice.`,
+    `To take the move back: vmferry revert ${guest}`,
+  ].join('\n');
 }
 
 /** What `--dry-run` answers. */
@@ -65,16 +72,16 @@ export function migrationPlanText(plan: MigrationPlan): string {
   ];
   return [
     `Nothing is in the way. This would ${steps.join(', ')}.`,
-    ...plan.disks.map(
-      (disk) => `${disk.source} -> ${disk.target}\n${formatFields(accountFields(disk, 'to read'))}`,
-    ),
+    ...plan.disks.map((disk) => formatFields(accountFields(disk, destination, 'to read'))),
     ...(estimates.length === 0 ? [] : [formatFields(estimates)]),
     'Nothing was changed.',
   ].join('\n\n');
 }
 
-function accountFields(disk: DiskAccount, read: string): Field[] {
+function accountFields(disk: DiskAccount, destination: string, read: string): Field[] {
   return [
+    ['from', disk.source],
+    ['to', `${destination}:${disk.target}`],
     ['size', formatBytes(disk.sizeBytes)],
     [read, formatBytes(disk.readBytes)],
     [

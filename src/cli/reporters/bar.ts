@@ -1,9 +1,9 @@
 import cliProgress from 'cli-progress';
 import { formatDuration } from '../format.ts';
 import { emptyHistory, observe } from '../progress-rate.ts';
+import { barLine, type BarLine } from './bar-line.ts';
 import { failureText } from './failure-text.ts';
 import type { LinesReporterOptions } from './lines.ts';
-import { progressText, type ProgressEvent } from './progress-text.ts';
 import type { Reporter } from './reporter.ts';
 
 export interface BarReporterOptions extends LinesReporterOptions {
@@ -44,7 +44,7 @@ export function createBarReporter(options: BarReporterOptions): Reporter {
           break;
         case 'progress':
           history = observe(history, event.doneBytes, now());
-          if (event.totalBytes > 0) lastLine.showBar(event, progressText(event, history));
+          if (event.totalBytes > 0) lastLine.showBar({ event, history });
           break;
         case 'warning':
           say(`${paint.warning('warning:')} ${event.message}`);
@@ -65,7 +65,7 @@ export function createBarReporter(options: BarReporterOptions): Reporter {
 
 interface LastLine {
   show(text: string): void;
-  showBar(event: ProgressEvent, text: string): void;
+  showBar(line: BarLine): void;
   /** Takes the line away, lets the callback print, and puts the line back. */
   above(print: () => void): void;
   clear(): void;
@@ -81,23 +81,24 @@ function createLastLine(terminal: NodeJS.WritableStream): LastLine {
     // ECMA-48: back to the first column, erase the whole line.
     if (redraw !== null) terminal.write('\r\u001b[2K');
   };
+  // A line that wraps could not be erased; the last column is left free, for some terminals wrap when it is filled.
+  const width = () => Math.max(0, ((terminal as { columns?: number }).columns ?? 80) - 1);
   const show = (text: string) => {
     erase();
     redraw = () => {
-      // A line that wraps could not be erased; the rest of it is cut off.
-      const { columns = 80 } = terminal as { columns?: number };
-      terminal.write(text.slice(0, Math.max(0, columns - 1)));
+      terminal.write(text.slice(0, width()));
     };
     redraw();
   };
-  const showBar = (event: ProgressEvent, text: string) => {
-    const payload = { stage: event.stage.padEnd(stageWidth), text };
+  const showBar = (line: BarLine) => {
+    const { doneBytes, totalBytes } = line.event;
+    const payload = { draw: () => barLine(line, width()) };
     if (bar === null) erase();
-    bar ??= startBar(terminal, event, payload);
-    bar.setTotal(event.totalBytes);
-    bar.update(event.doneBytes, payload);
+    bar ??= startBar(terminal, totalBytes, payload);
+    bar.setTotal(totalBytes);
+    bar.update(doneBytes, payload);
     redraw = () => {
-      showBar(event, text);
+      showBar(line);
     };
   };
   return {
@@ -115,22 +116,24 @@ function createLastLine(terminal: NodeJS.WritableStream): LastLine {
   };
 }
 
+interface Drawing {
+  draw: () => string;
+}
+
+/** The bar redraws itself several times a second, however often it is told of progress. */
 function startBar(
   stream: NodeJS.WritableStream,
-  event: ProgressEvent,
-  payload: object,
+  totalBytes: number,
+  payload: Drawing,
 ): cliProgress.SingleBar {
   const bar = new cliProgress.SingleBar({
-    format: '  {stage} [{bar}] {percentage} %  {text}',
-    barCompleteChar: '=',
-    barIncompleteChar: ' ',
-    barsize: 24,
+    format: (_options, _params, { draw }: Drawing) => draw(),
     stream,
     hideCursor: true,
     clearOnComplete: true,
     // Ctrl-C is the program's to handle: the bar goes on while it cleans up.
     gracefulExit: false,
   });
-  bar.start(event.totalBytes, event.doneBytes, payload);
+  bar.start(totalBytes, 0, payload);
   return bar;
 }

@@ -1,5 +1,5 @@
 import type { Event } from '../../events.ts';
-import { formatBytes, formatDuration, formatPercentage, formatRate, formatRatio } from '../format.ts';
+import { formatBytes, formatPercentage, formatRate, formatRatio, formatTimeLeft } from '../format.ts';
 import { bytesPerSecond, secondsLeft, type ProgressHistory } from '../progress-rate.ts';
 
 export type ProgressEvent = Extract<Event, { type: 'progress' }>;
@@ -11,8 +11,10 @@ export function progressText(event: ProgressEvent, history: ProgressHistory): st
   return [
     `${formatBytes(event.doneBytes)} of ${formatBytes(event.totalBytes)}`,
     ...(rate === null ? [] : [formatRate(rate)]),
-    ...(event.sentBytes === 0 ? [] : [`ratio ${formatRatio(event.doneBytes, event.sentBytes)}`]),
-    ...(left === null ? [] : [`${formatDuration(left)} left`]),
+    ...(event.stage !== 'copy' || event.sentBytes === 0
+      ? []
+      : [`ratio ${formatRatio(event.doneBytes, event.sentBytes)}`]),
+    ...(left === null ? [] : [`${formatTimeLeft(left)} left`]),
   ].join(', ');
 }
 

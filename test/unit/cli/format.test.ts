@@ -8,6 +8,7 @@ import {
   formatRate,
   formatRatio,
   formatTable,
+  formatTimeLeft,
 } from '../../../src/cli/format.ts';
 
 describe('bytes', () => {
@@ -99,4 +100,16 @@ test('fields stand under each other', () => {
       ['downtime', '2 s'],
     ]),
   ).toBe('  size      1 B\n  downtime  2 s');
+});
+
+test.each([
+  [0.2, '1 s'],
+  [59, '59 s'],
+  [59.2, '1 min'],
+  [200, '3 min'],
+  [3599, '1 h'],
+  [7500, '2 h'],
+  [90_000, 'days'],
+])('%d seconds left are %s', (seconds, text) => {
+  expect(formatTimeLeft(seconds)).toBe(text);
 });

@@ -86,7 +86,7 @@ describe('lines', () => {
       reporter.event(progress(tenth));
     }
     expect(stderr.lines).toEqual([
-      'copy: 30 %, 300 MiB of 0.98 GiB, 10.0 MiB/s, ratio 4.0, 1 min 10 s left',
+      'copy: 30 %, 300 MiB of 0.98 GiB, 10.0 MiB/s, ratio 4.0, 1 min left',
       'copy: 60 %, 600 MiB of 0.98 GiB, 10.0 MiB/s, ratio 4.0, 40 s left',
     ]);
   });
@@ -154,7 +154,7 @@ describe('bar', () => {
     const [above, bar, ...rest] = screenOf(shown.stderr.text);
     expect(above).toBe('warning: something is odd');
     expect(bar).toBe(
-      '  copy      [======                  ] 25 %  250 MiB of 0.98 GiB, 25.0 MiB/s, ratio 4.0, 30 s left',
+      '  copy   [======                   ]  25 % 250 MiB of 0.98 GiB, 25.0 MiB/s, ratio 4.0, 30 s left',
     );
     expect(rest).toEqual([]);
   });

@@ -32,21 +32,22 @@ describe('the summary of a move', () => {
     expect(migrationReportText(moved).split('\n')).toEqual([
       'web runs on newhost (pid 77).',
       '',
-      '/srv/web.img -> /guests/web.img',
+      '  from         /srv/web.img',
+      '  to           newhost:/guests/web.img',
       '  size         4.00 GiB',
       '  read         1.25 GiB',
       '  skipped      1.75 GiB holes, 1.00 GiB free in its file system',
       '  sent         410 MiB (ratio 3.1)',
-      '  fingerprint  sha256:abc',
-      '  verified     read back there from the disk (O_DIRECT): every chunk is what was read here',
+      '  fingerprint  abc',
+      '  verified     every chunk, read back there from the disk (O_DIRECT)',
       '',
       '  downtime     14 s',
       '  in all       18 s',
       '  console log  newhost:/var/log/web.log',
       '',
-      'Nothing was written to the source: /srv/web.img lies here as it was.',
-      'web is kept from being started here, so that it never runs twice.',
-      'To go back to it: vmferry revert web (halts it on newhost, starts it here as it was).',
+      'Nothing was written to the old image: /srv/web.img',
+      'vmferry keeps web from being started here, so that it never runs twice.',
+      'To take the move back: vmferry revert web',
     ]);
   });
 
@@ -103,10 +104,10 @@ describe('guests', () => {
       disks: [],
     } as const;
     expect(guestsText([db, web]).split('\n')).toEqual([
-      'name  driver  state              pid   memory    CPU time  image              size    in use',
-      'db    uml     moved to newhost     -  128 MiB           -  -                     -         -',
-      'web   uml     running           4711  128 MiB  3 min 20 s  /srv/web.img   4.00 GiB  1.25 GiB',
-      '                                                           /srv/swap.img  1.00 GiB         -',
+      'name  driver  state              pid   memory    CPU time      size    in use  image',
+      'db    uml     moved to newhost     -  128 MiB           -         -         -  -',
+      'web   uml     running           4711  128 MiB  3 min 20 s  4.00 GiB  1.25 GiB  /srv/web.img',
+      '                                                           1.00 GiB         -  /srv/swap.img',
     ]);
   });
 
