@@ -84,7 +84,7 @@ async function runCommand(peer, { image, target, out, scratch, clientConfig, log
       SSH_CONFIG: clientConfig,
       VMFERRY: `${process.execPath} ${vmferryProgram}`,
       // what vmferry remembers of a guest that has moved is forgotten with the run
-      XDG_STATE_HOME: join(scratch, 'state'),
+      VMFERRY_STATE_DIR: join(scratch, 'state'),
     },
   });
   closeSync(output);

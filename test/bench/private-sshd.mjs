@@ -38,7 +38,7 @@ export function writeSshFiles(directory) {
     'StrictModes no',
     // Debian's own choice, a program rather than a part of sshd
     'Subsystem sftp /usr/lib/openssh/sftp-server',
-    `SetEnv PATH="${process.env.PATH}"`,
+    `SetEnv PATH="${process.env.PATH}" VMFERRY_STATE_DIR=${file('state')}`,
   ]);
   writeLines(file('ssh_config'), [
     `Host ${serverName}`,
@@ -57,22 +57,20 @@ export function writeSshFiles(directory) {
 }
 
 /**
- * Starts the server of `writeSshFiles` under GNU time. `stop` waits for its sessions to end, then gives what the
- * server and all that ran in its sessions took.
+ * Starts the server of `writeSshFiles` under GNU time. `stop` waits for all that it started to end, then gives what
+ * the server and all of that took. The server is the first process of a namespace: what outlives its session
+ * becomes the server's own child, is waited for, and so is counted.
  */
 export async function startSshd(directory) {
   const timesFile = join(directory, 'sshd.times');
-  const [program, ...args] = timed(timesFile, [
-    '/usr/sbin/sshd',
-    '-D',
-    '-e',
-    '-f',
-    join(directory, 'sshd_config'),
-  ]);
+  const sshd = ['/usr/sbin/sshd', '-D', '-e', '-f', join(directory, 'sshd_config')];
+  const asFirst = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
+  const [program, ...args] = timed(timesFile, [...asFirst, ...sshd]);
   const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   const exited = new Promise((resolve) => child.once('close', resolve));
   await listening(child);
-  const [pid] = childrenOf(child.pid);
+  // time, unshare, sshd
+  const [pid] = childrenOf(childrenOf(child.pid)[0]);
   return {
     async stop() {
       await sessionsEnded(pid);
@@ -95,11 +93,11 @@ function listening(child) {
   });
 }
 
-/** A session that is still there when sshd ends would not be counted. */
+/** What is still there when sshd ends would not be counted. */
 async function sessionsEnded(pid) {
   const deadline = Date.now() + SESSIONS_END_WITHIN_MS;
   while (childrenOf(pid).length > 0) {
-    if (Date.now() > deadline) throw new Error('An ssh session did not end after the move had ended.');
+    if (Date.now() > deadline) throw new Error('What the move started over ssh did not end with it.');
     await delay(5);
   }
 }
