@@ -32,7 +32,9 @@ export async function haltForMove(
     `halting ${definition.name}`,
     async () => {
       await requireDriver(drivers, definition.driver).halt(running, options, context);
-      for (const { path } of definition.disks) await awaitRelease(path, context.signal);
+      for (const { path, readOnly } of definition.disks)
+        // What is only read may be shared with other guests.
+        if (!readOnly) await awaitRelease(path, context.signal);
     },
     () => `${definition.name} is down`,
   );

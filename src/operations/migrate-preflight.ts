@@ -1,15 +1,15 @@
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import type { Context } from '../events.ts';
 import { asFailure, combineFailures, Failure } from '../failure.ts';
 import { resolveGuest, type ResolvedGuest } from '../guest/resolve-guest.ts';
-import { findUsers } from '../image/usage.ts';
 import { Resources } from '../pipeline/resources.ts';
 import type { SshConnection } from '../store/ssh-connection.ts';
 import { estimateDowntimeSeconds, measureLine, sampleCompression } from './estimate.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
 import type { MigrateRequest, MigrationPlan } from './migration-report.ts';
+import { lookAtDisks, type Attempt } from './preflight-disks.ts';
 import { RemoteReceiver } from './remote-receiver.ts';
-import { diskAccount, openSourceDisk, relocate, type SourceDisk } from './source-disk.ts';
+import { diskAccount, relocate, type SourceDisk } from './source-disk.ts';
 import { runStage } from './stage.ts';
 
 /** A move that nothing stands in the way of. */
@@ -49,7 +49,7 @@ async function look(
   await using cleanup = new Resources();
   const problems: Failure[] = [];
   /** What fails is noted, and the looking goes on. */
-  const attempt = async <Result>(work: () => Result | Promise<Result>): Promise<Result | null> => {
+  const attempt: Attempt = async (work) => {
     try {
       return await work();
     } catch (error) {
@@ -60,19 +60,11 @@ async function look(
   };
 
   const guest = await attempt(() => resolveGuest(request.guest, dependencies, context));
-  const disks: SourceDisk[] = [];
-  for (const { path } of guest?.definition.disks ?? []) {
-    const disk = await attempt(async () => {
-      const opened = cleanup.hold(openSourceDisk(path, request));
-      if (guest?.running === null) await refuseUsed(opened.source.path);
-      return opened;
-    });
-    if (disk !== null) disks.push(disk);
-  }
+  const disks = guest === null ? [] : await lookAtDisks(guest, request, attempt, cleanup);
   const remote = await attempt(() => startReceiver(request, dependencies, context, cleanup));
   const [firstDisk] = guest?.definition.disks ?? [];
   const directory = request.target.directory ?? (firstDisk === undefined ? null : dirname(firstDisk.path));
-  if (remote !== null && guest !== null && directory !== null && disks.length > 0) {
+  if (remote !== null && guest !== null && directory !== null && firstDisk !== undefined) {
     await attempt(() => checkRemote(remote.receiver, { guest, directory, disks }, context));
   }
   const [firstProblem, ...others] = problems;
@@ -87,18 +79,6 @@ async function look(
     disks,
     [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
   };
-}
-
-async function refuseUsed(path: string): Promise<void> {
-  const users = await findUsers(path);
-  if (users.length === 0) return;
-  throw new Failure(
-    'image-in-use',
-    `${path} is in use by ${users.map((user) => user.description).join(', ')}`,
-    {
-      advice: 'Stop what uses it first; a running guest is moved by its name (see: vmferry guests).',
-    },
-  );
 }
 
 async function startReceiver(
@@ -131,11 +111,12 @@ async function checkRemote(
     {
       type: 'check',
       directory,
-      disks: disks.map(({ name, source, readBytes }) => ({
-        name,
-        sizeBytes: source.sizeBytes,
-        neededBytes: readBytes,
-      })),
+      disks: definition.disks.map(({ path }) => {
+        const disk = disks.find(({ name }) => name === basename(path));
+        // Of an image that cannot be opened here only its name is known.
+        const { source, readBytes } = disk ?? { source: { sizeBytes: 0 }, readBytes: 0 };
+        return { name: basename(path), sizeBytes: source.sizeBytes, neededBytes: readBytes };
+      }),
       guest: definition.driver === 'offline' ? null : relocate(definition, directory),
     },
     'checked',

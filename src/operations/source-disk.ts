@@ -9,6 +9,7 @@ import type { DiskAccount } from './migration-report.ts';
 
 /** A disk of a guest, opened on the old hardware, and what of it is to be read. */
 export interface SourceDisk extends Disposable {
+  /** The file name that it has here and is to have on the new hardware. */
   name: string;
   source: ImageSource;
   layout: ImageLayout;
@@ -28,7 +29,8 @@ export function openSourceDisk(path: string, { everyBlock }: { everyBlock: boole
     const dataBytes = totalLength(source.dataExtents());
     const readBytes = totalLength(extents());
     return {
-      name: basename(source.path),
+      // As the guest names it: behind a link may lie a file of another name.
+      name: basename(path),
       source,
       layout,
       extents,
