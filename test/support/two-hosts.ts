@@ -1,8 +1,9 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
+import { run } from '../../src/system/processes.ts';
 import { startNetworkLab, type NetworkLab } from './network-lab.ts';
 
 const program = new URL('../../bin/vmferry.js', import.meta.url).pathname;
@@ -29,6 +30,20 @@ export interface RunningCommand {
   ended: Promise<CommandEnd>;
 }
 
+export interface StartOptions {
+  /** A program and its arguments before the command line: `setpriv …`. */
+  startedBy?: readonly string[];
+}
+
+/** A small file system of the new host; unmounted at the end of its scope. */
+export interface SmallFileSystem extends AsyncDisposable {
+  path: string;
+  /** Takes all the room that is left. */
+  fill(): Promise<void>;
+  /** Everything in it, hidden files too, but not what fills it. */
+  files(): Promise<string[]>;
+}
+
 /** Two hosts with vmferry on both: `old`, where commands are typed, and `new`, which they reach by ssh. */
 export interface TwoHosts extends AsyncDisposable {
   lab: NetworkLab;
@@ -38,8 +53,14 @@ export interface TwoHosts extends AsyncDisposable {
   targetArguments(options?: { directory?: string; remoteCommand?: string }): string[];
   /** What starts vmferry on the new host. */
   remoteCommand: string;
-  start(args: readonly string[]): RunningCommand;
-  run(args: readonly string[]): Promise<CommandEnd>;
+  /** A command line for the new host, in a file: a shell script with the environment that a login has there. */
+  remoteScript(lines: readonly string[]): Promise<string>;
+  /** A file system in memory on the new host alone. */
+  mountOnNew(sizeBytes: number): Promise<SmallFileSystem>;
+  /** Everything in the directory of images on the new host, hidden files too. */
+  filesOnNew(): Promise<string[]>;
+  start(args: readonly string[], options?: StartOptions): RunningCommand;
+  run(args: readonly string[], options?: StartOptions): Promise<CommandEnd>;
   /** vmferry on the new host, as somebody logged in there would use it. */
   runOnNew(args: readonly string[]): Promise<CommandEnd>;
 }
@@ -49,14 +70,16 @@ export async function startTwoHosts(): Promise<TwoHosts> {
   const lab = await startNetworkLab();
   const files = { old: await makeHost(join(directory, 'old')), new: await makeHost(join(directory, 'new')) };
   // A login shell has an environment of its own; this one stands for it.
-  const script = join(directory, 'vmferry-on-new');
-  await writeFile(
-    script,
-    `#!/bin/sh\n${shellExports(files.new)}exec '${process.execPath}' '${program}' "$@"\n`,
-    { mode: 0o755 },
-  );
-  const start = (args: readonly string[]): RunningCommand => {
-    const [command = '', ...rest] = [...lab.prefix('old'), process.execPath, program, ...args];
+  let scripts = 0;
+  const remoteScript = async (lines: readonly string[]): Promise<string> => {
+    const path = join(directory, `on-new-${++scripts}`);
+    await writeFile(path, `#!/bin/sh\n${shellExports(files.new)}${lines.join('\n')}\n`, { mode: 0o755 });
+    return path;
+  };
+  const script = await remoteScript([`exec '${process.execPath}' '${program}' "$@"`]);
+  const start = (args: readonly string[], { startedBy = [] }: StartOptions = {}): RunningCommand => {
+    const vmferry = [process.execPath, program, ...args];
+    const [command = '', ...rest] = [...lab.prefix('old'), ...startedBy, ...vmferry];
     return watch(spawn(command, rest, { env: environmentOf(files.old), stdio: ['ignore', 'pipe', 'pipe'] }));
   };
   return {
@@ -71,8 +94,18 @@ export async function startTwoHosts(): Promise<TwoHosts> {
       '--remote-command',
       remoteCommand,
     ],
+    remoteScript,
+    mountOnNew: (sizeBytes) =>
+      mountTmpfs(join(directory, `small-${++scripts}`), sizeBytes, async (...command) => {
+        // The new host's sshd has mounts of its own, which its sessions share.
+        const argv = ['-m', '-t', String(lab.server.pid), '--', ...command];
+        const { exitStatus, stdout, stderr } = await run('nsenter', argv);
+        if (exitStatus !== 0) throw new Error(`${command.join(' ')}: ${stderr}`);
+        return stdout;
+      }),
+    filesOnNew: async () => (await readdir(files.new.images)).toSorted(),
     start,
-    run: (args) => start(args).ended,
+    run: (args, options) => start(args, options).ended,
     runOnNew: (args) => {
       const [command = '', ...rest] = [...lab.prefix('new'), script, ...args];
       return watch(spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'] })).ended;
@@ -80,6 +113,29 @@ export async function startTwoHosts(): Promise<TwoHosts> {
     async [Symbol.asyncDispose]() {
       await lab.stop();
       await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+async function mountTmpfs(
+  path: string,
+  sizeBytes: number,
+  runThere: (...command: string[]) => Promise<string>,
+): Promise<SmallFileSystem> {
+  await mkdir(path);
+  await runThere('mount', '-t', 'tmpfs', '-o', `size=${sizeBytes}`, 'none', path);
+  const filling = '.filling';
+  return {
+    path,
+    fill: async () => {
+      await runThere('sh', '-c', `cat /dev/zero >'${path}/${filling}' 2>/dev/null || true`);
+    },
+    files: async () => {
+      const names = (await runThere('ls', '-A', path)).split('\n');
+      return names.filter((name) => name !== '' && name !== filling).toSorted();
+    },
+    async [Symbol.asyncDispose]() {
+      await runThere('umount', '--lazy', path);
     },
   };
 }

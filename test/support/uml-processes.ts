@@ -1,0 +1,48 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** The pids of all processes of guests with that umid whose files are below `umlDir`. */
+export function umlProcessesOf(umid: string, umlDir: string): number[] {
+  const pids: number[] = [];
+  for (const entry of readdirSync('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    const argv = argumentsOf(entry);
+    if (argv.includes(`umid=${umid}`) && argv.includes(`uml_dir=${umlDir}`)) pids.push(Number(entry));
+  }
+  return pids;
+}
+
+function argumentsOf(pid: string): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  } catch {
+    // it ended
+    return [];
+  }
+}
+
+const LOOK_EVERY_MS = 100;
+
+/** Looks all the time whether the guest runs on two hosts at once. */
+export interface DoubleRunWatch extends Disposable {
+  /** When that was seen, in ISO 8601. */
+  seen: readonly string[];
+}
+
+export function watchForDoubleRun(umids: readonly string[], umlDirs: readonly string[]): DoubleRunWatch {
+  const seen: string[] = [];
+  const look = () => {
+    for (const umid of umids) {
+      const running = umlDirs
+        .map((umlDir) => umlProcessesOf(umid, umlDir))
+        .filter(({ length }) => length > 0);
+      if (running.length > 1) seen.push(`${new Date().toISOString()} ${umid}: ${JSON.stringify(running)}`);
+    }
+  };
+  const timer = setInterval(look, LOOK_EVERY_MS);
+  return {
+    seen,
+    [Symbol.dispose]: () => {
+      clearInterval(timer);
+    },
+  };
+}
