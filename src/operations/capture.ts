@@ -14,8 +14,8 @@ export interface CaptureOptions {
   /** zstd level. */
   level: number;
   pool: FramePool;
-  /** Called with the bytes of each piece that was read and compressed. */
-  onRead?: (bytes: number) => void;
+  /** Called with the bytes of each piece that was read, and with the bytes of it that packs will hold. */
+  onRead?: (readBytes: number, packedBytes: number) => void;
 }
 
 export interface Capture {
@@ -35,7 +35,10 @@ export function captureImage(source: ImageSource, { extents, level, pool, onRead
       pool.run({ kind: 'capture', fd: source.fd, imageBytes, chunkBytes, level, plan }),
     );
     for await (const { frame, readBytes } of results) {
-      onRead?.(readBytes);
+      onRead?.(
+        readBytes,
+        (frame?.chunks ?? []).reduce((sum, { length }) => sum + length, 0),
+      );
       if (frame === null) continue;
       for (const { position, id } of frame.chunks) map.set(position, id);
       yield frame;

@@ -88,10 +88,15 @@ async function copyPacks(
 ): Promise<{ sentBytes: number; fingerprint: string }> {
   const credit = new SpoolCredit(SPOOL_LIMIT_BYTES, context.signal);
   const sizeById = new Map<string, number>();
+  let readBytes = 0;
+  /** Plain bytes that were read and that the new hardware does not have yet. */
+  let waitingBytes = 0;
   let doneBytes = 0;
   let sentBytes = 0;
   let plainBytes = 0;
   const report = () => {
+    // Whole chunks wait, but only what is in use of them was read.
+    doneBytes = Math.max(doneBytes, Math.floor(readBytes - waitingBytes));
     context.report({ type: 'progress', stage: 'copy', doneBytes, totalBytes: disk.readBytes, sentBytes });
   };
   receiver.onApplied = ({ id }) => {
@@ -102,8 +107,9 @@ async function copyPacks(
     const totalBytes = Math.max(disk.readBytes, plainBytes);
     context.report({ type: 'progress', stage: 'verify', doneBytes: verifiedBytes, totalBytes, sentBytes });
   };
-  const onRead = (bytes: number) => {
-    doneBytes += bytes;
+  const onRead = (bytes: number, packedBytes: number) => {
+    readBytes += bytes;
+    waitingBytes += packedBytes;
     report();
   };
   await using store = openSpool(spool);
@@ -113,6 +119,7 @@ async function copyPacks(
     await credit.take(sizeBytes);
     const onWritten = (bytes: number) => {
       sentBytes += bytes;
+      waitingBytes -= (bytes / sizeBytes) * pack.plainBytes;
       report();
     };
     // A spool is for minutes: should the power go, the move begins again anyway.
