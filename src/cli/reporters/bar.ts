@@ -1,4 +1,5 @@
 import cliProgress from 'cli-progress';
+import type { StageName } from '../../events.ts';
 import { formatDuration } from '../format.ts';
 import { emptyHistory, observe } from '../progress-rate.ts';
 import { barLine, type BarLine } from './bar-line.ts';
@@ -20,6 +21,7 @@ const stageWidth = 9;
 export function createBarReporter(options: BarReporterOptions): Reporter {
   const { stdout, stderr, paint, verbose, now } = options;
   const lastLine = createLastLine(stderr);
+  let stage: StageName | null = null;
   let history = emptyHistory;
 
   const say = (text: string) => {
@@ -32,6 +34,7 @@ export function createBarReporter(options: BarReporterOptions): Reporter {
     event: (event) => {
       switch (event.type) {
         case 'stage-started':
+          stage = event.stage;
           history = emptyHistory;
           lastLine.show(`  ${event.stage.padEnd(stageWidth)} ${event.message}`);
           break;
@@ -43,6 +46,8 @@ export function createBarReporter(options: BarReporterOptions): Reporter {
           );
           break;
         case 'progress':
+          // Reading back begins while the copy goes on; one bar shows one of them.
+          if (event.stage !== stage) break;
           history = observe(history, event.doneBytes, now());
           if (event.totalBytes > 0) lastLine.showBar({ event, history });
           break;

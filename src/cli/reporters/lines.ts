@@ -1,3 +1,4 @@
+import type { StageName } from '../../events.ts';
 import type { Failure } from '../../failure.ts';
 import { formatDuration } from '../format.ts';
 import type { Paint } from '../paint.ts';
@@ -23,6 +24,7 @@ export function createLinesReporter(options: LinesReporterOptions): Reporter {
   const say = (text: string) => {
     stderr.write(`${text}\n`);
   };
+  let stage: StageName | null = null;
   let history = emptyHistory;
   let lastLineMs = now();
 
@@ -38,6 +40,7 @@ export function createLinesReporter(options: LinesReporterOptions): Reporter {
     event: (event) => {
       switch (event.type) {
         case 'stage-started':
+          stage = event.stage;
           history = emptyHistory;
           lastLineMs = now();
           break;
@@ -45,7 +48,8 @@ export function createLinesReporter(options: LinesReporterOptions): Reporter {
           say(`${event.stage}: ${event.message} (${formatDuration(event.seconds)})`);
           break;
         case 'progress':
-          progress(event);
+          // Reading back begins while the copy goes on.
+          if (event.stage === stage) progress(event);
           break;
         case 'warning':
           say(`${paint.warning('warning:')} ${event.message}`);

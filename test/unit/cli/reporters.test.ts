@@ -159,6 +159,15 @@ describe('bar', () => {
     expect(rest).toEqual([]);
   });
 
+  test('progress of the stage that comes next is not shown yet', () => {
+    shown = terminal();
+    shown.reporter.event(copyStarted);
+    shown.reporter.event(progress(500));
+    shown.reporter.event({ ...progress(250), stage: 'verify' } as Event);
+    shown.reporter.event(warning);
+    expect(screenOf(shown.stderr.text).at(-1)).toMatch(/^ {2}copy .* 500 MiB/);
+  });
+
   test('the bar is gone when the stage is done', () => {
     shown = terminal();
     shown.reporter.event(copyStarted);
