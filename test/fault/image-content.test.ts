@@ -1,0 +1,170 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { chmodSync, chownSync, readFileSync, statSync, utimesSync } from 'node:fs';
+import { join } from 'node:path';
+import { openImage } from '../../src/image/open-image.ts';
+import { resultOf, warningsOf } from '../support/command-records.ts';
+import {
+  filesInExt,
+  copyImage,
+  freeExtentsByDumpe2fs,
+  imageTools,
+  makeExtImage,
+  makeSparseFile,
+  patchFile,
+  seededBytes,
+  setFeatures,
+  setSuperblockFields,
+  type ExtVariant,
+} from '../support/images.ts';
+import { networkLabMissing } from '../support/network-lab.ts';
+import { describeUnless, toolsMissing } from '../support/tools.ts';
+import { startTwoHosts, type CommandEnd, type TwoHosts } from '../support/two-hosts.ts';
+
+const MIB = 2 ** 20;
+const variant: ExtVariant = {
+  name: 'three groups',
+  sizeMib: 24,
+  options: ['-t', 'ext4', '-b', '4096', '-g', '2048'],
+};
+
+interface MovedDisk {
+  sizeBytes: number;
+  readBytes: number;
+  holeBytes: number;
+  freeBytes: number;
+}
+
+describeUnless(networkLabMissing() ?? toolsMissing(...imageTools), 'what an image holds', () => {
+  let hosts: TwoHosts;
+  beforeAll(async () => {
+    hosts = await startTwoHosts();
+    makeExtImage(here('original'), variant);
+  });
+  afterAll(async () => {
+    await hosts[Symbol.asyncDispose]();
+  });
+
+  const here = (name: string): string => join(hosts.old.images, name);
+  const there = (name: string): string => join(hosts.new.images, name);
+  const migrate = async (
+    name: string,
+    ...args: string[]
+  ): Promise<{ disk: MovedDisk; ended: CommandEnd }> => {
+    const ended = await hosts.run(['migrate', here(name), ...hosts.targetArguments(), '--json', ...args]);
+    const { disks } = resultOf<{ disks: MovedDisk[] }>(ended);
+    const [disk] = disks;
+    if (disk === undefined) throw new Error('no disk');
+    return { disk, ended };
+  };
+  const expectSameBytes = (name: string): void => {
+    expect(readFileSync(there(name)).equals(readFileSync(here(name)))).toBe(true);
+  };
+
+  test('a clean file system: free blocks stay here, every file arrives', async () => {
+    copyImage(here('original'), here('clean.img'));
+    const { disk, ended } = await migrate('clean.img');
+    const freeBytes = freeExtentsByDumpe2fs(here('clean.img')).reduce((sum, { length }) => sum + length, 0);
+    expect(disk.freeBytes).toBeGreaterThan(0.95 * freeBytes);
+    expect(disk.freeBytes).toBeLessThanOrEqual(freeBytes + variant.sizeMib);
+    expect(disk.readBytes + disk.holeBytes + disk.freeBytes).toBe(disk.sizeBytes);
+    expect(warningsOf(ended)).toEqual([]);
+    expect(filesInExt(there('clean.img'))).toEqual(filesInExt(here('clean.img')));
+    expect(statSync(there('clean.img')).blocks).toBeLessThan(statSync(here('clean.img')).blocks);
+  });
+
+  test('--every-block moves free blocks, too', async () => {
+    copyImage(here('original'), here('every.img'));
+    const { disk, ended } = await migrate('every.img', '--every-block');
+    expect(disk).toMatchObject({ readBytes: disk.sizeBytes - disk.holeBytes, freeBytes: 0 });
+    expect(disk.holeBytes).toBeLessThan(disk.sizeBytes / 4);
+    expect(warningsOf(ended)).toEqual([]);
+    expectSameBytes('every.img');
+  });
+
+  describe('not to be trusted: all allocated blocks are moved, and it is said', () => {
+    test.each<[what: string, name: string, damage: (path: string) => void]>([
+      ['not unmounted', 'dirty.img', (path) => setSuperblockFields(path, { state: '0' })],
+      ['with a journal to replay', 'journal.img', (path) => setFeatures(path, 'needs_recovery')],
+      [
+        'with a damaged superblock',
+        'superblock.img',
+        (path) => patchFile(path, 1024 + 24, seededBytes(3, 64)),
+      ],
+      ['with a superblock of zeros', 'zeroed.img', (path) => patchFile(path, 1024, new Uint8Array(1024))],
+      ['with damaged block bitmaps', 'bitmaps.img', (path) => damageBitmaps(path)],
+      ['with damaged group descriptors', 'groups.img', (path) => patchFile(path, 4096, seededBytes(5, 2048))],
+    ])('%s', async (_, name, damage) => {
+      copyImage(here('original'), here(name));
+      damage(here(name));
+      const { disk, ended } = await migrate(name);
+      expect(disk).toMatchObject({ readBytes: disk.sizeBytes - disk.holeBytes, freeBytes: 0 });
+      expect(disk.holeBytes).toBeLessThan(disk.sizeBytes / 4);
+      expect(warningsOf(ended)).toMatchObject([
+        { message: expect.stringMatching(/all allocated blocks are moved/) },
+      ]);
+      expectSameBytes(name);
+    });
+  });
+
+  test('holes stay holes, and a disk of nothing but holes takes no time', async () => {
+    makeSparseFile(here('sparse.img'), 8 * 1024 * MIB);
+    for (const offset of [0, 511, 4095 * MIB, 8191 * MIB])
+      patchFile(here('sparse.img'), offset, seededBytes(9, 5000));
+    const { disk } = await migrate('sparse.img');
+    expect(disk.readBytes).toBeLessThan(MIB);
+    expect(disk.holeBytes).toBe(disk.sizeBytes - disk.readBytes);
+    expect(statSync(there('sparse.img'))).toMatchObject({ size: 8 * 1024 * MIB });
+    expect(statSync(there('sparse.img')).blocks * 512).toBeLessThan(MIB);
+    using source = openImage(here('sparse.img'));
+    using target = openImage(there('sparse.img'));
+    for (const { offset, length } of source.dataExtents())
+      expect(Buffer.compare(target.read(offset, length), source.read(offset, length))).toBe(0);
+
+    makeSparseFile(here('hollow.img'), 1024 * MIB);
+    expect((await migrate('hollow.img')).disk.readBytes).toBe(0);
+    expect(statSync(there('hollow.img'))).toMatchObject({ size: 1024 * MIB });
+  });
+
+  test('mode, owner and time of change are those of the source, whose own are not touched', async () => {
+    const name = 'odd.img';
+    makeSparseFile(here(name), 3 * MIB + 512);
+    patchFile(here(name), 3 * MIB, seededBytes(2, 512));
+    chmodSync(here(name), 0o640);
+    chownSync(here(name), 1234, 4321);
+    utimesSync(here(name), 1_000_000_000, 1_234_567_890.25);
+    await migrate(name);
+    const attributes = {
+      mode: 0o100640,
+      uid: 1234,
+      gid: 4321,
+      mtimeMs: 1_234_567_890_250,
+      size: 3 * MIB + 512,
+    };
+    expect(statSync(there(name))).toMatchObject(attributes);
+    expect(statSync(here(name))).toMatchObject(attributes);
+    expectSameBytes(name);
+  });
+
+  test('one sector is a disk, too', async () => {
+    makeSparseFile(here('sector.img'), 512);
+    patchFile(here('sector.img'), 0, seededBytes(4, 512));
+    await migrate('sector.img');
+    expectSameBytes('sector.img');
+  });
+});
+
+/** Bits flipped in each group's bitmap, whose checksums then are wrong. */
+function damageBitmaps(path: string): void {
+  const image = readFileSync(path);
+  const blockBytes = 4096;
+  // block group descriptors follow the superblock's block; 64 bytes each, the bitmap's block first (64bit feature)
+  for (let group = 0; group < 3; group++) {
+    const block = image.readUInt32LE(blockBytes + group * 64);
+    const at = block * blockBytes + 20;
+    patchFile(
+      path,
+      at,
+      image.subarray(at, at + 64).map((byte) => byte ^ 0x55),
+    );
+  }
+}
