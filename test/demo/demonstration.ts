@@ -47,7 +47,7 @@ async function moveGuest(stage: Stage): Promise<boolean> {
   try {
     quote('Its console says', bootLine(booted.consoleLog));
     await type(stage, 'vmferry guests');
-    say(`Moving it to ${newHost}: a second sshd on this machine, with directories of its own.`);
+    say(`Moving it to ${newHost}: a second sshd on this machine, with its own directories.`);
     await type(stage, `vmferry migrate ${guest} -F ssh_config --to ${newHost}:${hosts.new.guests}`);
     quote('\nIts console there says', bootLine(consoleThere(hosts.new)));
     await type(stage, 'vmferry guests');
@@ -69,7 +69,7 @@ async function moveDisk(stage: Stage, reason: string): Promise<boolean> {
   say(`User Mode Linux cannot run here (${reason}), so the demo moves the disk of a guest that is halted.`);
   const { files } = await buildDataDisk(source);
   await type(stage, `vmferry inspect old/guests/${disk}`);
-  say(`Moving it to ${newHost}: a second sshd on this machine, with directories of its own.`);
+  say(`Moving it to ${newHost}: a second sshd on this machine, with its own directories.`);
   await type(stage, `vmferry migrate old/guests/${disk} -F ssh_config --to ${newHost}:${hosts.new.guests}`);
   return compareFiles(source, join(hosts.new.guests, disk), files, []);
 }
