@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { run } from '../../src/system/processes.ts';
+import { killTree } from './process-tree.ts';
+import { umlProcessesOf } from './uml-processes.ts';
 import { startNetworkLab, type NetworkLab } from './network-lab.ts';
 
 const program = new URL('../../bin/vmferry.js', import.meta.url).pathname;
@@ -61,6 +63,8 @@ export interface TwoHosts extends AsyncDisposable {
   filesOnNew(): Promise<string[]>;
   start(args: readonly string[], options?: StartOptions): RunningCommand;
   run(args: readonly string[], options?: StartOptions): Promise<CommandEnd>;
+  /** The guests that vmferry knows on the old host. */
+  guests(): Promise<{ name: string; state: string; pid: number | null }[]>;
   /** vmferry on the new host, as somebody logged in there would use it. */
   runOnNew(args: readonly string[]): Promise<CommandEnd>;
 }
@@ -106,11 +110,17 @@ export async function startTwoHosts(): Promise<TwoHosts> {
     filesOnNew: async () => (await readdir(files.new.images)).toSorted(),
     start,
     run: (args, options) => start(args, options).ended,
+    guests: async () => {
+      const { stdout } = await start(['guests', '--json']).ended;
+      return (JSON.parse(stdout) as { guests: { name: string; state: string; pid: number | null }[] }).guests;
+    },
     runOnNew: (args) => {
       const [command = '', ...rest] = [...lab.prefix('new'), script, ...args];
       return watch(spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'] })).ended;
     },
     async [Symbol.asyncDispose]() {
+      for (const { umlDir } of Object.values(files))
+        for (const pid of umlProcessesOf(null, umlDir)) await killTree(pid);
       await lab.stop();
       await rm(directory, { recursive: true, force: true });
     },

@@ -1,12 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** The pids of all processes of guests with that umid whose files are below `umlDir`. */
-export function umlProcessesOf(umid: string, umlDir: string): number[] {
+/** The pids of all processes of guests with that umid (null: any) that were told to use `umlDir`. */
+export function umlProcessesOf(umid: string | null, umlDir: string): number[] {
   const pids: number[] = [];
   for (const entry of readdirSync('/proc')) {
     if (!/^\d+$/.test(entry)) continue;
     const argv = argumentsOf(entry);
-    if (argv.includes(`umid=${umid}`) && argv.includes(`uml_dir=${umlDir}`)) pids.push(Number(entry));
+    if ((umid === null || argv.includes(`umid=${umid}`)) && argv.includes(`uml_dir=${umlDir}`))
+      pids.push(Number(entry));
   }
   return pids;
 }

@@ -1,0 +1,98 @@
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import process from 'node:process';
+import { errorOf } from '../support/command-records.ts';
+import {
+  copyHasBegun,
+  eventually,
+  ferriedGuest,
+  receiversOf,
+  type FerriedGuest,
+} from '../support/ferried-guest.ts';
+import { networkLabMissing } from '../support/network-lab.ts';
+import { describeUnless, toolsMissing } from '../support/tools.ts';
+import { startTwoHosts, type TwoHosts } from '../support/two-hosts.ts';
+import { damagedGuestFiles } from '../support/uml-guest.ts';
+import { umlMissing } from '../support/uml-kernel.ts';
+import { watchForDoubleRun, type DoubleRunWatch } from '../support/uml-processes.ts';
+
+const MIB = 2 ** 20;
+
+/** One guest, and all that can break a move while its image is copied. After each it runs where it ran. */
+describeUnless(umlMissing() ?? networkLabMissing() ?? toolsMissing('nsenter'), 'a copy that breaks', () => {
+  let hosts: TwoHosts;
+  let guest: FerriedGuest;
+  let watch: DoubleRunWatch;
+  beforeAll(async () => {
+    hosts = await startTwoHosts();
+    guest = await ferriedGuest(hosts, 'web');
+    watch = watchForDoubleRun(['web'], [hosts.old.umlDir, hosts.new.umlDir]);
+    // its 6 MiB that do not compress then take some seconds
+    await hosts.lab.rate('16mbit');
+  });
+  afterEach(async () => {
+    await guest.expectUnmoved();
+    expect(watch.seen).toEqual([]);
+  });
+  afterAll(async () => {
+    watch[Symbol.dispose]();
+    await hosts[Symbol.asyncDispose]();
+  });
+
+  test('the receiver is killed', async () => {
+    const command = hosts.start(await guest.migrateArguments());
+    await command.printed(copyHasBegun);
+    const startedMs = Date.now();
+    for (const pid of await receiversOf(hosts)) process.kill(pid, 'SIGKILL');
+    const error = errorOf(await command.ended);
+    expect(error).toMatchObject({ code: 'receiver-died', exitStatus: 13 });
+    expect(error.message).toContain('SIGKILL');
+    expect(Date.now() - startedMs).toBeLessThan(30_000);
+  });
+
+  test('the new host is full', async () => {
+    await using small = await hosts.mountOnNew(64 * MIB);
+    const command = hosts.start(await guest.migrateArguments({ directory: small.path }));
+    await command.printed(copyHasBegun);
+    await small.fill();
+    expect(errorOf(await command.ended)).toMatchObject({ code: 'target-full', exitStatus: 14 });
+    expect(await small.files()).toEqual([]);
+  });
+
+  test('a pack is damaged on the way', async () => {
+    const command = hosts.start(await guest.migrateArguments({ rules: [{ on: 'pack', do: 'damage-pack' }] }));
+    expect(errorOf(await command.ended)).toMatchObject({ code: 'pack-damaged', exitStatus: 15 });
+  });
+
+  test('the line is reset', async () => {
+    const command = hosts.start(await guest.migrateArguments());
+    await command.printed(copyHasBegun);
+    await hosts.lab.reset();
+    expect(errorOf(await command.ended)).toMatchObject({ code: 'connection-lost', exitStatus: 12 });
+    await eventually('the new host is clean', 10_000, async () => (await hosts.filesOnNew()).length === 0);
+    await eventually('no receiver is left', 10_000, async () => (await receiversOf(hosts)).length === 0);
+  });
+
+  test('the line is cut, and never mended', async () => {
+    const command = hosts.start(await guest.migrateArguments());
+    await command.printed(copyHasBegun);
+    await hosts.lab.cut();
+    try {
+      const cutMs = Date.now();
+      expect(errorOf(await command.ended)).toMatchObject({ code: 'connection-lost', exitStatus: 12 });
+      expect(guest.runsOn('old')).toBe(true);
+      expect(Date.now() - cutMs).toBeLessThan(60_000);
+      // Nobody tells the receiver; it finds out by itself.
+      const clean = async () =>
+        (await hosts.filesOnNew()).length === 0 && (await receiversOf(hosts)).length === 0;
+      await eventually('the new host is clean', cutMs + 60_000 - Date.now(), clean);
+    } finally {
+      await hosts.lab.mend();
+    }
+  });
+
+  test('the guest has lost nothing', async () => {
+    expect((await hosts.run(['halt', 'web'])).exitStatus).toBe(0);
+    expect(await damagedGuestFiles(guest.image.path, guest.image.files)).toEqual([]);
+    expect((await hosts.run(['start', 'web'])).exitStatus).toBe(0);
+  });
+});

@@ -1,0 +1,108 @@
+import { expect } from '@jest/globals';
+import { setTimeout as delay } from 'node:timers/promises';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import process from 'node:process';
+import { descendantsOf } from './process-tree.ts';
+import type { TwoHosts } from './two-hosts.ts';
+import { bootUmlGuest, buildGuestImage, type GuestImage, type GuestImageOptions } from './uml-guest.ts';
+import { umlProcessesOf } from './uml-processes.ts';
+
+const meddler = join(import.meta.dirname, 'meddling-receiver.mjs');
+
+export interface Rule {
+  /** The type of a message of doc/wire.md, in either direction. */
+  on: string;
+  do: 'hold' | 'hang-up' | 'kill' | 'damage-pack';
+}
+
+/** A guest that runs on the old host, and what a test asks about it. */
+export interface FerriedGuest {
+  name: string;
+  image: GuestImage;
+  /** `migrate NAME` with all it needs, and --json; `rules`: see meddling-receiver.mjs. */
+  migrateArguments(options?: { rules?: readonly Rule[]; directory?: string }): Promise<string[]>;
+  runsOn(host: 'old' | 'new'): boolean;
+  /** What the old host remembers of it. */
+  state(): Promise<string>;
+  /** It runs where it ran, and nothing of it is on the new host: no file, no receiver, no guest. */
+  expectUnmoved(): Promise<void>;
+  /** It runs on the new host, and nowhere else. */
+  expectMoved(): Promise<void>;
+}
+
+export async function ferriedGuest(
+  hosts: TwoHosts,
+  name: string,
+  options: Omit<GuestImageOptions, 'path'> & { extraArgs?: readonly string[] } = {},
+): Promise<FerriedGuest> {
+  const { extraArgs = [], ...imageOptions } = options;
+  const path = join(hosts.old.images, `${name}.img`);
+  const image = await buildGuestImage({ path, dataBytes: 6 * 2 ** 20, ...imageOptions });
+  await bootUmlGuest({
+    image: path,
+    name,
+    umlDir: hosts.old.umlDir,
+    startedBy: hosts.lab.prefix('old'),
+    extraArgs,
+  });
+  const runsOn = (host: 'old' | 'new'): boolean => umlProcessesOf(name, hosts[host].umlDir).length > 0;
+  const state = async (): Promise<string> => {
+    const text = await readFile(join(hosts.old.stateDir, 'guests', `${name}.json`), 'utf8');
+    return (JSON.parse(text) as { state: string }).state;
+  };
+  return {
+    name,
+    image,
+    runsOn,
+    state,
+    migrateArguments: async ({ rules = [], directory = hosts.new.images } = {}) => {
+      const command = `exec '${process.execPath}' '${meddler}' '${JSON.stringify(rules)}' '${hosts.remoteCommand}' "$@"`;
+      const remoteCommand = rules.length === 0 ? hosts.remoteCommand : await hosts.remoteScript([command]);
+      return ['migrate', name, ...hosts.targetArguments({ directory, remoteCommand }), '--json'];
+    },
+    expectUnmoved: async () => {
+      expect(runsOn('new')).toBe(false);
+      expect(await hosts.guests()).toMatchObject([{ name, state: 'running' }]);
+      expect(await state()).toBe('running');
+      expect(await receiversOf(hosts)).toEqual([]);
+      expect(await hosts.filesOnNew()).toEqual([]);
+    },
+    expectMoved: async () => {
+      expect(runsOn('old')).toBe(false);
+      expect(runsOn('new')).toBe(true);
+      expect(await hosts.guests()).toMatchObject([{ name, state: 'moved' }]);
+      expect(await hosts.filesOnNew()).toEqual([`${name}.img`]);
+    },
+  };
+}
+
+/** The receivers that run on the new host, by pid. */
+export async function receiversOf({ lab }: TwoHosts): Promise<number[]> {
+  const found: number[] = [];
+  for (const pid of await descendantsOf(lab.server.pid)) {
+    const argv = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
+    if (argv[1]?.endsWith('vmferry.js') === true && argv[2] === 'receive') found.push(pid);
+  }
+  return found;
+}
+
+/** Asks every 100 ms until it is so; throws when it is not within the time. */
+export async function eventually(
+  what: string,
+  limitMs: number,
+  isSo: () => boolean | Promise<boolean>,
+): Promise<void> {
+  const deadlineMs = Date.now() + limitMs;
+  while (!(await isSo())) {
+    if (Date.now() > deadlineMs) throw new Error(`not within ${limitMs / 1000} s: ${what}`);
+    await delay(100);
+  }
+}
+
+/** Printed as soon as bytes of an image have arrived on the new host. */
+export const copyHasBegun = /"stage":"copy","doneBytes":\d+,"totalBytes":\d+,"sentBytes":[1-9]/;
+
+export function stageStarted(stage: string): RegExp {
+  return new RegExp(`"type":"stage-started","stage":"${stage}"`);
+}
