@@ -1,5 +1,6 @@
 import * as zlib from 'node:zlib';
-import { Decoder, Encoder } from '@toondepauw/node-zstd';
+import { createRequire } from 'node:module';
+import type * as NodeZstd from '@toondepauw/node-zstd';
 import { Failure } from '../failure.ts';
 import { boundedFrame } from './zstd-frame.ts';
 
@@ -28,10 +29,30 @@ function hasZstd(candidate: object): candidate is ZlibWithZstd {
   return 'zstdCompressSync' in candidate && 'zstdDecompressSync' in candidate;
 }
 
-/** Every implementation that this Node has, the fastest first. */
+/**
+ * Every implementation that there is here. The addon comes first: node:zlib makes a new compressor for each call, and
+ * its memory waits for a garbage collection (doc/decisions/0002-addon-before-zlib.md). Throws Failure `internal` where
+ * there is none.
+ */
 export function availableZstd(): [Zstd, ...Zstd[]] {
-  const addon = zstdOfAddon();
-  return hasZstd(zlib) ? [zstdOfNode(zlib), addon] : [addon];
+  const addon = loadAddon();
+  const [first, ...others] = [
+    ...(addon === null ? [] : [zstdOfAddon(addon)]),
+    ...(hasZstd(zlib) ? [zstdOfNode(zlib)] : []),
+  ];
+  if (first !== undefined) return [first, ...others];
+  throw new Failure('internal', 'Nothing here compresses with zstd.', {
+    advice: 'Use Node 22.15 or later: it needs no compiled package for this.',
+  });
+}
+
+/** It is compiled for the usual platforms only. */
+function loadAddon(): typeof NodeZstd | null {
+  try {
+    return createRequire(import.meta.url)('@toondepauw/node-zstd') as typeof NodeZstd;
+  } catch {
+    return null;
+  }
 }
 
 function zstdOfNode(node: ZlibWithZstd): Zstd {
@@ -50,8 +71,8 @@ function zstdOfNode(node: ZlibWithZstd): Zstd {
   };
 }
 
-function zstdOfAddon(): Zstd {
-  const encoders = new Map<number, Encoder>();
+function zstdOfAddon({ Encoder, Decoder }: typeof NodeZstd): Zstd {
+  const encoders = new Map<number, NodeZstd.Encoder>();
   const decoder = new Decoder();
   return {
     name: 'node-zstd',

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { Failure } from '../failure.ts';
+import { releaseFreeMemory } from '../system/native.ts';
 import type { FrameJob, ResultOf } from './frame.ts';
 import type { AnswerMessage, JobMessage } from './frame-worker.ts';
 
@@ -12,6 +13,9 @@ const QUEUE_PER_WORKER = 1;
  * them would seldom fill a larger young generation.
  */
 const YOUNG_GENERATION_MEBIBYTES = 2;
+
+/** Often enough that memory stays level, seldom enough that it costs nothing that can be measured. */
+const JOBS_BETWEEN_RELEASES = 48;
 
 interface Pending {
   resolve: (result: never) => void;
@@ -49,6 +53,7 @@ export class FramePool implements AsyncDisposable {
       this.#load[index] = (this.#load[index] ?? 0) - 1;
       if ('failure' in answer) pending.reject(failureOf(answer));
       else pending.resolve(answer.result as never);
+      if (answer.number % JOBS_BETWEEN_RELEASES === 0) releaseFreeMemory();
     });
     worker.on('error', (error) => {
       this.#fail(new Failure('internal', `a worker thread failed: ${error.message}`, { cause: error }));
