@@ -11,7 +11,7 @@ export function describeMachine(directory) {
     cores: processors.length,
     memoryBytes: totalmem(),
     kernel: release(),
-    fileSystem: run('stat', ['--file-system', '--format', '%T', directory]).trim(),
+    fileSystem: run('findmnt', ['-no', 'FSTYPE', '-T', directory]).trim(),
     node: process.version,
     openssh: spawnSync('ssh', ['-V'], { encoding: 'utf8' }).stderr.split(/[, ]/)[0],
     zstd: /v([\d.]+)/.exec(run('zstd', ['--version']))[1],

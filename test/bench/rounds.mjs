@@ -23,21 +23,19 @@ async function main({ recipe, peers: names, rounds: askedRounds }) {
   const expected = treeDigest(image);
   const workDirectory = join(cacheDirectory, 'run');
   const place = openWorkplace(workDirectory, image);
+  // at a signal, too
+  process.on('exit', () => rmSync(workDirectory, { recursive: true, force: true }));
   const runs = [];
-  try {
-    const most = askedRounds ?? Math.max(...peers.map((peer) => peer.rounds));
-    for (let round = 0; round < most; round++) {
-      const turn = peers.filter((peer) => round < (askedRounds ?? peer.rounds));
-      // none is always the one that runs behind the same other
-      for (const peer of rotated(turn, round)) {
-        const figures = await measuredRun(peer, place);
-        checkResult(place.out, round === 0 ? expected : null);
-        runs.push({ peer: peer.name, round: round + 1, ...figures });
-        console.log(runLine(runs.at(-1)));
-      }
+  const most = askedRounds ?? Math.max(...peers.map((peer) => peer.rounds));
+  for (let round = 0; round < most; round++) {
+    const turn = peers.filter((peer) => round < (askedRounds ?? peer.rounds));
+    // none is always the one that runs behind the same other
+    for (const peer of rotated(turn, round)) {
+      const figures = await measuredRun(peer, place);
+      checkResult(place.out, round === 0 ? expected : null);
+      runs.push({ peer: peer.name, round: round + 1, ...figures });
+      console.log(runLine(runs.at(-1)));
     }
-  } finally {
-    rmSync(workDirectory, { recursive: true, force: true });
   }
   finish(recipe, peers, runs);
 }
