@@ -21,8 +21,9 @@ const oldestNode = [20, 19];
 export function prepare() {
   requireNode(process.versions.node);
   process.env.PATH = withSystemDirectories(process.env.PATH);
-  installNpmPackages();
+  // Compilers first: npm builds with them.
   installDebianPackages();
+  installNpmPackages();
 }
 
 /** Runs a program in the project's directory, its output on this one's; gives whether it succeeded. */
@@ -82,7 +83,9 @@ function installDebianPackages() {
   if (missing.length === 0) return;
   const install = ['install', '-y', '--no-install-recommends', ...missing];
   if (process.getuid() !== 0) {
-    console.log('Some tests need programs that are not here. To have them, run this line first:');
+    console.log(
+      'Some programs that the tests and the demo use are not here. To have them, run this line first:',
+    );
     console.log(`  sudo apt-get update && sudo apt-get ${install.join(' ')}`);
     return;
   }
