@@ -1,0 +1,271 @@
+import { closeSync, fsyncSync, mkdirSync, openSync, truncateSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { buildPack, type Pack } from '../../src/archive/pack.ts';
+import { availableZstd } from '../../src/codec/zstd.ts';
+import { Failure } from '../../src/failure.ts';
+import { FramePool } from '../../src/frame/frame-pool.ts';
+import { openImage } from '../../src/image/open-image.ts';
+import { PartialImage } from '../../src/image/partial-image.ts';
+import { captureImage } from '../../src/operations/capture.ts';
+import { ImageAssembly } from '../../src/operations/image-assembly.ts';
+import { peakMemoryBytes } from '../support/peak-memory.ts';
+import { assemble, captureFile, frameWorkerUrl, streamOf, type CapturedImage } from '../support/assembly.ts';
+import { runTool, scratchDirectory, seededBytes } from '../support/images.ts';
+import { loopDevicesMissing, mountDevice } from '../support/loop-device.ts';
+import { frameOf } from '../support/packs.ts';
+import { writeSparseImage } from '../support/sparse-images.ts';
+import { describeUnless } from '../support/tools.ts';
+import { zstdBomb } from '../support/zstd-frames.ts';
+
+const CHUNK = 65536;
+const sectors = 30 * 128 + 5;
+const [zstd] = availableZstd();
+
+const pool = new FramePool(frameWorkerUrl, 2);
+const images = scratchDirectory();
+let captured: CapturedImage;
+
+beforeAll(async () => {
+  const path = join(images.path, 'image');
+  writeSparseImage(path, {
+    sectors,
+    pieces: [
+      { sector: 10, sectors: 500, kind: 'noise' },
+      { sector: 20 * 128, sectors: 40, kind: 'text' },
+      { sector: 30 * 128, sectors: 5, kind: 'ones' },
+    ],
+  });
+  captured = await captureFile(path, pool);
+});
+afterAll(async () => {
+  await pool[Symbol.asyncDispose]();
+  images[Symbol.dispose]();
+});
+
+let scratch: ReturnType<typeof scratchDirectory>;
+let target: PartialImage;
+let assembly: ImageAssembly;
+beforeEach(async () => {
+  scratch = scratchDirectory();
+  target = await PartialImage.create(join(scratch.path, 'moved'), sectors * 512);
+  assembly = await ImageAssembly.begin(target, pool);
+});
+afterEach(async () => {
+  await assembly[Symbol.asyncDispose]();
+  await target.close();
+  scratch[Symbol.dispose]();
+});
+
+function onlyPack(): Pack {
+  const [pack] = captured.packs;
+  if (pack === undefined || captured.packs.length > 1) throw new Error('this image fits into one pack');
+  return pack;
+}
+
+/** What something else on the machine might do. */
+function writeBehindItsBack(offset: number, bytes: Uint8Array): void {
+  const fd = openSync(target.path, 'r+');
+  writeSync(fd, bytes, 0, bytes.length, offset);
+  fsyncSync(fd);
+  closeSync(fd);
+}
+
+describe('refused as damaged is', () => {
+  async function expectRefused(pack: Pack, parts: AsyncIterable<Uint8Array> = streamOf(pack)): Promise<void> {
+    await expect(assembly.apply(pack.id, parts)).rejects.toMatchObject({ code: 'pack-damaged' });
+  }
+
+  test('a pack with any byte changed', async () => {
+    const pack = onlyPack();
+    for (const place of [0, 100, 700, 1500, 3000, 20_000, 200_000, pack.sizeBytes - 1]) {
+      const bytes = Buffer.concat(pack.parts);
+      bytes[place] = (bytes[place] ?? 0) ^ 0x10;
+      await using fresh = await ImageAssembly.begin(target, pool);
+      const parts = (async function* () {
+        yield bytes;
+      })();
+      await expect(fresh.apply(pack.id, parts)).rejects.toMatchObject({ code: 'pack-damaged' });
+    }
+  });
+
+  test('a pack that is sent twice', async () => {
+    await assemble(captured.packs, assembly);
+    await expectRefused(onlyPack());
+  });
+
+  test('a chunk that is in two packs', async () => {
+    const chunk = Buffer.alloc(CHUNK, 'a');
+    const first = await buildPack([frameOf(new Map([[3, chunk]]), zstd)]);
+    const second = await buildPack([
+      frameOf(
+        new Map([
+          [2, chunk],
+          [3, chunk],
+        ]),
+        zstd,
+      ),
+    ]);
+    await assembly.apply(first.id, streamOf(first));
+    await expectRefused(second);
+  });
+
+  test('a chunk that is in two frames of a pack', async () => {
+    const frame = frameOf(new Map([[3, Buffer.alloc(CHUNK, 'a')]]), zstd);
+    await expectRefused(await buildPack([frame, frame]));
+  });
+
+  test('a chunk that is not what its id says', async () => {
+    const frame = frameOf(new Map([[3, Buffer.alloc(CHUNK, 'a')]]), zstd);
+    const chunks = frame.chunks.map((chunk) => ({ ...chunk, id: Buffer.alloc(32, 1) }));
+    await expectRefused(await buildPack([{ ...frame, chunks }]));
+  });
+
+  test('a chunk outside of the image', async () => {
+    await expectRefused(await buildPack([frameOf(new Map([[31, Buffer.alloc(CHUNK, 'a')]]), zstd)]));
+    await expectRefused(await buildPack([frameOf(new Map([[30, Buffer.alloc(CHUNK, 'a')]]), zstd)]));
+  });
+
+  test('a frame that would fill the memory', async () => {
+    const { chunks } = frameOf(new Map([[3, Buffer.alloc(CHUNK, 'a')]]), zstd);
+    const before = peakMemoryBytes();
+    await expectRefused(await buildPack([{ chunks, compressed: zstdBomb(2 ** 33) }]));
+    expect(peakMemoryBytes() - before).toBeLessThan(2 ** 28);
+  });
+
+  test('a frame that is no zstd', async () => {
+    const { chunks } = frameOf(new Map([[3, Buffer.alloc(CHUNK, 'a')]]), zstd);
+    await expectRefused(await buildPack([{ chunks, compressed: Buffer.alloc(500, 'gzip') }]));
+  });
+});
+
+test('a failure of the stream that brings a pack is passed on as it is', async () => {
+  const pack = onlyPack();
+  const failure = new Failure('connection-lost', 'the line is down');
+  const parts = (async function* () {
+    yield* pack.parts.slice(0, 3);
+    throw failure;
+  })();
+  await expect(assembly.apply(pack.id, parts)).rejects.toBe(failure);
+});
+
+describe('what is on the disk is found out:', () => {
+  test('a changed byte', async () => {
+    const applied = await assembly.apply(onlyPack().id, streamOf(onlyPack()));
+    writeBehindItsBack(10 * 512 + 70_000, Buffer.from('x'));
+    await expect(assembly.readBack(applied)).rejects.toMatchObject({
+      code: 'verification-failed',
+      message: expect.stringContaining(`at byte ${CHUNK}`),
+    });
+  });
+
+  test('data in a hole of a chunk that was sent', async () => {
+    const applied = await assembly.apply(onlyPack().id, streamOf(onlyPack()));
+    writeBehindItsBack(21 * CHUNK - 1, Buffer.from('x'));
+    await expect(assembly.readBack(applied)).rejects.toMatchObject({ code: 'verification-failed' });
+  });
+
+  test('a hole where data was', async () => {
+    const applied = await assembly.apply(onlyPack().id, streamOf(onlyPack()));
+    writeBehindItsBack(30 * CHUNK, Buffer.alloc(512));
+    await expect(assembly.readBack(applied)).rejects.toMatchObject({ code: 'verification-failed' });
+  });
+
+  test('an image that became shorter', async () => {
+    const applied = await assembly.apply(onlyPack().id, streamOf(onlyPack()));
+    truncateSync(target.path, 30 * CHUNK + 512);
+    await expect(assembly.readBack(applied)).rejects.toMatchObject({ code: 'verification-failed' });
+  });
+
+  test.each([10 * CHUNK, 11 * CHUNK - 1, 29 * CHUNK + 4096])(
+    'data at byte %d, where none was sent',
+    async (offset) => {
+      await assemble(captured.packs, assembly);
+      writeBehindItsBack(offset, Buffer.from('x'));
+      expect(() => assembly.finish()).toThrow(expect.objectContaining({ code: 'verification-failed' }));
+    },
+  );
+
+  test('zeros written where nothing was sent are no difference', async () => {
+    await assemble(captured.packs, assembly);
+    writeBehindItsBack(10 * CHUNK, Buffer.alloc(8192));
+    expect(assembly.finish()).toBe(captured.map.fingerprint());
+  });
+
+  test('a pack that was not read back', async () => {
+    await assembly.apply(onlyPack().id, streamOf(onlyPack()));
+    expect(() => assembly.finish()).toThrow(expect.objectContaining({ code: 'internal' }));
+  });
+
+  test('packs that never came: another fingerprint', () => {
+    expect(assembly.finish()).not.toBe(captured.map.fingerprint());
+  });
+});
+
+test('a source that becomes shorter while it is read is a failure, and settles', async () => {
+  const path = join(scratch.path, 'shrinking');
+  writeSparseImage(path, { sectors: 80_000, pieces: [{ sector: 0, sectors: 80_000, kind: 'text' }] });
+  using source = openImage(path);
+  const extents = [...source.dataExtents()];
+  truncateSync(path, 60_000 * 512);
+  const capturing = (async () => {
+    for await (const pack of captureImage(source, { extents, level: 1, pool }).packs)
+      expect(pack.id).toBeTruthy();
+  })();
+  await expect(capturing).rejects.toMatchObject({ code: 'read-failed' });
+});
+
+describeUnless(loopDevicesMissing(), 'on a disk of 4 KiB sectors', () => {
+  /** A file system on a disk of its own. */
+  async function onDisk(sizeMib: number, body: (directory: string) => Promise<void>): Promise<void> {
+    const file = join(scratch.path, 'disk');
+    closeSync(openSync(file, 'w'));
+    truncateSync(file, sizeMib * 2 ** 20);
+    runTool('mke2fs', ['-q', '-F', '-t', 'ext4', '-b', '4096', file]);
+    const device = runTool('losetup', ['--find', '--show', '--sector-size', '4096', file]).trim();
+    try {
+      const directory = join(scratch.path, 'mounted');
+      mkdirSync(directory);
+      using mounted = mountDevice(device, directory);
+      expect(mounted).toBeDefined();
+      await body(directory);
+    } finally {
+      runTool('losetup', ['--detach', device]);
+    }
+  }
+
+  test('an image that ends inside a sector of the disk is read back past the page cache', async () => {
+    await onDisk(64, async (directory) => {
+      const image = await PartialImage.create(join(directory, 'moved'), sectors * 512);
+      try {
+        await using onDirect = await ImageAssembly.begin(image, pool);
+        expect(onDirect.readBackMethod).toBe('direct');
+        await assemble(captured.packs, onDirect);
+        expect(onDirect.finish()).toBe(captured.map.fingerprint());
+      } finally {
+        await image.close();
+      }
+    });
+  });
+
+  test('that has no more room, the failure says so', async () => {
+    const noise = seededBytes(5, 16 * 2 ** 20);
+    const chunks = (frame: number) =>
+      new Map(
+        Array.from({ length: 16 }, (_, index) => {
+          const position = frame * 16 + index;
+          return [position, noise.subarray(position * CHUNK, (position + 1) * CHUNK)] as const;
+        }),
+      );
+    const pack = await buildPack(Array.from({ length: 16 }, (_, frame) => frameOf(chunks(frame), zstd)));
+    await onDisk(12, async (directory) => {
+      const image = await PartialImage.create(join(directory, 'moved'), noise.length);
+      try {
+        await using full = await ImageAssembly.begin(image, pool);
+        await expect(full.apply(pack.id, streamOf(pack))).rejects.toMatchObject({ code: 'target-full' });
+      } finally {
+        await image.close();
+      }
+    });
+  });
+});

@@ -1,0 +1,49 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { packFileName, type Pack } from '../../src/archive/pack.ts';
+import { chunkMapText, type ChunkMap } from '../../src/chunk/chunk-map.ts';
+import { availableZstd } from '../../src/codec/zstd.ts';
+import type { FramePool } from '../../src/frame/frame-pool.ts';
+import { openImage } from '../../src/image/open-image.ts';
+import { captureImage } from '../../src/operations/capture.ts';
+import type { ImageAssembly } from '../../src/operations/image-assembly.ts';
+
+/** The built entry of worker threads: FramePool needs JavaScript. */
+export const frameWorkerUrl = new URL('../../dist/frame/frame-worker.js', import.meta.url);
+
+export interface CapturedImage {
+  packs: Pack[];
+  map: ChunkMap;
+  readBytes: number;
+}
+
+/** Captures everything of the image that is not a hole, and keeps all of its packs. */
+export async function captureFile(path: string, pool: FramePool): Promise<CapturedImage> {
+  using source = openImage(path);
+  const packs: Pack[] = [];
+  let readBytes = 0;
+  const onRead = (bytes: number) => {
+    readBytes += bytes;
+  };
+  const capture = captureImage(source, { extents: source.dataExtents(), level: 3, pool, onRead });
+  for await (const pack of capture.packs) packs.push(pack);
+  return { packs, map: capture.map, readBytes };
+}
+
+/** Applies the packs, and reads back what each wrote. */
+export async function assemble(packs: readonly Pack[], assembly: ImageAssembly): Promise<void> {
+  for (const pack of packs) await assembly.readBack(await assembly.apply(pack.id, streamOf(pack)));
+}
+
+export async function* streamOf(pack: Pack): AsyncIterable<Uint8Array> {
+  yield* pack.parts;
+}
+
+/** Packs and map as files, as a store or a person would keep them. */
+export function writeCapture({ packs, map }: CapturedImage, directory: string): string {
+  for (const pack of packs) writeFileSync(join(directory, packFileName(pack.id)), Buffer.concat(pack.parts));
+  const [zstd] = availableZstd();
+  const mapFile = join(directory, 'chunk-map.zst');
+  writeFileSync(mapFile, zstd.compress(Buffer.from([...chunkMapText(map)].join('')), 3));
+  return mapFile;
+}
