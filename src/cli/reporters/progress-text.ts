@@ -11,9 +11,9 @@ export function progressText(event: ProgressEvent, history: ProgressHistory): st
   return [
     `${formatBytes(event.doneBytes)} of ${formatBytes(event.totalBytes)}`,
     ...(rate === null ? [] : [formatRate(rate)]),
-    ...(event.stage !== 'copy' || event.sentBytes === 0
-      ? []
-      : [`ratio ${formatRatio(event.doneBytes, event.sentBytes)}`]),
+    ...(event.stage === 'copy' && event.doneBytes > 0 && event.sentBytes > 0
+      ? [`ratio ${formatRatio(event.doneBytes, event.sentBytes)}`]
+      : []),
     ...(left === null ? [] : [`${formatTimeLeft(left)} left`]),
   ].join(', ');
 }
