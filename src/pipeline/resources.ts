@@ -15,10 +15,17 @@ export class Resources implements AsyncDisposable {
     return heir;
   }
 
+  /** Disposes of all of them, also when one fails at it; then throws what the first of those threw. */
   async [Symbol.asyncDispose](): Promise<void> {
+    const errors: unknown[] = [];
     for (let resource = this.#held.pop(); resource !== undefined; resource = this.#held.pop()) {
-      if (Symbol.asyncDispose in resource) await resource[Symbol.asyncDispose]();
-      else resource[Symbol.dispose]();
+      try {
+        if (Symbol.asyncDispose in resource) await resource[Symbol.asyncDispose]();
+        else resource[Symbol.dispose]();
+      } catch (error) {
+        errors.push(error);
+      }
     }
+    if (errors.length > 0) throw errors[0];
   }
 }

@@ -1,0 +1,47 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { expect, test } from '@jest/globals';
+import { Queue } from '../../../src/pipeline/queue.ts';
+
+async function collect<T>(source: AsyncIterable<T>): Promise<T[]> {
+  const items: T[] = [];
+  for await (const item of source) items.push(item);
+  return items;
+}
+
+test('items come in order, whether they were waited for or there before', async () => {
+  const queue = new Queue<number>();
+  queue.push(1);
+  const all = collect(queue);
+  await nextTurn();
+  queue.push(2);
+  queue.push(3);
+  await nextTurn();
+  queue.push(4);
+  queue.end();
+  expect(await all).toEqual([1, 2, 3, 4]);
+});
+
+test('what was pushed before the end still comes', async () => {
+  const queue = new Queue<string>();
+  queue.push('last');
+  queue.end();
+  expect(await collect(queue)).toEqual(['last']);
+});
+
+test('an error comes at once, before what was not yet read', async () => {
+  const queue = new Queue<number>();
+  const failure = new Error('on purpose');
+  queue.push(1);
+  queue.end(failure);
+  await expect(collect(queue)).rejects.toBe(failure);
+});
+
+test('an error wakes who waits, and the first end counts', async () => {
+  const queue = new Queue<number>();
+  const waiting = collect(queue);
+  await nextTurn();
+  const failure = new Error('on purpose');
+  queue.end(failure);
+  queue.end();
+  await expect(waiting).rejects.toBe(failure);
+});
