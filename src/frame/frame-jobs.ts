@@ -170,7 +170,7 @@ function* adjacentRuns(chunks: readonly FrameChunk[]): Iterable<[FrameChunk, ...
 
 /**
  * Asks for the whole buffer, although the image may end in it: O_DIRECT wants whole blocks. It stops once it has what
- * is needed: at the end of an image, where to go on may be inside a block, O_DIRECT would refuse to.
+ * is needed: to go on from the end of an image may be to go on inside a block, which O_DIRECT may refuse.
  */
 function readAtLeast(fd: number, buffer: Buffer, neededBytes: number, offset: number): number {
   let done = 0;
