@@ -34,7 +34,8 @@ export interface GuestDriver {
   list(context: Context): Promise<RunningGuest[]>;
   /**
    * Halts the guest and returns when its process is gone. Whether its images are free and clean is the caller's
-   * to check (see `findUsers` in image/usage). Throws Failure `halt-failed`; the guest then still runs.
+   * to check (see `findUsers` in image/usage). Throws Failure `halt-failed`; the guest then still runs. When
+   * aborted, it may return or throw only after some time: when it is known whether the guest went down.
    */
   halt(guest: RunningGuest, options: HaltOptions, context: Context): Promise<void>;
   /** What keeps this machine from booting the guest: all of it, nothing changed. Empty when it can. */

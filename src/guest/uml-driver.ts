@@ -20,7 +20,9 @@ export function createUmlDriver(environment: NodeJS.ProcessEnv): GuestDriver {
     list: async () => findUmlGuests(host),
     halt: (guest, options, context) => {
       const socket = socketPath(host, guest.definition.name);
-      return haltUml(guest, new Mconsole(socket, environment, context.signal), options, context);
+      // A question that was begun is answered within seconds; haltUml sees to the signal itself.
+      const mconsole = new Mconsole(socket, environment, new AbortController().signal);
+      return haltUml(guest, mconsole, options, context);
     },
     checkBootable: async (definition, context) => {
       const { kernel, problems } = checkUmlBootable(definition, host);

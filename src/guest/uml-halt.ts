@@ -27,6 +27,8 @@ interface Halting {
   mconsole: Mconsole;
   options: HaltOptions;
   context: Context;
+  /** For what must not be left half done: never aborted. */
+  patient: AbortSignal;
   /** The kernel's process, and those that belong to it, as last seen. */
   kernel: ProcessIdentity;
   others: readonly ProcessIdentity[];
@@ -38,7 +40,8 @@ type Outcome = string | null;
 /**
  * Halts a User Mode Linux guest and returns when all its processes are gone. The ladder: Ctrl-Alt-Del, so that the
  * guest shuts itself down; then, from its kernel, end its programs, write out and remount its file systems
- * read-only, and halt; and only when asked for, kill. Throws Failure `halt-failed`; the guest then still runs.
+ * read-only, and halt; and only when asked for, kill. Throws Failure `halt-failed`; the guest then still runs. When
+ * aborted, it finishes the step that the guest was told to take, so that the caller can know what became of it.
  */
 export async function haltUml(
   guest: RunningGuest,
@@ -48,9 +51,12 @@ export async function haltUml(
 ): Promise<void> {
   const kernel = readProcess(guest.pid);
   if (kernel === null) return;
-  const halting: Halting = { guest, mconsole, options, context, kernel, others: descendantsOf(guest.pid) };
+  const patient = new AbortController().signal;
+  const others = descendantsOf(guest.pid);
+  const halting: Halting = { guest, mconsole, options, context, patient, kernel, others };
   const tried: string[] = [];
   for (const step of [pressCtrlAltDel, haltFromKernel, ...(options.force ? [killAll] : [])]) {
+    context.signal.throwIfAborted();
     const outcome = await step(halting);
     if (outcome === null) return;
     tried.push(outcome);
@@ -62,7 +68,7 @@ export async function haltUml(
 }
 
 async function pressCtrlAltDel(halting: Halting): Promise<Outcome> {
-  const { mconsole, options, context, guest } = halting;
+  const { mconsole, options, context, patient, guest } = halting;
   const trapped = await poll(
     async () => {
       const setting = await mconsole.readProc('sys/kernel/ctrl-alt-del');
@@ -75,6 +81,7 @@ async function pressCtrlAltDel(halting: Halting): Promise<Outcome> {
   // The kernel restarts at once, nothing written out, for as long as no init has asked to be told instead.
   if (trapped !== 'yes') return 'nothing in it handles Ctrl-Alt-Del';
 
+  context.signal.throwIfAborted();
   const bootId = await mconsole.bootId();
   if ((await mconsole.ask('cad')) === null) return 'its console refused Ctrl-Alt-Del';
   let nextLook = Date.now();
@@ -86,7 +93,7 @@ async function pressCtrlAltDel(halting: Halting): Promise<Outcome> {
       const now = await mconsole.bootId();
       return now !== null && now !== bootId ? 'rebooted' : null;
     },
-    { timeoutMs: options.timeoutMs, intervalMs: processIntervalMs, signal: context.signal },
+    { timeoutMs: options.timeoutMs, intervalMs: processIntervalMs, signal: patient },
   );
   if (outcome === 'gone') return null;
   if (outcome === null)
@@ -98,7 +105,7 @@ async function pressCtrlAltDel(halting: Halting): Promise<Outcome> {
 
 /** By the keys of the kernel's Documentation/admin-guide/sysrq.rst. */
 async function haltFromKernel(halting: Halting): Promise<Outcome> {
-  const { mconsole, options, context } = halting;
+  const { mconsole, options, patient } = halting;
   const keys = await mconsole.readProc('sys/kernel/sysrq');
   if (keys !== null && !allowsRemount(Number(keys))) return 'its kernel has sysrq switched off';
   await mconsole.ask('sysrq', 's');
@@ -117,7 +124,7 @@ async function haltFromKernel(halting: Halting): Promise<Outcome> {
       writable = mounts === null || filesystems === null ? null : writableDiskMounts(mounts, filesystems);
       return writable?.length === 0;
     },
-    { timeoutMs: options.timeoutMs, intervalMs: processIntervalMs, signal: context.signal },
+    { timeoutMs: options.timeoutMs, intervalMs: processIntervalMs, signal: patient },
   );
   if (readOnly === null) return `its kernel could not remount ${describeMounts(writable)} read-only`;
   await mconsole.ask('halt');
@@ -135,7 +142,7 @@ function describeMounts(mounts: readonly string[] | null): string {
 }
 
 /** Waits until no more programs end; the guest tells how many there are as the fourth word of /proc/loadavg. */
-async function waitForPrograms({ mconsole, options, context }: Halting): Promise<void> {
+async function waitForPrograms({ mconsole, options, patient }: Halting): Promise<void> {
   const deadline = Date.now() + Math.min(options.timeoutMs, programsTimeoutMs);
   let quietSince = Date.now();
   let last: string | undefined;
@@ -143,7 +150,7 @@ async function waitForPrograms({ mconsole, options, context }: Halting): Promise
     const count = (await mconsole.readProc('loadavg'))?.split(' ')[3]?.split('/')[1];
     if (count !== last) quietSince = Date.now();
     last = count;
-    await pause(processIntervalMs, context.signal);
+    await pause(processIntervalMs, patient);
   }
 }
 
@@ -159,8 +166,13 @@ async function killAll(halting: Halting): Promise<Outcome> {
 }
 
 async function waitUntilGone(halting: Halting, timeoutMs: number): Promise<boolean> {
-  const { signal } = halting.context;
-  return (await poll(() => isGone(halting), { timeoutMs, intervalMs: processIntervalMs, signal })) !== null;
+  return (
+    (await poll(() => isGone(halting), {
+      timeoutMs,
+      intervalMs: processIntervalMs,
+      signal: halting.patient,
+    })) !== null
+  );
 }
 
 /** Remembers who belongs to the guest while its kernel is there to tell, and then waits for those, too. */

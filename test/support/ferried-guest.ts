@@ -1,5 +1,6 @@
 import { expect } from '@jest/globals';
 import { setTimeout as delay } from 'node:timers/promises';
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -23,6 +24,8 @@ export interface FerriedGuest {
   /** `migrate NAME` with all it needs, and --json; `rules`: see meddling-receiver.mjs. */
   migrateArguments(options?: { rules?: readonly Rule[]; directory?: string }): Promise<string[]>;
   runsOn(host: 'old' | 'new'): boolean;
+  /** The guest's own process on the old host; null when it does not run there. */
+  pid(): number | null;
   /** What the old host remembers of it. */
   state(): Promise<string>;
   /** It runs where it ran, and nothing of it is on the new host: no file, no receiver, no guest. */
@@ -55,6 +58,7 @@ export async function ferriedGuest(
     name,
     image,
     runsOn,
+    pid: () => (runsOn('old') ? Number(readFileSync(join(hosts.old.umlDir, name, 'pid'), 'utf8')) : null),
     state,
     migrateArguments: async ({ rules = [], directory = hosts.new.images } = {}) => {
       const command = `exec '${process.execPath}' '${meddler}' '${JSON.stringify(rules)}' '${hosts.remoteCommand}' "$@"`;

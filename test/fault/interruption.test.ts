@@ -1,0 +1,71 @@
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { errorOf } from '../support/command-records.ts';
+import {
+  copyHasBegun,
+  eventually,
+  ferriedGuest,
+  stageStarted,
+  type FerriedGuest,
+  type Rule,
+} from '../support/ferried-guest.ts';
+import { networkLabMissing } from '../support/network-lab.ts';
+import { describeUnless } from '../support/tools.ts';
+import { startTwoHosts, type TwoHosts } from '../support/two-hosts.ts';
+import { umlMissing } from '../support/uml-kernel.ts';
+import { watchForDoubleRun, type DoubleRunWatch } from '../support/uml-processes.ts';
+
+describeUnless(umlMissing() ?? networkLabMissing(), 'a move that is called off', () => {
+  let hosts: TwoHosts;
+  let guest: FerriedGuest;
+  let watch: DoubleRunWatch;
+  beforeAll(async () => {
+    hosts = await startTwoHosts();
+    guest = await ferriedGuest(hosts, 'web');
+    watch = watchForDoubleRun(['web'], [hosts.old.umlDir, hosts.new.umlDir]);
+    await hosts.lab.rate('16mbit');
+  });
+  afterEach(async () => {
+    expect(guest.runsOn('new')).toBe(false);
+    expect(await hosts.guests()).toMatchObject([{ name: 'web', state: 'running' }]);
+    expect(await hosts.filesOnNew()).toEqual([]);
+    expect(watch.seen).toEqual([]);
+  });
+  afterAll(async () => {
+    watch[Symbol.dispose]();
+    await hosts[Symbol.asyncDispose]();
+  });
+
+  test.each<[stage: string, signal: NodeJS.Signals, when: RegExp, rules: Rule[]]>([
+    ['preflight', 'SIGINT', stageStarted('preflight'), []],
+    ['halt', 'SIGINT', stageStarted('halt'), []],
+    ['copy', 'SIGTERM', copyHasBegun, []],
+    ['verify', 'SIGINT', stageStarted('verify'), [{ on: 'finish', do: 'hold' }]],
+    ['publish', 'SIGHUP', stageStarted('publish'), [{ on: 'published', do: 'hold' }]],
+  ])('during %s, by %s', async (_, signal, when, rules) => {
+    const command = hosts.start(await guest.migrateArguments({ rules }));
+    await command.printed(when);
+    command.child.kill(signal);
+    // once more: it does not hurry it
+    command.child.kill(signal);
+    const ended = await command.ended;
+    expect(errorOf(ended)).toMatchObject({ code: 'interrupted', exitStatus: 130 });
+    expect(ended.exitStatus).toBe(130);
+  });
+
+  test('during halt, the guest being on its way down already', async () => {
+    const consoleLog = join(hosts.old.stateDir, 'console', 'web.log');
+    const lengthBefore = readFileSync(consoleLog).length;
+    const command = hosts.start(await guest.migrateArguments());
+    await command.printed(stageStarted('halt'));
+    await eventually('the guest goes down', 20_000, () =>
+      readFileSync(consoleLog).subarray(lengthBefore).includes('going down'),
+    );
+    const pid = guest.pid();
+    command.child.kill('SIGINT');
+    expect((await command.ended).exitStatus).toBe(130);
+    // not the one that was going down, which would be gone in a moment
+    expect(guest.pid()).not.toBe(pid);
+  });
+});
