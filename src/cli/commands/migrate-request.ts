@@ -47,8 +47,8 @@ export function defineMigrateOptions(parser: Argv): Argv {
     .example('$0 migrate web --to admin@192.0.2.7:/srv/guests', 'its image goes to that directory')
     .example('$0 migrate /srv/old.img --to newhost', 'an image that nothing runs: moved, not booted')
     .example(
-      "$0 migrate web --to newhost --remote-command 'sudo vmferry'",
-      'where vmferry needs to be root there',
+      '$0 migrate web --to newhost --remote-command /opt/vmferry/bin/vmferry',
+      'where vmferry is not on the PATH there',
     );
 }
 
