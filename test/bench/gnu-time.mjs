@@ -6,13 +6,13 @@ export function timed(timesFile, command) {
 }
 
 /**
- * What GNU time wrote. CPU seconds are of the program and of all its descendants that were waited for; the peak
- * is the resident set of the largest one of them.
+ * What GNU time wrote. CPU seconds are of the program and of all its descendants that were waited for;
+ * `systemSeconds` is the part of them in the kernel. The peak is the resident set of the largest one of them.
  */
 export function readTimes(timesFile) {
   const [wallSeconds, userSeconds, systemSeconds, peakKib] = readFileSync(timesFile, 'utf8')
     .trim()
     .split(' ')
     .map(Number);
-  return { wallSeconds, cpuSeconds: userSeconds + systemSeconds, peakBytes: peakKib * 1024 };
+  return { wallSeconds, cpuSeconds: userSeconds + systemSeconds, systemSeconds, peakBytes: peakKib * 1024 };
 }

@@ -49,6 +49,8 @@ export async function measuredRun(peer, place) {
     cpuSeconds,
     sourceCpuSeconds: source.cpuSeconds,
     targetCpuSeconds: target.cpuSeconds,
+    sourceSystemSeconds: source.systemSeconds,
+    targetSystemSeconds: target.systemSeconds,
     elsewhereCpuSeconds: Math.max(0, busyAfter - busyBefore - cpuSeconds),
     wireBytes,
     peakBytes: Math.max(source.peakBytes, target.peakBytes),
