@@ -8,6 +8,8 @@ import type { Frame, FrameChunk } from '../frame/frame.ts';
 
 /** doc/formats.md: a pack is closed by the frame with which it passes this size. */
 export const PACK_LIMIT_BYTES = 8 * 2 ** 20;
+/** The same for plain bytes, so that packs of very regular data do not become too rare to see progress by. */
+export const PACK_PLAIN_LIMIT_BYTES = 128 * 2 ** 20;
 const FORMAT_MEMBER = 'vmferry-pack';
 const FORMAT_TEXT = 'vmferry-pack 1\n';
 /** No table of a frame comes near this. */
@@ -34,13 +36,16 @@ export async function* packFrames(
 ): AsyncIterable<Pack> {
   let collected: Frame[] = [];
   let collectedBytes = 0;
+  let plainBytes = 0;
   for await (const frame of frames) {
     collected.push(frame);
     collectedBytes += memberBytes(tableText(frame.chunks).length) + memberBytes(frame.compressed.length);
-    if (collectedBytes >= limitBytes) {
+    plainBytes += plainBytesOf(frame);
+    if (collectedBytes >= limitBytes || plainBytes >= PACK_PLAIN_LIMIT_BYTES) {
       yield await buildPack(collected);
       collected = [];
       collectedBytes = 0;
+      plainBytes = 0;
     }
   }
   if (collected.length > 0) yield await buildPack(collected);
@@ -72,8 +77,12 @@ export async function buildPack(frames: readonly Frame[]): Promise<Pack> {
     id: hash.digest('hex'),
     sizeBytes: parts.reduce((sum, part) => sum + part.length, 0),
     parts,
-    plainBytes: frames.flatMap((frame) => frame.chunks).reduce((sum, chunk) => sum + chunk.length, 0),
+    plainBytes: frames.reduce((sum, frame) => sum + plainBytesOf(frame), 0),
   };
+}
+
+function plainBytesOf(frame: Frame): number {
+  return frame.chunks.reduce((sum, chunk) => sum + chunk.length, 0);
 }
 
 /** What a reader of a pack must know of the image, so that no table can lead it outside. */

@@ -5,6 +5,11 @@ import { releaseFreeMemory } from '../system/native.ts';
 import type { FrameJob, ResultOf } from './frame.ts';
 import type { AnswerMessage, JobMessage } from './frame-worker.ts';
 
+/**
+ * Four cores compress faster than the one that encrypts can send, and each worker takes 40 to 75 MB.
+ */
+const MOST_THREADS = 4;
+
 /** Jobs given to a worker beyond the one it works on, so that it never waits for the main thread. */
 const QUEUE_PER_WORKER = 1;
 
@@ -23,7 +28,7 @@ interface Pending {
 }
 
 /**
- * Worker threads, one a core, that do frame jobs. They share this process's file descriptors, so bytes of images
+ * Worker threads, one a core and four at most, that do frame jobs. They share this process's file descriptors, so bytes of images
  * never pass between threads plain: only compressed frames do.
  */
 export class FramePool implements AsyncDisposable {
@@ -36,7 +41,7 @@ export class FramePool implements AsyncDisposable {
   #dead: Failure | null = null;
 
   /** @param workerUrl the built frame-worker.js */
-  constructor(workerUrl: URL, threads = availableParallelism()) {
+  constructor(workerUrl: URL, threads = Math.min(availableParallelism(), MOST_THREADS)) {
     this.width = threads * (1 + QUEUE_PER_WORKER);
     this.#load = Array.from({ length: threads }, () => 0);
     this.#workers = this.#load.map((_, index) => this.#startWorker(workerUrl, index));

@@ -1,14 +1,17 @@
 import { Failure } from '../failure.ts';
 import { LINE_LIMIT_BYTES } from './wire.ts';
 
-/** Cuts a stream of bytes into lines of text. Throws Failure `protocol-violation` for a line without end. */
+/**
+ * Cuts a stream of bytes into lines of text; what comes after the last line's end is part of no line and is left out.
+ * Throws Failure `protocol-violation` for a line without end.
+ */
 export async function* linesOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<string, void, undefined> {
   const decoder = new TextDecoder();
   let rest = '';
   for await (const piece of source) {
     const lines = (rest + decoder.decode(piece, { stream: true })).split('\n');
     rest = lines.pop() ?? '';
-    if (rest.length > LINE_LIMIT_BYTES)
+    if (Math.max(rest.length, ...lines.map((line) => line.length)) > LINE_LIMIT_BYTES)
       throw new Failure('protocol-violation', 'the other side sent a line without end');
     yield* lines;
   }

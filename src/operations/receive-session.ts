@@ -86,7 +86,7 @@ export class ReceiveSession {
   async finish(expectedFingerprint: string): Promise<Finished> {
     const { image, assembly, attributes, readBack } = this.#currentDisk();
     await readBack;
-    const fingerprint = assembly.finish();
+    const fingerprint = await assembly.finish();
     if (fingerprint !== expectedFingerprint) {
       throw new Failure(
         'verification-failed',

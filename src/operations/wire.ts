@@ -11,14 +11,18 @@ export const LINE_LIMIT_BYTES = 2 ** 20;
 export const SPOOL_LIMIT_BYTES = 256 * 2 ** 20;
 
 const bytes = z.int().nonnegative();
-const absolutePath = z.string().startsWith('/').max(4096);
+const absolutePath = z
+  .string()
+  .max(4096)
+  .regex(/^\/[^\0]*$/);
+const imageBytes = bytes.min(512).multipleOf(512);
 const packId = z.string().regex(/^[0-9a-f]{64}$/);
 const fingerprint = z.string().regex(/^sha256:[0-9a-f]{64}$/);
 /** A plain file name: the receiver makes no file outside the directory it was given. */
 const fileName = z
   .string()
   .max(240)
-  .regex(/^[^./\0][^/\0]*$/);
+  .regex(/^[^./\p{Cc}][^/\p{Cc}]*$/u);
 const guestName = z.string().min(1).max(200);
 const failureCode = z.custom<FailureCode>(
   (code) => typeof code === 'string' && Object.hasOwn(exitStatusByCode, code),
@@ -27,67 +31,68 @@ const failureRecord = { code: failureCode, message: z.string(), advice: z.string
 const timeoutMs = z.int().positive();
 const warnings = z.array(z.string());
 
-const alive = z.object({ type: z.literal('alive') });
+const alive = z.strictObject({ type: z.literal('alive') });
 
 const moverMessage = z.discriminatedUnion('type', [
-  z.object({
+  z.strictObject({
     type: z.literal('check'),
     directory: absolutePath,
-    disks: z.array(z.object({ name: fileName, sizeBytes: bytes, neededBytes: bytes })).min(1),
+    disks: z.array(z.strictObject({ name: fileName, sizeBytes: bytes, neededBytes: bytes })).min(1),
     guest: z.unknown(),
   }),
-  z.object({ type: z.literal('measure'), padding: z.string() }),
-  z.object({
+  z.strictObject({ type: z.literal('measure'), padding: z.string() }),
+  z.strictObject({
     type: z.literal('open'),
     directory: absolutePath,
     name: fileName,
-    sizeBytes: bytes.min(512),
+    sizeBytes: imageBytes,
     chunkBytes: bytes.min(65536),
     mode: z.int().min(0).max(0o7777),
     uid: bytes,
     gid: bytes,
     modifiedMs: z.number(),
   }),
-  z.object({ type: z.literal('pack'), id: packId, sizeBytes: bytes }),
-  z.object({ type: z.literal('finish'), fingerprint }),
-  z.object({ type: z.literal('publish') }),
-  z.object({ type: z.literal('boot'), guest: z.unknown(), timeoutMs }),
-  z.object({ type: z.literal('commit') }),
-  z.object({
+  z.strictObject({ type: z.literal('pack'), id: packId, sizeBytes: bytes }),
+  z.strictObject({ type: z.literal('finish'), fingerprint }),
+  z.strictObject({ type: z.literal('publish') }),
+  z.strictObject({ type: z.literal('boot'), guest: z.unknown(), timeoutMs }),
+  z.strictObject({ type: z.literal('commit') }),
+  z.strictObject({
     type: z.literal('halt'),
     name: guestName,
     force: z.boolean(),
     timeoutMs,
     destination: z.string(),
   }),
-  z.object({ type: z.literal('abort') }),
+  z.strictObject({ type: z.literal('abort') }),
   alive,
 ]);
 
 const receiverMessage = z.discriminatedUnion('type', [
+  // Of any version, with whatever else it says: what differs is told by its number.
   z.object({ type: z.literal('ready'), protocol: z.int(), version: z.string() }),
-  z.object({
+  z.strictObject({
     type: z.literal('checked'),
-    problems: z.array(z.object(failureRecord)),
+    problems: z.array(z.strictObject(failureRecord)),
     warnings,
     freeBytes: bytes,
   }),
-  z.object({ type: z.literal('measured') }),
-  z.object({ type: z.literal('opened'), spool: absolutePath }),
-  z.object({ type: z.literal('applied'), id: packId, plainBytes: bytes }),
-  z.object({ type: z.literal('progress'), verifiedBytes: bytes }),
-  z.object({
+  z.strictObject({ type: z.literal('measured') }),
+  z.strictObject({ type: z.literal('opened'), spool: absolutePath }),
+  z.strictObject({ type: z.literal('applied'), id: packId, plainBytes: bytes }),
+  z.strictObject({ type: z.literal('progress'), verifiedBytes: bytes }),
+  z.strictObject({
     type: z.literal('verified'),
     fingerprint,
     readBack: z.enum(['direct', 'page-cache-dropped']),
     warnings,
   }),
-  z.object({ type: z.literal('published'), paths: z.array(absolutePath) }),
-  z.object({ type: z.literal('up'), pid: z.int().positive(), consoleLog: absolutePath, warnings }),
-  z.object({ type: z.literal('committed') }),
-  z.object({ type: z.literal('halted'), wasRunning: z.boolean() }),
-  z.object({ type: z.literal('aborted') }),
-  z.object({ type: z.literal('failed'), ...failureRecord }),
+  z.strictObject({ type: z.literal('published'), paths: z.array(absolutePath) }),
+  z.strictObject({ type: z.literal('up'), pid: z.int().positive(), consoleLog: absolutePath, warnings }),
+  z.strictObject({ type: z.literal('committed') }),
+  z.strictObject({ type: z.literal('halted'), wasRunning: z.boolean() }),
+  z.strictObject({ type: z.literal('aborted') }),
+  z.strictObject({ type: z.literal('failed'), ...failureRecord }),
   alive,
 ]);
 

@@ -39,7 +39,7 @@ async function expectMoved(
   try {
     await using assembly = await ImageAssembly.begin(target, pool);
     await assemble(captured.packs, assembly);
-    expect(assembly.finish()).toBe(captured.map.fingerprint());
+    expect(await assembly.finish()).toBe(captured.map.fingerprint());
   } finally {
     await target.close();
   }
@@ -117,7 +117,7 @@ describe('an image that is captured and assembled again is the same:', () => {
     const target = await PartialImage.create(join(scratch.path, 'moved'), sectors * 512);
     await using assembly = await ImageAssembly.begin(target, pool);
     await assemble(captured.packs, assembly);
-    expect(assembly.finish()).toBe(captured.map.fingerprint());
+    expect(await assembly.finish()).toBe(captured.map.fingerprint());
     expect(allocatedBytes(target.path)).toBeLessThan(2 ** 17);
     await target.close();
     expect((await captureFile(target.path, pool)).map.fingerprint()).toBe(captured.map.fingerprint());
