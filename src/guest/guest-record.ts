@@ -14,6 +14,8 @@ export interface GuestMove {
   sshConfigFile: string | null;
   /** What starts vmferry there; null where the guest came from there, and it is not known. */
   remoteCommand: string | null;
+  /** The process here that moves it, or moved it. */
+  mover?: { pid: number; startTimeTicks: number };
 }
 
 /** What this machine remembers of a guest: how to start it, and whether it may. */
@@ -39,6 +41,7 @@ const guestRecord = z.strictObject({
       directory: z.string().nullable(),
       sshConfigFile: z.string().nullable(),
       remoteCommand: z.string().nullable(),
+      mover: z.strictObject({ pid: z.int(), startTimeTicks: z.int() }).exactOptional(),
     })
     .exactOptional(),
 });

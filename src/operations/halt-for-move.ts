@@ -6,6 +6,7 @@ import { findUsers } from '../image/usage.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
 import type { Preflight } from './migrate-preflight.ts';
 import type { MigrateRequest } from './migration-report.ts';
+import { refuseWhileMoved, thisMover } from './mover.ts';
 import { runStage } from './stage.ts';
 
 /** A hypervisor's helpers may let go of an image a little after the guest itself is gone. */
@@ -22,7 +23,9 @@ export async function haltForMove(
   const { definition, running } = guest;
   if (definition.driver === 'offline') return;
   const { destination, sshConfigFile } = request.target;
-  const move = { destination, directory, sshConfigFile, remoteCommand: request.remoteCommand };
+  const { remoteCommand } = request;
+  const move = { destination, directory, sshConfigFile, remoteCommand, ...thisMover() };
+  refuseWhileMoved(await records.read(definition.name));
   await records.write({ definition, state: 'moving', move });
   if (running === null) return;
   const options = { timeoutMs: request.haltTimeoutMs, force: request.forceHalt };

@@ -7,6 +7,7 @@ import type { SshConnection } from '../store/ssh-connection.ts';
 import { estimateDowntimeSeconds, measureLine, sampleCompression } from './estimate.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
 import type { MigrateRequest, MigrationPlan } from './migration-report.ts';
+import { refuseWhileMoved } from './mover.ts';
 import { lookAtDisks, type Attempt } from './preflight-disks.ts';
 import { RemoteReceiver } from './remote-receiver.ts';
 import { diskAccount, relocate, type SourceDisk } from './source-disk.ts';
@@ -60,6 +61,7 @@ async function look(
   };
 
   const guest = await attempt(() => resolveGuest(request.guest, dependencies, context));
+  await attempt(() => refuseWhileMoved(guest?.record ?? null));
   const disks = guest === null ? [] : await lookAtDisks(guest, request, attempt, cleanup);
   const remote = await attempt(() => startReceiver(request, dependencies, context, cleanup));
   const [firstDisk] = guest?.definition.disks ?? [];

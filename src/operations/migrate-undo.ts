@@ -1,3 +1,4 @@
+import process from 'node:process';
 import type { Context } from '../events.ts';
 import { asFailure, Failure } from '../failure.ts';
 import { requireDriver } from '../guest/require-driver.ts';
@@ -40,28 +41,37 @@ async function restart(
   context: Context,
 ): Promise<Failure | null> {
   const { definition, running } = guest;
-  if (definition.driver === 'offline') return null;
+  const { name, driver: kind } = definition;
+  if (kind === 'offline') return null;
+  /** That the guest runs is worth more than that it is written down: should the disk be full, say. */
+  const remember = async (state: 'halted' | 'running') => {
+    try {
+      await records.write({ definition, state });
+    } catch (error) {
+      context.report({ type: 'warning', code: 'other', message: asFailure(error).message });
+    }
+  };
   try {
+    // Another's, or not yet anyone's: then it was not touched.
+    if ((await records.read(name))?.move?.mover?.pid !== process.pid) return null;
     if (running === null) {
-      await records.write({ definition, state: 'halted' });
+      await remember('halted');
       return null;
     }
-    const driver = requireDriver(drivers, definition.driver);
-    const current = (await driver.list(context)).find(
-      (candidate) => candidate.definition.name === definition.name,
-    );
-    if (current === undefined) {
-      await records.write({ definition, state: 'halted' });
-      const options = { consoleLog: consoleLogOf(definition.name), timeoutMs: RESTART_LIMIT_MS };
+    const driver = requireDriver(drivers, kind);
+    const isUp = (await driver.list(context)).some((candidate) => candidate.definition.name === name);
+    if (!isUp) {
+      await remember('halted');
+      const options = { consoleLog: consoleLogOf(name), timeoutMs: RESTART_LIMIT_MS };
       await runStage(
         context,
         'start',
-        `starting ${definition.name} here again`,
+        `starting ${name} here again`,
         () => driver.start(definition, options, context),
-        ({ pid }) => `${definition.name} runs here as before, pid ${pid}, console in ${options.consoleLog}`,
+        ({ pid }) => `${name} runs here as before, pid ${pid}, console in ${options.consoleLog}`,
       );
     }
-    await records.write({ definition, state: 'running' });
+    await remember('running');
     return null;
   } catch (error) {
     return asFailure(error);

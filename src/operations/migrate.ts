@@ -6,6 +6,7 @@ import type { MigrateDependencies } from './migrate-dependencies.ts';
 import { planMigration, preflight, type Preflight } from './migrate-preflight.ts';
 import { undoMove } from './migrate-undo.ts';
 import type { MigrateRequest, MigrationPlan, MigrationReport, MovedDisk } from './migration-report.ts';
+import { refuseUnlessOwn, thisMover } from './mover.ts';
 import { sendDisk } from './send-disk.ts';
 import { diskAccount, openSourceDisk, relocate } from './source-disk.ts';
 import { runStage } from './stage.ts';
@@ -124,7 +125,9 @@ async function finishMove(
     return null;
   }
   const { destination, sshConfigFile } = request.target;
-  const move = { destination, directory, sshConfigFile, remoteCommand: request.remoteCommand };
+  const { remoteCommand } = request;
+  const move = { destination, directory, sshConfigFile, remoteCommand, ...thisMover() };
+  refuseUnlessOwn(await dependencies.records.read(definition.name), definition.name);
   await dependencies.records.write({ definition, state: 'moved', move });
   const up = await runStage(
     context,

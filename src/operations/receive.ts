@@ -191,6 +191,13 @@ class Receiver {
     destination,
   }: Extract<MoverMessage, { type: 'halt' }>): Promise<void> {
     const { drivers, records } = this.#dependencies;
+    const record = await records.read(name);
+    // It went on from here, and may run there: not ours to give back.
+    if (record?.move !== undefined && record.move.remoteCommand !== null) {
+      throw new Failure('guest-fenced', `${name} was moved on from there to ${record.move.destination}`, {
+        advice: `First take that move back, on that machine: vmferry revert ${name}`,
+      });
+    }
     let wasRunning = false;
     for (const driver of drivers) {
       const guest = (await driver.list(this.#context)).find(({ definition }) => definition.name === name);
@@ -198,7 +205,6 @@ class Receiver {
       await driver.halt(guest, { force, timeoutMs }, this.#context);
       wasRunning = true;
     }
-    const record = await records.read(name);
     if (record !== null) {
       const move = { destination, directory: null, sshConfigFile: null, remoteCommand: null };
       await records.write({ definition: record.definition, state: 'moved', move });

@@ -1,13 +1,20 @@
 import { hostname } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Context } from '../events.ts';
 import { Failure } from '../failure.ts';
 import type { RunningGuest } from '../guest/guest-driver.ts';
 import type { GuestRecord } from '../guest/guest-record.ts';
 import { requireDriver } from '../guest/require-driver.ts';
+import { findRunningGuest } from '../guest/resolve-guest.ts';
 import { findUsers } from '../image/usage.ts';
+import { refuseWhileMoved } from './mover.ts';
 import { RemoteReceiver } from './remote-receiver.ts';
 import { runStage } from './stage.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
+
+/** A guest that was told to halt is gone by then, or well on its way. */
+const GOING_DOWN_LIMIT_MS = 10_000;
+const POLL_INTERVAL_MS = 200;
 
 export interface RevertRequest {
   guest: string;
@@ -22,12 +29,16 @@ export interface RevertReport {
   type: 'reverted';
   guest: string;
   pid: number;
-  consoleLog: string;
+  /** Null when it did not have to be started: it still ran here. */
+  consoleLog: string | null;
   /** Whether it was running on the new hardware until now; null when that was not asked. */
   wasRunningThere: boolean | null;
 }
 
-/** Takes a move back: halts the guest where it went, and starts it here from its old image (doc/migration.md). */
+/**
+ * Takes a move back: halts the guest where it went, and starts it here from its old image (doc/migration.md). A move
+ * that was cut short before the boot is not asked about over there: the guest cannot run there.
+ */
 export async function revertMigration(
   request: RevertRequest,
   dependencies: MigrateDependencies,
@@ -40,28 +51,51 @@ export async function revertMigration(
       advice: 'See what is known here: vmferry guests',
     });
   }
-  const { definition } = record;
-  for (const { path } of definition.disks) await refuseUsed(path);
-  const wasRunningThere = request.newHostIsGone
-    ? null
-    : await haltThere(request, record, dependencies, context);
+  refuseWhileMoved(record);
+  const { definition, state } = record;
+  const { name } = definition;
+  if (state === 'moving') {
+    const running = await findStaying(name, dependencies, context);
+    if (running !== null) {
+      await records.write({ definition, state: 'running' });
+      return { type: 'reverted', guest: name, pid: running.pid, consoleLog: null, wasRunningThere: null };
+    }
+  }
+  // What is only read may be shared with other guests.
+  for (const { path, readOnly } of definition.disks) if (!readOnly) await refuseUsed(path);
+  const isAsked = state === 'moved' && !request.newHostIsGone;
+  const wasRunningThere = isAsked ? await haltThere(request, record, dependencies, context) : null;
 
   await records.write({ definition, state: 'halted' });
-  const consoleLog = consoleLogOf(definition.name);
+  const consoleLog = consoleLogOf(name);
   const started = await runStage(
     context,
     'start',
-    `starting ${definition.name} here from its old image`,
-    (): Promise<RunningGuest> =>
+    `starting ${name} here from its old image`,
+    () =>
       requireDriver(drivers, definition.driver).start(
         definition,
         { consoleLog, timeoutMs: request.bootTimeoutMs },
         context,
       ),
-    ({ pid }) => `${definition.name} is up here, pid ${pid}`,
+    ({ pid }) => `${name} is up here, pid ${pid}`,
   );
   await records.write({ definition, state: 'running' });
-  return { type: 'reverted', guest: definition.name, pid: started.pid, consoleLog, wasRunningThere };
+  return { type: 'reverted', guest: name, pid: started.pid, consoleLog, wasRunningThere };
+}
+
+/** The guest, if it still runs here and goes on: a mover that was killed may have told it to halt before. */
+async function findStaying(
+  name: string,
+  { drivers }: MigrateDependencies,
+  context: Context,
+): Promise<RunningGuest | null> {
+  const deadlineMs = Date.now() + GOING_DOWN_LIMIT_MS;
+  while (true) {
+    const running = await findRunningGuest(name, drivers, context);
+    if (running === null || Date.now() > deadlineMs) return running;
+    await delay(POLL_INTERVAL_MS, undefined, { signal: context.signal });
+  }
 }
 
 async function refuseUsed(path: string): Promise<void> {

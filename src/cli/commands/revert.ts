@@ -44,7 +44,10 @@ const thereText = new Map([
 
 export function revertReportText({ guest, pid, consoleLog, wasRunningThere }: RevertReport): string {
   const fields = formatFields([
-    ['here', `as it was before the move; console log ${consoleLog}`],
+    [
+      'here',
+      consoleLog === null ? 'it had not been halted' : `as it was before the move; console log ${consoleLog}`,
+    ],
     ['there', thereText.get(wasRunningThere) ?? ''],
   ]);
   return `${guest} runs here again (pid ${pid}).\n\n${fields}`;
