@@ -1,10 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { errorOf } from '../support/command-records.ts';
 import {
   copyHasBegun,
-  eventually,
   ferriedGuest,
   stageStarted,
   type FerriedGuest,
@@ -55,13 +52,9 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a move that is called off',
   });
 
   test('during halt, the guest being on its way down already', async () => {
-    const consoleLog = join(hosts.old.stateDir, 'console', 'web.log');
-    const lengthBefore = readFileSync(consoleLog).length;
+    const goesDown = guest.listen('going down');
     const command = hosts.start(await guest.migrateArguments());
-    await command.printed(stageStarted('halt'));
-    await eventually('the guest goes down', 20_000, () =>
-      readFileSync(consoleLog).subarray(lengthBefore).includes('going down'),
-    );
+    await goesDown();
     const pid = guest.pid();
     command.child.kill('SIGINT');
     expect((await command.ended).exitStatus).toBe(130);

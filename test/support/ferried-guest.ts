@@ -1,10 +1,9 @@
 import { expect } from '@jest/globals';
 import { setTimeout as delay } from 'node:timers/promises';
-import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
-import { descendantsOf } from './process-tree.ts';
 import type { TwoHosts } from './two-hosts.ts';
 import { bootUmlGuest, buildGuestImage, type GuestImage, type GuestImageOptions } from './uml-guest.ts';
 import { umlProcessesOf } from './uml-processes.ts';
@@ -26,6 +25,8 @@ export interface FerriedGuest {
   runsOn(host: 'old' | 'new'): boolean;
   /** The guest's own process on the old host; null when it does not run there. */
   pid(): number | null;
+  /** From now on: resolves when the guest's console on the old host says the text. */
+  listen(text: string): () => Promise<void>;
   /** What the old host remembers of it. */
   state(): Promise<string>;
   /** It runs where it ran, and nothing of it is on the new host: no file, no receiver, no guest. */
@@ -42,7 +43,7 @@ export async function ferriedGuest(
   const { extraArgs = [], ...imageOptions } = options;
   const path = join(hosts.old.images, `${name}.img`);
   const image = await buildGuestImage({ path, dataBytes: 6 * 2 ** 20, ...imageOptions });
-  await bootUmlGuest({
+  const booted = await bootUmlGuest({
     image: path,
     name,
     umlDir: hosts.old.umlDir,
@@ -54,10 +55,21 @@ export async function ferriedGuest(
     const text = await readFile(join(hosts.old.stateDir, 'guests', `${name}.json`), 'utf8');
     return (JSON.parse(text) as { state: string }).state;
   };
+  // The first is that of the guest as it was started by hand, the other that of vmferry's.
+  const consoleLogs = [booted.consoleLog, join(hosts.old.stateDir, 'console', `${name}.log`)];
+  const listen = (text: string): (() => Promise<void>) => {
+    const heard = () => consoleLogs.map((log) => (existsSync(log) ? readFileSync(log, 'latin1') : ''));
+    const before = heard().map(({ length }) => length);
+    return () =>
+      eventually(`${name} says ${text}`, 20_000, () =>
+        heard().some((log, index) => log.slice(before[index]).includes(text)),
+      );
+  };
   return {
     name,
     image,
     runsOn,
+    listen,
     pid: () => (runsOn('old') ? Number(readFileSync(join(hosts.old.umlDir, name, 'pid'), 'utf8')) : null),
     state,
     migrateArguments: async ({ rules = [], directory = hosts.new.images } = {}) => {
@@ -81,14 +93,28 @@ export async function ferriedGuest(
   };
 }
 
-/** The receivers that run on the new host, by pid. */
-export async function receiversOf({ lab }: TwoHosts): Promise<number[]> {
+/** The receivers that run on the new host, by pid; also those that sshd has left behind. */
+export async function receiversOf(hosts: TwoHosts): Promise<number[]> {
   const found: number[] = [];
-  for (const pid of await descendantsOf(lab.server.pid)) {
-    const argv = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
-    if (argv[1]?.endsWith('vmferry.js') === true && argv[2] === 'receive') found.push(pid);
+  for (const pid of await readdir('/proc')) {
+    if (!/^\d+$/.test(pid)) continue;
+    const [argv, environment] = await Promise.all([wordsOf(pid, 'cmdline'), wordsOf(pid, 'environ')]);
+    const isReceiver = argv[1]?.endsWith('vmferry.js') === true && argv[2] === 'receive';
+    if (isReceiver && environment.includes(`VMFERRY_STATE_DIR=${hosts.new.stateDir}`))
+      found.push(Number(pid));
   }
   return found;
+}
+
+async function wordsOf(pid: string, file: 'cmdline' | 'environ'): Promise<string[]> {
+  return (await readFile(`/proc/${pid}/${file}`, 'utf8').catch(() => '')).split('\0');
+}
+
+/** Resolves when a rule has applied to that type of message. */
+export async function meddled(hosts: TwoHosts, type: string): Promise<void> {
+  const mark = join(hosts.new.stateDir, `meddled-${type}`);
+  await eventually(`${type} was sent`, 60_000, () => existsSync(mark));
+  await rm(mark);
 }
 
 /** Asks every 100 ms until it is so; throws when it is not within the time. */

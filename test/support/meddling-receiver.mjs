@@ -6,9 +6,11 @@
  *   {"on": TYPE, "do": "hang-up"}      the line to the mover is closed instead, the receiver sees the end of its input
  *   {"on": TYPE, "do": "kill"}         the receiver is killed instead
  *   {"on": TYPE, "do": "damage-pack"}  one bit of the pack that the message names is flipped first
+ *
+ * Each time it leaves a file `meddled-TYPE` in $VMFERRY_STATE_DIR.
  */
 import { spawn } from 'node:child_process';
-import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
@@ -27,6 +29,7 @@ function meddle(line, passOn) {
     return;
   }
   const [rule] = rules.splice(index, 1);
+  writeFileSync(join(process.env.VMFERRY_STATE_DIR, `meddled-${rule.on}`), '');
   switch (rule.do) {
     case 'hold':
       return;

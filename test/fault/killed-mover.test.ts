@@ -1,0 +1,163 @@
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { readFileSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errorOf, resultOf } from '../support/command-records.ts';
+import {
+  copyHasBegun,
+  eventually,
+  ferriedGuest,
+  meddled,
+  receiversOf,
+  stageStarted,
+  type FerriedGuest,
+  type Rule,
+} from '../support/ferried-guest.ts';
+import { networkLabMissing } from '../support/network-lab.ts';
+import { describeUnless } from '../support/tools.ts';
+import { startTwoHosts, type TwoHosts } from '../support/two-hosts.ts';
+import { umlMissing } from '../support/uml-kernel.ts';
+import { watchForDoubleRun, type DoubleRunWatch } from '../support/uml-processes.ts';
+
+/** kill -9 at each step. One guest: each test leaves it running on the old host, but the last ones. */
+describeUnless(umlMissing() ?? networkLabMissing(), 'a mover that is killed', () => {
+  let hosts: TwoHosts;
+  let guest: FerriedGuest;
+  let watch: DoubleRunWatch;
+  beforeAll(async () => {
+    hosts = await startTwoHosts();
+    guest = await ferriedGuest(hosts, 'web');
+    watch = watchForDoubleRun(['web'], [hosts.old.umlDir, hosts.new.umlDir]);
+  });
+  afterEach(() => {
+    expect(watch.seen).toEqual([]);
+  });
+  afterAll(async () => {
+    watch[Symbol.dispose]();
+    await hosts[Symbol.asyncDispose]();
+  });
+
+  const killWhen = async (when: RegExp, rules: Rule[] = []): Promise<void> => {
+    const command = hosts.start(await guest.migrateArguments({ rules }));
+    await command.printed(when);
+    command.child.kill('SIGKILL');
+    await command.ended;
+  };
+  const expectCleanOnNew = async (): Promise<void> => {
+    await eventually('no receiver is left', 30_000, async () => (await receiversOf(hosts)).length === 0);
+    expect(await hosts.filesOnNew()).toEqual([]);
+    expect(guest.runsOn('new')).toBe(false);
+  };
+
+  test('in the preflight: nothing has happened', async () => {
+    const pid = guest.pid();
+    await killWhen(/"type":"stage-started","stage":"preflight"/);
+    await expectCleanOnNew();
+    expect(guest.pid()).toBe(pid);
+  });
+
+  test('in the halt: it goes down, and revert starts it again, from what it wrote last', async () => {
+    const goesDown = guest.listen('going down');
+    const command = hosts.start(await guest.migrateArguments());
+    await goesDown();
+    command.child.kill('SIGKILL');
+    expect(await guest.state()).toBe('moving');
+    const started = await hosts.run(['start', 'web', '--json']);
+    expect(errorOf(started)).toMatchObject({ code: expect.stringMatching(/guest-(fenced|already-running)/) });
+    // Not asked: the new host was never told to boot it, and may be gone.
+    await hosts.lab.cut();
+    const reverted = await hosts.run(['revert', 'web', '--json']);
+    await hosts.lab.mend();
+    expect(resultOf(reverted)).toMatchObject({ type: 'reverted', wasRunningThere: null });
+    await guest.expectUnmoved();
+  });
+
+  test('in the copy: it is down, the new host cleans up, revert starts it', async () => {
+    await hosts.lab.rate('16mbit');
+    await killWhen(copyHasBegun);
+    await hosts.lab.rate(null);
+    expect(await guest.state()).toBe('moving');
+    expect(guest.runsOn('old')).toBe(false);
+    expect(await hosts.guests()).toMatchObject([{ name: 'web', state: 'moving' }]);
+    await expectCleanOnNew();
+    expect(resultOf(await hosts.run(['revert', 'web', '--json']))).toMatchObject({ wasRunningThere: null });
+    await guest.expectUnmoved();
+  });
+
+  test('published, but not yet told to boot: the same', async () => {
+    await killWhen(stageStarted('publish'), [{ on: 'published', do: 'hold' }]);
+    expect(await guest.state()).toBe('moving');
+    await expectCleanOnNew();
+    resultOf(await hosts.run(['revert', 'web', '--json']));
+    await guest.expectUnmoved();
+  });
+
+  test('fenced, the new host not yet told: revert asks there first', async () => {
+    await killWhen(stageStarted('boot'), [{ on: 'boot', do: 'hold' }]);
+    expect(await guest.state()).toBe('moved');
+    await expectCleanOnNew();
+    const again = await hosts.run(await guest.migrateArguments());
+    expect(errorOf(again)).toMatchObject({ code: 'guest-fenced', exitStatus: 10 });
+    expect(resultOf(await hosts.run(['revert', 'web', '--json']))).toMatchObject({ wasRunningThere: false });
+    await guest.expectUnmoved();
+  });
+
+  test('while it moves, nothing else may move it or take it back', async () => {
+    const command = hosts.start(await guest.migrateArguments({ rules: [{ on: 'finish', do: 'hold' }] }));
+    await command.printed(stageStarted('verify'));
+    for (const args of [
+      ['revert', 'web', '--json'],
+      ['start', 'web', '--json'],
+      await guest.migrateArguments(),
+    ]) {
+      const error = errorOf(await hosts.run(args));
+      expect(error).toMatchObject({ code: 'guest-fenced', exitStatus: 10 });
+    }
+    expect(guest.runsOn('old')).toBe(false);
+    // Killed now, it may be moved again at once.
+    command.child.kill('SIGKILL');
+    await command.ended;
+    expect(await guest.state()).toBe('moving');
+    await expectCleanOnNew();
+  });
+
+  test('from where it was killed, migrate begins again', async () => {
+    const moved = resultOf(await hosts.run(await guest.migrateArguments()));
+    expect(moved).toMatchObject({ type: 'moved', downtimeSeconds: null });
+    await guest.expectMoved();
+  });
+
+  test('what went on from there to a third host is not taken back', async () => {
+    const file = join(hosts.new.stateDir, 'guests', 'web.json');
+    const record = readFileSync(file, 'utf8');
+    const move = { destination: 'third', directory: '/srv', sshConfigFile: null, remoteCommand: 'vmferry' };
+    await writeFile(file, JSON.stringify({ ...(JSON.parse(record) as object), state: 'moved', move }));
+    const error = errorOf(await hosts.run(['revert', 'web', '--json']));
+    expect(error).toMatchObject({ code: 'guest-fenced' });
+    expect(error.message).toContain('third');
+    expect(guest.runsOn('old')).toBe(false);
+    await writeFile(file, record);
+  });
+
+  test('once it is up there: it goes on there, and revert brings it back', async () => {
+    resultOf(await hosts.run(['revert', 'web', '--json']));
+    await rm(join(hosts.new.images, 'web.img'));
+    await guest.expectUnmoved();
+
+    const command = hosts.start(await guest.migrateArguments({ rules: [{ on: 'up', do: 'hold' }] }));
+    await meddled(hosts, 'up');
+    command.child.kill('SIGKILL');
+    await command.ended;
+    await eventually('no receiver is left', 30_000, async () => (await receiversOf(hosts)).length === 0);
+    expect(await guest.state()).toBe('moved');
+    await guest.expectMoved();
+    expect(resultOf(await hosts.run(['revert', 'web', '--json']))).toMatchObject({ wasRunningThere: true });
+    expect(guest.runsOn('old')).toBe(true);
+    expect(guest.runsOn('new')).toBe(false);
+    expect(await hosts.guests()).toMatchObject([{ name: 'web', state: 'running' }]);
+    // What it wrote there stays there, and is kept from being started there.
+    expect(await hosts.filesOnNew()).toEqual(['web.img']);
+    const started = await hosts.runOnNew(['start', 'web', '--json']);
+    expect(errorOf(started)).toMatchObject({ code: 'guest-fenced' });
+  });
+});
