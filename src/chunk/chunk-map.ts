@@ -104,5 +104,5 @@ function decimal(text: string): number {
 }
 
 function damaged(how: string): Failure {
-  return new Failure('pack-damaged', `the chunk map ${how}`);
+  return new Failure('pack-damaged', `The chunk map ${how}.`);
 }

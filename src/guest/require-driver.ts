@@ -5,6 +5,7 @@ import type { GuestDriver } from './guest-driver.ts';
 /** The driver of that kind. Throws Failure `hypervisor-missing` where this program has none. */
 export function requireDriver(drivers: readonly GuestDriver[], kind: DriverKind): GuestDriver {
   const driver = drivers.find((candidate) => candidate.kind === kind);
-  if (driver === undefined) throw new Failure('hypervisor-missing', `this vmferry cannot run ${kind} guests`);
+  if (driver === undefined)
+    throw new Failure('hypervisor-missing', `This vmferry cannot run ${kind} guests.`);
   return driver;
 }

@@ -57,7 +57,7 @@ export class PartialImage {
     try {
       await this.#handle.datasync();
     } catch (error) {
-      throw new Failure('write-failed', `${this.path} could not be made durable: ${errorMessage(error)}`, {
+      throw new Failure('write-failed', `${this.path} could not be made durable: ${errorMessage(error)}.`, {
         cause: error,
       });
     }
@@ -136,20 +136,20 @@ async function syncDirectory(path: string): Promise<void> {
 }
 
 export function targetExists(path: string): Failure {
-  return new Failure('target-exists', `${path} exists already on the new hardware`, {
+  return new Failure('target-exists', `${path} exists already on the new hardware.`, {
     advice:
       'Nothing is ever overwritten: move it away there, or choose another directory with --to HOST:DIR.',
   });
 }
 
 function createFailure(error: unknown, path: string): Failure {
-  const message = `${partialPath(path)} cannot be made: ${errorMessage(error)}`;
+  const message = `${partialPath(path)} cannot be made: ${errorMessage(error)}.`;
   switch (errorCode(error)) {
     case 'EEXIST':
       return targetExists(partialPath(path));
     case 'ENOENT':
     case 'ENOTDIR':
-      return new Failure('target-missing', `there is no directory ${dirname(path)} on the new hardware`, {
+      return new Failure('target-missing', `There is no directory ${dirname(path)} on the new hardware.`, {
         advice: `Make it there (mkdir -p ${dirname(path)}), or choose another with --to HOST:DIR.`,
         cause: error,
       });

@@ -51,7 +51,7 @@ async function awaitRelease(path: string, signal: AbortSignal): Promise<void> {
     if (Date.now() > deadlineMs) {
       throw new Failure(
         'image-in-use',
-        `the guest is down, but ${path} is still in use by ${users.map((user) => user.description).join(', ')}`,
+        `The guest is down, but its disk ${path} still ${users.map((user) => user.description).join(', and ')}.`,
         { advice: 'Something may have started the guest again: stop that first.' },
       );
     }

@@ -55,7 +55,7 @@ export async function haltGuest(
   if (!isFenced) await records.write({ definition, state: 'halted' });
   const notClean = definition.disks.map(({ path }) => path).filter(isNotClean);
   for (const path of notClean) {
-    const message = `the file system on ${path} was not unmounted in an orderly way`;
+    const message = `The file system on ${path} was not unmounted in an orderly way.`;
     context.report({ type: 'warning', code: 'file-system-not-clean', message });
   }
   return { type: 'halted', guest: definition.name, notClean };

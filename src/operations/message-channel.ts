@@ -40,7 +40,7 @@ export class MessageChannel<Out extends Message, In extends Message> implements 
     return setTimeout(() => {
       const seconds = SILENCE_LIMIT_MS / 1000;
       this.#end(
-        new Failure('connection-lost', `the other side was silent for ${seconds} s`, { transient: true }),
+        new Failure('connection-lost', `The other machine was silent for ${seconds} s.`, { transient: true }),
       );
     }, SILENCE_LIMIT_MS);
   }
@@ -55,7 +55,10 @@ export class MessageChannel<Out extends Message, In extends Message> implements 
       this.#end(null);
     } catch (error) {
       const lost = () =>
-        new Failure('connection-lost', 'the line to the other side broke', { transient: true, cause: error });
+        new Failure('connection-lost', 'The line to the other machine broke.', {
+          transient: true,
+          cause: error,
+        });
       this.#end(error instanceof Failure ? error : lost());
     }
   }

@@ -12,7 +12,7 @@ export async function* linesOf(source: AsyncIterable<Uint8Array>): AsyncGenerato
     const lines = (rest + decoder.decode(piece, { stream: true })).split('\n');
     rest = lines.pop() ?? '';
     if (Math.max(rest.length, ...lines.map((line) => line.length)) > LINE_LIMIT_BYTES)
-      throw new Failure('protocol-violation', 'the other side sent a line without end');
+      throw new Failure('protocol-violation', 'The other machine sent a line without end.');
     yield* lines;
   }
 }

@@ -72,7 +72,7 @@ async function look(
   const [firstProblem, ...others] = problems;
   if (firstProblem !== undefined) throw combineFailures([firstProblem, ...others]);
   if (guest === null || remote === null || directory === null)
-    throw new Failure('internal', 'nothing to move');
+    throw new Failure('internal', 'There is nothing to move.');
   const resources = cleanup.release();
   return {
     guest,
@@ -92,8 +92,8 @@ async function startReceiver(
   const connection = cleanup.hold(await dependencies.connect(target.destination, target, context));
   if (!connection.nativeCiphers) {
     const message =
-      "ssh2's compiled ciphers are missing, so the line is slower than it could be; " +
-      'install vmferry with --allow-scripts=ssh2';
+      "The line is slower than it could be: ssh2's compiled ciphers are not here. " +
+      'Installed with --allow-scripts=ssh2, where a C++ compiler is, vmferry has them.';
     context.report({ type: 'warning', code: 'slow-ciphers', message });
   }
   const command = `${remoteCommand} receive`;

@@ -28,7 +28,7 @@ export async function undoMove(
     const { name } = ready.guest.definition;
     return new Failure(
       'guest-left-down',
-      `${failure.message}. And ${name} could not be started here again: ${restarted.message}`,
+      `${failure.message} And ${name} could not be started here again: ${restarted.message}`,
       { advice: restarted.advice ?? `Start it by: vmferry start ${name}`, cause: failure },
     );
   }
@@ -100,8 +100,8 @@ async function undoRemote(
     if (exitStatus !== 0) throw new Failure('transfer-failed', removing.stderrText());
   } catch {
     const message =
-      'the new hardware could not be told to clean up; it does so by itself when it notices, ' +
-      `but look there for ${partials.join(', ')}`;
+      'The new hardware could not be told to clean up. It does so by itself when it notices, ' +
+      `but look there for ${partials.join(', ')}.`;
     context.report({ type: 'warning', code: 'clean-up-incomplete', message });
   }
 }

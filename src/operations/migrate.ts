@@ -101,7 +101,7 @@ async function copyDisks(
       context.report({
         type: 'warning',
         code: 'file-system-not-clean',
-        message: `${disk.name}: ${reason}; all allocated blocks are moved`,
+        message: `All allocated blocks of ${disk.name} are moved: ${reason}.`,
       });
     }
     const { warnings, ...sent } = await sendDisk(disk, directory, sending, context);
@@ -151,8 +151,8 @@ async function finishMove(
         if (failure.code === 'boot-failed') throw failure;
         throw new Failure(
           'outcome-unknown',
-          `the line broke while ${definition.name} was booting on ${destination}: ${failure.message}. ` +
-            'It may run there; it was not started here again',
+          `The line broke while ${definition.name} was booting on ${destination}: ${failure.message} ` +
+            'It may run there, so it was not started here again.',
           {
             advice: `Look there. If it runs there, all is well. If not: vmferry revert ${definition.name}`,
             cause: error,

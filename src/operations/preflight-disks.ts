@@ -63,9 +63,9 @@ async function refuseUsed({ path, readOnly }: DiskDefinition, running: RunningGu
   if (users.length === 0) return;
   throw new Failure(
     'image-in-use',
-    `${path} is in use by ${users.map(({ description }) => description).join(', ')}`,
+    `${path} ${users.map(({ description }) => description).join(', and ')}.`,
     {
-      advice: 'Stop what uses it first; a running guest is moved by its name (see: vmferry guests).',
+      advice: 'End that first. A running guest is moved by its name: see `vmferry guests`.',
     },
   );
 }

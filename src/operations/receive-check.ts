@@ -38,18 +38,18 @@ export async function checkTarget(
 async function checkDirectory(directory: string): Promise<Failure | null> {
   try {
     if (!(await stat(directory)).isDirectory()) {
-      return new Failure('target-missing', `${directory} on the new hardware is not a directory`);
+      return new Failure('target-missing', `${directory} on the new hardware is not a directory.`);
     }
     await access(directory, constants.W_OK | constants.X_OK);
     return null;
   } catch (error) {
     const code = errorCode(error);
     if (code === 'ENOENT' || code === 'ENOTDIR') {
-      return new Failure('target-missing', `there is no directory ${directory} on the new hardware`, {
+      return new Failure('target-missing', `There is no directory ${directory} on the new hardware.`, {
         advice: `Make it there (mkdir -p ${directory}), or choose another with --to HOST:DIR.`,
       });
     }
-    return new Failure('target-not-writable', `${directory} on the new hardware cannot be written to`, {
+    return new Failure('target-not-writable', `${directory} on the new hardware cannot be written to.`, {
       advice: 'Log in there as a user who may write to it, or choose another directory with --to HOST:DIR.',
       cause: error,
     });
@@ -60,8 +60,9 @@ async function checkName(path: string): Promise<Failure[]> {
   if (await exists(path)) return [targetExists(path)];
   if (!(await exists(partialPath(path)))) return [];
   return [
-    new Failure('target-exists', `${partialPath(path)} exists already on the new hardware`, {
-      advice: 'Another move of this guest is under way, or was killed there: if none is, remove that file.',
+    new Failure('target-exists', `${partialPath(path)} exists already on the new hardware.`, {
+      advice:
+        'Another move of this guest is under way, or was cut short. If none is, remove that file there.',
     }),
   ];
 }
@@ -78,7 +79,7 @@ function checkRoom(directory: string, freeBytes: number, disks: CheckRequest['di
   const mebibytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
   return new Failure(
     'target-full',
-    `${directory} on the new hardware has ${mebibytes(freeBytes)} free, and ${mebibytes(neededBytes)} may be needed`,
+    `${directory} on the new hardware has ${mebibytes(freeBytes)} free, and ${mebibytes(neededBytes)} may be needed.`,
     { advice: 'Make room there, or choose another directory with --to HOST:DIR.' },
   );
 }
@@ -91,6 +92,6 @@ async function checkHypervisor(
   const driver = drivers.find((candidate) => candidate.kind === guest.driver);
   if (driver !== undefined) return driver.checkBootable(guest, context);
   return [
-    new Failure('hypervisor-missing', `this vmferry cannot boot ${guest.driver} guests on the new hardware`),
+    new Failure('hypervisor-missing', `The vmferry on the new hardware cannot boot ${guest.driver} guests.`),
   ];
 }

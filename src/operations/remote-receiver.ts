@@ -62,7 +62,7 @@ export class RemoteReceiver implements Disposable {
     if (protocol === PROTOCOL_VERSION) return;
     throw new Failure(
       'receiver-incompatible',
-      `vmferry ${version} on the new hardware speaks protocol ${protocol}, this one ${PROTOCOL_VERSION}`,
+      `The vmferry on the new hardware (${version}) speaks protocol ${protocol}, this one ${PROTOCOL_VERSION}.`,
       { advice: 'Install the same version of vmferry on both machines.' },
     );
   }
@@ -144,7 +144,7 @@ export class RemoteReceiver implements Disposable {
     } else if (!this.#isAborting) {
       // While aborting, answers to what was asked before may still be on their way.
       this.#fail(
-        new Failure('protocol-violation', `the receiver answered ${message.type} to nothing that was asked`),
+        new Failure('protocol-violation', `The receiver answered ${message.type} to nothing that was asked.`),
       );
     }
   }
@@ -161,7 +161,7 @@ export class RemoteReceiver implements Disposable {
       this.#fail(
         new Failure(
           'receiver-missing',
-          `vmferry does not start on the new hardware${said === '' ? '' : `: ${said}`}`,
+          `vmferry does not start on the new hardware${said === '' ? '.' : `: ${said}`}`,
           {
             advice: `Install vmferry there, or name it with --remote-command (tried: ${this.#command}).`,
           },
@@ -173,7 +173,7 @@ export class RemoteReceiver implements Disposable {
     this.#fail(
       new Failure(
         'receiver-died',
-        `vmferry on the new hardware ended with ${how}${said === '' ? '' : `: ${said}`}`,
+        `The vmferry on the new hardware ended with ${how}${said === '' ? '.' : `: ${said}`}`,
         {
           transient: true,
         },

@@ -47,7 +47,7 @@ export async function revertMigration(
   const { records, drivers, consoleLogOf } = dependencies;
   const record = await records.read(request.guest);
   if (record?.move === undefined) {
-    throw new Failure('guest-not-found', `${request.guest} was not moved away from here by vmferry`, {
+    throw new Failure('guest-not-found', `${request.guest} was not moved away from here by vmferry.`, {
       advice: 'See what is known here: vmferry guests',
     });
   }
@@ -101,7 +101,7 @@ async function findStaying(
 async function refuseUsed(path: string): Promise<void> {
   const [user] = await findUsers(path);
   if (user === undefined) return;
-  throw new Failure('image-in-use', `${path} is in use here already by ${user.description}`);
+  throw new Failure('image-in-use', `${path} is in use here already: it ${user.description}.`);
 }
 
 async function haltThere(
@@ -113,9 +113,9 @@ async function haltThere(
   if (move === undefined || move.remoteCommand === null) {
     throw new Failure(
       'guest-fenced',
-      `${definition.name} came from ${move?.destination ?? 'elsewhere'} and was taken back there`,
+      `${definition.name} came from ${move?.destination ?? 'elsewhere'} and was taken back there.`,
       {
-        advice: `Move it here again from there; or, when that machine is gone: vmferry revert ${definition.name} --new-host-is-gone`,
+        advice: `Move it here again from there. Or, when that machine is gone: vmferry revert ${definition.name} --new-host-is-gone`,
       },
     );
   }

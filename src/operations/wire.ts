@@ -120,7 +120,7 @@ function parse<T>(schema: z.ZodType<T>, line: string): T {
   try {
     value = JSON.parse(line);
   } catch {
-    throw violation(`is not JSON: ${JSON.stringify(line.slice(0, 80))}`);
+    throw violation(`is not JSON: ${JSON.stringify(line.slice(0, 80))}.`);
   }
   const result = schema.safeParse(value);
   if (!result.success) throw violation(`is not understood: ${z.prettifyError(result.error)}`);
@@ -128,7 +128,7 @@ function parse<T>(schema: z.ZodType<T>, line: string): T {
 }
 
 function violation(how: string): Failure {
-  return new Failure('protocol-violation', `a message from the other side ${how}`, {
+  return new Failure('protocol-violation', `A message from the other machine ${how}`, {
     advice: 'Install the same version of vmferry on both machines.',
   });
 }

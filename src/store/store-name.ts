@@ -6,7 +6,7 @@ export function checkStoreName(name: string): void {
   const sound = name
     .split('/')
     .every((part) => part !== '' && part !== '.' && part !== '..' && !part.includes('\0'));
-  if (!sound) throw new Failure('internal', `‘${name}’ is not a name in a store`);
+  if (!sound) throw new Failure('internal', `‘${name}’ is not a name in a store.`);
 }
 
 /** A name beside the given one that nothing else uses; what a crash leaves behind is known by its `.part-`. */
