@@ -112,7 +112,7 @@ function watchOutput<Dependencies extends AsyncDisposable>({ stdout, stderr }: P
   let failure: Failure | null = null;
   stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE')
-      failure = new Failure('write-failed', `The output could not be written: ${error.message}`, {
+      failure = new Failure('write-failed', `The output could not be written: ${error.message}.`, {
         cause: error,
       });
   });

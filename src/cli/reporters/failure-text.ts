@@ -25,8 +25,8 @@ function problemText(failure: Failure, { paint, verbose }: FailureTextOptions): 
 
 function defectText(failure: Failure, { paint, verbose }: FailureTextOptions): string {
   const [message = ''] = failure.message.split('\n');
-  const line = `${paint.bad('error:')} this is a defect of vmferry: ${message}`;
-  if (!verbose) return `${line} (--verbose shows where)\n`;
+  const line = `${paint.bad('error:')} This is a defect of vmferry: ${message}`;
+  if (!verbose) return `${line} (--verbose shows where.)\n`;
   const thrown = failure.cause instanceof Error ? failure.cause : failure;
   return `${line}\n${thrown.stack ?? String(thrown)}\n`;
 }

@@ -108,7 +108,7 @@ describe('lines', () => {
     const quiet = show(createLinesReporter);
     quiet.reporter.failed(defect);
     expect(quiet.stderr.lines).toEqual([
-      'error: this is a defect of vmferry: x is not a function (--verbose shows where)',
+      'error: This is a defect of vmferry: x is not a function (--verbose shows where.)',
     ]);
     const verbose = show(createLinesReporter, true);
     verbose.reporter.failed(defect);
