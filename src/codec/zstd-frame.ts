@@ -94,5 +94,5 @@ function contentBytes(view: DataView, descriptor: number, blocksOffset: number):
 }
 
 function damaged(how: string): Failure {
-  return new Failure('pack-damaged', `a zstd frame ${how}`);
+  return new Failure('pack-damaged', `A zstd frame ${how}.`);
 }

@@ -96,10 +96,10 @@ function unpack(
   try {
     plain = decompress(bounded);
   } catch (error) {
-    throw new Failure('pack-damaged', 'a zstd frame cannot be unpacked', { cause: error });
+    throw new Failure('pack-damaged', 'A zstd frame cannot be unpacked.', { cause: error });
   }
   if (plain.length !== plainBytes) {
-    throw new Failure('pack-damaged', `a zstd frame holds ${plain.length} bytes instead of ${plainBytes}`);
+    throw new Failure('pack-damaged', `A zstd frame holds ${plain.length} bytes instead of ${plainBytes}.`);
   }
   return plain;
 }
