@@ -2,14 +2,13 @@ const minuteMs = 60_000;
 
 /**
  * The tiers of tests, quickest first; each is a directory of test/. A test that takes longer than `testTimeoutMs`
- * fails; a tier that takes longer than `tierTimeoutMs` is ended. Tests that boot guests or measure time get a
- * machine to themselves: one worker.
+ * fails; a tier that takes longer than `tierTimeoutMs` is ended. Whole moves get a machine to themselves: one worker.
  */
 export const tiers = [
   { name: 'unit', workers: 2, testTimeoutMs: 20_000, tierTimeoutMs: 5 * minuteMs },
   { name: 'contract', workers: 2, testTimeoutMs: minuteMs, tierTimeoutMs: 10 * minuteMs },
   { name: 'golden', workers: 2, testTimeoutMs: minuteMs, tierTimeoutMs: 10 * minuteMs },
   { name: 'integration', workers: 2, testTimeoutMs: 2 * minuteMs, tierTimeoutMs: 20 * minuteMs },
-  { name: 'fault', workers: 1, testTimeoutMs: 3 * minuteMs, tierTimeoutMs: 20 * minuteMs },
+  { name: 'fault', workers: 2, testTimeoutMs: 3 * minuteMs, tierTimeoutMs: 20 * minuteMs },
   { name: 'e2e', workers: 1, testTimeoutMs: 5 * minuteMs, tierTimeoutMs: 20 * minuteMs },
 ];
