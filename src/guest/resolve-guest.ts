@@ -69,7 +69,7 @@ export async function notFound(name: string, sources: GuestSources, context: Con
     ({ definition }) => definition,
   );
   const names = [...new Set(definitions.map((definition) => definition.name))].toSorted();
-  const known = names.length === 0 ? 'There is none here.' : `There are here: ${names.join(', ')}.`;
+  const known = names.length === 0 ? 'No guest runs or is known here.' : `Known here: ${names.join(', ')}.`;
   return new Failure('guest-not-found', `There is no guest named ${name} here.`, {
     advice: `${known} Guests of other users are not seen. An image that nothing runs is given as a path: ./${name}`,
   });

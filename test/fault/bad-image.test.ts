@@ -30,7 +30,7 @@ describeUnless(missing, 'an image that cannot be moved', () => {
     const error = errorOf(await migrate('wbe'));
     expect(error).toMatchObject({ code: 'guest-not-found', exitStatus: 10 });
     expect(error.message).toContain('wbe');
-    expect(error.advice).toContain('There is none here');
+    expect(error.advice).toContain('No guest runs or is known here.');
   });
 
   test.each<[what: string, name: string, make: (path: string) => void, code: string, says: RegExp]>([
