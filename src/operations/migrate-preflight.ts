@@ -4,6 +4,7 @@ import { asFailure, combineFailures, Failure } from '../failure.ts';
 import { resolveGuest, type ResolvedGuest } from '../guest/resolve-guest.ts';
 import { Resources } from '../pipeline/resources.ts';
 import type { SshConnection } from '../store/ssh-connection.ts';
+import { untilAborted } from '../store/until-aborted.ts';
 import { estimateDowntimeSeconds, measureLine, sampleCompression } from './estimate.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
 import type { MigrateRequest, MigrationPlan } from './migration-report.ts';
@@ -97,7 +98,9 @@ async function startReceiver(
     context.report({ type: 'warning', code: 'slow-ciphers', message });
   }
   const command = `${remoteCommand} receive`;
-  const process = await connection.exec(command, context.signal);
+  // Not given up when interrupted: it has to be told to undo what it did, and to answer that it has.
+  const patient = new AbortController().signal;
+  const process = await untilAborted(context.signal, () => connection.exec(command, patient));
   const receiver = cleanup.hold(new RemoteReceiver(process, command));
   await receiver.ready(context.signal);
   return { connection, receiver };
