@@ -13,7 +13,7 @@ const meddler = join(import.meta.dirname, 'meddling-receiver.mjs');
 export interface Rule {
   /** The type of a message of doc/wire.md, in either direction. */
   on: string;
-  do: 'hold' | 'hang-up' | 'kill' | 'damage-pack';
+  do: 'hold' | 'delay' | 'hang-up' | 'kill' | 'damage-pack';
 }
 
 /** A guest that runs on the old host, and what a test asks about it. */
@@ -42,7 +42,12 @@ export async function ferriedGuest(
 ): Promise<FerriedGuest> {
   const { extraArgs = [], ...imageOptions } = options;
   const path = join(hosts.old.images, `${name}.img`);
-  const image = await buildGuestImage({ path, dataBytes: 6 * 2 ** 20, ...imageOptions });
+  const image = await buildGuestImage({
+    path,
+    dataBytes: 6 * 2 ** 20,
+    onCtrlAltDel: 'quick-poweroff',
+    ...imageOptions,
+  });
   const booted = await bootUmlGuest({
     image: path,
     name,

@@ -3,6 +3,7 @@
  * on what it and the mover say, line by line, except where a rule applies. Each rule applies once:
  *
  *   {"on": TYPE, "do": "hold"}         the message is not passed on
+ *   {"on": TYPE, "do": "delay"}        the message is passed on 4 s later
  *   {"on": TYPE, "do": "hang-up"}      the line to the mover is closed instead, the receiver sees the end of its input
  *   {"on": TYPE, "do": "kill"}         the receiver is killed instead
  *   {"on": TYPE, "do": "damage-pack"}  one bit of the pack that the message names is flipped first
@@ -14,6 +15,8 @@ import { closeSync, fstatSync, openSync, readSync, writeFileSync, writeSync } fr
 import { join } from 'node:path';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
+
+const DELAY_MS = 4_000;
 
 const [rulesText = '[]', program = '', ...args] = process.argv.slice(2);
 const rules = JSON.parse(rulesText);
@@ -32,6 +35,9 @@ function meddle(line, passOn) {
   writeFileSync(join(process.env.VMFERRY_STATE_DIR, `meddled-${rule.on}`), '');
   switch (rule.do) {
     case 'hold':
+      return;
+    case 'delay':
+      setTimeout(() => passOn(`${line}\n`), DELAY_MS);
       return;
     case 'hang-up':
       receiver.stdin.end();

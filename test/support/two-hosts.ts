@@ -57,6 +57,8 @@ export interface TwoHosts extends AsyncDisposable {
   remoteCommand: string;
   /** A command line for the new host, in a file: a shell script with the environment that a login has there. */
   remoteScript(lines: readonly string[]): Promise<string>;
+  /** Runs a program among the new host's own mounts, which its ssh sessions share; gives its stdout. */
+  runInNew(...command: string[]): Promise<string>;
   /** A file system in memory on the new host alone. */
   mountOnNew(sizeBytes: number): Promise<SmallFileSystem>;
   /** Everything in the directory of images on the new host, hidden files too. */
@@ -86,6 +88,12 @@ export async function startTwoHosts(): Promise<TwoHosts> {
     const [command = '', ...rest] = [...lab.prefix('old'), ...startedBy, ...vmferry];
     return watch(spawn(command, rest, { env: environmentOf(files.old), stdio: ['ignore', 'pipe', 'pipe'] }));
   };
+  const runInNew = async (...command: string[]): Promise<string> => {
+    const argv = ['-m', '-t', String(lab.server.pid), '--', ...command];
+    const { exitStatus, stdout, stderr } = await run('nsenter', argv);
+    if (exitStatus !== 0) throw new Error(`${command.join(' ')}: ${stderr}`);
+    return stdout;
+  };
   return {
     lab,
     ...files,
@@ -99,14 +107,8 @@ export async function startTwoHosts(): Promise<TwoHosts> {
       remoteCommand,
     ],
     remoteScript,
-    mountOnNew: (sizeBytes) =>
-      mountTmpfs(join(directory, `small-${++scripts}`), sizeBytes, async (...command) => {
-        // The new host's sshd has mounts of its own, which its sessions share.
-        const argv = ['-m', '-t', String(lab.server.pid), '--', ...command];
-        const { exitStatus, stdout, stderr } = await run('nsenter', argv);
-        if (exitStatus !== 0) throw new Error(`${command.join(' ')}: ${stderr}`);
-        return stdout;
-      }),
+    runInNew,
+    mountOnNew: (sizeBytes) => mountTmpfs(join(directory, `small-${++scripts}`), sizeBytes, runInNew),
     filesOnNew: async () => (await readdir(files.new.images)).toSorted(),
     start,
     run: (args, options) => start(args, options).ended,

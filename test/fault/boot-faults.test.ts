@@ -1,0 +1,142 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { existsSync, renameSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errorOf, resultOf } from '../support/command-records.ts';
+import {
+  eventually,
+  ferriedGuest,
+  receiversOf,
+  stageStarted,
+  type FerriedGuest,
+} from '../support/ferried-guest.ts';
+import { networkLabMissing } from '../support/network-lab.ts';
+import { describeUnless, toolsMissing } from '../support/tools.ts';
+import { startTwoHosts, type TwoHosts } from '../support/two-hosts.ts';
+import { bootUmlGuest, buildGuestImage } from '../support/uml-guest.ts';
+import { umlKernel, umlMissing } from '../support/uml-kernel.ts';
+import { umlProcessesOf, watchForDoubleRun, type DoubleRunWatch } from '../support/uml-processes.ts';
+
+/** One guest; each test begins and ends with it running on the old host. */
+describeUnless(
+  umlMissing() ?? networkLabMissing() ?? toolsMissing('nsenter'),
+  'a boot that goes wrong',
+  () => {
+    let hosts: TwoHosts;
+    let guest: FerriedGuest;
+    let watch: DoubleRunWatch;
+    beforeAll(async () => {
+      hosts = await startTwoHosts();
+      guest = await ferriedGuest(hosts, 'web');
+    });
+    beforeEach(() => {
+      watch = watchForDoubleRun(['web'], [hosts.old.umlDir, hosts.new.umlDir]);
+    });
+    afterEach(async () => {
+      watch[Symbol.dispose]();
+      expect(guest.runsOn('old')).toBe(true);
+      expect(await guest.state()).toBe('running');
+      await rm(join(hosts.new.images, 'web.img'), { force: true });
+    });
+    afterAll(async () => {
+      await hosts[Symbol.asyncDispose]();
+    });
+
+    test('the kernel there ends at once', async () => {
+      const broken = join(hosts.new.home, 'broken-kernel');
+      writeFileSync(broken, '#!/bin/sh\necho "no such luck"\nexit 3\n', { mode: 0o755 });
+      const command = hosts.start(await guest.migrateArguments());
+      await command.printed(stageStarted('halt'));
+      await hosts.runInNew('mount', '--bind', broken, umlKernel());
+      const error = errorOf(await command.ended);
+      await hosts.runInNew('umount', umlKernel());
+      expect(error).toMatchObject({ code: 'boot-failed', exitStatus: 16 });
+      expect(error.message).toContain('status 3');
+      expect(error.message).toContain('no such luck');
+      await guest.expectUnmoved();
+      expect(watch.seen).toEqual([]);
+    });
+
+    test('another guest has taken the name there meanwhile, and is left alone', async () => {
+      const path = join(hosts.new.home, 'other.img');
+      await buildGuestImage({ path });
+      const command = hosts.start(await guest.migrateArguments({ rules: [{ on: 'publish', do: 'delay' }] }));
+      await command.printed(stageStarted('halt'));
+      const other = await bootUmlGuest({
+        image: path,
+        name: 'web',
+        umlDir: hosts.new.umlDir,
+        startedBy: hosts.lab.prefix('new'),
+      });
+      const error = errorOf(await command.ended);
+      expect(error).toMatchObject({ code: 'boot-failed', exitStatus: 16 });
+      expect(error.message).toContain('web');
+      expect(await hosts.filesOnNew()).toEqual([]);
+      expect(umlProcessesOf('web', hosts.new.umlDir)).toContain(other.pid);
+      await other.stop();
+      await eventually('it is gone', 10_000, () => !guest.runsOn('new'));
+      await guest.expectUnmoved();
+    });
+
+    test('the receiver is gone when it is up: nobody knows here, nothing is started here', async () => {
+      const command = hosts.start(await guest.migrateArguments({ rules: [{ on: 'up', do: 'hang-up' }] }));
+      const error = errorOf(await command.ended);
+      expect(error).toMatchObject({ code: 'outcome-unknown', exitStatus: 17 });
+      expect(error.advice).toContain('vmferry revert web');
+      await guest.expectMoved();
+      expect(resultOf(await hosts.run(['revert', 'web', '--json']))).toMatchObject({ wasRunningThere: true });
+      expect(guest.runsOn('new')).toBe(false);
+      expect(watch.seen).toEqual([]);
+    });
+
+    test('the line is cut while it boots', async () => {
+      const command = hosts.start(await guest.migrateArguments());
+      await command.printed(stageStarted('boot'));
+      await hosts.lab.cut();
+      try {
+        const error = errorOf(await command.ended);
+        expect(error).toMatchObject({ code: 'outcome-unknown', exitStatus: 17 });
+        expect(guest.runsOn('old')).toBe(false);
+        expect(await guest.state()).toBe('moved');
+        // Not reachable, so not known: revert does not start it either.
+        expect(errorOf(await hosts.run(['revert', 'web', '--json']))).toMatchObject({
+          code: 'host-unreachable',
+        });
+        expect(guest.runsOn('old')).toBe(false);
+        await eventually(
+          'the receiver has ended',
+          60_000,
+          async () => (await receiversOf(hosts)).length === 0,
+        );
+        // It was up before the receiver missed the mover, or it was taken back: never something between.
+        expect(await hosts.filesOnNew()).toEqual(guest.runsOn('new') ? ['web.img'] : []);
+      } finally {
+        await hosts.lab.mend();
+      }
+      const wasUp = guest.runsOn('new');
+      // The first packets after the link is up again may still be told that there is no way.
+      let reverted = await hosts.run(['revert', 'web', '--json']);
+      while (reverted.exitStatus === 12) reverted = await hosts.run(['revert', 'web', '--json']);
+      expect(resultOf(reverted)).toMatchObject({ wasRunningThere: wasUp });
+      expect(guest.runsOn('new')).toBe(false);
+      expect(watch.seen).toEqual([]);
+    });
+
+    test('and it cannot be started here either: that is said, and start works when it can', async () => {
+      const command = hosts.start(await guest.migrateArguments({ rules: [{ on: 'finish', do: 'hold' }] }));
+      await command.printed(stageStarted('verify'));
+      const { path } = guest.image;
+      renameSync(path, `${path}.away`);
+      command.child.kill('SIGINT');
+      const error = errorOf(await command.ended);
+      renameSync(`${path}.away`, path);
+      expect(error).toMatchObject({ code: 'guest-left-down', exitStatus: 18 });
+      expect(error.message).toContain(path);
+      expect(guest.runsOn('old')).toBe(false);
+      expect(await hosts.filesOnNew()).toEqual([]);
+      expect(existsSync(path)).toBe(true);
+      resultOf(await hosts.run(['start', 'web', '--json']));
+      expect(watch.seen).toEqual([]);
+    });
+  },
+);
