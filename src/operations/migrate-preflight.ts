@@ -6,6 +6,7 @@ import { Resources } from '../pipeline/resources.ts';
 import type { SshConnection } from '../store/ssh-connection.ts';
 import { untilAborted } from '../store/until-aborted.ts';
 import { estimateDowntimeSeconds, measureLine, sampleCompression } from './estimate.ts';
+import { warnOfDoubtfulFileSystems } from './file-system-warnings.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
 import type { MigrateRequest, MigrationPlan } from './migration-report.ts';
 import { refuseWhileMoved } from './mover.ts';
@@ -63,7 +64,7 @@ async function look(
 
   const guest = await attempt(() => resolveGuest(request.guest, dependencies, context));
   await attempt(() => refuseWhileMoved(guest?.record ?? null));
-  const disks = guest === null ? [] : await lookAtDisks(guest, request, attempt, cleanup);
+  const disks = guest === null ? [] : await lookAtDisks(guest, request, attempt, cleanup, context);
   const remote = await attempt(() => startReceiver(request, dependencies, context, cleanup));
   const [firstDisk] = guest?.definition.disks ?? [];
   const directory = request.target.directory ?? (firstDisk === undefined ? null : dirname(firstDisk.path));
@@ -143,6 +144,8 @@ export async function planMigration(
   context: Context,
 ): Promise<MigrationPlan> {
   const readBytes = disks.reduce((sum, disk) => sum + disk.readBytes, 0);
+  if (guest.running === null && !request.everyBlock)
+    for (const disk of disks) warnOfDoubtfulFileSystems(disk, context);
   const sample = await sampleCompression(disks, pool, request.compressionLevel);
   const lineBytesPerSecond = await measureLine(receiver, context.signal);
   const willBoot = guest.definition.driver !== 'offline';

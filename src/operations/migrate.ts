@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Context } from '../events.ts';
 import { asFailure, Failure } from '../failure.ts';
+import { warnOfDoubtfulFileSystems } from './file-system-warnings.ts';
 import { haltForMove } from './halt-for-move.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
 import { planMigration, preflight, type Preflight } from './migrate-preflight.ts';
@@ -96,14 +97,7 @@ async function copyDisks(
   const moved: MovedDisk[] = [];
   for (const { path } of guest.definition.disks) {
     using disk = openSourceDisk(path, request);
-    for (const { skippable, reason } of disk.layout.regions) {
-      if (skippable || reason === undefined || request.everyBlock) continue;
-      context.report({
-        type: 'warning',
-        code: 'file-system-not-clean',
-        message: `All allocated blocks of ${disk.name} are moved: ${reason}.`,
-      });
-    }
+    if (!request.everyBlock) warnOfDoubtfulFileSystems(disk, context);
     const { warnings, ...sent } = await sendDisk(disk, directory, sending, context);
     for (const message of warnings) context.report({ type: 'warning', code: 'owner-not-kept', message });
     moved.push({ ...diskAccount(disk, directory), ...sent });

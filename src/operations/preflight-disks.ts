@@ -1,4 +1,5 @@
 import { basename } from 'node:path';
+import type { Context } from '../events.ts';
 import { Failure } from '../failure.ts';
 import type { DiskDefinition, GuestDefinition } from '../guest/definition.ts';
 import type { RunningGuest } from '../guest/guest-driver.ts';
@@ -8,6 +9,7 @@ import type { Resources } from '../pipeline/resources.ts';
 import { descendantsOf } from '../system/proc-process.ts';
 import { refuseContainerFormat } from './container-format.ts';
 import { openSourceDisk, type SourceDisk } from './source-disk.ts';
+import { warnOfUnknownFileSystems } from './file-system-warnings.ts';
 
 /** Leaves room in a file name (255 bytes) for `.partial`. */
 const LONGEST_NAME_BYTES = 240;
@@ -21,6 +23,7 @@ export async function lookAtDisks(
   options: { everyBlock: boolean },
   attempt: Attempt,
   cleanup: Resources,
+  context: Context,
 ): Promise<SourceDisk[]> {
   const opened: SourceDisk[] = [];
   await attempt(() => refuseNames(definition));
@@ -28,6 +31,7 @@ export async function lookAtDisks(
     const disk = await attempt(() => cleanup.hold(openSourceDisk(definedDisk.path, options)));
     if (disk === null) continue;
     opened.push(disk);
+    if (!options.everyBlock) warnOfUnknownFileSystems(disk, context);
     await attempt(() => refuseContainerFormat(definedDisk.path, disk.layout));
     await attempt(() => refuseUsed(definedDisk, running));
   }

@@ -25,6 +25,8 @@ export function run(
 ): Promise<CommandResult> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
+      // A session of its own: Ctrl-C is for this program alone to act on.
+      detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: options.env ?? process.env,
       ...(options.signal === undefined ? {} : { signal: options.signal }),
