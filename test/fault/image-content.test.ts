@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { chmodSync, chownSync, readFileSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
+import type { WarningCode } from '../../src/events.ts';
 import { openImage } from '../../src/image/open-image.ts';
 import { resultOf, warningsOf } from '../support/command-records.ts';
 import {
@@ -82,25 +83,46 @@ describeUnless(networkLabMissing() ?? toolsMissing(...imageTools), 'what an imag
   });
 
   describe('not to be trusted: all allocated blocks are moved, and it is said', () => {
-    test.each<[what: string, name: string, damage: (path: string) => void]>([
-      ['not unmounted', 'dirty.img', (path) => setSuperblockFields(path, { state: '0' })],
-      ['with a journal to replay', 'journal.img', (path) => setFeatures(path, 'needs_recovery')],
+    test.each<[what: string, code: WarningCode, name: string, damage: (path: string) => void]>([
+      [
+        'not unmounted',
+        'file-system-not-clean',
+        'dirty.img',
+        (path) => setSuperblockFields(path, { state: '0' }),
+      ],
+      [
+        'with a journal to replay',
+        'file-system-not-clean',
+        'journal.img',
+        (path) => setFeatures(path, 'needs_recovery'),
+      ],
       [
         'with a damaged superblock',
+        'file-system-not-understood',
         'superblock.img',
         (path) => patchFile(path, 1024 + 24, seededBytes(3, 64)),
       ],
-      ['with a superblock of zeros', 'zeroed.img', (path) => patchFile(path, 1024, new Uint8Array(1024))],
-      ['with damaged block bitmaps', 'bitmaps.img', (path) => damageBitmaps(path)],
-      ['with damaged group descriptors', 'groups.img', (path) => patchFile(path, 4096, seededBytes(5, 2048))],
-    ])('%s', async (_, name, damage) => {
+      [
+        'with a superblock of zeros',
+        'file-system-not-understood',
+        'zeroed.img',
+        (path) => patchFile(path, 1024, new Uint8Array(1024)),
+      ],
+      ['with damaged block bitmaps', 'file-system-not-clean', 'bitmaps.img', (path) => damageBitmaps(path)],
+      [
+        'with damaged group descriptors',
+        'file-system-not-clean',
+        'groups.img',
+        (path) => patchFile(path, 4096, seededBytes(5, 2048)),
+      ],
+    ])('%s', async (_, code, name, damage) => {
       copyImage(here('original'), here(name));
       damage(here(name));
       const { disk, ended } = await migrate(name);
       expect(disk).toMatchObject({ readBytes: disk.sizeBytes - disk.holeBytes, freeBytes: 0 });
       expect(disk.holeBytes).toBeLessThan(disk.sizeBytes / 4);
       expect(warningsOf(ended)).toMatchObject([
-        { message: expect.stringMatching(/^All allocated blocks of .* are moved: /) },
+        { code, message: expect.stringMatching(/^All allocated blocks of .* are moved: /) },
       ]);
       expectSameBytes(name);
     });

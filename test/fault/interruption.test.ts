@@ -1,5 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import { errorOf } from '../support/command-records.ts';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errorOf, resultOf } from '../support/command-records.ts';
 import {
   copyHasBegun,
   ferriedGuest,
@@ -43,9 +45,9 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a move that is called off',
   ])('during %s, by %s', async (_, signal, when, rules) => {
     const command = hosts.start(await guest.migrateArguments({ rules }));
     await command.printed(when);
-    command.child.kill(signal);
+    command.signal(signal);
     // once more: it does not hurry it
-    command.child.kill(signal);
+    command.signal(signal);
     const ended = await command.ended;
     expect(errorOf(ended)).toMatchObject({ code: 'interrupted', exitStatus: 130 });
     expect(ended.exitStatus).toBe(130);
@@ -56,9 +58,21 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a move that is called off',
     const command = hosts.start(await guest.migrateArguments());
     await goesDown();
     const pid = guest.pid();
-    command.child.kill('SIGINT');
+    command.signal('SIGINT');
     expect((await command.ended).exitStatus).toBe(130);
     // not the one that was going down, which would be gone in a moment
     expect(guest.pid()).not.toBe(pid);
+  });
+
+  test('during the boot: too late, it is answered first, and it has moved', async () => {
+    const command = hosts.start(await guest.migrateArguments({ rules: [{ on: 'boot', do: 'delay' }] }));
+    await command.printed(stageStarted('boot'));
+    command.signal('SIGINT');
+    const ended = await command.ended;
+    expect(resultOf(ended)).toMatchObject({ type: 'moved' });
+    expect(ended.exitStatus).toBe(0);
+    await guest.expectMoved();
+    resultOf(await hosts.run(['revert', 'web', '--json']));
+    await rm(join(hosts.new.images, 'web.img'));
   });
 });

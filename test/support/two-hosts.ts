@@ -27,6 +27,8 @@ export interface CommandEnd {
 /** A vmferry command that runs on the old host. */
 export interface RunningCommand {
   child: ChildProcess;
+  /** Signals it and all programs that it runs, as a terminal does. */
+  signal(name: NodeJS.Signals): void;
   /** Resolves as soon as standard error or output holds the text; rejects when the command ends before. */
   printed(text: RegExp): Promise<void>;
   ended: Promise<CommandEnd>;
@@ -86,7 +88,8 @@ export async function startTwoHosts(): Promise<TwoHosts> {
   const start = (args: readonly string[], { startedBy = [] }: StartOptions = {}): RunningCommand => {
     const vmferry = [process.execPath, program, ...args];
     const [command = '', ...rest] = [...lab.prefix('old'), ...startedBy, ...vmferry];
-    return watch(spawn(command, rest, { env: environmentOf(files.old), stdio: ['ignore', 'pipe', 'pipe'] }));
+    const env = environmentOf(files.old);
+    return watch(spawn(command, rest, { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] }));
   };
   const runInNew = async (...command: string[]): Promise<string> => {
     const argv = ['-m', '-t', String(lab.server.pid), '--', ...command];
@@ -199,5 +202,9 @@ function watch(child: ChildProcess): RunningCommand {
         reject(new Error(`it ended before it printed ${text.source}: ${stderr}${stdout}`)),
       );
     });
-  return { child, printed, ended };
+  const signal = (name: NodeJS.Signals): void => {
+    // The group that it leads, where it was started detached.
+    if (child.pid !== undefined) process.kill(-child.pid, name);
+  };
+  return { child, signal, printed, ended };
 }
