@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { extract, pack as createTar } from 'tar-stream';
+import { chunkLength, frameLimitBytes, type ChunkGrid } from '../chunk/chunk-grid.ts';
 import { CHUNK_ID_BYTES } from '../chunk/chunk-id.ts';
 import { Failure } from '../failure.ts';
 import type { Frame, FrameChunk } from '../frame/frame.ts';
@@ -16,11 +17,11 @@ const FORMAT_TEXT = 'vmferry-pack 1\n';
 const TABLE_LIMIT_BYTES = 2 ** 20;
 const TAR_BLOCK_BYTES = 512;
 
-/** A whole pack in memory: its id is the SHA-256 of `parts`, one after the other. */
+/** A whole pack in memory. */
 export interface Pack {
+  /** The SHA-256 of its bytes. */
   id: string;
-  sizeBytes: number;
-  parts: readonly Uint8Array[];
+  bytes: Uint8Array;
   /** The plain bytes of its chunks. */
   plainBytes: number;
 }
@@ -29,37 +30,59 @@ export function packFileName(id: string): string {
   return `${id}.tar`;
 }
 
-/** Collects frames into packs of bounded size. */
-export async function* packFrames(
-  frames: AsyncIterable<Frame>,
-  limitBytes = PACK_LIMIT_BYTES,
-): AsyncIterable<Pack> {
-  let collected: Frame[] = [];
-  let collectedBytes = 0;
-  let plainBytes = 0;
-  for await (const frame of frames) {
-    collected.push(frame);
-    collectedBytes += memberBytes(tableText(frame.chunks).length) + memberBytes(frame.compressed.length);
-    plainBytes += plainBytesOf(frame);
-    if (collectedBytes >= limitBytes || plainBytes >= PACK_PLAIN_LIMIT_BYTES) {
-      yield await buildPack(collected);
-      collected = [];
-      collectedBytes = 0;
-      plainBytes = 0;
-    }
+/** Room for a full pack and the frame that filled it, where frames are of the usual size. */
+const OPEN_PACK_BYTES = PACK_LIMIT_BYTES + 2 ** 20 + 2 ** 16;
+
+/** Frames on their way into one pack of bounded size. */
+export class OpenPack {
+  #frames: Frame[] = [];
+  /** The frames' compressed bytes, one after the other; used again for every pack. */
+  #memory = new Uint8Array(OPEN_PACK_BYTES);
+  #memoryUsed = 0;
+  #sizeBytes = 0;
+  #plainBytes = 0;
+
+  /** The frame's bytes are copied: what a codec answers with is often a view of much larger memory. */
+  add(frame: Frame): void {
+    this.#frames.push({ chunks: frame.chunks, compressed: this.#keep(frame.compressed) });
+    this.#sizeBytes += memberBytes(tableText(frame.chunks).length) + memberBytes(frame.compressed.length);
+    this.#plainBytes += plainBytesOf(frame);
   }
-  if (collected.length > 0) yield await buildPack(collected);
+
+  #keep(bytes: Uint8Array): Uint8Array {
+    const end = this.#memoryUsed + bytes.length;
+    if (end > this.#memory.length) return new Uint8Array(bytes);
+    this.#memory.set(bytes, this.#memoryUsed);
+    const kept = this.#memory.subarray(this.#memoryUsed, end);
+    this.#memoryUsed = end;
+    return kept;
+  }
+
+  get isEmpty(): boolean {
+    return this.#frames.length === 0;
+  }
+
+  /** Time to close it. */
+  get isFull(): boolean {
+    return this.#sizeBytes >= PACK_LIMIT_BYTES || this.#plainBytes >= PACK_PLAIN_LIMIT_BYTES;
+  }
+
+  /** The pack; this one is empty again afterwards. */
+  async close(): Promise<Pack> {
+    const frames = this.#frames;
+    this.#frames = [];
+    this.#sizeBytes = 0;
+    this.#plainBytes = 0;
+    this.#memoryUsed = 0;
+    return buildPack(frames);
+  }
 }
 
 export async function buildPack(frames: readonly Frame[]): Promise<Pack> {
   const tar = createTar();
   const parts: Uint8Array[] = [];
-  const hash = createHash('sha256');
   const collecting = (async () => {
-    for await (const part of tar as AsyncIterable<Uint8Array>) {
-      hash.update(part);
-      parts.push(part);
-    }
+    for await (const part of tar as AsyncIterable<Uint8Array>) parts.push(part);
   })();
   const add = (name: string, content: Uint8Array) =>
     tar.entry(
@@ -73,58 +96,59 @@ export async function buildPack(frames: readonly Frame[]): Promise<Pack> {
   }
   tar.finalize();
   await collecting;
-  return {
-    id: hash.digest('hex'),
-    sizeBytes: parts.reduce((sum, part) => sum + part.length, 0),
-    parts,
-    plainBytes: frames.reduce((sum, frame) => sum + plainBytesOf(frame), 0),
-  };
+  const bytes = joined(parts);
+  const plainBytes = frames.reduce((sum, frame) => sum + plainBytesOf(frame), 0);
+  return { id: sha256([bytes]), bytes, plainBytes };
+}
+
+/** In memory of its own, so that it can be handed to another thread. */
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    bytes.set(part, offset);
+    offset += part.length;
+  }
+  return bytes;
+}
+
+function sha256(parts: readonly Uint8Array[]): string {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  return hash.digest('hex');
 }
 
 function plainBytesOf(frame: Frame): number {
   return frame.chunks.reduce((sum, chunk) => sum + chunk.length, 0);
 }
 
-/** What a reader of a pack must know of the image, so that no table can lead it outside. */
-export interface PackBounds {
-  /** The chunk's plain length, or null where the image has no such chunk. */
-  lengthOf: (position: number) => number | null;
-  frameLimitBytes: number;
+/** The most bytes that a pack of such an image can have: more than that need not be read to be refused. */
+export function packLimitBytes(grid: ChunkGrid): number {
+  return PACK_LIMIT_BYTES + TABLE_LIMIT_BYTES + compressedLimitBytes(grid);
 }
 
 /**
- * The frames of a pack, in order. Throws Failure `pack-damaged` for anything but a well-formed pack. The pack's own
- * SHA-256 is compared at the end, so what was yielded may be used only if this ends without a failure.
+ * The frames of a pack of an image with this grid, in order. `parts` are the whole pack, cut anywhere: it is compared
+ * with its id before anything of it is used. Throws Failure `pack-damaged` for anything but a well-formed pack.
  */
 export async function* readPack(
   id: string,
-  source: AsyncIterable<Uint8Array>,
-  bounds: PackBounds,
+  parts: readonly Uint8Array[],
+  grid: ChunkGrid,
 ): AsyncGenerator<Frame, void, undefined> {
-  const hash = createHash('sha256');
-  const limitBytes = PACK_LIMIT_BYTES + TABLE_LIMIT_BYTES + compressedLimitBytes(bounds);
-  const hashed = (async function* () {
-    let sizeBytes = 0;
-    for await (const part of source) {
-      sizeBytes += part.length;
-      if (sizeBytes > limitBytes) throw damaged(id, 'is larger than any pack');
-      hash.update(part);
-      yield part;
-    }
-  })();
-  const members = readMembers(Readable.from(hashed), bounds);
+  if (sha256(parts) !== id) throw damaged(id, 'does not match its SHA-256');
+  const members = readMembers(Readable.from(parts), grid);
   try {
-    yield* framesOf(id, members, bounds);
+    yield* framesOf(id, members, grid);
   } finally {
     await members.return();
   }
-  if (hash.digest('hex') !== id) throw damaged(id, 'does not match its SHA-256');
 }
 
 async function* framesOf(
   id: string,
   members: AsyncIterator<Member, void, undefined>,
-  bounds: PackBounds,
+  grid: ChunkGrid,
 ): AsyncGenerator<Frame, void, undefined> {
   const first = await members.next();
   if (
@@ -143,15 +167,15 @@ async function* framesOf(
       table.value.name === `${memberNumber(number)}.table` &&
       frame.value.name === `${memberNumber(number)}.zst`;
     if (!isExpected) throw damaged(id, `has not the members of frame ${number}`);
-    const chunks = parseTable(table.value.content.toString('latin1'), bounds);
+    const chunks = parseTable(table.value.content.toString('latin1'), grid);
     if (chunks === null) throw damaged(id, `has a bad table at frame ${number}`);
     yield { chunks, compressed: frame.value.content };
   }
 }
 
 /** zstd never makes data this much larger. */
-function compressedLimitBytes({ frameLimitBytes }: PackBounds): number {
-  return 2 * frameLimitBytes;
+function compressedLimitBytes(grid: ChunkGrid): number {
+  return 2 * frameLimitBytes(grid);
 }
 
 interface Member {
@@ -159,14 +183,14 @@ interface Member {
   content: Buffer;
 }
 
-async function* readMembers(source: Readable, bounds: PackBounds): AsyncGenerator<Member, void, undefined> {
+async function* readMembers(source: Readable, grid: ChunkGrid): AsyncGenerator<Member, void, undefined> {
   const tar = extract();
   const feeding = pipeline(source, tar);
   feeding.catch(() => undefined);
   try {
     for await (const entry of tar) {
       const { name, size, type } = entry.header;
-      const limitBytes = name.endsWith('.zst') ? compressedLimitBytes(bounds) : TABLE_LIMIT_BYTES;
+      const limitBytes = name.endsWith('.zst') ? compressedLimitBytes(grid) : TABLE_LIMIT_BYTES;
       if (type !== 'file' || size > limitBytes)
         throw new Failure('pack-damaged', `a pack has the odd member ${name}`);
       const content = Buffer.alloc(size);
@@ -197,7 +221,7 @@ function tableText(chunks: readonly FrameChunk[]): string {
     .join('');
 }
 
-function parseTable(text: string, bounds: PackBounds): FrameChunk[] | null {
+function parseTable(text: string, grid: ChunkGrid): FrameChunk[] | null {
   const lines = text.split('\n');
   if (lines.pop() !== '' || lines.length === 0) return null;
   const chunks: FrameChunk[] = [];
@@ -207,14 +231,14 @@ function parseTable(text: string, bounds: PackBounds): FrameChunk[] | null {
       /^(0|[1-9][0-9]{0,15}) ([0-9a-f]{64}) ([1-9][0-9]{0,15})$/.exec(line) ?? [];
     const position = Number(positionText);
     const length = Number(lengthText);
-    if (idText === '' || position <= (chunks.at(-1)?.position ?? -1) || bounds.lengthOf(position) !== length)
-      return null;
+    const isInImage = position < grid.chunkCount && chunkLength(grid, position) === length;
+    if (idText === '' || position <= (chunks.at(-1)?.position ?? -1) || !isInImage) return null;
     plainBytes += length;
     const id = new Uint8Array(CHUNK_ID_BYTES);
     id.set(Buffer.from(idText, 'hex'));
     chunks.push({ position, id, length });
   }
-  return plainBytes <= bounds.frameLimitBytes ? chunks : null;
+  return plainBytes <= frameLimitBytes(grid) ? chunks : null;
 }
 
 function memberNumber(number: number): string {

@@ -1,23 +1,24 @@
 import { readSync, writeSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
+import { readPack } from '../archive/pack.ts';
+import { chunkLength, frameLimitBytes } from '../chunk/chunk-grid.ts';
 import { chunkId, isAllZero } from '../chunk/chunk-id.ts';
+import { chunkListOf, rowsOf } from '../chunk/chunk-list.ts';
 import type { Zstd } from '../codec/zstd.ts';
 import { Failure } from '../failure.ts';
+import { collectYoungGarbage } from '../system/memory.ts';
 import { errorCode, errorMessage } from '../system/error-code.ts';
-import type {
-  ApplyJob,
-  ApplyResult,
-  CaptureJob,
-  CaptureResult,
-  FrameChunk,
-  ReadBackJob,
-  ReadBackResult,
-} from './frame.ts';
+import type { Frame, FrameChunk } from './frame.ts';
 import type { PlannedRead } from './frame-plan.ts';
+import type { ApplyJob, ApplyResult, CaptureJob, ReadBackJob, ReadBackResult } from './jobs.ts';
 
 /** Part of the language's environment, but not of the type libraries used here. */
 declare const WebAssembly: {
   Memory: new (size: { initial: number; maximum: number }) => { buffer: ArrayBuffer };
 };
+
+/** Each frame leaves a MiB or two of unpacked bytes behind. */
+const FRAMES_BETWEEN_COLLECTIONS = 4;
 
 /** Runs of zero bytes at least this long are left as holes when an image is written. */
 const HOLE_GRAIN_BYTES = 4096;
@@ -39,14 +40,19 @@ export class Scratch {
   }
 }
 
-export function captureFrame(job: CaptureJob, zstd: Zstd, scratch: Scratch): CaptureResult {
-  const { plan, chunkBytes } = job;
+/** A frame as planned; null when all of its chunks turn out to be empty. */
+export function captureFrame(
+  { fd, grid, level, plan }: Pick<CaptureJob, 'fd' | 'grid' | 'level' | 'plan'>,
+  zstd: Zstd,
+  scratch: Scratch,
+): { frame: Frame | null; readBytes: number } {
+  const { chunkBytes } = grid;
   const buffer = scratch.take(plan.positions.length * chunkBytes);
   let readBytes = 0;
   let filled = 0;
   for (const read of plan.reads) {
     buffer.fill(0, filled, read.into);
-    readFully(job.fd, buffer, read);
+    readFully(fd, buffer, read);
     filled = read.into + read.length;
     readBytes += read.length;
   }
@@ -55,7 +61,7 @@ export function captureFrame(job: CaptureJob, zstd: Zstd, scratch: Scratch): Cap
   const chunks: FrameChunk[] = [];
   let plainBytes = 0;
   for (const [slot, position] of plan.positions.entries()) {
-    const length = Math.min(chunkBytes, job.imageBytes - position * chunkBytes);
+    const length = chunkLength(grid, position);
     const start = slot * chunkBytes;
     const plain = buffer.subarray(start, start + length);
     if (isAllZero(plain)) continue;
@@ -64,9 +70,7 @@ export function captureFrame(job: CaptureJob, zstd: Zstd, scratch: Scratch): Cap
     plainBytes += length;
   }
   if (chunks.length === 0) return { frame: null, readBytes };
-  // Into memory of its own, which can be handed to another thread; a codec's buffer cannot.
-  const compressed = new Uint8Array(zstd.compress(buffer.subarray(0, plainBytes), job.level));
-  return { frame: { chunks, compressed }, readBytes };
+  return { frame: { chunks, compressed: zstd.compress(buffer.subarray(0, plainBytes), level) }, readBytes };
 }
 
 function readFully(fd: number, buffer: Buffer, { offset, into, length }: PlannedRead): void {
@@ -90,23 +94,26 @@ function readFully(fd: number, buffer: Buffer, { offset, into, length }: Planned
   }
 }
 
-export function applyFrame(job: ApplyJob, zstd: Zstd): ApplyResult {
-  const { chunks, compressed } = job.frame;
-  const plainBytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-  const plain = zstd.decompress(compressed, plainBytes);
-  let start = 0;
-  for (const { position, id, length } of chunks) {
-    const chunk = plain.subarray(start, start + length);
-    if (Buffer.compare(chunkId(chunk), id) !== 0) {
-      throw new Failure(
-        'pack-damaged',
-        `the chunk at byte ${position * job.chunkBytes} does not match its SHA-256`,
-      );
+/** Throws Failure `pack-damaged`, `target-full` or `write-failed`; the chunks' ids are compared when they are read back. */
+export async function applyPack({ fd, grid, packId, packParts }: ApplyJob, zstd: Zstd): Promise<ApplyResult> {
+  const written: FrameChunk[] = [];
+  let plainBytes = 0;
+  let framesDone = 0;
+  for await (const { chunks, compressed } of readPack(packId, packParts, grid)) {
+    const frameBytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+    const plain = zstd.decompress(compressed, frameBytes);
+    let start = 0;
+    for (const { position, length } of chunks) {
+      writeSparsely(fd, plain.subarray(start, start + length), position * grid.chunkBytes);
+      start += length;
     }
-    writeSparsely(job.fd, chunk, position * job.chunkBytes);
-    start += length;
+    written.push(...chunks);
+    plainBytes += frameBytes;
+    framesDone++;
+    if (framesDone % FRAMES_BETWEEN_COLLECTIONS === 0) collectYoungGarbage();
+    await setImmediate();
   }
-  return { plainBytes };
+  return { chunks: chunkListOf(written), plainBytes };
 }
 
 /** Writes the bytes into a file that reads as zero there, leaving out what is zero anyway. */
@@ -138,15 +145,17 @@ function writeFully(fd: number, bytes: Uint8Array, offset: number): void {
   }
 }
 
-export function readBack(job: ReadBackJob, scratch: Scratch): ReadBackResult {
+export function readBack({ fd, grid, chunks }: ReadBackJob, scratch: Scratch): ReadBackResult {
+  const { chunkBytes } = grid;
   const mismatches: number[] = [];
   let plainBytes = 0;
-  for (const run of adjacentRuns(job.chunks)) {
-    const buffer = scratch.take(run.length * job.chunkBytes);
-    const runBytes = run.reduce((sum, { length }) => sum + length, 0);
-    const count = readAtLeast(job.fd, buffer, runBytes, run[0].position * job.chunkBytes);
-    for (const [index, { position, id, length }] of run.entries()) {
-      const start = index * job.chunkBytes;
+  for (const run of adjacentRuns(rowsOf(chunks), frameLimitBytes(grid) / chunkBytes)) {
+    const offset = run[0].position * chunkBytes;
+    const buffer = scratch.take(run.length * chunkBytes);
+    const count = readAtLeast(fd, buffer, Math.min(buffer.length, grid.imageBytes - offset), offset);
+    for (const [index, { position, id }] of run.entries()) {
+      const start = index * chunkBytes;
+      const length = chunkLength(grid, position);
       const isWhole = start + length <= count;
       const matches = isWhole && Buffer.compare(chunkId(buffer.subarray(start, start + length)), id) === 0;
       if (!matches) mismatches.push(position);
@@ -156,13 +165,19 @@ export function readBack(job: ReadBackJob, scratch: Scratch): ReadBackResult {
   return { plainBytes, mismatches };
 }
 
-function* adjacentRuns(chunks: readonly FrameChunk[]): Iterable<[FrameChunk, ...FrameChunk[]]> {
-  let run: [FrameChunk, ...FrameChunk[]] | null = null;
-  for (const chunk of chunks) {
-    if (run !== null && run[0].position + run.length === chunk.position) run.push(chunk);
+interface Row {
+  position: number;
+  id: Uint8Array;
+}
+
+function* adjacentRuns(rows: Iterable<Row>, mostChunks: number): Iterable<[Row, ...Row[]]> {
+  let run: [Row, ...Row[]] | null = null;
+  for (const row of rows) {
+    if (run !== null && run.length < mostChunks && run[0].position + run.length === row.position)
+      run.push(row);
     else {
       if (run !== null) yield run;
-      run = [chunk];
+      run = [row];
     }
   }
   if (run !== null) yield run;

@@ -1,9 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { Failure } from '../failure.ts';
-import { releaseFreeMemory } from '../system/native.ts';
-import type { FrameJob, ResultOf } from './frame.ts';
+import { collectYoungGarbage, releaseFreeMemory } from '../system/memory.ts';
 import type { AnswerMessage, JobMessage } from './frame-worker.ts';
+import type { Job, JobResult, ResultOf } from './jobs.ts';
 
 /**
  * Four cores compress faster than the one that encrypts can send, and each worker takes 40 to 75 MB.
@@ -20,7 +20,7 @@ const QUEUE_PER_WORKER = 1;
 const YOUNG_GENERATION_MEBIBYTES = 2;
 
 /** Often enough that memory stays level, seldom enough that it costs nothing that can be measured. */
-const JOBS_BETWEEN_RELEASES = 48;
+const PACKS_BETWEEN_RELEASES = 4;
 
 interface Pending {
   resolve: (result: never) => void;
@@ -29,7 +29,7 @@ interface Pending {
 
 /**
  * Worker threads, one a core and four at most, that do frame jobs. They share this process's file descriptors, so bytes of images
- * never pass between threads plain: only compressed frames do.
+ * never pass between threads plain: only packs do.
  */
 export class FramePool implements AsyncDisposable {
   /** How many jobs to keep in flight so that all workers are busy. */
@@ -38,6 +38,7 @@ export class FramePool implements AsyncDisposable {
   readonly #load: number[];
   readonly #pending = new Map<number, Pending>();
   #nextNumber = 0;
+  #packs = 0;
   #dead: Failure | null = null;
 
   /** @param workerUrl the built frame-worker.js */
@@ -58,7 +59,7 @@ export class FramePool implements AsyncDisposable {
       this.#load[index] = (this.#load[index] ?? 0) - 1;
       if ('failure' in answer) pending.reject(failureOf(answer));
       else pending.resolve(answer.result as never);
-      if (answer.number % JOBS_BETWEEN_RELEASES === 0) releaseFreeMemory();
+      if ('result' in answer && isOfPack(answer.result)) this.#tidyUp();
     });
     worker.on('error', (error) => {
       this.#fail(new Failure('internal', `a worker thread failed: ${error.message}`, { cause: error }));
@@ -69,6 +70,13 @@ export class FramePool implements AsyncDisposable {
     return worker;
   }
 
+  /** A pack has come or gone: megabytes that V8 does not see are free, or soon will be. */
+  #tidyUp(): void {
+    collectYoungGarbage();
+    this.#packs++;
+    if (this.#packs % PACKS_BETWEEN_RELEASES === 0) releaseFreeMemory();
+  }
+
   #fail(failure: Failure): void {
     this.#dead ??= failure;
     for (const pending of this.#pending.values()) pending.reject(this.#dead);
@@ -76,17 +84,25 @@ export class FramePool implements AsyncDisposable {
   }
 
   /**
-   * Does the job on the worker with the least to do. Rejects with the job's Failure. A frame to apply is handed over: its
-   * compressed bytes are gone here afterwards.
+   * Does the job on the worker with the least to do. Rejects with the job's Failure. The bytes of a pack to apply are
+   * handed over: they are gone here afterwards.
    */
-  run<Job extends FrameJob>(job: Job): Promise<ResultOf<Job>> {
+  run<OneJob extends Job>(job: OneJob): Promise<ResultOf<OneJob>> {
+    return this.#runOn(this.#load.indexOf(Math.min(...this.#load)), job);
+  }
+
+  /** Does the job on each worker. */
+  runOnEach<OneJob extends Job>(job: OneJob): Promise<ResultOf<OneJob>[]> {
+    return Promise.all(this.#workers.map((_, index) => this.#runOn(index, job)));
+  }
+
+  #runOn<OneJob extends Job>(index: number, job: OneJob): Promise<ResultOf<OneJob>> {
     if (this.#dead !== null) return Promise.reject(this.#dead);
-    const index = this.#load.indexOf(Math.min(...this.#load));
     const worker = this.#workers[index];
     if (worker === undefined) throw new Error('a frame pool without workers');
     this.#load[index] = (this.#load[index] ?? 0) + 1;
     const number = this.#nextNumber++;
-    return new Promise<ResultOf<Job>>((resolve, reject) => {
+    return new Promise<ResultOf<OneJob>>((resolve, reject) => {
       this.#pending.set(number, { resolve: resolve as (result: never) => void, reject });
       worker.postMessage({ number, job } satisfies JobMessage, transferableOf(job));
     });
@@ -99,8 +115,12 @@ export class FramePool implements AsyncDisposable {
   }
 }
 
-function transferableOf(job: FrameJob): ArrayBuffer[] {
-  return job.kind === 'apply' ? [job.frame.compressed.buffer as ArrayBuffer] : [];
+function isOfPack(result: JobResult): boolean {
+  return 'pack' in result ? result.pack !== null : 'chunks' in result;
+}
+
+function transferableOf(job: Job): ArrayBuffer[] {
+  return job.kind === 'apply' ? [...new Set(job.packParts.map((part) => part.buffer as ArrayBuffer))] : [];
 }
 
 function failureOf({

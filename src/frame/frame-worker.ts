@@ -1,55 +1,79 @@
 import { parentPort } from 'node:worker_threads';
+import { OpenPack, type Pack } from '../archive/pack.ts';
+import { chunkListOf } from '../chunk/chunk-list.ts';
 import { availableZstd } from '../codec/zstd.ts';
 import { asFailure, toFailureRecord, type FailureRecord } from '../failure.ts';
-import type { ApplyResult, CaptureResult, FrameJob, ReadBackResult } from './frame.ts';
-import { applyFrame, captureFrame, readBack, Scratch } from './frame-jobs.ts';
+import { collectYoungGarbage } from '../system/memory.ts';
+import { applyPack, captureFrame, readBack, Scratch } from './frame-jobs.ts';
+import type { CaptureJob, CaptureResult, FlushJob, Job, JobResult } from './jobs.ts';
 
-/** The entry of a worker thread: takes frame jobs one after the other and answers each. */
+/** The entry of a worker thread: takes jobs one after the other and answers each. */
 export interface JobMessage {
   number: number;
-  job: FrameJob;
+  job: Job;
 }
-export type AnswerMessage = { number: number } & (
-  { result: CaptureResult | ApplyResult | ReadBackResult } | { failure: FailureRecord }
-);
+export type AnswerMessage = { number: number } & ({ result: JobResult } | { failure: FailureRecord });
 
 const [zstd] = availableZstd();
 const scratch = new Scratch();
+/** The pack that this worker fills, and the capture it belongs to. */
+let open = { capture: -1, pack: new OpenPack() };
 
-function execute(job: FrameJob): CaptureResult | ApplyResult | ReadBackResult {
+async function execute(job: Job): Promise<JobResult> {
   switch (job.kind) {
     case 'capture':
-      return captureFrame(job, zstd, scratch);
+    case 'flush':
+      return capture(job);
+    case 'sample': {
+      const { frame, readBytes } = captureFrame(job, zstd, scratch);
+      return { readBytes, compressedBytes: frame?.compressed.length ?? 0 };
+    }
     case 'apply':
-      return applyFrame(job, zstd);
+      return applyPack(job, zstd);
     case 'read-back':
       return readBack(job, scratch);
   }
 }
 
+async function capture(job: CaptureJob | FlushJob): Promise<CaptureResult> {
+  // What an abandoned capture left here is nobody's.
+  if (open.capture !== job.capture) open = { capture: job.capture, pack: new OpenPack() };
+  const { pack } = open;
+  if (job.kind === 'flush') {
+    const last = pack.isEmpty ? null : await pack.close();
+    return { chunks: chunkListOf([]), readBytes: 0, pack: last };
+  }
+  const { frame, readBytes } = captureFrame(job, zstd, scratch);
+  if (frame !== null) pack.add(frame);
+  const full = pack.isFull ? await pack.close() : null;
+  return { chunks: chunkListOf(frame?.chunks ?? []), readBytes, pack: full };
+}
+
 const waiting: JobMessage[] = [];
+/** Each leaves a MiB or two behind. */
+const JOBS_BETWEEN_COLLECTIONS = 8;
+let jobsDone = 0;
 
 /**
  * One job a turn of the event loop: what a codec's native code has allocated is freed between turns only, and a port
  * that is kept full delivers up to a thousand messages in one.
  */
-function work(): void {
-  const message = waiting.shift();
+async function work(): Promise<void> {
+  const [message] = waiting;
   if (message === undefined) return;
-  const answer = answerTo(message);
-  parentPort?.postMessage(answer, transferableOf(answer));
-  if (waiting.length > 0) setImmediate(work);
+  const answer = await answerTo(message);
+  const pack: Pack | null = 'result' in answer && 'pack' in answer.result ? answer.result.pack : null;
+  // A pack's bytes are handed over, not copied.
+  parentPort?.postMessage(answer, pack === null ? [] : [pack.bytes.buffer as ArrayBuffer]);
+  waiting.shift();
+  jobsDone++;
+  if (jobsDone % JOBS_BETWEEN_COLLECTIONS === 0) collectYoungGarbage();
+  if (waiting.length > 0) setImmediate(() => void work());
 }
 
-/** A frame's bytes are handed over, not copied. */
-function transferableOf(answer: AnswerMessage): ArrayBuffer[] {
-  if (!('result' in answer) || !('frame' in answer.result) || answer.result.frame === null) return [];
-  return [answer.result.frame.compressed.buffer as ArrayBuffer];
-}
-
-function answerTo({ number, job }: JobMessage): AnswerMessage {
+async function answerTo({ number, job }: JobMessage): Promise<AnswerMessage> {
   try {
-    return { number, result: execute(job) };
+    return { number, result: await execute(job) };
   } catch (error) {
     return { number, failure: toFailureRecord(asFailure(error)) };
   }
@@ -57,5 +81,5 @@ function answerTo({ number, job }: JobMessage): AnswerMessage {
 
 parentPort?.on('message', (message: JobMessage) => {
   waiting.push(message);
-  if (waiting.length === 1) setImmediate(work);
+  if (waiting.length === 1) setImmediate(() => void work());
 });

@@ -1,7 +1,7 @@
-import { packFrames, type Pack } from '../archive/pack.ts';
-import { chunkGridFor } from '../chunk/chunk-grid.ts';
+import type { Pack } from '../archive/pack.ts';
+import { chunkGridFor, chunkLength } from '../chunk/chunk-grid.ts';
+import { rowsOf } from '../chunk/chunk-list.ts';
 import { ChunkMap } from '../chunk/chunk-map.ts';
-import type { Frame } from '../frame/frame.ts';
 import { planFrames } from '../frame/frame-plan.ts';
 import type { FramePool } from '../frame/frame-pool.ts';
 import type { Extent } from '../image/extents.ts';
@@ -25,24 +25,27 @@ export interface Capture {
   map: ChunkMap;
 }
 
+let lastCapture = 0;
+
 /** Turns an image into packs and a chunk map. */
 export function captureImage(source: ImageSource, { extents, level, pool, onRead }: CaptureOptions): Capture {
   const grid = chunkGridFor(source.sizeBytes);
   const map = new ChunkMap(grid);
-  const { imageBytes, chunkBytes } = grid;
-  async function* frames(): AsyncIterable<Frame> {
+  const capture = ++lastCapture;
+  async function* packs(): AsyncIterable<Pack> {
     const results = mapOrdered(planFrames(extents, grid), pool.width, (plan) =>
-      pool.run({ kind: 'capture', fd: source.fd, imageBytes, chunkBytes, level, plan }),
+      pool.run({ kind: 'capture', capture, fd: source.fd, grid, level, plan }),
     );
-    for await (const { frame, readBytes } of results) {
-      onRead?.(
-        readBytes,
-        (frame?.chunks ?? []).reduce((sum, { length }) => sum + length, 0),
-      );
-      if (frame === null) continue;
-      for (const { position, id } of frame.chunks) map.set(position, id);
-      yield frame;
+    for await (const { chunks, readBytes, pack } of results) {
+      let packedBytes = 0;
+      for (const { position, id } of rowsOf(chunks)) {
+        map.set(position, id);
+        packedBytes += chunkLength(grid, position);
+      }
+      onRead?.(readBytes, packedBytes);
+      if (pack !== null) yield pack;
     }
+    for (const { pack } of await pool.runOnEach({ kind: 'flush', capture })) if (pack !== null) yield pack;
   }
-  return { packs: packFrames(frames()), map };
+  return { packs: packs(), map };
 }

@@ -29,14 +29,14 @@ export async function sampleCompression(
   let compressedBytes = 0;
   const startedMs = performance.now();
   for (const { source, extents, readBytes: totalBytes } of disks) {
-    const { imageBytes, chunkBytes } = chunkGridFor(source.sizeBytes);
-    const plans = evenlySpread(planFrames(extents(), chunkGridFor(source.sizeBytes)), totalBytes);
+    const grid = chunkGridFor(source.sizeBytes);
+    const plans = evenlySpread(planFrames(extents(), grid), totalBytes);
     const results = mapOrdered(plans, pool.width, (plan) =>
-      pool.run({ kind: 'capture', fd: source.fd, imageBytes, chunkBytes, level, plan }),
+      pool.run({ kind: 'sample', fd: source.fd, grid, level, plan }),
     );
     for await (const result of results) {
       readBytes += result.readBytes;
-      compressedBytes += result.frame?.compressed.length ?? 0;
+      compressedBytes += result.compressedBytes;
     }
   }
   if (readBytes === 0) return null;

@@ -1,23 +1,22 @@
 import type { FileHandle } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
-import { readPack } from '../archive/pack.ts';
-import { chunkGridFor, chunkLength, frameLimitBytes, type ChunkGrid } from '../chunk/chunk-grid.ts';
+import { packLimitBytes } from '../archive/pack.ts';
+import { chunkGridFor, chunkLength, type ChunkGrid } from '../chunk/chunk-grid.ts';
 import { isAllZero } from '../chunk/chunk-id.ts';
+import { rowsOf, type ChunkList } from '../chunk/chunk-list.ts';
 import { ChunkMap } from '../chunk/chunk-map.ts';
 import { Failure } from '../failure.ts';
-import type { Frame } from '../frame/frame.ts';
 import type { FramePool } from '../frame/frame-pool.ts';
-import type { PartialImage } from '../image/partial-image.ts';
 import { openImage } from '../image/open-image.ts';
+import type { PartialImage } from '../image/partial-image.ts';
 import { mapOrdered } from '../pipeline/map-ordered.ts';
 import { dropPageCache } from '../system/native.ts';
 
 const ZERO_CHECK_BYTES = 2 ** 20;
 
 /**
- * Makes an image from packs: `apply` each of them, `readBack` what it wrote, and `finish`. The two may run at the
- * same time for different packs, each one call at a time. No chunk is taken twice, so that what was read back stays
- * what is on the disk.
+ * Makes an image from packs: `apply` each of them, several at a time if one likes, `readBack` what they wrote, and
+ * `finish`. No chunk is taken twice, so that what was read back stays what is on the disk.
  */
 export class ImageAssembly implements AsyncDisposable {
   readonly #image: PartialImage;
@@ -45,71 +44,65 @@ export class ImageAssembly implements AsyncDisposable {
     return this.#direct === null ? 'page-cache-dropped' : 'direct';
   }
 
-  /** Unpacks, checks and writes one pack; answers with its frames' tables, to be read back. */
+  /** Checks, unpacks and writes one pack; answers with what is to be read back. */
   async apply(id: string, source: AsyncIterable<Uint8Array>): Promise<AppliedPack> {
-    const bounds = {
-      lengthOf: (position: number) => this.#lengthOf(position),
-      frameLimitBytes: frameLimitBytes(this.#grid),
-    };
-    const tables: Frame['chunks'][] = [];
-    let plainBytes = 0;
-    const applied = mapOrdered(readPack(id, source, bounds), this.#pool.width, async (frame) => {
-      this.#claim(frame);
-      const result = await this.#pool.run({
-        kind: 'apply',
-        fd: this.#image.fd,
-        chunkBytes: this.#grid.chunkBytes,
-        frame,
-      });
-      return { chunks: frame.chunks, plainBytes: result.plainBytes };
+    const packParts = await readPackFile(id, source, packLimitBytes(this.#grid));
+    const applied = await this.#pool.run({
+      kind: 'apply',
+      fd: this.#image.fd,
+      grid: this.#grid,
+      packId: id,
+      packParts,
     });
-    for await (const frame of applied) {
-      tables.push(frame.chunks);
-      plainBytes += frame.plainBytes;
-    }
-    return { tables, plainBytes };
-  }
-
-  #lengthOf(position: number): number | null {
-    return position < this.#grid.chunkCount ? chunkLength(this.#grid, position) : null;
-  }
-
-  #claim(frame: Frame): void {
-    for (const { position, id } of frame.chunks) {
-      if (this.#written.get(position) !== null) {
+    for (const row of rowsOf(applied.chunks)) {
+      if (this.#written.get(row.position) !== null) {
         throw new Failure(
           'pack-damaged',
-          `the chunk at byte ${position * this.#grid.chunkBytes} was sent twice`,
+          `The chunk at byte ${this.#offsetOf(row.position)} was sent twice.`,
         );
       }
-      this.#written.set(position, id);
+      this.#written.set(row.position, row.id);
       this.#unverifiedChunks++;
     }
+    return applied;
   }
 
-  /** Reads what a pack wrote back from the disk and compares it. Throws Failure `verification-failed`. */
-  async readBack({ tables }: AppliedPack): Promise<void> {
+  /**
+   * Syncs what these packs wrote, reads it back from the disk and compares it. Throws Failure `verification-failed`.
+   * @param onVerified called with the plain bytes of each pack that was found right
+   */
+  async readBack(
+    applied: readonly AppliedPack[],
+    onVerified: (plainBytes: number) => void = () => undefined,
+  ): Promise<void> {
     await this.#image.sync();
-    const { chunkBytes } = this.#grid;
-    if (this.#direct === null) {
-      for (const { position, length } of tables.flat())
-        dropPageCache(this.#image.fd, position * chunkBytes, length);
-    }
+    if (this.#direct === null) for (const { chunks } of applied) this.#dropCached(chunks);
     const fd = this.#direct?.fd ?? this.#image.fd;
-    const results = mapOrdered(tables, this.#pool.width, (chunks) =>
-      this.#pool.run({ kind: 'read-back', fd, chunkBytes, chunks }),
-    );
-    for await (const { mismatches } of results) {
+    const results = mapOrdered(applied, this.#pool.width, async ({ chunks }) => ({
+      ...(await this.#pool.run({ kind: 'read-back', fd, grid: this.#grid, chunks })),
+      chunkCount: chunks.positions.length,
+    }));
+    for await (const { plainBytes, mismatches, chunkCount } of results) {
       const [first] = mismatches;
       if (first !== undefined) throw this.#mismatch(first);
+      this.#unverifiedChunks -= chunkCount;
+      onVerified(plainBytes);
     }
-    this.#unverifiedChunks -= tables.reduce((sum, chunks) => sum + chunks.length, 0);
   }
 
-  /** After all packs: that there is nothing besides them; answers with the fingerprint of what is on the disk. */
+  #dropCached(chunks: ChunkList): void {
+    for (const { position } of rowsOf(chunks)) {
+      dropPageCache(this.#image.fd, this.#offsetOf(position), chunkLength(this.#grid, position));
+    }
+  }
+
+  /**
+   * After all packs: that all of them read back, and that there is nothing besides; answers with the fingerprint of what is
+   * on the disk. Throws Failure `verification-failed`.
+   */
   async finish(): Promise<string> {
     if (this.#unverifiedChunks !== 0)
-      throw new Failure('internal', `${this.#unverifiedChunks} chunks were not read back`);
+      throw new Failure('internal', `${this.#unverifiedChunks} chunks were not read back.`);
     using written = openImage(this.#image.path);
     for (const extent of written.dataExtents()) {
       const end = extent.offset + extent.length;
@@ -129,7 +122,7 @@ export class ImageAssembly implements AsyncDisposable {
   #mismatch(position: number): Failure {
     return new Failure(
       'verification-failed',
-      `${this.#image.path} does not read back as it was written, at byte ${position * this.#grid.chunkBytes}`,
+      `${this.#image.path} does not read back as it was written, at byte ${this.#offsetOf(position)}`,
       {
         advice:
           'The disk or the memory of the new hardware may be failing: see the kernel log there (dmesg).',
@@ -137,12 +130,35 @@ export class ImageAssembly implements AsyncDisposable {
     );
   }
 
+  #offsetOf(position: number): number {
+    return position * this.#grid.chunkBytes;
+  }
+
+  /** After the last `apply` and `readBack` have settled. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#direct?.close();
   }
 }
 
+/** What a pack has written. */
 export interface AppliedPack {
-  tables: readonly Frame['chunks'][];
+  chunks: ChunkList;
   plainBytes: number;
+}
+
+/** The whole pack in memory, in pieces that can be handed to another thread. */
+async function readPackFile(
+  id: string,
+  source: AsyncIterable<Uint8Array>,
+  limitBytes: number,
+): Promise<Uint8Array[]> {
+  const parts: Uint8Array[] = [];
+  let sizeBytes = 0;
+  for await (const part of source) {
+    sizeBytes += part.length;
+    if (sizeBytes > limitBytes) throw new Failure('pack-damaged', `the pack ${id} is larger than any pack`);
+    // A view of memory that belongs to others, too, must not be handed away.
+    parts.push(part.length === part.buffer.byteLength ? part : new Uint8Array(part));
+  }
+  return parts;
 }

@@ -7,6 +7,10 @@ import type { FramePool } from '../frame/frame-pool.ts';
 import { PartialImage, type ImageAttributes } from '../image/partial-image.ts';
 import type { Store } from '../store/store.ts';
 import { ImageAssembly } from './image-assembly.ts';
+import { ReadBackQueue } from './read-back-queue.ts';
+
+/** So that all workers have one, and the next are being read. */
+const PACKS_AT_ONCE = 4;
 
 export interface OpenRequest extends ImageAttributes {
   directory: string;
@@ -19,9 +23,9 @@ interface DiskInTheMaking {
   image: PartialImage;
   assembly: ImageAssembly;
   attributes: ImageAttributes;
-  /** The read-back of the last pack, running beside the next one's unpacking. */
-  readBack: Promise<void>;
-  verifiedBytes: number;
+  /** Packs that are being applied, the oldest first. */
+  applying: Promise<void>[];
+  readBack: ReadBackQueue;
 }
 
 /**
@@ -61,31 +65,40 @@ export class ReceiveSession {
     this.#made.push(image);
     this.#spool ??= await mkdtemp(join(directory, '.vmferry-spool-'));
     const assembly = await ImageAssembly.begin(image, this.#pool);
-    this.#disk = { image, assembly, attributes, readBack: Promise.resolve(), verifiedBytes: 0 };
+    let verifiedBytes = 0;
+    const readBack = new ReadBackQueue(assembly, (bytes) => {
+      verifiedBytes += bytes;
+      this.#onVerified(verifiedBytes);
+    });
+    this.#disk = { image, assembly, attributes, applying: [], readBack };
     return this.#spool;
   }
 
-  /** Takes the pack from the spool into the image. Its read-back goes on while the next pack is applied. */
-  async applyPack(id: string, signal: AbortSignal): Promise<number> {
+  /**
+   * Takes the pack from the spool into the image. It returns as soon as a further pack may come; `onApplied` is called when
+   * this one is in the image. What fails is thrown by a later call.
+   */
+  async applyPack(id: string, signal: AbortSignal, onApplied: (plainBytes: number) => void): Promise<void> {
     const disk = this.#currentDisk();
-    const { assembly, readBack } = disk;
+    const applying = this.#apply(disk, id, signal).then(onApplied);
+    applying.catch(() => undefined);
+    disk.applying.push(applying);
+    if (disk.applying.length > PACKS_AT_ONCE) await disk.applying.shift();
+  }
+
+  async #apply({ assembly, readBack }: DiskInTheMaking, id: string, signal: AbortSignal): Promise<number> {
     await using store = this.#openStore(this.#spool ?? '');
     const applied = await assembly.apply(id, store.get(packFileName(id), signal));
     await store.remove(packFileName(id), signal);
-    await readBack;
-    const next = assembly.readBack(applied).then(() => {
-      disk.verifiedBytes += applied.plainBytes;
-      this.#onVerified(disk.verifiedBytes);
-    });
-    next.catch(() => undefined);
-    disk.readBack = next;
+    readBack.push(applied);
     return applied.plainBytes;
   }
 
   /** Ends the disk: everything read back, its attributes set. */
   async finish(expectedFingerprint: string): Promise<Finished> {
-    const { image, assembly, attributes, readBack } = this.#currentDisk();
-    await readBack;
+    const { image, assembly, attributes, applying, readBack } = this.#currentDisk();
+    await Promise.all(applying);
+    await readBack.settled();
     const fingerprint = await assembly.finish();
     if (fingerprint !== expectedFingerprint) {
       throw new Failure(
@@ -124,7 +137,8 @@ export class ReceiveSession {
   }
 
   async undo(): Promise<void> {
-    await this.#disk?.readBack.catch(() => undefined);
+    await Promise.allSettled(this.#disk?.applying ?? []);
+    await this.#disk?.readBack.settled().catch(() => undefined);
     await this.#disk?.assembly[Symbol.asyncDispose]();
     this.#disk = null;
     for (const image of this.#made) {

@@ -47,11 +47,11 @@ export async function receive(
     ...ends,
     parse: parseMoverMessage,
     onMessage(message) {
-      if (message.type === 'abort') stop(new Failure('interrupted', 'the other side called it off'));
+      if (message.type === 'abort') stop(new Failure('interrupted', 'The other machine called it off.'));
       else inbox.push(message);
     },
     onEnd(failure) {
-      stop(failure ?? new Failure('connection-lost', 'the other side closed the line'));
+      stop(failure ?? new Failure('connection-lost', 'The other machine closed the line.'));
     },
   });
   const receiver = new Receiver(dependencies, channel, { ...context, signal: stopping.signal });
@@ -109,11 +109,11 @@ class Receiver {
       case 'open':
         this.#channel.send({ type: 'opened', spool: await this.#session.open(message) });
         return false;
-      case 'pack': {
-        const plainBytes = await this.#session.applyPack(message.id, this.#context.signal);
-        this.#channel.send({ type: 'applied', id: message.id, plainBytes });
+      case 'pack':
+        await this.#session.applyPack(message.id, this.#context.signal, (plainBytes) => {
+          this.#channel.send({ type: 'applied', id: message.id, plainBytes });
+        });
         return false;
-      }
       case 'finish':
         await this.#finish(message.fingerprint);
         return false;
@@ -174,7 +174,7 @@ class Receiver {
     } catch (error) {
       await records.remove(guest.name).catch(() => undefined);
       const failure = asFailure(error);
-      throw new Failure('boot-failed', `the guest did not boot on the new hardware: ${failure.message}`, {
+      throw new Failure('boot-failed', `The guest did not boot on the new hardware: ${failure.message}`, {
         ...(failure.advice === undefined ? {} : { advice: failure.advice }),
         cause: error,
       });
@@ -194,7 +194,7 @@ class Receiver {
     const record = await records.read(name);
     // It went on from here, and may run there: not ours to give back.
     if (record?.move !== undefined && record.move.remoteCommand !== null) {
-      throw new Failure('guest-fenced', `${name} was moved on from there to ${record.move.destination}`, {
+      throw new Failure('guest-fenced', `${name} was moved on from there to ${record.move.destination}.`, {
         advice: `First take that move back, on that machine: vmferry revert ${name}`,
       });
     }
@@ -215,7 +215,10 @@ class Receiver {
   #driverOf(guest: GuestDefinition): GuestDriver {
     const driver = this.#dependencies.drivers.find(({ kind }) => kind === guest.driver);
     if (driver === undefined)
-      throw new Failure('hypervisor-missing', `nothing here boots ${guest.driver} guests`);
+      throw new Failure(
+        'hypervisor-missing',
+        `The vmferry on the new hardware cannot boot ${guest.driver} guests.`,
+      );
     return driver;
   }
 }

@@ -114,7 +114,8 @@ async function copyPacks(
   };
   await using store = openSpool(spool);
   const { packs, map } = captureImage(disk.source, { extents: disk.extents(), level, pool, onRead });
-  const sends = mapOrdered(packs, PACKS_IN_FLIGHT, async ({ id, sizeBytes, parts, ...pack }) => {
+  const sends = mapOrdered(packs, PACKS_IN_FLIGHT, async ({ id, bytes: packBytes, ...pack }) => {
+    const sizeBytes = packBytes.length;
     plainBytes += pack.plainBytes;
     await credit.take(sizeBytes);
     const onWritten = (bytes: number) => {
@@ -123,7 +124,7 @@ async function copyPacks(
       report();
     };
     // A spool is for minutes: should the power go, the move begins again anyway.
-    await store.put(packFileName(id), parts, { signal: context.signal, onWritten, durable: false });
+    await store.put(packFileName(id), [packBytes], { signal: context.signal, onWritten, durable: false });
     sizeById.set(id, sizeBytes);
     receiver.send({ type: 'pack', id, sizeBytes });
   });

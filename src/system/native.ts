@@ -82,22 +82,3 @@ export function dropPageCache(fd: number, offset: number, length: number): void 
   const errno = Number(posixFadvise(fd, offset, length, POSIX_FADV_DONTNEED));
   if (errno !== 0) throw new SystemCallError('posix_fadvise', errno);
 }
-
-/** glibc's; other C libraries give memory back by themselves. */
-const mallocTrim = findFunction('int malloc_trim(size_t pad)');
-
-function findFunction(prototype: string): ((pad: number) => number) | null {
-  try {
-    return libc.func(prototype) as (pad: number) => number;
-  } catch {
-    return null;
-  }
-}
-
-/**
- * Gives memory that is free inside the C library back to the kernel. Threads that allocate large buffers for one another
- * scatter them so that otherwise hundreds of MiB stay with the process.
- */
-export function releaseFreeMemory(): void {
-  mallocTrim?.(0);
-}

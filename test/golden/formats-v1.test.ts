@@ -1,25 +1,16 @@
 import { createHash } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
-import {
-  createReadStream,
-  mkdirSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from '@jest/globals';
-import { readPack } from '../../src/archive/pack.ts';
+import { rowsOf } from '../../src/chunk/chunk-list.ts';
 import { ChunkMap, chunkMapText, parseChunkMap } from '../../src/chunk/chunk-map.ts';
 import { chunkGridFor } from '../../src/chunk/chunk-grid.ts';
 import { availableZstd } from '../../src/codec/zstd.ts';
-import { applyFrame } from '../../src/frame/frame-jobs.ts';
+import { applyPack } from '../../src/frame/frame-jobs.ts';
 import { scratchDirectory } from '../support/images.ts';
-import { boundsOf } from '../support/packs.ts';
 import { restoreByScript } from '../support/restore-script.ts';
 import { describeWithTools } from '../support/tools.ts';
 
@@ -53,14 +44,13 @@ describe('what version 1 has written', () => {
       const path = join(scratch.path, name.replace(':', '-'));
       const image = await open(path, 'w+');
       await image.truncate(expected.imageBytes);
-      const { chunkBytes } = chunkGridFor(expected.imageBytes);
-      const map = new ChunkMap(chunkGridFor(expected.imageBytes));
+      const grid = chunkGridFor(expected.imageBytes);
+      const map = new ChunkMap(grid);
       for (const file of packFiles) {
-        const source = createReadStream(join(packs, file));
-        for await (const frame of readPack(basename(file, '.tar'), source, boundsOf(expected.imageBytes))) {
-          applyFrame({ kind: 'apply', fd: image.fd, chunkBytes, frame }, zstd);
-          for (const chunk of frame.chunks) map.set(chunk.position, chunk.id);
-        }
+        const packParts = [readFileSync(join(packs, file))];
+        const packId = basename(file, '.tar');
+        const { chunks } = await applyPack({ kind: 'apply', fd: image.fd, grid, packId, packParts }, zstd);
+        for (const { position, id } of rowsOf(chunks)) map.set(position, id);
       }
       await image.close();
       expect(fileSha256(path)).toBe(expected.sha256);

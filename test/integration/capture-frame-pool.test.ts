@@ -2,7 +2,8 @@ import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Failure } from '../../src/failure.ts';
-import type { CaptureJob } from '../../src/frame/frame.ts';
+import { chunkGridFor } from '../../src/chunk/chunk-grid.ts';
+import type { CaptureJob } from '../../src/frame/jobs.ts';
 import { FramePool } from '../../src/frame/frame-pool.ts';
 import { scratchDirectory, seededBytes } from '../support/images.ts';
 
@@ -26,7 +27,7 @@ function captureJob(first: number, overrides: Partial<CaptureJob> = {}): Capture
   const positions = Array.from({ length: 16 }, (_, index) => first + index);
   const reads = [{ offset: first * CHUNK, into: 0, length: 16 * CHUNK }];
   const plan = { positions, reads };
-  return { kind: 'capture', fd, imageBytes: 64 * CHUNK, chunkBytes: CHUNK, level: 3, plan, ...overrides };
+  return { kind: 'capture', capture: 1, fd, grid: chunkGridFor(64 * CHUNK), level: 3, plan, ...overrides };
 }
 
 function workerOf(script: string): URL {
@@ -38,7 +39,7 @@ describe('a frame pool', () => {
     await using pool = new FramePool(workerUrl, 3);
     const firsts = Array.from({ length: 30 }, (_, index) => (index * 7) % 48);
     const results = await Promise.all(firsts.map((first) => pool.run(captureJob(first))));
-    expect(results.map(({ frame }) => frame?.chunks[0]?.position)).toEqual(firsts);
+    expect(results.map(({ chunks }) => chunks.positions[0])).toEqual(firsts);
     expect(results.every(({ readBytes }) => readBytes === 16 * CHUNK)).toBe(true);
   });
 
@@ -59,7 +60,7 @@ describe('a frame pool', () => {
       code: 'read-failed',
       message: expect.stringContaining(String(70 * CHUNK)),
     });
-    expect((await pool.run(captureJob(0))).frame?.chunks).toHaveLength(16);
+    expect((await pool.run(captureJob(0))).chunks.positions).toHaveLength(16);
   });
 
   test('keeps the advice of a failure', async () => {

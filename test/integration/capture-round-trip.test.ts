@@ -88,7 +88,10 @@ describe('an image that is captured and assembled again is the same:', () => {
     ],
     ['several packs', whole(80_001, 'noise'), Math.ceil((80_001 * 512) / PACK_LIMIT_BYTES)],
   ])('%s', async (_, image, packs) => {
-    expect((await expectMoved(image, byScript)).packs).toBe(packs);
+    // each worker closes a pack of its own at the end
+    const made = (await expectMoved(image, byScript)).packs;
+    expect(made).toBeGreaterThanOrEqual(packs);
+    expect(made).toBeLessThanOrEqual(packs + 1);
   });
 
   test('a few hundred MiB, and holes are not read', async () => {

@@ -32,16 +32,16 @@ export async function captureFile(path: string, pool: FramePool): Promise<Captur
 
 /** Applies the packs, and reads back what each wrote. */
 export async function assemble(packs: readonly Pack[], assembly: ImageAssembly): Promise<void> {
-  for (const pack of packs) await assembly.readBack(await assembly.apply(pack.id, streamOf(pack)));
+  for (const pack of packs) await assembly.readBack([await assembly.apply(pack.id, streamOf(pack))]);
 }
 
 export async function* streamOf(pack: Pack): AsyncIterable<Uint8Array> {
-  yield* pack.parts;
+  yield new Uint8Array(pack.bytes);
 }
 
 /** Packs and map as files, as a store or a person would keep them. */
 export function writeCapture({ packs, map }: CapturedImage, directory: string): string {
-  for (const pack of packs) writeFileSync(join(directory, packFileName(pack.id)), Buffer.concat(pack.parts));
+  for (const pack of packs) writeFileSync(join(directory, packFileName(pack.id)), pack.bytes);
   const [zstd] = availableZstd();
   const mapFile = join(directory, 'chunk-map.zst');
   writeFileSync(mapFile, zstd.compress(Buffer.from([...chunkMapText(map)].join('')), 3));

@@ -1,19 +1,10 @@
 import { createHash } from 'node:crypto';
 import { pack as createTar, type Header } from 'tar-stream';
-import { buildPack, readPack, type PackBounds } from '../../src/archive/pack.ts';
-import { chunkGridFor, chunkLength, frameLimitBytes } from '../../src/chunk/chunk-grid.ts';
+import { buildPack, readPack } from '../../src/archive/pack.ts';
+import type { ChunkGrid } from '../../src/chunk/chunk-grid.ts';
 import { chunkId } from '../../src/chunk/chunk-id.ts';
 import type { Zstd } from '../../src/codec/zstd.ts';
 import type { Frame } from '../../src/frame/frame.ts';
-
-/** What a reader knows of an image of this size. */
-export function boundsOf(imageBytes: number): PackBounds {
-  const grid = chunkGridFor(imageBytes);
-  return {
-    lengthOf: (position) => (position < grid.chunkCount ? chunkLength(grid, position) : null),
-    frameLimitBytes: frameLimitBytes(grid),
-  };
-}
 
 /** A frame of these chunks of an image. */
 export function frameOf(chunks: ReadonlyMap<number, Uint8Array>, zstd: Zstd): Frame {
@@ -27,35 +18,24 @@ export function frameOf(chunks: ReadonlyMap<number, Uint8Array>, zstd: Zstd): Fr
 
 /** A pack as one piece of bytes. */
 export async function packBytes(frames: readonly Frame[]): Promise<{ id: string; bytes: Buffer }> {
-  const { id, parts } = await buildPack(frames);
-  return { id, bytes: Buffer.concat(parts) };
+  const { id, bytes } = await buildPack(frames);
+  return { id, bytes: Buffer.from(bytes.buffer) };
 }
 
 export function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** The bytes in pieces that end at the given places, as a stream. */
-export async function* inPieces(
-  bytes: Uint8Array,
-  places: readonly number[] = [],
-): AsyncIterable<Uint8Array> {
+/** The bytes in pieces that end at the given places. */
+export function inPieces(bytes: Uint8Array, places: readonly number[] = []): Uint8Array[] {
   const ends = [...places.map((place) => place % (bytes.length + 1)), bytes.length].sort((a, b) => a - b);
-  let from = 0;
-  for (const end of ends) {
-    yield bytes.subarray(from, end);
-    from = end;
-  }
+  return ends.map((end, index) => bytes.subarray(ends[index - 1] ?? 0, end));
 }
 
 /** Reads the pack to its end, as a receiver that trusts its id does. */
-export async function readAll(
-  id: string,
-  source: AsyncIterable<Uint8Array>,
-  bounds: PackBounds,
-): Promise<Frame[]> {
+export async function readAll(id: string, parts: readonly Uint8Array[], grid: ChunkGrid): Promise<Frame[]> {
   const frames: Frame[] = [];
-  for await (const frame of readPack(id, source, bounds)) frames.push(frame);
+  for await (const frame of readPack(id, parts, grid)) frames.push(frame);
   return frames;
 }
 

@@ -1,0 +1,88 @@
+import type { Pack } from '../archive/pack.ts';
+import type { ChunkGrid } from '../chunk/chunk-grid.ts';
+import type { ChunkList } from '../chunk/chunk-list.ts';
+import type { FramePlan } from './frame-plan.ts';
+
+/**
+ * Read the planned bytes, find the chunks that are not empty, name and compress them. The frame goes into the pack that
+ * the worker has open; a pack that this fills is answered.
+ */
+export interface CaptureJob {
+  kind: 'capture';
+  /** Frames of different captures never share a pack. */
+  capture: number;
+  fd: number;
+  grid: ChunkGrid;
+  level: number;
+  plan: FramePlan;
+}
+
+/** Close the pack that the worker has open; every worker gets one when there is nothing more to capture. */
+export interface FlushJob {
+  kind: 'flush';
+  capture: number;
+}
+
+export interface CaptureResult {
+  /** The chunks that are not empty. */
+  chunks: ChunkList;
+  readBytes: number;
+  pack: Pack | null;
+}
+
+/** Compress as `capture` does, and throw the result away: to know how well it compresses. */
+export interface SampleJob {
+  kind: 'sample';
+  fd: number;
+  grid: ChunkGrid;
+  level: number;
+  plan: FramePlan;
+}
+
+export interface SampleResult {
+  readBytes: number;
+  compressedBytes: number;
+}
+
+/** Check a pack, unpack its frames, and write what is not zero to its place in the image. */
+export interface ApplyJob {
+  kind: 'apply';
+  fd: number;
+  grid: ChunkGrid;
+  packId: string;
+  /** The whole pack, cut anywhere. Handed over: gone from the thread that asks. */
+  packParts: readonly Uint8Array[];
+}
+
+export interface ApplyResult {
+  /** What was written, and is to be read back. */
+  chunks: ChunkList;
+  plainBytes: number;
+}
+
+/** Read chunks back from the image and compare their ids. */
+export interface ReadBackJob {
+  kind: 'read-back';
+  /** Opened with O_DIRECT, or of a file whose pages were dropped from the cache. */
+  fd: number;
+  grid: ChunkGrid;
+  chunks: ChunkList;
+}
+
+export interface ReadBackResult {
+  plainBytes: number;
+  /** Positions of the chunks that read back as something else than was written. */
+  mismatches: number[];
+}
+
+interface ResultByKind {
+  capture: CaptureResult;
+  flush: CaptureResult;
+  sample: SampleResult;
+  apply: ApplyResult;
+  'read-back': ReadBackResult;
+}
+
+export type Job = CaptureJob | FlushJob | SampleJob | ApplyJob | ReadBackJob;
+export type JobResult = ResultByKind[Job['kind']];
+export type ResultOf<OneJob extends Job> = ResultByKind[OneJob['kind']];
