@@ -192,7 +192,7 @@ async function* readMembers(source: Readable, grid: ChunkGrid): AsyncGenerator<M
       const { name, size, type } = entry.header;
       const limitBytes = name.endsWith('.zst') ? compressedLimitBytes(grid) : TABLE_LIMIT_BYTES;
       if (type !== 'file' || size > limitBytes)
-        throw new Failure('pack-damaged', `a pack has the odd member ${name}`);
+        throw new Failure('pack-damaged', `A pack has the odd member ${name}.`);
       const content = Buffer.alloc(size);
       let filled = 0;
       for await (const part of entry as AsyncIterable<Uint8Array>) {
@@ -204,7 +204,7 @@ async function* readMembers(source: Readable, grid: ChunkGrid): AsyncGenerator<M
     await feeding;
   } catch (error) {
     if (error instanceof Failure) throw error;
-    throw new Failure('pack-damaged', 'a pack is not a readable tar file', { cause: error });
+    throw new Failure('pack-damaged', 'A pack is not a readable tar file.', { cause: error });
   } finally {
     source.destroy();
   }
@@ -246,5 +246,5 @@ function memberNumber(number: number): string {
 }
 
 function damaged(id: string, how: string): Failure {
-  return new Failure('pack-damaged', `the pack ${id.slice(0, 12)}… ${how}`);
+  return new Failure('pack-damaged', `The pack ${id.slice(0, 12)}… ${how}.`);
 }

@@ -81,7 +81,7 @@ function readFully(fd: number, buffer: Buffer, { offset, into, length }: Planned
     } catch (error) {
       throw new Failure(
         'read-failed',
-        `the image cannot be read at byte ${offset + done}: ${errorMessage(error)}`,
+        `The image cannot be read at byte ${offset + done}: ${errorMessage(error)}.`,
         {
           advice: 'The disk below it may be failing: see the kernel log (dmesg).',
           cause: error,
@@ -89,7 +89,7 @@ function readFully(fd: number, buffer: Buffer, { offset, into, length }: Planned
       );
     }
     if (count === 0)
-      throw new Failure('read-failed', `the image ends at byte ${offset + done}, earlier than before`);
+      throw new Failure('read-failed', `The image ends at byte ${offset + done}, earlier than before.`);
     done += count;
   }
 }
@@ -135,7 +135,7 @@ function writeFully(fd: number, bytes: Uint8Array, offset: number): void {
       const isFull = errorCode(error) === 'ENOSPC' || errorCode(error) === 'EDQUOT';
       throw new Failure(
         isFull ? 'target-full' : 'write-failed',
-        `the image cannot be written: ${errorMessage(error)}`,
+        `The new image cannot be written: ${errorMessage(error)}.`,
         {
           ...(isFull ? { advice: 'Make room on the new hardware, or choose another directory there.' } : {}),
           cause: error,
@@ -194,7 +194,7 @@ function readAtLeast(fd: number, buffer: Buffer, neededBytes: number, offset: nu
     try {
       count = readSync(fd, buffer, done, buffer.length - done, offset + done);
     } catch (error) {
-      throw new Failure('verification-failed', `the new image cannot be read back: ${errorMessage(error)}`, {
+      throw new Failure('verification-failed', `The new image cannot be read back: ${errorMessage(error)}.`, {
         cause: error,
       });
     }

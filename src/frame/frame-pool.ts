@@ -62,10 +62,10 @@ export class FramePool implements AsyncDisposable {
       if ('result' in answer && isOfPack(answer.result)) this.#tidyUp();
     });
     worker.on('error', (error) => {
-      this.#fail(new Failure('internal', `a worker thread failed: ${error.message}`, { cause: error }));
+      this.#fail(new Failure('internal', `A worker thread failed: ${error.message}.`, { cause: error }));
     });
     worker.on('exit', (status) => {
-      this.#fail(new Failure('internal', `a worker thread ended by itself, with status ${status}`));
+      this.#fail(new Failure('internal', `A worker thread ended by itself, with status ${status}.`));
     });
     return worker;
   }
@@ -110,7 +110,7 @@ export class FramePool implements AsyncDisposable {
 
   /** Ends the workers; jobs still in flight are rejected. File descriptors may be closed afterwards. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#fail(new Failure('interrupted', 'stopped'));
+    this.#fail(new Failure('interrupted', 'The worker threads were stopped.'));
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
   }
 }

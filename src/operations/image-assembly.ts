@@ -122,7 +122,7 @@ export class ImageAssembly implements AsyncDisposable {
   #mismatch(position: number): Failure {
     return new Failure(
       'verification-failed',
-      `${this.#image.path} does not read back as it was written, at byte ${this.#offsetOf(position)}`,
+      `${this.#image.path} does not read back as it was written, at byte ${this.#offsetOf(position)}.`,
       {
         advice:
           'The disk or the memory of the new hardware may be failing: see the kernel log there (dmesg).',
@@ -156,7 +156,7 @@ async function readPackFile(
   let sizeBytes = 0;
   for await (const part of source) {
     sizeBytes += part.length;
-    if (sizeBytes > limitBytes) throw new Failure('pack-damaged', `the pack ${id} is larger than any pack`);
+    if (sizeBytes > limitBytes) throw new Failure('pack-damaged', `The pack ${id} is larger than any pack.`);
     // A view of memory that belongs to others, too, must not be handed away.
     parts.push(part.length === part.buffer.byteLength ? part : new Uint8Array(part));
   }

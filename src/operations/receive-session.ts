@@ -54,11 +54,11 @@ export class ReceiveSession {
   /** Begins a disk; answers with the spool directory. */
   async open({ directory, name, sizeBytes, chunkBytes, ...attributes }: OpenRequest): Promise<string> {
     if (this.#disk !== null)
-      throw new Failure('protocol-violation', 'a disk was begun before the last was finished');
+      throw new Failure('protocol-violation', 'A disk was begun before the last was finished.');
     if (chunkGridFor(sizeBytes).chunkBytes !== chunkBytes) {
       throw new Failure(
         'protocol-violation',
-        `chunks of ${chunkBytes} bytes do not fit an image of ${sizeBytes}`,
+        `Chunks of ${chunkBytes} bytes do not fit an image of ${sizeBytes}.`,
       );
     }
     const image = await PartialImage.create(join(directory, name), sizeBytes);
@@ -103,7 +103,7 @@ export class ReceiveSession {
     if (fingerprint !== expectedFingerprint) {
       throw new Failure(
         'verification-failed',
-        `${image.path} is complete, but its fingerprint differs from the source's`,
+        `${image.path} is complete, but its fingerprint differs from that of the old image.`,
       );
     }
     const ownerKept = await image.setAttributes(attributes);
@@ -114,13 +114,13 @@ export class ReceiveSession {
   }
 
   #currentDisk(): DiskInTheMaking {
-    if (this.#disk === null) throw new Failure('protocol-violation', 'no disk was begun');
+    if (this.#disk === null) throw new Failure('protocol-violation', 'No disk was begun.');
     return this.#disk;
   }
 
   /** Gives all images their names. */
   async publish(): Promise<string[]> {
-    if (this.#disk !== null) throw new Failure('protocol-violation', 'a disk is not finished');
+    if (this.#disk !== null) throw new Failure('protocol-violation', 'A disk is not finished.');
     await this.#removeSpool();
     for (const image of this.#made) {
       await image.publish();

@@ -63,7 +63,7 @@ export async function sendDisk(
   );
   const after = await stat(disk.source.path);
   if (after.mtimeMs !== before.mtimeMs || after.size !== before.size) {
-    throw new Failure('image-in-use', `${disk.source.path} was changed while it was read`, {
+    throw new Failure('image-in-use', `${disk.source.path} was changed while it was read.`, {
       advice: 'Find out what writes to it, and move it again.',
     });
   }
@@ -75,7 +75,10 @@ export async function sendDisk(
     () => `${disk.name} reads back as it was sent`,
   );
   if (verified.fingerprint !== fingerprint) {
-    throw new Failure('verification-failed', `the fingerprint of ${disk.name} on the new hardware differs`);
+    throw new Failure(
+      'verification-failed',
+      `The fingerprint of ${disk.name} on the new hardware differs from the one here.`,
+    );
   }
   return { sentBytes, fingerprint, readBack: verified.readBack, warnings: verified.warnings };
 }
