@@ -36,6 +36,7 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a real guest', () => {
       umlDir: hosts.old.umlDir,
       startedBy: hosts.lab.prefix('old'),
     });
+    hosts.defer(stop);
     return { image, path, stop };
   }
 

@@ -1,7 +1,9 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import process from 'node:process';
+import { setTimeout as delay } from 'node:timers/promises';
 import { errorOf, resultOf } from '../support/command-records.ts';
 import {
   copyHasBegun,
@@ -13,11 +15,14 @@ import {
   type FerriedGuest,
   type Rule,
 } from '../support/ferried-guest.ts';
+import { seededBytes } from '../support/images.ts';
 import { networkLabMissing } from '../support/network-lab.ts';
 import { describeUnless } from '../support/tools.ts';
 import { startTwoHosts, type TwoHosts } from '../support/two-hosts.ts';
 import { umlMissing } from '../support/uml-kernel.ts';
 import { watchForDoubleRun, type DoubleRunWatch } from '../support/uml-processes.ts';
+
+const LONGEST_MOVE_MS = 8_000;
 
 /** kill -9 at each step. One guest: each test leaves it running on the old host, but the last ones. */
 describeUnless(umlMissing() ?? networkLabMissing(), 'a mover that is killed', () => {
@@ -160,4 +165,38 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a mover that is killed', ()
     const started = await hosts.runOnNew(['start', 'web', '--json']);
     expect(errorOf(started)).toMatchObject({ code: 'guest-fenced' });
   });
+
+  test('at any moment: it never runs twice, and revert brings it back', async () => {
+    await rm(join(hosts.new.images, 'web.img'), { force: true });
+    const seed = Number(process.env['VMFERRY_TEST_SEED'] ?? Date.now() % 1_000_000);
+    const random = seededBytes(seed, 2);
+    for (const [round, byte] of random.entries()) {
+      const afterMs = Math.round((byte / 255) * LONGEST_MOVE_MS);
+      try {
+        await killAfter(afterMs);
+      } catch (error) {
+        throw new Error(`VMFERRY_TEST_SEED=${seed}, round ${round}, killed after ${afterMs} ms`, {
+          cause: error,
+        });
+      }
+    }
+  });
+
+  const recordFile = (): string => join(hosts.old.stateDir, 'guests', 'web.json');
+
+  async function killAfter(afterMs: number): Promise<void> {
+    const command = hosts.start(await guest.migrateArguments());
+    await delay(afterMs);
+    command.child.kill('SIGKILL');
+    await command.ended;
+    await eventually('no receiver is left', 60_000, async () => (await receiversOf(hosts)).length === 0);
+    const state = existsSync(recordFile()) ? await guest.state() : 'not yet known';
+    if (state === 'moved') expect(guest.runsOn('old')).toBe(false);
+    else expect(guest.runsOn('new')).toBe(false);
+    if (state === 'moved' || state === 'moving') resultOf(await hosts.run(['revert', 'web', '--json']));
+    expect(guest.runsOn('new')).toBe(false);
+    expect(await hosts.guests()).toMatchObject([{ name: 'web', state: 'running' }]);
+    await rm(join(hosts.new.images, 'web.img'), { force: true });
+    expect(await hosts.filesOnNew()).toEqual([]);
+  }
 });

@@ -55,6 +55,7 @@ export async function ferriedGuest(
     startedBy: hosts.lab.prefix('old'),
     extraArgs,
   });
+  hosts.defer(booted.stop);
   const runsOn = (host: 'old' | 'new'): boolean => umlProcessesOf(name, hosts[host].umlDir).length > 0;
   const state = async (): Promise<string> => {
     const text = await readFile(join(hosts.old.stateDir, 'guests', `${name}.json`), 'utf8');

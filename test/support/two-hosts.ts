@@ -59,6 +59,8 @@ export interface TwoHosts extends AsyncDisposable {
   remoteCommand: string;
   /** A command line for the new host, in a file: a shell script with the environment that a login has there. */
   remoteScript(lines: readonly string[]): Promise<string>;
+  /** Called when the hosts are disposed of, before anything of them is. */
+  defer(work: () => Promise<void>): void;
   /** Runs a program among the new host's own mounts, which its ssh sessions share; gives its stdout. */
   runInNew(...command: string[]): Promise<string>;
   /** A file system in memory on the new host alone. */
@@ -97,9 +99,13 @@ export async function startTwoHosts(): Promise<TwoHosts> {
     if (exitStatus !== 0) throw new Error(`${command.join(' ')}: ${stderr}`);
     return stdout;
   };
+  const deferred: (() => Promise<void>)[] = [];
   return {
     lab,
     ...files,
+    defer: (work) => {
+      deferred.push(work);
+    },
     remoteCommand: script,
     targetArguments: ({ directory: target = files.new.images, remoteCommand = script } = {}) => [
       '--to',
@@ -124,6 +130,7 @@ export async function startTwoHosts(): Promise<TwoHosts> {
       return watch(spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'] })).ended;
     },
     async [Symbol.asyncDispose]() {
+      for (const work of deferred) await work();
       for (const { umlDir } of Object.values(files))
         for (const pid of umlProcessesOf(null, umlDir)) await killTree(pid);
       await lab.stop();
