@@ -152,7 +152,9 @@ export class ReceiveSession {
   }
 
   async #removeSpool(): Promise<void> {
-    if (this.#spool !== null) await rm(this.#spool, { recursive: true, force: true });
+    // Tried again: the SFTP server may be making a pack in it meanwhile.
+    const options = { recursive: true, force: true, maxRetries: 5, retryDelay: 100 };
+    if (this.#spool !== null) await rm(this.#spool, options);
     this.#spool = null;
   }
 }
