@@ -1,7 +1,10 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { Failure } from '../failure.ts';
 import type { RemoteProcess } from '../store/ssh-remote-process.ts';
 import { MessageChannel } from './message-channel.ts';
 import { parseReceiverMessage, PROTOCOL_VERSION, type MoverMessage, type ReceiverMessage } from './wire.ts';
+
+const EXIT_LIMIT_MS = 2_000;
 
 type MessageOf<Type extends ReceiverMessage['type']> = Extract<ReceiverMessage, { type: Type }>;
 
@@ -19,7 +22,7 @@ const COMMAND_NOT_EXECUTABLE = 126;
  * The mover's end of the wire (doc/wire.md): one request at a time, its answer awaited; `applied` and `progress` come
  * between as they come. When the receiver fails or is lost, all that waits is rejected, and `failed` is.
  */
-export class RemoteReceiver implements Disposable {
+export class RemoteReceiver implements AsyncDisposable {
   onApplied: (message: MessageOf<'applied'>) => void = () => undefined;
   onProgress: (message: MessageOf<'progress'>) => void = () => undefined;
   readonly #process: RemoteProcess;
@@ -188,8 +191,11 @@ export class RemoteReceiver implements Disposable {
     this.#waiting = null;
   }
 
-  [Symbol.dispose](): void {
+  /** Closes the line, and gives the receiver the time to end by itself. */
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#channel[Symbol.dispose]();
+    this.#process.stdin.end();
+    await Promise.race([this.#process.exited, delay(EXIT_LIMIT_MS, undefined, { ref: false })]);
   }
 }
 

@@ -127,7 +127,7 @@ async function haltThere(
     async () => {
       await using connection = await connect(destination, { sshConfigFile }, context);
       const command = `${remoteCommand} receive`;
-      using receiver = new RemoteReceiver(await connection.exec(command, context.signal), command);
+      await using receiver = new RemoteReceiver(await connection.exec(command, context.signal), command);
       await receiver.ready(context.signal);
       const { wasRunning } = await receiver.request(
         {
