@@ -3,6 +3,7 @@ import type { Context } from '../events.ts';
 import { asFailure, Failure } from '../failure.ts';
 import { requireDriver } from '../guest/require-driver.ts';
 import { partialPath } from '../image/partial-image.ts';
+import { quoteForShell } from '../system/ssh-proxy.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
 import type { Preflight } from './migrate-preflight.ts';
 import { runStage } from './stage.ts';
@@ -94,7 +95,8 @@ async function undoRemote(
     const isGone = code === 'receiver-died' || code === 'connection-lost' || code === 'protocol-violation';
     // No spool: no disk was begun, so a partial image there is not ours.
     if (!isGone || receiver.spool === null) return;
-    const command = `rm -rf -- ${[receiver.spool, ...partials].map(quoteForShell).join(' ')}`;
+    const leftovers = [receiver.spool, ...partials, ...receiver.published];
+    const command = `rm -rf -- ${leftovers.map(quoteForShell).join(' ')}`;
     const removing = await connection.exec(command, limit);
     const { exitStatus } = await removing.exited;
     if (exitStatus !== 0) throw new Failure('transfer-failed', removing.stderrText());
@@ -104,8 +106,4 @@ async function undoRemote(
       `but look there for ${partials.join(', ')}.`;
     context.report({ type: 'warning', code: 'clean-up-incomplete', message });
   }
-}
-
-function quoteForShell(text: string): string {
-  return `'${text.replaceAll("'", `'\\''`)}'`;
 }

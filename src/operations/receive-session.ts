@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { chunkGridFor } from '../chunk/chunk-grid.ts';
 import { packFileName } from '../archive/pack.ts';
-import { Failure } from '../failure.ts';
+import { asFailure, Failure } from '../failure.ts';
 import type { FramePool } from '../frame/frame-pool.ts';
 import { PartialImage, type ImageAttributes } from '../image/partial-image.ts';
 import type { Store } from '../store/store.ts';
@@ -136,19 +136,21 @@ export class ReceiveSession {
     this.#published = [];
   }
 
+  /** What cannot be removed does not keep the rest from being removed; its error is thrown at the end. */
   async undo(): Promise<void> {
-    await Promise.allSettled(this.#disk?.applying ?? []);
-    await this.#disk?.readBack.settled().catch(() => undefined);
-    await this.#disk?.assembly[Symbol.asyncDispose]();
+    const disk = this.#disk;
     this.#disk = null;
-    for (const image of this.#made) {
-      await image.discard();
-      await image.close();
-    }
-    this.#made.length = 0;
-    for (const path of this.#published) await rm(path, { force: true });
-    this.#published = [];
-    await this.#removeSpool();
+    await Promise.allSettled(disk?.applying ?? []);
+    await disk?.readBack.settled().catch(() => undefined);
+    const removals = [
+      async () => disk?.assembly[Symbol.asyncDispose](),
+      ...this.#made.splice(0).flatMap((image) => [() => image.discard(), () => image.close()]),
+      ...this.#published.splice(0).map((path) => () => rm(path, { force: true })),
+      () => this.#removeSpool(),
+    ];
+    const errors: unknown[] = [];
+    for (const remove of removals) await remove().catch((error: unknown) => errors.push(error));
+    if (errors.length > 0) throw asFailure(errors[0]);
   }
 
   async #removeSpool(): Promise<void> {

@@ -60,7 +60,15 @@ export async function receive(
     for await (const message of inbox) if (await receiver.handle(message)) return;
   } catch (error) {
     const failure = asFailure(stopping.signal.aborted ? stopping.signal.reason : error);
-    await receiver.undo();
+    // Whatever cannot be removed, the mover must hear how it ended.
+    const leftover = await receiver.undo().then(
+      () => null,
+      (cause: unknown) => asFailure(cause),
+    );
+    if (leftover !== null) {
+      const message = `Not all of it could be removed on the new hardware: ${leftover.message}`;
+      context.report({ type: 'warning', code: 'clean-up-incomplete', message });
+    }
     channel.send(
       failure.code === 'interrupted' ? { type: 'aborted' } : { type: 'failed', ...toFailureRecord(failure) },
     );

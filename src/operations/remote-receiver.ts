@@ -32,6 +32,7 @@ export class RemoteReceiver implements AsyncDisposable {
   #isReady = false;
   #isAborting = false;
   #spool: string | null = null;
+  #published: readonly string[] = [];
   readonly #command: string;
 
   constructor(process: RemoteProcess, command: string) {
@@ -52,6 +53,11 @@ export class RemoteReceiver implements AsyncDisposable {
   /** Aborted, with the Failure as its reason, when the receiver has failed or is lost. */
   get failed(): AbortSignal {
     return this.#failing.signal;
+  }
+
+  /** The images that it has given their names. */
+  get published(): readonly string[] {
+    return this.#published;
   }
 
   /** The receiver's spool directory there; null before a disk was opened. */
@@ -140,6 +146,7 @@ export class RemoteReceiver implements AsyncDisposable {
 
   #takeAnswer(message: ReceiverMessage): void {
     if (message.type === 'opened') this.#spool = message.spool;
+    if (message.type === 'published') this.#published = message.paths;
     const waiting = this.#waiting;
     if (waiting?.type === message.type) {
       this.#waiting = null;
