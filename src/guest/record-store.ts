@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Failure } from '../failure.ts';
 import { errorCode } from '../system/error-code.ts';
+import { syncDirectory } from '../system/sync-directory.ts';
 import { isGuestName } from './definition.ts';
 import { parseGuestRecord, type GuestRecord } from './guest-record.ts';
 
@@ -100,15 +101,6 @@ async function replaceFile(directory: string, name: string, text: string): Promi
     throw error;
   }
   await syncDirectory(directory);
-}
-
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 async function readIfThere(file: string): Promise<string | null> {

@@ -3,6 +3,7 @@ import { link, open, rename, rm, stat, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path';
 import { Failure } from '../failure.ts';
 import { errorCode, errorMessage } from '../system/error-code.ts';
+import { syncDirectory } from '../system/sync-directory.ts';
 
 export interface ImageAttributes {
   /** Permission bits. */
@@ -123,15 +124,6 @@ export async function exists(path: string): Promise<boolean> {
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return false;
     throw error;
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
   }
 }
 

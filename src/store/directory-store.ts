@@ -1,6 +1,7 @@
 import { mkdir, open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Failure } from '../failure.ts';
+import { syncDirectory } from '../system/sync-directory.ts';
 import { checkStoreName, temporaryNameFor } from './store-name.ts';
 import type { PutOptions, Store } from './store.ts';
 
@@ -122,16 +123,6 @@ async function writeWhole(path: string, parts: readonly Uint8Array[], options: P
     if (options.durable !== false) await file.sync();
   } finally {
     await file.close();
-  }
-}
-
-/** A rename lasts when its directory is on the disk (fsync(2)). */
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
   }
 }
 

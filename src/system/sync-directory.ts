@@ -1,0 +1,11 @@
+import { open } from 'node:fs/promises';
+
+/** Makes what was created, renamed or removed in the directory survive a loss of power. */
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
