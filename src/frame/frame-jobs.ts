@@ -17,8 +17,8 @@ declare const WebAssembly: {
   Memory: new (size: { initial: number; maximum: number }) => { buffer: ArrayBuffer };
 };
 
-/** Each frame leaves a MiB or two of unpacked bytes behind. */
-const FRAMES_BETWEEN_COLLECTIONS = 4;
+/** Unpacked bytes that frames may leave behind before their garbage is collected. */
+const BYTES_BETWEEN_COLLECTIONS = 4 * 2 ** 20;
 
 /** Runs of zero bytes at least this long are left as holes when an image is written. */
 const HOLE_GRAIN_BYTES = 4096;
@@ -98,7 +98,7 @@ function readFully(fd: number, buffer: Buffer, { offset, into, length }: Planned
 export async function applyPack({ fd, grid, packId, packParts }: ApplyJob, zstd: Zstd): Promise<ApplyResult> {
   const written: FrameChunk[] = [];
   let plainBytes = 0;
-  let framesDone = 0;
+  let uncollectedBytes = 0;
   for await (const { chunks, compressed } of readPack(packId, packParts, grid)) {
     const frameBytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
     const plain = zstd.decompress(compressed, frameBytes);
@@ -109,8 +109,11 @@ export async function applyPack({ fd, grid, packId, packParts }: ApplyJob, zstd:
     }
     written.push(...chunks);
     plainBytes += frameBytes;
-    framesDone++;
-    if (framesDone % FRAMES_BETWEEN_COLLECTIONS === 0) collectYoungGarbage();
+    uncollectedBytes += frameBytes;
+    if (uncollectedBytes >= BYTES_BETWEEN_COLLECTIONS) {
+      collectYoungGarbage();
+      uncollectedBytes = 0;
+    }
     await setImmediate();
   }
   return { chunks: chunkListOf(written), plainBytes };

@@ -78,9 +78,14 @@ export class FramePool implements AsyncDisposable {
   }
 
   #fail(failure: Failure): void {
-    this.#dead ??= failure;
-    for (const pending of this.#pending.values()) pending.reject(this.#dead);
+    if (this.#dead !== null) return;
+    this.#dead = failure;
+    const abandoned = [...this.#pending.values()];
     this.#pending.clear();
+    // Only when no worker uses a file any more: whoever is told may close it.
+    void Promise.all(this.#workers.map((worker) => worker.terminate())).then(() => {
+      for (const pending of abandoned) pending.reject(failure);
+    });
   }
 
   /**

@@ -47,7 +47,7 @@ export async function startUml(
     const failure = asFailure(error);
     if (left > 0)
       throw new Failure(
-        'start-failed',
+        'outcome-unknown',
         `${failure.message} It could not be ended: ${left} processes are left.`,
         {
           advice: `Look at them with \`ps -s ${started.pid}\`.`,

@@ -22,6 +22,7 @@ export class PartialImage {
   readonly finalPath: string;
   readonly sizeBytes: number;
   readonly #handle: FileHandle;
+  #hasName = false;
 
   private constructor(handle: FileHandle, finalPath: string, sizeBytes: number) {
     this.#handle = handle;
@@ -94,11 +95,13 @@ export class PartialImage {
     try {
       // link(2), unlike rename(2), refuses to replace a file that came there meanwhile.
       await link(this.path, this.finalPath);
+      this.#hasName = true;
       await rm(this.path);
     } catch (error) {
       if (errorCode(error) === 'EEXIST') throw targetExists(this.finalPath);
       if (await exists(this.finalPath)) throw error;
       await rename(this.path, this.finalPath);
+      this.#hasName = true;
     }
     await syncDirectory(dirname(this.finalPath));
   }
@@ -107,9 +110,10 @@ export class PartialImage {
     await this.#handle.close();
   }
 
-  /** Removes the unfinished file. */
+  /** Removes the file, under its name, too, if it has got that already. */
   async discard(): Promise<void> {
     await rm(this.path, { force: true });
+    if (this.#hasName) await rm(this.finalPath, { force: true });
   }
 }
 

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Context } from '../events.ts';
 import { Failure } from '../failure.ts';
+import type { GuestDefinition } from '../guest/definition.ts';
 import { requireDriver } from '../guest/require-driver.ts';
 import { findUsers } from '../image/usage.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
@@ -27,7 +28,10 @@ export async function haltForMove(
   const move = { destination, directory, sshConfigFile, remoteCommand, ...thisMover() };
   refuseWhileMoved(await records.read(definition.name));
   await records.write({ definition, state: 'moving', move });
-  if (running === null) return;
+  if (running === null) {
+    await awaitReleases(definition, context.signal);
+    return;
+  }
   const options = { timeoutMs: request.haltTimeoutMs, force: request.forceHalt };
   await runStage(
     context,
@@ -35,12 +39,19 @@ export async function haltForMove(
     `halting ${definition.name}`,
     async () => {
       await requireDriver(drivers, definition.driver).halt(running, options, context);
-      for (const { path, readOnly } of definition.disks)
-        // What is only read may be shared with other guests.
-        if (!readOnly) await awaitRelease(path, context.signal);
+      await awaitReleases(definition, context.signal);
     },
     () => `${definition.name} is down`,
   );
+}
+
+/**
+ * Waits until nobody has the guest's disks open. To be called again before the guest is booted elsewhere: something on
+ * this machine may have started it meanwhile. Throws Failure `image-in-use`.
+ */
+export async function awaitReleases({ disks }: GuestDefinition, signal: AbortSignal): Promise<void> {
+  // What is only read may be shared with other guests.
+  for (const { path, readOnly } of disks) if (!readOnly) await awaitRelease(path, signal);
 }
 
 async function awaitRelease(path: string, signal: AbortSignal): Promise<void> {

@@ -7,6 +7,7 @@ import { quoteForShell } from '../system/ssh-proxy.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
 import type { Preflight } from './migrate-preflight.ts';
 import { runStage } from './stage.ts';
+import { findStayingGuest } from './staying-guest.ts';
 
 const RESTART_LIMIT_MS = 120_000;
 const REMOTE_UNDO_LIMIT_MS = 15_000;
@@ -60,8 +61,12 @@ async function restart(
       return null;
     }
     const driver = requireDriver(drivers, kind);
-    const isUp = (await driver.list(context)).some((candidate) => candidate.definition.name === name);
-    if (!isUp) {
+    const staying = await findStayingGuest(name, drivers, context);
+    if (staying !== null) {
+      // A guest that shuts down more slowly than it was given time for.
+      const message = `${name} still runs, but may have been told to halt. Should it go down later: vmferry start ${name}`;
+      context.report({ type: 'warning', code: 'other', message });
+    } else {
       await remember('halted');
       const options = { consoleLog: consoleLogOf(name), timeoutMs: RESTART_LIMIT_MS };
       await runStage(
@@ -85,7 +90,10 @@ async function undoRemote(
   context: Context,
 ): Promise<void> {
   const limit = AbortSignal.timeout(REMOTE_UNDO_LIMIT_MS);
-  const partials = disks.map(({ name }) => partialPath(`${directory}/${name}`));
+  // Only of disks that were begun: another partial image there is not ours.
+  const partials = disks
+    .filter(({ name }) => receiver.opened.includes(name))
+    .map(({ name }) => partialPath(`${directory}/${name}`));
   try {
     if (!receiver.failed.aborted) {
       await receiver.request({ type: 'abort' }, 'aborted', limit);
@@ -93,7 +101,7 @@ async function undoRemote(
     }
     const { code } = asFailure(receiver.failed.reason);
     const isGone = code === 'receiver-died' || code === 'connection-lost' || code === 'protocol-violation';
-    // No spool: no disk was begun, so a partial image there is not ours.
+    // No spool: nothing was begun.
     if (!isGone || receiver.spool === null) return;
     const leftovers = [receiver.spool, ...partials, ...receiver.published];
     const command = `rm -rf -- ${leftovers.map(quoteForShell).join(' ')}`;
@@ -103,7 +111,7 @@ async function undoRemote(
   } catch {
     const message =
       'The new hardware could not be told to clean up. It does so by itself when it notices, ' +
-      `but look there for ${partials.join(', ')}.`;
+      `but look for what it left in ${directory} there.`;
     context.report({ type: 'warning', code: 'clean-up-incomplete', message });
   }
 }

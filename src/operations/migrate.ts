@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import type { Context } from '../events.ts';
 import { asFailure, Failure } from '../failure.ts';
 import { warnOfDoubtfulFileSystems } from './file-system-warnings.ts';
-import { haltForMove } from './halt-for-move.ts';
+import { awaitReleases, haltForMove } from './halt-for-move.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
 import { planMigration, preflight, type Preflight } from './migrate-preflight.ts';
 import { undoMove } from './migrate-undo.ts';
@@ -10,10 +10,11 @@ import type { MigrateRequest, MigrationPlan, MigrationReport, MovedDisk } from '
 import { refuseUnlessOwn, thisMover } from './mover.ts';
 import { sendDisk } from './send-disk.ts';
 import { diskAccount, openSourceDisk, relocate } from './source-disk.ts';
+import { refuseChangedSource, stampSource } from './source-stamp.ts';
 import { runStage } from './stage.ts';
 
 /** The new hardware answers at most this much later than the guest there had time to boot. */
-const BOOT_ANSWER_MARGIN_MS = 30_000;
+const BOOT_ANSWER_MARGIN_MS = 90_000;
 
 /**
  * Moves a guest to new hardware: preflight, halt, copy, verify, publish, fence, boot (doc/migration.md). Whatever
@@ -64,6 +65,7 @@ async function moveUntilBoot(
   const moving: Context = { ...context, signal };
   try {
     await haltForMove(request, ready, dependencies, moving);
+    const stamp = await stampSource(ready.guest.definition);
     const disks = await copyDisks(request, ready, dependencies, moving);
     signal.throwIfAborted();
     await runStage(
@@ -74,6 +76,8 @@ async function moveUntilBoot(
       ({ paths }) => paths.join(', '),
     );
     signal.throwIfAborted();
+    // From here on Ctrl-C comes too late.
+    await refuseChangedSource(ready.guest.definition, stamp);
     return { disks, booted: await finishMove(request, ready, dependencies, context) };
   } catch (error) {
     const failure = asFailure(signal.aborted && !(error instanceof Failure) ? signal.reason : error);
@@ -123,6 +127,10 @@ async function finishMove(
   const move = { destination, directory, sshConfigFile, remoteCommand, ...thisMover() };
   refuseUnlessOwn(await dependencies.records.read(definition.name), definition.name);
   await dependencies.records.write({ definition, state: 'moved', move });
+  // The last look, with the fence up: whatever started the guest here again keeps it here.
+  await awaitReleases(definition, receiver.failed);
+  // Nothing was told to boot yet, so a line that broke by now leaves no doubt.
+  receiver.failed.throwIfAborted();
   const up = await runStage(
     context,
     'boot',

@@ -40,7 +40,7 @@ async function checkDirectory(directory: string): Promise<Failure | null> {
     if (!(await stat(directory)).isDirectory()) {
       return new Failure('target-missing', `${directory} on the new hardware is not a directory.`);
     }
-    await access(directory, constants.W_OK | constants.X_OK);
+    await access(directory, constants.R_OK | constants.W_OK | constants.X_OK);
     return null;
   } catch (error) {
     const code = errorCode(error);

@@ -10,7 +10,7 @@ import { ImageAssembly } from './image-assembly.ts';
 import { ReadBackQueue } from './read-back-queue.ts';
 
 /** So that all workers have one, and the next are being read. */
-const PACKS_AT_ONCE = 4;
+const PACKS_AT_ONCE = 3;
 
 export interface OpenRequest extends ImageAttributes {
   directory: string;

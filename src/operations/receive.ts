@@ -37,6 +37,7 @@ export async function receive(
   context: Context,
 ): Promise<void> {
   const stopping = new AbortController();
+  const calledOff = new Failure('interrupted', 'The other machine called it off.');
   const inbox = new Queue<MoverMessage>();
   const stop = (failure: Failure) => {
     stopping.abort(failure);
@@ -47,7 +48,7 @@ export async function receive(
     ...ends,
     parse: parseMoverMessage,
     onMessage(message) {
-      if (message.type === 'abort') stop(new Failure('interrupted', 'The other machine called it off.'));
+      if (message.type === 'abort') stop(calledOff);
       else inbox.push(message);
     },
     onEnd(failure) {
@@ -59,7 +60,10 @@ export async function receive(
   try {
     for await (const message of inbox) if (await receiver.handle(message)) return;
   } catch (error) {
-    const failure = asFailure(stopping.signal.aborted ? stopping.signal.reason : error);
+    const thrown = asFailure(error);
+    // That a guest did not boot, or may have, is more than why it was stopped.
+    const tellsOfBoot = thrown.code === 'boot-failed' || thrown.code === 'outcome-unknown';
+    const failure = asFailure(stopping.signal.aborted && !tellsOfBoot ? stopping.signal.reason : thrown);
     // Whatever cannot be removed, the mover must hear how it ended.
     const leftover = await receiver.undo().then(
       () => null,
@@ -70,7 +74,7 @@ export async function receive(
       context.report({ type: 'warning', code: 'clean-up-incomplete', message });
     }
     channel.send(
-      failure.code === 'interrupted' ? { type: 'aborted' } : { type: 'failed', ...toFailureRecord(failure) },
+      failure === calledOff ? { type: 'aborted' } : { type: 'failed', ...toFailureRecord(failure) },
     );
     throw failure;
   }
@@ -174,14 +178,20 @@ class Receiver {
   async #boot(guest: GuestDefinition, timeoutMs: number): Promise<void> {
     const { records, consoleLogOf } = this.#dependencies;
     const consoleLog = consoleLogOf(guest.name);
+    const earlier = await records.read(guest.name);
     let pid: number;
     try {
       // Written before the boot: once the guest is up nothing may fail any more, or it would be started twice.
       await records.write({ definition: guest, state: 'running' });
       ({ pid } = await this.#driverOf(guest).start(guest, { consoleLog, timeoutMs }, this.#context));
     } catch (error) {
-      await records.remove(guest.name).catch(() => undefined);
       const failure = asFailure(error);
+      if (failure.code === 'outcome-unknown') {
+        // Processes of it are left: as long as they are, its disks and its record stay.
+        this.#session.keep();
+        throw failure;
+      }
+      await (earlier === null ? records.remove(guest.name) : records.write(earlier)).catch(() => undefined);
       throw new Failure('boot-failed', `The guest did not boot on the new hardware: ${failure.message}`, {
         ...(failure.advice === undefined ? {} : { advice: failure.advice }),
         cause: error,

@@ -32,6 +32,7 @@ export class RemoteReceiver implements AsyncDisposable {
   #isReady = false;
   #isAborting = false;
   #spool: string | null = null;
+  readonly #opened: string[] = [];
   #published: readonly string[] = [];
   readonly #command: string;
 
@@ -53,6 +54,11 @@ export class RemoteReceiver implements AsyncDisposable {
   /** Aborted, with the Failure as its reason, when the receiver has failed or is lost. */
   get failed(): AbortSignal {
     return this.#failing.signal;
+  }
+
+  /** The names of the disks that it has begun. */
+  get opened(): readonly string[] {
+    return this.#opened;
   }
 
   /** The images that it has given their names. */
@@ -87,7 +93,9 @@ export class RemoteReceiver implements AsyncDisposable {
   ): Promise<MessageOf<Type>> {
     this.#isAborting ||= message.type === 'abort';
     this.send(message);
-    return this.#answer(answer, signal);
+    const answered = await this.#answer(answer, signal);
+    if (message.type === 'open') this.#opened.push(message.name);
+    return answered;
   }
 
   send(message: MoverMessage): void {

@@ -1,20 +1,14 @@
 import { hostname } from 'node:os';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Context } from '../events.ts';
 import { Failure } from '../failure.ts';
-import type { RunningGuest } from '../guest/guest-driver.ts';
 import type { GuestRecord } from '../guest/guest-record.ts';
 import { requireDriver } from '../guest/require-driver.ts';
-import { findRunningGuest } from '../guest/resolve-guest.ts';
 import { findUsers } from '../image/usage.ts';
 import { refuseWhileMoved } from './mover.ts';
 import { RemoteReceiver } from './remote-receiver.ts';
 import { runStage } from './stage.ts';
+import { findStayingGuest } from './staying-guest.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
-
-/** A guest that was told to halt is gone by then, or well on its way. */
-const GOING_DOWN_LIMIT_MS = 10_000;
-const POLL_INTERVAL_MS = 200;
 
 export interface RevertRequest {
   guest: string;
@@ -55,7 +49,7 @@ export async function revertMigration(
   const { definition, state } = record;
   const { name } = definition;
   if (state === 'moving') {
-    const running = await findStaying(name, dependencies, context);
+    const running = await findStayingGuest(name, drivers, context);
     if (running !== null) {
       await records.write({ definition, state: 'running' });
       return { type: 'reverted', guest: name, pid: running.pid, consoleLog: null, wasRunningThere: null };
@@ -82,20 +76,6 @@ export async function revertMigration(
   );
   await records.write({ definition, state: 'running' });
   return { type: 'reverted', guest: name, pid: started.pid, consoleLog, wasRunningThere };
-}
-
-/** The guest, if it still runs here and goes on: a mover that was killed may have told it to halt before. */
-async function findStaying(
-  name: string,
-  { drivers }: MigrateDependencies,
-  context: Context,
-): Promise<RunningGuest | null> {
-  const deadlineMs = Date.now() + GOING_DOWN_LIMIT_MS;
-  while (true) {
-    const running = await findRunningGuest(name, drivers, context);
-    if (running === null || Date.now() > deadlineMs) return running;
-    await delay(POLL_INTERVAL_MS, undefined, { signal: context.signal });
-  }
 }
 
 async function refuseUsed(path: string): Promise<void> {

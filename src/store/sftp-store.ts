@@ -42,7 +42,7 @@ class SftpStore implements Store {
     const neededBytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
     let handle: FileHandle | null = null;
     try {
-      handle = await this.#create(temporaryName);
+      handle = await untilAborted(options.signal, () => this.#create(temporaryName));
       await this.#write(handle, parts, options);
       await this.#settle(handle, neededBytes, options);
       const closed = handle;
@@ -190,7 +190,9 @@ class SftpStore implements Store {
     if (!(error instanceof SftpRefusal)) return error;
     const room =
       error.status === sftpStatus.failure
-        ? await this.#session.room(this.#directory || '/').catch(() => null)
+        ? await untilAborted(AbortSignal.timeout(CLEAN_UP_LIMIT_MS), () =>
+            this.#session.room(this.#directory || '/'),
+          ).catch(() => null)
         : null;
     return explainRefusedWrite(error, { location: this.location, neededBytes, room });
   }
