@@ -18,7 +18,7 @@ declare const WebAssembly: {
 };
 
 /** Unpacked bytes that frames may leave behind before their garbage is collected. */
-const BYTES_BETWEEN_COLLECTIONS = 4 * 2 ** 20;
+const BYTES_BETWEEN_COLLECTIONS = 2 * 2 ** 20;
 
 /** Runs of zero bytes at least this long are left as holes when an image is written. */
 const HOLE_GRAIN_BYTES = 4096;

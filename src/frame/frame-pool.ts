@@ -20,7 +20,7 @@ const QUEUE_PER_WORKER = 1;
 const YOUNG_GENERATION_MEBIBYTES = 2;
 
 /** Often enough that memory stays level, seldom enough that it costs nothing that can be measured. */
-const PACKS_BETWEEN_RELEASES = 4;
+const PACKS_BETWEEN_RELEASES = 2;
 
 interface Pending {
   resolve: (result: never) => void;

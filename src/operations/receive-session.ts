@@ -9,8 +9,8 @@ import type { Store } from '../store/store.ts';
 import { ImageAssembly } from './image-assembly.ts';
 import { ReadBackQueue } from './read-back-queue.ts';
 
-/** So that all workers have one, and the next are being read. */
-const PACKS_AT_ONCE = 3;
+/** Beside the one that just came: two workers have one each, and the next is being read. */
+const PACKS_AT_ONCE = 2;
 
 export interface OpenRequest extends ImageAttributes {
   directory: string;

@@ -72,8 +72,11 @@ describeWithTools('a server that permits no writing', ['ssh', 'sshd'], () => {
     await mkdir(directory);
     await using connection = await connectSsh(server.destination, server, context);
     const store = connection.store(directory);
+    const block = Buffer.alloc(16 * MIB);
     let killed: Promise<unknown> | null = null;
-    const put = store.put('pack', [Buffer.alloc(64 * MIB)], {
+    // So much that it cannot be through before the program is found and killed, however busy the machine is.
+    const parts = Array.from({ length: 256 }, () => block);
+    const put = store.put('pack', parts, {
       ...context,
       onWritten: () => {
         killed ??= killSftpServer(server.pid);
