@@ -1,9 +1,7 @@
 import type { Context } from '../events.ts';
-import { totalLength } from '../image/extents.ts';
-import { openImage } from '../image/open-image.ts';
-import { type ImageRegion, probeImage } from '../image/probe.ts';
+import type { ImageRegion } from '../image/probe.ts';
 import { type ImageUser, findUsers } from '../image/usage.ts';
-import { usedExtents } from '../image/used-extents.ts';
+import { openSourceDisk } from './source-disk.ts';
 
 /** What `vmferry inspect` tells. holeBytes + freeBytes + sendBytes = sizeBytes. */
 export interface ImageReport {
@@ -27,20 +25,17 @@ export interface ImageReport {
  * Throws Failure `image-missing`, `image-unreadable`, `image-not-a-disk` or `read-failed`.
  */
 export async function inspectImage(path: string, context: Context): Promise<ImageReport> {
-  using source = openImage(path);
+  using disk = openSourceDisk(path, { everyBlock: false });
+  const { source, layout, readBytes, holeBytes, freeBytes } = disk;
   const users = await findUsers(source.path);
   context.signal.throwIfAborted();
-  const layout = probeImage(source);
-  context.signal.throwIfAborted();
-  const dataBytes = totalLength(source.dataExtents());
-  const sendBytes = totalLength(usedExtents(source, layout, { everyBlock: false }));
   return {
     path: source.path,
     sizeBytes: source.sizeBytes,
     allocatedBytes: source.allocatedBytes,
-    holeBytes: source.sizeBytes - dataBytes,
-    freeBytes: dataBytes - sendBytes,
-    sendBytes,
+    holeBytes,
+    freeBytes,
+    sendBytes: readBytes,
     regions: layout.regions,
     users,
   };
