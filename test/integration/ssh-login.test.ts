@@ -251,6 +251,7 @@ async function expectNoNewDescendants(before: ReadonlySet<number>): Promise<void
   for (let left = 100; left > 0; left--) {
     const now = (await descendantsOf(process.pid)).filter((pid) => !before.has(pid));
     if (now.length === 0) return;
+    // Not our child's exit but its descendants': there is no event for that.
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   throw new Error('a program is left behind');

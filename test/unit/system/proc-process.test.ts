@@ -39,6 +39,7 @@ test('a process is known while it lives, and not by its pid alone', async () => 
   expect(stat).toMatchObject({ pid, sessionId: pid, parentPid: process.pid });
   expect(isAlive(stat)).toBe(true);
   expect(isAlive({ pid, startTimeTicks: stat.startTimeTicks + 1 })).toBe(false);
+  // The kernel tells nobody that a process has started another.
   while (descendantsOf(pid).length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
   expect(descendantsOf(pid)).toHaveLength(1);
   expect(readInvocation(pid)).toMatchObject({
