@@ -2,17 +2,21 @@ import * as zlib from 'node:zlib';
 import { createRequire } from 'node:module';
 import type * as NodeZstd from '@toondepauw/node-zstd';
 import { Failure } from '../failure.ts';
+import { loadLibZstd, type LibZstd } from '../system/libzstd.ts';
 import { boundedFrame } from './zstd-frame.ts';
 
-/** Compression of one block of bytes into one zstd frame and back. Synchronous: it is called in worker threads. */
+/**
+ * Compression of one block of bytes into one zstd frame and back. Synchronous: it is called in worker threads. What is
+ * answered may lie in `room`, memory of the caller's that saves making new; it is used where it is large enough.
+ */
 export interface Zstd {
-  name: 'node:zlib' | 'node-zstd';
-  compress(plain: Uint8Array, level: number): Uint8Array;
+  name: 'libzstd' | 'node-zstd' | 'node:zlib';
+  compress(plain: Uint8Array, level: number, room?: Uint8Array): Uint8Array;
   /**
    * Unpacks a frame of which it is known that it holds `plainBytes` bytes. Throws Failure `pack-damaged` when it
    * holds more, or less, or cannot be unpacked.
    */
-  decompress(frame: Uint8Array, plainBytes: number): Uint8Array;
+  decompress(frame: Uint8Array, plainBytes: number, room?: Uint8Array): Uint8Array;
 }
 
 /** The part of node:zlib that exists from Node 22.15 on; the types of Node 20 do not have it. */
@@ -30,19 +34,20 @@ function hasZstd(candidate: object): candidate is ZlibWithZstd {
 }
 
 /**
- * Every implementation that there is here. The addon comes first: node:zlib makes a new compressor for each call, and
- * its memory waits for a garbage collection (doc/decisions/0002-addon-before-zlib.md). Throws Failure `internal` where
- * there is none.
+ * Every implementation that there is here, the best first (doc/decisions/0003-the-systems-zstd-first.md). Throws
+ * Failure `internal` where there is none.
  */
 export function availableZstd(): [Zstd, ...Zstd[]] {
+  const library = loadLibZstd();
   const addon = loadAddon();
   const [first, ...others] = [
+    ...(library === null ? [] : [zstdOfLibrary(library)]),
     ...(addon === null ? [] : [zstdOfAddon(addon)]),
     ...(hasZstd(zlib) ? [zstdOfNode(zlib)] : []),
   ];
   if (first !== undefined) return [first, ...others];
   throw new Failure('internal', 'Nothing here compresses with zstd.', {
-    advice: 'Use Node 22.15 or later: it needs no compiled package for this.',
+    advice: 'Install the zstd library of your system (libzstd1, libzstd), or use Node 22.15 or later.',
   });
 }
 
@@ -53,6 +58,27 @@ function loadAddon(): typeof NodeZstd | null {
   } catch {
     return null;
   }
+}
+
+function zstdOfLibrary(library: LibZstd): Zstd {
+  return {
+    name: 'libzstd',
+    compress(plain, level, room) {
+      const target = roomFor(library.compressBound(plain.length), room);
+      return target.subarray(0, library.compress(target, plain, level));
+    },
+    decompress(frame, plainBytes, room) {
+      const bounded = boundedFrame(frame, plainBytes);
+      const target = roomFor(plainBytes, room).subarray(0, plainBytes);
+      const sizeBytes = library.decompress(target, bounded);
+      if (sizeBytes === null) throw new Failure('pack-damaged', 'A zstd frame cannot be unpacked.');
+      return requireSize(target.subarray(0, sizeBytes), plainBytes);
+    },
+  };
+}
+
+function roomFor(sizeBytes: number, room: Uint8Array | undefined): Uint8Array {
+  return room !== undefined && room.length >= sizeBytes ? room : Buffer.allocUnsafeSlow(sizeBytes);
 }
 
 function zstdOfNode(node: ZlibWithZstd): Zstd {
@@ -98,6 +124,10 @@ function unpack(
   } catch (error) {
     throw new Failure('pack-damaged', 'A zstd frame cannot be unpacked.', { cause: error });
   }
+  return requireSize(plain, plainBytes);
+}
+
+function requireSize(plain: Uint8Array, plainBytes: number): Uint8Array {
   if (plain.length !== plainBytes) {
     throw new Failure('pack-damaged', `A zstd frame holds ${plain.length} bytes instead of ${plainBytes}.`);
   }

@@ -1,4 +1,4 @@
-import { readSync, writeSync } from 'node:fs';
+import { readSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { readPack } from '../archive/pack.ts';
 import { chunkLength, frameLimitBytes } from '../chunk/chunk-grid.ts';
@@ -7,9 +7,10 @@ import { chunkListOf, rowsOf } from '../chunk/chunk-list.ts';
 import type { Zstd } from '../codec/zstd.ts';
 import { Failure } from '../failure.ts';
 import { collectYoungGarbage } from '../system/memory.ts';
-import { errorCode, errorMessage } from '../system/error-code.ts';
+import { errorMessage } from '../system/error-code.ts';
 import type { Frame, FrameChunk } from './frame.ts';
 import type { PlannedRead } from './frame-plan.ts';
+import { writeFrame } from './sparse-write.ts';
 import type { ApplyJob, ApplyResult, CaptureJob, ReadBackJob, ReadBackResult } from './jobs.ts';
 
 /** Part of the language's environment, but not of the type libraries used here. */
@@ -20,11 +21,13 @@ declare const WebAssembly: {
 /** Unpacked bytes that frames may leave behind before their garbage is collected. */
 const BYTES_BETWEEN_COLLECTIONS = 2 * 2 ** 20;
 
-/** Runs of zero bytes at least this long are left as holes when an image is written. */
-const HOLE_GRAIN_BYTES = 4096;
-
-/** Buffers that a worker uses again for every job. */
+/** Memory that a worker uses again for every job. */
 export class Scratch {
+  readonly plain = new ReusedBuffer();
+  readonly compressed = new ReusedBuffer();
+}
+
+class ReusedBuffer {
   #buffer = Buffer.alloc(0);
 
   /**
@@ -40,14 +43,17 @@ export class Scratch {
   }
 }
 
-/** A frame as planned; null when all of its chunks turn out to be empty. */
+/**
+ * A frame as planned; null when all of its chunks turn out to be empty. Its bytes may lie in the scratch memory: they
+ * last until the next job.
+ */
 export function captureFrame(
   { fd, grid, level, plan }: Pick<CaptureJob, 'fd' | 'grid' | 'level' | 'plan'>,
   zstd: Zstd,
   scratch: Scratch,
 ): { frame: Frame | null; readBytes: number } {
   const { chunkBytes } = grid;
-  const buffer = scratch.take(plan.positions.length * chunkBytes);
+  const buffer = scratch.plain.take(plan.positions.length * chunkBytes);
   let readBytes = 0;
   let filled = 0;
   for (const read of plan.reads) {
@@ -70,7 +76,9 @@ export function captureFrame(
     plainBytes += length;
   }
   if (chunks.length === 0) return { frame: null, readBytes };
-  return { frame: { chunks, compressed: zstd.compress(buffer.subarray(0, plainBytes), level) }, readBytes };
+  const room = scratch.compressed.take(2 * plainBytes);
+  const compressed = zstd.compress(buffer.subarray(0, plainBytes), level, room);
+  return { frame: { chunks, compressed }, readBytes };
 }
 
 function readFully(fd: number, buffer: Buffer, { offset, into, length }: PlannedRead): void {
@@ -95,18 +103,18 @@ function readFully(fd: number, buffer: Buffer, { offset, into, length }: Planned
 }
 
 /** Throws Failure `pack-damaged`, `target-full` or `write-failed`; the chunks' ids are compared when they are read back. */
-export async function applyPack({ fd, grid, packId, packParts }: ApplyJob, zstd: Zstd): Promise<ApplyResult> {
+export async function applyPack(
+  { fd, directFd, grid, packId, packParts }: ApplyJob,
+  zstd: Zstd,
+  scratch: Scratch,
+): Promise<ApplyResult> {
   const written: FrameChunk[] = [];
   let plainBytes = 0;
   let uncollectedBytes = 0;
   for await (const { chunks, compressed } of readPack(packId, packParts, grid)) {
     const frameBytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
-    const plain = zstd.decompress(compressed, frameBytes);
-    let start = 0;
-    for (const { position, length } of chunks) {
-      writeSparsely(fd, plain.subarray(start, start + length), position * grid.chunkBytes);
-      start += length;
-    }
+    const plain = zstd.decompress(compressed, frameBytes, scratch.plain.take(frameBytes));
+    writeFrame({ fd, directFd }, grid, chunks, plain);
     written.push(...chunks);
     plainBytes += frameBytes;
     uncollectedBytes += frameBytes;
@@ -119,42 +127,13 @@ export async function applyPack({ fd, grid, packId, packParts }: ApplyJob, zstd:
   return { chunks: chunkListOf(written), plainBytes };
 }
 
-/** Writes the bytes into a file that reads as zero there, leaving out what is zero anyway. */
-function writeSparsely(fd: number, bytes: Uint8Array, offset: number): void {
-  let from = 0;
-  for (let grain = 0; grain < bytes.length; grain += HOLE_GRAIN_BYTES) {
-    if (!isAllZero(bytes.subarray(grain, grain + HOLE_GRAIN_BYTES))) continue;
-    writeFully(fd, bytes.subarray(from, grain), offset + from);
-    from = Math.min(grain + HOLE_GRAIN_BYTES, bytes.length);
-  }
-  writeFully(fd, bytes.subarray(from), offset + from);
-}
-
-function writeFully(fd: number, bytes: Uint8Array, offset: number): void {
-  for (let done = 0; done < bytes.length;) {
-    try {
-      done += writeSync(fd, bytes, done, bytes.length - done, offset + done);
-    } catch (error) {
-      const isFull = errorCode(error) === 'ENOSPC' || errorCode(error) === 'EDQUOT';
-      throw new Failure(
-        isFull ? 'target-full' : 'write-failed',
-        `The new image cannot be written: ${errorMessage(error)}.`,
-        {
-          ...(isFull ? { advice: 'Make room on the new hardware, or choose another directory there.' } : {}),
-          cause: error,
-        },
-      );
-    }
-  }
-}
-
 export function readBack({ fd, grid, chunks }: ReadBackJob, scratch: Scratch): ReadBackResult {
   const { chunkBytes } = grid;
   const mismatches: number[] = [];
   let plainBytes = 0;
   for (const run of adjacentRuns(rowsOf(chunks), frameLimitBytes(grid) / chunkBytes)) {
     const offset = run[0].position * chunkBytes;
-    const buffer = scratch.take(run.length * chunkBytes);
+    const buffer = scratch.plain.take(run.length * chunkBytes);
     const count = readAtLeast(fd, buffer, Math.min(buffer.length, grid.imageBytes - offset), offset);
     for (const [index, { position, id }] of run.entries()) {
       const start = index * chunkBytes;

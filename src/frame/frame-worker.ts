@@ -29,7 +29,7 @@ async function execute(job: Job): Promise<JobResult> {
       return { readBytes, compressedBytes: frame?.compressed.length ?? 0 };
     }
     case 'apply':
-      return applyPack(job, zstd);
+      return applyPack(job, zstd, scratch);
     case 'read-back':
       return readBack(job, scratch);
   }

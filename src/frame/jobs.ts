@@ -48,6 +48,8 @@ export interface SampleResult {
 export interface ApplyJob {
   kind: 'apply';
   fd: number;
+  /** The same file opened with O_DIRECT; null where its file system cannot do that. */
+  directFd: number | null;
   grid: ChunkGrid;
   packId: string;
   /** The whole pack, cut anywhere. Handed over: gone from the thread that asks. */

@@ -68,7 +68,7 @@ export class PartialImage {
   /** Opens it again past the page cache; null where its file system cannot do that. */
   async openDirect(): Promise<FileHandle | null> {
     try {
-      return await open(this.path, constants.O_RDONLY | constants.O_DIRECT);
+      return await open(this.path, constants.O_RDWR | constants.O_DIRECT);
     } catch (error) {
       if (errorCode(error) === 'EINVAL') return null;
       throw error;

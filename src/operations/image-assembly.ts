@@ -50,6 +50,7 @@ export class ImageAssembly implements AsyncDisposable {
     const applied = await this.#pool.run({
       kind: 'apply',
       fd: this.#image.fd,
+      directFd: this.#direct?.fd ?? null,
       grid: this.#grid,
       packId: id,
       packParts,

@@ -19,7 +19,7 @@ for (const version of versions) {
     }
 
     test(
-      'both implementations keep the contract, and read each other',
+      'all implementations keep the contract, and read each other',
       () => {
         const passed = runThere('test/contract/zstd-implementations.test.ts');
         for (const name of ['node:zlib', 'node-zstd'])

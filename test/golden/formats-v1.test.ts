@@ -9,7 +9,7 @@ import { rowsOf } from '../../src/chunk/chunk-list.ts';
 import { ChunkMap, chunkMapText, parseChunkMap } from '../../src/chunk/chunk-map.ts';
 import { chunkGridFor } from '../../src/chunk/chunk-grid.ts';
 import { availableZstd } from '../../src/codec/zstd.ts';
-import { applyPack } from '../../src/frame/frame-jobs.ts';
+import { applyPack, Scratch } from '../../src/frame/frame-jobs.ts';
 import { scratchDirectory } from '../support/images.ts';
 import { restoreByScript } from '../support/restore-script.ts';
 import { describeWithTools } from '../support/tools.ts';
@@ -49,7 +49,11 @@ describe('what version 1 has written', () => {
       for (const file of packFiles) {
         const packParts = [readFileSync(join(packs, file))];
         const packId = basename(file, '.tar');
-        const { chunks } = await applyPack({ kind: 'apply', fd: image.fd, grid, packId, packParts }, zstd);
+        const { chunks } = await applyPack(
+          { kind: 'apply', fd: image.fd, directFd: null, grid, packId, packParts },
+          zstd,
+          new Scratch(),
+        );
         for (const { position, id } of rowsOf(chunks)) map.set(position, id);
       }
       await image.close();
