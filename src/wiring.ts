@@ -5,7 +5,6 @@ import { createUmlDriver } from './guest/uml-driver.ts';
 import type { MigrateDependencies } from './operations/migrate-dependencies.ts';
 import type { ReceiveDependencies } from './operations/receive.ts';
 import { openDirectoryStore } from './store/directory-store.ts';
-import { connectSsh } from './store/ssh-connection.ts';
 
 export type Dependencies = MigrateDependencies & ReceiveDependencies & AsyncDisposable;
 
@@ -20,7 +19,8 @@ export function createDependencies(version: string, environment: NodeJS.ProcessE
     },
     drivers: [createUmlDriver(environment)],
     records: createRecordStore(join(directory, 'guests')),
-    connect: connectSsh,
+    // The ssh library takes a while to load, and the side that receives does without it.
+    connect: async (...where) => (await import('./store/ssh-connection.ts')).connectSsh(...where),
     openStore: openDirectoryStore,
     consoleLogOf: (guest) => join(directory, 'console', `${guest}.log`),
     async [Symbol.asyncDispose]() {

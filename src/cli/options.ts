@@ -56,3 +56,18 @@ export function wholeNumber(args: Arguments, name: string, least: number, most: 
   if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value;
   throw new Failure('usage', `--${name} takes a whole number from ${least} to ${most}.`);
 }
+
+/** The same for an option that a word may stand in for, too. */
+export function wholeNumberOr<Word extends string>(
+  args: Arguments,
+  name: string,
+  least: number,
+  most: number,
+  word: Word,
+): number | Word {
+  const value = optionalText(args, name);
+  if (value === word) return word;
+  const number = /^[0-9]{1,9}$/.test(value ?? '') ? Number(value) : Number.NaN;
+  if (number >= least && number <= most) return number;
+  throw new Failure('usage', `--${name} takes ‘${word}’ or a whole number from ${least} to ${most}.`);
+}

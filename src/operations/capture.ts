@@ -11,8 +11,8 @@ import { mapOrdered } from '../pipeline/map-ordered.ts';
 export interface CaptureOptions {
   /** What of the image to read: sorted, disjoint; the rest counts as zero. */
   extents: Iterable<Extent>;
-  /** zstd level. */
-  level: number;
+  /** The zstd level to go on with; asked for each frame. */
+  level: () => number;
   pool: FramePool;
   /** Called with the bytes of each piece that was read, and with the bytes of it that packs will hold. */
   onRead?: (readBytes: number, packedBytes: number) => void;
@@ -34,7 +34,7 @@ export function captureImage(source: ImageSource, { extents, level, pool, onRead
   const capture = ++lastCapture;
   async function* packs(): AsyncIterable<Pack> {
     const results = mapOrdered(planFrames(extents, grid), pool.width, (plan) =>
-      pool.run({ kind: 'capture', capture, fd: source.fd, grid, level, plan }),
+      pool.run({ kind: 'capture', capture, fd: source.fd, grid, level: level(), plan }),
     );
     for await (const { chunks, readBytes, pack } of results) {
       let packedBytes = 0;

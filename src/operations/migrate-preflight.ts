@@ -5,6 +5,7 @@ import { resolveGuest, type ResolvedGuest } from '../guest/resolve-guest.ts';
 import { Resources } from '../pipeline/resources.ts';
 import type { SshConnection } from '../store/ssh-connection.ts';
 import { untilAborted } from '../store/until-aborted.ts';
+import { levelToEstimateWith } from './compression-level.ts';
 import { estimateDowntimeSeconds, measureLine, sampleCompression } from './estimate.ts';
 import { warnOfDoubtfulFileSystems } from './file-system-warnings.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
@@ -50,28 +51,24 @@ async function look(
   context: Context,
 ): Promise<Preflight> {
   await using cleanup = new Resources();
-  const problems: Failure[] = [];
-  /** What fails is noted, and the looking goes on. */
-  const attempt: Attempt = async (work) => {
-    try {
-      return await work();
-    } catch (error) {
-      if (context.signal.aborted) throw error;
-      problems.push(...asFailure(error).all);
-      return null;
-    }
-  };
+  const problemsHere: Failure[] = [];
+  const problemsThere: Failure[] = [];
+  const attempt = attemptNoting(problemsHere, context.signal);
+  const attemptThere = attemptNoting(problemsThere, context.signal);
 
+  // The other side takes a while to start; what is here is looked at meanwhile.
+  const remote = await attemptThere(() => startReceiver(request, dependencies, context, cleanup));
   const guest = await attempt(() => resolveGuest(request.guest, dependencies, context));
   await attempt(() => refuseWhileMoved(guest?.record ?? null));
   const disks = guest === null ? [] : await lookAtDisks(guest, request, attempt, cleanup, context);
-  const remote = await attempt(() => startReceiver(request, dependencies, context, cleanup));
+  await attemptThere(() => remote?.receiver.ready(context.signal));
   const [firstDisk] = guest?.definition.disks ?? [];
   const directory = request.target.directory ?? (firstDisk === undefined ? null : dirname(firstDisk.path));
-  if (remote !== null && guest !== null && directory !== null && firstDisk !== undefined) {
-    await attempt(() => checkRemote(remote.receiver, { guest, directory, disks }, context));
+  const isThere = remote !== null && problemsThere.length === 0;
+  if (isThere && guest !== null && directory !== null && firstDisk !== undefined) {
+    await attemptThere(() => checkRemote(remote.receiver, { guest, directory, disks }, context));
   }
-  const [firstProblem, ...others] = problems;
+  const [firstProblem, ...others] = [...problemsHere, ...problemsThere];
   if (firstProblem !== undefined) throw combineFailures([firstProblem, ...others]);
   if (guest === null || remote === null || directory === null)
     throw new Failure('internal', 'There is nothing to move.');
@@ -85,6 +82,20 @@ async function look(
   };
 }
 
+/** What fails is noted, and the looking goes on. */
+function attemptNoting(problems: Failure[], signal: AbortSignal): Attempt {
+  return async (work) => {
+    try {
+      return await work();
+    } catch (error) {
+      if (signal.aborted) throw error;
+      problems.push(...asFailure(error).all);
+      return null;
+    }
+  };
+}
+
+/** Answers as soon as it is on its way: `ready` tells when it is there. */
 async function startReceiver(
   { target, remoteCommand }: MigrateRequest,
   dependencies: MigrateDependencies,
@@ -102,9 +113,7 @@ async function startReceiver(
   // Not given up when interrupted: it has to be told to undo what it did, and to answer that it has.
   const patient = new AbortController().signal;
   const process = await untilAborted(context.signal, () => connection.exec(command, patient));
-  const receiver = cleanup.hold(new RemoteReceiver(process, command));
-  await receiver.ready(context.signal);
-  return { connection, receiver };
+  return { connection, receiver: cleanup.hold(new RemoteReceiver(process, command)) };
 }
 
 async function checkRemote(
@@ -146,7 +155,7 @@ export async function planMigration(
   const readBytes = disks.reduce((sum, disk) => sum + disk.readBytes, 0);
   if (guest.running === null && !request.everyBlock)
     for (const disk of disks) warnOfDoubtfulFileSystems(disk, context);
-  const sample = await sampleCompression(disks, pool, request.compressionLevel);
+  const sample = await sampleCompression(disks, pool, levelToEstimateWith(request.compression));
   const lineBytesPerSecond = await measureLine(receiver, context.signal);
   const willBoot = guest.definition.driver !== 'offline';
   const isDown = guest.running === null || sample === null;

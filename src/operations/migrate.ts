@@ -96,7 +96,7 @@ async function copyDisks(
     pool,
     receiver,
     openSpool: (spool: string) => connection.store(spool),
-    level: request.compressionLevel,
+    compression: request.compression,
   };
   const moved: MovedDisk[] = [];
   for (const { path } of guest.definition.disks) {

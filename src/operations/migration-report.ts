@@ -1,3 +1,5 @@
+import type { Compression } from './compression-level.ts';
+
 /** What `vmferry migrate` is asked to do. */
 export interface MigrateRequest {
   /** A guest's name, or the path of an image that nothing runs (the `offline` driver). */
@@ -5,8 +7,7 @@ export interface MigrateRequest {
   target: MigrationTarget;
   /** What starts vmferry on the new hardware: a command line for the login shell there. */
   remoteCommand: string;
-  /** zstd level, 1 to 19. */
-  compressionLevel: number;
+  compression: Compression;
   /** Send free blocks of file systems, too. */
   everyBlock: boolean;
   forceHalt: boolean;

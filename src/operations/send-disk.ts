@@ -7,6 +7,7 @@ import type { FramePool } from '../frame/frame-pool.ts';
 import { mapOrdered } from '../pipeline/map-ordered.ts';
 import type { Store } from '../store/store.ts';
 import { captureImage } from './capture.ts';
+import { CompressionLevel, type Compression } from './compression-level.ts';
 import type { RemoteReceiver } from './remote-receiver.ts';
 import type { SourceDisk } from './source-disk.ts';
 import { SpoolCredit } from './spool-credit.ts';
@@ -20,7 +21,7 @@ export interface SendDependencies {
   pool: FramePool;
   receiver: RemoteReceiver;
   openSpool: (directory: string) => Store;
-  level: number;
+  compression: Compression;
 }
 
 export interface SentDisk {
@@ -86,7 +87,7 @@ export async function sendDisk(
 async function copyPacks(
   disk: SourceDisk,
   spool: string,
-  { pool, receiver, openSpool, level }: SendDependencies,
+  { pool, receiver, openSpool, compression }: SendDependencies,
   context: Context,
 ): Promise<{ sentBytes: number; fingerprint: string }> {
   const credit = new SpoolCredit(SPOOL_LIMIT_BYTES, context.signal);
@@ -116,8 +117,14 @@ async function copyPacks(
     report();
   };
   await using store = openSpool(spool);
-  const { packs, map } = captureImage(disk.source, { extents: disk.extents(), level, pool, onRead });
-  const sends = mapOrdered(packs, PACKS_IN_FLIGHT, async ({ id, bytes: packBytes, ...pack }) => {
+  const level = new CompressionLevel(compression);
+  const { packs, map } = captureImage(disk.source, {
+    extents: disk.extents(),
+    level: () => level.current,
+    pool,
+    onRead,
+  });
+  const sends = mapOrdered(level.watch(packs), PACKS_IN_FLIGHT, async ({ id, bytes: packBytes, ...pack }) => {
     const sizeBytes = packBytes.length;
     plainBytes += pack.plainBytes;
     await credit.take(sizeBytes);

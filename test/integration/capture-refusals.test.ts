@@ -218,7 +218,7 @@ test('a source that becomes shorter while it is read is a failure, and settles',
   const extents = [...source.dataExtents()];
   truncateSync(path, 60_000 * 512);
   const capturing = (async () => {
-    for await (const pack of captureImage(source, { extents, level: 1, pool }).packs)
+    for await (const pack of captureImage(source, { extents, level: () => 1, pool }).packs)
       expect(pack.id).toBeTruthy();
   })();
   await expect(capturing).rejects.toMatchObject({ code: 'read-failed' });

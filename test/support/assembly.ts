@@ -25,7 +25,7 @@ export async function captureFile(path: string, pool: FramePool): Promise<Captur
   const onRead = (bytes: number) => {
     readBytes += bytes;
   };
-  const capture = captureImage(source, { extents: source.dataExtents(), level: 3, pool, onRead });
+  const capture = captureImage(source, { extents: source.dataExtents(), level: () => 3, pool, onRead });
   for await (const pack of capture.packs) packs.push(pack);
   return { packs, map: capture.map, readBytes };
 }

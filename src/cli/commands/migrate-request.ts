@@ -3,7 +3,7 @@ import type { Argv } from 'yargs';
 import type { MigrateRequest } from '../../operations/migration-report.ts';
 import { parseDestination } from '../destination.ts';
 import { bootOptions, haltOptions, readBootOptions, readHaltOptions } from './guest-options.ts';
-import { flag, optionalText, text, wholeNumber, type Arguments } from '../options.ts';
+import { flag, optionalText, text, wholeNumberOr, type Arguments } from '../options.ts';
 
 export function defineMigrateOptions(parser: Argv): Argv {
   return parser
@@ -22,7 +22,12 @@ export function defineMigrateOptions(parser: Argv): Argv {
         type: 'boolean',
         describe: 'Check everything and say what would happen; change nothing',
       },
-      compression: { type: 'number', default: 3, requiresArg: true, describe: 'zstd level, 1 to 19' },
+      compression: {
+        type: 'string',
+        default: 'auto',
+        requiresArg: true,
+        describe: 'zstd level, 1 to 19; auto: as the line and the cores allow, 1 to 12',
+      },
       'every-block': {
         type: 'boolean',
         describe: 'Send blocks that the file system says are free, too',
@@ -62,7 +67,7 @@ export function readMigrateRequest(args: Arguments): MigrateRequest {
       sshConfigFile: sshConfigFile === null ? null : resolve(sshConfigFile),
     },
     remoteCommand: text(args, 'remote-command'),
-    compressionLevel: wholeNumber(args, 'compression', 1, 19),
+    compression: wholeNumberOr(args, 'compression', 1, 19, 'auto'),
     everyBlock: flag(args, 'every-block'),
     ...readHaltOptions(args),
     ...readBootOptions(args),
