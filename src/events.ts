@@ -1,4 +1,4 @@
-/** The stages of a move, in their order. */
+/** The stages of a move, in their order, and those of backups. */
 export const stageNames = [
   'preflight',
   'halt',
@@ -8,6 +8,11 @@ export const stageNames = [
   'boot',
   'start',
   'undo',
+  'freeze',
+  'backup',
+  'restore',
+  'check',
+  'prune',
 ] as const;
 export type StageName = (typeof stageNames)[number];
 
@@ -35,6 +40,10 @@ export type WarningCode =
   | 'clean-up-incomplete'
   | 'slow-ciphers'
   | 'guest-rebooted'
+  | 'store-promises-less'
+  | 'store-went-back'
+  | 'store-incomplete'
+  | 'after-a-crash'
   | 'other';
 
 /** What every stage and operation is given besides its own arguments. */

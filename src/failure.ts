@@ -52,6 +52,14 @@ export const exitStatusByCode = {
   'outcome-unknown': 17,
   'guest-left-down': 18,
 
+  // a store of backups
+  'store-missing': 19,
+  'store-unsupported': 19,
+  'snapshot-missing': 19,
+  'store-damaged': 20,
+  'key-missing': 21,
+  'key-wrong': 21,
+
   interrupted: 130,
 } as const satisfies Record<string, number>;
 

@@ -14,10 +14,46 @@ export interface Store extends AsyncDisposable {
    * Afterwards, nothing is left under a temporary name where the connection still allows it.
    */
   put(name: string, parts: readonly Uint8Array[], options: PutOptions): Promise<void>;
-  /** The bytes stored under the name, in pieces. Throws Failure `target-missing` when there are none. */
-  get(name: string, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  /**
+   * The bytes stored under the name, in pieces, or a range of them: fewer where the file ends earlier. Throws Failure
+   * `target-missing` when there is no such file.
+   */
+  get(name: string, signal: AbortSignal, range?: ByteRange): AsyncIterable<Uint8Array>;
   /** Removes what is stored under the name; nothing there is not an error. */
   remove(name: string, signal: AbortSignal): Promise<void>;
+}
+
+export interface ByteRange {
+  offset: number;
+  length: number;
+}
+
+/** A store that can also tell what it has and rename it: what backups need. */
+export interface BackupStore extends Store {
+  /**
+   * The files and folders directly in a folder (`''`: the store's own directory), in no order; none where there is no
+   * such folder. Temporary names are left out.
+   */
+  list(folder: string, signal: AbortSignal): Promise<StoreEntry[]>;
+  /**
+   * Gives a file another name, folders made as needed. False when there is none of the first name. Where something has
+   * the second name already, it is replaced or kept: names of such files say what is in them.
+   */
+  rename(from: string, to: string, signal: AbortSignal): Promise<boolean>;
+  /** Removes a folder that has become empty; does nothing where it is not, or is not there. */
+  removeFolder(folder: string, signal: AbortSignal): Promise<void>;
+  /** What the server cannot promise, as sentences for people: files that last through a loss of power, and the like. */
+  readonly shortcomings: readonly string[];
+}
+
+export interface StoreEntry {
+  /** Within the folder: no `/` in it. */
+  name: string;
+  isFolder: boolean;
+  /** Of a file. */
+  sizeBytes: number;
+  /** By the server's clock, in milliseconds since 1970; may be whole seconds. */
+  modifiedMs: number;
 }
 
 export interface PutOptions {

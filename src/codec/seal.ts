@@ -1,0 +1,28 @@
+import { hash } from 'node:crypto';
+
+/**
+ * How a store keeps what is in it from being read or changed: an encrypted one by doc/encryption.md, others not at all.
+ * Synchronous; worker threads make their own from the key (`sealFor`).
+ */
+export interface Seal {
+  /** Ends the names of sealed files and pack members: `.sealed`, or nothing. */
+  suffix: '' | '.sealed';
+  /**
+   * @param purpose what the bytes are, and which: they open for the same purpose only
+   */
+  seal(purpose: string, plain: Uint8Array): Uint8Array;
+  /** Throws Failure `store-damaged` for anything but what was sealed with this key for this purpose. */
+  open(purpose: string, sealed: Uint8Array): Uint8Array;
+  /** 64 hex digits that name this text: its SHA-256, or a keyed hash. */
+  nameOf(text: Uint8Array): string;
+}
+
+/** The store's own key, 32 bytes; null for a store that is not encrypted. */
+export type SealKey = Uint8Array | null;
+
+export const noSeal: Seal = {
+  suffix: '',
+  seal: (_purpose, plain) => plain,
+  open: (_purpose, sealed) => sealed,
+  nameOf: (text) => hash('sha256', text, 'hex'),
+};
