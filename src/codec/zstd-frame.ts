@@ -51,6 +51,17 @@ export function boundedFrame(frame: Uint8Array, plainBytes: number): Uint8Array 
   return bounded;
 }
 
+/** What a frame says of the size of its content, in bytes; null where it does not say, or is no frame. */
+export function saidContentBytes(frame: Uint8Array): number | null {
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+  if (frame.length <= MAGIC_BYTES || view.getUint32(0, true) !== MAGIC) return null;
+  const descriptor = view.getUint8(MAGIC_BYTES);
+  const headerBytes = MAGIC_BYTES + 1 + (isSingleSegment(descriptor) ? 0 : 1) + contentSizeBytes(descriptor);
+  if ((descriptor & DICTIONARY_ID) !== 0 || frame.length < headerBytes) return null;
+  const said = contentBytes(view, descriptor, headerBytes);
+  return said === null ? null : Number(said);
+}
+
 /** Steps from block to block: decoders would take further frames behind the first one as more of the same. */
 function requireOneFrame(view: DataView, blocksOffset: number, checksumBytes: number): void {
   let offset = blocksOffset;

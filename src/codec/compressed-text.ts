@@ -1,0 +1,29 @@
+import { Failure } from '../failure.ts';
+import { availableZstd } from './zstd.ts';
+import { boundedFrame, saidContentBytes } from './zstd-frame.ts';
+
+/** Texts are small and written seldom. */
+const LEVEL = 9;
+
+const [zstd] = availableZstd();
+
+/** One zstd frame that says how long its content is. */
+export function compressText(text: string): Uint8Array {
+  const plain = Buffer.from(text);
+  return boundedFrame(zstd.compress(plain, LEVEL), plain.length);
+}
+
+/**
+ * Throws Failure `store-damaged` where it is no such frame, or its text is longer than the limit.
+ * @param what for the message: ‘The index file 1f3a…’
+ */
+export function decompressText(compressed: Uint8Array, limitBytes: number, what: string): string {
+  const plainBytes = saidContentBytes(compressed);
+  if (plainBytes === null || plainBytes > limitBytes)
+    throw new Failure('store-damaged', `${what} is damaged: it is no compressed text.`);
+  try {
+    return Buffer.from(zstd.decompress(compressed, plainBytes)).toString('utf8');
+  } catch (cause) {
+    throw new Failure('store-damaged', `${what} is damaged: it cannot be unpacked.`, { cause });
+  }
+}

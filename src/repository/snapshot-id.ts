@@ -1,0 +1,29 @@
+/*
+ * A snapshot's id (doc/store.md): when it was made, in UTC, and eight random digits, so that two made in one second
+ * differ. Ids sort as the times do.
+ */
+
+const pattern = /^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})Z-[0-9a-f]{8}$/;
+
+/** @param random eight hex digits */
+export function snapshotId(at: Date, random: string): string {
+  const time = at
+    .toISOString()
+    .replace(/\.\d+Z$/, 'Z')
+    .replaceAll(/[-:]/g, '');
+  return `${time}-${random}`;
+}
+
+export function isSnapshotId(text: string): boolean {
+  return snapshotTime(text) !== null;
+}
+
+/** The time in an id, to the second; null for anything but an id. */
+export function snapshotTime(id: string): Date | null {
+  const [, year, month, day, hour, minute, second] = pattern.exec(id) ?? [];
+  if (second === undefined) return null;
+  const text = `${year}-${month}-${day}T${hour}:${minute}:${second}.000Z`;
+  const time = new Date(text);
+  // Not 30 February, which Date takes for a day in March.
+  return !Number.isNaN(time.getTime()) && time.toISOString() === text ? time : null;
+}

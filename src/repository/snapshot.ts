@@ -1,0 +1,124 @@
+import { z } from 'zod';
+import { chunkGridFor } from '../chunk/chunk-grid.ts';
+import { Failure } from '../failure.ts';
+import { isGuestName, parseGuestDefinition, type GuestDefinition } from '../guest/definition.ts';
+import { pageCount } from './chunk-map-page.ts';
+import { isSnapshotId } from './snapshot-id.ts';
+
+/** How much of a manifest is read: 256 disks of 256 pages each come to 4.5 MiB. */
+export const MANIFEST_LIMIT_BYTES = 16 * 2 ** 20;
+
+const FORMAT = 'vmferry-snapshot';
+const VERSION = 1;
+
+/** doc/store.md, Snapshot. */
+export type Consistency = 'halted' | 'frozen' | 'after-a-crash';
+
+export interface SnapshotDisk {
+  /** The image's file name. */
+  name: string;
+  sizeBytes: number;
+  chunkBytes: number;
+  /** `sha256:…`, of the whole image. */
+  fingerprint: string;
+  /** Permission bits, owner and time of last change of the image file. */
+  mode: number;
+  uid: number;
+  gid: number;
+  modifiedMs: number;
+  /** For each page of its chunk map its id; null where the page has no lines. */
+  pages: readonly (string | null)[];
+}
+
+export interface Snapshot {
+  id: string;
+  guest: string;
+  /** ISO 8601, UTC. */
+  createdAt: string;
+  consistency: Consistency;
+  definition: GuestDefinition;
+  host: string;
+  vmferryVersion: string;
+  disks: readonly SnapshotDisk[];
+  /** What it added to the store. */
+  newBytes: number;
+}
+
+const bytes = z.int().nonnegative();
+const hexId = z.string().regex(/^[0-9a-f]{64}$/);
+const disk = z.strictObject({
+  name: z
+    .string()
+    .max(255)
+    .regex(/^[^./\p{Cc}][^/\p{Cc}]*$/u),
+  sizeBytes: z.int().min(512),
+  chunkBytes: bytes,
+  fingerprint: z.string().regex(/^sha256:[0-9a-f]{64}$/),
+  mode: z.int().min(0).max(0o777),
+  uid: bytes,
+  gid: bytes,
+  modifiedMs: z.number(),
+  pages: z.array(hexId.nullable()),
+});
+const manifest = z.strictObject({
+  format: z.literal(FORMAT),
+  version: z.literal(VERSION),
+  id: z.string().refine(isSnapshotId),
+  guest: z.string().refine(isGuestName),
+  createdAt: z.iso.datetime(),
+  consistency: z.enum(['halted', 'frozen', 'after-a-crash']),
+  definition: z.unknown(),
+  host: z.string().max(255),
+  vmferryVersion: z.string().max(64),
+  disks: z.array(disk).min(1).max(256),
+  newBytes: bytes,
+});
+const anyVersion = z.object({ format: z.literal(FORMAT), version: z.number() });
+
+export function snapshotText(snapshot: Snapshot): string {
+  return `${JSON.stringify({ format: FORMAT, version: VERSION, ...snapshot }, null, 1)}\n`;
+}
+
+/**
+ * The snapshot that a manifest's text describes. Throws Failure `store-damaged` when it is none or another one than its
+ * name and folder say, `store-unsupported` for a version that is not known.
+ */
+export function parseSnapshot(text: string, guest: string, id: string): Snapshot {
+  const json = parseJson(text, id);
+  const known = anyVersion.safeParse(json);
+  if (known.success && known.data.version !== VERSION) {
+    throw new Failure(
+      'store-unsupported',
+      `The snapshot ${id} is of version ${known.data.version}, which this vmferry does not know.`,
+      { advice: 'Use the version of vmferry that made it, or a later one.' },
+    );
+  }
+  const { success, data, error } = manifest.safeParse(json);
+  if (!success)
+    throw damaged(
+      id,
+      error.issues.map((issue) => `${issue.path.join('.') || 'as a whole'}: ${issue.message}`).join('; '),
+    );
+  if (data.id !== id || data.guest !== guest) throw damaged(id, `it is ${data.id} of ${data.guest}`);
+  for (const { name, sizeBytes, chunkBytes, pages } of data.disks) {
+    const grid = chunkGridFor(sizeBytes);
+    if (grid.chunkBytes !== chunkBytes || pages.length !== pageCount(grid))
+      throw damaged(id, `the pages of ${name} do not fit its size`);
+  }
+  const { format: _format, version: _version, ...snapshot } = data;
+  return { ...snapshot, definition: parseGuestDefinition(data.definition) };
+}
+
+function parseJson(text: string, id: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw damaged(id, 'it is no JSON', cause);
+  }
+}
+
+function damaged(id: string, how: string, cause?: unknown): Failure {
+  return new Failure('store-damaged', `The manifest of the snapshot ${id} is damaged: ${how}.`, {
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
