@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { encryptedSeal } from './encrypted-seal.ts';
 
 /**
  * How a store keeps what is in it from being read or changed: an encrypted one by doc/encryption.md, others not at all.
@@ -8,7 +9,7 @@ export interface Seal {
   /** Ends the names of sealed files and pack members: `.sealed`, or nothing. */
   suffix: '' | '.sealed';
   /**
-   * @param purpose what the bytes are, and which: they open for the same purpose only
+   * @param purpose what the bytes are, and which (`sealPurpose`): they open for the same purpose only
    */
   seal(purpose: string, plain: Uint8Array): Uint8Array;
   /** Throws Failure `store-damaged` for anything but what was sealed with this key for this purpose. */
@@ -19,6 +20,27 @@ export interface Seal {
 
 /** The store's own key, 32 bytes; null for a store that is not encrypted. */
 export type SealKey = Uint8Array | null;
+
+/** What sealed bytes are: part of the format (doc/encryption.md). */
+export const sealPurpose = {
+  /** A snapshot's manifest. */
+  snapshot: (guest: string, id: string) => `snapshot ${guest} ${id}`,
+  /** A page of a chunk map. */
+  page: (guest: string) => `page ${guest}`,
+  index: (guest: string) => `index ${guest}`,
+  /** The members of a pack. Chunks are compared with their ids, so which member it is need not be bound. */
+  table: 'table',
+  frame: 'frame',
+  /** What tells in a store's marker that a key is this store's. */
+  marker: 'marker',
+  /** The store's key itself, under a key made from a passphrase. */
+  key: 'key',
+} as const;
+
+/** The seal of a store with this key; one that does nothing where there is none. */
+export function sealFor(key: SealKey): Seal {
+  return key === null ? noSeal : encryptedSeal(key);
+}
 
 export const noSeal: Seal = {
   suffix: '',

@@ -1,0 +1,214 @@
+import { SEAL_KEY_BYTES } from '../codec/encrypted-seal.ts';
+import { sealFor, type Seal, type SealKey } from '../codec/seal.ts';
+import { Failure } from '../failure.ts';
+import type { BackupStore } from '../store/store.ts';
+import { guestsFolder, markerName } from './layout.ts';
+import { readSmallFile } from './small-file.ts';
+import {
+  KEY_FILE_LIMIT_BYTES,
+  keyFileText,
+  parseKeyFile,
+  unwrapStoreKey,
+  wrapStoreKey,
+  type ScryptCost,
+  type StoreKeyFile,
+} from './store-key-file.ts';
+import {
+  encryptionOf,
+  isSealOf,
+  MARKER_LIMIT_BYTES,
+  markerText,
+  parseMarker,
+  type StoreMarker,
+  type EncryptedMarker,
+} from './store-marker.ts';
+
+export const keysFolder = 'keys';
+/** Each one takes a scrypt to try: a hostile server must not have the client try thousands. */
+const MOST_KEYS = 32;
+
+/** A store that may be read and written. */
+export interface OpenedStore {
+  /** 32 hex digits. */
+  id: string;
+  key: SealKey;
+  seal: Seal;
+}
+
+/** What opens an encrypted store: a passphrase, or the store's own key as `vmferry key export` gives it. */
+export type StoreSecret = string | { storeKey: Uint8Array };
+
+/**
+ * Gives the passphrase; called only when one is needed. Throws Failure `key-missing` when there is none.
+ * @param use `new`: one is being set, so that a person is asked for it twice
+ */
+export type PassphraseSource = (use: 'open' | 'new') => Promise<StoreSecret>;
+
+/** So many random bytes. */
+export type Random = (bytes: number) => Uint8Array;
+
+export interface InitOptions {
+  encrypt: boolean;
+  /** For tests, which have no time. */
+  cost?: ScryptCost;
+}
+
+/**
+ * Opens the store, and makes it when there is none yet: chooses its id, and its key when it is to be encrypted. Throws
+ * Failure `usage` when encryption is asked of a store that is there already without it, `store-damaged` when guests are
+ * there but the marker is lost, and what `openStore` throws.
+ */
+export async function initStore(
+  store: BackupStore,
+  options: InitOptions,
+  passphrase: PassphraseSource,
+  random: Random,
+  now: () => Date,
+  signal: AbortSignal,
+): Promise<OpenedStore> {
+  if ((await readMarker(store, signal)) !== null) return openAsAsked(store, options, passphrase, signal);
+  const entries = await store.list('', signal);
+  if (entries.some(({ name }) => name === guestsFolder)) throw markerLost(store);
+  const id = hex(random(16));
+  if (!options.encrypt) {
+    await putText(store, markerName, markerText({ id, encryption: null }), signal);
+    return openAsAsked(store, options, passphrase, signal);
+  }
+  const secret = await passphrase('new');
+  if (typeof secret !== 'string')
+    throw new Failure('usage', 'A new store takes a passphrase, not the key of another store.');
+  const key = random(SEAL_KEY_BYTES);
+  const file = await wrapStoreKey(key, secret, { ...options, label: '', createdAt: now(), random });
+  // The marker is last: what has one can be opened.
+  await putKeyFile(store, file, signal);
+  const encryption = encryptionOf(id, sealFor(key));
+  await putText(store, markerName, markerText({ id, encryption }), signal);
+  // Read back: somebody else may have made it in the same moment.
+  return openAsAsked(store, options, () => Promise.resolve(secret), signal);
+}
+
+async function openAsAsked(
+  store: BackupStore,
+  { encrypt }: InitOptions,
+  passphrase: PassphraseSource,
+  signal: AbortSignal,
+): Promise<OpenedStore> {
+  const opened = await openStore(store, passphrase, signal);
+  if (encrypt && opened.key === null)
+    throw new Failure('usage', `The store ${store.location} is there already, and is not encrypted.`, {
+      advice: 'Whether a store is encrypted is chosen when it is first used: name a new one.',
+    });
+  return opened;
+}
+
+/**
+ * Opens a store. Throws Failure `store-missing` when there is none, `store-unsupported`, `store-damaged`, `key-missing`
+ * (the source's), `key-wrong`, and what reading from it throws.
+ */
+export async function openStore(
+  store: BackupStore,
+  passphrase: PassphraseSource,
+  signal: AbortSignal,
+): Promise<OpenedStore> {
+  const marker = await readMarker(store, signal);
+  if (marker === null)
+    throw new Failure('store-missing', `There is no store of backups at ${store.location}.`, {
+      advice:
+        'Check the path, and that what lies there is mounted; the first `vmferry backup` makes a store.',
+    });
+  const { id, encryption } = marker;
+  if (encryption === null) return { id, key: null, seal: sealFor(null) };
+  const { key } = await unlock(store, { id, encryption }, passphrase, signal);
+  return { id, key, seal: sealFor(key) };
+}
+
+/** The store's key, and the id of the key file that gave it: null when it was given itself. */
+export async function unlock(
+  store: BackupStore,
+  { id, encryption }: EncryptedMarker,
+  passphrase: PassphraseSource,
+  signal: AbortSignal,
+): Promise<{ key: Uint8Array; openedBy: string | null }> {
+  const secret = await passphrase('open');
+  if (typeof secret !== 'string') {
+    if (isSealOf(id, encryption, sealFor(secret.storeKey))) return { key: secret.storeKey, openedBy: null };
+    throw new Failure('key-wrong', `That is not the key of the store ${store.location}.`, {
+      advice: `Its text names the store that it opens; this one is ${id}.`,
+    });
+  }
+  const { files, damaged } = await readKeyFiles(store, signal);
+  let strange: Failure | null = null;
+  for (const file of files) {
+    signal.throwIfAborted();
+    const key = await unwrapStoreKey(file, secret);
+    if (key === null) continue;
+    if (isSealOf(id, encryption, sealFor(key))) return { key, openedBy: file.id };
+    strange = new Failure('store-damaged', `The key ${file.id} in ${store.location} is another store's.`, {
+      advice: 'Files of several stores have been mixed there, or vmferry-store.json has been changed.',
+    });
+  }
+  throw strange ?? damaged ?? noKeyOpens(store);
+}
+
+/** Their own failures do not keep other keys from being used. */
+export async function readKeyFiles(
+  store: BackupStore,
+  signal: AbortSignal,
+): Promise<{ files: StoreKeyFile[]; damaged: Failure | null }> {
+  const ids = (await store.list(keysFolder, signal)).flatMap(
+    ({ name }) => /^([0-9a-f]{16})\.json$/.exec(name)?.[1] ?? [],
+  );
+  if (ids.length > MOST_KEYS)
+    throw new Failure(
+      'store-damaged',
+      `The store ${store.location} has ${ids.length} keys; vmferry makes ${MOST_KEYS} at most.`,
+    );
+  const files: StoreKeyFile[] = [];
+  let damaged: Failure | null = null;
+  for (const id of ids.toSorted()) {
+    try {
+      const text = await readSmallFile(store, keyFileName(id), KEY_FILE_LIMIT_BYTES, signal);
+      if (text !== null) files.push(parseKeyFile(text, id));
+    } catch (error) {
+      const isItsOwn =
+        error instanceof Failure && ['store-damaged', 'store-unsupported'].includes(error.code);
+      if (!isItsOwn) throw error;
+      damaged ??= error;
+    }
+  }
+  return { files, damaged };
+}
+
+export async function putKeyFile(store: BackupStore, file: StoreKeyFile, signal: AbortSignal): Promise<void> {
+  await putText(store, keyFileName(file.id), keyFileText(file), signal);
+}
+
+export function keyFileName(id: string): string {
+  return `${keysFolder}/${id}.json`;
+}
+
+/** Null when there is none. Throws Failure `store-damaged`, `store-unsupported`. */
+export async function readMarker(store: BackupStore, signal: AbortSignal): Promise<StoreMarker | null> {
+  const text = await readSmallFile(store, markerName, MARKER_LIMIT_BYTES, signal);
+  return text === null ? null : parseMarker(text, store.location);
+}
+
+async function putText(store: BackupStore, name: string, text: string, signal: AbortSignal): Promise<void> {
+  await store.put(name, [Buffer.from(text)], { signal });
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}
+
+function noKeyOpens(store: BackupStore): Failure {
+  return new Failure('key-wrong', `The passphrase opens none of the keys of the store ${store.location}.`, {
+    advice: `See which there are: vmferry key list ${store.location}`,
+  });
+}
+
+function markerLost(store: BackupStore): Failure {
+  return new Failure('store-damaged', `Guests are in ${store.location}, but its ${markerName} is lost.`, {
+    advice: 'Put that file back from a copy, or name an empty directory.',
+  });
+}
