@@ -30,6 +30,12 @@ const refused: readonly [file: string, imported: string][] = [
   ['src/store/sftp/write-window.ts', '../../operations/migrate.ts'],
   ['src/system/native.ts', '../image/extents.ts'],
   ['src/system/native.ts', '../index.ts'],
+  ['src/schedule/systemd-units.ts', '../operations/keep-rules.ts'],
+  ['src/schedule/systemd-units.ts', '../config/config.ts'],
+  ['src/config/config.ts', '../operations/keep-rules.ts'],
+  ['src/config/load-config.ts', '../system/error-code.ts'],
+  ['src/cli/commands/schedule.ts', '../../schedule/systemd-units.ts'],
+  ['src/store/sftp-store.ts', '../config/config.ts'],
   ['src/failure.ts', './chunk/chunk-id.ts'],
   ['src/events.ts', './operations/migration-report.ts'],
   ['src/wiring.ts', './cli/program.ts'],
@@ -50,7 +56,10 @@ const refused: readonly [file: string, imported: string][] = [
   ['src/cli/commands/guests.ts', 'node:child_process'],
   ['src/codec/zstd.ts', 'node:worker_threads'],
   ['src/wiring.ts', 'ssh2'],
+  ['src/operations/schedule.ts', 'yaml'],
+  ['src/cli/program.ts', 'yaml'],
   // what is pure
+  ['src/schedule/systemd-units.ts', 'node:path'],
   ['src/chunk/chunk-map.ts', 'node:fs'],
   ['src/image/extents.ts', 'node:fs/promises'],
   ['src/cli/format.ts', 'node:os'],
@@ -75,6 +84,9 @@ const letThrough: readonly [file: string, imported: string][] = [
   ['src/system/native.ts', 'koffi'],
   ['src/chunk/chunk-id.ts', 'node:crypto'],
   ['src/wiring.ts', './store/sftp-store.ts'],
+  ['src/config/config.ts', 'yaml'],
+  ['src/cli/commands/schedule.ts', '../../config/config.ts'],
+  ['src/operations/schedule.ts', '../schedule/systemd-units.ts'],
 ];
 
 const projectDirectory = join(import.meta.dirname, '..', '..');
