@@ -1,8 +1,9 @@
-import { mkdir, open, readFile, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Failure } from '../failure.ts';
 import { errorCode } from '../system/error-code.ts';
+import { replaceFile } from '../system/replace-file.ts';
 import { syncDirectory } from '../system/sync-directory.ts';
 import { isGuestName } from './definition.ts';
 import { parseGuestRecord, type GuestRecord } from './guest-record.ts';
@@ -82,25 +83,6 @@ export function createRecordStore(directory: string, now: () => Date = () => new
       }
     },
   };
-}
-
-/** Whole or not at all: written beside it, made durable, renamed, and the renaming made durable. */
-async function replaceFile(directory: string, name: string, text: string): Promise<void> {
-  const temporary = join(directory, `.${name}.${process.pid}`);
-  try {
-    const file = await open(temporary, 'w', 0o600);
-    try {
-      await file.writeFile(text);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, join(directory, name));
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
-  await syncDirectory(directory);
 }
 
 async function readIfThere(file: string): Promise<string | null> {

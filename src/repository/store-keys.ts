@@ -4,15 +4,8 @@ import { Failure } from '../failure.ts';
 import type { BackupStore } from '../store/store.ts';
 import { guestsFolder, markerName } from './layout.ts';
 import { readSmallFile } from './small-file.ts';
-import {
-  KEY_FILE_LIMIT_BYTES,
-  keyFileText,
-  parseKeyFile,
-  unwrapStoreKey,
-  wrapStoreKey,
-  type ScryptCost,
-  type StoreKeyFile,
-} from './store-key-file.ts';
+import { unwrapStoreKey, wrapStoreKey, type ScryptCost } from './store-key-file.ts';
+import { putKeyFile, readKeyFiles } from './store-key-folder.ts';
 import {
   encryptionOf,
   isSealOf,
@@ -22,10 +15,6 @@ import {
   type StoreMarker,
   type EncryptedMarker,
 } from './store-marker.ts';
-
-export const keysFolder = 'keys';
-/** Each one takes a scrypt to try: a hostile server must not have the client try thousands. */
-const MOST_KEYS = 32;
 
 /** A store that may be read and written. */
 export interface OpenedStore {
@@ -71,7 +60,7 @@ export async function initStore(
   if (entries.some(({ name }) => name === guestsFolder)) throw markerLost(store);
   const id = hex(random(16));
   if (!options.encrypt) {
-    await putText(store, markerName, markerText({ id, encryption: null }), signal);
+    await putMarker(store, { id, encryption: null }, signal);
     return openAsAsked(store, options, passphrase, signal);
   }
   const secret = await passphrase('new');
@@ -81,8 +70,7 @@ export async function initStore(
   const file = await wrapStoreKey(key, secret, { ...options, label: '', createdAt: now(), random });
   // The marker is last: what has one can be opened.
   await putKeyFile(store, file, signal);
-  const encryption = encryptionOf(id, sealFor(key));
-  await putText(store, markerName, markerText({ id, encryption }), signal);
+  await putMarker(store, { id, encryption: encryptionOf(id, sealFor(key)) }, signal);
   // Read back: somebody else may have made it in the same moment.
   return openAsAsked(store, options, () => Promise.resolve(secret), signal);
 }
@@ -137,6 +125,7 @@ export async function unlock(
     });
   }
   const { files, damaged } = await readKeyFiles(store, signal);
+  if (files.length === 0 && damaged === null) throw keysLost(store);
   let strange: Failure | null = null;
   for (const file of files) {
     signal.throwIfAborted();
@@ -150,51 +139,14 @@ export async function unlock(
   throw strange ?? damaged ?? noKeyOpens(store);
 }
 
-/** Their own failures do not keep other keys from being used. */
-export async function readKeyFiles(
-  store: BackupStore,
-  signal: AbortSignal,
-): Promise<{ files: StoreKeyFile[]; damaged: Failure | null }> {
-  const ids = (await store.list(keysFolder, signal)).flatMap(
-    ({ name }) => /^([0-9a-f]{16})\.json$/.exec(name)?.[1] ?? [],
-  );
-  if (ids.length > MOST_KEYS)
-    throw new Failure(
-      'store-damaged',
-      `The store ${store.location} has ${ids.length} keys; vmferry makes ${MOST_KEYS} at most.`,
-    );
-  const files: StoreKeyFile[] = [];
-  let damaged: Failure | null = null;
-  for (const id of ids.toSorted()) {
-    try {
-      const text = await readSmallFile(store, keyFileName(id), KEY_FILE_LIMIT_BYTES, signal);
-      if (text !== null) files.push(parseKeyFile(text, id));
-    } catch (error) {
-      const isItsOwn =
-        error instanceof Failure && ['store-damaged', 'store-unsupported'].includes(error.code);
-      if (!isItsOwn) throw error;
-      damaged ??= error;
-    }
-  }
-  return { files, damaged };
-}
-
-export async function putKeyFile(store: BackupStore, file: StoreKeyFile, signal: AbortSignal): Promise<void> {
-  await putText(store, keyFileName(file.id), keyFileText(file), signal);
-}
-
-export function keyFileName(id: string): string {
-  return `${keysFolder}/${id}.json`;
-}
-
 /** Null when there is none. Throws Failure `store-damaged`, `store-unsupported`. */
 export async function readMarker(store: BackupStore, signal: AbortSignal): Promise<StoreMarker | null> {
   const text = await readSmallFile(store, markerName, MARKER_LIMIT_BYTES, signal);
   return text === null ? null : parseMarker(text, store.location);
 }
 
-async function putText(store: BackupStore, name: string, text: string, signal: AbortSignal): Promise<void> {
-  await store.put(name, [Buffer.from(text)], { signal });
+async function putMarker(store: BackupStore, marker: StoreMarker, signal: AbortSignal): Promise<void> {
+  await store.put(markerName, [Buffer.from(markerText(marker))], { signal });
 }
 
 function hex(bytes: Uint8Array): string {
@@ -205,6 +157,16 @@ function noKeyOpens(store: BackupStore): Failure {
   return new Failure('key-wrong', `The passphrase opens none of the keys of the store ${store.location}.`, {
     advice: `See which there are: vmferry key list ${store.location}`,
   });
+}
+
+function keysLost(store: BackupStore): Failure {
+  return new Failure(
+    'store-damaged',
+    `The store ${store.location} is encrypted, and all of its keys are lost.`,
+    {
+      advice: 'The key that `vmferry key export` gave opens it: --key-file FILE.',
+    },
+  );
 }
 
 function markerLost(store: BackupStore): Failure {
