@@ -7,6 +7,10 @@ export interface ChunkGrid {
 
 export const SMALLEST_CHUNK_BYTES = 64 * 1024;
 export const MOST_CHUNKS = 2 ** 20;
+/** The chunks of an image of 64 TiB. */
+export const LARGEST_CHUNK_BYTES = 64 * 2 ** 20;
+/** doc/formats.md: a frame holds no more plain bytes, or one chunk. */
+const FRAME_LIMIT_BYTES = 2 ** 20;
 
 /** The grid that an image of this size gets. */
 export function chunkGridFor(imageBytes: number): ChunkGrid {
@@ -22,5 +26,10 @@ export function chunkLength(grid: ChunkGrid, position: number): number {
 
 /** Most plain bytes in one frame of a pack. */
 export function frameLimitBytes(grid: ChunkGrid): number {
-  return Math.max(2 ** 20, grid.chunkBytes);
+  return Math.max(FRAME_LIMIT_BYTES, grid.chunkBytes);
+}
+
+/** Whether a frame may hold so many chunks of so many plain bytes in all. */
+export function isFrameSize(chunkCount: number, plainBytes: number): boolean {
+  return plainBytes <= FRAME_LIMIT_BYTES || chunkCount === 1;
 }

@@ -1,17 +1,16 @@
 import { readSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
-import { readPack } from '../archive/pack.ts';
+import { readPack } from '../archive/read-pack.ts';
 import { chunkLength, frameLimitBytes } from '../chunk/chunk-grid.ts';
-import { chunkId, isAllZero } from '../chunk/chunk-id.ts';
+import { chunkId } from '../chunk/chunk-id.ts';
 import { chunkListOf, rowsOf } from '../chunk/chunk-list.ts';
 import type { Zstd } from '../codec/zstd.ts';
 import { Failure } from '../failure.ts';
 import { collectYoungGarbage } from '../system/memory.ts';
 import { errorMessage } from '../system/error-code.ts';
-import type { Frame, FrameChunk } from './frame.ts';
-import type { PlannedRead } from './frame-plan.ts';
+import type { FrameChunk } from './frame.ts';
 import { writeFrame } from './sparse-write.ts';
-import type { ApplyJob, ApplyResult, CaptureJob, ReadBackJob, ReadBackResult } from './jobs.ts';
+import type { ApplyJob, ApplyResult, ReadBackJob, ReadBackResult } from './jobs.ts';
 
 /** Part of the language's environment, but not of the type libraries used here. */
 declare const WebAssembly: {
@@ -40,65 +39,6 @@ class ReusedBuffer {
       this.#buffer = Buffer.from(new WebAssembly.Memory({ initial: pages, maximum: pages }).buffer);
     }
     return this.#buffer.subarray(0, sizeBytes);
-  }
-}
-
-/**
- * A frame as planned; null when all of its chunks turn out to be empty. Its bytes may lie in the scratch memory: they
- * last until the next job.
- */
-export function captureFrame(
-  { fd, grid, level, plan }: Pick<CaptureJob, 'fd' | 'grid' | 'level' | 'plan'>,
-  zstd: Zstd,
-  scratch: Scratch,
-): { frame: Frame | null; readBytes: number } {
-  const { chunkBytes } = grid;
-  const buffer = scratch.plain.take(plan.positions.length * chunkBytes);
-  let readBytes = 0;
-  let filled = 0;
-  for (const read of plan.reads) {
-    buffer.fill(0, filled, read.into);
-    readFully(fd, buffer, read);
-    filled = read.into + read.length;
-    readBytes += read.length;
-  }
-  buffer.fill(0, filled);
-
-  const chunks: FrameChunk[] = [];
-  let plainBytes = 0;
-  for (const [slot, position] of plan.positions.entries()) {
-    const length = chunkLength(grid, position);
-    const start = slot * chunkBytes;
-    const plain = buffer.subarray(start, start + length);
-    if (isAllZero(plain)) continue;
-    chunks.push({ position, id: chunkId(plain), length });
-    if (start !== plainBytes) buffer.copyWithin(plainBytes, start, start + length);
-    plainBytes += length;
-  }
-  if (chunks.length === 0) return { frame: null, readBytes };
-  const room = scratch.compressed.take(2 * plainBytes);
-  const compressed = zstd.compress(buffer.subarray(0, plainBytes), level, room);
-  return { frame: { chunks, compressed }, readBytes };
-}
-
-function readFully(fd: number, buffer: Buffer, { offset, into, length }: PlannedRead): void {
-  for (let done = 0; done < length;) {
-    let count: number;
-    try {
-      count = readSync(fd, buffer, into + done, length - done, offset + done);
-    } catch (error) {
-      throw new Failure(
-        'read-failed',
-        `The image cannot be read at byte ${offset + done}: ${errorMessage(error)}.`,
-        {
-          advice: 'The disk below it may be failing: see the kernel log (dmesg).',
-          cause: error,
-        },
-      );
-    }
-    if (count === 0)
-      throw new Failure('read-failed', `The image ends at byte ${offset + done}, earlier than before.`);
-    done += count;
   }
 }
 

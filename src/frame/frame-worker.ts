@@ -1,11 +1,11 @@
 import { parentPort } from 'node:worker_threads';
-import { OpenPack, type Pack } from '../archive/pack.ts';
-import { chunkListOf } from '../chunk/chunk-list.ts';
+import type { Pack } from '../archive/pack.ts';
 import { availableZstd } from '../codec/zstd.ts';
 import { asFailure, toFailureRecord, type FailureRecord } from '../failure.ts';
 import { collectYoungGarbage } from '../system/memory.ts';
-import { applyPack, captureFrame, readBack, Scratch } from './frame-jobs.ts';
-import type { CaptureJob, CaptureResult, FlushJob, Job, JobResult } from './jobs.ts';
+import { applyPack, readBack, Scratch } from './frame-jobs.ts';
+import type { Job, JobResult } from './jobs.ts';
+import { nothingCaptured, OpenCapture, sampleFrame } from './open-capture.ts';
 
 /** The entry of a worker thread: takes jobs one after the other and answers each. */
 export interface JobMessage {
@@ -16,37 +16,23 @@ export type AnswerMessage = { number: number } & ({ result: JobResult } | { fail
 
 const [zstd] = availableZstd();
 const scratch = new Scratch();
-/** The pack that this worker fills, and the capture it belongs to. */
-let open = { capture: -1, pack: new OpenPack() };
+let open: OpenCapture | null = null;
 
 async function execute(job: Job): Promise<JobResult> {
   switch (job.kind) {
     case 'capture':
+      // What an abandoned capture left here is nobody's.
+      if (open?.number !== job.capture) open = new OpenCapture(job, zstd, scratch);
+      return open.capture(job);
     case 'flush':
-      return capture(job);
-    case 'sample': {
-      const { frame, readBytes } = captureFrame(job, zstd, scratch);
-      return { readBytes, compressedBytes: frame?.compressed.length ?? 0 };
-    }
+      return open?.number === job.capture ? open.flush() : nothingCaptured;
+    case 'sample':
+      return sampleFrame(job, zstd, scratch);
     case 'apply':
       return applyPack(job, zstd, scratch);
     case 'read-back':
       return readBack(job, scratch);
   }
-}
-
-async function capture(job: CaptureJob | FlushJob): Promise<CaptureResult> {
-  // What an abandoned capture left here is nobody's.
-  if (open.capture !== job.capture) open = { capture: job.capture, pack: new OpenPack() };
-  const { pack } = open;
-  if (job.kind === 'flush') {
-    const last = pack.isEmpty ? null : await pack.close();
-    return { chunks: chunkListOf([]), readBytes: 0, pack: last };
-  }
-  const { frame, readBytes } = captureFrame(job, zstd, scratch);
-  if (frame !== null) pack.add(frame);
-  const full = pack.isFull ? await pack.close() : null;
-  return { chunks: chunkListOf(frame?.chunks ?? []), readBytes, pack: full };
 }
 
 const waiting: JobMessage[] = [];

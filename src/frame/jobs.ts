@@ -1,11 +1,12 @@
 import type { Pack } from '../archive/pack.ts';
 import type { ChunkGrid } from '../chunk/chunk-grid.ts';
 import type { ChunkList } from '../chunk/chunk-list.ts';
+import type { SealKey } from '../codec/seal.ts';
 import type { FramePlan } from './frame-plan.ts';
 
 /**
- * Read the planned bytes, find the chunks that are not empty, name and compress them. The frame goes into the pack that
- * the worker has open; a pack that this fills is answered.
+ * Read the planned bytes, find the chunks that are not empty, name them, and compress those that are not known. Frames go
+ * into the pack that the worker has open; a pack that this fills is answered.
  */
 export interface CaptureJob {
   kind: 'capture';
@@ -15,18 +16,26 @@ export interface CaptureJob {
   grid: ChunkGrid;
   level: number;
   plan: FramePlan;
+  /** The chunks that the other side has (`KnownChunks.shared`), to which new ones are added; null: every chunk is new. */
+  known: SharedArrayBuffer | null;
+  sealKey: SealKey;
 }
 
-/** Close the pack that the worker has open; every worker gets one when there is nothing more to capture. */
+/**
+ * Close the pack that the worker has open, with the chunks that wait for a frame; every worker gets one when there is
+ * nothing more to capture.
+ */
 export interface FlushJob {
   kind: 'flush';
   capture: number;
 }
 
 export interface CaptureResult {
-  /** The chunks that are not empty. */
+  /** The chunks that are not empty, known or not. */
   chunks: ChunkList;
   readBytes: number;
+  /** Plain bytes of the chunks that were not known: this pack or a later one holds them. */
+  newBytes: number;
   pack: Pack | null;
 }
 

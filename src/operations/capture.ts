@@ -1,7 +1,9 @@
 import type { Pack } from '../archive/pack.ts';
-import { chunkGridFor, chunkLength } from '../chunk/chunk-grid.ts';
+import { chunkGridFor } from '../chunk/chunk-grid.ts';
 import { rowsOf } from '../chunk/chunk-list.ts';
 import { ChunkMap } from '../chunk/chunk-map.ts';
+import type { KnownChunks } from '../chunk/known-chunks.ts';
+import type { SealKey } from '../codec/seal.ts';
 import { planFrames } from '../frame/frame-plan.ts';
 import type { FramePool } from '../frame/frame-pool.ts';
 import type { Extent } from '../image/extents.ts';
@@ -14,6 +16,13 @@ export interface CaptureOptions {
   /** The zstd level to go on with; asked for each frame. */
   level: () => number;
   pool: FramePool;
+  /**
+   * The chunks that the other side has: no pack will hold them. What is captured is added, so that a chunk that occurs
+   * in several places or images is packed once. Without it, each chunk is packed wherever it occurs.
+   */
+  known?: KnownChunks;
+  /** Seals the members of packs; null unless given. */
+  sealKey?: SealKey;
   /** Called with the bytes of each piece that was read, and with the bytes of it that packs will hold. */
   onRead?: (readBytes: number, packedBytes: number) => void;
 }
@@ -28,21 +37,29 @@ export interface Capture {
 let lastCapture = 0;
 
 /** Turns an image into packs and a chunk map. */
-export function captureImage(source: ImageSource, { extents, level, pool, onRead }: CaptureOptions): Capture {
+export function captureImage(
+  source: ImageSource,
+  { extents, level, pool, known, sealKey = null, onRead }: CaptureOptions,
+): Capture {
   const grid = chunkGridFor(source.sizeBytes);
   const map = new ChunkMap(grid);
   const capture = ++lastCapture;
   async function* packs(): AsyncIterable<Pack> {
     const results = mapOrdered(planFrames(extents, grid), pool.width, (plan) =>
-      pool.run({ kind: 'capture', capture, fd: source.fd, grid, level: level(), plan }),
+      pool.run({
+        kind: 'capture',
+        capture,
+        fd: source.fd,
+        grid,
+        level: level(),
+        plan,
+        known: known?.shared ?? null,
+        sealKey,
+      }),
     );
-    for await (const { chunks, readBytes, pack } of results) {
-      let packedBytes = 0;
-      for (const { position, id } of rowsOf(chunks)) {
-        map.set(position, id);
-        packedBytes += chunkLength(grid, position);
-      }
-      onRead?.(readBytes, packedBytes);
+    for await (const { chunks, readBytes, newBytes, pack } of results) {
+      for (const { position, id } of rowsOf(chunks)) map.set(position, id);
+      onRead?.(readBytes, newBytes);
       if (pack !== null) yield pack;
     }
     for (const { pack } of await pool.runOnEach({ kind: 'flush', capture })) if (pack !== null) yield pack;

@@ -27,7 +27,17 @@ function captureJob(first: number, overrides: Partial<CaptureJob> = {}): Capture
   const positions = Array.from({ length: 16 }, (_, index) => first + index);
   const reads = [{ offset: first * CHUNK, into: 0, length: 16 * CHUNK }];
   const plan = { positions, reads };
-  return { kind: 'capture', capture: 1, fd, grid: chunkGridFor(64 * CHUNK), level: 3, plan, ...overrides };
+  return {
+    kind: 'capture',
+    capture: 1,
+    fd,
+    grid: chunkGridFor(64 * CHUNK),
+    level: 3,
+    plan,
+    known: null,
+    sealKey: null,
+    ...overrides,
+  };
 }
 
 function workerOf(script: string): URL {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { pack as createTar, type Header } from 'tar-stream';
-import { buildPack, readPack } from '../../src/archive/pack.ts';
+import { buildPack } from '../../src/archive/pack.ts';
+import { readPack } from '../../src/archive/read-pack.ts';
 import type { ChunkGrid } from '../../src/chunk/chunk-grid.ts';
 import { chunkId } from '../../src/chunk/chunk-id.ts';
 import type { Zstd } from '../../src/codec/zstd.ts';

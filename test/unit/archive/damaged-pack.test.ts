@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { readPack } from '../../../src/archive/pack.ts';
+import { readPack } from '../../../src/archive/read-pack.ts';
 import { chunkGridFor } from '../../../src/chunk/chunk-grid.ts';
 import { availableZstd } from '../../../src/codec/zstd.ts';
 import { Failure } from '../../../src/failure.ts';

@@ -1,0 +1,89 @@
+import { CHUNK_ID_BYTES } from './chunk-id.ts';
+
+/** Of the slots, at most so many are taken; with more, looking for an id would take long. */
+const LOAD = 0.6;
+/** No id that has its place in the set is further from where it should be; what is not found by then is not known. */
+const MOST_STEPS = 1024;
+
+/** What a slot's byte says. */
+const FREE = 0;
+const CLAIMED = 1;
+const TAKEN = 2;
+
+/**
+ * A set of chunk ids that worker threads read and add to at the same time. Whole ids are compared, so that nothing counts
+ * as known that is not. The other way round it may err: when two threads add the same id in the same moment, or
+ * when more are added than there is room for, an id may be new twice. The chunk is then stored twice, which does no harm.
+ *
+ * One table in shared memory, open addressing with steps of one slot; 55 bytes for each id that it has room for. Ids
+ * are hashes already: their first four bytes say where to begin.
+ */
+export class KnownChunks {
+  /** What another thread makes its own KnownChunks from. */
+  readonly shared: SharedArrayBuffer;
+  readonly #slotCount: number;
+  readonly #ids: Uint8Array;
+  readonly #states: Uint8Array;
+
+  private constructor(shared: SharedArrayBuffer) {
+    this.shared = shared;
+    this.#slotCount = shared.byteLength / (CHUNK_ID_BYTES + 1);
+    this.#ids = new Uint8Array(shared, 0, this.#slotCount * CHUNK_ID_BYTES);
+    this.#states = new Uint8Array(shared, this.#ids.length);
+  }
+
+  /** An empty set for up to `count` ids. */
+  static withRoomFor(count: number): KnownChunks {
+    const slotCount = Math.ceil((count + 1) / LOAD);
+    return new KnownChunks(new SharedArrayBuffer(slotCount * (CHUNK_ID_BYTES + 1)));
+  }
+
+  /** The set that another thread has made. */
+  static over(shared: SharedArrayBuffer): KnownChunks {
+    return new KnownChunks(shared);
+  }
+
+  /** True when the id was not known until now: whoever is told so must store the chunk. */
+  add(id: Uint8Array): boolean {
+    let slot = this.#firstSlot(id);
+    for (let step = 0; step < MOST_STEPS && step < this.#slotCount; step++) {
+      let state = Atomics.load(this.#states, slot);
+      if (state === FREE) {
+        state = Atomics.compareExchange(this.#states, slot, FREE, CLAIMED);
+        if (state === FREE) {
+          this.#ids.set(id, slot * CHUNK_ID_BYTES);
+          Atomics.store(this.#states, slot, TAKEN);
+          return true;
+        }
+      }
+      // What another thread has claimed only, it has not written yet.
+      if (state === TAKEN && this.#holds(slot, id)) return false;
+      slot = (slot + 1) % this.#slotCount;
+    }
+    return true;
+  }
+
+  has(id: Uint8Array): boolean {
+    let slot = this.#firstSlot(id);
+    for (let step = 0; step < MOST_STEPS && step < this.#slotCount; step++) {
+      const state = Atomics.load(this.#states, slot);
+      if (state === FREE) return false;
+      if (state === TAKEN && this.#holds(slot, id)) return true;
+      slot = (slot + 1) % this.#slotCount;
+    }
+    return false;
+  }
+
+  #firstSlot(id: Uint8Array): number {
+    if (id.length !== CHUNK_ID_BYTES) throw new RangeError(`a chunk id of ${id.length} bytes`);
+    const [a = 0, b = 0, c = 0, d = 0] = id;
+    return ((a | (b << 8) | (c << 16) | (d << 24)) >>> 0) % this.#slotCount;
+  }
+
+  #holds(slot: number, id: Uint8Array): boolean {
+    const start = slot * CHUNK_ID_BYTES;
+    for (let index = 0; index < CHUNK_ID_BYTES; index++)
+      if (this.#ids[start + index] !== id[index]) return false;
+    return true;
+  }
+}
