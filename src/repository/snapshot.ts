@@ -3,6 +3,7 @@ import { chunkGridFor } from '../chunk/chunk-grid.ts';
 import { Failure } from '../failure.ts';
 import { isGuestName, parseGuestDefinition, type GuestDefinition } from '../guest/definition.ts';
 import { pageCount } from './chunk-map-page.ts';
+import { digestedText, isDigestedText } from './digested-json.ts';
 import { isSnapshotId } from './snapshot-id.ts';
 
 /** How much of a manifest is read: 256 disks of 256 pages each come to 4.5 MiB. */
@@ -72,11 +73,12 @@ const manifest = z.strictObject({
   vmferryVersion: z.string().max(64),
   disks: z.array(disk).min(1).max(256),
   newBytes: bytes,
+  digest: z.string(),
 });
 const anyVersion = z.object({ format: z.literal(FORMAT), version: z.number() });
 
 export function snapshotText(snapshot: Snapshot): string {
-  return `${JSON.stringify({ format: FORMAT, version: VERSION, ...snapshot }, null, 1)}\n`;
+  return digestedText({ format: FORMAT, version: VERSION, ...snapshot });
 }
 
 /**
@@ -99,13 +101,14 @@ export function parseSnapshot(text: string, guest: string, id: string): Snapshot
       id,
       error.issues.map((issue) => `${issue.path.join('.') || 'as a whole'}: ${issue.message}`).join('; '),
     );
+  if (!isDigestedText(text)) throw damaged(id, 'it is not what was written');
   if (data.id !== id || data.guest !== guest) throw damaged(id, `it is ${data.id} of ${data.guest}`);
   for (const { name, sizeBytes, chunkBytes, pages } of data.disks) {
     const grid = chunkGridFor(sizeBytes);
     if (grid.chunkBytes !== chunkBytes || pages.length !== pageCount(grid))
       throw damaged(id, `the pages of ${name} do not fit its size`);
   }
-  const { format: _format, version: _version, ...snapshot } = data;
+  const { format: _format, version: _version, digest: _digest, ...snapshot } = data;
   return { ...snapshot, definition: parseGuestDefinition(data.definition) };
 }
 
@@ -118,7 +121,5 @@ function parseJson(text: string, id: string): unknown {
 }
 
 function damaged(id: string, how: string, cause?: unknown): Failure {
-  return new Failure('store-damaged', `The manifest of the snapshot ${id} is damaged: ${how}.`, {
-    ...(cause === undefined ? {} : { cause }),
-  });
+  return new Failure('store-damaged', `The manifest of the snapshot ${id} is damaged: ${how}.`, { cause });
 }

@@ -1,0 +1,24 @@
+import { hash } from 'node:crypto';
+
+/*
+ * JSON of a store that nothing else vouches for, neither its name nor a seal: its last member, `digest`, is the SHA-256 of
+ * the text without it. A single other bit anywhere makes it another text (doc/store.md, Snapshot).
+ */
+
+/** The text of an object that has no member `digest`. */
+export function digestedText(content: object): string {
+  const digest = `sha256:${hash('sha256', plainText(content), 'hex')}`;
+  return plainText({ ...content, digest });
+}
+
+/** Whether the text is, to the byte, what `digestedText` made. */
+export function isDigestedText(text: string): boolean {
+  const json: unknown = JSON.parse(text);
+  if (typeof json !== 'object' || json === null || !('digest' in json)) return false;
+  const { digest: _digest, ...content } = json;
+  return digestedText(content) === text;
+}
+
+function plainText(content: object): string {
+  return `${JSON.stringify(content, null, 1)}\n`;
+}
