@@ -122,6 +122,10 @@ export class GuestFolder {
     await this.store.put(this.nameOf('snapshots', snapshot.id), [sealed], { signal });
   }
 
+  async removeSnapshot(id: string, signal: AbortSignal): Promise<void> {
+    await this.store.remove(this.nameOf('snapshots', id), signal);
+  }
+
   /** Writes a page if it is not among those that are there; answers with its id and the bytes it added. */
   async writePage(text: string, there: StoredObjects, signal: AbortSignal): Promise<WrittenObject> {
     return this.#writeText('maps', `page ${this.guest}`, text, there, signal);

@@ -1,0 +1,107 @@
+import { basename } from 'node:path';
+import { chunkGridFor } from '../chunk/chunk-grid.ts';
+import type { ChunkMap } from '../chunk/chunk-map.ts';
+import type { KnownChunks } from '../chunk/known-chunks.ts';
+import type { SealKey } from '../codec/seal.ts';
+import type { Context } from '../events.ts';
+import { planFrames } from '../frame/frame-plan.ts';
+import type { FramePool } from '../frame/frame-pool.ts';
+import { mapOrdered } from '../pipeline/map-ordered.ts';
+import { Resources } from '../pipeline/resources.ts';
+import { BackupProgress } from './backup-progress.ts';
+import type { BackedUpDisk } from './backup-report.ts';
+import type { BackupWriter } from './backup-writer.ts';
+import { captureImage } from './capture.ts';
+import { CompressionLevel, type Compression } from './compression-level.ts';
+import { warnOfDoubtfulFileSystems, warnOfUnknownFileSystems } from './file-system-warnings.ts';
+import { openSourceDisk, type SourceDisk } from './source-disk.ts';
+import type { StillDisk, StillGuest } from './still-image.ts';
+
+/** As in a move: the second keeps the line busy while the first is being made durable and renamed. */
+const PACKS_IN_FLIGHT = 2;
+
+export interface CaptureOptions {
+  writer: BackupWriter;
+  sealKey: SealKey;
+  pool: FramePool;
+  compression: Compression;
+  everyBlock: boolean;
+}
+
+/** A disk whose chunks are all in the store. */
+export interface CapturedDisk {
+  still: StillDisk;
+  report: BackedUpDisk;
+  map: ChunkMap;
+}
+
+/** Reads the guest's disks, and stores the chunks that the store has not. */
+export async function captureDisks(
+  still: StillGuest,
+  options: CaptureOptions,
+  context: Context,
+): Promise<CapturedDisk[]> {
+  const { writer, everyBlock } = options;
+  await using held = new Resources();
+  const disks = still.disks.map((stillDisk) => ({
+    stillDisk,
+    disk: held.hold(openSourceDisk(stillDisk.path, options)),
+  }));
+  const totalBytes = disks.reduce((sum, { disk }) => sum + disk.readBytes, 0);
+  const progress = new BackupProgress(totalBytes, context);
+  const known = writer.knownChunks(disks.reduce((sum, { disk }) => sum + chunksToRead(disk), 0));
+  const captured: CapturedDisk[] = [];
+  for (const { stillDisk, disk } of disks) {
+    if (!everyBlock) {
+      warnOfUnknownFileSystems(disk, context);
+      warnOfDoubtfulFileSystems(disk, context);
+    }
+    const map = await captureDisk(disk, known, progress, options, context.signal);
+    captured.push({ still: stillDisk, map, report: diskReport(stillDisk, disk, map) });
+  }
+  await writer.flushIndex(context.signal);
+  return captured;
+}
+
+async function captureDisk(
+  disk: SourceDisk,
+  known: KnownChunks,
+  progress: BackupProgress,
+  { writer, sealKey, pool, compression }: CaptureOptions,
+  signal: AbortSignal,
+): Promise<ChunkMap> {
+  const level = new CompressionLevel(compression);
+  const { packs, map } = captureImage(disk.source, {
+    extents: disk.extents(),
+    level: () => level.current,
+    pool,
+    known,
+    sealKey,
+    onRead: (bytes) => progress.read(bytes),
+  });
+  const puts = mapOrdered(level.watch(packs), PACKS_IN_FLIGHT, (pack) =>
+    writer.putPack(pack, signal, (bytes) => progress.sent(bytes)),
+  );
+  for await (const _ of puts) signal.throwIfAborted();
+  return map;
+}
+
+/** The most chunks that the disk can add to what is known. */
+function chunksToRead(disk: SourceDisk): number {
+  let count = 0;
+  for (const plan of planFrames(disk.extents(), chunkGridFor(disk.source.sizeBytes)))
+    count += plan.positions.length;
+  return count;
+}
+
+function diskReport({ image }: StillDisk, disk: SourceDisk, map: ChunkMap): BackedUpDisk {
+  const { readBytes, holeBytes, freeBytes } = disk;
+  return {
+    name: basename(image),
+    sizeBytes: disk.source.sizeBytes,
+    readBytes,
+    holeBytes,
+    freeBytes,
+    fingerprint: map.fingerprint(),
+  };
+}

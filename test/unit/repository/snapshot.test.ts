@@ -1,0 +1,103 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { Failure } from '../../../src/failure.ts';
+import { parseSnapshot, snapshotText, type Snapshot } from '../../../src/repository/snapshot.ts';
+import { isSnapshotId, snapshotId, snapshotTime } from '../../../src/repository/snapshot-id.ts';
+
+describe('a snapshot’s id', () => {
+  test('is its time and eight digits', () => {
+    expect(snapshotId(new Date('2026-11-22T03:00:07.999Z'), '1f3a9c2e')).toBe('20261122T030007Z-1f3a9c2e');
+  });
+
+  test('gives the time back, to the second, and sorts as the times do', () => {
+    const time = fc.integer({ min: 0, max: 4_000_000_000 }).map((seconds) => new Date(seconds * 1000));
+    fc.assert(
+      fc.property(time, time, (first, second) => {
+        const ids = [first, second].map((at) => snapshotId(at, '00000000'));
+        expect(ids.map((id) => snapshotTime(id)?.getTime())).toEqual([first.getTime(), second.getTime()]);
+        expect((ids[0] ?? '') < (ids[1] ?? '')).toBe(first < second);
+      }),
+    );
+  });
+
+  test.each([
+    '',
+    'latest',
+    '20261122T030007Z',
+    '20260230T030007Z-1f3a9c2e',
+    '20261122T250007Z-1f3a9c2e',
+    '../../x',
+  ])('is not %j', (text) => {
+    expect(isSnapshotId(text)).toBe(false);
+  });
+});
+
+const id = '20261122T030007Z-1f3a9c2e';
+const snapshot: Snapshot = {
+  id,
+  guest: 'web',
+  createdAt: '2026-11-22T03:00:07.123Z',
+  consistency: 'frozen',
+  definition: {
+    name: 'web',
+    driver: 'uml',
+    memoryBytes: 2 ** 27,
+    cpuCount: null,
+    kernel: '/usr/bin/linux.uml',
+    initrd: null,
+    disks: [{ device: 'ubd0', path: '/srv/web.img', readOnly: false }],
+    commandLine: ['root=/dev/ubda'],
+  },
+  host: 'oldhost',
+  vmferryVersion: '0.1.0',
+  disks: [
+    {
+      name: 'web.img',
+      sizeBytes: 2 ** 30,
+      chunkBytes: 65_536,
+      fingerprint: `sha256:${'ab'.repeat(32)}`,
+      mode: 0o600,
+      uid: 0,
+      gid: 0,
+      modifiedMs: 1.5,
+      pages: ['cd'.repeat(32), null, null, null],
+    },
+  ],
+  newBytes: 17,
+};
+
+describe('a manifest', () => {
+  test('says what the snapshot is', () => {
+    expect(parseSnapshot(snapshotText(snapshot), 'web', id)).toEqual(snapshot);
+  });
+
+  const [disk] = snapshot.disks;
+  test.each([
+    ['another guest’s', { guest: 'mail' }],
+    ['another snapshot’s', { id: '20261122T030007Z-00000000' }],
+    ['one with a disk that has too few pages', { disks: [{ ...disk, pages: [null] }] }],
+    ['one with another chunk size', { disks: [{ ...disk, chunkBytes: 131_072 }] }],
+    ['one with a disk that leads out of its directory', { disks: [{ ...disk, name: '../web.img' }] }],
+    [
+      'one with a page that leads out of its folder',
+      { disks: [{ ...disk, pages: ['../x', null, null, null] }] },
+    ],
+    ['one without disks', { disks: [] }],
+    ['one with a field that is not known', { extra: 1 }],
+    ['one whose definition is none', { definition: { name: 'web' } }],
+  ])('is refused when it is %s', (_what, change) => {
+    const text = JSON.stringify({ ...(JSON.parse(snapshotText(snapshot)) as object), ...change });
+    expect(() => parseSnapshot(text, 'web', id)).toThrow(Failure);
+  });
+
+  test('of a later version is not damaged, but not known', () => {
+    const text = snapshotText(snapshot).replace('"version": 1', '"version": 2');
+    expect(() => parseSnapshot(text, 'web', id)).toThrow(
+      expect.objectContaining({ code: 'store-unsupported' }),
+    );
+  });
+
+  test.each(['', 'null', '[]', '{}', '{"format":"vmferry-snapshot"}', 'x'])('is not %j', (text) => {
+    expect(() => parseSnapshot(text, 'web', id)).toThrow(expect.objectContaining({ code: 'store-damaged' }));
+  });
+});
