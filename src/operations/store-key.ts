@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Context } from '../events.ts';
 import { Failure } from '../failure.ts';
-import { wrapStoreKey, type ScryptCost, type StoreKeyFile } from '../repository/store-key-file.ts';
+import { wrapStoreKey, type ScryptCost } from '../repository/store-key-file.ts';
 import { keyFileName, MOST_KEYS, putKeyFile, readKeyFiles } from '../repository/store-key-folder.ts';
 import { storeKeyText } from '../repository/store-key-text.ts';
 import { readMarker, unlock, type PassphraseSource } from '../repository/store-keys.ts';
@@ -9,7 +9,6 @@ import type { EncryptedMarker } from '../repository/store-marker.ts';
 import type { StoreMemory } from '../repository/store-memory.ts';
 import type { BackupStore } from '../store/store.ts';
 import { openKnownStore } from './known-store.ts';
-import { sealFor } from '../codec/seal.ts';
 
 /** One passphrase that opens a store. What is said of it, the server could have changed. */
 export interface StoreKeySummary {
@@ -99,31 +98,17 @@ export async function removeStoreKey(environment: KeyEnvironment, id: string): P
 
 /** The store's own key, as text that `--key-file` reads. */
 export async function exportStoreKey(environment: KeyEnvironment): Promise<KeyExportReport> {
-  const { key, marker } = await unlocked(environment);
-  const text = storeKeyText({ storeId: marker.id, key });
+  const { id, key } = await unlocked(environment);
+  const text = storeKeyText({ storeId: id, key });
   return { type: 'key-export', store: environment.store.location, text };
 }
 
-async function unlocked({ store, memory, passphrase, context }: KeyEnvironment): Promise<{
-  marker: EncryptedMarker;
-  key: Uint8Array;
-  openedBy: string | null;
-  files: StoreKeyFile[];
-}> {
+async function unlocked({ store, memory, passphrase, context }: KeyEnvironment) {
   const marker = await encryptedMarker(store, context);
-  let openedBy: string | null = null;
-  let key = new Uint8Array();
-  await openKnownStore(
-    store,
-    async () => {
-      ({ key, openedBy } = await unlock(store, marker, passphrase, context.signal));
-      return { id: marker.id, key, seal: sealFor(key) };
-    },
-    memory,
-    context,
-  );
+  const open = () => unlock(store, marker, passphrase, context.signal);
+  const opened = await openKnownStore(store, open, memory, context);
   const { files } = await readKeyFiles(store, context.signal);
-  return { marker, key, openedBy, files };
+  return { ...opened, files };
 }
 
 async function encryptedMarker(store: BackupStore, { signal }: Context): Promise<EncryptedMarker> {

@@ -106,20 +106,26 @@ export async function openStore(
     });
   const { id, encryption } = marker;
   if (encryption === null) return { id, key: null, seal: sealFor(null) };
-  const { key } = await unlock(store, { id, encryption }, passphrase, signal);
-  return { id, key, seal: sealFor(key) };
+  return unlock(store, { id, encryption }, passphrase, signal);
 }
 
-/** The store's key, and the id of the key file that gave it: null when it was given itself. */
+/** An encrypted store, opened; `openedBy` is the id of the key file that did it, null when the key itself was given. */
+export interface UnlockedStore extends OpenedStore {
+  key: Uint8Array;
+  openedBy: string | null;
+}
+
+/** Opens an encrypted store. Throws as `openStore` does. */
 export async function unlock(
   store: BackupStore,
   { id, encryption }: EncryptedMarker,
   passphrase: PassphraseSource,
   signal: AbortSignal,
-): Promise<{ key: Uint8Array; openedBy: string | null }> {
+): Promise<UnlockedStore> {
   const secret = await passphrase('open');
   if (typeof secret !== 'string') {
-    if (isSealOf(id, encryption, sealFor(secret.storeKey))) return { key: secret.storeKey, openedBy: null };
+    const seal = sealFor(secret.storeKey);
+    if (isSealOf(id, encryption, seal)) return { id, key: secret.storeKey, seal, openedBy: null };
     throw new Failure('key-wrong', `That is not the key of the store ${store.location}.`, {
       advice: `Its text names the store that it opens; this one is ${id}.`,
     });
@@ -131,7 +137,8 @@ export async function unlock(
     signal.throwIfAborted();
     const key = await unwrapStoreKey(file, secret);
     if (key === null) continue;
-    if (isSealOf(id, encryption, sealFor(key))) return { key, openedBy: file.id };
+    const seal = sealFor(key);
+    if (isSealOf(id, encryption, seal)) return { id, key, seal, openedBy: file.id };
     strange = new Failure('store-damaged', `The key ${file.id} in ${store.location} is another store's.`, {
       advice: 'Files of several stores have been mixed there, or vmferry-store.json has been changed.',
     });
