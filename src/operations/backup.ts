@@ -1,0 +1,66 @@
+import type { Context } from '../events.ts';
+import { asFailure, Failure, toFailureRecord } from '../failure.ts';
+import { resolveGuest } from '../guest/resolve-guest.ts';
+import { backupGuest, type BackupDependencies, type BackupOptions } from './backup-guest.ts';
+import type { BackupReport, GuestBackup } from './backup-report.ts';
+import type { StoreSession } from './store-session.ts';
+
+export interface BackupRequest extends BackupOptions {
+  /** Names of guests, and paths of images that nothing runs. */
+  guests: readonly string[];
+}
+
+/**
+ * Makes a snapshot of each guest, one after the other: what one fails with does not keep the others from theirs. Throws
+ * what the first of them failed with when there is no new snapshot of any, and when interrupted.
+ */
+export async function backup(
+  request: BackupRequest,
+  session: StoreSession,
+  dependencies: BackupDependencies,
+  context: Context,
+): Promise<BackupReport> {
+  const done: GuestBackup[] = [];
+  const failed: { guest: string; failure: Failure }[] = [];
+  for (const name of request.guests) {
+    try {
+      done.push(await backupOne(name, request, session, dependencies, context));
+    } catch (error) {
+      const failure = asFailure(error);
+      // A guest that is down, or a line that is gone, are no matter of one guest only.
+      if (context.signal.aborted || request.guests.length === 1) throw error;
+      failed.push({ guest: name, failure });
+      context.report({
+        type: 'warning',
+        code: 'other',
+        message: `${name} was not backed up: ${failure.message}`,
+      });
+    }
+  }
+  const [first] = failed;
+  if (done.length === 0 && first !== undefined) throw first.failure;
+  return {
+    type: 'backed-up',
+    store: session.store.location,
+    guests: done,
+    failed: failed.map(({ guest, failure }) => ({ guest, ...toFailureRecord(failure) })),
+  };
+}
+
+async function backupOne(
+  name: string,
+  request: BackupRequest,
+  session: StoreSession,
+  dependencies: BackupDependencies,
+  context: Context,
+): Promise<GuestBackup> {
+  const guest = await resolveGuest(name, dependencies, context);
+  if (guest.definition.disks.length === 0)
+    throw new Failure('guest-unsupported', `${name} has no disk that could be backed up.`);
+  const folder = session.folder(guest.definition.name);
+  const before = await folder.snapshotIds(context.signal);
+  await session.saw(new Map([[folder.guest, before]]), context);
+  const made = await backupGuest(guest, folder, session.opened.key, request, dependencies, context);
+  await session.saw(new Map([[folder.guest, [...before, made.snapshot]]]), context);
+  return made;
+}

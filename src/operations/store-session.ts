@@ -1,0 +1,80 @@
+import type { Context } from '../events.ts';
+import { Failure } from '../failure.ts';
+import { isGuestName } from '../guest/definition.ts';
+import { GuestFolder } from '../repository/guest-folder.ts';
+import { guestsFolder } from '../repository/layout.ts';
+import {
+  initStore,
+  openStore,
+  type InitOptions,
+  type OpenedStore,
+  type PassphraseSource,
+  type Random,
+} from '../repository/store-keys.ts';
+import type { StoreMemory } from '../repository/store-memory.ts';
+import type { BackupStore } from '../store/store.ts';
+import { compareSnapshots, openKnownStore } from './known-store.ts';
+
+export interface SessionOptions {
+  passphrase: PassphraseSource;
+  memory: StoreMemory;
+}
+
+/** A store of backups that was opened: its guests' folders can be read and written. */
+export class StoreSession {
+  readonly store: BackupStore;
+  readonly opened: OpenedStore;
+  readonly #memory: StoreMemory;
+
+  private constructor(store: BackupStore, opened: OpenedStore, memory: StoreMemory) {
+    this.store = store;
+    this.opened = opened;
+    this.#memory = memory;
+  }
+
+  /** Throws what `openKnownStore` and `openStore` throw. */
+  static async open(
+    store: BackupStore,
+    { passphrase, memory }: SessionOptions,
+    context: Context,
+  ): Promise<StoreSession> {
+    const open = () => openStore(store, passphrase, context.signal);
+    return new StoreSession(store, await openKnownStore(store, open, memory, context), memory);
+  }
+
+  /** The same; where there is no store yet it is made. */
+  static async openOrMake(
+    store: BackupStore,
+    { passphrase, memory }: SessionOptions,
+    { random, now, ...init }: InitOptions & { random: Random; now: () => Date },
+    context: Context,
+  ): Promise<StoreSession> {
+    const open = () => initStore(store, init, passphrase, random, now, context.signal);
+    return new StoreSession(store, await openKnownStore(store, open, memory, context), memory);
+  }
+
+  folder(guest: string): GuestFolder {
+    if (!isGuestName(guest))
+      throw new Failure('usage', `‘${guest}’ is not the name of a guest.`, {
+        advice: 'vmferry list STORE shows the guests that the store has.',
+      });
+    return new GuestFolder(this.store, guest, this.opened.seal);
+  }
+
+  /** The names of the guests that the store has a folder of, in their order. */
+  async guests(signal: AbortSignal): Promise<string[]> {
+    const entries = await this.store.list(guestsFolder, signal);
+    const names = entries
+      .filter(({ isFolder, name }) => isFolder && isGuestName(name))
+      .map(({ name }) => name);
+    return names.toSorted();
+  }
+
+  /**
+   * Compares the snapshots that guests have with what was seen before, and remembers them (warning `store-went-back`).
+   * @param snapshots of the guests that were looked at, the ids of all their snapshots
+   */
+  async saw(snapshots: ReadonlyMap<string, readonly string[]>, context: Context): Promise<void> {
+    await compareSnapshots(this.store, this.opened, snapshots, this.#memory, context);
+  }
+}
