@@ -55,7 +55,9 @@ export async function runProgram<Dependencies extends AsyncDisposable>(
         world,
         parsed.command.internal === true ? { ...options, json: false } : options,
       );
-      reporter.succeeded(await runCommand(world, parsed, reporter, options));
+      const result = await runCommand(world, parsed, reporter, options);
+      reporter.succeeded(result);
+      if (result.failure !== undefined) throw result.failure;
     }
     await output.flush();
     return 0;

@@ -5,9 +5,11 @@ import type { Failure } from '../../failure.ts';
 export interface CommandResult {
   record: { type: string };
   text: string;
+  /** What went wrong all the same, shown after it: some guests of several, damage that was looked for and found. */
+  failure?: Failure;
 }
 
-/** Shows a command at work. After `succeeded` or `failed` nothing more is shown. */
+/** Shows a command at work. After `failed`, or `succeeded` without a failure, nothing more is shown. */
 export interface Reporter {
   event(event: Event): void;
   succeeded(result: CommandResult): void;

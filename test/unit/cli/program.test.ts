@@ -121,6 +121,14 @@ describe('a command that fails', () => {
     expect(dependencies.disposed).toBe(true);
   });
 
+  test('after it has done something shows that, too', async () => {
+    const failure = new Failure('store-damaged', 'two packs are damaged');
+    const { status, stdout, stderr } = start(() => Promise.resolve({ ...done, failure }));
+    expect(await status).toBe(20);
+    expect(stdout.lines).toEqual(['3 pieces']);
+    expect(stderr.lines).toEqual(['error: two packs are damaged']);
+  });
+
   test('through a defect gives 1 and a line; VMFERRY_DEBUG=1 shows the stack', async () => {
     const broken = () => Promise.reject(new TypeError('undefined is not iterable'));
     const quiet = start(broken);
