@@ -1,3 +1,5 @@
+import { durationText } from '../config/duration.ts';
+
 /**
  * Which snapshots a prune keeps: the newest `last`; the newest one of each of the last so many hours, days, weeks,
  * months and years that have any; and all that are not older than `withinMs` milliseconds. What any rule keeps is kept.
@@ -11,4 +13,10 @@ export interface KeepRules {
   monthly?: number;
   yearly?: number;
   withinMs?: number;
+}
+
+/** The rules as the options of `vmferry prune`; none for no rules. */
+export function keepArguments({ withinMs, ...counts }: KeepRules): string[] {
+  const words = Object.entries(counts).flatMap(([rule, count]) => [`--keep-${rule}`, String(count)]);
+  return withinMs === undefined ? words : [...words, '--keep-within', durationText(withinMs)];
 }

@@ -1,0 +1,67 @@
+import { open } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import type { Context } from '../events.ts';
+import { Failure } from '../failure.ts';
+import { mergeConfig, type Config, type ConfigFile } from './config.ts';
+import { largestConfigBytes, parseConfig } from './parse-config.ts';
+
+/**
+ * Where configuration is looked for, the last one before the first: `/etc/vmferry/config.yaml`, and
+ * `vmferry/config.yaml` in `$XDG_CONFIG_HOME` or `~/.config`.
+ */
+export function configFiles(environment: NodeJS.ProcessEnv): string[] {
+  const base = environment['XDG_CONFIG_HOME'];
+  // A relative path there is to be ignored (XDG Base Directory Specification).
+  const directory = base?.startsWith('/') ? base : join(environment['HOME'] || homedir(), '.config');
+  return ['/etc/vmferry/config.yaml', join(directory, 'vmferry', 'config.yaml')];
+}
+
+/**
+ * Reads the configuration; none at all is an empty one. Throws Failure `usage` for what is wrong in a file, with line
+ * and column, and `not-permitted` where a file cannot be read, or where others than root and this account could have
+ * written it: what it says is done with the rights of this account.
+ */
+export async function loadConfig(
+  environment: NodeJS.ProcessEnv,
+  { signal }: Pick<Context, 'signal'>,
+  paths: readonly string[] = configFiles(environment),
+): Promise<Config> {
+  const files: { path: string; content: ConfigFile }[] = [];
+  for (const path of paths) {
+    signal.throwIfAborted();
+    const text = await readIfThere(path);
+    if (text !== null) files.push({ path, content: parseConfig(text, path) });
+  }
+  return mergeConfig(files);
+}
+
+async function readIfThere(path: string): Promise<string | null> {
+  let file;
+  try {
+    file = await open(path, 'r');
+    const { mode, uid } = await file.stat();
+    const isOthers = (uid !== 0 && uid !== process.getuid?.()) || (mode & 0o002) !== 0;
+    if (isOthers) throw notTrusted(path);
+    // One more than is allowed, so that more is noticed.
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(largestConfigBytes + 1));
+    return buffer.toString('utf8', 0, bytesRead);
+  } catch (error) {
+    if (error instanceof Failure) throw error;
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+    throw new Failure('not-permitted', `The configuration ${path} cannot be read: ${code}.`, {
+      cause: error,
+    });
+  } finally {
+    await file?.close();
+  }
+}
+
+function notTrusted(path: string): Failure {
+  return new Failure(
+    'not-permitted',
+    `The configuration ${path} is not taken: others than root and this account may write to it.`,
+    { advice: `Make it yours alone: \`chown $(id -u) ${path} && chmod go-w ${path}\`.` },
+  );
+}

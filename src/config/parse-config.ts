@@ -1,0 +1,124 @@
+import { isAlias, isMap, isScalar, LineCounter, parseDocument, visit, type Document, type Node } from 'yaml';
+import type { z } from 'zod';
+import { combineFailures, Failure } from '../failure.ts';
+import type { ConfigFile } from './config.ts';
+import { configSchema, knownKeys } from './config-schema.ts';
+import { closest } from './suggestion.ts';
+
+/** Far more than a person writes; a parser's work on it is bounded. */
+export const largestConfigBytes = 65_536;
+
+/**
+ * What a configuration file says. Throws Failure `usage` for all that is wrong with it, each with line and column.
+ * `file` is only for the messages.
+ */
+export function parseConfig(text: string, file: string): ConfigFile {
+  const lines = new LineCounter();
+  const complain = (offset: number, problem: string, advice?: string) => {
+    const { line, col } = lines.linePos(offset);
+    return new Failure('usage', `${file}, line ${line}, column ${col}: ${problem}`, {
+      advice: advice ?? 'What the file may hold is in doc/schedule.md.',
+    });
+  };
+  const document = parseYaml(text, file, lines, complain);
+  if (document.contents === null) return {};
+  const { success, data, error } = configSchema.safeParse(document.toJS());
+  if (success) return data;
+  throw combined(error.issues.flatMap((issue) => explain(issue, document, complain)));
+}
+
+type Complain = (offset: number, problem: string, advice?: string) => Failure;
+
+/** YAML 1.2 with unique keys and, so that nothing in it can grow, without aliases. */
+function parseYaml(text: string, file: string, lineCounter: LineCounter, complain: Complain): Document {
+  if (text.length > largestConfigBytes)
+    throw new Failure('usage', `${file} is larger than ${largestConfigBytes / 1024} KiB.`, {
+      advice: 'A configuration has a few lines. Is it the right file?',
+    });
+  let document;
+  try {
+    document = parseDocument(text, { lineCounter, prettyErrors: false, schema: 'core', version: '1.2' });
+  } catch (cause) {
+    // Brackets within brackets, thousands deep, are more than its stack holds.
+    throw new Failure('usage', `${file} is nested too deeply.`, { cause });
+  }
+  const problems = [...document.errors, ...document.warnings].map(({ pos: [offset], message }) =>
+    complain(offset, `It is not valid YAML: ${message.trim().replace(/[.:]?$/, '.')}`),
+  );
+  if (problems.length > 0) throw combined(problems);
+  visit(document, {
+    Alias(_, alias) {
+      throw complain(offsetOf(alias), 'An alias (*) is not understood here.', 'Write the value out.');
+    },
+  });
+  return document;
+}
+
+function combined(failures: readonly Failure[]): Failure {
+  const [first, ...others] = failures;
+  if (first === undefined) throw new Error('there is nothing wrong');
+  return combineFailures([first, ...others]);
+}
+
+function explain(issue: z.core.$ZodIssue, document: Document, complain: Complain): Failure[] {
+  const { path } = issue;
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => unknownKey(key, path, document, complain));
+  if (issue.code === 'invalid_key') {
+    const [{ message } = issue] = issue.issues;
+    return [complain(keyOffset(document, path), `${JSON.stringify(path.at(-1))} ${message}.`)];
+  }
+  const missing = document.hasIn(path) ? null : path.at(-1);
+  if (missing !== null)
+    return [
+      complain(
+        nodeOffset(document, path.slice(0, -1)),
+        `${JSON.stringify(missing)} is missing here; it ${issue.message}.`,
+      ),
+    ];
+  const what = path.length === 0 ? 'The file' : path.join('.');
+  return [complain(nodeOffset(document, path), `${what} ${issue.message}.`)];
+}
+
+function unknownKey(
+  key: string,
+  path: readonly PropertyKey[],
+  document: Document,
+  complain: Complain,
+): Failure {
+  const known = knownKeys(path);
+  const meant = closest(key, known);
+  const problem = `The key ${JSON.stringify(key)} is not known here.`;
+  return complain(
+    keyOffset(document, [...path, key]),
+    meant === null ? problem : `${problem} Did you mean ${meant}?`,
+    `Known here: ${known.join(', ')}. See doc/schedule.md.`,
+  );
+}
+
+function nodeOffset(document: Document, path: readonly PropertyKey[]): number {
+  const node = path.length === 0 ? document.contents : document.getIn(path, true);
+  // An empty value has no place of its own.
+  return isNode(node) && !(isScalar(node) && node.source === '') ? offsetOf(node) : keyOffset(document, path);
+}
+
+function keyOffset(document: Document, path: readonly PropertyKey[]): number {
+  const parent = path.length <= 1 ? document.contents : document.getIn(path.slice(0, -1), true);
+  const pair = isMap(parent)
+    ? parent.items.find(({ key }) => isScalar(key) && String(key.value) === String(path.at(-1)))
+    : undefined;
+  return isNode(pair?.key) ? offsetOf(pair.key) : 0;
+}
+
+function isNode(value: unknown): value is Node {
+  return (
+    isMap(value) ||
+    isScalar(value) ||
+    isAlias(value) ||
+    (typeof value === 'object' && value !== null && 'range' in value)
+  );
+}
+
+function offsetOf(node: Node): number {
+  return node.range?.[0] ?? 0;
+}
