@@ -1,0 +1,45 @@
+import { Failure } from '../../src/failure.ts';
+import type { BackupStore } from '../../src/store/store.ts';
+
+/** A store in memory; `files` are its names and bytes, to be looked at and tampered with. */
+export function memoryStore(location = '/srv/backups'): BackupStore & { files: Map<string, Uint8Array> } {
+  const files = new Map<string, Uint8Array>();
+  return {
+    location,
+    files,
+    shortcomings: [],
+    put(name, parts) {
+      files.set(name, Buffer.concat(parts));
+      return Promise.resolve();
+    },
+    async *get(name, _signal, range) {
+      const bytes = files.get(name);
+      if (bytes === undefined)
+        throw new Failure('target-missing', `${location} holds nothing named ${name}.`);
+      yield range === undefined ? bytes : bytes.subarray(range.offset, range.offset + range.length);
+    },
+    remove(name) {
+      files.delete(name);
+      return Promise.resolve();
+    },
+    list(folder) {
+      const prefix = folder === '' ? '' : `${folder}/`;
+      const inside = [...files].flatMap(([name, bytes]) => {
+        if (!name.startsWith(prefix)) return [];
+        const [first = '', ...more] = name.slice(prefix.length).split('/');
+        const isFolder = more.length > 0;
+        return [{ name: first, isFolder, sizeBytes: isFolder ? 0 : bytes.length, modifiedMs: 0 }];
+      });
+      return Promise.resolve([...new Map(inside.map((entry) => [entry.name, entry])).values()]);
+    },
+    rename(from, to) {
+      const bytes = files.get(from);
+      if (bytes === undefined) return Promise.resolve(false);
+      files.delete(from);
+      files.set(to, bytes);
+      return Promise.resolve(true);
+    },
+    removeFolder: () => Promise.resolve(),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
