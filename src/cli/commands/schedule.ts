@@ -1,0 +1,149 @@
+import process from 'node:process';
+import type { Options } from 'yargs';
+import { Failure } from '../../failure.ts';
+import type { GuestDependencies } from '../../operations/guests.ts';
+import type { ScheduleRequest } from '../../operations/schedule-plan.ts';
+import type { UnscheduleReport } from '../../operations/schedule-units.ts';
+import type { ScheduleReport } from '../../operations/schedule.ts';
+import type { Command, CommandEnvironment } from '../command.ts';
+import { keepOptions, readKeepOptions } from '../keep-options.ts';
+import { flag, optionalText, text, type Arguments } from '../options.ts';
+import { passphraseOptions, readPassphraseOptions } from '../passphrase-options.ts';
+import { readRunReportOptions, runReportOptions } from '../run-report-options.ts';
+
+const scheduleOptions = {
+  to: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'The store: a directory, sftp://USER@HOST/PATH, HOST:PATH or @NAME of the configuration',
+  },
+  at: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'When: 03:00, "Mon 03:00", hourly, daily, or any time of systemd.time(7)',
+  },
+  pause: { type: 'boolean', describe: 'Stop a running guest while its images are read' },
+  halt: {
+    type: 'boolean',
+    conflicts: 'pause',
+    describe: 'Halt a running guest, and start it again afterwards',
+  },
+  'ssh-config': { type: 'string', requiresArg: true, describe: 'A configuration file for ssh' },
+  name: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Of the units: vmferry-backup-NAME; the guest’s unless given',
+  },
+  print: { type: 'boolean', describe: 'Only print the units' },
+  cron: { type: 'boolean', conflicts: 'print', describe: 'Only print a line for a crontab' },
+  system: { type: 'boolean', describe: 'For the system’s systemd; the default for root' },
+  user: {
+    type: 'boolean',
+    conflicts: 'system',
+    describe: 'For this account’s systemd; the default for others',
+  },
+  remove: { type: 'boolean', describe: 'Take the schedule away again' },
+} as const satisfies Record<string, Options>;
+
+export const scheduleCommand: Command<GuestDependencies> = {
+  usage: 'schedule [guests..]',
+  summary: 'Back guests up by a timer of systemd, and prune what is old',
+  define: (parser) =>
+    parser
+      .positional('guests', { type: 'string', array: true, describe: 'Guests, or paths of images' })
+      .options(scheduleOptions)
+      .options(keepOptions)
+      .options(passphraseOptions)
+      .options(runReportOptions)
+      .example('$0 schedule web --to sftp://u1@offsite/web --at 03:00 --keep-daily 7', 'each night')
+      .example('$0 schedule web mail --to @offsite --at "Sun 04:00" --print', 'only show the units')
+      .example('$0 schedule web --remove', 'no longer'),
+  read: (args) => {
+    const isSystem = flag(args, 'system') || (!flag(args, 'user') && process.getuid?.() === 0);
+    return flag(args, 'remove') ? readRemoval(args, isSystem) : readSchedule(args, isSystem);
+  },
+};
+
+function readSchedule(args: Arguments, isSystem: boolean) {
+  const guests = guestNames(args);
+  if (guests.length === 0) throw new Failure('usage', 'Say which guests: a guest is missing.');
+  const request: ScheduleRequest = {
+    guests,
+    store: optionalText(args, 'to'),
+    at: text(args, 'at'),
+    keep: readKeepOptions(args),
+    // From the environment it is carried over as such.
+    passphrase: readPassphraseOptions(args, {}),
+    sshConfigFile: optionalText(args, 'ssh-config'),
+    reports: checkedReports(args),
+    whileRunning: flag(args, 'halt') ? 'halt' : flag(args, 'pause') ? 'pause' : 'clone',
+    name: optionalText(args, 'name'),
+    isSystem,
+    output: flag(args, 'cron') ? 'cron' : flag(args, 'print') ? 'print' : 'units',
+  };
+  return async ({ dependencies, context }: CommandEnvironment<GuestDependencies>) => {
+    const { loadConfig } = await import('../../config/load-config.ts');
+    const { scheduleBackups } = await import('../../operations/schedule.ts');
+    const { scheduleWorld } = await import('../../operations/schedule-units.ts');
+    const config = await loadConfig(process.env, context);
+    const world = scheduleWorld(isSystem, process.env);
+    const report = await scheduleBackups(request, config, dependencies, world, context);
+    return { record: report, text: scheduleReportText(report) };
+  };
+}
+
+function readRemoval(args: Arguments, isSystem: boolean) {
+  const name = optionalText(args, 'name') ?? guestNames(args).join('-');
+  if (name === '') throw new Failure('usage', 'Say which schedule: give the guest, or --name.');
+  return async ({ context }: CommandEnvironment<GuestDependencies>) => {
+    const { removeSchedule, scheduleWorld } = await import('../../operations/schedule-units.ts');
+    const report = await removeSchedule(name, isSystem, scheduleWorld(isSystem, process.env), context);
+    return { record: report, text: unscheduleReportText(report) };
+  };
+}
+
+function guestNames(args: Arguments): string[] {
+  const { guests } = args;
+  return Array.isArray(guests) ? guests.map(String).filter((guest) => guest !== '') : [];
+}
+
+/** Everybody on the machine can read a unit, and the arguments of a process. */
+function checkedReports(args: Arguments) {
+  const reports = readRunReportOptions(args);
+  const url = reports.pingUrl === null ? null : new URL(reports.pingUrl);
+  if (url !== null && url.username + url.password !== '')
+    throw new Failure(
+      'usage',
+      'A ping URL with a user or a password is not put into a unit, which everybody can read.',
+      {
+        advice:
+          'Write it into the configuration file instead, as `ping-url`, and give that mode 0600: doc/schedule.md.',
+      },
+    );
+  return reports;
+}
+
+export function scheduleReportText(report: ScheduleReport): string {
+  if (report.cronLine !== null) return report.cronLine;
+  const shown = report.files.map(({ path, text: content }) => `# ${path}\n${content}`).join('\n');
+  return report.state === 'printed' ? shown.trimEnd() : `${shown}\n${whatNext(report)}`;
+}
+
+function whatNext({ unit, state, isSystem, replaced, prunes }: ScheduleReport): string {
+  const systemctl = isSystem ? 'systemctl' : 'systemctl --user';
+  const journal = isSystem ? 'journalctl -u' : 'journalctl --user-unit';
+  const lines = [
+    replaced ? 'The schedule that was there is replaced.' : null,
+    state === 'enabled'
+      ? `The timer is on: ${systemctl} list-timers ${unit}.timer`
+      : `To switch it on: ${systemctl} daemon-reload && ${systemctl} enable --now ${unit}.timer`,
+    `To try it now:   ${systemctl} start ${unit}.service; then ${journal} ${unit}`,
+    isSystem ? null : 'While nobody of this account is logged in it runs only after: loginctl enable-linger',
+    prunes ? null : 'Nothing is pruned: with --keep-daily 7 and its like old snapshots would go.',
+  ];
+  return lines.filter((line) => line !== null).join('\n');
+}
+
+export function unscheduleReportText({ unit, removed }: UnscheduleReport): string {
+  return `The schedule ${unit} is gone: ${removed.join(', ')}. The backups are still there.`;
+}

@@ -1,0 +1,21 @@
+/**
+ * One line for a crontab (crontab(5)): its five fields, and the commands joined by `&&`. Pure.
+ *
+ * cron reads the line itself before a shell does, and ends it at a percent sign; how that is escaped differs from one
+ * cron to the other, within quotes above all. So no percent sign is in the line at all: a shell makes it.
+ */
+export function cronLine(fields: string, commands: readonly (readonly string[])[]): string | null {
+  const words = commands.map((command) => command.map(shellWord));
+  if (words.flat().includes(null)) return null;
+  return `${fields} ${words.map((command) => command.join(' ')).join(' && ')}`;
+}
+
+const plainWord = /^[A-Za-z0-9_@+=:,./-]+$/;
+
+/** A word for `sh`, without a percent sign. Null for what no crontab can hold: a control character (or half a surrogate pair). */
+export function shellWord(word: string): string | null {
+  if (/[\p{Cc}\p{Cs}]/u.test(word)) return null;
+  if (plainWord.test(word)) return word;
+  const escaped = word.replaceAll("'", String.raw`'\''`).replaceAll('%', String.raw`'"$(printf '\045')"'`);
+  return `'${escaped}'`;
+}
