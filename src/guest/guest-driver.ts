@@ -46,3 +46,33 @@ export interface GuestDriver {
    */
   start(definition: GuestDefinition, options: StartOptions, context: Context): Promise<RunningGuest>;
 }
+
+export interface FreezeOptions {
+  /** How long the guest may take to write out what it has in memory. */
+  syncTimeoutMs: number;
+}
+
+/**
+ * A running guest that stands still: no program of it runs, and its disks do not change. Disposing lets it go on,
+ * unless that was done; it throws Failure `guest-left-down` when the guest does not.
+ */
+export interface FrozenGuest extends AsyncDisposable {
+  stoppedAt: Date;
+  /** Null when all was written out before; else why not, as the end of a sentence. The disks are as after a crash. */
+  notSynced: string | null;
+  /** Lets it go on, and gives how long it stood still, in milliseconds. */
+  letGo(): Promise<number>;
+}
+
+/** A hypervisor whose guests can be stopped for a moment. */
+export interface FreezingDriver extends GuestDriver {
+  /**
+   * Has the guest write out what it has in memory, and stops it. It goes on when the answer is disposed of, and also
+   * when this process dies. Throws Failure `guest-unsupported` when it cannot be stopped; it then runs on.
+   */
+  freeze(guest: RunningGuest, options: FreezeOptions, context: Context): Promise<FrozenGuest>;
+}
+
+export function isFreezingDriver(driver: GuestDriver): driver is FreezingDriver {
+  return 'freeze' in driver;
+}

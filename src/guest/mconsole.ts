@@ -1,6 +1,6 @@
 import { Failure } from '../failure.ts';
 import { errorCode } from '../system/error-code.ts';
-import { run } from '../system/processes.ts';
+import { run, type CommandResult } from '../system/processes.ts';
 
 /** A guest's kernel answers at once, even when its programs hang. */
 const answerTimeoutMs = 5_000;
@@ -22,14 +22,31 @@ export class Mconsole {
    * `hypervisor-missing` when the program is not installed, and the signal's reason when aborted.
    */
   async ask(...words: readonly string[]): Promise<string | null> {
+    const { exitStatus, stdout } = await this.#exchange(words);
+    return exitStatus === 0 && stdout.startsWith('OK') ? stdout.slice('OK'.length).trim() : null;
+  }
+
+  /** Stops the guest until it is told to go on; throws as `ask` does. */
+  async stop(): Promise<'stopped' | 'stopped-already' | 'no-answer'> {
+    const { stdout } = await this.#exchange(['stop']);
+    if (stdout.startsWith('ERR Already stopped')) return 'stopped-already';
+    return stdout.startsWith('OK') ? 'stopped' : 'no-answer';
+  }
+
+  /** Lets a guest that was stopped go on; whether it goes now. Throws as `ask` does. */
+  async go(): Promise<boolean> {
+    const { stdout } = await this.#exchange(['go']);
+    return stdout.startsWith('OK') || stdout.startsWith('ERR Not stopped');
+  }
+
+  async #exchange(words: readonly string[]): Promise<CommandResult> {
     try {
       // The program takes a name only below ~/.uml and knows nothing of UML_DIR; a whole path it takes as it is.
-      const { exitStatus, stdout } = await run('uml_mconsole', [this.#socketPath, ...words], {
+      return await run('uml_mconsole', [this.#socketPath, ...words], {
         env: this.#env,
         signal: this.#signal,
         timeoutMs: answerTimeoutMs,
       });
-      return exitStatus === 0 && stdout.startsWith('OK') ? stdout.slice('OK'.length).trim() : null;
     } catch (error) {
       this.#signal.throwIfAborted();
       if (errorCode(error) === 'ENOENT') throw mconsoleMissing(error);

@@ -1,9 +1,10 @@
 import type { Context } from '../events.ts';
 import type { GuestDefinition } from './definition.ts';
-import type { GuestDriver } from './guest-driver.ts';
+import type { FreezingDriver } from './guest-driver.ts';
 import { Mconsole } from './mconsole.ts';
 import { probeUmlKernel } from './uml-boot-probe.ts';
 import { checkUmlBootable } from './uml-bootable.ts';
+import { freezeUml } from './uml-freeze.ts';
 import { haltUml } from './uml-halt.ts';
 import { socketPath, umlHost } from './uml-host.ts';
 import { findUmlGuests } from './uml-process.ts';
@@ -13,7 +14,7 @@ import { startUml } from './uml-start.ts';
  * User Mode Linux: each guest is a few processes of an ordinary user, found by the directory that its kernel
  * makes, and steered by its mconsole. `environment`: what guests are found by (UML_DIR, HOME) and started with.
  */
-export function createUmlDriver(environment: NodeJS.ProcessEnv): GuestDriver {
+export function createUmlDriver(environment: NodeJS.ProcessEnv): FreezingDriver {
   const host = umlHost(environment);
   return {
     kind: 'uml',
@@ -24,6 +25,7 @@ export function createUmlDriver(environment: NodeJS.ProcessEnv): GuestDriver {
       const mconsole = new Mconsole(socket, environment, new AbortController().signal);
       return haltUml(guest, mconsole, options, context);
     },
+    freeze: (guest, options, context) => freezeUml(guest, options, host, context),
     checkBootable: async (definition, context) => {
       const { kernel, problems } = checkUmlBootable(definition, host);
       if (kernel === null) return problems;

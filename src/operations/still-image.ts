@@ -1,7 +1,8 @@
 import type { Context } from '../events.ts';
-import { Failure } from '../failure.ts';
 import type { ResolvedGuest } from '../guest/resolve-guest.ts';
 import type { GuestDependencies } from './guests.ts';
+import { holdByCloning, holdByPausing } from './still-frozen.ts';
+import { holdByHalting, holdOffline } from './still-halted.ts';
 
 /** How a running guest's images are made to hold still; `clone`: by reflinks, the guest stands for milliseconds. */
 export type HoldMethod = 'clone' | 'pause' | 'halt';
@@ -48,12 +49,22 @@ export interface StillGuest extends AsyncDisposable {
  * `guest-unsupported` (no reflinks there: `pause` or `halt` does without), `halt-failed`, and what opening an image
  * throws; the guest then runs as before.
  */
-export function holdStill(
-  _guest: ResolvedGuest,
-  _how: HoldMethod,
-  _options: HoldOptions,
-  _dependencies: GuestDependencies,
-  _context: Context,
+export async function holdStill(
+  guest: ResolvedGuest,
+  how: HoldMethod,
+  options: HoldOptions,
+  dependencies: GuestDependencies,
+  context: Context,
 ): Promise<StillGuest> {
-  return Promise.reject(new Failure('internal', 'This is not built yet.'));
+  const { running } = guest;
+  if (running === null) return holdOffline(guest, context);
+  if (running.unsupported !== undefined) throw running.unsupported;
+  switch (how) {
+    case 'clone':
+      return holdByCloning(guest, running, dependencies, context);
+    case 'pause':
+      return holdByPausing(guest, running, dependencies, context);
+    case 'halt':
+      return holdByHalting(guest, running, options, dependencies, context);
+  }
 }

@@ -2,22 +2,32 @@ import koffi from 'koffi';
 
 /**
  * The few Linux system calls that Node does not offer. All are synchronous and quick (no data moves).
- * Constants: linux/fs.h (BLKGETSIZE64), unistd.h (SEEK_DATA, SEEK_HOLE), fcntl.h (F_GETLK, F_WRLCK,
- * POSIX_FADV_DONTNEED).
+ * Constants: linux/fs.h (BLKGETSIZE64, FICLONERANGE, FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_NOCOW_FL), unistd.h
+ * (SEEK_DATA, SEEK_HOLE), fcntl.h (F_GETLK, F_OFD_SETLK, F_WRLCK, POSIX_FADV_DONTNEED).
  */
 const libc = koffi.load(null);
 const lseek = libc.func('int64_t lseek(int fd, int64_t offset, int whence)');
 const ioctl = libc.func('int ioctl(int fd, unsigned long request, ...)');
 const fcntl = libc.func('int fcntl(int fd, int command, ...)');
 const posixFadvise = libc.func('int posix_fadvise(int fd, int64_t offset, int64_t length, int advice)');
+const fallocate = libc.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)');
 
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 const BLKGETSIZE64 = 0x80081272;
+const FICLONERANGE = 0x4020940d;
+const FS_IOC_GETFLAGS = 0x80086601;
+const FS_IOC_SETFLAGS = 0x40086602;
+const FS_NOCOW_FL = 0x00800000;
 const F_GETLK = 5;
+const F_OFD_SETLK = 37;
 const F_WRLCK = 1;
 const F_UNLCK = 2;
 const POSIX_FADV_DONTNEED = 4;
+const FALLOC_FL_KEEP_SIZE = 1;
+const FALLOC_FL_PUNCH_HOLE = 2;
+/** Not on this file system or device, or not there (a device, within one of its blocks). */
+const cannotPunch = ['EOPNOTSUPP', 'ENOSYS', 'EINVAL'].map((name) => koffi.os.errno[name]);
 /** `struct flock` of 64-bit Linux: l_type and l_whence (2 bytes each), l_start, l_len (8 each), l_pid (4). */
 const FLOCK_BYTES = 32;
 const FLOCK_PID_OFFSET = 24;
@@ -77,8 +87,74 @@ export function lockHolderPid(fd: number): number | null {
   return Math.max(0, flock.readInt32LE(FLOCK_PID_OFFSET));
 }
 
+/**
+ * Takes a lock on the whole file that lasts until the descriptor is closed, by a dying process, too; whether it could
+ * be had. `lockHolderPid` sees it (an open file description's lock, fcntl(2)).
+ */
+export function tryLock(fd: number): boolean {
+  const flock = Buffer.alloc(FLOCK_BYTES);
+  flock.writeInt16LE(F_WRLCK, 0);
+  if (fcntl(fd, F_OFD_SETLK, 'void *', flock) === 0) return true;
+  const errno = koffi.errno();
+  if (errno === koffi.os.errno['EAGAIN'] || errno === koffi.os.errno['EACCES']) return false;
+  throw new SystemCallError('fcntl F_OFD_SETLK', errno);
+}
+
+export interface CloneRange {
+  sourceFd: number;
+  sourceOffset: number;
+  /** 0: up to the end of the source. */
+  length: number;
+  targetFd: number;
+  targetOffset: number;
+}
+
+/**
+ * Makes the target's range share its blocks with the source's until either is written to (a reflink,
+ * ioctl_ficlonerange(2)). At once as of one moment. Offsets and length must be multiples of the file system's blocks,
+ * unless the range ends at the end of the source.
+ */
+export function cloneRange({ sourceFd, sourceOffset, length, targetFd, targetOffset }: CloneRange): void {
+  const range = Buffer.alloc(32);
+  range.writeBigInt64LE(BigInt(sourceFd), 0);
+  range.writeBigUInt64LE(BigInt(sourceOffset), 8);
+  range.writeBigUInt64LE(BigInt(length), 16);
+  range.writeBigUInt64LE(BigInt(targetOffset), 24);
+  if (ioctl(targetFd, FICLONERANGE, 'void *', range) !== 0)
+    throw new SystemCallError('ioctl FICLONERANGE', koffi.errno());
+}
+
+/**
+ * Gives an empty file the source's attribute of not being copied on write (`chattr +C`): btrfs makes reflinks only
+ * between files that are alike in that. Does nothing where the source has no such attribute.
+ */
+export function copyNoCopyOnWrite(sourceFd: number, targetFd: number): void {
+  if ((inodeFlags(sourceFd) & FS_NOCOW_FL) === 0) return;
+  const flags = Buffer.alloc(8);
+  flags.writeUInt32LE(inodeFlags(targetFd) | FS_NOCOW_FL);
+  if (ioctl(targetFd, FS_IOC_SETFLAGS, 'void *', flags) !== 0)
+    throw new SystemCallError('ioctl FS_IOC_SETFLAGS', koffi.errno());
+}
+
+/** None where the file system has no such thing. */
+function inodeFlags(fd: number): number {
+  const flags = Buffer.alloc(8);
+  return ioctl(fd, FS_IOC_GETFLAGS, 'void *', flags) === 0 ? flags.readUInt32LE() : 0;
+}
+
 /** Drops the range from the page cache; pages that are not yet on the disk stay (call fsync before). */
 export function dropPageCache(fd: number, offset: number, length: number): void {
   const errno = Number(posixFadvise(fd, offset, length, POSIX_FADV_DONTNEED));
   if (errno !== 0) throw new SystemCallError('posix_fadvise', errno);
+}
+
+/**
+ * Makes the range of a file or device read as zero, and gives its space back where there is one to give it to. False
+ * where that cannot be done: zeros must be written then.
+ */
+export function punchHole(fd: number, offset: number, length: number): boolean {
+  if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length) === 0) return true;
+  const errno = koffi.errno();
+  if (cannotPunch.includes(errno)) return false;
+  throw new SystemCallError('fallocate', errno);
 }

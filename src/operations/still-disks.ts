@@ -1,0 +1,65 @@
+import { stat } from 'node:fs/promises';
+import { Failure } from '../failure.ts';
+import type { DiskDefinition, GuestDefinition } from '../guest/definition.ts';
+import type { RunningGuest } from '../guest/guest-driver.ts';
+import { openImage } from '../image/open-image.ts';
+import { probeImage } from '../image/probe.ts';
+import { findUsers } from '../image/usage.ts';
+import { descendantsOf } from '../system/proc-process.ts';
+import { stampSource } from './source-stamp.ts';
+import type { StillDisk } from './still-image.ts';
+
+/** The disk as it is now, to be read at `path`. */
+export async function describeDisk(
+  { device, path: image }: DiskDefinition,
+  path: string,
+): Promise<StillDisk> {
+  const { mode, uid, gid, mtimeMs } = await stat(image);
+  return { device, image, path, attributes: { mode: mode & 0o7777, uid, gid, modifiedMs: mtimeMs } };
+}
+
+/**
+ * Throws Failure `image-in-use` when anyone but the guest itself has one of its images open. What the guest only reads
+ * may be shared with other guests.
+ */
+export async function refuseUsed({ disks }: GuestDefinition, running: RunningGuest | null): Promise<void> {
+  const own = running === null ? [] : [running.pid, ...descendantsOf(running.pid).map(({ pid }) => pid)];
+  for (const { path, readOnly } of disks) {
+    if (readOnly) continue;
+    const users = (await findUsers(path)).filter(({ pid }) => pid === undefined || !own.includes(pid));
+    if (users.length === 0) continue;
+    const using = users.map(({ description }) => description).join(', and ');
+    throw new Failure('image-in-use', `${path} ${using}.`, {
+      advice: 'End that first. A running guest is backed up by its name: see `vmferry guests`.',
+    });
+  }
+}
+
+/** Tells later whether the images are still what they were: see `StillGuest.refuseChanged`. */
+export async function watchForChanges(
+  definition: GuestDefinition,
+  running: RunningGuest | null,
+): Promise<() => Promise<void>> {
+  const before = await stampSource(definition);
+  return async () => {
+    // Of a block device the stamp says nothing; somebody who still uses it says enough.
+    await refuseUsed(definition, running);
+    const now = await stampSource(definition);
+    const changed = definition.disks.filter((_, index) => now[index] !== before[index]);
+    if (changed.length === 0) return;
+    const paths = changed.map(({ path }) => path).join(', ');
+    throw new Failure('image-in-use', `${paths} changed while it was read.`, {
+      advice: 'Something on this machine wrote to it, or started the guest. Stop that, and back it up again.',
+    });
+  };
+}
+
+/** The images with a file system that does not say that it was unmounted in an orderly way. */
+export function imagesNotClean({ disks }: GuestDefinition): string[] {
+  return disks
+    .map(({ path }) => path)
+    .filter((path) => {
+      using image = openImage(path);
+      return probeImage(image).regions.some(({ clean }) => clean === false);
+    });
+}
