@@ -1,0 +1,93 @@
+import { resolve } from 'node:path';
+import type { Options } from 'yargs';
+import type { Config } from '../config/config.ts';
+import type { PassphraseRequest } from '../operations/passphrase-source.ts';
+import type { StoreSession } from '../operations/store-session.ts';
+import type { StoreDependencies } from '../operations/store-dependencies.ts';
+import type { CommandEnvironment } from './command.ts';
+import { optionalText, type Arguments } from './options.ts';
+import { openPassphraseSource, passphraseOptions, readPassphraseOptions } from './passphrase-options.ts';
+import { parseStoreLocation } from './store-location.ts';
+
+/** Of every command that opens a store of backups. */
+export const backupStoreOptions = {
+  ...passphraseOptions,
+  'ssh-config': {
+    alias: 'F',
+    type: 'string',
+    requiresArg: true,
+    describe: "An ssh configuration file instead of one's own",
+  },
+} as const satisfies Record<string, Options>;
+
+/** For the help of the argument. */
+export const storeDescription =
+  'A directory, HOST:PATH, sftp://[USER@]HOST[:PORT]/PATH, or a name of the configuration file';
+
+export interface StoreArguments {
+  /** As it was typed; null: the configuration's default. */
+  store: string | null;
+  sshConfigFile: string | null;
+  passphrase: PassphraseRequest;
+}
+
+/**
+ * Throws Failure `usage`.
+ * @param name of the argument or option that names the store
+ */
+export function readStoreArguments(args: Arguments, name: 'store' | 'to'): StoreArguments {
+  const sshConfigFile = optionalText(args, 'ssh-config');
+  return {
+    store: optionalText(args, name),
+    sshConfigFile: sshConfigFile === null ? null : resolve(sshConfigFile),
+    passphrase: readPassphraseOptions(args),
+  };
+}
+
+export interface OpenedArguments {
+  session: StoreSession;
+  config: Config;
+  /** The store as people name it. */
+  store: string;
+}
+
+/**
+ * Opens the store, gives it to the work, and closes it. Throws Failure `usage` for what names no store, and what opening
+ * it throws.
+ * @param make null: there has to be one; else it is made where there is none
+ */
+export async function withStore<Result>(
+  { store: named, sshConfigFile, passphrase }: StoreArguments,
+  make: { encrypt: boolean } | null,
+  environment: CommandEnvironment<StoreDependencies>,
+  work: (opened: OpenedArguments) => Promise<Result>,
+): Promise<Result> {
+  const { dependencies, context } = environment;
+  const { loadConfig } = await import('../config/load-config.ts');
+  const { resolveStore } = await import('../config/resolve-store.ts');
+  const { StoreSession } = await import('../operations/store-session.ts');
+  const config = await loadConfig(dependencies.environment, context);
+  const settings = resolveStore(config, named);
+  const location = parseStoreLocation(settings.location);
+  const secret = isGiven(passphrase)
+    ? passphrase
+    : { ...passphrase, file: settings.passphraseFile, command: settings.passphraseCommand };
+  const options = {
+    passphrase: await openPassphraseSource(secret, environment),
+    memory: dependencies.storeMemory,
+  };
+  await using store = await dependencies.openStoreAt(
+    location,
+    { sshConfigFile: sshConfigFile ?? settings.sshConfig, create: make !== null },
+    context,
+  );
+  const session =
+    make === null
+      ? await StoreSession.open(store, options, context)
+      : await StoreSession.openOrMake(store, options, { ...make, ...dependencies }, context);
+  return work({ session, config, store: settings.name ?? settings.location });
+}
+
+function isGiven({ file, command, keyFile }: PassphraseRequest): boolean {
+  return file !== null || command !== null || keyFile !== null;
+}
