@@ -1,59 +1,85 @@
-import { mkdir, open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import type { Stats } from 'node:fs';
+import { mkdir, open, readdir, rename, rm, rmdir, stat, type FileHandle } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { Failure } from '../failure.ts';
+import { mapOrdered } from '../pipeline/map-ordered.ts';
 import { syncDirectory } from '../system/sync-directory.ts';
-import { checkStoreName, temporaryNameFor } from './store-name.ts';
-import type { PutOptions, Store } from './store.ts';
+import { explainSystemError, isNothingThere, systemErrorCode } from './directory-failure.ts';
+import { checkStoreName, isTemporaryName, temporaryNameFor } from './store-name.ts';
+import type { ByteRange, PlacedStore, PutOptions, StoreEntry } from './store.ts';
 
 const READ_BYTES = 1 << 20;
+const STATS_AT_ONCE = 32;
 
-/** A store in a directory of this machine, which must exist. */
-export function openDirectoryStore(directory: string): Store {
+/** A store in a directory of this machine. */
+export function openDirectoryStore(directory: string): PlacedStore {
   return new DirectoryStore(directory);
 }
 
-class DirectoryStore implements Store {
+class DirectoryStore implements PlacedStore {
   readonly location: string;
+  readonly shortcomings: readonly string[] = [];
 
   constructor(directory: string) {
     this.location = directory;
   }
 
-  async put(name: string, parts: readonly Uint8Array[], options: PutOptions): Promise<void> {
-    checkStoreName(name);
-    options.signal.throwIfAborted();
-    const path = join(this.location, name);
-    const temporary = temporaryNameFor(path);
-    try {
-      await this.#makeFolderOf(path);
-      await writeWhole(temporary, parts, options);
-      options.signal.throwIfAborted();
-      await rename(temporary, path);
-      if (options.durable !== false) await syncDirectory(dirname(path));
-    } catch (error) {
-      await rm(temporary, { force: true }).catch(() => undefined);
-      throw this.#explain(error);
-    }
+  async exists(signal: AbortSignal): Promise<boolean> {
+    return this.#explaining(signal, async () => (await statIfThere(this.location))?.isDirectory() === true);
   }
 
-  async *get(name: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  async create(signal: AbortSignal): Promise<void> {
+    if (await this.exists(signal)) return;
+    await this.#explaining(signal, async () => {
+      const above = dirname(resolve(this.location));
+      try {
+        await mkdir(this.location);
+      } catch (error) {
+        throw isNothingThere(error) ? explainSystemError(error, above) : error;
+      }
+      await syncDirectory(above);
+    });
+  }
+
+  async put(name: string, parts: readonly Uint8Array[], options: PutOptions): Promise<void> {
+    checkStoreName(name);
+    const path = join(this.location, name);
+    const temporary = temporaryNameFor(path);
+    await this.#explaining(options.signal, async () => {
+      try {
+        await this.#inFolderOf(path, () => writeWhole(temporary, parts, options));
+        options.signal.throwIfAborted();
+        await rename(temporary, path);
+        if (options.durable !== false) await syncDirectory(dirname(path));
+      } catch (error) {
+        await rm(temporary, { force: true }).catch(() => undefined);
+        throw error;
+      }
+    });
+  }
+
+  async *get(name: string, signal: AbortSignal, range?: ByteRange): AsyncGenerator<Uint8Array> {
     checkStoreName(name);
     signal.throwIfAborted();
+    let position = range?.offset ?? 0;
+    const end = range === undefined ? Number.POSITIVE_INFINITY : range.offset + range.length;
     let file: FileHandle | null = null;
     try {
       file = await open(join(this.location, name), 'r');
-      for (;;) {
+      while (position < end) {
         signal.throwIfAborted();
-        const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(READ_BYTES), 0, READ_BYTES);
+        const length = Math.min(READ_BYTES, end - position);
+        const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(length), 0, length, position);
         if (bytesRead === 0) return;
         yield buffer.subarray(0, bytesRead);
+        position += bytesRead;
       }
     } catch (error) {
-      if (errorCode(error) === 'ENOENT')
+      if (isNothingThere(error))
         throw new Failure('target-missing', `${this.location} holds nothing named ${name}.`, {
           cause: error,
         });
-      throw this.#explain(error);
+      throw explainSystemError(error, this.location);
     } finally {
       await file?.close();
     }
@@ -61,51 +87,106 @@ class DirectoryStore implements Store {
 
   async remove(name: string, signal: AbortSignal): Promise<void> {
     checkStoreName(name);
-    signal.throwIfAborted();
-    try {
-      await rm(join(this.location, name), { force: true });
-    } catch (error) {
-      throw this.#explain(error);
-    }
+    await this.#explaining(signal, () => rm(join(this.location, name), { force: true }));
+  }
+
+  async list(folder: string, signal: AbortSignal): Promise<StoreEntry[]> {
+    if (folder !== '') checkStoreName(folder);
+    const path = join(this.location, folder);
+    return this.#explaining(signal, async () => {
+      const names = await readdir(path).catch((error: unknown): string[] => {
+        if (isNothingThere(error)) return [];
+        throw error;
+      });
+      const wanted = names.filter((name) => !isTemporaryName(name));
+      const entries: StoreEntry[] = [];
+      const found = mapOrdered(wanted, STATS_AT_ONCE, async (name) => ({
+        name,
+        stats: await statIfThere(join(path, name)),
+      }));
+      for await (const { name, stats } of found) {
+        signal.throwIfAborted();
+        if (stats === null) continue;
+        entries.push({
+          name,
+          isFolder: stats.isDirectory(),
+          sizeBytes: stats.size,
+          modifiedMs: Math.floor(stats.mtimeMs),
+        });
+      }
+      return entries;
+    });
+  }
+
+  async rename(from: string, to: string, signal: AbortSignal): Promise<boolean> {
+    checkStoreName(from);
+    checkStoreName(to);
+    const [fromPath, toPath] = [join(this.location, from), join(this.location, to)];
+    return this.#explaining(signal, async () => {
+      try {
+        await this.#inFolderOf(toPath, () => rename(fromPath, toPath));
+      } catch (error) {
+        if (isNothingThere(error) && (await statIfThere(fromPath)) === null) return false;
+        throw error;
+      }
+      await syncDirectory(dirname(toPath));
+      await syncDirectory(dirname(fromPath)).catch((error: unknown) => {
+        // somebody else found it empty
+        if (!isNothingThere(error)) throw error;
+      });
+      return true;
+    });
+  }
+
+  async removeFolder(folder: string, signal: AbortSignal): Promise<void> {
+    checkStoreName(folder);
+    await this.#explaining(signal, async () => {
+      try {
+        await rmdir(join(this.location, folder));
+      } catch (error) {
+        const isLeft = ['ENOTEMPTY', 'EEXIST'].includes(systemErrorCode(error) ?? '');
+        if (!isLeft && !isNothingThere(error)) throw error;
+      }
+    });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve();
   }
 
-  /** The folders within the store, but not the store itself. */
-  async #makeFolderOf(path: string): Promise<void> {
-    await stat(this.location);
-    await mkdir(dirname(path), { recursive: true });
+  /** Does the work; where its folder is missing, makes it (within the store, not the store itself) and tries again. */
+  async #inFolderOf<Result>(path: string, work: () => Promise<Result>): Promise<Result> {
+    try {
+      return await work();
+    } catch (error) {
+      if (systemErrorCode(error) !== 'ENOENT') throw error;
+      await stat(this.location);
+    }
+    const folder = resolve(dirname(path));
+    const first = await mkdir(folder, { recursive: true });
+    // what is new lasts when the folder above it is on the disk
+    if (first !== undefined)
+      for (let made = folder; made.length >= first.length; made = dirname(made))
+        await syncDirectory(dirname(made));
+    return work();
   }
 
-  #explain(error: unknown): unknown {
-    const cause = error;
-    switch (errorCode(error)) {
-      case 'ENOSPC':
-      case 'EDQUOT':
-        return new Failure('target-full', `${this.location} is full.`, {
-          advice: 'Make room there, or name a directory on a larger file system.',
-          cause,
-        });
-      case 'EACCES':
-      case 'EPERM':
-      case 'EROFS':
-        return new Failure('target-not-writable', `${this.location} may not be written to.`, {
-          advice: 'Check the permissions and that its file system is not mounted read-only.',
-          cause,
-        });
-      case 'ENOENT':
-      case 'ENOTDIR':
-        return new Failure('target-missing', `There is no directory ${this.location}.`, {
-          advice: 'Create it, or name another one.',
-          cause,
-        });
-      case null:
-        return error;
-      default:
-        return new Failure('transfer-failed', `${this.location}: ${(error as Error).message}.`, { cause });
+  async #explaining<Result>(signal: AbortSignal, work: () => Promise<Result>): Promise<Result> {
+    signal.throwIfAborted();
+    try {
+      return await work();
+    } catch (error) {
+      throw explainSystemError(error, this.location);
     }
+  }
+}
+
+async function statIfThere(path: string): Promise<Stats | null> {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if (isNothingThere(error)) return null;
+    throw error;
   }
 }
 
@@ -124,10 +205,4 @@ async function writeWhole(path: string, parts: readonly Uint8Array[], options: P
   } finally {
     await file.close();
   }
-}
-
-/** The errno's name of a system call's error; null for anything else. */
-function errorCode(error: unknown): string | null {
-  const { syscall, code } = error as NodeJS.ErrnoException;
-  return syscall === undefined ? null : (code ?? null);
 }

@@ -1,5 +1,6 @@
 import { Failure } from '../failure.ts';
-import { sftpStatus, type FileSystemRoom, type SftpRefusal } from './sftp-session.ts';
+import { sftpStatus, type SftpRefusal } from './sftp-refusal.ts';
+import type { FileSystemRoom } from './sftp-session.ts';
 
 /** What was being written when a server refused. */
 export interface RefusedWrite {

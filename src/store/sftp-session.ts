@@ -1,33 +1,11 @@
-import type { SFTPWrapper, Stats } from 'ssh2';
+import type { FileEntryWithStats, SFTPWrapper, Stats } from 'ssh2';
 import { Failure } from '../failure.ts';
+import { factsOf, type FileFacts } from './sftp-attributes.ts';
+import { readOffers, type SftpExtension } from './sftp-extensions.ts';
+import { asRefusal, sessionOver, sftpStatus, SftpRefusal } from './sftp-refusal.ts';
 
-/** Status codes of SFTP version 3 (draft-ietf-secsh-filexfer-02, 7), those that are told apart here. */
-export const sftpStatus = { endOfFile: 1, noSuchFile: 2, permissionDenied: 3, failure: 4 } as const;
-
-/** A server's refusal of one request; `status` is its SFTP status code. */
-export class SftpRefusal extends Error {
-  readonly status: number;
-  constructor(status: number, message: string) {
-    super(message);
-    this.name = 'SftpRefusal';
-    this.status = status;
-  }
-}
-
-/** OpenSSH's PROTOCOL document, 4.5 and following. */
-export type SftpExtension =
-  'posix-rename@openssh.com' | 'statvfs@openssh.com' | 'fsync@openssh.com' | 'limits@openssh.com';
-
-/** What every server must take (filexfer-02, 3), and the largest run that OpenSSH's own takes. */
-const MODEST_RUN_BYTES = 32_768;
-const LARGEST_RUN_BYTES = 261_120;
-
-/** What ssh2 knows of the server and has no public way to ask. */
-interface SftpInsides {
-  _extensions?: Record<string, string>;
-  _maxReadLen?: number;
-  _maxWriteLen?: number;
-}
+/** Far more than a store has in one folder; bounds what a server can make this side keep. */
+const MOST_ENTRIES = 2_000_000;
 
 /** Room on the file system that a path lies on. */
 export interface FileSystemRoom {
@@ -35,6 +13,12 @@ export interface FileSystemRoom {
   availableBytes: number;
   availableFiles: number;
   readOnly: boolean;
+}
+
+/** Something in a folder, as the listing has it. */
+export interface FolderEntry {
+  name: string;
+  facts: FileFacts;
 }
 
 /** `f_flag` of statvfs@openssh.com: SSH_FXE_STATVFS_ST_RDONLY. */
@@ -51,17 +35,16 @@ export class SftpSession {
   readonly maxReadBytes: number;
   readonly maxWriteBytes: number;
   readonly #sftp: SFTPWrapper;
-  readonly #extensions: Record<string, string>;
+  readonly #extensions: ReadonlySet<SftpExtension>;
   readonly #pending = new Set<(reason: Failure) => void>();
   #over: Failure | null = null;
 
   constructor(sftp: SFTPWrapper, hostName: string) {
     this.#sftp = sftp;
-    const insides = sftp as unknown as SftpInsides;
-    this.#extensions = insides._extensions ?? {};
-    const limited = this.offers('limits@openssh.com');
-    this.maxReadBytes = runBytes(limited ? insides._maxReadLen : undefined);
-    this.maxWriteBytes = runBytes(limited ? insides._maxWriteLen : undefined);
+    const { extensions, maxReadBytes, maxWriteBytes } = readOffers(sftp);
+    this.#extensions = extensions;
+    this.maxReadBytes = maxReadBytes;
+    this.maxWriteBytes = maxWriteBytes;
     sftp.on('error', (cause: Error) => {
       this.end(sessionOver(hostName, cause));
     });
@@ -69,7 +52,7 @@ export class SftpSession {
   }
 
   offers(extension: SftpExtension): boolean {
-    return this.#extensions[extension] !== undefined;
+    return this.#extensions.has(extension);
   }
 
   /** Rejects all that is pending or comes later with this failure. */
@@ -107,8 +90,53 @@ export class SftpSession {
     );
   }
 
+  /** The size of an open file. */
   async sizeBytes(handle: FileHandle): Promise<number> {
-    return (await this.#request<Stats>((done) => this.#sftp.fstat(handle, done))).size;
+    const { sizeBytes } = factsOf(await this.#request<Stats>((done) => this.#sftp.fstat(handle, done)));
+    if (sizeBytes !== null) return sizeBytes;
+    throw new Failure('transfer-failed', 'The SFTP server does not tell the sizes of files.', {
+      advice: 'Use another SFTP server there, OpenSSH’s for one.',
+    });
+  }
+
+  /** Of what a link points to. */
+  async facts(path: string): Promise<FileFacts> {
+    return factsOf(await this.#request<Stats>((done) => this.#sftp.stat(path, done)));
+  }
+
+  /** All entries of a folder but `.` and `..`, links not followed. */
+  async entries(path: string): Promise<FolderEntry[]> {
+    const handle = await this.#request<FileHandle>((done) => this.#sftp.opendir(path, done));
+    const entries: FolderEntry[] = [];
+    try {
+      while (entries.length < MOST_ENTRIES) {
+        const some = await this.#nextEntries(handle);
+        if (some.length === 0) return entries;
+        for (const { filename: name, longname, attrs } of some)
+          if (name !== '.' && name !== '..') entries.push({ name, facts: factsOf(attrs, longname) });
+      }
+    } finally {
+      this.close(handle).catch(() => undefined);
+    }
+    throw new Failure('transfer-failed', `${path} has more than ${MOST_ENTRIES} entries.`);
+  }
+
+  /** None at the end. */
+  async #nextEntries(handle: FileHandle): Promise<FileEntryWithStats[]> {
+    try {
+      return await this.#request<FileEntryWithStats[]>((done) =>
+        // the typings do not have the options for handles
+        (this.#sftp.readdir as (...args: unknown[]) => void)(handle, { full: true }, done),
+      );
+    } catch (error) {
+      if (error instanceof SftpRefusal && error.status === sftpStatus.endOfFile) return [];
+      throw error;
+    }
+  }
+
+  /** The absolute path that the server makes of one; of `.`, where a login begins. */
+  absolutePath(path: string): Promise<string> {
+    return this.#request<string>((done) => this.#sftp.realpath(path, done));
   }
 
   fsync(handle: FileHandle): Promise<void> {
@@ -123,16 +151,18 @@ export class SftpSession {
     return this.#request<void>((done) => this.#sftp.unlink(path, done));
   }
 
-  /** Renames, replacing what is there; not in one step on a server without posix-rename. */
-  async rename(from: string, to: string): Promise<void> {
-    if (this.offers('posix-rename@openssh.com')) {
-      await this.#request<void>((done) => this.#sftp.ext_openssh_rename(from, to, done));
-      return;
-    }
-    await this.remove(to).catch((error: unknown) => {
-      if (!(error instanceof SftpRefusal && error.status === sftpStatus.noSuchFile)) throw error;
-    });
-    await this.#request<void>((done) => this.#sftp.rename(from, to, done));
+  /** Removes an empty folder. */
+  removeDirectory(path: string): Promise<void> {
+    return this.#request<void>((done) => this.#sftp.rmdir(path, done));
+  }
+
+  /** Whether it replaces what has the second name is the server's affair, unless posix-rename is offered: then it does. */
+  rename(from: string, to: string): Promise<void> {
+    return this.#request<void>((done) =>
+      this.offers('posix-rename@openssh.com')
+        ? this.#sftp.ext_openssh_rename(from, to, done)
+        : this.#sftp.rename(from, to, done),
+    );
   }
 
   /** null where the server cannot tell. */
@@ -164,27 +194,4 @@ export class SftpSession {
       });
     });
   }
-}
-
-/** An error without a status is ssh2's own: the channel is gone, and the server never answered. */
-function asRefusal(error: Error): Error {
-  const status: unknown = (error as { code?: unknown }).code;
-  if (typeof status === 'number') return new SftpRefusal(status, error.message);
-  return new Failure('connection-lost', `The SFTP server did not answer: ${error.message}.`, {
-    transient: true,
-    cause: error,
-  });
-}
-
-function sessionOver(hostName: string, cause?: Error): Failure {
-  return new Failure(
-    'connection-lost',
-    `The SFTP session with ${hostName} ended${cause === undefined ? '' : `: ${cause.message}`}.`,
-    { transient: true, cause },
-  );
-}
-
-function runBytes(limit: number | undefined): number {
-  if (limit === undefined || limit <= 0) return MODEST_RUN_BYTES;
-  return Math.min(limit, LARGEST_RUN_BYTES);
 }

@@ -1,13 +1,17 @@
 import { Failure } from '../failure.ts';
+import { SftpDirectory } from './sftp-directory.ts';
 import { explainRefusedWrite } from './sftp-failure.ts';
-import { SftpRefusal, sftpStatus, type FileHandle, type SftpSession } from './sftp-session.ts';
+import { readThroughWindow } from './sftp-read.ts';
+import { ignoreRefusal, isNoSuchFile, SftpRefusal, sftpStatus } from './sftp-refusal.ts';
+import { moveFile, replaceFile } from './sftp-rename.ts';
+import type { FileHandle, SftpSession } from './sftp-session.ts';
+import { shortcomingsWithout } from './sftp-shortcomings.ts';
 import { cutIntoPieces, writeThroughWindow } from './sftp-write-window.ts';
-import { checkStoreName, foldersOf, temporaryNameFor } from './store-name.ts';
-import type { PutOptions, Store } from './store.ts';
+import { checkStoreName, isTemporaryName, temporaryNameFor } from './store-name.ts';
+import type { ByteRange, PlacedStore, PutOptions, StoreEntry } from './store.ts';
 import { untilAborted } from './until-aborted.ts';
 
 const WRITES_IN_FLIGHT = 64;
-const READS_IN_FLIGHT = 32;
 /** How long an aborted put waits for its temporary file to be removed, behind whatever is still in flight. */
 const CLEAN_UP_LIMIT_MS = 5000;
 
@@ -16,23 +20,33 @@ const CLEAN_UP_LIMIT_MS = 5000;
  * @param directory an absolute path there
  * @param hostName how people know the server
  */
-export function openSftpStore(session: SftpSession, directory: string, hostName: string): Store {
+export function openSftpStore(session: SftpSession, directory: string, hostName: string): PlacedStore {
   return new SftpStore(session, directory, hostName);
 }
 
-class SftpStore implements Store {
+class SftpStore implements PlacedStore {
   readonly location: string;
+  readonly shortcomings: readonly string[];
   readonly #session: SftpSession;
-  readonly #directory: string;
+  readonly #place: SftpDirectory;
 
   constructor(session: SftpSession, directory: string, hostName: string) {
-    if (!directory.startsWith('/'))
-      throw new Failure('usage', `‘${directory}’ is not an absolute path.`, {
-        advice: 'Give the directory on the other machine from the root on: /…',
-      });
     this.#session = session;
-    this.#directory = directory.replace(/\/+$/, '');
+    this.#place = new SftpDirectory(session, directory);
     this.location = `${hostName}:${directory}`;
+    this.shortcomings = shortcomingsWithout((extension) => session.offers(extension), hostName);
+  }
+
+  async exists(signal: AbortSignal): Promise<boolean> {
+    return this.#reading('its directory', signal, () => this.#place.exists());
+  }
+
+  async create(signal: AbortSignal): Promise<void> {
+    if (await this.exists(signal)) return;
+    await this.#writing(signal, async () => {
+      await this.#session.makeDirectory(this.#place.path(''));
+      await this.#place.syncFolder(this.#place.folderAbove);
+    });
   }
 
   async put(name: string, parts: readonly Uint8Array[], options: PutOptions): Promise<void> {
@@ -42,15 +56,20 @@ class SftpStore implements Store {
     const neededBytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
     let handle: FileHandle | null = null;
     try {
-      handle = await untilAborted(options.signal, () => this.#create(temporaryName));
+      handle = await untilAborted(options.signal, () => this.#place.createFile(temporaryName));
       await this.#write(handle, parts, options);
       await this.#settle(handle, neededBytes, options);
       const closed = handle;
       handle = null;
       await untilAborted(options.signal, async () => {
         await this.#session.close(closed);
-        await this.#session.rename(this.#path(temporaryName), this.#path(name));
-        if (options.durable !== false) await this.#syncFolderOf(name);
+        await replaceFile(
+          this.#session,
+          this.#place.path(temporaryName),
+          this.#place.path(name),
+          options.signal,
+        );
+        if (options.durable !== false) await this.#place.syncFolder(this.#place.folderOf(name));
       });
     } catch (error) {
       const failure = await this.#explain(error, neededBytes);
@@ -59,68 +78,57 @@ class SftpStore implements Store {
     }
   }
 
-  async *get(name: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  async *get(name: string, signal: AbortSignal, range?: ByteRange): AsyncGenerator<Uint8Array> {
     checkStoreName(name);
-    signal.throwIfAborted();
-    const session = this.#session;
-    let handle: FileHandle | null = null;
     try {
-      const opened = await session.openForReading(this.#path(name));
-      handle = opened;
-      const sizeBytes = await session.sizeBytes(opened);
-      const waiting: Promise<Uint8Array>[] = [];
-      let asked = 0;
-      while (asked < sizeBytes || waiting.length > 0) {
-        while (asked < sizeBytes && waiting.length < READS_IN_FLIGHT) {
-          const length = Math.min(session.maxReadBytes, sizeBytes - asked);
-          const reading = this.#readFully(opened, asked, length);
-          // a failure is met when its turn comes; until then it must not count as unhandled
-          reading.catch(() => undefined);
-          waiting.push(reading);
-          asked += length;
-        }
-        const next = waiting.shift();
-        if (next !== undefined) yield await untilAborted(signal, () => next);
-      }
+      yield* readThroughWindow(this.#session, { path: this.#place.path(name), range, signal });
     } catch (error) {
       throw this.#explainRead(error, name);
-    } finally {
-      // the answer does not matter, and a dead line must not hold up the caller
-      if (handle !== null) session.close(handle).catch(() => undefined);
     }
   }
 
   async remove(name: string, signal: AbortSignal): Promise<void> {
     checkStoreName(name);
-    try {
-      await untilAborted(signal, () => this.#session.remove(this.#path(name)));
-    } catch (error) {
-      if (isNoSuchFile(error)) return;
-      throw await this.#explain(error, 0);
-    }
+    await this.#writing(signal, () =>
+      this.#session.remove(this.#place.path(name)).catch((error: unknown) => {
+        if (!isNoSuchFile(error)) throw error;
+      }),
+    );
+  }
+
+  async list(folder: string, signal: AbortSignal): Promise<StoreEntry[]> {
+    if (folder !== '') checkStoreName(folder);
+    const entries = await this.#reading(folder === '' ? 'its directory' : folder, signal, () =>
+      this.#place.entries(folder, signal),
+    );
+    return entries.filter(({ name }) => !isTemporaryName(name));
+  }
+
+  async rename(from: string, to: string, signal: AbortSignal): Promise<boolean> {
+    checkStoreName(from);
+    checkStoreName(to);
+    return this.#writing(signal, async () => {
+      const isMoved = await moveFile(this.#session, this.#place.path(from), this.#place.path(to), () =>
+        this.#place.makeFoldersOf(to),
+      );
+      if (isMoved) for (const name of [to, from]) await this.#place.syncFolder(this.#place.folderOf(name));
+      return isMoved;
+    });
+  }
+
+  async removeFolder(folder: string, signal: AbortSignal): Promise<void> {
+    checkStoreName(folder);
+    // the same status may say that it is not empty, and anything else
+    await this.#writing(signal, () =>
+      this.#session.removeDirectory(this.#place.path(folder)).catch((error: unknown) => {
+        if (error instanceof SftpRefusal && error.status === sftpStatus.permissionDenied) throw error;
+        ignoreRefusal(error);
+      }),
+    );
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve();
-  }
-
-  #path(name: string): string {
-    return `${this.#directory}/${name}`;
-  }
-
-  async #create(temporaryName: string): Promise<FileHandle> {
-    try {
-      return await this.#session.create(this.#path(temporaryName));
-    } catch (error) {
-      const folders = foldersOf(temporaryName);
-      if (!isNoSuchFile(error) || folders.length === 0) throw error;
-      // one that is there already answers with a refusal; what matters is whether the file can be made then
-      for (const folder of folders)
-        await this.#session.makeDirectory(this.#path(folder)).catch((refusal: unknown) => {
-          if (!(refusal instanceof SftpRefusal)) throw refusal;
-        });
-    }
-    return this.#session.create(this.#path(temporaryName));
   }
 
   #write(handle: FileHandle, parts: readonly Uint8Array[], options: PutOptions): Promise<void> {
@@ -147,43 +155,29 @@ class SftpStore implements Store {
     );
   }
 
-  /** A rename lasts when its folder is on the disk. OpenSSH opens folders like files; other servers need not. */
-  async #syncFolderOf(name: string): Promise<void> {
-    if (!this.#session.offers('fsync@openssh.com')) return;
-    const folder = foldersOf(name).at(-1);
-    try {
-      const handle = await this.#session.openForReading(
-        folder === undefined ? this.#directory || '/' : this.#path(folder),
-      );
-      try {
-        await this.#session.fsync(handle);
-      } finally {
-        await this.#session.close(handle);
-      }
-    } catch (error) {
-      if (!(error instanceof SftpRefusal)) throw error;
-    }
-  }
-
-  async #readFully(handle: FileHandle, offset: number, length: number): Promise<Uint8Array> {
-    const bytes = Buffer.allocUnsafe(length);
-    let filled = 0;
-    while (filled < length) {
-      const count = await this.#session.read(handle, bytes.subarray(filled), offset + filled);
-      if (count === 0)
-        throw new Failure('transfer-failed', `A file in ${this.location} became shorter while it was read.`);
-      filled += count;
-    }
-    return bytes;
-  }
-
   async #discard(handle: FileHandle | null, temporaryName: string): Promise<void> {
     const clear = async (): Promise<void> => {
       if (handle !== null) await this.#session.close(handle).catch(() => undefined);
-      await this.#session.remove(this.#path(temporaryName)).catch(() => undefined);
+      await this.#session.remove(this.#place.path(temporaryName)).catch(() => undefined);
     };
     const limit = AbortSignal.timeout(CLEAN_UP_LIMIT_MS);
     await untilAborted(limit, clear).catch(() => undefined);
+  }
+
+  async #writing<Result>(signal: AbortSignal, work: () => Promise<Result>): Promise<Result> {
+    try {
+      return await untilAborted(signal, work);
+    } catch (error) {
+      throw await this.#explain(error, 0);
+    }
+  }
+
+  async #reading<Result>(what: string, signal: AbortSignal, work: () => Promise<Result>): Promise<Result> {
+    try {
+      return await untilAborted(signal, work);
+    } catch (error) {
+      throw this.#explainRead(error, what);
+    }
   }
 
   async #explain(error: unknown, neededBytes: number): Promise<unknown> {
@@ -191,7 +185,7 @@ class SftpStore implements Store {
     const room =
       error.status === sftpStatus.failure
         ? await untilAborted(AbortSignal.timeout(CLEAN_UP_LIMIT_MS), () =>
-            this.#session.room(this.#directory || '/'),
+            this.#session.room(this.#place.path('')),
           ).catch(() => null)
         : null;
     return explainRefusedWrite(error, { location: this.location, neededBytes, room });
@@ -205,8 +199,4 @@ class SftpStore implements Store {
       cause: error,
     });
   }
-}
-
-function isNoSuchFile(error: unknown): boolean {
-  return error instanceof SftpRefusal && error.status === sftpStatus.noSuchFile;
 }

@@ -3,12 +3,13 @@ import type { Context } from '../events.ts';
 import { Failure } from '../failure.ts';
 import { readSshHost } from '../system/ssh-config.ts';
 import { nameOf, openSshTransport } from '../system/ssh-transport.ts';
+import { SftpRefusal } from './sftp-refusal.ts';
 import { SftpSession } from './sftp-session.ts';
 import { openSftpStore } from './sftp-store.ts';
 import { handshake, type LoggedIn } from './ssh-handshake.ts';
 import { watchForSilence } from './ssh-liveness.ts';
 import { startRemoteProcess, type RemoteProcess } from './ssh-remote-process.ts';
-import type { Store } from './store.ts';
+import type { PlacedStore } from './store.ts';
 import { untilAborted } from './until-aborted.ts';
 
 /** A line to another machine: its files by SFTP, and its programs. */
@@ -25,7 +26,9 @@ export interface SshConnection extends AsyncDisposable {
    */
   exec(command: string, signal: AbortSignal): Promise<RemoteProcess>;
   /** A store in a directory there, by its absolute path. It lives as long as the connection. */
-  store(directory: string): Store;
+  store(directory: string): PlacedStore;
+  /** The absolute path of the directory there in which a login begins. */
+  loginDirectory(signal: AbortSignal): Promise<string>;
   /**
    * Resolves when the line is gone: with the failure that all pending operations got, too, or with null when it was
    * closed from here.
@@ -36,6 +39,8 @@ export interface SshConnection extends AsyncDisposable {
 export interface ConnectOptions {
   /** An ssh_config(5) file to use instead of the person's own. */
   sshConfigFile: string | null;
+  /** Wins over the configuration's. */
+  port?: number | null;
 }
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 20_000;
@@ -48,11 +53,11 @@ const CLOSE_LIMIT_MS = 2000;
  */
 export async function connectSsh(
   destination: string,
-  { sshConfigFile }: ConnectOptions,
+  { sshConfigFile, port = null }: ConnectOptions,
   context: Context,
 ): Promise<SshConnection> {
   const { signal } = context;
-  const host = await readSshHost(destination, sshConfigFile, signal);
+  const host = await readSshHost(destination, sshConfigFile, signal, port);
   const timeoutMs = host.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
   const transport = await openSshTransport(host, { signal, timeoutMs });
   try {
@@ -114,8 +119,21 @@ class OpenConnection implements SshConnection {
     );
   }
 
-  store(directory: string): Store {
+  store(directory: string): PlacedStore {
     return openSftpStore(this.#session, directory, this.destination);
+  }
+
+  async loginDirectory(signal: AbortSignal): Promise<string> {
+    try {
+      return await untilAborted(signal, () => this.#session.absolutePath('.'));
+    } catch (error) {
+      if (!(error instanceof SftpRefusal)) throw error;
+      throw new Failure(
+        'transfer-failed',
+        `The SFTP server of ${this.destination} does not tell where a login begins: ${error.message}.`,
+        { advice: 'Give an absolute path there.', cause: error },
+      );
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,7 +1,8 @@
 import type { Client, ConnectConfig, NegotiatedAlgorithms, SFTPWrapper } from 'ssh2';
 import SftpClient from 'ssh2-sftp-client';
 import { Failure } from '../failure.ts';
-import type { SshHost } from '../system/ssh-config.ts';
+import { optionsFor, type SshHost } from '../system/ssh-config.ts';
+import { quoteForShell } from '../system/ssh-proxy.ts';
 import { nameOf, timedOut, type SshTransport } from '../system/ssh-transport.ts';
 import { hostKeyAlgorithms, readKnownHosts, refuseHostKey } from './ssh-host-key.ts';
 import { KEEPALIVE_INTERVAL_MS } from './ssh-liveness.ts';
@@ -102,7 +103,7 @@ function explainHandshake(
     'host-unreachable',
     `No ssh connection with ${nameOf(host)}: ${complaint === '' ? message : complaint}`,
     {
-      advice: `Try: ssh ${host.sshConfigFile === null ? '' : `-F ${host.sshConfigFile} `}${host.destination} true`,
+      advice: `Try: ${['ssh', ...optionsFor(host), host.destination, 'true'].map(quoteForShell).join(' ')}`,
       transient: level !== 'handshake',
       cause,
     },

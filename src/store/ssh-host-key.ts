@@ -9,7 +9,7 @@ import {
   parseKnownHosts,
   type KnownHostKey,
 } from '../system/known-hosts.ts';
-import type { SshHost } from '../system/ssh-config.ts';
+import { optionsFor, type SshHost } from '../system/ssh-config.ts';
 import { quoteForShell } from '../system/ssh-proxy.ts';
 import { nameOf } from '../system/ssh-transport.ts';
 
@@ -85,7 +85,7 @@ export function refuseHostKey(
 function adviceToAccept(host: SshHost): string {
   const command = [
     'ssh',
-    ...(host.sshConfigFile === null ? [] : ['-F', host.sshConfigFile]),
+    ...optionsFor(host),
     '-o',
     'StrictHostKeyChecking=ask',
     ...(keepsNoKeys(host) ? ['-o', 'UserKnownHostsFile=FILE'] : []),

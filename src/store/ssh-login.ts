@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import ssh2, { type AnyAuthMethod, type AuthHandlerMiddleware, type ParsedKey } from 'ssh2';
 import { Failure } from '../failure.ts';
 import { fingerprintOf } from '../system/known-hosts.ts';
-import type { SshHost } from '../system/ssh-config.ts';
+import { optionsFor, type SshHost } from '../system/ssh-config.ts';
 import { quoteForShell } from '../system/ssh-proxy.ts';
 import { nameOf } from '../system/ssh-transport.ts';
 import { publicKeyInside } from './ssh-private-key.ts';
@@ -155,11 +155,7 @@ export class LoginWalk {
     const message =
       `${nameOf(host)} refused the login of ${host.user}: ${tried}` +
       `${reason === null ? '' : `; ${reason}`}${offers ? '' : `; it takes only ${others.join(', ')}`}.`;
-    const login = [
-      'ssh-copy-id',
-      ...(host.sshConfigFile === null ? [] : ['-F', host.sshConfigFile]),
-      host.destination,
-    ];
+    const login = ['ssh-copy-id', ...optionsFor(host), host.destination];
     const unlock = `ssh-add ${lockedFiles.map(quoteForShell).join(' ')}`;
     const advice =
       lockedFiles.length > 0

@@ -14,6 +14,15 @@ export function temporaryNameFor(name: string): string {
   return `${name}.part-${randomBytes(6).toString('hex')}`;
 }
 
+export function isTemporaryName(name: string): boolean {
+  return /\.part-[0-9a-f]{12}$/.test(name);
+}
+
+/** Whether what a server lists under this name can be asked for by it. */
+export function isEntryName(name: string): boolean {
+  return name !== '' && name !== '.' && name !== '..' && !/[/\0]/.test(name);
+}
+
 /** The folders that a name lies in, outermost first: `a/b/c` gives `a` and `a/b`. */
 export function foldersOf(name: string): string[] {
   const parts = name.split('/').slice(0, -1);

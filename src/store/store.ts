@@ -46,6 +46,17 @@ export interface BackupStore extends Store {
   readonly shortcomings: readonly string[];
 }
 
+/** A backup store in a directory of its own, which may not be there yet. */
+export interface PlacedStore extends BackupStore {
+  /** Whether its own directory is there. */
+  exists(signal: AbortSignal): Promise<boolean>;
+  /**
+   * Makes its own directory, but none above it; one that is there is not an error. Throws Failure `target-missing`
+   * (the directory above), `target-not-writable`, `target-full`, `connection-lost` or `transfer-failed`.
+   */
+  create(signal: AbortSignal): Promise<void>;
+}
+
 export interface StoreEntry {
   /** Within the folder: no `/` in it. */
   name: string;

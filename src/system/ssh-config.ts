@@ -8,6 +8,8 @@ export interface SshHost {
   destination: string;
   /** The ssh_config(5) file that was used instead of the person's own. */
   sshConfigFile: string | null;
+  /** The port that was asked for, apart from any configuration. */
+  givenPort?: number;
   hostName: string;
   port: number;
   user: string;
@@ -48,9 +50,11 @@ export async function readSshHost(
   destination: string,
   sshConfigFile: string | null,
   signal: AbortSignal,
+  givenPort: number | null = null,
 ): Promise<SshHost> {
   checkDestination(destination);
-  const args = [...(sshConfigFile === null ? [] : ['-F', sshConfigFile]), '-G', '--', destination];
+  const given = givenPort === null ? {} : { givenPort };
+  const args = [...optionsFor({ sshConfigFile, ...given }), '-G', '--', destination];
   const answer = await askSsh(args, signal);
   if (answer.exitStatus !== 0)
     throw new Failure(
@@ -60,13 +64,25 @@ export async function readSshHost(
         advice: `Check the name and your ssh configuration with: ssh ${args.join(' ')}`,
       },
     );
-  return parseSshConfig(answer.stdout, {
+  const host = parseSshConfig(answer.stdout, {
     destination,
     sshConfigFile,
     homeDirectory: homedir(),
     localUser: userInfo().username,
     environment: process.env,
   });
+  return { ...host, ...given };
+}
+
+/** What ssh has to be told besides the destination to mean the same host. */
+export function optionsFor({
+  sshConfigFile,
+  givenPort,
+}: Pick<SshHost, 'sshConfigFile' | 'givenPort'>): string[] {
+  return [
+    ...(sshConfigFile === null ? [] : ['-F', sshConfigFile]),
+    ...(givenPort === undefined ? [] : ['-p', String(givenPort)]),
+  ];
 }
 
 async function askSsh(args: readonly string[], signal: AbortSignal): Promise<CommandResult> {

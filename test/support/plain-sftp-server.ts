@@ -5,17 +5,22 @@ import {
   mkdtempSync,
   openSync,
   readFileSync,
+  lstatSync,
+  readdirSync,
   readSync,
   renameSync,
+  rmdirSync,
   rmSync,
+  statSync,
   unlinkSync,
   writeSync,
   existsSync,
+  type Stats,
 } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import ssh2, { type SFTPWrapper } from 'ssh2';
+import ssh2, { type Attributes, type SFTPWrapper } from 'ssh2';
 import { introduceServer, makeClientFiles, makeKey, type SshClientFiles } from './ssh-client-files.ts';
 
 const { STATUS_CODE, flagsToString } = ssh2.utils.sftp;
@@ -27,7 +32,11 @@ export interface PlainSftpFaults {
   refuseBeyondBytes?: number;
   /** Answer reads with no more than this. */
   shortReadBytes?: number;
+  /** List folders without saying what is in them: names alone. */
+  bareListings?: boolean;
 }
+
+const ENTRIES_AT_ONCE = 3;
 
 /**
  * An SFTP server that offers nothing but version 3 of the protocol: no limits, no fsync, no statvfs, and a rename
@@ -35,6 +44,7 @@ export interface PlainSftpFaults {
  */
 export interface PlainSftpServer extends SshClientFiles {
   destination: string;
+  /** Where logins begin, too. */
   directory: string;
   /** May be changed while it runs. */
   faults: PlainSftpFaults;
@@ -53,7 +63,7 @@ export async function startPlainSftpServer(faults: PlainSftpFaults = {}): Promis
     client.on('authentication', (attempt) => attempt.accept());
     client.on('session', (accept) => {
       accept().on('sftp', (acceptSftp) => {
-        serve(acceptSftp(), () => settings.faults);
+        serve(acceptSftp(), directory, () => settings.faults);
       });
     });
   });
@@ -73,19 +83,10 @@ export async function startPlainSftpServer(faults: PlainSftpFaults = {}): Promis
   });
 }
 
-function serve(sftp: SFTPWrapper, faults: () => PlainSftpFaults): void {
+function serve(sftp: SFTPWrapper, loginDirectory: string, faults: () => PlainSftpFaults): void {
   const descriptors = new Set<number>();
-  /** Does the work and answers OK unless it answered itself; an error becomes the status that OpenSSH would give. */
-  const answering = (request: number, work: () => boolean | void): void => {
-    try {
-      if (work() !== true) sftp.status(request, STATUS_CODE.OK);
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code;
-      if (code === 'ENOENT') sftp.status(request, STATUS_CODE.NO_SUCH_FILE);
-      else if (code === 'EACCES') sftp.status(request, STATUS_CODE.PERMISSION_DENIED);
-      else sftp.status(request, STATUS_CODE.FAILURE);
-    }
-  };
+  serveFolders(sftp, loginDirectory, faults);
+  const answering = answeringFor(sftp);
   const fileOf = (handle: Buffer): number => handle.readInt32BE();
   sftp.on('OPEN', (request, path, flags) =>
     answering(request, () => {
@@ -99,8 +100,8 @@ function serve(sftp: SFTPWrapper, faults: () => PlainSftpFaults): void {
   );
   sftp.on('CLOSE', (request, handle) =>
     answering(request, () => {
-      descriptors.delete(fileOf(handle));
-      closeSync(fileOf(handle));
+      // that of a folder has nothing behind it
+      if (descriptors.delete(fileOf(handle))) closeSync(fileOf(handle));
     }),
   );
   sftp.on('WRITE', (request, handle, offset, data) =>
@@ -121,8 +122,7 @@ function serve(sftp: SFTPWrapper, faults: () => PlainSftpFaults): void {
   );
   sftp.on('FSTAT', (request, handle) =>
     answering(request, () => {
-      const { mode, uid, gid, size } = fstatSync(fileOf(handle));
-      sftp.attrs(request, { mode, uid, gid, size, atime: 0, mtime: 0 });
+      sftp.attrs(request, attributesOf(fstatSync(fileOf(handle))));
       return true;
     }),
   );
@@ -141,4 +141,65 @@ function serve(sftp: SFTPWrapper, faults: () => PlainSftpFaults): void {
   sftp.on('close', () => {
     for (const descriptor of descriptors) closeSync(descriptor);
   });
+}
+
+function serveFolders(sftp: SFTPWrapper, loginDirectory: string, faults: () => PlainSftpFaults): void {
+  const answering = answeringFor(sftp);
+  /** What is still to be listed, by handle. */
+  const listings = new Map<number, { path: string; names: string[] }>();
+  sftp.on('REALPATH', (request, path) => {
+    const filename = path === '.' ? loginDirectory : path;
+    sftp.name(request, [{ filename, longname: filename, attrs: {} as Attributes }]);
+  });
+  sftp.on('STAT', (request, path) =>
+    answering(request, () => {
+      sftp.attrs(request, attributesOf(statSync(path)));
+      return true;
+    }),
+  );
+  sftp.on('OPENDIR', (request, path) =>
+    answering(request, () => {
+      const id = -1 - listings.size;
+      listings.set(id, { path, names: ['.', '..', ...readdirSync(path)] });
+      const handle = Buffer.alloc(4);
+      handle.writeInt32BE(id);
+      sftp.handle(request, handle);
+      return true;
+    }),
+  );
+  sftp.on('READDIR', (request, handle) =>
+    answering(request, () => {
+      const { path, names } = listings.get(handle.readInt32BE()) ?? { path: '', names: [] };
+      const some = names.splice(0, ENTRIES_AT_ONCE);
+      const entries = some.map((filename) => ({
+        filename,
+        longname: '',
+        attrs: (faults().bareListings === true
+          ? {}
+          : attributesOf(lstatSync(join(path, filename)))) as Attributes,
+      }));
+      if (entries.length === 0) sftp.status(request, STATUS_CODE.EOF);
+      else sftp.name(request, entries);
+      return true;
+    }),
+  );
+  sftp.on('RMDIR', (request, path) => answering(request, () => rmdirSync(path)));
+}
+
+function attributesOf({ mode, uid, gid, size, atimeMs, mtimeMs }: Stats): Attributes {
+  return { mode, uid, gid, size, atime: Math.floor(atimeMs / 1000), mtime: Math.floor(mtimeMs / 1000) };
+}
+
+/** Does the work and answers OK unless it answered itself; an error becomes the status that OpenSSH would give. */
+function answeringFor(sftp: SFTPWrapper): (request: number, work: () => boolean | void) => void {
+  return (request, work) => {
+    try {
+      if (work() !== true) sftp.status(request, STATUS_CODE.OK);
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code;
+      if (code === 'ENOENT') sftp.status(request, STATUS_CODE.NO_SUCH_FILE);
+      else if (code === 'EACCES') sftp.status(request, STATUS_CODE.PERMISSION_DENIED);
+      else sftp.status(request, STATUS_CODE.FAILURE);
+    }
+  };
 }

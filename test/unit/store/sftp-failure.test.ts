@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { explainRefusedWrite } from '../../../src/store/sftp-failure.ts';
-import { SftpRefusal } from '../../../src/store/sftp-session.ts';
+import { SftpRefusal } from '../../../src/store/sftp-refusal.ts';
 
 const room = { availableBytes: 1e9, availableFiles: 1000, readOnly: false };
 

@@ -1,0 +1,114 @@
+import type { FileFacts } from './sftp-attributes.ts';
+import { readThroughWindow } from './sftp-read.ts';
+import { isNoSuchFile, SftpRefusal } from './sftp-refusal.ts';
+import type { SftpSession } from './sftp-session.ts';
+
+/** Others may rename onto the same name at the same moment. */
+const RENAME_ATTEMPTS = 4;
+
+/**
+ * Gives a file its name in place of whatever has it. A server without posix-rename may refuse to replace: what has
+ * the name already is then removed first, for it cannot be done in one step, unless it holds the same bytes.
+ */
+export async function replaceFile(
+  session: SftpSession,
+  from: string,
+  to: string,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await session.rename(from, to);
+      return;
+    } catch (error) {
+      if (!isWorthAnother(error, attempt) || replaces(session)) throw error;
+      const there = await factsIfThere(session, to);
+      if (there?.kind !== 'file') throw error;
+      const isDone = await holdTheSame(session, from, to, signal);
+      await removeIfThere(session, isDone ? from : to);
+      if (isDone) return;
+    }
+  }
+}
+
+/**
+ * Gives a file another name, where something may have it already: of two files of the same size the one that has the
+ * name is kept, where it cannot be replaced. False when there is no file of the first name.
+ * @param makeFolders makes the folders in which the second name lies
+ */
+export async function moveFile(
+  session: SftpSession,
+  from: string,
+  to: string,
+  makeFolders: () => Promise<void>,
+): Promise<boolean> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await session.rename(from, to);
+      return true;
+    } catch (error) {
+      if (!(error instanceof SftpRefusal)) throw error;
+      const moved = await factsIfThere(session, from);
+      if (moved === null) return false;
+      if (!isWorthAnother(error, attempt)) throw error;
+      const there = await factsIfThere(session, to);
+      if (there === null) {
+        await makeFolders();
+        continue;
+      }
+      if (replaces(session) || there.kind !== 'file') throw error;
+      const isDone = there.sizeBytes === moved.sizeBytes;
+      await removeIfThere(session, isDone ? from : to);
+      if (isDone) return true;
+    }
+  }
+}
+
+/** null where there is nothing of that name. */
+export async function factsIfThere(session: SftpSession, path: string): Promise<FileFacts | null> {
+  try {
+    return await session.facts(path);
+  } catch (error) {
+    if (isNoSuchFile(error)) return null;
+    throw error;
+  }
+}
+
+function replaces(session: SftpSession): boolean {
+  return session.offers('posix-rename@openssh.com');
+}
+
+function isWorthAnother(error: unknown, attempt: number): boolean {
+  return error instanceof SftpRefusal && attempt < RENAME_ATTEMPTS;
+}
+
+async function removeIfThere(session: SftpSession, path: string): Promise<void> {
+  await session.remove(path).catch((error: unknown) => {
+    if (!isNoSuchFile(error)) throw error;
+  });
+}
+
+/** What has a name may be damaged: only its bytes tell. */
+async function holdTheSame(
+  session: SftpSession,
+  path: string,
+  otherPath: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const others = readThroughWindow(session, { path: otherPath, range: undefined, signal });
+  try {
+    const [facts, otherFacts] = await Promise.all([session.facts(path), session.facts(otherPath)]);
+    if (facts.sizeBytes === null || facts.sizeBytes !== otherFacts.sizeBytes) return false;
+    for await (const piece of readThroughWindow(session, { path, range: undefined, signal })) {
+      const other = await others.next();
+      if (other.done === true || !Buffer.from(piece).equals(other.value)) return false;
+    }
+    return true;
+  } catch (error) {
+    // somebody else replaces it, too
+    if (isNoSuchFile(error)) return false;
+    throw error;
+  } finally {
+    await others.return(undefined);
+  }
+}
