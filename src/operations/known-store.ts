@@ -10,12 +10,12 @@ import type { BackupStore } from '../store/store.ts';
  * for those, `store-missing` when a store is remembered and none is there, and what `open` throws.
  * @param open `openStore` or `initStore` of this store
  */
-export async function openKnownStore<Opened extends OpenedStore>(
+export async function openKnownStore(
   store: BackupStore,
-  open: () => Promise<Opened>,
+  open: () => Promise<OpenedStore>,
   memory: StoreMemory,
   context: Context,
-): Promise<Opened> {
+): Promise<OpenedStore> {
   const remembered = await memory.recall(store.location);
   const marker = await readMarker(store, context.signal);
   const compare = (found: FoundStore | null) => {

@@ -4,11 +4,8 @@ import { Failure } from '../failure.ts';
 import { wrapStoreKey, type ScryptCost } from '../repository/store-key-file.ts';
 import { keyFileName, MOST_KEYS, putKeyFile, readKeyFiles } from '../repository/store-key-folder.ts';
 import { storeKeyText } from '../repository/store-key-text.ts';
-import { readMarker, unlock, type PassphraseSource } from '../repository/store-keys.ts';
-import type { EncryptedMarker } from '../repository/store-marker.ts';
-import type { StoreMemory } from '../repository/store-memory.ts';
-import type { BackupStore } from '../store/store.ts';
-import { openKnownStore } from './known-store.ts';
+import type { PassphraseSource } from '../repository/store-keys.ts';
+import type { StoreSession } from './store-session.ts';
 
 /** One passphrase that opens a store. What is said of it, the server could have changed. */
 export interface StoreKeySummary {
@@ -36,30 +33,27 @@ export interface KeyExportReport {
   text: string;
 }
 
-export interface KeyEnvironment {
-  store: BackupStore;
-  memory: StoreMemory;
-  passphrase: PassphraseSource;
-  context: Context;
-}
+/** What this needs of a session with a store. */
+export type KeySession = Pick<StoreSession, 'store' | 'opened'>;
 
-/** The keys of an encrypted store; needs no passphrase. Throws Failure `usage` for a plain one. */
-export async function listStoreKeys({ store, context }: Pick<KeyEnvironment, 'store' | 'context'>) {
-  await encryptedMarker(store, context);
+/** The keys of an encrypted store. This, and all of the others, throws Failure `usage` for a plain one. */
+export async function listStoreKeys(session: KeySession, context: Context): Promise<KeyListReport> {
+  const { store } = encrypted(session);
   const { files, damaged } = await readKeyFiles(store, context.signal);
   if (damaged !== null) context.report({ type: 'warning', code: 'other', message: damaged.message });
   const keys = files.map(({ id, createdAt, label }): StoreKeySummary => ({ id, createdAt, label }));
-  return { type: 'keys', store: store.location, keys } satisfies KeyListReport;
+  return { type: 'keys', store: store.location, keys };
 }
 
 /** Lets a further passphrase open the store. */
 export async function addStoreKey(
-  environment: KeyEnvironment,
+  session: KeySession,
   newPassphrase: PassphraseSource,
   options: { label: string; cost?: ScryptCost },
+  { signal }: Pick<Context, 'signal'>,
 ): Promise<KeyChangeReport> {
-  const { store, context } = environment;
-  const { key, files } = await unlocked(environment);
+  const { store, key } = encrypted(session);
+  const { files } = await readKeyFiles(store, signal);
   if (files.length >= MOST_KEYS)
     throw new Failure(
       'usage',
@@ -69,17 +63,21 @@ export async function addStoreKey(
   if (typeof secret !== 'string')
     throw new Failure('usage', 'A key is added by a new passphrase, not by the key of a store.');
   const file = await wrapStoreKey(key, secret, { ...options, createdAt: new Date(), random: randomBytes });
-  await putKeyFile(store, file, context.signal);
+  await putKeyFile(store, file, signal);
   return { type: 'key-added', store: store.location, key: file.id };
 }
 
 /**
- * Takes one passphrase's way into the store away. The passphrase that is given must be another one's, so that nobody
- * shuts themselves out: Failure `usage` otherwise, and for the last key.
+ * Takes one passphrase's way into the store away. The store was opened by another one, so that nobody shuts themselves
+ * out: Failure `usage` otherwise, and for the last key.
  */
-export async function removeStoreKey(environment: KeyEnvironment, id: string): Promise<KeyChangeReport> {
-  const { store, context } = environment;
-  const { openedBy, files } = await unlocked(environment);
+export async function removeStoreKey(
+  session: KeySession,
+  id: string,
+  { signal }: Pick<Context, 'signal'>,
+): Promise<KeyChangeReport> {
+  const { store, openedBy } = encrypted(session);
+  const { files } = await readKeyFiles(store, signal);
   if (!files.some((file) => file.id === id))
     throw new Failure('usage', `The store ${store.location} has no key ${id}.`, {
       advice: `See which it has: vmferry key list ${store.location}`,
@@ -92,33 +90,19 @@ export async function removeStoreKey(environment: KeyEnvironment, id: string): P
     throw new Failure('usage', `${id} is the key that this passphrase opens.`, {
       advice: 'Give the passphrase of a key that stays: so it is certain that the store can still be opened.',
     });
-  await store.remove(keyFileName(id), context.signal);
+  await store.remove(keyFileName(id), signal);
   return { type: 'key-removed', store: store.location, key: id };
 }
 
 /** The store's own key, as text that `--key-file` reads. */
-export async function exportStoreKey(environment: KeyEnvironment): Promise<KeyExportReport> {
-  const { id, key } = await unlocked(environment);
-  const text = storeKeyText({ storeId: id, key });
-  return { type: 'key-export', store: environment.store.location, text };
+export function exportStoreKey(session: KeySession): KeyExportReport {
+  const { store, key } = encrypted(session);
+  const text = storeKeyText({ storeId: session.opened.id, key });
+  return { type: 'key-export', store: store.location, text };
 }
 
-async function unlocked({ store, memory, passphrase, context }: KeyEnvironment) {
-  const marker = await encryptedMarker(store, context);
-  const open = () => unlock(store, marker, passphrase, context.signal);
-  const opened = await openKnownStore(store, open, memory, context);
-  const { files } = await readKeyFiles(store, context.signal);
-  return { ...opened, files };
-}
-
-async function encryptedMarker(store: BackupStore, { signal }: Context): Promise<EncryptedMarker> {
-  const marker = await readMarker(store, signal);
-  if (marker === null)
-    throw new Failure('store-missing', `There is no store of backups at ${store.location}.`, {
-      advice: 'Check the path, and that what lies there is mounted.',
-    });
-  const { id, encryption } = marker;
-  if (encryption === null)
+function encrypted({ store, opened: { key, openedBy } }: KeySession) {
+  if (key === null)
     throw new Failure('usage', `The store ${store.location} is not encrypted: it has no keys.`);
-  return { id, encryption };
+  return { store, key, openedBy };
 }

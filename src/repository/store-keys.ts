@@ -22,6 +22,8 @@ export interface OpenedStore {
   id: string;
   key: SealKey;
   seal: Seal;
+  /** The id of the key whose passphrase was given; null when the store's key itself was, or none is needed. */
+  openedBy: string | null;
 }
 
 /** What opens an encrypted store: a passphrase, or the store's own key as `vmferry key export` gives it. */
@@ -105,23 +107,16 @@ export async function openStore(
         'Check the path, and that what lies there is mounted; the first `vmferry backup` makes a store.',
     });
   const { id, encryption } = marker;
-  if (encryption === null) return { id, key: null, seal: sealFor(null) };
+  if (encryption === null) return { id, key: null, seal: sealFor(null), openedBy: null };
   return unlock(store, { id, encryption }, passphrase, signal);
 }
 
-/** An encrypted store, opened; `openedBy` is the id of the key file that did it, null when the key itself was given. */
-export interface UnlockedStore extends OpenedStore {
-  key: Uint8Array;
-  openedBy: string | null;
-}
-
-/** Opens an encrypted store. Throws as `openStore` does. */
-export async function unlock(
+async function unlock(
   store: BackupStore,
   { id, encryption }: EncryptedMarker,
   passphrase: PassphraseSource,
   signal: AbortSignal,
-): Promise<UnlockedStore> {
+): Promise<OpenedStore> {
   const secret = await passphrase('open');
   if (typeof secret !== 'string') {
     const seal = sealFor(secret.storeKey);
