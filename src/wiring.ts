@@ -1,17 +1,28 @@
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { FramePool } from './frame/frame-pool.ts';
 import { createRecordStore, stateDirectory } from './guest/record-store.ts';
 import { createUmlDriver } from './guest/uml-driver.ts';
+import type { BackupDependencies } from './operations/backup-guest.ts';
 import type { MigrateDependencies } from './operations/migrate-dependencies.ts';
 import type { ReceiveDependencies } from './operations/receive.ts';
+import type { StoreDependencies } from './operations/store-dependencies.ts';
+import { createStoreMemory } from './repository/store-memory.ts';
 import { openDirectoryStore } from './store/directory-store.ts';
 
-export type Dependencies = MigrateDependencies & ReceiveDependencies & AsyncDisposable;
+export type Dependencies = MigrateDependencies &
+  ReceiveDependencies &
+  BackupDependencies &
+  StoreDependencies &
+  AsyncDisposable;
 
 /** The concrete drivers, stores and workers that the operations run with. Workers start when they are first needed. */
 export function createDependencies(version: string, environment: NodeJS.ProcessEnv): Dependencies {
   const directory = stateDirectory(environment);
   let pool: FramePool | null = null;
+  // The ssh library takes a while to load, and the side that receives does without it.
+  const connect: MigrateDependencies['connect'] = async (...where) =>
+    (await import('./store/ssh-connection.ts')).connectSsh(...where);
   return {
     version,
     get pool() {
@@ -19,9 +30,20 @@ export function createDependencies(version: string, environment: NodeJS.ProcessE
     },
     drivers: [createUmlDriver(environment)],
     records: createRecordStore(join(directory, 'guests')),
-    // The ssh library takes a while to load, and the side that receives does without it.
-    connect: async (...where) => (await import('./store/ssh-connection.ts')).connectSsh(...where),
+    connect,
     openStore: openDirectoryStore,
+    environment,
+    storeMemory: createStoreMemory(join(directory, 'stores')),
+    random: (bytes) => randomBytes(bytes),
+    randomHex: (digits) =>
+      randomBytes(Math.ceil(digits / 2))
+        .toString('hex')
+        .slice(0, digits),
+    now: () => new Date(),
+    async openStoreAt(location, options, context) {
+      const { openBackupStore } = await import('./operations/open-backup-store.ts');
+      return openBackupStore(location, options, { openDirectory: openDirectoryStore, connect }, context);
+    },
     consoleLogOf: (guest) => join(directory, 'console', `${guest}.log`),
     async [Symbol.asyncDispose]() {
       await pool?.[Symbol.asyncDispose]();

@@ -85,7 +85,7 @@ export async function withStore<Result>(
     make === null
       ? await StoreSession.open(store, options, context)
       : await StoreSession.openOrMake(store, options, { ...make, ...dependencies }, context);
-  return work({ session, config, store: settings.name ?? settings.location });
+  return await work({ session, config, store: settings.name ?? settings.location });
 }
 
 function isGiven({ file, command, keyFile }: PassphraseRequest): boolean {

@@ -1,4 +1,5 @@
 import process from 'node:process';
+import { backupCommand } from './commands/backup.ts';
 import { guestsCommand } from './commands/guests.ts';
 import { haltCommand } from './commands/halt.ts';
 import { inspectCommand } from './commands/inspect.ts';
@@ -24,6 +25,7 @@ process.exitCode = await runProgram({
   commands: [
     migrateCommand,
     revertCommand,
+    backupCommand,
     guestsCommand,
     haltCommand,
     startCommand,

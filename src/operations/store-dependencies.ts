@@ -1,7 +1,7 @@
 import type { Context } from '../events.ts';
 import type { Random } from '../repository/store-keys.ts';
 import type { StoreMemory } from '../repository/store-memory.ts';
-import type { StoreLocation } from '../store/store-location.ts';
+import type { StoreLocation } from './open-backup-store.ts';
 import type { BackupStore } from '../store/store.ts';
 
 /** What every operation on a store of backups needs. */
