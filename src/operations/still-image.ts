@@ -1,5 +1,6 @@
 import type { Context } from '../events.ts';
 import type { ResolvedGuest } from '../guest/resolve-guest.ts';
+import { openImage } from '../image/open-image.ts';
 import type { GuestDependencies } from './guests.ts';
 import { holdByCloning, holdByPausing } from './still-frozen.ts';
 import { holdByHalting, holdOffline } from './still-halted.ts';
@@ -56,7 +57,9 @@ export async function holdStill(
   dependencies: GuestDependencies,
   context: Context,
 ): Promise<StillGuest> {
-  const { running } = guest;
+  const { definition, running } = guest;
+  // First of all: what cannot be read is no reason to stop anything.
+  for (const { path } of definition.disks) openImage(path)[Symbol.dispose]();
   if (running === null) return holdOffline(guest, context);
   if (running.unsupported !== undefined) throw running.unsupported;
   switch (how) {

@@ -1,0 +1,73 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { run } from '../../src/system/processes.ts';
+import { runTool, scratchDirectory } from './images.ts';
+import { bootUmlGuest, buildGuestImage, type BootedGuest, type GuestImageOptions } from './uml-guest.ts';
+
+/** A guest that writes all the time: the next number into `/count`, some hundred times a second at most. */
+export interface CountingGuest extends BootedGuest {
+  image: string;
+  /** The number in the guest's own `/count` now, on its disk or not; also while it is stopped. */
+  count(): Promise<number>;
+  /** Returns when the guest has counted on: so it runs. */
+  countsOn(): Promise<void>;
+  isStopped(): Promise<boolean>;
+}
+
+const countScript = `#!/bin/sh
+n=0
+while :; do n=$((n + 1)); echo $n >/count; busybox usleep 5000; done
+`;
+const inittab = `::sysinit:/etc/rc
+::shutdown:/bin/umount -a -r
+::ctrlaltdel:/sbin/poweroff
+::respawn:/etc/counting
+`;
+
+export async function bootCountingGuest(
+  options: GuestImageOptions & { name: string; umlDir: string; extraArgs?: readonly string[] },
+): Promise<CountingGuest> {
+  const { name, umlDir, extraArgs = [], path } = options;
+  await buildGuestImage({ dataBytes: 65_536, ...options });
+  using files = scratchDirectory();
+  writeFileSync(join(files.path, 'inittab'), inittab);
+  writeFileSync(join(files.path, 'counting'), countScript, { mode: 0o755 });
+  const commands = [
+    'rm /etc/inittab',
+    `write ${join(files.path, 'inittab')} /etc/inittab`,
+    `write ${join(files.path, 'counting')} /etc/counting`,
+    'set_inode_field /etc/counting mode 0100755',
+  ];
+  runTool('debugfs', ['-w', '-f', '-', path], `${commands.join('\n')}\n`);
+  const guest = await bootUmlGuest({ image: path, name, umlDir, extraArgs });
+  const ask = async (...words: string[]) =>
+    (await run('uml_mconsole', [join(umlDir, name, 'mconsole'), ...words])).stdout;
+  const count = async () => Number(/^OK\s+(\d+)\s*$/.exec(await ask('proc', '1/root/count'))?.[1]);
+  const counts = async (isDone: (count: number) => boolean) => {
+    const deadlineMs = Date.now() + 30_000;
+    while (!isDone(await count())) {
+      if (Date.now() > deadlineMs) throw new Error(`the guest ${name} does not count on`);
+      await delay(20);
+    }
+  };
+  await counts((number) => number > 0);
+  return {
+    ...guest,
+    image: path,
+    count,
+    async countsOn() {
+      // Empty for the moment between the file's truncation and its writing.
+      let seen = Number.NaN;
+      while (Number.isNaN(seen)) seen = await count();
+      await counts((number) => number > seen);
+    },
+    async isStopped() {
+      // Only one that is stopped accepts "go"; so it is asked for what it refuses then.
+      const answer = await ask('stop');
+      if (answer.startsWith('ERR Already stopped')) return true;
+      await ask('go');
+      return false;
+    },
+  };
+}
