@@ -28,6 +28,8 @@ export const sealPurpose = {
   /** A page of a chunk map. */
   page: (guest: string) => `page ${guest}`,
   index: (guest: string) => `index ${guest}`,
+  /** What `vmferry verify` remembers. */
+  checked: (guest: string) => `checked ${guest}`,
   /** The members of a pack. Chunks are compared with their ids, so which member it is need not be bound. */
   table: 'table',
   frame: 'frame',

@@ -1,0 +1,101 @@
+import type { Context } from '../events.ts';
+import { Failure } from '../failure.ts';
+import type { GuestDone } from './run-record.ts';
+import { runStage } from './stage.ts';
+import type { StoreSession } from './store-session.ts';
+import { verifyGuest, type VerifyGuestDependencies } from './verify/verify-guest.ts';
+import type { BootVerdict, GuestVerdict, VerifyReport } from './verify/verify-report.ts';
+
+export interface VerifyRequest {
+  /** Null: all guests of the store. */
+  guest: string | null;
+  /** How much of the packs' bytes to read: 0 to 100. */
+  readPercent: number;
+}
+
+/** Restores a snapshot, boots it, and throws it away again. */
+export type BootSnapshot = () => Promise<BootVerdict>;
+
+/**
+ * Verifies the snapshots of a store. That something is damaged is told in the report; see `damageFailure`. Throws Failure
+ * `snapshot-missing` when the store has nothing of that guest, and what reading from the store throws.
+ * @param boot what `--boot` asks for; null when it does not
+ * @param guestDone told of each guest as soon as it was verified
+ */
+export async function verifyStore(
+  request: VerifyRequest,
+  session: StoreSession,
+  dependencies: VerifyGuestDependencies,
+  boot: BootSnapshot | null,
+  guestDone: GuestDone,
+  context: Context,
+): Promise<VerifyReport> {
+  const startedMs = performance.now();
+  const names = await session.guests(context.signal);
+  const guests = request.guest === null ? names : [request.guest];
+  if (request.guest !== null && !names.includes(request.guest))
+    throw new Failure('snapshot-missing', `The store has no snapshot of ${request.guest}.`, {
+      advice: 'vmferry list STORE shows what it has.',
+    });
+  const verdicts: GuestVerdict[] = [];
+  for (const guest of guests) {
+    const verdict = await verifyOne(guest, request.readPercent, session, dependencies, context);
+    verdicts.push(verdict);
+    guestDone(guest, { readBytes: verdict.read.bytes, isVerified: isSound(verdict) });
+  }
+  const booted = boot === null ? null : await boot();
+  return {
+    type: 'verified',
+    store: session.store.location,
+    guests: verdicts,
+    boot: booted,
+    isDamaged: !verdicts.every(isSound),
+    seconds: (performance.now() - startedMs) / 1000,
+  };
+}
+
+async function verifyOne(
+  guest: string,
+  readPercent: number,
+  session: StoreSession,
+  dependencies: VerifyGuestDependencies,
+  context: Context,
+): Promise<GuestVerdict> {
+  const folder = session.folder(guest);
+  await session.saw(new Map([[guest, await folder.snapshotIds(context.signal)]]), context);
+  const options = { sealKey: session.opened.key, readPercent };
+  return runStage(
+    context,
+    'check',
+    `checking the snapshots of ${guest}`,
+    () => verifyGuest(folder, options, dependencies, context),
+    (verdict) => `checked ${guest}: ${isSound(verdict) ? 'all is as it should be' : 'there is damage'}`,
+  );
+}
+
+/** The failure with which a verify ends that has found damage; null when all is well. */
+export function damageFailure({ guests, store }: VerifyReport): Failure | null {
+  const damaged = guests.filter((verdict) => !isSound(verdict));
+  if (damaged.length === 0) return null;
+  const names = damaged.map(({ guest }) => guest).join(', ');
+  const lost = damaged.flatMap((verdict) => verdict.damaged).length;
+  const whatOf =
+    lost === 0
+      ? 'All snapshots can still be restored.'
+      : `${lost} of ${damaged.reduce((sum, { snapshots }) => sum + snapshots, 0)} snapshots cannot be restored as they were.`;
+  const advice =
+    lost === 0
+      ? 'Look at the disk that the store lies on.'
+      : `The next backup of ${names} sends again what its images still have. \`vmferry restore --allow-missing\` restores all the rest. Look at the disk that the store lies on.`;
+  return new Failure(
+    'store-damaged',
+    `The store ${store} is damaged, in what it has of ${names}. ${whatOf}`,
+    {
+      advice,
+    },
+  );
+}
+
+function isSound({ problems, damaged }: GuestVerdict): boolean {
+  return problems.length === 0 && damaged.length === 0;
+}

@@ -1,0 +1,186 @@
+import { createHash, type Hash } from 'node:crypto';
+import { chunkGridFor, chunkLength, type ChunkGrid } from '../../chunk/chunk-grid.ts';
+import { CHUNK_ID_BYTES } from '../../chunk/chunk-id.ts';
+import { ChunkMap, chunkMapText } from '../../chunk/chunk-map.ts';
+import { Failure } from '../../failure.ts';
+import { mergeTouching, type Extent } from '../../image/extents.ts';
+import { mapOrdered } from '../../pipeline/map-ordered.ts';
+import { POSITIONS_PER_PAGE, readPageText } from '../../repository/chunk-map-page.ts';
+import type { GuestFolder } from '../../repository/guest-folder.ts';
+import type { SnapshotDisk } from '../../repository/snapshot.ts';
+
+const PAGES_AT_ONCE = 8;
+
+/** A disk of a snapshot whose map is checked. */
+export interface MapUnderCheck {
+  snapshot: string;
+  disk: SnapshotDisk;
+}
+
+/** What is asked about a chunk; 32 bytes of id. */
+export type ChunkCheck = (id: Uint8Array) => ChunkFinding;
+
+export interface ChunkFinding {
+  isThere: boolean;
+  /** When the pack that has it was last read, in ms since 1970; null: never, or it is not there. */
+  readMs: number | null;
+}
+
+export interface CheckedMap extends MapUnderCheck {
+  /** What cannot be restored; ascending, not touching. */
+  damaged: readonly Extent[];
+  /** The oldest time at which one of its packs was read; null: some were not; infinite: it needs none. */
+  readMs: number | null;
+  /** All pages are what they should be, and yet the fingerprint is another. */
+  isOtherMap: boolean;
+}
+
+/** Called for each page that cannot be used. */
+export type OnDamagedPage = (id: string, failure: Failure) => void;
+
+/**
+ * Checks the chunk maps of many snapshots at once: page by page, so that each page is read once however many share it, and
+ * no map is ever in memory as a whole.
+ */
+export async function checkMaps(
+  folder: GuestFolder,
+  maps: readonly MapUnderCheck[],
+  checkChunk: ChunkCheck,
+  onDamagedPage: OnDamagedPage,
+  signal: AbortSignal,
+): Promise<CheckedMap[]> {
+  const progress = maps.map(begin);
+  const pages = mapOrdered(distinctPages(progress), PAGES_AT_ONCE, async (page) => ({
+    ...page,
+    text: await readPage(folder, page.id, signal),
+  }));
+  for await (const { id, number, users, text } of pages) {
+    signal.throwIfAborted();
+    const [{ grid }] = users;
+    const finding = text instanceof Failure ? text : checkPage(text, number, grid, checkChunk);
+    if (finding instanceof Failure) onDamagedPage(id, finding);
+    const bytes = Buffer.from(text instanceof Failure ? '' : text);
+    for (const user of users) addPage(user, number, bytes, finding);
+  }
+  return progress.map(finish);
+}
+
+interface MapInProgress extends MapUnderCheck {
+  grid: ChunkGrid;
+  /** Null once a page was missing. */
+  hash: Hash | null;
+  damaged: Extent[];
+  readMs: number | null;
+}
+
+interface SharedPage {
+  id: string;
+  number: number;
+  /** Of one size: what a page may hold depends on it. */
+  users: [MapInProgress, ...MapInProgress[]];
+}
+
+interface PageFinding {
+  damaged: readonly Extent[];
+  readMs: number | null;
+}
+
+function begin({ snapshot, disk }: MapUnderCheck): MapInProgress {
+  const grid = chunkGridFor(disk.sizeBytes);
+  const hash = createHash('sha256');
+  // Of a map without positions there is only the header.
+  for (const header of chunkMapText(new ChunkMap({ ...grid, chunkCount: 0 }))) hash.update(header);
+  return { snapshot, disk, grid, hash, damaged: [], readMs: Infinity };
+}
+
+/** All pages in the order of their numbers, each once for all disks of one size that have it there. */
+function* distinctPages(maps: readonly MapInProgress[]): Generator<SharedPage> {
+  const mostPages = maps.reduce((most, { disk }) => Math.max(most, disk.pages.length), 0);
+  for (let number = 0; number < mostPages; number++) {
+    const users = new Map<string, SharedPage>();
+    for (const map of maps) {
+      const id = map.disk.pages[number] ?? null;
+      if (id === null) continue;
+      const key = `${id} ${map.disk.sizeBytes}`;
+      const page = users.get(key);
+      if (page === undefined) users.set(key, { id, number, users: [map] });
+      else page.users.push(map);
+    }
+    yield* users.values();
+  }
+}
+
+async function readPage(folder: GuestFolder, id: string, signal: AbortSignal): Promise<string | Failure> {
+  try {
+    return await folder.readPage(id, signal);
+  } catch (error) {
+    if (error instanceof Failure && error.code === 'store-damaged') return error;
+    throw error;
+  }
+}
+
+function checkPage(
+  text: string,
+  number: number,
+  grid: ChunkGrid,
+  checkChunk: ChunkCheck,
+): PageFinding | Failure {
+  const end = Math.min(grid.chunkCount, (number + 1) * POSITIONS_PER_PAGE);
+  const map = scratchMap(grid);
+  try {
+    readPageText(text, number, map);
+    const damaged: Extent[] = [];
+    let readMs: number | null = Infinity;
+    for (let position = number * POSITIONS_PER_PAGE; position < end; position++) {
+      const id = map.get(position);
+      if (id === null) continue;
+      const chunk = checkChunk(id);
+      readMs = older(readMs, chunk.readMs);
+      const offset = position * grid.chunkBytes;
+      if (!chunk.isThere) damaged.push({ offset, length: chunkLength(grid, position) });
+    }
+    return { damaged: [...mergeTouching(damaged)], readMs };
+  } catch (error) {
+    if (error instanceof Failure && error.code === 'store-damaged') return error;
+    throw error;
+  } finally {
+    for (let position = number * POSITIONS_PER_PAGE; position < end; position++) map.set(position, noId);
+  }
+}
+
+const noId = new Uint8Array(CHUNK_ID_BYTES);
+let scratch: ChunkMap | null = null;
+
+/** An empty map, used again for all pages of disks of one size. */
+function scratchMap(grid: ChunkGrid): ChunkMap {
+  if (scratch?.grid.imageBytes !== grid.imageBytes) scratch = new ChunkMap(grid);
+  return scratch;
+}
+
+function addPage(map: MapInProgress, number: number, text: Uint8Array, finding: PageFinding | Failure): void {
+  if (finding instanceof Failure) {
+    map.hash = null;
+    map.readMs = null;
+    map.damaged.push(extentOfPage(map.grid, number));
+    return;
+  }
+  map.hash?.update(text);
+  map.readMs = older(map.readMs, finding.readMs);
+  for (const extent of finding.damaged) map.damaged.push(extent);
+}
+
+function extentOfPage({ chunkBytes, imageBytes }: ChunkGrid, number: number): Extent {
+  const offset = number * POSITIONS_PER_PAGE * chunkBytes;
+  return { offset, length: Math.min(POSITIONS_PER_PAGE * chunkBytes, imageBytes - offset) };
+}
+
+function finish({ snapshot, disk, grid, hash, damaged, readMs }: MapInProgress): CheckedMap {
+  const isOtherMap = hash !== null && `sha256:${hash.digest('hex')}` !== disk.fingerprint;
+  const ranges = isOtherMap ? [{ offset: 0, length: grid.imageBytes }] : [...mergeTouching(damaged)];
+  return { snapshot, disk, damaged: ranges, readMs: ranges.length > 0 ? null : readMs, isOtherMap };
+}
+
+/** The earlier of two times, of which null is the earliest. */
+function older(first: number | null, second: number | null): number | null {
+  return first === null || second === null ? null : Math.min(first, second);
+}

@@ -1,0 +1,64 @@
+import { PACK_LIMIT_BYTES } from '../../archive/pack.ts';
+import { contentLimitBytes, TABLE_LIMIT_BYTES } from '../../archive/pack-format.ts';
+import { LARGEST_CHUNK_BYTES } from '../../chunk/chunk-grid.ts';
+import type { SealKey } from '../../codec/seal.ts';
+import { Failure } from '../../failure.ts';
+import type { FramePool } from '../../frame/frame-pool.ts';
+import { mapOrdered } from '../../pipeline/map-ordered.ts';
+import type { GuestFolder, StoredObject } from '../../repository/guest-folder.ts';
+
+/** On their way or at work at once; each is in memory whole, some 9 MiB. */
+const PACKS_AT_ONCE = 4;
+/** No pack is larger: more than that is not read. */
+const MOST_PACK_BYTES = PACK_LIMIT_BYTES + TABLE_LIMIT_BYTES + contentLimitBytes(LARGEST_CHUNK_BYTES);
+
+/** What a pack is found to be. */
+export interface PackFinding {
+  pack: StoredObject;
+  /** A full sentence; null: it is all it should be. */
+  damage: string | null;
+  /** The ids of the chunks that are whole in it, one after the other. */
+  goodIds: Uint8Array;
+}
+
+/** Reads packs whole, and checks each chunk in them, in order. What has gone meanwhile is left out. */
+export async function* checkPacks(
+  folder: GuestFolder,
+  packs: readonly StoredObject[],
+  { pool, sealKey }: { pool: FramePool; sealKey: SealKey },
+  signal: AbortSignal,
+): AsyncIterable<PackFinding> {
+  const findings = mapOrdered(packs, PACKS_AT_ONCE, async (pack): Promise<PackFinding | null> => {
+    signal.throwIfAborted();
+    const bytes = await readPack(folder, pack, signal);
+    if (bytes === null) return null;
+    if (typeof bytes === 'string') return { pack, damage: bytes, goodIds: new Uint8Array() };
+    const job = { kind: 'check', packId: pack.id, packParts: [inMemoryOfItsOwn(bytes)], sealKey } as const;
+    const { damage, goodIds } = await pool.run(job);
+    return { pack, damage, goodIds };
+  });
+  for await (const finding of findings) if (finding !== null) yield finding;
+}
+
+/** A sentence where it cannot be read: a failing disk gives a few bad files among good ones. */
+async function readPack(
+  folder: GuestFolder,
+  { name }: StoredObject,
+  signal: AbortSignal,
+): Promise<Uint8Array | string | null> {
+  try {
+    return await folder.read(name, MOST_PACK_BYTES, signal);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    if (error.code === 'target-missing') return null;
+    if (error.code === 'store-damaged') return error.message;
+    if (error.code === 'transfer-failed' && !error.transient)
+      return `${name} cannot be read: ${error.message}`;
+    throw error;
+  }
+}
+
+/** Small buffers share theirs, which cannot be handed to another thread. */
+function inMemoryOfItsOwn(bytes: Uint8Array): Uint8Array {
+  return bytes.length === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
+}

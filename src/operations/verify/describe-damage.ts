@@ -1,0 +1,104 @@
+import type { Failure } from '../../failure.ts';
+import { totalLength } from '../../image/extents.ts';
+import type { GuestFolder } from '../../repository/guest-folder.ts';
+import type { Structure } from './check-structure.ts';
+import type { StuckInTrash } from './settle-structure.ts';
+import type { DamagedDisk, DamagedSnapshot, FileCount, StoreProblem } from './verify-report.ts';
+
+/** What is wrong with files of the guest's folder, each once. */
+export function problemsOf(
+  folder: GuestFolder,
+  structure: Structure,
+  damagedPacks: ReadonlyMap<string, { damage: string }>,
+  stuck: readonly StuckInTrash[],
+  recordFailures: readonly Failure[],
+): StoreProblem[] {
+  const { unreadable, maps, badPages, index } = structure;
+  const stuckIds = new Set(stuck.map(({ id }) => id));
+  const problems: StoreProblem[] = unreadable.map(({ id, failure }) => ({
+    kind: 'manifest-damaged',
+    file: folder.nameOf('snapshots', id),
+    message: failure.message,
+  }));
+  for (const [id, { message }] of badPages)
+    if (!stuckIds.has(id))
+      problems.push({
+        kind: maps.has(id) ? 'map-damaged' : 'map-missing',
+        file: folder.nameOf('maps', id),
+        message,
+      });
+  problems.push(...otherMaps(folder, structure));
+  for (const { file, failure } of index.failures)
+    problems.push({ kind: 'index-damaged', file: folder.nameOf('index', file), message: failure.message });
+  problems.push(...packProblems(folder, structure, damagedPacks, stuckIds));
+  for (const { kind, id, failure } of stuck) {
+    const file = folder.nameOf(kind, id);
+    const message = `Only the trash of a prune still has ${file}, and it could not be moved back: ${failure.message} The next prune or backup takes it back.`;
+    problems.push({ kind: 'only-in-trash', file, message });
+  }
+  for (const { message } of recordFailures)
+    problems.push({ kind: 'check-record-damaged', file: folder.pathOf('checked'), message });
+  return problems;
+}
+
+function otherMaps(folder: GuestFolder, { checkedMaps }: Structure): StoreProblem[] {
+  return checkedMaps
+    .filter(({ isOtherMap }) => isOtherMap)
+    .map(({ snapshot, disk }) => ({
+      kind: 'manifest-damaged',
+      file: folder.nameOf('snapshots', snapshot),
+      message: `The pages of the disk ${disk.name} are not a map with the fingerprint that the snapshot ${snapshot} names.`,
+    }));
+}
+
+function packProblems(
+  folder: GuestFolder,
+  { packs, lostPacks, index, unindexedChunks }: Structure,
+  damagedPacks: ReadonlyMap<string, { damage: string }>,
+  stuckIds: ReadonlySet<string>,
+): StoreProblem[] {
+  const problems: StoreProblem[] = [];
+  for (const [id, { damage }] of damagedPacks)
+    problems.push({ kind: 'pack-damaged', file: folder.nameOf('packs', id), message: damage });
+  for (const id of index.resized) {
+    if (damagedPacks.has(id)) continue;
+    const file = folder.nameOf('packs', id);
+    const message = `${file} has ${packs.get(id)?.sizeBytes ?? 0} bytes, which is not what the index says: it was cut off or changed.`;
+    problems.push({ kind: 'pack-damaged', file, message });
+  }
+  for (const id of lostPacks) {
+    if (packs.has(id) || stuckIds.has(id)) continue;
+    const file = folder.nameOf('packs', id);
+    problems.push({ kind: 'pack-missing', file, message: `${file} is missing.` });
+  }
+  if (unindexedChunks > 0) {
+    const file = folder.pathOf('index');
+    const message = `${unindexedChunks} chunks that snapshots need are in no index of the guest ${folder.guest}.`;
+    problems.push({ kind: 'chunks-not-indexed', file, message });
+  }
+  return problems;
+}
+
+/** The snapshots that cannot be restored as they were, the oldest first. */
+export function damagedSnapshots({ unreadable, checkedMaps }: Structure): DamagedSnapshot[] {
+  const disks = new Map<string, DamagedDisk[]>(unreadable.map(({ id }) => [id, []]));
+  for (const { snapshot, disk, damaged } of checkedMaps) {
+    if (damaged.length === 0) continue;
+    const found = { name: disk.name, damagedBytes: totalLength(damaged), ranges: damaged };
+    disks.set(snapshot, [...(disks.get(snapshot) ?? []), found]);
+  }
+  return [...disks]
+    .map(([snapshot, found]) => ({ snapshot, disks: found }))
+    .sort((one, other) => (one.snapshot < other.snapshot ? -1 : 1));
+}
+
+/** Packs, pages and indexes that no snapshot reaches. */
+export function unreferenced({ packs, maps, snapshots, usedPacks, lostPacks, index }: Structure): FileCount {
+  const usedPages = new Set(snapshots.flatMap(({ disks }) => disks.flatMap(({ pages }) => pages)));
+  const files = [
+    ...[...packs.values()].filter(({ id }) => !usedPacks.has(id) && !lostPacks.has(id)),
+    ...[...maps.values()].filter(({ id }) => !usedPages.has(id)),
+  ];
+  const bytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  return { count: files.length + index.idleFiles.length, bytes };
+}

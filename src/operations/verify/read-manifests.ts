@@ -1,0 +1,32 @@
+import { Failure } from '../../failure.ts';
+import { mapOrdered } from '../../pipeline/map-ordered.ts';
+import type { GuestFolder } from '../../repository/guest-folder.ts';
+import type { Snapshot } from '../../repository/snapshot.ts';
+
+const MANIFESTS_AT_ONCE = 8;
+
+/** A manifest, or why it cannot be read. */
+export type ReadManifest =
+  { id: string; snapshot: Snapshot; failure: null } | { id: string; snapshot: null; failure: Failure };
+
+/** All manifests of a guest, the oldest first; those that have gone meanwhile are left out. */
+export async function* readManifests(
+  folder: GuestFolder,
+  ids: readonly string[],
+  signal: AbortSignal,
+): AsyncIterable<ReadManifest> {
+  const manifests = mapOrdered(ids, MANIFESTS_AT_ONCE, async (id): Promise<ReadManifest | null> => {
+    try {
+      return { id, snapshot: await folder.readSnapshot(id, signal), failure: null };
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      if (error.code === 'snapshot-missing') return null;
+      if (!manifestCodes.has(error.code)) throw error;
+      return { id, snapshot: null, failure: error };
+    }
+  });
+  for await (const manifest of manifests) if (manifest !== null) yield manifest;
+}
+
+/** What is wrong with one manifest, and says nothing of the others. */
+const manifestCodes = new Set(['store-damaged', 'store-unsupported', 'guest-unsupported']);

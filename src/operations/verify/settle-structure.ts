@@ -1,0 +1,94 @@
+import { Failure } from '../../failure.ts';
+import type { GuestFolder } from '../../repository/guest-folder.ts';
+import { takeBack, trashed, type TrashKind } from '../../repository/trash.ts';
+import { checkStructure, type KnownPacks, type Structure } from './check-structure.ts';
+
+/** Something that is wanted, is not in its place, and is in the trash. */
+export interface StuckInTrash {
+  kind: TrashKind;
+  id: string;
+  failure: Failure;
+}
+
+export interface SettledStructure {
+  structure: Structure;
+  takenBack: number;
+  stuck: readonly StuckInTrash[];
+}
+
+/** A prune that runs beside has moved what it moves by then. */
+const MOST_LOOKS = 4;
+
+/**
+ * Looks at the structure until what is missing is so for good: what is only in the trash is moved back (doc/store.md, Who
+ * writes when), and what a prune has moved from one place to another meanwhile is looked for again.
+ */
+export async function settleStructure(
+  folder: GuestFolder,
+  known: KnownPacks,
+  signal: AbortSignal,
+): Promise<SettledStructure> {
+  let takenBack = 0;
+  for (let look = 1; ; look++) {
+    const structure = await checkStructure(folder, known, signal);
+    const missing = missingFrom(structure);
+    if (missing.every(({ ids }) => ids.length === 0) && structure.unindexedChunks === 0)
+      return { structure, takenBack, stuck: [] };
+    const returned = await retrieve(folder, missing, structure.unindexedChunks > 0, signal);
+    takenBack += returned.moved;
+    const isWorthALook = returned.moved > 0 || (await hasChanged(folder, structure, signal));
+    if (!isWorthALook || look === MOST_LOOKS) return { structure, takenBack, stuck: returned.stuck };
+  }
+}
+
+interface Missing {
+  kind: TrashKind;
+  ids: string[];
+}
+
+function missingFrom({ lostPacks, packs, badPages, maps }: Structure): Missing[] {
+  return [
+    { kind: 'packs', ids: [...lostPacks].filter((id) => !packs.has(id)) },
+    { kind: 'maps', ids: [...badPages.keys()].filter((id) => !maps.has(id)) },
+  ];
+}
+
+async function retrieve(
+  folder: GuestFolder,
+  missing: readonly Missing[],
+  isIndexWanted: boolean,
+  signal: AbortSignal,
+): Promise<{ moved: number; stuck: StuckInTrash[] }> {
+  let moved = 0;
+  const stuck: StuckInTrash[] = [];
+  // Which of the index files it is cannot be told before they are read.
+  const indexes = isIndexWanted ? [...(await trashed(folder, 'index', signal)).keys()] : [];
+  for (const { kind, ids } of [...missing, { kind: 'index' as const, ids: indexes }]) {
+    if (ids.length === 0) continue;
+    try {
+      moved += ids.length - (await takeBack(folder, kind, ids, signal)).length;
+    } catch (error) {
+      if (!(error instanceof Failure) || error.code !== 'target-not-writable') throw error;
+      const there = await trashed(folder, kind, signal);
+      stuck.push(...ids.filter((id) => there.has(id)).map((id) => ({ kind, id, failure: error })));
+    }
+  }
+  return { moved, stuck };
+}
+
+/** Whether the guest's folder has other files than it had. */
+async function hasChanged(folder: GuestFolder, structure: Structure, signal: AbortSignal): Promise<boolean> {
+  const { snapshots, unreadable, packs } = structure;
+  const ids = [...snapshots, ...unreadable].map(({ id }) => id);
+  return (
+    !isSameSet(ids, await folder.snapshotIds(signal)) ||
+    !isSameSet(packs.keys(), (await folder.objects('packs', signal)).keys()) ||
+    !isSameSet(structure.maps.keys(), (await folder.objects('maps', signal)).keys())
+  );
+}
+
+function isSameSet(first: Iterable<string>, second: Iterable<string>): boolean {
+  const left = new Set(first);
+  const right = new Set(second);
+  return left.size === right.size && [...left].every((id) => right.has(id));
+}

@@ -1,0 +1,21 @@
+import { availableZstd } from '../../src/codec/zstd.ts';
+import { checkPack } from '../../src/frame/check-jobs.ts';
+import { Scratch } from '../../src/frame/frame-jobs.ts';
+import type { FramePool } from '../../src/frame/frame-pool.ts';
+import type { Job } from '../../src/frame/jobs.ts';
+
+const [zstd] = availableZstd();
+const scratch = new Scratch();
+
+/** Checks packs here, one after the other: worker threads need the built program. */
+export const inProcessPool = {
+  width: 1,
+  run: (job: Job) => {
+    if (job.kind !== 'check') throw new Error(`a job for a worker thread: ${job.kind}`);
+    const checked = turn.then(() => checkPack(job, zstd, scratch));
+    turn = checked.catch(() => undefined);
+    return checked;
+  },
+} as unknown as FramePool;
+
+let turn: Promise<unknown> = Promise.resolve();
