@@ -2,7 +2,7 @@ import { readSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { readPack } from '../archive/read-pack.ts';
 import { chunkLength, frameLimitBytes } from '../chunk/chunk-grid.ts';
-import { chunkId } from '../chunk/chunk-id.ts';
+import { chunkId, isAllZero } from '../chunk/chunk-id.ts';
 import { chunkListOf, rowsOf } from '../chunk/chunk-list.ts';
 import type { Zstd } from '../codec/zstd.ts';
 import { Failure } from '../failure.ts';
@@ -10,7 +10,7 @@ import { collectYoungGarbage } from '../system/memory.ts';
 import { errorMessage } from '../system/error-code.ts';
 import type { FrameChunk } from './frame.ts';
 import { writeFrame } from './sparse-write.ts';
-import type { ApplyJob, ApplyResult, ReadBackJob, ReadBackResult } from './jobs.ts';
+import type { ApplyJob, ApplyResult, CompareJob, ReadBackJob, ReadBackResult } from './jobs.ts';
 
 /** Part of the language's environment, but not of the type libraries used here. */
 declare const WebAssembly: {
@@ -24,6 +24,17 @@ const BYTES_BETWEEN_COLLECTIONS = 2 * 2 ** 20;
 export class Scratch {
   readonly plain = new ReusedBuffer();
   readonly compressed = new ReusedBuffer();
+  #uncollectedBytes = 0;
+
+  /** Between frames: lets what the one of `plainBytes` bytes has left behind go. */
+  async tidyUp(plainBytes: number): Promise<void> {
+    this.#uncollectedBytes += plainBytes;
+    if (this.#uncollectedBytes >= BYTES_BETWEEN_COLLECTIONS) {
+      collectYoungGarbage();
+      this.#uncollectedBytes = 0;
+    }
+    await setImmediate();
+  }
 }
 
 class ReusedBuffer {
@@ -50,41 +61,46 @@ export async function applyPack(
 ): Promise<ApplyResult> {
   const written: FrameChunk[] = [];
   let plainBytes = 0;
-  let uncollectedBytes = 0;
   for await (const { chunks, compressed } of readPack(packId, packParts, grid)) {
     const frameBytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
     const plain = zstd.decompress(compressed, frameBytes, scratch.plain.take(frameBytes));
-    writeFrame({ fd, directFd }, grid, chunks, plain);
+    writeFrame({ fd, directFd, zeros: 'left-out' }, grid, chunks, plain);
     written.push(...chunks);
     plainBytes += frameBytes;
-    uncollectedBytes += frameBytes;
-    if (uncollectedBytes >= BYTES_BETWEEN_COLLECTIONS) {
-      collectYoungGarbage();
-      uncollectedBytes = 0;
-    }
-    await setImmediate();
+    await scratch.tidyUp(frameBytes);
   }
   return { chunks: chunkListOf(written), plainBytes };
 }
 
-export function readBack({ fd, grid, chunks }: ReadBackJob, scratch: Scratch): ReadBackResult {
+/**
+ * Reads chunks and tells those that are not what their ids say. Throws Failure `verification-failed` when one that was
+ * written cannot be read; one to compare with is as good as another then.
+ */
+export function readBack(job: ReadBackJob | CompareJob, scratch: Scratch): ReadBackResult {
+  const { fd, grid, chunks } = job;
   const { chunkBytes } = grid;
   const mismatches: number[] = [];
   let plainBytes = 0;
   for (const run of adjacentRuns(rowsOf(chunks), frameLimitBytes(grid) / chunkBytes)) {
     const offset = run[0].position * chunkBytes;
     const buffer = scratch.plain.take(run.length * chunkBytes);
-    const count = readAtLeast(fd, buffer, Math.min(buffer.length, grid.imageBytes - offset), offset);
+    const neededBytes = Math.min(buffer.length, grid.imageBytes - offset);
+    const count = readAtLeast(fd, buffer, neededBytes, offset, job.kind === 'compare');
     for (const [index, { position, id }] of run.entries()) {
       const start = index * chunkBytes;
       const length = chunkLength(grid, position);
       const isWhole = start + length <= count;
-      const matches = isWhole && Buffer.compare(chunkId(buffer.subarray(start, start + length)), id) === 0;
-      if (!matches) mismatches.push(position);
+      if (!isWhole || !holdsChunk(buffer.subarray(start, start + length), id)) mismatches.push(position);
       plainBytes += length;
     }
   }
   return { plainBytes, mismatches };
+}
+
+/** Whether this is the chunk of that id. Zeros instead of an id stand for an empty chunk. */
+function holdsChunk(plain: Uint8Array, id: Uint8Array): boolean {
+  if (isAllZero(id)) return isAllZero(plain);
+  return Buffer.compare(chunkId(plain), id) === 0;
 }
 
 interface Row {
@@ -109,13 +125,20 @@ function* adjacentRuns(rows: Iterable<Row>, mostChunks: number): Iterable<[Row, 
  * Asks for the whole buffer, although the image may end in it: O_DIRECT wants whole blocks. It stops once it has what
  * is needed: to go on from the end of an image may be to go on inside a block, which O_DIRECT may refuse.
  */
-function readAtLeast(fd: number, buffer: Buffer, neededBytes: number, offset: number): number {
+function readAtLeast(
+  fd: number,
+  buffer: Buffer,
+  neededBytes: number,
+  offset: number,
+  maySkip: boolean,
+): number {
   let done = 0;
   while (done < neededBytes) {
     let count: number;
     try {
       count = readSync(fd, buffer, done, buffer.length - done, offset + done);
     } catch (error) {
+      if (maySkip) break;
       throw new Failure('verification-failed', `The new image cannot be read back: ${errorMessage(error)}.`, {
         cause: error,
       });

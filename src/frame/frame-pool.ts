@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { Failure } from '../failure.ts';
 import { collectYoungGarbage, releaseFreeMemory } from '../system/memory.ts';
+import { memoryOf, withIdsOfTheirOwn } from './job-memory.ts';
 import type { AnswerMessage, JobMessage } from './frame-worker.ts';
 import type { Job, JobResult, ResultOf } from './jobs.ts';
 
@@ -89,8 +90,8 @@ export class FramePool implements AsyncDisposable {
   }
 
   /**
-   * Does the job on the worker with the least to do. Rejects with the job's Failure. The bytes of a pack to apply are
-   * handed over: they are gone here afterwards.
+   * Does the job on the worker with the least to do. Rejects with the job's Failure. The bytes of packs and
+   * frames to read are handed over: they may be gone here afterwards.
    */
   run<OneJob extends Job>(job: OneJob): Promise<ResultOf<OneJob>> {
     return this.#runOn(this.#load.indexOf(Math.min(...this.#load)), job);
@@ -109,7 +110,8 @@ export class FramePool implements AsyncDisposable {
     const number = this.#nextNumber++;
     return new Promise<ResultOf<OneJob>>((resolve, reject) => {
       this.#pending.set(number, { resolve: resolve as (result: never) => void, reject });
-      worker.postMessage({ number, job } satisfies JobMessage, transferableOf(job));
+      const message: JobMessage = { number, job: withIdsOfTheirOwn(job) };
+      worker.postMessage(message, memoryOf(job));
     });
   }
 
@@ -121,11 +123,7 @@ export class FramePool implements AsyncDisposable {
 }
 
 function isOfPack(result: JobResult): boolean {
-  return 'pack' in result ? result.pack !== null : 'chunks' in result;
-}
-
-function transferableOf(job: Job): ArrayBuffer[] {
-  return job.kind === 'apply' ? [...new Set(job.packParts.map((part) => part.buffer as ArrayBuffer))] : [];
+  return 'pack' in result ? result.pack !== null : 'chunks' in result || 'goodIds' in result;
 }
 
 function failureOf({

@@ -3,9 +3,11 @@ import type { Pack } from '../archive/pack.ts';
 import { availableZstd } from '../codec/zstd.ts';
 import { asFailure, toFailureRecord, type FailureRecord } from '../failure.ts';
 import { collectYoungGarbage } from '../system/memory.ts';
+import { checkFrames, checkPack } from './check-jobs.ts';
 import { applyPack, readBack, Scratch } from './frame-jobs.ts';
 import type { Job, JobResult } from './jobs.ts';
 import { nothingCaptured, OpenCapture, sampleFrame } from './open-capture.ts';
+import { clearChunks, restoreFrames } from './restore-jobs.ts';
 
 /** The entry of a worker thread: takes jobs one after the other and answers each. */
 export interface JobMessage {
@@ -16,22 +18,37 @@ export type AnswerMessage = { number: number } & ({ result: JobResult } | { fail
 
 const [zstd] = availableZstd();
 const scratch = new Scratch();
-let open: OpenCapture | null = null;
+/** Those that this worker has a part in, by their numbers. */
+const captures = new Map<number, OpenCapture>();
 
 async function execute(job: Job): Promise<JobResult> {
   switch (job.kind) {
-    case 'capture':
-      // What an abandoned capture left here is nobody's.
-      if (open?.number !== job.capture) open = new OpenCapture(job, zstd, scratch);
-      return open.capture(job);
+    case 'capture': {
+      const capture = captures.get(job.capture) ?? new OpenCapture(job, zstd, scratch);
+      captures.set(job.capture, capture);
+      return capture.capture(job);
+    }
     case 'flush':
-      return open?.number === job.capture ? open.flush() : nothingCaptured;
+    case 'abandon': {
+      const capture = captures.get(job.capture);
+      captures.delete(job.capture);
+      return job.kind === 'flush' && capture !== undefined ? capture.flush() : nothingCaptured;
+    }
     case 'sample':
       return sampleFrame(job, zstd, scratch);
     case 'apply':
       return applyPack(job, zstd, scratch);
     case 'read-back':
+    case 'compare':
       return readBack(job, scratch);
+    case 'restore':
+      return restoreFrames(job, zstd, scratch);
+    case 'clear':
+      return clearChunks(job);
+    case 'check':
+      return checkPack(job, zstd, scratch);
+    case 'check-frames':
+      return checkFrames(job, zstd, scratch);
   }
 }
 

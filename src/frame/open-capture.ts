@@ -14,7 +14,7 @@ import type { Scratch } from './frame-jobs.ts';
 import type { PlannedRead } from './frame-plan.ts';
 import type { CaptureJob, CaptureResult, SampleJob, SampleResult } from './jobs.ts';
 
-/** Of a worker that has had no part in a capture. */
+/** Of a worker that has nothing of a capture. */
 export const nothingCaptured: CaptureResult = {
   chunks: chunkListOf([]),
   readBytes: 0,
@@ -24,7 +24,6 @@ export const nothingCaptured: CaptureResult = {
 
 /** A worker's part in the capture of one image: the pack that it fills, and the chunks that wait for a frame. */
 export class OpenCapture {
-  readonly number: number;
   readonly #pack: OpenPack;
   readonly #gathering: FrameGathering;
   readonly #known: KnownChunks | null;
@@ -32,8 +31,7 @@ export class OpenCapture {
   readonly #scratch: Scratch;
   #level: number;
 
-  constructor({ capture, grid, known, sealKey, level }: CaptureJob, zstd: Zstd, scratch: Scratch) {
-    this.number = capture;
+  constructor({ grid, known, sealKey, level }: CaptureJob, zstd: Zstd, scratch: Scratch) {
     this.#pack = new OpenPack(sealFor(sealKey));
     this.#gathering = new FrameGathering(grid);
     this.#known = known === null ? null : KnownChunks.over(known);

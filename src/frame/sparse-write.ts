@@ -3,6 +3,7 @@ import { chunkLength, type ChunkGrid } from '../chunk/chunk-grid.ts';
 import { isAllZero } from '../chunk/chunk-id.ts';
 import { Failure } from '../failure.ts';
 import { errorCode, errorMessage } from '../system/error-code.ts';
+import { punchHole } from '../system/native.ts';
 import type { FrameChunk } from './frame.ts';
 
 /** Runs of zero bytes at least this long are left as holes. */
@@ -10,15 +11,21 @@ const HOLE_GRAIN_BYTES = 4096;
 /** From here on it is cheaper to give bytes to the disk than to the page cache, which copies them and writes them later. */
 const DIRECT_RUN_BYTES = 64 * 1024;
 
+const zeros = new Uint8Array(2 ** 20);
+
 export interface WrittenFile {
   fd: number;
   /** The same file opened with O_DIRECT; null where its file system cannot do that. */
   directFd: number | null;
+  /**
+   * What becomes of zeros: left out where the file reads as zero anyway, else made holes, or written, once it turns out
+   * that there can be no holes.
+   */
+  zeros: 'left-out' | 'made-holes' | 'written';
 }
 
 /**
- * Writes a frame's chunks to their places in a file that reads as zero there, leaving out what is zero anyway. Throws
- * Failure `target-full` or `write-failed`.
+ * Writes a frame's chunks to their places in a file. Throws Failure `target-full` or `write-failed`.
  * @param plain the chunks' bytes, one after the other; at an address that is a multiple of 4096
  */
 export function writeFrame(
@@ -38,14 +45,41 @@ export function writeFrame(
   }
 }
 
-function writeSparsely(file: WrittenFile, bytes: Uint8Array, offset: number): void {
-  let from = 0;
-  for (let grain = 0; grain < bytes.length; grain += HOLE_GRAIN_BYTES) {
-    if (!isAllZero(bytes.subarray(grain, grain + HOLE_GRAIN_BYTES))) continue;
-    writeRun(file, bytes.subarray(from, grain), offset + from);
-    from = Math.min(grain + HOLE_GRAIN_BYTES, bytes.length);
+/** Writes the bytes, with holes for what of them is zero. Throws Failure `target-full` or `write-failed`. */
+export function writeSparsely(file: WrittenFile, bytes: Uint8Array, offset: number): void {
+  if (file.zeros === 'written') {
+    writeRun(file, bytes, offset);
+    return;
   }
-  writeRun(file, bytes.subarray(from), offset + from);
+  let from = 0;
+  let areZero = false;
+  const writeUntil = (to: number) => {
+    if (!areZero) writeRun(file, bytes.subarray(from, to), offset + from);
+    else if (file.zeros !== 'left-out' && !clearRange(file.fd, offset + from, to - from))
+      file.zeros = 'written';
+    from = to;
+  };
+  for (let grain = 0; grain < bytes.length; grain += HOLE_GRAIN_BYTES) {
+    const isZero = isAllZero(bytes.subarray(grain, grain + HOLE_GRAIN_BYTES));
+    if (isZero !== areZero) writeUntil(grain);
+    areZero = isZero;
+  }
+  writeUntil(bytes.length);
+}
+
+/**
+ * Makes the range read as zero: as a hole if possible; false when zeros had to be written. Throws Failure `target-full`
+ * or `write-failed`.
+ */
+export function clearRange(fd: number, offset: number, length: number): boolean {
+  try {
+    if (punchHole(fd, offset, length)) return true;
+  } catch (error) {
+    throw writeFailure(error);
+  }
+  for (let done = 0; done < length;)
+    done += writeOnce(fd, zeros.subarray(0, Math.min(zeros.length, length - done)), offset + done);
+  return false;
 }
 
 function writeRun({ fd, directFd }: WrittenFile, bytes: Uint8Array, offset: number): void {
@@ -79,7 +113,7 @@ function writeFailure(error: unknown): Failure {
     isFull ? 'target-full' : 'write-failed',
     `The new image cannot be written: ${errorMessage(error)}.`,
     {
-      ...(isFull ? { advice: 'Make room on the new hardware, or choose another directory there.' } : {}),
+      ...(isFull ? { advice: 'Make room there, or choose another place for it.' } : {}),
       cause: error,
     },
   );

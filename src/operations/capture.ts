@@ -18,7 +18,8 @@ export interface CaptureOptions {
   pool: FramePool;
   /**
    * The chunks that the other side has: no pack will hold them. What is captured is added, so that a chunk that occurs
-   * in several places or images is packed once. Without it, each chunk is packed wherever it occurs.
+   * in several places or images is packed once: after a capture that failed, it says that of chunks that no pack holds.
+   * Without it, each chunk is packed wherever it occurs.
    */
   known?: KnownChunks;
   /** Seals the members of packs; null unless given. */
@@ -45,24 +46,32 @@ export function captureImage(
   const map = new ChunkMap(grid);
   const capture = ++lastCapture;
   async function* packs(): AsyncIterable<Pack> {
-    const results = mapOrdered(planFrames(extents, grid), pool.width, (plan) =>
-      pool.run({
-        kind: 'capture',
-        capture,
-        fd: source.fd,
-        grid,
-        level: level(),
-        plan,
-        known: known?.shared ?? null,
-        sealKey,
-      }),
-    );
-    for await (const { chunks, readBytes, newBytes, pack } of results) {
-      for (const { position, id } of rowsOf(chunks)) map.set(position, id);
-      onRead?.(readBytes, newBytes);
-      if (pack !== null) yield pack;
+    let isOpen = true;
+    try {
+      const results = mapOrdered(planFrames(extents, grid), pool.width, (plan) =>
+        pool.run({
+          kind: 'capture',
+          capture,
+          fd: source.fd,
+          grid,
+          level: level(),
+          plan,
+          known: known?.shared ?? null,
+          sealKey,
+        }),
+      );
+      for await (const { chunks, readBytes, newBytes, pack } of results) {
+        for (const { position, id } of rowsOf(chunks)) map.set(position, id);
+        onRead?.(readBytes, newBytes);
+        if (pack !== null) yield pack;
+      }
+      const last = await pool.runOnEach({ kind: 'flush', capture });
+      isOpen = false;
+      for (const { pack } of last) if (pack !== null) yield pack;
+    } finally {
+      // A pool that is no more keeps nothing.
+      if (isOpen) await pool.runOnEach({ kind: 'abandon', capture }).catch(() => undefined);
     }
-    for (const { pack } of await pool.runOnEach({ kind: 'flush', capture })) if (pack !== null) yield pack;
   }
   return { packs: packs(), map };
 }

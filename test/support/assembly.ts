@@ -5,7 +5,7 @@ import { chunkMapText, type ChunkMap } from '../../src/chunk/chunk-map.ts';
 import { availableZstd } from '../../src/codec/zstd.ts';
 import type { FramePool } from '../../src/frame/frame-pool.ts';
 import { openImage } from '../../src/image/open-image.ts';
-import { captureImage } from '../../src/operations/capture.ts';
+import { captureImage, type CaptureOptions } from '../../src/operations/capture.ts';
 import type { ImageAssembly } from '../../src/operations/image-assembly.ts';
 
 /** The built entry of worker threads: FramePool needs JavaScript. */
@@ -15,19 +15,28 @@ export interface CapturedImage {
   packs: Pack[];
   map: ChunkMap;
   readBytes: number;
+  /** What packs hold of it, as was told while it was read. */
+  packedBytes: number;
 }
 
 /** Captures everything of the image that is not a hole, and keeps all of its packs. */
-export async function captureFile(path: string, pool: FramePool): Promise<CapturedImage> {
+export async function captureFile(
+  path: string,
+  pool: FramePool,
+  options: Pick<CaptureOptions, 'known' | 'sealKey'> = {},
+): Promise<CapturedImage> {
   using source = openImage(path);
   const packs: Pack[] = [];
   let readBytes = 0;
-  const onRead = (bytes: number) => {
+  let packedBytes = 0;
+  const onRead = (bytes: number, packed: number) => {
     readBytes += bytes;
+    packedBytes += packed;
   };
-  const capture = captureImage(source, { extents: source.dataExtents(), level: () => 3, pool, onRead });
+  const extents = source.dataExtents();
+  const capture = captureImage(source, { extents, level: () => 3, pool, onRead, ...options });
   for await (const pack of capture.packs) packs.push(pack);
-  return { packs, map: capture.map, readBytes };
+  return { packs, map: capture.map, readBytes, packedBytes };
 }
 
 /** Applies the packs, and reads back what each wrote. */

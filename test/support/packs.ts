@@ -57,3 +57,16 @@ export async function tarOf(members: readonly TarMember[]): Promise<Buffer> {
   for await (const part of tar as AsyncIterable<Uint8Array>) parts.push(part);
   return Buffer.concat(parts);
 }
+
+/** Reads headers by hand, so that what is damaged below is what was meant. */
+export function tarMembersOf(bytes: Uint8Array): TarMember[] {
+  const tar = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  const found: TarMember[] = [];
+  for (let offset = 0; tar[offset] !== 0;) {
+    const name = tar.toString('latin1', offset, tar.indexOf(0, offset));
+    const size = parseInt(tar.toString('latin1', offset + 124, offset + 135), 8);
+    found.push({ name, content: tar.subarray(offset + 512, offset + 512 + size) });
+    offset += 512 + Math.ceil(size / 512) * 512;
+  }
+  return found;
+}

@@ -5,7 +5,16 @@ import { chunkGridFor } from '../../../src/chunk/chunk-grid.ts';
 import { availableZstd } from '../../../src/codec/zstd.ts';
 import { Failure } from '../../../src/failure.ts';
 import { peakMemoryBytes } from '../../support/peak-memory.ts';
-import { frameOf, inPieces, packBytes, readAll, sha256, tarOf, type TarMember } from '../../support/packs.ts';
+import {
+  frameOf,
+  inPieces,
+  packBytes,
+  readAll,
+  sha256,
+  tarMembersOf,
+  tarOf,
+  type TarMember,
+} from '../../support/packs.ts';
 
 const CHUNK = 65536;
 const imageBytes = 40 * CHUNK + 1024;
@@ -38,20 +47,8 @@ beforeAll(async () => {
     ),
   ];
   good = await packBytes(frames);
-  members = membersOf(good.bytes);
+  members = tarMembersOf(good.bytes);
 });
-
-/** Reads headers by hand, so that what is damaged below is what was meant. */
-function membersOf(tar: Buffer): TarMember[] {
-  const found: TarMember[] = [];
-  for (let offset = 0; tar[offset] !== 0;) {
-    const name = tar.toString('latin1', offset, tar.indexOf(0, offset));
-    const size = parseInt(tar.toString('latin1', offset + 124, offset + 135), 8);
-    found.push({ name, content: tar.subarray(offset + 512, offset + 512 + size) });
-    offset += 512 + Math.ceil(size / 512) * 512;
-  }
-  return found;
-}
 
 async function expectRefused(bytes: Uint8Array, id = sha256(bytes), places: number[] = []): Promise<Failure> {
   let thrown: unknown = null;

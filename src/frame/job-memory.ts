@@ -1,0 +1,47 @@
+import type { Job, SealedChunk } from './jobs.ts';
+
+/*
+ * What passes to another thread is copied with all of the memory that it is a view of, unless that memory is handed over.
+ */
+
+/** The memory that goes to the worker with a job. */
+export function memoryOf(job: Job): ArrayBuffer[] {
+  const memories = new Set(handedOver(job).map(({ buffer }) => buffer as ArrayBuffer));
+  // Node keeps many small pieces in one memory, which cannot be given away.
+  return [...memories].filter(({ byteLength }) => byteLength > Buffer.poolSize);
+}
+
+function handedOver(job: Job): readonly Uint8Array[] {
+  switch (job.kind) {
+    case 'apply':
+    case 'check':
+      return job.packParts;
+    case 'restore':
+    case 'check-frames':
+      return job.frames.map(({ bytes }) => bytes);
+    default:
+      return [];
+  }
+}
+
+/** The same job; its ids are not views of a whole index any more. */
+export function withIdsOfTheirOwn(job: Job): Job {
+  switch (job.kind) {
+    case 'restore':
+      return {
+        ...job,
+        frames: job.frames.map((frame) => ({ ...frame, chunks: frame.chunks.map(withOwnId) })),
+      };
+    case 'check-frames':
+      return {
+        ...job,
+        frames: job.frames.map((frame) => ({ ...frame, chunks: frame.chunks.map(withOwnId) })),
+      };
+    default:
+      return job;
+  }
+}
+
+function withOwnId<Chunk extends SealedChunk>(chunk: Chunk): Chunk {
+  return { ...chunk, id: Uint8Array.from(chunk.id) };
+}
