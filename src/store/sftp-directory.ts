@@ -5,7 +5,6 @@ import { factsIfThere } from './sftp-rename.ts';
 import type { FileHandle, FolderEntry, SftpSession } from './sftp-session.ts';
 import { foldersOf, isEntryName } from './store-name.ts';
 import type { StoreEntry } from './store.ts';
-import { untilAborted } from './until-aborted.ts';
 
 const FACTS_AT_ONCE = 32;
 
@@ -90,10 +89,10 @@ export class SftpDirectory {
     });
     const named = listed.filter(({ name }) => isEntryName(name));
     const entries: StoreEntry[] = [];
-    const found = mapOrdered(named, FACTS_AT_ONCE, (entry) =>
-      untilAborted(signal, () => this.#entryOf(folder, entry)),
-    );
-    for await (const entry of found) if (entry !== null) entries.push(entry);
+    for await (const entry of mapOrdered(named, FACTS_AT_ONCE, (one) => this.#entryOf(folder, one))) {
+      signal.throwIfAborted();
+      if (entry !== null) entries.push(entry);
+    }
     return entries;
   }
 

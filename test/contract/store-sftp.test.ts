@@ -1,9 +1,12 @@
 import { describe } from '@jest/globals';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import process from 'node:process';
 import { connectSsh } from '../../src/store/ssh-connection.ts';
 import { startPlainSftpServer } from '../support/plain-sftp-server.ts';
 import { startSshServer } from '../support/ssh-server.ts';
-import { describeWithTools } from '../support/tools.ts';
-import { describeStore, type StoreUnderTest } from './store-contract.ts';
+import { describeUnless, describeWithTools, toolsMissing } from '../support/tools.ts';
+import { describeBackupStore, type BackupStoreUnderTest } from './backup-store-contract.ts';
 
 interface Server {
   destination: string;
@@ -12,11 +15,12 @@ interface Server {
   stop(): Promise<void>;
 }
 
-async function storesOn(server: Server): Promise<StoreUnderTest> {
+async function storesOn(server: Server): Promise<BackupStoreUnderTest> {
+  const { destination, sshConfigFile, directory: scratch } = server;
   const context = { signal: new AbortController().signal, report: () => undefined };
-  const connection = await connectSsh(server.destination, server, context);
+  const connection = await connectSsh(destination, { sshConfigFile }, context);
   return {
-    scratch: server.directory,
+    scratch,
     open: (directory) => connection.store(directory),
     stop: async () => {
       await connection[Symbol.asyncDispose]();
@@ -25,13 +29,44 @@ async function storesOn(server: Server): Promise<StoreUnderTest> {
   };
 }
 
+/** An account that sees nothing but its own directory: no shell, no /dev, no user names. */
+async function storesInChroot(): Promise<BackupStoreUnderTest> {
+  // sshd takes only a directory that nobody else may change, up to the root
+  const root = await mkdtemp('/run/vmferry-chroot-');
+  const server = await startSshServer({
+    sshdConfig: [
+      'Subsystem sftp internal-sftp',
+      'Match all',
+      `ChrootDirectory ${root}`,
+      'ForceCommand internal-sftp',
+      'Match all',
+    ],
+  });
+  const stores = await storesOn(server);
+  const scratch = join(root, 'data');
+  await mkdir(scratch);
+  return {
+    scratch,
+    open: (directory) => stores.open(directory.slice(root.length)),
+    stop: async () => {
+      await stores.stop();
+      await rm(root, { recursive: true });
+    },
+  };
+}
+
 describeWithTools('by SFTP', ['ssh', 'sshd', 'ssh-keygen'], () => {
-  describeStore('OpenSSH’s server', async () => storesOn(await startSshServer()));
+  describeBackupStore('OpenSSH’s server', async () => storesOn(await startSshServer()));
+});
+
+const noChroot = process.getuid?.() === 0 ? toolsMissing('ssh', 'sshd', 'ssh-keygen') : 'chroot needs root';
+describeUnless(noChroot, 'by SFTP', () => {
+  describeBackupStore('OpenSSH’s server in a chroot', storesInChroot);
 });
 
 describe('by SFTP', () => {
-  describeStore('a server without extensions', async () => storesOn(await startPlainSftpServer()));
-  describeStore('a server that reads in small pieces', async () =>
-    storesOn(await startPlainSftpServer({ shortReadBytes: 5000 })),
+  describeBackupStore('a server without extensions', async () => storesOn(await startPlainSftpServer()));
+  describeBackupStore('a server that reads in small pieces and lists bare names', async () =>
+    storesOn(await startPlainSftpServer({ shortReadBytes: 5000, bareListings: true })),
   );
 });

@@ -44,6 +44,7 @@ const ENTRIES_AT_ONCE = 3;
  */
 export interface PlainSftpServer extends SshClientFiles {
   destination: string;
+  port: number;
   /** Where logins begin, too. */
   directory: string;
   /** May be changed while it runs. */
@@ -74,6 +75,7 @@ export async function startPlainSftpServer(faults: PlainSftpFaults = {}): Promis
   ]);
   return Object.assign(settings, clientFiles, {
     destination: 'plain',
+    port,
     directory,
     stop: async () => {
       for (const client of clients) client.end();

@@ -1,0 +1,130 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Context } from '../events.ts';
+import { Failure } from '../failure.ts';
+import { reconnectingStore } from '../store/reconnecting-store.ts';
+import type { ConnectOptions, SshConnection } from '../store/ssh-connection.ts';
+import type { BackupStore, PlacedStore } from '../store/store.ts';
+
+/** Where a store of backups is. */
+export type StoreLocation =
+  | { kind: 'directory'; path: string }
+  | {
+      kind: 'sftp';
+      /** As one would type it after `ssh`: HOST or USER@HOST. */
+      destination: string;
+      /** null: the one of the ssh configuration. */
+      port: number | null;
+      /** Absolute, or from the directory on in which a login begins; that one itself is `.`. */
+      path: string;
+    };
+
+export interface OpenStoreOptions {
+  /** An ssh_config(5) file to use instead of the person's own. */
+  sshConfigFile: string | null;
+  /** Make the store's directory where it is missing, but none above it. */
+  create: boolean;
+}
+
+export interface OpenStoreDependencies {
+  openDirectory: (directory: string) => PlacedStore;
+  connect: (destination: string, options: ConnectOptions, context: Context) => Promise<SshConnection>;
+}
+
+/** A lost line is given some six minutes to come back, for each operation anew. */
+const RECONNECT_WAITS_MS = [1000, 5000, 15_000, 30_000, 60_000, 120_000, 120_000];
+
+/**
+ * Opens a store of backups; disposing it closes its connection. A connection that is lost is opened again. What the
+ * server cannot promise is reported as a warning. Throws what `connectSsh` throws, and Failure `store-missing` where
+ * the directory is not there and is not to be made.
+ */
+export async function openBackupStore(
+  location: StoreLocation,
+  { sshConfigFile, create }: OpenStoreOptions,
+  dependencies: OpenStoreDependencies,
+  context: Context,
+): Promise<BackupStore> {
+  if (location.kind === 'directory')
+    return prepared(dependencies.openDirectory(location.path), create, context.signal);
+  const { destination, port, path } = location;
+  const connectTo = async (): Promise<OwningStore> => {
+    const connection = await dependencies.connect(destination, { sshConfigFile, port }, context);
+    return disposedOnFailure(connection, async () => {
+      const directory = path.startsWith('/')
+        ? path
+        : joined(await connection.loginDirectory(context.signal), path);
+      return owning(connection.store(directory), connection);
+    });
+  };
+  let isFirst = true;
+  const store = await reconnectingStore(
+    async () => {
+      const { placed, store: opened } = await connectTo();
+      if (isFirst) await disposedOnFailure(opened, () => prepared(placed, create, context.signal));
+      isFirst = false;
+      return opened;
+    },
+    {
+      waitsMs: RECONNECT_WAITS_MS,
+      sleep: async (ms, signal) => {
+        await sleep(ms, undefined, { signal }).catch(() => signal.throwIfAborted());
+      },
+      onLost: ({ message }, waitMs) =>
+        context.report({
+          type: 'warning',
+          code: 'other',
+          message: `${message} Trying again in ${waitMs / 1000} s.`,
+        }),
+    },
+  );
+  if (store.shortcomings.length > 0)
+    context.report({ type: 'warning', code: 'store-promises-less', message: store.shortcomings.join(' ') });
+  return store;
+}
+
+/** The same store, when its directory is there. */
+async function prepared(store: PlacedStore, create: boolean, signal: AbortSignal): Promise<PlacedStore> {
+  if (create) await store.create(signal);
+  else if (!(await store.exists(signal)))
+    throw new Failure('store-missing', `There is no directory ${store.location}.`, {
+      advice: 'Check the path, and that what it lies on is mounted. The first backup makes it.',
+    });
+  return store;
+}
+
+interface OwningStore {
+  placed: PlacedStore;
+  /** The same, with the connection that it disposes. */
+  store: BackupStore;
+}
+
+function owning(placed: PlacedStore, connection: SshConnection): OwningStore {
+  const store: BackupStore = {
+    location: placed.location,
+    shortcomings: placed.shortcomings,
+    put: (name, parts, options) => placed.put(name, parts, options),
+    get: (name, signal, range) => placed.get(name, signal, range),
+    remove: (name, signal) => placed.remove(name, signal),
+    list: (folder, signal) => placed.list(folder, signal),
+    rename: (from, to, signal) => placed.rename(from, to, signal),
+    removeFolder: (folder, signal) => placed.removeFolder(folder, signal),
+    [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
+  };
+  return { placed, store };
+}
+
+async function disposedOnFailure<Result>(
+  resource: AsyncDisposable,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    await resource[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+function joined(directory: string, path: string): string {
+  return path === '.' ? directory : `${directory.replace(/\/+$/, '')}/${path}`;
+}

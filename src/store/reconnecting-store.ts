@@ -1,0 +1,154 @@
+import { Failure } from '../failure.ts';
+import type { BackupStore, ByteRange, PutOptions, StoreEntry } from './store.ts';
+import { untilAborted } from './until-aborted.ts';
+
+export interface ReconnectOptions {
+  /** How long to wait before each further attempt at one operation; after the last of them its failure stands. */
+  waitsMs: readonly number[];
+  /** Throws the signal's reason when it is aborted. */
+  sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** Told once for every line that is lost. */
+  onLost?: (failure: Failure, waitMs: number) => void;
+}
+
+/**
+ * A store that outlives its connection: where an operation fails with a transient Failure, a new store is opened in
+ * place of the old one, and the operation is repeated. A read goes on after the last byte that came. The first
+ * opening is not repeated. Disposing it disposes the store that is open then.
+ */
+export async function reconnectingStore(
+  open: () => Promise<BackupStore>,
+  options: ReconnectOptions,
+): Promise<BackupStore> {
+  return new ReconnectingStore(await open(), open, options);
+}
+
+class ReconnectingStore implements BackupStore {
+  readonly location: string;
+  readonly shortcomings: readonly string[];
+  readonly #open: () => Promise<BackupStore>;
+  readonly #options: ReconnectOptions;
+  #line: Promise<BackupStore>;
+  /** The last line of which `onLost` was told. */
+  #lost: Promise<BackupStore> | null = null;
+  #isDisposed = false;
+
+  constructor(first: BackupStore, open: () => Promise<BackupStore>, options: ReconnectOptions) {
+    this.location = first.location;
+    this.shortcomings = first.shortcomings;
+    this.#open = open;
+    this.#options = options;
+    this.#line = Promise.resolve(first);
+  }
+
+  async put(name: string, parts: readonly Uint8Array[], options: PutOptions): Promise<void> {
+    let toldBytes = 0;
+    await this.#persist(options.signal, (store) => {
+      let writtenBytes = 0;
+      return store.put(name, parts, {
+        ...options,
+        // what is sent again was told before
+        onWritten: (bytes) => {
+          writtenBytes += bytes;
+          if (writtenBytes <= toldBytes) return;
+          options.onWritten?.(writtenBytes - toldBytes);
+          toldBytes = writtenBytes;
+        },
+      });
+    });
+  }
+
+  async *get(name: string, signal: AbortSignal, range?: ByteRange): AsyncGenerator<Uint8Array> {
+    const offset = range?.offset ?? 0;
+    const end = range === undefined ? Number.MAX_SAFE_INTEGER : offset + range.length;
+    let position = offset;
+    for (let failures = 0; ;) {
+      const line = this.#line;
+      try {
+        const store = await untilAborted(signal, () => line);
+        const rest = position === offset ? range : { offset: position, length: end - position };
+        for await (const piece of store.get(name, signal, rest)) {
+          position += piece.byteLength;
+          failures = 0;
+          yield piece;
+        }
+        return;
+      } catch (error) {
+        await this.#afterFailure(error, failures++, line, signal);
+      }
+      if (position === end) return;
+    }
+  }
+
+  async remove(name: string, signal: AbortSignal): Promise<void> {
+    await this.#persist(signal, (store) => store.remove(name, signal));
+  }
+
+  list(folder: string, signal: AbortSignal): Promise<StoreEntry[]> {
+    return this.#persist(signal, (store) => store.list(folder, signal));
+  }
+
+  rename(from: string, to: string, signal: AbortSignal): Promise<boolean> {
+    return this.#persist(signal, async (store, failures) => {
+      if (await store.rename(from, to, signal)) return true;
+      // the line may have been lost after the server had done it
+      return failures > 0 && (await isThere(store, to, signal));
+    });
+  }
+
+  async removeFolder(folder: string, signal: AbortSignal): Promise<void> {
+    await this.#persist(signal, (store) => store.removeFolder(folder, signal));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isDisposed = true;
+    const store = await this.#line.catch(() => null);
+    await store?.[Symbol.asyncDispose]();
+  }
+
+  async #persist<Result>(
+    signal: AbortSignal,
+    work: (store: BackupStore, failures: number) => Promise<Result>,
+  ): Promise<Result> {
+    for (let failures = 0; ; failures++) {
+      const line = this.#line;
+      try {
+        return await work(await untilAborted(signal, () => line), failures);
+      } catch (error) {
+        await this.#afterFailure(error, failures, line, signal);
+      }
+    }
+  }
+
+  /**
+   * Throws what is final; otherwise waits, and sees to it that there is another line than the one that failed. Of
+   * several operations that fail with it, one opens the next.
+   */
+  async #afterFailure(
+    error: unknown,
+    failures: number,
+    line: Promise<BackupStore>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    signal.throwIfAborted();
+    const waitMs = this.#options.waitsMs[failures];
+    const isWorthAnother = error instanceof Failure && error.transient && !this.#isDisposed;
+    if (!isWorthAnother || waitMs === undefined) throw error;
+    if (this.#lost !== line) {
+      this.#lost = line;
+      this.#options.onLost?.(error, waitMs);
+    }
+    await this.#options.sleep(waitMs, signal);
+    if (this.#line !== line || this.#isDisposed) return;
+    void line.then(async (store) => store[Symbol.asyncDispose]()).catch(() => undefined);
+    this.#line = this.#open();
+    // those that wait for it meet its failure
+    this.#line.catch(() => undefined);
+  }
+}
+
+async function isThere(store: BackupStore, name: string, signal: AbortSignal): Promise<boolean> {
+  const slash = name.lastIndexOf('/');
+  const entries = await store.list(name.slice(0, Math.max(slash, 0)), signal);
+  return entries.some((entry) => entry.name === name.slice(slash + 1));
+}

@@ -1,0 +1,215 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { mkdir, mkdtemp, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { BackupStore, StoreEntry } from '../../src/store/store.ts';
+import { seededBytes } from '../support/images.ts';
+import { describeStore, type StoreUnderTest } from './store-contract.ts';
+
+export interface BackupStoreUnderTest extends StoreUnderTest {
+  open(directory: string): BackupStore | Promise<BackupStore>;
+}
+
+const signal = new AbortController().signal;
+const MIB = 1 << 20;
+
+/** What every BackupStore must do: what every Store must, and what backups need. */
+export function describeBackupStore(name: string, start: () => Promise<BackupStoreUnderTest>): void {
+  describeStore(name, start);
+
+  describe(`a store of backups: ${name}`, () => {
+    let subject: BackupStoreUnderTest;
+    let directory: string;
+    let store: BackupStore;
+    beforeAll(async () => {
+      subject = await start();
+    });
+    afterAll(async () => {
+      await subject.stop();
+    });
+    beforeEach(async () => {
+      directory = await mkdtemp(join(subject.scratch, 'store-'));
+      store = await subject.open(directory);
+    });
+    const put = (storedName: string, text: string): Promise<void> =>
+      store.put(storedName, [Buffer.from(text)], { signal });
+    const stored = async (storedName: string, offset?: number, length?: number): Promise<Buffer> => {
+      const pieces: Uint8Array[] = [];
+      const range = offset === undefined || length === undefined ? undefined : { offset, length };
+      for await (const piece of store.get(storedName, signal, range)) pieces.push(piece);
+      return Buffer.concat(pieces);
+    };
+    const listed = async (folder: string): Promise<StoreEntry[]> =>
+      (await store.list(folder, signal)).toSorted((one, other) => (one.name < other.name ? -1 : 1));
+    const names = async (folder: string): Promise<string[]> =>
+      (await listed(folder)).map(({ name: entryName }) => entryName);
+
+    test('gives ranges, fewer bytes where the file ends', async () => {
+      const bytes = Buffer.from(seededBytes(1, 3 * MIB + 11));
+      await store.put('long', [bytes], { signal });
+      for (const [offset, length] of [
+        [0, 1],
+        [0, bytes.length],
+        [1, MIB],
+        [MIB - 3, 2 * MIB],
+        [bytes.length - 5, 5],
+        [bytes.length - 5, 500],
+        [bytes.length, 10],
+        [bytes.length + 10, 10],
+        [7, 0],
+      ] as const)
+        expect((await stored('long', offset, length)).equals(bytes.subarray(offset, offset + length))).toBe(
+          true,
+        );
+      await expect(stored('nothing', 0, 1)).rejects.toMatchObject({ code: 'target-missing' });
+      await expect(stored('folder/nothing', 0, 1)).rejects.toMatchObject({ code: 'target-missing' });
+    });
+
+    test('lists files and folders with sizes and times, and nothing else', async () => {
+      const before = Date.now();
+      expect(await listed('')).toEqual([]);
+      await put('a', 'some bytes');
+      await put('empty', '');
+      await put('folder/b', 'b');
+      await put('folder/deeper/c', 'c');
+      await writeFile(join(directory, 'folder', 'd.part-0123456789ab'), 'left over');
+      const entries = await listed('');
+      expect(entries.map(({ name: entryName, isFolder }) => [entryName, isFolder])).toEqual([
+        ['a', false],
+        ['empty', false],
+        ['folder', true],
+      ]);
+      expect(entries[0]?.sizeBytes).toBe(10);
+      expect(entries[1]?.sizeBytes).toBe(0);
+      for (const { modifiedMs } of entries) expect(Math.abs(modifiedMs - before)).toBeLessThan(120_000);
+      expect(await names('folder')).toEqual(['b', 'deeper']);
+      expect(await names('folder/deeper')).toEqual(['c']);
+      expect(await names('nothing')).toEqual([]);
+      expect(await names('nothing/at/all')).toEqual([]);
+    });
+
+    test('lists nothing where its own directory is missing', async () => {
+      const missing = await subject.open(join(directory, 'missing'));
+      expect(await missing.list('', signal)).toEqual([]);
+      expect(await readdir(directory)).toEqual([]);
+    });
+
+    test('follows links, and leaves out those that lead nowhere', async () => {
+      await put('elsewhere/file', 'twelve bytes');
+      await symlink('elsewhere', join(directory, 'folder'));
+      await symlink('elsewhere/file', join(directory, 'linked'));
+      await symlink('nowhere', join(directory, 'broken'));
+      const entries = await listed('');
+      expect(entries.map(({ name: entryName }) => entryName)).toEqual(['elsewhere', 'folder', 'linked']);
+      expect(entries[1]).toMatchObject({ isFolder: true });
+      expect(entries[2]).toMatchObject({ isFolder: false, sizeBytes: 12 });
+      expect(await names('folder')).toEqual(['file']);
+    });
+
+    test('lists many files', async () => {
+      await mkdir(join(directory, 'many'));
+      const many = Array.from({ length: 500 }, (_, index) => `file-${String(index).padStart(3, '0')}`);
+      for (const each of many) await writeFile(join(directory, 'many', each), each);
+      expect(await names('many')).toEqual(many);
+    });
+
+    test('renames, making folders', async () => {
+      await put('packs/one', 'the first');
+      expect(await store.rename('packs/one', 'trash/today/packs/one', signal)).toBe(true);
+      expect(await names('packs')).toEqual([]);
+      expect(String(await stored('trash/today/packs/one'))).toBe('the first');
+      expect(await store.rename('trash/today/packs/one', 'packs/one', signal)).toBe(true);
+      expect(String(await stored('packs/one'))).toBe('the first');
+    });
+
+    test('renames nothing where there is nothing', async () => {
+      await put('packs/other', 'x');
+      expect(await store.rename('packs/none', 'packs/one', signal)).toBe(false);
+      expect(await store.rename('packs/none', 'trash/one', signal)).toBe(false);
+      expect(await store.rename('none/none', 'packs/other', signal)).toBe(false);
+      expect(String(await stored('packs/other'))).toBe('x');
+    });
+
+    test('renames onto what is there already, and one of the two is left', async () => {
+      await put('trash/one', 'whole');
+      await put('packs/one', 'whole');
+      expect(await store.rename('trash/one', 'packs/one', signal)).toBe(true);
+      expect(await names('trash')).toEqual([]);
+      expect(String(await stored('packs/one'))).toBe('whole');
+      await put('trash/two', 'whole');
+      await put('packs/two', 'tru');
+      expect(await store.rename('trash/two', 'packs/two', signal)).toBe(true);
+      expect(String(await stored('packs/two'))).toBe('whole');
+      expect(await names('trash')).toEqual([]);
+    });
+
+    test('replaces what has the same size, too', async () => {
+      await put('damaged', 'wholX');
+      await put('damaged', 'whole');
+      expect(String(await readFile(join(directory, 'damaged')))).toBe('whole');
+      await put('damaged', 'whole');
+      expect(String(await stored('damaged'))).toBe('whole');
+      expect(await names('')).toEqual(['damaged']);
+    });
+
+    test('removes folders that are empty, and no others', async () => {
+      await put('trash/today/one', 'x');
+      await store.removeFolder('trash/today', signal);
+      expect(String(await stored('trash/today/one'))).toBe('x');
+      await store.remove('trash/today/one', signal);
+      await store.removeFolder('trash/today', signal);
+      expect(await names('trash')).toEqual([]);
+      await store.removeFolder('trash/today', signal);
+      await store.removeFolder('nothing/at/all', signal);
+      expect(await readdir(join(directory, 'trash'))).toEqual([]);
+      // and takes the folder as new afterwards
+      await put('trash/today/two', 'y');
+      expect(await names('trash/today')).toEqual(['two']);
+    });
+
+    test('refuses names that could lead elsewhere', async () => {
+      await put('there', 'x');
+      for (const bad of ['/etc', '../up', 'a/../b', './a', 'a//b', 'a/', 'a\0b']) {
+        await expect(store.list(bad, signal)).rejects.toMatchObject({ code: 'internal' });
+        await expect(store.removeFolder(bad, signal)).rejects.toMatchObject({ code: 'internal' });
+        await expect(store.rename('there', bad, signal)).rejects.toMatchObject({ code: 'internal' });
+        await expect(store.rename(bad, 'here', signal)).rejects.toMatchObject({ code: 'internal' });
+      }
+      await expect(store.removeFolder('', signal)).rejects.toMatchObject({ code: 'internal' });
+      expect(await names('')).toEqual(['there']);
+    });
+
+    test('does nothing for a signal that is aborted already', async () => {
+      await put('folder/there', 'x');
+      const reason = new Error('stopped by the test');
+      const aborted = AbortSignal.abort(reason);
+      await expect(store.list('', aborted)).rejects.toBe(reason);
+      await expect(store.rename('folder/there', 'here', aborted)).rejects.toBe(reason);
+      await store.remove('folder/there', signal);
+      await expect(store.removeFolder('folder', aborted)).rejects.toBe(reason);
+      expect(await names('')).toEqual(['folder']);
+    });
+
+    test('does many things at once', async () => {
+      const contents = Array.from({ length: 12 }, (_, index) => Buffer.from(seededBytes(index, MIB + index)));
+      const nameOf = (index: number): string => `guests/g${index % 3}/packs/${index}`;
+      await Promise.all(contents.map((bytes, index) => store.put(nameOf(index), [bytes], { signal })));
+      const outcomes = await Promise.all([
+        ...contents.map(async (bytes, index) => (await stored(nameOf(index))).equals(bytes)),
+        ...contents.map(async (bytes, index) =>
+          (await stored(nameOf(index), 1000, 5000)).equals(bytes.subarray(1000, 6000)),
+        ),
+        ...['g0', 'g1', 'g2'].map(async (guest) => (await names(`guests/${guest}/packs`)).length === 4),
+        store.put('two', [contents[0] ?? Buffer.alloc(0)], { signal }).then(() => true),
+        store.put('three', [contents[1] ?? Buffer.alloc(0)], { signal }).then(() => true),
+      ]);
+      expect(outcomes).not.toContain(false);
+    });
+
+    test('puts one name several times at once, and one of them is there', async () => {
+      const contents = ['first', 'second', 'third', 'third'];
+      await Promise.all(contents.map((text) => put('same', text)));
+      expect(contents).toContain(String(await stored('same')));
+      expect(await names('')).toEqual(['same']);
+    });
+  });
+}
