@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { Failure } from '../../../src/failure.ts';
+import type { Failure } from '../../../src/failure.ts';
 import { periodOf, periodRules } from '../../../src/repository/retention-period.ts';
 import {
   decideRetention,
@@ -37,7 +37,7 @@ describe('decideRetention', () => {
   test('refuses to decide without a rule', () => {
     for (const rules of [{}, { daily: undefined } as unknown as RetentionRules])
       expect(() => decideRetention([at('2026-11-22T01:00:00Z')], rules, now, zone)).toThrow(
-        expect.objectContaining({ code: 'usage' }) as Failure,
+        expect.objectContaining({ code: 'usage' }) as unknown as Failure,
       );
   });
 

@@ -1,0 +1,66 @@
+import { mapOrdered } from '../../pipeline/map-ordered.ts';
+import { beginBatch, removeEmptyBatch, type TrashBatch } from '../../repository/trash-batch.ts';
+import type { TrashedObject } from '../../repository/trash.ts';
+import type { PruneKnowledge, Survey } from './survey.ts';
+
+const REMOVALS_AT_ONCE = 8;
+
+/**
+ * What in the trash may be deleted: of what its survey listed there, all that the snapshots listed after that do without,
+ * with what was listed in its place after that.
+ * @param olderThanMs a time of the server: batches that were begun later stay
+ */
+export function deletable(
+  { reached, facts }: PruneKnowledge,
+  { trash, pages, packs, packsInTrash, indexFiles, cover }: Survey,
+  olderThanMs: number,
+): TrashedObject[] {
+  const contentOf = new Map(packsInTrash.map((pack) => [pack.id, pack]));
+  const there = new Map([...packs, ...packsInTrash].map((pack) => [pack.id, { ...pack, name: pack.id }]));
+  const named = facts.namedBy(indexFiles.keys(), there);
+  const inPlace = new Set(packs.map(({ id }) => id));
+  return trash
+    .filter((batch) => isOld(batch, olderThanMs))
+    .flatMap(({ objects }) => objects)
+    .filter((object) => {
+      switch (object.kind) {
+        case 'maps':
+          return !reached.pages.has(object.id) || pages.has(object.id);
+        case 'packs': {
+          if (inPlace.has(object.id)) return true;
+          const pack = contentOf.get(object.id);
+          const isUsed = (cover.useOf(object.id)?.usedBytes ?? 0) > 0;
+          return pack !== undefined && !isUsed && cover.canDoWithout(pack);
+        }
+        case 'index':
+          return facts
+            .packsIn(object.id)
+            .every(({ id, sizeBytes }) => there.get(id)?.sizeBytes !== sizeBytes || named.has(id));
+      }
+    });
+}
+
+/** Deletes them, and the folders that this leaves empty. */
+export async function emptyTrash(
+  { folder, damaged }: PruneKnowledge,
+  { trash, packs }: Survey,
+  objects: readonly TrashedObject[],
+  olderThanMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const inPlace = new Set(packs.map(({ id }) => id));
+  const removals = mapOrdered(objects, REMOVALS_AT_ONCE, async ({ kind, id, name }) => {
+    await folder.store.remove(name, signal);
+    if (kind === 'packs' && damaged.has(id) && !inPlace.has(id)) await folder.unmark('damaged', id, signal);
+  });
+  for await (const _ of removals) signal.throwIfAborted();
+  for (const batch of trash) {
+    if (isOld(batch, olderThanMs)) await removeEmptyBatch(folder, batch.name, signal);
+    // It lost its mark with a loss of power: counted from now on.
+    else if (batch.begunMs === null) await beginBatch(folder, batch.name, signal);
+  }
+}
+
+function isOld({ begunMs }: TrashBatch, olderThanMs: number): boolean {
+  return begunMs !== null && begunMs <= olderThanMs;
+}

@@ -1,0 +1,203 @@
+import type { Context } from '../../events.ts';
+import { mapOrdered } from '../../pipeline/map-ordered.ts';
+import { announcedSnapshots, dropAnnouncement } from '../../repository/announced-snapshot.ts';
+import type { GuestFolder, StoredObject } from '../../repository/guest-folder.ts';
+import { planPacks, type PackPlan } from '../../repository/prune-plan.ts';
+import { decideRetention, type RetentionRules } from '../../repository/retention.ts';
+import { snapshotId } from '../../repository/snapshot-id.ts';
+import { beginBatch, removeEmptyBatch } from '../../repository/trash-batch.ts';
+import { throwAway, type TrashKind } from '../../repository/trash.ts';
+import { deletable, emptyTrash } from './empty-trash.ts';
+import { mergeIndex } from './merge-index.ts';
+import { PackFacts } from './pack-facts.ts';
+import type { GuestPrune } from './prune-report.ts';
+import { Reached, readSnapshots, type ReachingSnapshot } from './reached.ts';
+import { rewritePacks } from './rewrite-packs.ts';
+import { settle, survey, type PruneKnowledge, type Survey } from './survey.ts';
+
+const MOVES_AT_ONCE = 8;
+
+export interface PruneOptions {
+  rules: RetentionRules;
+  /** How long what is not reached stays in its place, and then in the trash, by the server's clock. */
+  graceMs: number;
+  /** How much of the stored bytes may be dead: 0 to 1. */
+  maxWaste: number;
+}
+
+export interface PruneClock {
+  now: () => Date;
+  /** An IANA name. */
+  timeZone: string;
+  /** So many random hex digits. */
+  randomHex: (digits: number) => string;
+}
+
+/**
+ * Prunes one guest as doc/store.md says. What is done is written into the result as it is done, so that it is told when
+ * something fails, too. Throws Failure `store-damaged` or `store-unsupported` where it cannot be known what a snapshot needs,
+ * and what the store throws.
+ */
+export async function pruneGuest(
+  folder: GuestFolder,
+  options: PruneOptions,
+  clock: PruneClock,
+  result: GuestPrune,
+  context: Context,
+): Promise<void> {
+  const { signal } = context;
+  const batch = snapshotId(clock.now(), clock.randomHex(8));
+  const serverNowMs = await beginBatch(folder, batch, signal);
+  try {
+    const olderThanMs = serverNowMs - options.graceMs;
+    await dropOldAnnouncements(folder, olderThanMs, signal);
+    const kept = await expire(folder, options.rules, clock, result, signal);
+    const knowledge = await learn(folder, kept, signal);
+    const before = await settle(knowledge, signal);
+    const hasMoved = await clearOut(knowledge, before, { ...options, olderThanMs, batch }, result, context);
+    const after = hasMoved ? await settle(knowledge, signal) : before;
+    warnOfDamage(knowledge, after, context);
+    const gone = deletable(knowledge, after, olderThanMs);
+    await emptyTrash(knowledge, after, gone, olderThanMs, signal);
+    result.freedBytes = bytesOf(gone);
+    result.missingChunks = after.cover.uncoveredCount;
+  } catch (error) {
+    // What went wrong is what is told, not that this goes wrong for the same reason.
+    if (!signal.aborted) await removeEmptyBatch(folder, batch, signal).catch(() => undefined);
+    throw error;
+  }
+  await removeEmptyBatch(folder, batch, signal);
+}
+
+/** The same, as it would be: nothing in the store is changed. */
+export async function foreseePrune(
+  folder: GuestFolder,
+  options: PruneOptions,
+  clock: PruneClock,
+  result: GuestPrune,
+  { signal }: Context,
+): Promise<void> {
+  const snapshots = await readSnapshots(folder, new Set(), signal);
+  const { kept, expired } = await decide(folder, snapshots, options.rules, clock, result, signal);
+  result.removed.push(...expired);
+  const knowledge = await learn(folder, kept, signal);
+  knowledge.reached.ignore(expired);
+  const found = await survey(knowledge, signal);
+  const plan = planPacks(found.packs, found.cover, { olderThanMs: Infinity, maxWaste: options.maxWaste });
+  result.trashedBytes = bytesOf([...plan.unneeded, ...unreachedPages(knowledge, found, Infinity)]);
+  result.freedBytes = bytesOf(deletable(knowledge, found, Infinity));
+  notePlan(plan, result);
+  result.rewrittenPacks = plan.toRewrite.length;
+  result.missingChunks = found.cover.uncoveredCount;
+}
+
+/** Backups that nobody comes back to. One that does after all finds that out, and announces its snapshot again. */
+async function dropOldAnnouncements(
+  folder: GuestFolder,
+  olderThanMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const { id, modifiedMs } of (await announcedSnapshots(folder, signal)).values())
+    if (modifiedMs <= olderThanMs) await dropAnnouncement(folder, id, signal);
+}
+
+/** Removes the snapshots that no rule keeps; answers with all others, those that are only announced too. */
+async function expire(
+  folder: GuestFolder,
+  rules: RetentionRules,
+  clock: PruneClock,
+  result: GuestPrune,
+  signal: AbortSignal,
+): Promise<ReachingSnapshot[]> {
+  const snapshots = await readSnapshots(folder, new Set(), signal);
+  const { kept, expired } = await decide(folder, snapshots, rules, clock, result, signal);
+  for (const id of expired) {
+    await folder.removeSnapshot(id, signal);
+    result.removed.push(id);
+  }
+  return kept;
+}
+
+async function decide(
+  folder: GuestFolder,
+  snapshots: readonly ReachingSnapshot[],
+  rules: RetentionRules,
+  { now, timeZone }: PruneClock,
+  result: GuestPrune,
+  signal: AbortSignal,
+): Promise<{ kept: ReachingSnapshot[]; expired: string[] }> {
+  const marked = await folder.marks('protected', signal);
+  const dated = snapshots
+    .filter(({ isPublished }) => isPublished)
+    .map(({ id, createdAt }) => ({ id, createdAt, isProtected: marked.has(id) }));
+  const decisions = decideRetention(dated, rules, now(), timeZone);
+  result.kept.push(...decisions.filter(({ reasons }) => reasons.length > 0));
+  const expired = new Set(decisions.filter(({ reasons }) => reasons.length === 0).map(({ id }) => id));
+  return { kept: snapshots.filter(({ id }) => !expired.has(id)), expired: [...expired] };
+}
+
+async function learn(
+  folder: GuestFolder,
+  kept: readonly ReachingSnapshot[],
+  signal: AbortSignal,
+): Promise<PruneKnowledge> {
+  const reached = new Reached();
+  await reached.add(folder, kept, signal);
+  return { folder, reached, facts: new PackFacts(), damaged: await folder.marks('damaged', signal) };
+}
+
+/** Moves to the trash what nobody needs; answers whether there was any. */
+async function clearOut(
+  knowledge: PruneKnowledge,
+  found: Survey,
+  { olderThanMs, maxWaste, batch }: { olderThanMs: number; maxWaste: number; batch: string },
+  result: GuestPrune,
+  context: Context,
+): Promise<boolean> {
+  const { folder } = knowledge;
+  const { signal } = context;
+  const plan = planPacks(found.packs, found.cover, { olderThanMs, maxWaste });
+  notePlan(plan, result);
+  const { replaced } = await rewritePacks(knowledge, plan.toRewrite, found.cover, context);
+  result.rewrittenPacks = replaced.length;
+  const indexFiles = await mergeIndex(knowledge, found, signal);
+  const pages = unreachedPages(knowledge, found, olderThanMs);
+  const unneeded: { kind: TrashKind; id: string; sizeBytes: number }[] = [
+    ...[...plan.unneeded, ...replaced].map((pack) => ({ ...pack, kind: 'packs' as const })),
+    ...pages.map((page) => ({ ...page, kind: 'maps' as const })),
+    ...indexFiles.flatMap((id) => {
+      const file = found.indexFiles.get(id);
+      return file === undefined ? [] : [{ ...file, kind: 'index' as const }];
+    }),
+  ];
+  const moves = mapOrdered(unneeded, MOVES_AT_ONCE, async ({ kind, id, sizeBytes }) => {
+    await throwAway(folder, kind, id, batch, signal);
+    return sizeBytes;
+  });
+  for await (const sizeBytes of moves) result.trashedBytes += sizeBytes;
+  return unneeded.length > 0;
+}
+
+function unreachedPages({ reached }: PruneKnowledge, { pages }: Survey, olderThanMs: number): StoredObject[] {
+  return [...pages.values()].filter(
+    ({ id, modifiedMs }) => !reached.pages.has(id) && modifiedMs <= olderThanMs,
+  );
+}
+
+function notePlan({ neededBytes, wastedBytes }: PackPlan, result: GuestPrune): void {
+  result.neededBytes = neededBytes;
+  result.wastedBytes = Math.round(wastedBytes);
+}
+
+function warnOfDamage({ folder, facts }: PruneKnowledge, { cover }: Survey, { report }: Context): void {
+  const warn = (message: string) => report({ type: 'warning', code: 'store-incomplete', message });
+  for (const { message } of facts.damaged) warn(`${folder.guest}: ${message}`);
+  if (cover.uncoveredCount > 0)
+    warn(
+      `The store has lost ${cover.uncoveredCount} chunks that snapshots of ${folder.guest} need: vmferry verify shows which. The next backup sends again what the guest still has of them.`,
+    );
+}
+
+function bytesOf(objects: readonly { sizeBytes: number }[]): number {
+  return objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}

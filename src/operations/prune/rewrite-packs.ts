@@ -1,0 +1,113 @@
+import { OpenPack, type Pack } from '../../archive/pack.ts';
+import { readStoredPack } from '../../archive/read-pack.ts';
+import { availableZstd } from '../../codec/zstd.ts';
+import type { Context } from '../../events.ts';
+import { Failure } from '../../failure.ts';
+import type { Frame } from '../../frame/frame.ts';
+import type { IndexedPack } from '../../repository/chunk-index.ts';
+import type { ChunkCover, PlannedPack } from '../../repository/prune-plan.ts';
+import { LiveFrames } from './live-frames.ts';
+import type { PruneKnowledge } from './survey.ts';
+
+/** What its level was when it was made is not known; this is what backups take on a line of middling speed. */
+const LEVEL = 3;
+const PACKS_PER_INDEX = 16;
+
+export interface RewrittenPacks {
+  /** Of these all that is needed lies elsewhere now. */
+  replaced: readonly PlannedPack[];
+  /** Bytes of the packs that took their place. */
+  writtenBytes: number;
+}
+
+/**
+ * Writes what is needed of these packs into new ones. Frames of which all is needed are taken as they are, the rest is
+ * gathered into frames that are full again. A pack that turns out to be damaged is marked so, and left out.
+ */
+export async function rewritePacks(
+  knowledge: PruneKnowledge,
+  packs: readonly PlannedPack[],
+  cover: ChunkCover,
+  context: Context,
+): Promise<RewrittenPacks> {
+  const { folder } = knowledge;
+  const { signal } = context;
+  const [zstd] = availableZstd();
+  const frames = new LiveFrames(zstd, LEVEL);
+  const writer = new PackWriter(knowledge, signal);
+  const replaced: PlannedPack[] = [];
+  for (const pack of packs) {
+    signal.throwIfAborted();
+    try {
+      const bytes = await folder.read(folder.nameOf('packs', pack.id), pack.sizeBytes, signal);
+      for await (const frame of readStoredPack(pack.id, [bytes], folder.seal)) {
+        const isNeeded = (id: Uint8Array) => cover.isTakenFrom(pack.id, id);
+        for (const made of frames.take(frame, isNeeded)) await writer.add(made);
+      }
+      replaced.push(pack);
+    } catch (error) {
+      // Gone: another prune has moved it away, and knows why.
+      if (!(error instanceof Failure) || !['pack-damaged', 'target-missing'].includes(error.code))
+        throw error;
+      if (error.code === 'pack-damaged') await noteDamage(knowledge, pack, error, context);
+    }
+  }
+  for (const made of frames.flush()) await writer.add(made);
+  await writer.finish();
+  return { replaced, writtenBytes: writer.writtenBytes };
+}
+
+async function noteDamage(
+  { folder }: PruneKnowledge,
+  { id }: PlannedPack,
+  { message }: Failure,
+  { signal, report }: Context,
+): Promise<void> {
+  await folder.mark('damaged', id, signal);
+  report({
+    type: 'warning',
+    code: 'store-incomplete',
+    message: `${message} It is kept, and the next backup sends what was in it again: vmferry verify shows what that is.`,
+  });
+}
+
+/** Frames into packs, packs into the store and the index. */
+class PackWriter {
+  readonly #knowledge: PruneKnowledge;
+  readonly #signal: AbortSignal;
+  readonly #open: OpenPack;
+  #unindexed: IndexedPack[] = [];
+  writtenBytes = 0;
+
+  constructor(knowledge: PruneKnowledge, signal: AbortSignal) {
+    this.#knowledge = knowledge;
+    this.#signal = signal;
+    this.#open = new OpenPack(knowledge.folder.seal);
+  }
+
+  async add(frame: Frame): Promise<void> {
+    this.#open.add(frame);
+    if (this.#open.isFull) await this.#put(await this.#open.close());
+  }
+
+  async finish(): Promise<void> {
+    if (!this.#open.isEmpty) await this.#put(await this.#open.close());
+    await this.#flushIndex();
+  }
+
+  async #put({ id, bytes, frames }: Pack): Promise<void> {
+    const { folder } = this.#knowledge;
+    await folder.store.put(folder.nameOf('packs', id), [bytes], { signal: this.#signal });
+    this.writtenBytes += bytes.length;
+    this.#unindexed.push({ id, sizeBytes: bytes.length, frames });
+    if (this.#unindexed.length >= PACKS_PER_INDEX) await this.#flushIndex();
+  }
+
+  async #flushIndex(): Promise<void> {
+    const packs = this.#unindexed;
+    if (packs.length === 0) return;
+    this.#unindexed = [];
+    await this.#knowledge.folder.writeIndex(packs, this.#signal);
+    for (const pack of packs) this.#knowledge.facts.add(pack);
+  }
+}

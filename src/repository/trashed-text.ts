@@ -1,0 +1,66 @@
+import { decompressText } from '../codec/compressed-text.ts';
+import { sealPurpose } from '../codec/seal.ts';
+import { Failure } from '../failure.ts';
+import { PAGE_LIMIT_BYTES } from './chunk-map-page.ts';
+import type { IndexedPack } from './chunk-index.ts';
+import type { GuestFolder, StoredObject } from './guest-folder.ts';
+import { parseIndexText } from './index-text.ts';
+import { trashed } from './trash.ts';
+
+const INDEX_LIMIT_BYTES = 64 * 2 ** 20;
+/** A page may be on its way from the trash to its place just when it is looked for, or the other way. */
+const ATTEMPTS = 4;
+
+/** A page's text, from its place or from the trash. Throws Failure `store-damaged` where it is in neither, or damaged. */
+export async function readPageAnywhere(
+  folder: GuestFolder,
+  id: string,
+  signal: AbortSignal,
+): Promise<string> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await folder.readPage(id, signal);
+    } catch (error) {
+      if (!(error instanceof Failure) || !isMissing(error.cause) || attempt === ATTEMPTS) throw error;
+    }
+    const object = (await trashed(folder, 'maps', signal)).get(id);
+    if (object === undefined) continue;
+    const purpose = sealPurpose.page(folder.guest);
+    const text = await readText(folder, object, purpose, PAGE_LIMIT_BYTES, signal);
+    if (text !== null) return text;
+  }
+}
+
+/** What an index file in the trash says; null where it is not there any more. Throws Failure `store-damaged`. */
+export async function readTrashedIndex(
+  folder: GuestFolder,
+  object: StoredObject,
+  signal: AbortSignal,
+): Promise<IndexedPack[] | null> {
+  const purpose = sealPurpose.index(folder.guest);
+  const text = await readText(folder, object, purpose, INDEX_LIMIT_BYTES, signal);
+  return text === null ? null : parseIndexText(text);
+}
+
+async function readText(
+  folder: GuestFolder,
+  { id, name }: StoredObject,
+  purpose: string,
+  limitBytes: number,
+  signal: AbortSignal,
+): Promise<string | null> {
+  let sealed: Uint8Array;
+  try {
+    sealed = await folder.read(name, limitBytes, signal);
+  } catch (error) {
+    if (isMissing(error)) return null;
+    throw error;
+  }
+  const text = decompressText(folder.seal.open(purpose, sealed), limitBytes, name);
+  if (folder.seal.nameOf(Buffer.from(text)) === id) return text;
+  throw new Failure('store-damaged', `${name} is damaged: it is not what its name says.`);
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Failure && error.code === 'target-missing';
+}
