@@ -1,0 +1,52 @@
+import type { GuestListing, SnapshotListing, StoreListing } from '../../operations/list-store.ts';
+import { formatBytes, formatTable } from '../format.ts';
+
+const heading = ['snapshot', 'made', 'size', 'new', 'state', 'verified', ''];
+const numbers = new Set([2, 3]);
+
+/** The snapshots of a store for people, with times as this machine's clock shows them. */
+export function listingText({ store, guests }: StoreListing): string {
+  if (guests.length === 0) return `There is no snapshot in ${store} yet.`;
+  return guests.map(guestText).join('\n\n');
+}
+
+function guestText(listing: GuestListing): string {
+  const { guest, snapshots, packs, storedBytes, trashBytes, damagedFiles } = listing;
+  const totals = [
+    `${formatBytes(storedBytes)} in ${packs} packs`,
+    ...(trashBytes === 0 ? [] : [`${formatBytes(trashBytes)} in the trash`]),
+    ...(damagedFiles === 0 ? [] : [`${damagedFiles} damaged files`]),
+  ].join(', ');
+  const problems = snapshots.flatMap(({ problem }) => (problem === null ? [] : [problem]));
+  const table =
+    snapshots.length === 0
+      ? 'It has no snapshot: a first backup was begun, and not finished.'
+      : formatTable(heading, snapshots.map(snapshotRow), numbers);
+  return [`${guest}: ${totals}`, table, ...(problems.length === 0 ? [] : [problems.join('\n')])].join('\n\n');
+}
+
+function snapshotRow(snapshot: SnapshotListing): string[] {
+  const { id, createdAt, sizeBytes, newBytes, consistency, verifiedAt, bootedAt } = snapshot;
+  const notes = [
+    ...(snapshot.problem !== null ? ['cannot be read'] : snapshot.state === 'damaged' ? ['damaged'] : []),
+    ...(snapshot.isProtected ? ['protected'] : []),
+  ];
+  const verified = verifiedAt === null ? 'never' : localTime(verifiedAt);
+  return [
+    id,
+    localTime(createdAt),
+    sizeBytes === null ? '-' : formatBytes(sizeBytes),
+    newBytes === null ? '-' : formatBytes(newBytes),
+    consistency ?? '-',
+    bootedAt !== null && bootedAt === verifiedAt ? `${verified}, booted` : verified,
+    notes.join(', '),
+  ];
+}
+
+/** `2026-11-22 04:00`, of this machine's time zone. */
+function localTime(iso: string): string {
+  const time = new Date(iso);
+  const two = (number: number) => String(number).padStart(2, '0');
+  const date = [String(time.getFullYear()), two(time.getMonth() + 1), two(time.getDate())].join('-');
+  return `${date} ${two(time.getHours())}:${two(time.getMinutes())}`;
+}

@@ -1,0 +1,34 @@
+import type { Argv } from 'yargs';
+import type { StoreDependencies } from '../../operations/store-dependencies.ts';
+import {
+  backupStoreOptions,
+  readStoreArguments,
+  storeDescription,
+  withStore,
+} from '../backup-store-options.ts';
+import type { Command } from '../command.ts';
+import { optionalText } from '../options.ts';
+import { listingText } from './list-text.ts';
+
+export const listCommand: Command<StoreDependencies> = {
+  usage: 'list [store] [guest]',
+  summary: 'List the snapshots in a store: when, how large, how consistent, when verified',
+  define: (parser: Argv) =>
+    parser
+      .positional('store', { type: 'string', describe: storeDescription })
+      .positional('guest', { type: 'string', describe: 'Only those of this guest' })
+      .options(backupStoreOptions)
+      .example('$0 list /mnt/backups', 'all guests in a directory')
+      .example('$0 list backup@example.org:vmferry web --json', 'one guest, for a program'),
+  read: (args) => {
+    const storeArguments = readStoreArguments(args, 'store');
+    const guest = optionalText(args, 'guest');
+    return async (environment) => {
+      const { listStore } = await import('../../operations/list-store.ts');
+      return withStore(storeArguments, null, environment, async ({ session }) => {
+        const listing = await listStore(guest, session, environment.context);
+        return { record: listing, text: listingText(listing) };
+      });
+    };
+  },
+};
