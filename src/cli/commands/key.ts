@@ -46,9 +46,9 @@ export const keyCommand: Command<StoreDependencies> = {
       ),
   read: (args) => {
     const action = actions.find((word) => word === args['action']);
-    if (action === undefined) throw new Failure('usage', `key takes ${actions.join(', ')}.`);
+    if (action === undefined) throw new Failure('usage', `vmferry key takes one of: ${actions.join(', ')}.`);
     const id = optionalText(args, 'id');
-    if (id !== null && action !== 'remove') throw new Failure('usage', `key ${action} takes no id.`);
+    if (id !== null && action !== 'remove') throw new Failure('usage', `vmferry key ${action} takes no id.`);
     const run = runActions[action](args);
     const store = readStoreArguments(args, 'store');
     return (environment) => withStore(store, null, environment, ({ session }) => run(session, environment));
