@@ -1,0 +1,74 @@
+import { resolve } from 'node:path';
+import type { Argv } from 'yargs';
+import type { RestoreDependencies } from '../../operations/restore.ts';
+import type { StoreDependencies } from '../../operations/store-dependencies.ts';
+import {
+  backupStoreOptions,
+  readStoreArguments,
+  storeDescription,
+  withStore,
+} from '../backup-store-options.ts';
+import type { Command } from '../command.ts';
+import { flag, optionalText, text } from '../options.ts';
+import { bootOptions, readBootOptions } from './guest-options.ts';
+import { restoreReportText } from './restore-text.ts';
+
+export const restoreCommand: Command<RestoreDependencies & StoreDependencies> = {
+  usage: 'restore <store> <snapshot>',
+  summary: 'Restore a guest, or one of its disks, from a store of backups',
+  define: (parser: Argv) =>
+    parser
+      .positional('store', { type: 'string', describe: storeDescription })
+      .positional('snapshot', {
+        type: 'string',
+        describe: 'GUEST[@WHEN]; WHEN is latest (as without), the beginning of an id, or a time',
+      })
+      .options({
+        to: {
+          type: 'string',
+          demandOption: true,
+          requiresArg: true,
+          describe: 'A new file, a directory for all disks, or, with --in-place, a file or a block device',
+        },
+        disk: { type: 'string', requiresArg: true, describe: 'Only the disk of this name' },
+        'in-place': {
+          type: 'boolean',
+          describe: 'Overwrite the file or the device that is there; only what differs is written',
+        },
+        'allow-missing': {
+          type: 'boolean',
+          describe: 'Restore what is left of a damaged snapshot; what is missing reads as zero',
+        },
+        start: { type: 'boolean', describe: 'Boot the guest here when it is restored' },
+        ...bootOptions,
+        ...backupStoreOptions,
+      })
+      .example('$0 restore /mnt/backups web --to /srv/guests/web.img', 'as it was last, to a new file')
+      .example('$0 restore box:vmferry web@2026-11-22 --to /srv/guests/ --start', 'all disks, and boot it')
+      .example('$0 restore box:vmferry web --to /dev/vg0/web --in-place', 'onto a logical volume'),
+  read: (args) => {
+    const storeArguments = readStoreArguments(args, 'store');
+    const to = text(args, 'to');
+    const snapshot = text(args, 'snapshot');
+    const { bootTimeoutMs } = readBootOptions(args);
+    const options = {
+      // A slash at the end says that it is a directory.
+      to: `${resolve(to)}${/[^/]\/+$/.test(to) ? '/' : ''}`,
+      disk: optionalText(args, 'disk'),
+      inPlace: flag(args, 'in-place'),
+      allowMissing: flag(args, 'allow-missing'),
+      start: flag(args, 'start') ? { bootTimeoutMs } : null,
+    };
+    return async (environment) => {
+      const { parseSnapshotReference } = await import('../../operations/choose-snapshot.ts');
+      const { restore } = await import('../../operations/restore.ts');
+      const request = { reference: parseSnapshotReference(snapshot), ...options };
+      const { dependencies, context } = environment;
+      return withStore(storeArguments, null, environment, async ({ session }) => {
+        const { report, failure } = await restore(request, session, dependencies, context);
+        const result = { record: report, text: restoreReportText(report) };
+        return failure === null ? result : { ...result, failure };
+      });
+    };
+  },
+};

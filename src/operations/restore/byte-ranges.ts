@@ -1,0 +1,38 @@
+import { chunkLength, type ChunkGrid } from '../../chunk/chunk-grid.ts';
+import type { ChunkMap } from '../../chunk/chunk-map.ts';
+import { mergeTouching, totalLength, type Extent } from '../../image/extents.ts';
+
+/** The bytes of an image that chunks at these ascending positions hold; neighbours become one range. */
+export function rangesOf(positions: Iterable<number>, grid: ChunkGrid): Extent[] {
+  return [...mergeTouching(extentsOf(positions, grid))];
+}
+
+function* extentsOf(positions: Iterable<number>, grid: ChunkGrid): Iterable<Extent> {
+  for (const position of positions)
+    yield { offset: position * grid.chunkBytes, length: chunkLength(grid, position) };
+}
+
+/** `65536-131071`, as first and last byte. */
+export function rangeText({ offset, length }: Extent): string {
+  return `${offset}-${offset + length - 1}`;
+}
+
+/** `131072 of 1048576 bytes of web.img: 65536-131071, 196608-262143`; no more ranges than `most` are told one by one. */
+export function missingText(
+  name: string,
+  sizeBytes: number,
+  ranges: readonly Extent[],
+  most: number,
+): string {
+  const shown = ranges.slice(0, most).map(rangeText).join(', ');
+  const others = ranges.length > most ? `, and ${ranges.length - most} more ranges` : '';
+  return `${totalLength(ranges)} of ${sizeBytes} bytes of ${name}: ${shown}${others}`;
+}
+
+/** Plain bytes of a map's chunks: all but the empty ones. */
+export function plainBytesOf(map: ChunkMap): number {
+  let bytes = 0;
+  for (let position = 0; position < map.grid.chunkCount; position++)
+    if (map.get(position) !== null) bytes += chunkLength(map.grid, position);
+  return bytes;
+}

@@ -1,0 +1,33 @@
+import type { Context } from '../../events.ts';
+import type { GuestFolder } from '../../repository/guest-folder.ts';
+import type { Snapshot } from '../../repository/snapshot.ts';
+import { chooseSnapshot, type SnapshotReference } from '../choose-snapshot.ts';
+import type { StoreSession } from '../store-session.ts';
+
+/** The guest's folder, and those of its snapshots that the references name. Throws what `chooseSnapshot` throws. */
+export async function readChosenSnapshots(
+  guest: string,
+  whens: readonly string[],
+  session: StoreSession,
+  context: Context,
+): Promise<{ folder: GuestFolder; snapshots: Snapshot[] }> {
+  const folder = session.folder(guest);
+  const ids = await folder.snapshotIds(context.signal);
+  await session.saw(new Map([[guest, ids]]), context);
+  const chosen = whens.map((when) => chooseSnapshot(ids, { guest, when }));
+  const snapshots: Snapshot[] = [];
+  for (const id of chosen) snapshots.push(await folder.readSnapshot(id, context.signal));
+  return { folder, snapshots };
+}
+
+/** The same for one. */
+export async function readChosenSnapshot(
+  { guest, when }: SnapshotReference,
+  session: StoreSession,
+  context: Context,
+): Promise<{ folder: GuestFolder; snapshot: Snapshot }> {
+  const { folder, snapshots } = await readChosenSnapshots(guest, [when], session, context);
+  const [snapshot] = snapshots;
+  if (snapshot === undefined) throw new Error('one snapshot was asked for');
+  return { folder, snapshot };
+}

@@ -1,0 +1,62 @@
+import { CHUNK_ID_BYTES } from '../../chunk/chunk-id.ts';
+import { chunkListOf, type ChunkList } from '../../chunk/chunk-list.ts';
+import type { ChunkMap } from '../../chunk/chunk-map.ts';
+import type { ChunkGrid } from '../../chunk/chunk-grid.ts';
+import type { FramePool } from '../../frame/frame-pool.ts';
+import type { Extent } from '../../image/extents.ts';
+import type { RestoreTarget } from '../../image/restore-target.ts';
+import { mapOrdered } from '../../pipeline/map-ordered.ts';
+
+/** Plain bytes of one job. */
+const BATCH_BYTES = 4 * 2 ** 20;
+const noId = new Uint8Array(CHUNK_ID_BYTES);
+
+export interface ComparedChunks {
+  /** Those that hold what the map says, and those that do not; ascending. */
+  right: number[];
+  wrong: number[];
+  plainBytes: number;
+}
+
+/**
+ * Compares chunks of a target, as they are on its disk, with a map.
+ * @param how `compare`: what cannot be read is wrong; `read-back`: it is a Failure `verification-failed`
+ */
+export async function* compareTarget(
+  target: RestoreTarget,
+  map: ChunkMap,
+  positions: Iterable<number>,
+  how: 'compare' | 'read-back',
+  pool: FramePool,
+): AsyncIterable<ComparedChunks> {
+  const fd = target.directFd ?? target.fd;
+  const batches = batchesOf(positions, map);
+  yield* mapOrdered(batches, pool.width, async (chunks) => {
+    const { mismatches, plainBytes } = await pool.run({ kind: how, fd, grid: map.grid, chunks });
+    const wrong = new Set(mismatches);
+    const right = [...chunks.positions].filter((position) => !wrong.has(position));
+    return { right, wrong: mismatches, plainBytes };
+  });
+}
+
+function* batchesOf(positions: Iterable<number>, map: ChunkMap): Iterable<ChunkList> {
+  const most = Math.max(1, BATCH_BYTES / map.grid.chunkBytes);
+  let batch: { position: number; id: Uint8Array }[] = [];
+  for (const position of positions) {
+    batch.push({ position, id: map.get(position) ?? noId });
+    if (batch.length < most) continue;
+    yield chunkListOf(batch);
+    batch = [];
+  }
+  if (batch.length > 0) yield chunkListOf(batch);
+}
+
+/** For each position 1 where the extents touch its chunk. */
+export function touchedChunks(extents: Iterable<Extent>, grid: ChunkGrid): Uint8Array {
+  const touched = new Uint8Array(grid.chunkCount);
+  for (const { offset, length } of extents) {
+    const first = Math.floor(offset / grid.chunkBytes);
+    touched.fill(1, first, Math.ceil((offset + length) / grid.chunkBytes));
+  }
+  return touched;
+}

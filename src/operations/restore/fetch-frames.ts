@@ -1,0 +1,104 @@
+import { rowsOf } from '../../chunk/chunk-list.ts';
+import { packedRowsOf } from '../../archive/pack-layout.ts';
+import type { SealKey } from '../../codec/seal.ts';
+import { Failure } from '../../failure.ts';
+import type { FramePool } from '../../frame/frame-pool.ts';
+import type { RestoreResult, WantedFrame } from '../../frame/jobs.ts';
+import { CHUNK_ID_BYTES } from '../../chunk/chunk-id.ts';
+import type { ChunkGrid } from '../../chunk/chunk-grid.ts';
+import type { RestoreTarget } from '../../image/restore-target.ts';
+import { mapOrdered } from '../../pipeline/map-ordered.ts';
+import type { PlannedFrame, PlannedRequest } from './fetch-plan.ts';
+import type { PackReader } from './pack-reader.ts';
+
+/** Each may be a whole pack: memory is bounded by these and by the jobs in flight. */
+const REQUESTS_IN_FLIGHT = 3;
+
+export interface FetchOptions {
+  target: RestoreTarget;
+  grid: ChunkGrid;
+  packs: PackReader;
+  pool: FramePool;
+  sealKey: SealKey;
+  signal: AbortSignal;
+}
+
+/** What has become of one request. */
+export interface FetchedFrames {
+  plainBytes: number;
+  /** Chunks that their frames do not give. */
+  damaged: DamagedChunk[];
+}
+
+export interface DamagedChunk {
+  /** The frame's number in the index. */
+  frame: number;
+  /** Hexadecimal. */
+  id: string;
+  positions: number[];
+}
+
+/** Reads the requests from the store, several at a time, and writes their chunks to the target. */
+export async function* fetchFrames(
+  requests: Iterable<PlannedRequest>,
+  { target, grid, packs, pool, sealKey, signal }: FetchOptions,
+): AsyncIterable<FetchedFrames> {
+  const fetched = mapOrdered(requests, REQUESTS_IN_FLIGHT, async (request) => {
+    signal.throwIfAborted();
+    const { packId, offsetBytes, lengthBytes } = request;
+    return { request, bytes: await packs.read(packId, offsetBytes, lengthBytes, signal) };
+  });
+  yield* mapOrdered(fetched, pool.width, async ({ request, bytes }) => {
+    const result = await pool.run({
+      kind: 'restore',
+      fd: target.fd,
+      directFd: target.directFd,
+      grid,
+      targetReadsAsZero: target.isEmpty,
+      sealKey,
+      frames: request.frames.map((frame) => wantedFrame(frame, bytes, request.offsetBytes)),
+    });
+    return { plainBytes: result.plainBytes, damaged: damagedChunks(request, result) };
+  });
+}
+
+function wantedFrame({ place, targets }: PlannedFrame, bytes: Uint8Array, startBytes: number): WantedFrame {
+  const wanted = new Map<string, number[]>();
+  for (const { id, position } of rowsOf(targets)) {
+    const positions = wanted.get(hexOf(id));
+    if (positions === undefined) wanted.set(hexOf(id), [position]);
+    else positions.push(position);
+  }
+  const chunks = [...packedRowsOf(place.chunks)].map(({ id, length }) => {
+    const hex = hexOf(id);
+    const positions = wanted.get(hex) ?? [];
+    // A frame may hold a chunk twice.
+    wanted.delete(hex);
+    return { id, length, positions };
+  });
+  const from = place.offsetBytes - startBytes;
+  return { bytes: bytes.subarray(from, from + place.sizeBytes), chunks };
+}
+
+function damagedChunks({ frames }: PlannedRequest, { damagedIds }: RestoreResult): DamagedChunk[] {
+  if (damagedIds.length === 0) return [];
+  const ids = new Set<string>();
+  for (let offset = 0; offset < damagedIds.length; offset += CHUNK_ID_BYTES)
+    ids.add(hexOf(damagedIds.subarray(offset, offset + CHUNK_ID_BYTES)));
+  const damaged = new Map<string, DamagedChunk>();
+  for (const { number, targets } of frames) {
+    for (const { id, position } of rowsOf(targets)) {
+      const hex = hexOf(id);
+      if (!ids.has(hex)) continue;
+      const chunk = damaged.get(hex) ?? { frame: number, id: hex, positions: [] };
+      damaged.set(hex, chunk);
+      chunk.positions.push(position);
+    }
+  }
+  if (damaged.size !== ids.size) throw new Failure('internal', 'Chunks that nobody wanted are damaged.');
+  return [...damaged.values()];
+}
+
+export function hexOf(id: Uint8Array): string {
+  return Buffer.from(id.buffer, id.byteOffset, id.length).toString('hex');
+}

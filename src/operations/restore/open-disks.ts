@@ -1,0 +1,77 @@
+import type { Context } from '../../events.ts';
+import type { FramePool } from '../../frame/frame-pool.ts';
+import type { PartialClaim } from '../../image/partial-claim.ts';
+import { findRestorePlace, requireRoom, type RestorePlace } from '../../image/restore-place.ts';
+import { RestoreTarget } from '../../image/restore-target.ts';
+import type { Resources } from '../../pipeline/resources.ts';
+import type { GuestFolder } from '../../repository/guest-folder.ts';
+import type { Snapshot, SnapshotDisk } from '../../repository/snapshot.ts';
+import type { StoreSession } from '../store-session.ts';
+import { plainBytesOf } from './byte-ranges.ts';
+import { ChunkPlaces } from './chunk-places.ts';
+import type { DiskPlace } from './disk-places.ts';
+import { DiskRestore } from './disk-restore.ts';
+import { PackReader } from './pack-reader.ts';
+import { PageReader, readStoredMap, type StoredMap } from './snapshot-map.ts';
+
+export interface ChosenDisks {
+  folder: GuestFolder;
+  snapshot: Snapshot;
+  places: readonly DiskPlace[];
+  inPlace: boolean;
+}
+
+interface FoundDisk {
+  disk: SnapshotDisk;
+  place: RestorePlace;
+  claim: PartialClaim;
+}
+
+/** Disks that are ready to be restored, and the packs that they all read. */
+export interface OpenedDisks {
+  restores: readonly DiskRestore[];
+  packs: PackReader;
+}
+
+/**
+ * Checks where the disks go, reads what the store says of them, and opens their targets, which `targets` then holds.
+ * Throws what `findRestorePlace` and `RestoreTarget.open` throw.
+ */
+export async function openDisks(
+  { folder, snapshot, places, inPlace }: ChosenDisks,
+  { opened }: StoreSession,
+  pool: FramePool,
+  targets: Resources,
+  context: Context,
+): Promise<OpenedDisks> {
+  const { signal, report } = context;
+  const found: FoundDisk[] = [];
+  for (const { disk, path } of places) {
+    const claim = { store: opened.id, guest: snapshot.guest, snapshot: snapshot.id, disk: disk.name };
+    const place = await findRestorePlace({ path, sizeBytes: disk.sizeBytes, claim, inPlace });
+    found.push({ disk, place, claim });
+  }
+  const pages = new PageReader(folder);
+  const mapped: (FoundDisk & { stored: StoredMap })[] = [];
+  for (const one of found) mapped.push({ ...one, stored: await readStoredMap(one.disk, pages, signal) });
+  await requireRoom(mapped.map(({ place, stored }) => ({ place, neededBytes: plainBytesOf(stored.map) })));
+
+  const packs = await PackReader.open(folder, signal);
+  const index = await packs.readIndex(
+    ({ message }) => report({ type: 'warning', code: 'store-incomplete', message }),
+    signal,
+  );
+  const options = { places: new ChunkPlaces(index, packs), packs, pool, sealKey: opened.key, signal };
+  const restores: DiskRestore[] = [];
+  for (const { disk, place, claim, stored } of mapped) {
+    const target = targets.hold(await RestoreTarget.open(place, disk.sizeBytes, claim));
+    restores.push(new DiskRestore(disk, stored, target, options));
+    if (place.kind === 'block-device' && place.sizeBytes > disk.sizeBytes)
+      report({ type: 'warning', code: 'other', message: largerText(place, disk) });
+  }
+  return { restores, packs };
+}
+
+function largerText({ path, sizeBytes }: RestorePlace, disk: SnapshotDisk): string {
+  return `${path} has ${sizeBytes} bytes, and ${disk.name} ${disk.sizeBytes}: what lies behind them is left as it is.`;
+}

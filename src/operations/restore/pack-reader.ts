@@ -1,0 +1,101 @@
+import { packedChunksOf } from '../../archive/pack-layout.ts';
+import { storedFramesOf } from '../../archive/read-pack.ts';
+import { Failure } from '../../failure.ts';
+import type { ChunkIndex, IndexedFrame } from '../../repository/chunk-index.ts';
+import type { GuestFolder, StoredObject } from '../../repository/guest-folder.ts';
+import { trashed } from '../../repository/trash.ts';
+
+/** A guest's packs, those in the trash besides: they are read where they are, for the account may not be ours to write to. */
+export class PackReader {
+  readonly #folder: GuestFolder;
+  #packs = new Map<string, StoredObject>();
+  /** Bytes that have come from the store. */
+  readBytes = 0;
+
+  private constructor(folder: GuestFolder) {
+    this.#folder = folder;
+  }
+
+  static async open(folder: GuestFolder, signal: AbortSignal): Promise<PackReader> {
+    const reader = new PackReader(folder);
+    await reader.#look(signal);
+    return reader;
+  }
+
+  async #look(signal: AbortSignal): Promise<void> {
+    const packs = new Map<string, StoredObject>(await trashed(this.#folder, 'packs', signal));
+    for (const [id, pack] of await this.#folder.objects('packs', signal)) packs.set(id, pack);
+    this.#packs = packs;
+  }
+
+  /** What the index files say of the packs; those that were found damaged before are the last to be taken. */
+  async readIndex(onDamaged: (failure: Failure) => void, signal: AbortSignal): Promise<ChunkIndex> {
+    const damaged = await this.#folder.marks('damaged', signal);
+    const rankOf = (id: string) => (damaged.has(id) ? 'last' : 'first');
+    return this.#folder.readIndex(this.#packs, rankOf, onDamaged, signal);
+  }
+
+  /**
+   * Adds the packs that no index file names by what they say themselves: index files may be lost. False when there is no
+   * such pack.
+   */
+  async indexOthers(index: ChunkIndex, signal: AbortSignal): Promise<boolean> {
+    const known = new Set(index.packs.map(({ id }) => id));
+    const others = [...this.#packs.values()].filter(({ id }) => !known.has(id));
+    for (const { id, sizeBytes } of others) {
+      const bytes = await this.read(id, 0, Math.min(sizeBytes, MOST_PACK_BYTES), signal);
+      index.add({ id, sizeBytes, frames: await this.#framesOf(id, bytes) });
+    }
+    return others.length > 0;
+  }
+
+  /** Those before the first that cannot be made out. */
+  async #framesOf(id: string, bytes: Uint8Array): Promise<IndexedFrame[]> {
+    const frames: IndexedFrame[] = [];
+    try {
+      for await (const { chunks, offsetBytes, sizeBytes } of storedFramesOf(id, [bytes], this.#folder.seal))
+        frames.push({ offsetBytes, sizeBytes, chunks: packedChunksOf(chunks) });
+    } catch (error) {
+      if (!(error instanceof Failure) || error.code !== 'pack-damaged') throw error;
+    }
+    return frames;
+  }
+
+  /** A range of a pack's file, in memory of its own; fewer bytes, or none, where there are no more. */
+  async read(id: string, offset: number, length: number, signal: AbortSignal): Promise<Uint8Array> {
+    try {
+      return await this.#readOnce(id, offset, length, signal);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+    }
+    // A prune, or a backup, has moved it since.
+    await this.#look(signal);
+    try {
+      return await this.#readOnce(id, offset, length, signal);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      return new Uint8Array();
+    }
+  }
+
+  async #readOnce(id: string, offset: number, length: number, signal: AbortSignal): Promise<Uint8Array> {
+    const pack = this.#packs.get(id);
+    if (pack === undefined) return new Uint8Array();
+    const bytes = new Uint8Array(Math.max(0, Math.min(length, pack.sizeBytes - offset)));
+    let filled = 0;
+    for await (const part of this.#folder.store.get(pack.name, signal, { offset, length: bytes.length })) {
+      const fitting = part.subarray(0, bytes.length - filled);
+      bytes.set(fitting, filled);
+      filled += fitting.length;
+      this.readBytes += fitting.length;
+    }
+    return filled === bytes.length ? bytes : bytes.slice(0, filled);
+  }
+}
+
+/** More than any pack has: what is longer is none. */
+const MOST_PACK_BYTES = 2 ** 28;
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Failure && error.code === 'target-missing';
+}

@@ -1,0 +1,86 @@
+import { chunkGridFor } from '../../chunk/chunk-grid.ts';
+import { ChunkMap } from '../../chunk/chunk-map.ts';
+import { decompressText } from '../../codec/compressed-text.ts';
+import { sealPurpose } from '../../codec/seal.ts';
+import { Failure } from '../../failure.ts';
+import { mapOrdered } from '../../pipeline/map-ordered.ts';
+import { PAGE_LIMIT_BYTES, POSITIONS_PER_PAGE, readPageText } from '../../repository/chunk-map-page.ts';
+import type { GuestFolder } from '../../repository/guest-folder.ts';
+import type { SnapshotDisk } from '../../repository/snapshot.ts';
+import { trashed, type TrashedObject } from '../../repository/trash.ts';
+
+const PAGES_AT_ONCE = 8;
+
+/** Reads pages of chunk maps, from the trash where they are not in their place any more. */
+export class PageReader {
+  readonly #folder: GuestFolder;
+  #trash: Promise<Map<string, TrashedObject>> | null = null;
+
+  constructor(folder: GuestFolder) {
+    this.#folder = folder;
+  }
+
+  /** A page's text; null where the store does not have it as it was. */
+  async read(id: string, signal: AbortSignal): Promise<string | null> {
+    try {
+      return await this.#folder.readPage(id, signal);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+    }
+    this.#trash ??= trashed(this.#folder, 'maps', signal);
+    const name = (await this.#trash).get(id)?.name;
+    try {
+      return name === undefined ? null : await this.#readNamed(name, id, signal);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      return null;
+    }
+  }
+
+  async #readNamed(name: string, id: string, signal: AbortSignal): Promise<string | null> {
+    const { guest, seal } = this.#folder;
+    const sealed = await this.#folder.read(name, PAGE_LIMIT_BYTES, signal);
+    const text = decompressText(seal.open(sealPurpose.page(guest), sealed), PAGE_LIMIT_BYTES, name);
+    return seal.nameOf(Buffer.from(text)) === id ? text : null;
+  }
+}
+
+/** A disk's chunk map as far as the store still has it. */
+export interface StoredMap {
+  map: ChunkMap;
+  /** Positions of which it is not known what they hold, ascending; empty in the map. */
+  lost: number[];
+}
+
+/** Throws Failure `store-damaged` for a map that is whole, and yet another one than the manifest says. */
+export async function readStoredMap(
+  disk: SnapshotDisk,
+  pages: PageReader,
+  signal: AbortSignal,
+): Promise<StoredMap> {
+  const map = new ChunkMap(chunkGridFor(disk.sizeBytes));
+  const lost: number[] = [];
+  const texts = mapOrdered(disk.pages.entries(), PAGES_AT_ONCE, async ([page, id]) => ({
+    page,
+    text: id === null ? '' : await pages.read(id, signal),
+  }));
+  for await (const { page, text } of texts) {
+    if (text !== null) readPageText(text, page, map);
+    else lost.push(...positionsOfPage(page, map.grid.chunkCount));
+  }
+  if (lost.length === 0 && map.fingerprint() !== disk.fingerprint)
+    throw new Failure('store-damaged', `The chunk map of ${disk.name} is not that of its fingerprint.`, {
+      advice: 'Restore another snapshot: vmferry list STORE shows which there are.',
+    });
+  return { map, lost };
+}
+
+function positionsOfPage(page: number, chunkCount: number): number[] {
+  const first = page * POSITIONS_PER_PAGE;
+  const count = Math.min(POSITIONS_PER_PAGE, chunkCount - first);
+  return Array.from({ length: count }, (_, index) => first + index);
+}
+
+function isDamage(error: unknown): boolean {
+  return error instanceof Failure && (error.code === 'store-damaged' || error.code === 'target-missing');
+}
