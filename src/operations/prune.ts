@@ -2,7 +2,7 @@ import type { Context } from '../events.ts';
 import { asFailure, Failure, toFailureRecord } from '../failure.ts';
 import { decideRetention } from '../repository/retention.ts';
 import { foreseePrune, pruneGuest, type PruneClock, type PruneOptions } from './prune/prune-guest.ts';
-import type { GuestPrune, PruneReport } from './prune/prune-report.ts';
+import { newGuestPrune, type GuestPrune, type PruneReport } from './prune/prune-report.ts';
 import { runStage } from './stage.ts';
 import type { StoreSession } from './store-session.ts';
 
@@ -53,18 +53,7 @@ async function pruneOne(
   clock: PruneClock,
   context: Context,
 ): Promise<GuestPrune> {
-  const result: GuestPrune = {
-    guest,
-    kept: [],
-    removed: [],
-    trashedBytes: 0,
-    freedBytes: 0,
-    rewrittenPacks: 0,
-    neededBytes: 0,
-    wastedBytes: 0,
-    missingChunks: 0,
-    failure: null,
-  };
+  const result = newGuestPrune(guest);
   const work = request.dryRun ? foreseePrune : pruneGuest;
   try {
     await runStage(

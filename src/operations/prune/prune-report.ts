@@ -30,3 +30,18 @@ export interface PruneReport {
   dryRun: boolean;
   guests: readonly GuestPrune[];
 }
+
+export function newGuestPrune(guest: string): GuestPrune {
+  return {
+    guest,
+    kept: [],
+    removed: [],
+    trashedBytes: 0,
+    freedBytes: 0,
+    rewrittenPacks: 0,
+    neededBytes: 0,
+    wastedBytes: 0,
+    missingChunks: 0,
+    failure: null,
+  };
+}
