@@ -5,6 +5,8 @@ import { Failure } from '../failure.ts';
 import type { FramePool } from '../frame/frame-pool.ts';
 import type { ResolvedGuest } from '../guest/resolve-guest.ts';
 import { Resources } from '../pipeline/resources.ts';
+import { announceSnapshot, confirmSnapshot, dropAnnouncement } from '../repository/announced-snapshot.ts';
+import type { ChunkMap } from '../chunk/chunk-map.ts';
 import type { GuestFolder } from '../repository/guest-folder.ts';
 import type { Snapshot, SnapshotDisk } from '../repository/snapshot.ts';
 import { snapshotId } from '../repository/snapshot-id.ts';
@@ -18,6 +20,7 @@ import { holdStill, type HoldMethod, type HoldOptions } from './still-image.ts';
 
 /** A prune that takes away what a backup relies on, past its grace period, is rare; twice in a row is a defect somewhere. */
 const MOST_ATTEMPTS = 3;
+const CLEAN_UP_LIMIT_MS = 5000;
 
 export interface BackupOptions extends HoldOptions {
   hold: HoldMethod;
@@ -76,7 +79,8 @@ export async function backupGuest(
     disks,
     newBytes: writer.newBytes,
   };
-  await publish(snapshot, captured, folder, writer, context);
+  const maps = captured.map(({ map }) => map);
+  await publish(snapshot, maps, folder, writer, context.signal);
   return {
     guest: name,
     snapshot: snapshot.id,
@@ -131,27 +135,31 @@ async function describeDisks(
   return disks;
 }
 
-/** doc/store.md, Who writes when: secured before, and once more after. */
+/** doc/store.md, Who writes when: announced, so that no prune takes away what it reaches; all of it seen; published. */
 async function publish(
   snapshot: Snapshot,
-  captured: readonly CapturedDisk[],
+  maps: readonly ChunkMap[],
   folder: GuestFolder,
   writer: BackupWriter,
-  { signal }: Context,
+  signal: AbortSignal,
 ): Promise<void> {
-  const maps = captured.map(({ map }) => map);
   try {
-    await writer.secure(maps, signal);
-    await folder.publishSnapshot(snapshot, signal);
-    await writer.secure(maps, signal);
+    for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
+      await announceSnapshot(folder, snapshot, signal);
+      await writer.secure(maps, signal);
+      if (await confirmSnapshot(folder, snapshot.id, signal)) return;
+    }
+    throw keepsLosing();
   } catch (error) {
-    // Better no snapshot than one that cannot be restored.
-    if (error instanceof LostFromStore) await folder.removeSnapshot(snapshot.id, signal);
+    // Also when interrupted; a prune would find it otherwise.
+    await dropAnnouncement(folder, snapshot.id, AbortSignal.timeout(CLEAN_UP_LIMIT_MS)).catch(
+      () => undefined,
+    );
     throw error instanceof LostFromStore ? keepsLosing(error) : error;
   }
 }
 
-function keepsLosing(cause: Error): Failure {
+function keepsLosing(cause?: Error): Failure {
   return new Failure('store-damaged', 'The store loses packs while this backup is made.', {
     advice:
       'See what else writes to it: a prune with too short a --grace, or another program. Then back up again.',

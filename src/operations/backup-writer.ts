@@ -48,8 +48,9 @@ export class BackupWriter {
     const damaged = await folder.marks('damaged', signal);
     const packs = await folder.objects('packs', signal);
     const pages = await folder.objects('maps', signal);
+    for (const id of damaged) pages.delete(id);
     const indexFiles = await folder.objects('index', signal);
-    // What lies in packs that were found damaged is sent again.
+    // What was found damaged is sent again.
     const rankOf = (packId: string) => (damaged.has(packId) ? 'never' : 'first');
     const index = await folder.readIndex(
       packs,
