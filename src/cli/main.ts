@@ -3,6 +3,7 @@ import { backupCommand } from './commands/backup.ts';
 import { guestsCommand } from './commands/guests.ts';
 import { haltCommand } from './commands/halt.ts';
 import { inspectCommand } from './commands/inspect.ts';
+import { keyCommand } from './commands/key.ts';
 import { migrateCommand } from './commands/migrate.ts';
 import { receiveCommand } from './commands/receive.ts';
 import { revertCommand } from './commands/revert.ts';
@@ -26,6 +27,7 @@ process.exitCode = await runProgram({
     migrateCommand,
     revertCommand,
     backupCommand,
+    keyCommand,
     guestsCommand,
     haltCommand,
     startCommand,
