@@ -1,0 +1,92 @@
+import { durationForm, parseDuration } from '../../config/duration.ts';
+import { Failure } from '../../failure.ts';
+import type { PruneClock } from '../../operations/prune/prune-guest.ts';
+import type { PruneReport } from '../../operations/prune/prune-report.ts';
+import type { StoreDependencies } from '../../operations/store-dependencies.ts';
+import {
+  backupStoreOptions,
+  readStoreArguments,
+  storeDescription,
+  withStore,
+} from '../backup-store-options.ts';
+import type { Command } from '../command.ts';
+import { keepOptions, readKeepOptions } from '../keep-options.ts';
+import { flag, optionalText, wholeNumber, type Arguments } from '../options.ts';
+import type { CommandResult } from '../reporters/reporter.ts';
+import { pruneText } from './prune-text.ts';
+
+export const pruneCommand: Command<StoreDependencies & Pick<PruneClock, 'randomHex'>> = {
+  usage: 'prune [store]',
+  summary: 'Remove snapshots that no rule keeps, and free what only they needed',
+  define: (parser) =>
+    parser
+      .positional('store', { type: 'string', describe: storeDescription })
+      .options({
+        guest: { type: 'string', requiresArg: true, describe: 'Only this guest; else all of the store' },
+        ...keepOptions,
+        'dry-run': { type: 'boolean', describe: 'Change nothing; show what is kept and why' },
+        grace: {
+          type: 'string',
+          default: '24h',
+          requiresArg: true,
+          describe: 'How long what is not needed stays, in case a backup that runs now needs it: 0, 36h, 2d',
+        },
+        'max-waste': {
+          type: 'number',
+          default: 20,
+          requiresArg: true,
+          describe: 'Write packs anew until at most so many per cent of the stored bytes are dead',
+        },
+        ...backupStoreOptions,
+      })
+      .example('$0 prune /mnt/backups --keep-daily 7 --keep-weekly 4 --dry-run', 'what these rules keep')
+      .example('$0 prune offsite --keep-within 30d --keep-monthly 12', 'a month in full, then one a month'),
+  read: (args) => {
+    const store = readStoreArguments(args, 'store');
+    const request = {
+      guest: optionalText(args, 'guest'),
+      rules: readKeepOptions(args),
+      dryRun: flag(args, 'dry-run'),
+      graceMs: readGrace(args),
+      maxWaste: wholeNumber(args, 'max-waste', 0, 100) / 100,
+    };
+    if (Object.keys(request.rules).length === 0)
+      throw new Failure('usage', 'No rule says which snapshots to keep.', {
+        advice: 'Give one or more, such as --keep-daily 7 --keep-weekly 4; --dry-run shows what they keep.',
+      });
+    return (environment) =>
+      withStore(store, null, environment, async ({ session }) => {
+        const { prune } = await import('../../operations/prune.ts');
+        const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+        const clock = { ...environment.dependencies, timeZone };
+        return resultOf(await prune(request, session, clock, environment.context), timeZone);
+      });
+  },
+};
+
+function readGrace(args: Arguments): number {
+  const text = optionalText(args, 'grace') ?? '';
+  const graceMs = text === '0' ? 0 : parseDuration(text);
+  if (graceMs === null) throw new Failure('usage', `--grace takes 0 or ${durationForm}.`);
+  return graceMs;
+}
+
+function resultOf(report: PruneReport, timeZone: string): CommandResult {
+  const result = { record: report, text: pruneText(report, timeZone) };
+  const failed = report.guests.flatMap(({ guest, failure }) =>
+    failure === null ? [] : [{ guest, failure }],
+  );
+  const [first] = failed;
+  if (first === undefined) return result;
+  const { code, message, advice } = first.failure;
+  const others = failed.slice(1).map(({ guest }) => guest);
+  const more = others.length === 0 ? '' : ` Nor all of these: ${others.join(', ')}.`;
+  return {
+    ...result,
+    failure: new Failure(
+      code === 'store-unsupported' ? 'store-damaged' : code,
+      `${message}${more}`,
+      advice === undefined ? {} : { advice },
+    ),
+  };
+}

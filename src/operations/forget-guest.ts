@@ -1,0 +1,65 @@
+import type { Context } from '../events.ts';
+import { Failure } from '../failure.ts';
+import { mapOrdered } from '../pipeline/map-ordered.ts';
+import type { GuestFolder } from '../repository/guest-folder.ts';
+import { guestFolder } from '../repository/layout.ts';
+import { runStage } from './stage.ts';
+import type { StoreSession } from './store-session.ts';
+
+const REMOVALS_AT_ONCE = 8;
+
+export interface ForgetReport {
+  type: 'forgotten';
+  guest: string;
+  snapshots: readonly string[];
+  freedBytes: number;
+}
+
+/**
+ * Deletes all that the store has of a guest, for good: its snapshots first, so that there is never one that cannot be
+ * restored, then the rest. Broken off, it goes on the next time. Throws Failure `usage` when the name to confirm is
+ * another, `snapshot-missing` for a guest that the store does not have.
+ * @param confirm gives the name as somebody has typed it to confirm, told what is there
+ */
+export async function forgetGuest(
+  guest: string,
+  confirm: (snapshotCount: number) => Promise<string>,
+  session: StoreSession,
+  context: Context,
+): Promise<ForgetReport> {
+  const { signal } = context;
+  const folder = session.folder(guest);
+  if (!(await session.guests(signal)).includes(guest))
+    throw new Failure('snapshot-missing', `The store has nothing of a guest ${guest}.`, {
+      advice: 'vmferry list STORE shows what it has.',
+    });
+  const snapshots = await folder.snapshotIds(signal);
+  if ((await confirm(snapshots.length)) !== guest)
+    throw new Failure('usage', `Nothing was deleted: the name given to confirm is not ${guest}.`);
+  const freedBytes = await runStage(
+    context,
+    'prune',
+    `forgetting ${guest}`,
+    async () => {
+      for (const id of snapshots) await folder.removeSnapshot(id, signal);
+      return removeAll(folder, guestFolder(guest), signal);
+    },
+    () => `forgot ${guest}`,
+  );
+  return { type: 'forgotten', guest, snapshots, freedBytes };
+}
+
+/** Answers with the bytes that this has freed. */
+async function removeAll(folder: GuestFolder, path: string, signal: AbortSignal): Promise<number> {
+  const { store } = folder;
+  let freedBytes = 0;
+  const removed = mapOrdered(await store.list(path, signal), REMOVALS_AT_ONCE, async (entry) => {
+    const name = `${path}/${entry.name}`;
+    if (entry.isFolder) return removeAll(folder, name, signal);
+    await store.remove(name, signal);
+    return entry.sizeBytes;
+  });
+  for await (const bytes of removed) freedBytes += bytes;
+  await store.removeFolder(path, signal);
+  return freedBytes;
+}
