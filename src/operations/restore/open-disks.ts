@@ -63,11 +63,16 @@ export async function openDisks(
   );
   const options = { places: new ChunkPlaces(index, packs), packs, pool, sealKey: opened.key, signal };
   const restores: DiskRestore[] = [];
-  for (const { disk, place, claim, stored } of mapped) {
-    const target = targets.hold(await RestoreTarget.open(place, disk.sizeBytes, claim));
-    restores.push(new DiskRestore(disk, stored, target, options));
-    if (place.kind === 'block-device' && place.sizeBytes > disk.sizeBytes)
-      report({ type: 'warning', code: 'other', message: largerText(place, disk) });
+  try {
+    for (const { disk, place, claim, stored } of mapped) {
+      const target = targets.hold(await RestoreTarget.open(place, disk.sizeBytes, claim));
+      restores.push(new DiskRestore(disk, stored, target, options));
+      if (place.kind === 'block-device' && place.sizeBytes > disk.sizeBytes)
+        report({ type: 'warning', code: 'other', message: largerText(place, disk) });
+    }
+  } catch (error) {
+    for (const { target } of restores) await target.discard();
+    throw error;
   }
   return { restores, packs };
 }
