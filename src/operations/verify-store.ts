@@ -1,5 +1,5 @@
 import type { Context } from '../events.ts';
-import { Failure } from '../failure.ts';
+import { combineFailures, Failure, toFailureRecord } from '../failure.ts';
 import type { GuestDone } from './run-record.ts';
 import { runStage } from './stage.ts';
 import type { StoreSession } from './store-session.ts';
@@ -16,9 +16,15 @@ export interface VerifyRequest {
 /** Restores a snapshot, boots it, and throws it away again. */
 export type BootSnapshot = () => Promise<BootVerdict>;
 
+/** What was found; `failure` says that it is not well (`store-damaged`, or why a snapshot did not boot). */
+export interface VerifyResult {
+  report: VerifyReport;
+  failure: Failure | null;
+}
+
 /**
- * Verifies the snapshots of a store. That something is damaged is told in the report; see `damageFailure`. Throws Failure
- * `snapshot-missing` when the store has nothing of that guest, and what reading from the store throws.
+ * Verifies the snapshots of a store. Throws Failure `snapshot-missing` when the store has nothing of that guest, and what
+ * reading from the store throws; what is damaged is told in the result.
  * @param boot what `--boot` asks for; null when it does not
  * @param guestDone told of each guest as soon as it was verified
  */
@@ -29,7 +35,7 @@ export async function verifyStore(
   boot: BootSnapshot | null,
   guestDone: GuestDone,
   context: Context,
-): Promise<VerifyReport> {
+): Promise<VerifyResult> {
   const startedMs = performance.now();
   const names = await session.guests(context.signal);
   const guests = request.guest === null ? names : [request.guest];
@@ -43,15 +49,39 @@ export async function verifyStore(
     verdicts.push(verdict);
     guestDone(guest, { readBytes: verdict.read.bytes, isVerified: isSound(verdict) });
   }
-  const booted = boot === null ? null : await boot();
+  const booted = await attempt(boot, context);
+  const bootFailure = booted instanceof Failure ? booted : null;
+  const failure = combined([damageFailure(session.store.location, verdicts), bootFailure]);
   return {
-    type: 'verified',
-    store: session.store.location,
-    guests: verdicts,
-    boot: booted,
-    isDamaged: !verdicts.every(isSound),
-    seconds: (performance.now() - startedMs) / 1000,
+    report: {
+      type: 'verified',
+      store: session.store.location,
+      guests: verdicts,
+      boot: booted instanceof Failure ? null : booted,
+      bootFailure: bootFailure === null ? null : toFailureRecord(bootFailure),
+      isDamaged: !verdicts.every(isSound),
+      seconds: (performance.now() - startedMs) / 1000,
+    },
+    failure,
   };
+}
+
+/** A snapshot that does not boot must not keep from the person what else was found. */
+async function attempt(
+  boot: BootSnapshot | null,
+  { signal }: Context,
+): Promise<BootVerdict | Failure | null> {
+  try {
+    return boot === null ? null : await boot();
+  } catch (error) {
+    if (signal.aborted || !(error instanceof Failure)) throw error;
+    return error;
+  }
+}
+
+function combined(failures: readonly (Failure | null)[]): Failure | null {
+  const [first, ...others] = failures.filter((failure) => failure !== null);
+  return first === undefined ? null : combineFailures([first, ...others]);
 }
 
 async function verifyOne(
@@ -73,8 +103,8 @@ async function verifyOne(
   );
 }
 
-/** The failure with which a verify ends that has found damage; null when all is well. */
-export function damageFailure({ guests, store }: VerifyReport): Failure | null {
+/** Null when all is well. */
+function damageFailure(store: string, guests: readonly GuestVerdict[]): Failure | null {
   const damaged = guests.filter((verdict) => !isSound(verdict));
   if (damaged.length === 0) return null;
   const names = damaged.map(({ guest }) => guest).join(', ');

@@ -1,3 +1,4 @@
+import type { FailureRecord } from '../../failure.ts';
 import type { Extent } from '../../image/extents.ts';
 
 /** What is wrong with a file of the store. */
@@ -66,7 +67,9 @@ export interface VerifyReport {
   type: 'verified';
   store: string;
   guests: readonly GuestVerdict[];
+  /** Null where none was asked for, or it failed. */
   boot: BootVerdict | null;
+  bootFailure: FailureRecord | null;
   isDamaged: boolean;
   seconds: number;
 }

@@ -1,0 +1,100 @@
+import { tmpdir } from 'node:os';
+import { resolve } from 'node:path';
+import type { Argv } from 'yargs';
+import { Failure } from '../../failure.ts';
+import type { StoreDependencies } from '../../operations/store-dependencies.ts';
+import type { BootDependencies } from '../../operations/verify/boot-snapshot.ts';
+import type { VerifyReport } from '../../operations/verify/verify-report.ts';
+import {
+  backupStoreOptions,
+  readStoreArguments,
+  storeDescription,
+  withStore,
+} from '../backup-store-options.ts';
+import type { Command } from '../command.ts';
+import { optionalText, type Arguments } from '../options.ts';
+import { readRunReportOptions, runReportOptions, withConfiguredReports } from '../run-report-options.ts';
+import { bootOptions, readBootOptions } from './guest-options.ts';
+import { verifyText } from './verify-text.ts';
+
+export const verifyCommand: Command<BootDependencies & StoreDependencies> = {
+  usage: 'verify [store] [guest]',
+  summary: 'Verify that the snapshots in a store can be restored, by their data, or by booting one',
+  define: (parser: Argv) =>
+    parser
+      .positional('store', { type: 'string', describe: storeDescription })
+      .positional('guest', { type: 'string', describe: 'Only those of this guest' })
+      .options({
+        'read-data': {
+          type: 'string',
+          describe: 'Read all packs and check each chunk; =10%: those read longest ago, a tenth of all bytes',
+        },
+        boot: {
+          type: 'string',
+          requiresArg: true,
+          describe: 'Restore this guest, GUEST[@WHEN], boot the copy without a network, and remove it',
+        },
+        scratch: {
+          type: 'string',
+          requiresArg: true,
+          describe: 'Where the copy for --boot is made; the directory for temporary files unless given',
+        },
+        ...bootOptions,
+        ...backupStoreOptions,
+        ...runReportOptions,
+      })
+      .example('$0 verify /mnt/backups', 'that all is there: quick, reads no data')
+      .example('$0 verify /mnt/backups --read-data=10%', 'each night a tenth of the data')
+      .example('$0 verify backup@example.org:vmferry web --boot web', 'the proof that a backup is one'),
+  read: (args) => {
+    const storeArguments = readStoreArguments(args, 'store');
+    const request = { guest: optionalText(args, 'guest'), readPercent: readPercent(args) };
+    const boot = optionalText(args, 'boot');
+    const scratchDirectory = resolve(optionalText(args, 'scratch') ?? tmpdir());
+    const bootTimeout = readBootOptions(args);
+    const reports = readRunReportOptions(args);
+    return async (environment) => {
+      const { verifyStore } = await import('../../operations/verify-store.ts');
+      const { parseSnapshotReference } = await import('../../operations/choose-snapshot.ts');
+      const { bootSnapshot } = await import('../../operations/verify/boot-snapshot.ts');
+      const { withRunReports } = await import('../../operations/run-record.ts');
+      const { dependencies, context } = environment;
+      const reference = boot === null ? null : parseSnapshotReference(boot);
+      return withStore(storeArguments, null, environment, async ({ session, config, store }) => {
+        const bootRequest = reference && { reference, scratchDirectory, ...bootTimeout };
+        const bootIt = bootRequest && (() => bootSnapshot(bootRequest, session, dependencies, context));
+        const guests = request.guest === null ? [] : [request.guest];
+        const watched = withConfiguredReports(reports, config);
+        let report: VerifyReport | null = null;
+        try {
+          await withRunReports(
+            watched,
+            { operation: 'verify', guests, store },
+            async (guestDone) => {
+              const result = await verifyStore(request, session, dependencies, bootIt, guestDone, context);
+              ({ report } = result);
+              // Who watches over it must hear of it.
+              if (result.failure !== null) throw result.failure;
+            },
+            context,
+          );
+        } catch (error) {
+          if (report === null || !(error instanceof Failure)) throw error;
+          return { record: report, text: verifyText(report), failure: error };
+        }
+        if (report === null) throw new Error('it was verified without a report');
+        return { record: report, text: verifyText(report) };
+      });
+    };
+  },
+};
+
+/** 0: only the structure; `--read-data` alone: 100. Throws Failure `usage`. */
+export function readPercent(args: Arguments): number {
+  const value = args['read-data'];
+  if (value === undefined) return 0;
+  if (value === '' || value === '100%') return 100;
+  const [, digits = ''] = /^([1-9]\d?)%$/.exec(typeof value === 'string' ? value : '') ?? [];
+  if (digits !== '') return Number(digits);
+  throw new Failure('usage', '--read-data takes nothing, or a percentage: --read-data=10%.');
+}

@@ -1,0 +1,160 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import type { Context } from '../../events.ts';
+import { combineFailures, Failure } from '../../failure.ts';
+import type { GuestDriver } from '../../guest/guest-driver.ts';
+import type { GuestDefinition } from '../../guest/definition.ts';
+import { requireDriver } from '../../guest/require-driver.ts';
+import type { GuestFolder } from '../../repository/guest-folder.ts';
+import type { Snapshot } from '../../repository/snapshot.ts';
+import type { SnapshotReference } from '../choose-snapshot.ts';
+import { restore, type RestoreDependencies } from '../restore.ts';
+import { readChosenSnapshot } from '../restore/chosen-snapshot.ts';
+import { runStage } from '../stage.ts';
+import type { StoreSession } from '../store-session.ts';
+import { isolatedDefinition } from './isolated-definition.ts';
+import { readCheckRecord, writeCheckRecord } from './stored-check-records.ts';
+import type { BootVerdict } from './verify-report.ts';
+
+/** For each way of halting the copy; then it is killed. */
+const haltTimeoutMs = 10_000;
+
+export interface BootRequest {
+  reference: SnapshotReference;
+  /** Where the copy is made: a directory with room for all of the guest's disks. */
+  scratchDirectory: string;
+  bootTimeoutMs: number;
+}
+
+export interface BootDependencies extends RestoreDependencies {
+  now: () => Date;
+  /** So many random hex digits. */
+  randomHex: (digits: number) => string;
+}
+
+/**
+ * Restores a snapshot into a directory of its own, boots it with no way out (`isolatedDefinition`), waits until it is up,
+ * halts it, removes everything, and writes down in the store that it booted. Throws Failure `guest-unsupported` for a
+ * snapshot of an image alone, `boot-failed`, what keeps this machine from booting it, and what restoring throws.
+ */
+export async function bootSnapshot(
+  request: BootRequest,
+  session: StoreSession,
+  dependencies: BootDependencies,
+  context: Context,
+): Promise<BootVerdict> {
+  const { folder, snapshot } = await readChosenSnapshot(request.reference, session, context);
+  const { guest, id, definition } = snapshot;
+  if (definition.driver === 'offline')
+    throw new Failure('guest-unsupported', `Nothing ran ${guest}: the snapshot is of an image alone.`, {
+      advice: 'Verify it with --read-data.',
+    });
+  const driver = requireDriver(dependencies.drivers, definition.driver);
+  const name = `vmferry-verify-${dependencies.randomHex(8)}`;
+  // Before all of it is restored for nothing.
+  await requireBootable(
+    isolatedDefinition(definition, { name, copies: new Map(), emptyDirectory: '/' }),
+    driver,
+    context,
+  );
+  const scratch = await makeScratch(request.scratchDirectory);
+  let bootSeconds: number;
+  try {
+    const copies = await restoreInto(scratch, snapshot, session, dependencies, context);
+    const emptyDirectory = join(scratch, 'empty');
+    await mkdir(emptyDirectory);
+    const isolated = isolatedDefinition(definition, { name, copies, emptyDirectory });
+    bootSeconds = await bootOnce(snapshot, isolated, { driver, scratch, ...request }, context);
+  } finally {
+    await rm(scratch, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+  }
+  await remember(folder, id, dependencies.now(), context.signal);
+  return { guest, snapshot: id, bootSeconds };
+}
+
+async function requireBootable(
+  definition: GuestDefinition,
+  driver: GuestDriver,
+  context: Context,
+): Promise<void> {
+  const [first, ...others] = await driver.checkBootable(definition, context);
+  if (first !== undefined) throw combineFailures([first, ...others]);
+}
+
+async function makeScratch(directory: string): Promise<string> {
+  try {
+    return await mkdtemp(join(directory, 'vmferry-verify-'));
+  } catch (cause) {
+    throw new Failure('target-not-writable', `No directory can be made in ${directory}.`, {
+      advice: 'Name one with room for the guest’s disks: --scratch DIR',
+      cause,
+    });
+  }
+}
+
+/** Answers with the copies by the names of the images. Restoring looks for room before it writes. */
+async function restoreInto(
+  scratch: string,
+  { guest, id }: Snapshot,
+  session: StoreSession,
+  dependencies: RestoreDependencies,
+  context: Context,
+): Promise<Map<string, string>> {
+  const { report } = await restore(
+    {
+      reference: { guest, when: id },
+      to: `${scratch}/`,
+      disk: null,
+      inPlace: false,
+      allowMissing: false,
+      start: null,
+    },
+    session,
+    dependencies,
+    context,
+  );
+  return new Map(report.disks.map(({ name, target }) => [name, target]));
+}
+
+interface Booting extends BootRequest {
+  driver: GuestDriver;
+  scratch: string;
+}
+
+/** Answers with the seconds until it was up. */
+async function bootOnce(
+  { guest, id }: Snapshot,
+  isolated: GuestDefinition,
+  { driver, scratch, bootTimeoutMs }: Booting,
+  context: Context,
+): Promise<number> {
+  const work = async () => {
+    const startedMs = performance.now();
+    const options = { consoleLog: join(scratch, 'console.log'), timeoutMs: bootTimeoutMs };
+    const running = await driver.start(isolated, options, context).catch((error: unknown) => {
+      if (!(error instanceof Failure) || error.code !== 'start-failed') throw error;
+      throw new Failure('boot-failed', `The snapshot ${id} of ${guest} does not boot: ${error.message}`, {
+        advice: 'Restore it elsewhere and look at it; verify an older one with --boot GUEST@WHEN.',
+        cause: error,
+      });
+    });
+    const seconds = (performance.now() - startedMs) / 1000;
+    // Nobody needs this copy; and it goes also when the person has lost patience.
+    const patient: Context = { signal: new AbortController().signal, report: () => undefined };
+    await driver.halt(running, { timeoutMs: haltTimeoutMs, force: true }, patient);
+    context.signal.throwIfAborted();
+    return seconds;
+  };
+  const message = `booting a copy of ${guest}, with no network`;
+  return runStage(context, 'boot', message, work, (seconds) => `it was up in ${seconds.toFixed(1)} s`);
+}
+
+async function remember(folder: GuestFolder, id: string, now: Date, signal: AbortSignal): Promise<void> {
+  const { record, files } = await readCheckRecord(folder, signal);
+  const bootedMs = Math.floor(now.getTime() / 1000) * 1000;
+  // What was restored was there, whole.
+  const check = record.snapshots.get(id) ?? { checkedMs: bootedMs, state: 'whole', readMs: null };
+  record.snapshots.set(id, { ...check, bootedMs });
+  await writeCheckRecord(folder, record, files, signal);
+}

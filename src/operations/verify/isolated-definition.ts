@@ -1,0 +1,34 @@
+import { basename } from 'node:path';
+import type { GuestDefinition } from '../../guest/definition.ts';
+
+/**
+ * What of a User Mode Linux command line reaches out of the guest, by `linux --help` and the drivers in arch/um/drivers:
+ * network devices, host directories, consoles on ports and terminals, sockets, sound, further disks. Some are known by
+ * their first letters alone.
+ */
+const reachesOut =
+  /^(?:eth|vec\d|con\d*=|ssl\d*=|hostfs|mconsole|xterm|dsp|mixer|ubd|virtio[-_]uml|time-travel|umid|uml_dir)/;
+
+/** Where a copy of a guest is to be booted. */
+export interface Isolation {
+  /** The name that the copy runs under. */
+  name: string;
+  /** By the names of the original's image files: the copies. Disks that have none are left out. */
+  copies: ReadonlyMap<string, string>;
+  /** The one directory of this machine that the guest could mount: an empty one. */
+  emptyDirectory: string;
+}
+
+/** The guest as a copy that touches nothing but its copied disks, and does not start again by itself. */
+export function isolatedDefinition(
+  definition: GuestDefinition,
+  { name, copies, emptyDirectory }: Isolation,
+): GuestDefinition {
+  const disks = definition.disks.flatMap((disk) => {
+    const path = copies.get(basename(disk.path));
+    return path === undefined ? [] : [{ ...disk, path }];
+  });
+  const kept = definition.commandLine.filter((argument) => !reachesOut.test(argument.replaceAll('"', '')));
+  const commandLine = [...kept, 'con=null', 'con0=null,fd:1', `hostfs=${emptyDirectory}`, 'noreboot'];
+  return { ...definition, name, disks, commandLine };
+}
