@@ -1,0 +1,37 @@
+import type { BackupReport, GuestBackup } from '../../operations/backup-report.ts';
+import { formatBytes, formatDuration, formatFields } from '../format.ts';
+
+const consistencyText: Record<GuestBackup['consistency'], string> = {
+  halted: 'the guest was halted',
+  frozen: 'the guest was synced and stood still',
+  'after-a-crash': 'as after a loss of power: a journal may have to be replayed',
+};
+
+/** What was made, for people. */
+export function backupText({ store, guests, failed }: BackupReport): string {
+  const made = guests.map((guest) => guestText(guest, store));
+  const missed = failed.map(({ guest, message }) => `${guest} was not backed up: ${message}`);
+  return [...made, ...missed].join('\n\n');
+}
+
+function guestText(
+  { guest, snapshot, consistency, disks, newPlainBytes, newBytes, seconds }: GuestBackup,
+  store: string,
+) {
+  const sum = (of: (disk: GuestBackup['disks'][number]) => number) =>
+    disks.reduce((total, disk) => total + of(disk), 0);
+  const fields = formatFields([
+    ['snapshot', `${guest}@${snapshot}`],
+    ['state', consistencyText[consistency]],
+    ['size', formatBytes(sum(({ sizeBytes }) => sizeBytes))],
+    [
+      'not read',
+      `${formatBytes(sum(({ holeBytes }) => holeBytes))} holes, ${formatBytes(sum(({ freeBytes }) => freeBytes))} free`,
+    ],
+    ['read', formatBytes(sum(({ readBytes }) => readBytes))],
+    ['new', `${formatBytes(newPlainBytes)}, ${formatBytes(newBytes)} in the store`],
+    ['took', formatDuration(seconds)],
+    ...disks.map(({ name, fingerprint }): [string, string] => ['fingerprint', `${fingerprint}  ${name}`]),
+  ]);
+  return `${guest} is backed up to ${store}\n\n${fields}`;
+}

@@ -1,0 +1,114 @@
+import type { Argv } from 'yargs';
+import { Failure } from '../../failure.ts';
+import type { BackupDependencies } from '../../operations/backup-guest.ts';
+import type { BackupRequest } from '../../operations/backup.ts';
+import type { BackupReport } from '../../operations/backup-report.ts';
+import type { StoreDependencies } from '../../operations/store-dependencies.ts';
+import {
+  backupStoreOptions,
+  readStoreArguments,
+  storeDescription,
+  withStore,
+} from '../backup-store-options.ts';
+import type { Command } from '../command.ts';
+import { flag, wholeNumberOr, type Arguments } from '../options.ts';
+import type { CommandResult } from '../reporters/reporter.ts';
+import { readRunReportOptions, runReportOptions, withConfiguredReports } from '../run-report-options.ts';
+import { backupText } from './backup-text.ts';
+import { bootOptions, haltOptions, readBootOptions, readHaltOptions } from './guest-options.ts';
+
+export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
+  usage: 'backup <guests..>',
+  summary: 'Make a snapshot of guests in a store, here or on any SFTP server',
+  define: (parser: Argv) =>
+    parser
+      .positional('guests', {
+        type: 'string',
+        array: true,
+        describe: 'Guests by their names, or paths of images that nothing runs',
+      })
+      .options({
+        to: { type: 'string', requiresArg: true, describe: storeDescription },
+        encrypt: { type: 'boolean', describe: 'Make the store an encrypted one, when it is first used' },
+        pause: {
+          type: 'boolean',
+          describe: 'Stop a running guest while it is read, where its file system has no reflinks',
+        },
+        halt: { type: 'boolean', describe: 'Halt a running guest, and start it again when it was read' },
+        compression: {
+          type: 'string',
+          default: 'auto',
+          requiresArg: true,
+          describe: 'zstd level, 1 to 19; auto: as the line and the cores allow, 1 to 12',
+        },
+        'every-block': { type: 'boolean', describe: 'Keep blocks that the file system says are free, too' },
+        ...haltOptions,
+        ...bootOptions,
+        ...backupStoreOptions,
+        ...runReportOptions,
+      })
+      .example('$0 backup web --to /mnt/backups', 'the guest goes on running, where reflinks are')
+      .example('$0 backup web mail --to backup@example.org:vmferry --encrypt', 'two guests, off site')
+      .example('$0 backup /srv/old.img --to sftp://backup@example.org/vmferry', 'an image that nothing runs'),
+  read: (args) => {
+    const request = readBackupRequest(args);
+    const storeArguments = readStoreArguments(args, 'to');
+    const encrypt = flag(args, 'encrypt');
+    const reports = readRunReportOptions(args);
+    return async (environment) => {
+      const { backup } = await import('../../operations/backup.ts');
+      const { withRunReports } = await import('../../operations/run-record.ts');
+      const { dependencies, context } = environment;
+      return withStore(storeArguments, { encrypt }, environment, async ({ session, config, store }) => {
+        let report: BackupReport | null = null;
+        try {
+          await withRunReports(
+            withConfiguredReports(reports, config),
+            { operation: 'backup', guests: request.guests, store },
+            async (guestDone) => {
+              report = await backup(request, session, dependencies, context);
+              for (const { guest, newBytes, disks } of report.guests)
+                guestDone(guest, {
+                  newBytes,
+                  readBytes: disks.reduce((sum, { readBytes }) => sum + readBytes, 0),
+                });
+              // Who watches over it must hear of each guest that has no new snapshot.
+              refuseIncomplete(report);
+            },
+            context,
+          );
+        } catch (error) {
+          if (report === null || !(error instanceof Failure)) throw error;
+          return { ...resultOf(report), failure: error };
+        }
+        return resultOf(report ?? { type: 'backed-up', store, guests: [], failed: [] });
+      });
+    };
+  },
+};
+
+function readBackupRequest(args: Arguments): BackupRequest {
+  const [pause, halt] = [flag(args, 'pause'), flag(args, 'halt')];
+  if (pause && halt) throw new Failure('usage', '--pause and --halt exclude each other.');
+  const guests = args['guests'];
+  if (!Array.isArray(guests) || guests.length === 0) throw new Failure('usage', 'No guest is named.');
+  return {
+    guests: [...new Set(guests.map(String))],
+    hold: halt ? 'halt' : pause ? 'pause' : 'clone',
+    compression: wholeNumberOr(args, 'compression', 1, 19, 'auto'),
+    everyBlock: flag(args, 'every-block'),
+    ...readHaltOptions(args),
+    ...readBootOptions(args),
+  };
+}
+
+function resultOf(report: BackupReport): CommandResult {
+  return { record: report, text: backupText(report) };
+}
+
+function refuseIncomplete({ failed }: BackupReport): void {
+  const [first] = failed;
+  if (first === undefined) return;
+  const names = failed.map(({ guest }) => guest).join(', ');
+  throw new Failure(first.code, `There is no new snapshot of ${names}.`);
+}
