@@ -6,6 +6,8 @@ const sftpUrl =
   /^sftp:\/\/(?:(?<user>[^/@:]*)@)?(?<host>\[[^/[\]]*\]|[^/@:[\]]*)(?::(?<port>[^/]*))?(?<path>\/.*)?$/is;
 const otherUrl = /^[a-z][a-z0-9+.-]*:\/\//i;
 const scpStyle = /^(?<destination>(?:[^/:[\]]*@)?(?:\[[^/[\]]*\]|[^/:[\]]*)):(?<path>.*)$/s;
+/** `fe80::1:/srv` would otherwise be taken for the host `fe80` and the path `:1:/srv`. */
+const bareAddress = /^(?:[^/@:]*@)?[0-9a-f]*:[0-9a-f.]*:[0-9a-f:.]*(?:\/|$)/i;
 /** A colon in what stands before the host; it must not be repeated in a message. */
 const withPassword = /^(?:[a-z][a-z0-9+.-]*:\/\/)?[^/@]*:[^/]*@/is;
 // oxlint-disable-next-line no-control-regex -- control characters are what it looks for
@@ -28,6 +30,7 @@ export function parseStoreLocation(text: string): StoreLocation {
   if (/^sftp:\/\//i.test(text)) return parseUrl(text);
   if (otherUrl.test(text)) throw badStore(text, 'of URLs, only those of sftp:// are known');
   if (/^sftp:/i.test(text)) throw badStore(text, 'a URL begins with sftp://');
+  if (bareAddress.test(text)) throw badStore(text, 'an IPv6 address stands in brackets, as in [::1]:/PATH');
   const { destination = '', path = '' } = scpStyle.exec(text)?.groups ?? {};
   if (destination === '') throw badStore(text, 'the host is missing, or not a host');
   if (path === '') throw badStore(text, 'the path after the colon is missing');

@@ -105,7 +105,7 @@ function owning(placed: PlacedStore, connection: SshConnection): OwningStore {
     put: (name, parts, options) => placed.put(name, parts, options),
     get: (name, signal, range) => placed.get(name, signal, range),
     remove: (name, signal) => placed.remove(name, signal),
-    list: (folder, signal) => placed.list(folder, signal),
+    list: (folder, signal, which) => placed.list(folder, signal, which),
     rename: (from, to, signal) => placed.rename(from, to, signal),
     removeFolder: (folder, signal) => placed.removeFolder(folder, signal),
     [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),

@@ -1,9 +1,9 @@
-import type { Stats } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, rmdir, stat, type FileHandle } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { Failure } from '../failure.ts';
 import { mapOrdered } from '../pipeline/map-ordered.ts';
 import { syncDirectory } from '../system/sync-directory.ts';
+import { statIfThere, writeWhole } from './directory-file.ts';
 import { explainSystemError, isNothingThere, systemErrorCode } from './directory-failure.ts';
 import { checkStoreName, isTemporaryName, temporaryNameFor } from './store-name.ts';
 import type { ByteRange, PlacedStore, PutOptions, StoreEntry } from './store.ts';
@@ -35,6 +35,8 @@ class DirectoryStore implements PlacedStore {
       try {
         await mkdir(this.location);
       } catch (error) {
+        // somebody else made it
+        if (await this.exists(signal)) return;
         throw isNothingThere(error) ? explainSystemError(error, above) : error;
       }
       await syncDirectory(above);
@@ -90,7 +92,11 @@ class DirectoryStore implements PlacedStore {
     await this.#explaining(signal, () => rm(join(this.location, name), { force: true }));
   }
 
-  async list(folder: string, signal: AbortSignal): Promise<StoreEntry[]> {
+  async list(
+    folder: string,
+    signal: AbortSignal,
+    which: 'files' | 'leftovers' = 'files',
+  ): Promise<StoreEntry[]> {
     if (folder !== '') checkStoreName(folder);
     const path = join(this.location, folder);
     return this.#explaining(signal, async () => {
@@ -98,7 +104,7 @@ class DirectoryStore implements PlacedStore {
         if (isNothingThere(error)) return [];
         throw error;
       });
-      const wanted = names.filter((name) => !isTemporaryName(name));
+      const wanted = names.filter((name) => isTemporaryName(name) === (which === 'leftovers'));
       const entries: StoreEntry[] = [];
       const found = mapOrdered(wanted, STATS_AT_ONCE, async (name) => ({
         name,
@@ -178,31 +184,5 @@ class DirectoryStore implements PlacedStore {
     } catch (error) {
       throw explainSystemError(error, this.location);
     }
-  }
-}
-
-async function statIfThere(path: string): Promise<Stats | null> {
-  try {
-    return await stat(path);
-  } catch (error) {
-    if (isNothingThere(error)) return null;
-    throw error;
-  }
-}
-
-async function writeWhole(path: string, parts: readonly Uint8Array[], options: PutOptions): Promise<void> {
-  const file = await open(path, 'wx', 0o600);
-  try {
-    for (const part of parts) {
-      for (let done = 0; done < part.byteLength;) {
-        options.signal.throwIfAborted();
-        const { bytesWritten } = await file.write(part, done);
-        options.onWritten?.(bytesWritten);
-        done += bytesWritten;
-      }
-    }
-    if (options.durable !== false) await file.sync();
-  } finally {
-    await file.close();
   }
 }

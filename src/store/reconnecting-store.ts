@@ -84,8 +84,8 @@ class ReconnectingStore implements BackupStore {
     await this.#persist(signal, (store) => store.remove(name, signal));
   }
 
-  list(folder: string, signal: AbortSignal): Promise<StoreEntry[]> {
-    return this.#persist(signal, (store) => store.list(folder, signal));
+  list(folder: string, signal: AbortSignal, which?: 'files' | 'leftovers'): Promise<StoreEntry[]> {
+    return this.#persist(signal, (store) => store.list(folder, signal, which));
   }
 
   rename(from: string, to: string, signal: AbortSignal): Promise<boolean> {

@@ -6,12 +6,11 @@ import { ignoreRefusal, isNoSuchFile, SftpRefusal, sftpStatus } from './sftp-ref
 import { moveFile, replaceFile } from './sftp-rename.ts';
 import type { FileHandle, SftpSession } from './sftp-session.ts';
 import { shortcomingsWithout } from './sftp-shortcomings.ts';
-import { cutIntoPieces, writeThroughWindow } from './sftp-write-window.ts';
+import { settle, shortFile, writeParts } from './sftp-write.ts';
 import { checkStoreName, isTemporaryName, temporaryNameFor } from './store-name.ts';
 import type { ByteRange, PlacedStore, PutOptions, StoreEntry } from './store.ts';
 import { untilAborted } from './until-aborted.ts';
 
-const WRITES_IN_FLIGHT = 64;
 /** How long an aborted put waits for its temporary file to be removed, behind whatever is still in flight. */
 const CLEAN_UP_LIMIT_MS = 5000;
 
@@ -27,10 +26,12 @@ export function openSftpStore(session: SftpSession, directory: string, hostName:
 class SftpStore implements PlacedStore {
   readonly location: string;
   readonly shortcomings: readonly string[];
+  readonly #hostName: string;
   readonly #session: SftpSession;
   readonly #place: SftpDirectory;
 
   constructor(session: SftpSession, directory: string, hostName: string) {
+    this.#hostName = hostName;
     this.#session = session;
     this.#place = new SftpDirectory(session, directory);
     this.location = `${hostName}:${directory}`;
@@ -44,7 +45,16 @@ class SftpStore implements PlacedStore {
   async create(signal: AbortSignal): Promise<void> {
     if (await this.exists(signal)) return;
     await this.#writing(signal, async () => {
-      await this.#session.makeDirectory(this.#place.path(''));
+      try {
+        await this.#session.makeDirectory(this.#place.path(''));
+      } catch (error) {
+        // somebody else made it
+        if (await this.#place.exists()) return;
+        const location = `${this.#hostName}:${this.#place.folderAbove}`;
+        throw error instanceof SftpRefusal && isNoSuchFile(error)
+          ? explainRefusedWrite(error, { location, neededBytes: 0, room: null })
+          : error;
+      }
       await this.#place.syncFolder(this.#place.folderAbove);
     });
   }
@@ -57,8 +67,9 @@ class SftpStore implements PlacedStore {
     let handle: FileHandle | null = null;
     try {
       handle = await untilAborted(options.signal, () => this.#place.createFile(temporaryName));
-      await this.#write(handle, parts, options);
-      await this.#settle(handle, neededBytes, options);
+      await writeParts(this.#session, handle, parts, options);
+      const sizeBytes = await settle(this.#session, handle, options);
+      if (sizeBytes !== neededBytes) throw shortFile(this.location, neededBytes, sizeBytes);
       const closed = handle;
       handle = null;
       await untilAborted(options.signal, async () => {
@@ -96,12 +107,16 @@ class SftpStore implements PlacedStore {
     );
   }
 
-  async list(folder: string, signal: AbortSignal): Promise<StoreEntry[]> {
+  async list(
+    folder: string,
+    signal: AbortSignal,
+    which: 'files' | 'leftovers' = 'files',
+  ): Promise<StoreEntry[]> {
     if (folder !== '') checkStoreName(folder);
     const entries = await this.#reading(folder === '' ? 'its directory' : folder, signal, () =>
       this.#place.entries(folder, signal),
     );
-    return entries.filter(({ name }) => !isTemporaryName(name));
+    return entries.filter(({ name }) => isTemporaryName(name) === (which === 'leftovers'));
   }
 
   async rename(from: string, to: string, signal: AbortSignal): Promise<boolean> {
@@ -129,30 +144,6 @@ class SftpStore implements PlacedStore {
 
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve();
-  }
-
-  #write(handle: FileHandle, parts: readonly Uint8Array[], options: PutOptions): Promise<void> {
-    const pieces = cutIntoPieces(parts, this.#session.maxWriteBytes);
-    return writeThroughWindow(pieces, {
-      writesInFlight: WRITES_IN_FLIGHT,
-      signal: options.signal,
-      onWritten: options.onWritten,
-      write: ({ data, offset }) => this.#session.write(handle, data, offset),
-    });
-  }
-
-  /** Makes the bytes durable where asked for and offered, and sure that the server has all that it acknowledged. */
-  async #settle(handle: FileHandle, expectedBytes: number, options: PutOptions): Promise<void> {
-    const sync = options.durable !== false && this.#session.offers('fsync@openssh.com');
-    const [sizeBytes] = await untilAborted(options.signal, () =>
-      Promise.all([this.#session.sizeBytes(handle), sync ? this.#session.fsync(handle) : Promise.resolve()]),
-    );
-    if (sizeBytes === expectedBytes) return;
-    throw new Failure(
-      'transfer-failed',
-      `${this.location} acknowledged ${expectedBytes} bytes, but holds ${sizeBytes} of them.`,
-      { advice: 'Do not trust that server with data before its disk and its SFTP server are looked at.' },
-    );
   }
 
   async #discard(handle: FileHandle | null, temporaryName: string): Promise<void> {

@@ -32,9 +32,10 @@ export interface ByteRange {
 export interface BackupStore extends Store {
   /**
    * The files and folders directly in a folder (`''`: the store's own directory), in no order; none where there is no
-   * such folder. Temporary names are left out.
+   * such folder. Temporary names are left out; with `leftovers` only they are given: what broken puts have left, and
+   * what running ones still write. They can be removed like files.
    */
-  list(folder: string, signal: AbortSignal): Promise<StoreEntry[]>;
+  list(folder: string, signal: AbortSignal, which?: 'files' | 'leftovers'): Promise<StoreEntry[]>;
   /**
    * Gives a file another name, folders made as needed. False when there is none of the first name. Where something has
    * the second name already, it is replaced or kept: names of such files say what is in them.

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { setMaxListeners } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BackupStore, StoreEntry } from '../../src/store/store.ts';
@@ -11,6 +12,8 @@ export interface BackupStoreUnderTest extends StoreUnderTest {
 
 const signal = new AbortController().signal;
 const MIB = 1 << 20;
+// many operations at once listen to it
+setMaxListeners(0, signal);
 
 /** What every BackupStore must do: what every Store must, and what backups need. */
 export function describeBackupStore(name: string, start: () => Promise<BackupStoreUnderTest>): void {
@@ -85,6 +88,18 @@ export function describeBackupStore(name: string, start: () => Promise<BackupSto
       expect(await names('folder/deeper')).toEqual(['c']);
       expect(await names('nothing')).toEqual([]);
       expect(await names('nothing/at/all')).toEqual([]);
+    });
+
+    test('lists what broken puts have left apart, and removes it', async () => {
+      const leftover = 'd.part-0123456789ab';
+      await put('folder/b', 'b');
+      await writeFile(join(directory, 'folder', leftover), 'left over');
+      expect(await store.list('folder', signal, 'leftovers')).toMatchObject([
+        { name: leftover, isFolder: false, sizeBytes: 9 },
+      ]);
+      await store.remove(`folder/${leftover}`, signal);
+      expect(await store.list('folder', signal, 'leftovers')).toEqual([]);
+      expect(await names('folder')).toEqual(['b']);
     });
 
     test('lists nothing where its own directory is missing', async () => {

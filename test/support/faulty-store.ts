@@ -73,8 +73,10 @@ export class FaultyStore implements BackupStore {
     return this.#meddling(`remove ${name}`, signal, () => this.#inner.remove(name, signal));
   }
 
-  async list(folder: string, signal: AbortSignal): Promise<StoreEntry[]> {
-    const entries = await this.#meddling(`list ${folder}`, signal, () => this.#inner.list(folder, signal));
+  async list(folder: string, signal: AbortSignal, which?: 'files' | 'leftovers'): Promise<StoreEntry[]> {
+    const entries = await this.#meddling(`list ${folder}`, signal, () =>
+      this.#inner.list(folder, signal, which),
+    );
     return entries.map((entry) => {
       if (entry.isFolder || !this.#happens(this.faults.lieAboutSizes)) return entry;
       const sizeBytes = entry.sizeBytes + 1 + Math.floor(this.#random() * 1000);

@@ -42,8 +42,8 @@ export class RecordingStore implements BackupStore {
     this.operations.push({ type: 'remove', name });
   }
 
-  list(folder: string, signal: AbortSignal): Promise<StoreEntry[]> {
-    return this.#inner.list(folder, signal);
+  list(folder: string, signal: AbortSignal, which?: 'files' | 'leftovers'): Promise<StoreEntry[]> {
+    return this.#inner.list(folder, signal, which);
   }
 
   async rename(from: string, to: string, signal: AbortSignal): Promise<boolean> {

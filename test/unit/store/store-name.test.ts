@@ -1,5 +1,11 @@
 import { expect, test } from '@jest/globals';
-import { checkStoreName, foldersOf, temporaryNameFor } from '../../../src/store/store-name.ts';
+import {
+  checkStoreName,
+  foldersOf,
+  isEntryName,
+  isTemporaryName,
+  temporaryNameFor,
+} from '../../../src/store/store-name.ts';
 
 test.each(['a', 'a/b', 'guest one/packs/0001.tar', '..a', 'a..', '...'])('%j is a name', (name) => {
   expect(() => checkStoreName(name)).not.toThrow();
@@ -17,4 +23,15 @@ test('folders come outermost first', () => {
 test('temporary names lie beside the name and differ', () => {
   expect(temporaryNameFor('a/b')).toMatch(/^a\/b\.part-[0-9a-f]{12}$/);
   expect(temporaryNameFor('a')).not.toBe(temporaryNameFor('a'));
+});
+
+test('temporary names are known as such, and no others', () => {
+  expect(isTemporaryName(temporaryNameFor('a'))).toBe(true);
+  for (const name of ['a', 'a.part', 'a.part-', 'a.part-0123456789abc', 'a.part-0123456789ab.tar'])
+    expect(isTemporaryName(name)).toBe(false);
+});
+
+test('what a server lists under a name that leads elsewhere is no entry', () => {
+  for (const name of ['a', '..a', 'a b']) expect(isEntryName(name)).toBe(true);
+  for (const name of ['', '.', '..', 'a/b', '/a', 'a\0']) expect(isEntryName(name)).toBe(false);
 });

@@ -1,0 +1,39 @@
+import { Failure } from '../failure.ts';
+import type { FileHandle, SftpSession } from './sftp-session.ts';
+import { cutIntoPieces, writeThroughWindow } from './sftp-write-window.ts';
+import type { PutOptions } from './store.ts';
+import { untilAborted } from './until-aborted.ts';
+
+const WRITES_IN_FLIGHT = 64;
+
+/** Writes the parts, one after the other, from the beginning of the file on. */
+export function writeParts(
+  session: SftpSession,
+  handle: FileHandle,
+  parts: readonly Uint8Array[],
+  options: PutOptions,
+): Promise<void> {
+  return writeThroughWindow(cutIntoPieces(parts, session.maxWriteBytes), {
+    writesInFlight: WRITES_IN_FLIGHT,
+    signal: options.signal,
+    onWritten: options.onWritten,
+    write: ({ data, offset }) => session.write(handle, data, offset),
+  });
+}
+
+/** Makes the bytes durable where asked for and offered; answers with how many the server says it has. */
+export async function settle(session: SftpSession, handle: FileHandle, options: PutOptions): Promise<number> {
+  const sync = options.durable !== false && session.offers('fsync@openssh.com');
+  const [sizeBytes] = await untilAborted(options.signal, () =>
+    Promise.all([session.sizeBytes(handle), sync ? session.fsync(handle) : Promise.resolve()]),
+  );
+  return sizeBytes;
+}
+
+export function shortFile(location: string, expectedBytes: number, sizeBytes: number): Failure {
+  return new Failure(
+    'transfer-failed',
+    `${location} acknowledged ${expectedBytes} bytes, but holds ${sizeBytes} of them.`,
+    { advice: 'Do not trust that server with data before its disk and its SFTP server are looked at.' },
+  );
+}
