@@ -30,6 +30,8 @@ export class RemoteReceiver implements AsyncDisposable {
   readonly #failing = new AbortController();
   #waiting: Waiting | null = null;
   #isReady = false;
+  /** It comes without being asked for, and perhaps before anybody waits for it. */
+  #greeting: MessageOf<'ready'> | null = null;
   #isAborting = false;
   #spool: string | null = null;
   readonly #opened: string[] = [];
@@ -73,7 +75,8 @@ export class RemoteReceiver implements AsyncDisposable {
 
   /** Waits until the receiver speaks. Throws Failure `receiver-missing` or `receiver-incompatible`. */
   async ready(signal: AbortSignal): Promise<void> {
-    const { protocol, version } = await this.#answer('ready', signal);
+    this.failed.throwIfAborted();
+    const { protocol, version } = this.#greeting ?? (await this.#answer('ready', signal));
     if (protocol === PROTOCOL_VERSION) return;
     throw new Failure(
       'receiver-incompatible',
@@ -156,10 +159,12 @@ export class RemoteReceiver implements AsyncDisposable {
     if (message.type === 'opened') this.#spool = message.spool;
     if (message.type === 'published') this.#published = message.paths;
     const waiting = this.#waiting;
+    const isGreeting = message.type === 'ready' && this.#greeting === null;
+    if (message.type === 'ready') this.#greeting = message;
     if (waiting?.type === message.type) {
       this.#waiting = null;
       waiting.resolve(message as never);
-    } else if (!this.#isAborting) {
+    } else if (!this.#isAborting && !isGreeting) {
       // While aborting, answers to what was asked before may still be on their way.
       this.#fail(
         new Failure('protocol-violation', `The receiver answered ${message.type} to nothing that was asked.`),
