@@ -1,11 +1,17 @@
 import { PassThrough } from 'node:stream';
-import { describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, test } from '@jest/globals';
 import { RemoteReceiver } from '../../../src/operations/remote-receiver.ts';
 import { PROTOCOL_VERSION } from '../../../src/operations/wire.ts';
 import type { RemoteProcess } from '../../../src/store/ssh-remote-process.ts';
 
 const { signal } = new AbortController();
 const ready = { type: 'ready', protocol: PROTOCOL_VERSION, version: '0.1.0' };
+
+let started: RemoteReceiver[] = [];
+afterEach(async () => {
+  for (const receiver of started) await receiver[Symbol.asyncDispose]();
+  started = [];
+});
 
 /** A receiver that says what it is told to say. */
 function start() {
@@ -18,6 +24,7 @@ function start() {
     kill: () => stdout.end(),
   };
   const receiver = new RemoteReceiver(process, 'vmferry receive');
+  started.push(receiver);
   return { receiver, say: (message: object) => stdout.write(`${JSON.stringify(message)}\n`) };
 }
 
