@@ -29,29 +29,45 @@ export function parseConfig(text: string, file: string): ConfigFile {
 
 type Complain = (offset: number, problem: string, advice?: string) => Failure;
 
-/** YAML 1.2 with unique keys and, so that nothing in it can grow, without aliases. */
+/** YAML 1.2 with unique keys, without tags, and, so that nothing in it can grow, without aliases. */
 function parseYaml(text: string, file: string, lineCounter: LineCounter, complain: Complain): Document {
   if (text.length > largestConfigBytes)
     throw new Failure('usage', `${file} is larger than ${largestConfigBytes / 1024} KiB.`, {
       advice: 'A configuration has a few lines. Is it the right file?',
     });
-  let document;
-  try {
-    document = parseDocument(text, { lineCounter, prettyErrors: false, schema: 'core', version: '1.2' });
-  } catch (cause) {
-    // Brackets within brackets, thousands deep, are more than its stack holds.
-    throw new Failure('usage', `${file} is nested too deeply.`, { cause });
+  if (isTooDeep(text)) throw new Failure('usage', `${file} is nested too deeply.`);
+  const document = parseDocument(text, {
+    lineCounter,
+    prettyErrors: false,
+    schema: 'core',
+    version: '1.2',
+    resolveKnownTags: false,
+  });
+  // Whatever follows the first error may only follow from it.
+  const [problem] = [...document.errors, ...document.warnings];
+  if (problem !== undefined) {
+    const said = problem.message.trim().replace(/[.:]?$/, '.');
+    throw complain(problem.pos[0], `It is not valid YAML: ${said}`);
   }
-  const problems = [...document.errors, ...document.warnings].map(({ pos: [offset], message }) =>
-    complain(offset, `It is not valid YAML: ${message.trim().replace(/[.:]?$/, '.')}`),
-  );
-  if (problems.length > 0) throw combined(problems);
   visit(document, {
     Alias(_, alias) {
       throw complain(offsetOf(alias), 'An alias (*) is not understood here.', 'Write the value out.');
     },
+    Pair(_, { key }) {
+      // An object that is made of it would not have it as a key.
+      if (isScalar(key) && key.value === '__proto__')
+        throw complain(offsetOf(key), 'The key "__proto__" is not known here.');
+    },
   });
   return document;
+}
+
+/** The parser calls itself for each level, and a stack that overflows there is not always caught. */
+function isTooDeep(text: string): boolean {
+  const brackets = text.match(/[[{]/g) ?? [];
+  return (
+    brackets.length > 500 || text.split('\n').some((line) => (line.match(/[-?:](?=\s)/g) ?? []).length > 50)
+  );
 }
 
 function combined(failures: readonly Failure[]): Failure {
