@@ -16,7 +16,7 @@ export interface ParseOptions {
 
 const introduction = `Usage: $0 COMMAND [OPTIONS]
 
-Moves a virtual machine guest to new hardware: halts it here, sends its disk over ssh, proves that what was written there is what was read here, and boots it there.`;
+Moves a virtual machine guest to new hardware: halts it here, sends its disk over ssh, proves that what was written there is what was read here, and boots it there. Keeps backups of guests in a directory or on any SFTP account.`;
 
 const ending = `'$0 COMMAND --help' explains a command, with examples. Exit statuses: doc/errors.md.`;
 
