@@ -25,7 +25,7 @@ const settleTimeoutMs = 10_000;
  */
 const goScript = `n=0
 while [ $n -lt 50 ]; do
-  uml_mconsole "$1" go && exit 0
+  timeout 2 uml_mconsole "$1" go && exit 0
   n=$((n + 1)); sleep 0.2
 done`;
 

@@ -5,6 +5,9 @@ const intervalMs = 20;
 /** A round begins the file systems' commits without waiting for them; the next one's writes come after them. */
 const rounds = 2;
 
+/** What of the management console is needed here. */
+export type Console = Pick<Mconsole, 'ask' | 'readProc'>;
+
 /** What a kernel counts of its page cache in /proc/vmstat. */
 export interface PageCounts {
   /** Pages that differ from what is on the disks, those that are on their way there included. */
@@ -32,7 +35,7 @@ export function isWrittenSince(before: PageCounts, now: PageCounts): boolean {
  * and is not printed at all where the guest is quiet; its counts can always be asked.
  */
 export async function syncUml(
-  mconsole: Mconsole,
+  mconsole: Console,
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<string | null> {
@@ -54,7 +57,7 @@ export async function syncUml(
   return null;
 }
 
-async function readPageCounts(mconsole: Mconsole): Promise<PageCounts | null> {
+async function readPageCounts(mconsole: Console): Promise<PageCounts | null> {
   const vmstat = await mconsole.readProc('vmstat');
   return vmstat === null ? null : parsePageCounts(vmstat);
 }

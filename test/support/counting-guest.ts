@@ -8,9 +8,12 @@ import { bootUmlGuest, buildGuestImage, type BootedGuest, type GuestImageOptions
 /** A guest that writes all the time: the next number into `/count`, some hundred times a second at most. */
 export interface CountingGuest extends BootedGuest {
   image: string;
-  /** The number in the guest's own `/count` now, on its disk or not; also while it is stopped. */
+  /**
+   * The number in the guest's own `/count` now, on its disk or not. Not while it is stopped: to wait for a file that a
+   * stopped program has locked would hang the guest.
+   */
   count(): Promise<number>;
-  /** Returns when the guest has counted on: so it runs. */
+  /** Returns when the guest is not stopped and has counted on: so it runs. */
   countsOn(): Promise<void>;
   isStopped(): Promise<boolean>;
 }
@@ -42,7 +45,7 @@ export async function bootCountingGuest(
   runTool('debugfs', ['-w', '-f', '-', path], `${commands.join('\n')}\n`);
   const guest = await bootUmlGuest({ image: path, name, umlDir, extraArgs });
   const ask = async (...words: string[]) =>
-    (await run('uml_mconsole', [join(umlDir, name, 'mconsole'), ...words])).stdout;
+    (await run('uml_mconsole', [join(umlDir, name, 'mconsole'), ...words], { timeoutMs: 5_000 })).stdout;
   const count = async () => Number(/^OK\s+(\d+)\s*$/.exec(await ask('proc', '1/root/count'))?.[1]);
   const counts = async (isDone: (count: number) => boolean) => {
     const deadlineMs = Date.now() + 30_000;
@@ -51,23 +54,28 @@ export async function bootCountingGuest(
       await delay(20);
     }
   };
+  const isStopped = async () => {
+    // Only one that is stopped accepts "go"; so it is asked for what it refuses then.
+    if ((await ask('stop')).startsWith('ERR Already stopped')) return true;
+    await ask('go');
+    return false;
+  };
   await counts((number) => number > 0);
   return {
     ...guest,
     image: path,
     count,
+    isStopped,
     async countsOn() {
+      const deadlineMs = Date.now() + 30_000;
+      while (await isStopped()) {
+        if (Date.now() > deadlineMs) throw new Error(`the guest ${name} stays stopped`);
+        await delay(50);
+      }
       // Empty for the moment between the file's truncation and its writing.
       let seen = Number.NaN;
       while (Number.isNaN(seen)) seen = await count();
       await counts((number) => number > seen);
-    },
-    async isStopped() {
-      // Only one that is stopped accepts "go"; so it is asked for what it refuses then.
-      const answer = await ask('stop');
-      if (answer.startsWith('ERR Already stopped')) return true;
-      await ask('go');
-      return false;
     },
   };
 }
