@@ -10,8 +10,10 @@ import type { ImageSource } from './image-source.ts';
 import { openImage } from './open-image.ts';
 import { probeImage, type ImageRegion } from './probe.ts';
 
-/** Where an ordinary account's PATH does not lead: there e2fsck is. */
-const systemDirectories = '/usr/local/sbin:/usr/sbin:/sbin';
+/** An ordinary account's PATH leaves out where e2fsck is. */
+function withSystemDirectories(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return { ...environment, PATH: `${environment['PATH'] ?? ''}:/usr/local/sbin:/usr/sbin:/sbin` };
+}
 
 /**
  * Replays the journals of the ext3 and ext4 file systems in a clone of an image, as their next mount would: then they
@@ -22,7 +24,7 @@ const systemDirectories = '/usr/local/sbin:/usr/sbin:/sbin';
 export async function replayJournals(
   clone: FileBeside,
   signal: AbortSignal,
-  environment: NodeJS.ProcessEnv = process.env,
+  environment: NodeJS.ProcessEnv = withSystemDirectories(process.env),
 ): Promise<string[]> {
   const problems: string[] = [];
   for (const region of regionsToReplay(clone.path)) {
@@ -104,7 +106,7 @@ async function checkFileSystem(
   let result: CommandResult;
   try {
     result = await run('e2fsck', ['-p', path], {
-      env: { ...environment, PATH: `${environment['PATH'] ?? ''}:${systemDirectories}`, LC_ALL: 'C' },
+      env: { ...environment, LC_ALL: 'C' },
       signal,
     });
   } catch (error) {

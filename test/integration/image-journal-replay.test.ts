@@ -1,5 +1,4 @@
-import { copyFileSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
-import { mkdirSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { cloneImage, type FileBeside } from '../../src/image/clone.ts';
@@ -135,6 +134,9 @@ describeUnless(mountingMissing('xfs'), 'replaying the journal of a clone', () =>
     const image = join(mounted.path, 'guest.img');
     makeLiveImage(image, mounted.path);
     using clone = cloneImage(image);
+    const missing = await replayJournals(clone, signal, { PATH: join(mounted.path, 'point') });
+    expect(missing).toEqual([expect.stringContaining('not installed')]);
+    expect(regionsOf(clone.path)).toEqual([expect.objectContaining({ clean: false })]);
     const reason = new Error('enough');
     await expect(replayJournals(clone, AbortSignal.abort(reason))).rejects.toBe(reason);
     expectNothingElse(mounted.path, clone);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { Context, Event } from '../../src/events.ts';
 import { Failure } from '../../src/failure.ts';
-import { isFreezingDriver, type FreezingDriver } from '../../src/guest/guest-driver.ts';
+import { isFreezingDriver, type FreezingDriver, type GuestDriver } from '../../src/guest/guest-driver.ts';
 import { createRecordStore } from '../../src/guest/record-store.ts';
 import { resolveGuest, type ResolvedGuest } from '../../src/guest/resolve-guest.ts';
 import { createUmlDriver } from '../../src/guest/uml-driver.ts';
@@ -326,7 +326,8 @@ describeUnless(umlMissing() ?? mountingMissing('ext4'), 'a running guest where t
 
   test('under a driver that cannot freeze is refused', async () => {
     await boot('ext4');
-    const { freeze: _, ...plain } = driver;
+    const plain: GuestDriver & { freeze?: unknown } = { ...driver };
+    delete plain.freeze;
     expect(isFreezingDriver(plain)).toBe(false);
     expect((await failureOf(hold('pause', [plain]))).advice).toContain('--halt');
   });
