@@ -30,21 +30,22 @@ interface StoredFile {
 
 /**
  * A store in memory that several actors share. Each of their operations waits until it is chosen, one at a time, by a
- * generator of random numbers: what happens in which order depends on the seed alone.
+ * generator of random numbers: what happens in which order depends on the seed alone. An actor may be given many turns
+ * in a row, so that all of its work falls between two steps of another.
  */
 export class ScheduledStore {
   files = new Map<string, StoredFile>();
   readonly #random: (below: number) => number;
   #steps: Step[] = [];
+  readonly #staysInThousand: number;
   #clockMs = 1;
+  #current: string | null = null;
   readonly #dead = new Set<string>();
 
-  constructor(random: (below: number) => number) {
+  /** @param staysInThousand how often the actor whose turn it was has the next one, too */
+  constructor(random: (below: number) => number, staysInThousand: number) {
     this.#random = random;
-  }
-
-  get nowMs(): number {
-    return this.#clockMs;
+    this.#staysInThousand = staysInThousand;
   }
 
   /** The store as this actor sees it; null: every operation is done at once. */
@@ -88,19 +89,28 @@ export class ScheduledStore {
 
   /**
    * Lets the actors go on, step by step, until all of them have ended.
-   * @param beforeStep called with the actors that wait for their turn
+   * @param beforeStep called with the actors that wait for their turn, and waited for
    */
-  async run(actors: readonly Promise<unknown>[], beforeStep: (waiting: string[]) => void): Promise<void> {
+  async run(actors: readonly Promise<unknown>[], beforeStep: (waiting: string[]) => unknown): Promise<void> {
     let ended = 0;
     for (const actor of actors) void actor.finally(() => ended++).catch(() => undefined);
     while (ended < actors.length) {
       // Every actor either waits for its turn or has ended, once nothing more happens by itself.
       for (let tick = 0; tick < 3; tick++) await setImmediate();
       if (this.#steps.length === 0) continue;
-      beforeStep([...new Set(this.#steps.map(({ actor }) => actor))]);
-      const [step] = this.#steps.splice(this.#random(this.#steps.length), 1);
-      step?.go();
+      await beforeStep([...new Set(this.#steps.map(({ actor }) => actor))]);
+      this.#nextStep()?.go();
     }
+  }
+
+  #nextStep(): Step | undefined {
+    const own = this.#steps.filter(({ actor }) => actor === this.#current);
+    const stays = this.#random(1000) < this.#staysInThousand && own.length > 0;
+    const choice = stays ? own : this.#steps;
+    const step = choice[this.#random(choice.length)];
+    this.#current = step?.actor ?? null;
+    this.#steps = this.#steps.filter((one) => one !== step);
+    return step;
   }
 
   #turn(actor: string): Promise<void> {
