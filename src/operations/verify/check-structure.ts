@@ -7,8 +7,11 @@ import { readStoredIndex, type StoredIndex } from './stored-index.ts';
 
 /** What is known of packs before their structure is looked at. */
 export interface KnownPacks {
-  /** Damaged ones, and the ids of the chunks that are whole in them, one after the other. */
-  damaged: ReadonlyMap<string, Uint8Array>;
+  /**
+   * Damaged ones, and such as no index names: what was found whole in them counts, not what an index says. Ids of chunks,
+   * one after the other.
+   */
+  remains: ReadonlyMap<string, Uint8Array>;
   /** When each was last read and found good, in ms since 1970. */
   readMs: ReadonlyMap<string, number>;
 }
@@ -47,7 +50,7 @@ export async function checkStructure(
     else snapshots.push(snapshot);
   const packs = await folder.objects('packs', signal);
   const maps = await folder.objects('maps', signal);
-  const index = await readStoredIndex(folder, packs, known.damaged, signal);
+  const index = await readStoredIndex(folder, packs, known.remains, signal);
   const chunks = new ChunkLookup(index, known.readMs);
   const badPages = new Map<string, Failure>();
   const checkedMaps = await checkMaps(

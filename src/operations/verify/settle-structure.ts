@@ -1,5 +1,5 @@
 import { Failure } from '../../failure.ts';
-import type { GuestFolder } from '../../repository/guest-folder.ts';
+import type { GuestFolder, StoredObject } from '../../repository/guest-folder.ts';
 import { takeBack, trashed, type TrashKind } from '../../repository/trash.ts';
 import { checkStructure, type KnownPacks, type Structure } from './check-structure.ts';
 
@@ -20,17 +20,25 @@ export interface SettledStructure {
 const MOST_LOOKS = 4;
 
 /**
- * Looks at the structure until what is missing is so for good: what is only in the trash is moved back (doc/store.md, Who
- * writes when), and what a prune has moved from one place to another meanwhile is looked for again.
+ * Looks at the structure until what is missing is so for good: packs that no index names are read, as a restore does; what
+ * is only in the trash is moved back (doc/store.md, Who writes when); and what a prune has moved from one place to another
+ * meanwhile is looked for again.
+ * @param readPacks reads packs whole; `known` then has what was found in them
  */
 export async function settleStructure(
   folder: GuestFolder,
   known: KnownPacks,
+  readPacks: (packs: readonly StoredObject[]) => Promise<void>,
   signal: AbortSignal,
 ): Promise<SettledStructure> {
   let takenBack = 0;
   for (let look = 1; ; look++) {
     const structure = await checkStructure(folder, known, signal);
+    const others = unnamedPacks(structure, known);
+    if (others.length > 0) {
+      await readPacks(others);
+      continue;
+    }
     const missing = missingFrom(structure);
     if (missing.every(({ ids }) => ids.length === 0) && structure.unindexedChunks === 0)
       return { structure, takenBack, stuck: [] };
@@ -39,6 +47,16 @@ export async function settleStructure(
     const isWorthALook = returned.moved > 0 || (await hasChanged(folder, structure, signal));
     if (!isWorthALook || look === MOST_LOOKS) return { structure, takenBack, stuck: returned.stuck };
   }
+}
+
+/** Packs that may hold what no index leads to. */
+function unnamedPacks(
+  { packs, index, lostPacks, unindexedChunks }: Structure,
+  { remains }: KnownPacks,
+): StoredObject[] {
+  if (lostPacks.size === 0 && unindexedChunks === 0) return [];
+  const named = new Set(index.usable.packs.map(({ id }) => id));
+  return [...packs.values()].filter(({ id }) => !named.has(id) && !remains.has(id));
 }
 
 interface Missing {

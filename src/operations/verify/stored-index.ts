@@ -20,12 +20,13 @@ export interface StoredIndex {
 }
 
 /**
- * @param damaged packs that are not what they were, and the chunks that are still whole in them, ids one after the other
+ * @param remains packs that are taken by what was found in them, not by what an index says: the ids of the chunks that are
+ * whole in them, one after the other
  */
 export async function readStoredIndex(
   folder: GuestFolder,
   packs: StoredObjects,
-  damaged: ReadonlyMap<string, Uint8Array>,
+  remains: ReadonlyMap<string, Uint8Array>,
   signal: AbortSignal,
 ): Promise<StoredIndex> {
   const usable = new ChunkIndex();
@@ -34,6 +35,7 @@ export async function readStoredIndex(
   const idleFiles: string[] = [];
   const done = new Set<string>();
   const resized = new Set<string>();
+  for (const [id, ids] of remains) if (packs.has(id) && ids.length > 0) usable.add(remainsOf(id, ids));
 
   const files = [...(await folder.objects('index', signal)).keys()];
   const contents = mapOrdered(files, FILES_AT_ONCE, async (file) => {
@@ -53,11 +55,7 @@ export async function readStoredIndex(
       }
       done.add(pack.id);
       resized.delete(pack.id);
-      const intact = damaged.get(pack.id);
-      if (sizeBytes !== undefined && intact === undefined) usable.add(pack);
-      else unusable.add(pack);
-      if (sizeBytes !== undefined && intact !== undefined && intact.length > 0)
-        usable.add(remainsOf(pack.id, intact));
+      (sizeBytes === undefined || remains.has(pack.id) ? unusable : usable).add(pack);
     }
   }
   return { usable, unusable, resized, failures, idleFiles };

@@ -1,15 +1,15 @@
 import type { SealKey } from '../../codec/seal.ts';
 import type { Context } from '../../events.ts';
-import { Failure } from '../../failure.ts';
 import type { FramePool } from '../../frame/frame-pool.ts';
 import type { CheckRecord, SnapshotCheck } from '../../repository/check-record.ts';
 import type { GuestFolder, StoredObject } from '../../repository/guest-folder.ts';
 import { checkPacks } from './check-packs.ts';
-import type { Structure } from './check-structure.ts';
+import type { KnownPacks, Structure } from './check-structure.ts';
 import { choosePacks } from './choose-packs.ts';
 import { damagedSnapshots, problemsOf, unreferenced } from './describe-damage.ts';
 import { settleStructure } from './settle-structure.ts';
-import { readCheckRecord, writeCheckRecord } from './stored-check-records.ts';
+import { readCheckRecord } from './stored-check-records.ts';
+import { VerifyNotes } from './verify-notes.ts';
 import type { FileCount, GuestVerdict } from './verify-report.ts';
 
 export interface VerifyGuestOptions {
@@ -34,7 +34,7 @@ export async function verifyGuest(
   context: Context,
 ): Promise<GuestVerdict> {
   const { signal } = context;
-  const notes = new Notes(folder, context);
+  const notes = new VerifyNotes(folder, context);
   const stored = await readCheckRecord(folder, signal);
   const marked = await folder.marks('damaged', signal);
   const nowMs = wholeSeconds(now());
@@ -43,18 +43,22 @@ export async function verifyGuest(
   const chosen = readPercent === 0 ? [] : choosePacks(packs, readPercent, stored.record.packs, nowMs);
   const toRead = new Set([...[...packs.values()].filter(({ id }) => marked.has(id)), ...chosen]);
 
-  const reading = await readPacks(folder, [...toRead], { pool, sealKey }, context);
-  const readMs = new Map(stored.record.packs);
-  for (const id of reading.good) readMs.set(id, nowMs);
-  for (const [id] of reading.damaged) readMs.set(id, nowMs);
-  const known = { damaged: new Map([...reading.damaged].map(([id, { goodIds }]) => [id, goodIds])), readMs };
-  const { structure, takenBack, stuck } = await settleStructure(folder, known, signal);
+  const reading = newReading(stored.record.packs);
+  const read = (some: readonly StoredObject[], isUnnamed: boolean) =>
+    readPacks(folder, some, { pool, sealKey }, { reading, isUnnamed, nowMs }, context);
+  await read([...toRead], false);
+  const { structure, takenBack, stuck } = await settleStructure(
+    folder,
+    reading,
+    (others) => read(others, true),
+    signal,
+  );
 
   const damagedPages = [...structure.badPages.keys()].filter((id) => structure.maps.has(id));
   await notes.mark(new Set([...reading.damaged.keys(), ...damagedPages]), marked);
   await notes.unmark([...reading.good, ...goodPages(structure, marked)], marked);
-  for (const [id] of reading.damaged) readMs.delete(id);
-  await notes.record(recordOf(structure, readMs, stored.record, nowMs), stored.files);
+  for (const id of reading.damaged.keys()) reading.readMs.delete(id);
+  await notes.record(recordOf(structure, reading.readMs, stored.record, nowMs), stored.files);
 
   return {
     guest: folder.guest,
@@ -68,28 +72,43 @@ export async function verifyGuest(
   };
 }
 
-interface Reading {
+/** What was read, and what is known of packs by that and from before. */
+interface Reading extends KnownPacks {
   good: string[];
-  damaged: Map<string, { damage: string; goodIds: Uint8Array }>;
+  damaged: Map<string, { damage: string }>;
   read: FileCount;
+  remains: Map<string, Uint8Array>;
+  readMs: Map<string, number>;
+}
+
+function newReading(readMs: ReadonlyMap<string, number>): Reading {
+  return {
+    good: [],
+    damaged: new Map(),
+    read: { count: 0, bytes: 0 },
+    remains: new Map(),
+    readMs: new Map(readMs),
+  };
 }
 
 async function readPacks(
   folder: GuestFolder,
   packs: readonly StoredObject[],
   work: { pool: FramePool; sealKey: SealKey },
+  { reading, isUnnamed, nowMs }: { reading: Reading; isUnnamed: boolean; nowMs: number },
   { signal, report }: Context,
-): Promise<Reading> {
-  const reading: Reading = { good: [], damaged: new Map(), read: { count: 0, bytes: 0 } };
-  const totalBytes = countOf(packs).bytes;
+): Promise<void> {
+  const { good, damaged, read, remains, readMs } = reading;
+  const totalBytes = read.bytes + countOf(packs).bytes;
   for await (const { pack, damage, goodIds } of checkPacks(folder, packs, work, signal)) {
-    if (damage === null) reading.good.push(pack.id);
-    else reading.damaged.set(pack.id, { damage, goodIds });
-    reading.read.count++;
-    reading.read.bytes += pack.sizeBytes;
-    report({ type: 'progress', stage: 'check', doneBytes: reading.read.bytes, totalBytes, sentBytes: 0 });
+    if (damage === null) good.push(pack.id);
+    else damaged.set(pack.id, { damage });
+    readMs.set(pack.id, nowMs);
+    if (damage !== null || isUnnamed) remains.set(pack.id, goodIds);
+    read.count++;
+    read.bytes += pack.sizeBytes;
+    report({ type: 'progress', stage: 'check', doneBytes: read.bytes, totalBytes, sentBytes: 0 });
   }
-  return reading;
 }
 
 /** What of it the next verify, list and backup should know. */
@@ -129,50 +148,6 @@ function goodPages({ snapshots, badPages }: Structure, marked: ReadonlySet<strin
     for (const { pages } of disks)
       for (const id of pages) if (id !== null && marked.has(id) && !badPages.has(id)) used.add(id);
   return [...used];
-}
-
-/** What is written down in the store; a store that may only be read is verified all the same. */
-class Notes {
-  readonly #folder: GuestFolder;
-  readonly #context: Context;
-  #isRefused = false;
-
-  constructor(folder: GuestFolder, context: Context) {
-    this.#folder = folder;
-    this.#context = context;
-  }
-
-  async mark(damaged: ReadonlySet<string>, marked: ReadonlySet<string>): Promise<void> {
-    const { signal } = this.#context;
-    for (const id of damaged)
-      if (!marked.has(id)) await this.#write(() => this.#folder.mark('damaged', id, signal));
-  }
-
-  async unmark(good: readonly string[], marked: ReadonlySet<string>): Promise<void> {
-    const { signal } = this.#context;
-    for (const id of good)
-      if (marked.has(id)) await this.#write(() => this.#folder.unmark('damaged', id, signal));
-  }
-
-  async record(record: CheckRecord, replaced: readonly string[]): Promise<void> {
-    await this.#write(() => writeCheckRecord(this.#folder, record, replaced, this.#context.signal));
-  }
-
-  async #write(work: () => Promise<void>): Promise<void> {
-    if (this.#isRefused) return;
-    try {
-      await work();
-    } catch (error) {
-      if (
-        !(error instanceof Failure) ||
-        (error.code !== 'target-not-writable' && error.code !== 'target-full')
-      )
-        throw error;
-      this.#isRefused = true;
-      const message = `What was found cannot be kept in the store, so the next backup will not know of it: ${error.message}`;
-      this.#context.report({ type: 'warning', code: 'other', message });
-    }
-  }
 }
 
 function countOf(files: Iterable<StoredObject>): FileCount {

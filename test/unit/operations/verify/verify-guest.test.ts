@@ -165,10 +165,14 @@ describe('a damaged pack', () => {
 
 test('a pack that was cut off is found without reading it', async () => {
   const name = folder.nameOf('packs', await packOf(8, first));
-  store.files.set(name, (store.files.get(name) ?? Buffer.alloc(0)).subarray(0, -512));
-  const { problems, damaged } = await verify(0);
+  const whole = store.files.get(name) ?? Buffer.alloc(0);
+  store.files.set(name, whole.subarray(0, whole.length / 2));
+  const { problems, damaged, read } = await verify(0, inProcessPool);
   expect(problems).toMatchObject([{ kind: 'pack-damaged', file: name }]);
   expect(damaged.map(({ snapshot }) => snapshot)).toEqual([first, second]);
+  // Its first half is still there: what a restore can still take from it is no loss.
+  expect(read.count).toBe(1);
+  expect(damaged[0]?.disks[0]?.damagedBytes).toBe(2 * CHUNK);
 });
 
 test('a pack that is missing', async () => {
@@ -213,14 +217,24 @@ test('a manifest whose pages are those of another one', async () => {
   expect(damaged).toMatchObject([{ snapshot: second, disks: [{ damagedBytes: 12 * CHUNK }] }]);
 });
 
-test('an index that is damaged, or lost', async () => {
+test('an index that is damaged, or lost, loses no data: packs say themselves what is in them', async () => {
   const [name = ''] = filesIn('index');
   flipBit(name, 40);
-  const { problems, damaged } = await verify(0);
-  expect(problems.map(({ kind }) => kind).sort()).toEqual(['chunks-not-indexed', 'index-damaged']);
+  const damaged = await verify(0, inProcessPool);
+  expect(damaged).toMatchObject({ read: { count: 1 }, damaged: [] });
+  expect(damaged.problems).toMatchObject([{ kind: 'index-damaged', file: name }]);
+  for (const index of filesIn('index')) store.files.delete(index);
+  expect(await verify(0, inProcessPool)).toMatchObject({ read: { count: 4 }, damaged: [], problems: [] });
+});
+
+test('chunks that are in no pack at all', async () => {
+  for (const index of filesIn('index')) store.files.delete(index);
+  const [pack = '', ...others] = filesIn('packs');
+  store.files.delete(pack);
+  const { read, problems, damaged } = await verify(0, inProcessPool);
+  expect(read.count).toBe(others.length);
+  expect(problems).toMatchObject([{ kind: 'chunks-not-indexed', file: 'guests/web/index' }]);
   expect(damaged).not.toEqual([]);
-  store.files.delete(name);
-  expect((await verify(0)).problems).toMatchObject([{ kind: 'chunks-not-indexed' }]);
 });
 
 test('a record of checks that is damaged costs what was remembered', async () => {

@@ -1,0 +1,49 @@
+import type { Context } from '../../events.ts';
+import { Failure } from '../../failure.ts';
+import type { CheckRecord } from '../../repository/check-record.ts';
+import type { GuestFolder } from '../../repository/guest-folder.ts';
+import { writeCheckRecord } from './stored-check-records.ts';
+
+/** What is written down in the store; a store that may only be read is verified all the same. */
+export class VerifyNotes {
+  readonly #folder: GuestFolder;
+  readonly #context: Context;
+  #isRefused = false;
+
+  constructor(folder: GuestFolder, context: Context) {
+    this.#folder = folder;
+    this.#context = context;
+  }
+
+  async mark(damaged: ReadonlySet<string>, marked: ReadonlySet<string>): Promise<void> {
+    const { signal } = this.#context;
+    for (const id of damaged)
+      if (!marked.has(id)) await this.#write(() => this.#folder.mark('damaged', id, signal));
+  }
+
+  async unmark(good: readonly string[], marked: ReadonlySet<string>): Promise<void> {
+    const { signal } = this.#context;
+    for (const id of good)
+      if (marked.has(id)) await this.#write(() => this.#folder.unmark('damaged', id, signal));
+  }
+
+  async record(record: CheckRecord, replaced: readonly string[]): Promise<void> {
+    await this.#write(() => writeCheckRecord(this.#folder, record, replaced, this.#context.signal));
+  }
+
+  async #write(work: () => Promise<void>): Promise<void> {
+    if (this.#isRefused) return;
+    try {
+      await work();
+    } catch (error) {
+      if (
+        !(error instanceof Failure) ||
+        (error.code !== 'target-not-writable' && error.code !== 'target-full')
+      )
+        throw error;
+      this.#isRefused = true;
+      const message = `What was found cannot be kept in the store, so the next backup will not know of it: ${error.message}`;
+      this.#context.report({ type: 'warning', code: 'other', message });
+    }
+  }
+}
