@@ -14,10 +14,15 @@ const notWritable = /[\p{Cs}\0]/u;
 
 /** A command line for `ExecStart=`, the program as an absolute path. Null: a word cannot be written there. */
 export function execLine([program, ...args]: readonly string[]): string | null {
-  if (program === undefined || !program.startsWith('/')) return null;
+  if (program === undefined || !isProgram(program)) return null;
   // The program's own path knows specifiers, but no variables.
   const words = [quoted(program, false), ...args.map((arg) => quoted(arg, true))];
   return words.every((word) => word !== null) ? words.join(' ') : null;
+}
+
+/** systemd takes no quotes, backslashes and control characters in a program's path, however they are written. */
+function isProgram(path: string): boolean {
+  return path.startsWith('/') && !/["'\\\p{Cc}]/u.test(path);
 }
 
 /** For `Environment=`; a dollar sign means nothing there. */

@@ -33,6 +33,7 @@ describe('a word of ExecStart=', () => {
     expect(execLine(['true'])).toBeNull();
     expect(execLine(['-/bin/true'])).toBeNull();
     expect(execLine([])).toBeNull();
+    for (const sign of ['"', "'", '\\', '\n']) expect(execLine([`/opt/a${sign}b`])).toBeNull();
   });
 });
 
