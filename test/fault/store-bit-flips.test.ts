@@ -40,8 +40,8 @@ describeWithTools('a store in which single bits flip', ['mke2fs', 'debugfs'], ()
         const { name, bit } = chooseBit(store.files, random, flip % 2 === 0);
         const whole = new Map(store.files);
         store.files.set(name, withBitFlipped(store.files.get(name), bit));
-        const found = await flipping.whatIsFound(name);
         const isHarmless = isForPeopleOnly(name, whole, bit >> 3) || isSameText(name, whole, store.files);
+        const found = await flipping.whatIsFound(name);
         if (found === null && !isHarmless) unseen.push(`${name}, bit ${bit & 7} of byte ${bit >> 3}`);
         const isRestored = found === null || random() < 1 / RESTORED_ONE_IN;
         const image = isRestored ? await restored(world, store, images, flip) : 'failed';

@@ -5,6 +5,7 @@ import { ChunkMap } from '../../src/chunk/chunk-map.ts';
 import { availableZstd } from '../../src/codec/zstd.ts';
 import type { Frame } from '../../src/frame/frame.ts';
 import { pageCount, pageText } from '../../src/repository/chunk-map-page.ts';
+import type { GuestDefinition } from '../../src/guest/definition.ts';
 import type { GuestFolder } from '../../src/repository/guest-folder.ts';
 import type { Snapshot, SnapshotDisk } from '../../src/repository/snapshot.ts';
 import { snapshotId } from '../../src/repository/snapshot-id.ts';
@@ -18,12 +19,19 @@ export interface StoredDisk {
   image: Uint8Array;
 }
 
+export interface StoreSnapshotOptions {
+  chunksPerFrame?: number;
+  framesPerPack?: number;
+  /** Null: an image that nothing runs. */
+  definition?: GuestDefinition | null;
+}
+
 /** Makes a snapshot as a backup would, of images in memory, without any worker thread. */
 export async function storeSnapshot(
   folder: GuestFolder,
   disks: readonly StoredDisk[],
   at: Date,
-  { chunksPerFrame = 16, framesPerPack = 8 } = {},
+  { chunksPerFrame = 16, framesPerPack = 8, definition = null }: StoreSnapshotOptions = {},
 ): Promise<Snapshot> {
   const packs = await folder.objects('packs', signal);
   const damaged = await folder.marks('damaged', signal);
@@ -49,7 +57,7 @@ export async function storeSnapshot(
     guest: folder.guest,
     createdAt: at.toISOString(),
     consistency: 'halted',
-    definition: {
+    definition: definition ?? {
       name: folder.guest,
       driver: 'offline',
       memoryBytes: null,
