@@ -43,15 +43,15 @@ export function deletable(
 /** Deletes them, and the folders that this leaves empty. */
 export async function emptyTrash(
   { folder, damaged }: PruneKnowledge,
-  { trash, packs }: Survey,
+  { trash, packs, pages }: Survey,
   objects: readonly TrashedObject[],
   olderThanMs: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const inPlace = new Set(packs.map(({ id }) => id));
-  const removals = mapOrdered(objects, REMOVALS_AT_ONCE, async ({ kind, id, name }) => {
+  const inPlace = new Set([...packs.map(({ id }) => id), ...pages.keys()]);
+  const removals = mapOrdered(objects, REMOVALS_AT_ONCE, async ({ id, name }) => {
     await folder.store.remove(name, signal);
-    if (kind === 'packs' && damaged.has(id) && !inPlace.has(id)) await folder.unmark('damaged', id, signal);
+    if (damaged.has(id) && !inPlace.has(id)) await folder.unmark('damaged', id, signal);
   });
   for await (const _ of removals) signal.throwIfAborted();
   for (const batch of trash) {

@@ -17,7 +17,7 @@ export interface PruneKnowledge {
   folder: GuestFolder;
   reached: Reached;
   facts: PackFacts;
-  /** Ids of packs that verify found damaged. */
+  /** Ids of packs and pages that verify found damaged. */
   damaged: ReadonlySet<string>;
 }
 

@@ -1,0 +1,299 @@
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import { noSeal, sealFor, type Seal } from '../../../src/codec/seal.ts';
+import type { Event } from '../../../src/events.ts';
+import { forgetGuest } from '../../../src/operations/forget-guest.ts';
+import { protectSnapshot } from '../../../src/operations/protect-snapshot.ts';
+import type { PruneReport } from '../../../src/operations/prune/prune-report.ts';
+import { prune, type PruneRequest } from '../../../src/operations/prune.ts';
+import { StoreSession } from '../../../src/operations/store-session.ts';
+import { announceSnapshot } from '../../../src/repository/announced-snapshot.ts';
+import { GuestFolder } from '../../../src/repository/guest-folder.ts';
+import { markerText } from '../../../src/repository/store-marker.ts';
+import type { BackupStore } from '../../../src/store/store.ts';
+import { codeOf, failureOf } from '../../support/failures.ts';
+import { ScheduledStore } from '../../support/scheduled-store.ts';
+import { backupSmallImage, whyNotRestorable, type SmallImage } from '../../support/small-images.ts';
+import { snapshotId } from '../../../src/repository/snapshot-id.ts';
+
+const { signal } = new AbortController();
+let batches = 0;
+const clock = {
+  now: () => new Date('2026-11-30T12:00:00Z'),
+  timeZone: 'UTC',
+  randomHex: (digits: number) => String(++batches).padStart(digits, '0'),
+};
+
+let scheduled: ScheduledStore;
+let store: BackupStore;
+let session: StoreSession;
+let folder: GuestFolder;
+let events: Event[];
+let context: { signal: AbortSignal; report: (event: Event) => void };
+
+beforeEach(async () => {
+  scheduled = new ScheduledStore(() => 0, 0);
+  store = scheduled.as(null);
+  events = [];
+  context = { signal, report: (event) => void events.push(event) };
+  const marker = markerText({ id: 'ab'.repeat(16), encryption: null });
+  await store.put('vmferry-store.json', [Buffer.from(marker)], { signal });
+  const memory = { recall: () => Promise.resolve(null), remember: () => Promise.resolve() };
+  const passphrase = () => Promise.reject(new Error('no passphrase is needed'));
+  session = await StoreSession.open(store, { passphrase, memory }, context);
+  folder = folderOf('web');
+});
+
+function folderOf(guest: string, seal: Seal = noSeal): GuestFolder {
+  return new GuestFolder(store, guest, seal);
+}
+
+async function backUp(day: number, image: SmallImage, into = folder): Promise<string> {
+  const at = new Date(`2026-11-${String(day).padStart(2, '0')}T03:00:00Z`);
+  return (await backupSmallImage(into, image, snapshotId(at, '00000000'), at)).id;
+}
+
+function pruneAs(request: Partial<PruneRequest> = {}): Promise<PruneReport> {
+  const usual = { guest: null, dryRun: false, rules: { last: 1 }, graceMs: 0, maxWaste: 0.2 };
+  return prune({ ...usual, ...request }, session, clock, context);
+}
+
+function files(): Map<string, Uint8Array> {
+  return new Map([...scheduled.files].map(([name, { bytes }]) => [name, bytes]));
+}
+
+function namesIn(part: string): string[] {
+  return [...scheduled.files.keys()].filter((name) => name.includes(`/${part}/`));
+}
+
+async function expectRestorable(id: string, image: SmallImage): Promise<void> {
+  expect(await whyNotRestorable(files(), folder, id, image)).toBeNull();
+}
+
+describe('prune', () => {
+  test('removes what no rule keeps, and what only that needed', async () => {
+    const old = await backUp(1, [1, 2, 3, 4, 5, 6]);
+    const kept = await backUp(2, [7, 8, 9]);
+    const before = [...scheduled.files.values()].reduce((sum, { bytes }) => sum + bytes.length, 0);
+    const { guests } = await pruneAs();
+    expect(guests).toMatchObject([{ guest: 'web', removed: [old], kept: [{ id: kept }], failure: null }]);
+    const [guest] = guests;
+    expect(guest?.trashedBytes).toBeGreaterThan(0);
+    expect(guest?.freedBytes).toBe(guest?.trashedBytes);
+    expect(await folder.snapshotIds(signal)).toEqual([kept]);
+    expect([namesIn('packs').length, namesIn('maps').length, namesIn('trash').length]).toEqual([1, 1, 0]);
+    await expectRestorable(kept, [7, 8, 9]);
+    expect([...scheduled.files.values()].reduce((sum, { bytes }) => sum + bytes.length, 0)).toBeLessThan(
+      before,
+    );
+  });
+
+  test('index files name what is gone until the next prune', async () => {
+    await backUp(1, [1, 2, 3, 4, 5, 6]);
+    const kept = await backUp(2, [7, 8, 9]);
+    await pruneAs();
+    expect(namesIn('index')).toHaveLength(2);
+    await pruneAs();
+    expect(namesIn('index')).toHaveLength(1);
+    await expectRestorable(kept, [7, 8, 9]);
+    expect((await pruneAs()).guests).toMatchObject([{ trashedBytes: 0, freedBytes: 0 }]);
+  });
+
+  test('is told by name what was removed, before anything else can fail', async () => {
+    const old = await backUp(1, [1]);
+    await backUp(2, [2]);
+    await pruneAs();
+    const told = events.flatMap((event) => (event.type === 'stage-finished' ? [event.message] : []));
+    expect(told).toEqual([`web: these were removed: ${old}`]);
+  });
+
+  test('leaves things in their place for the grace period, and then in the trash for as long', async () => {
+    await backUp(1, [1, 2, 3]);
+    await backUp(2, [4, 5, 6]);
+    const graceMs = 50;
+    const tick = async (times: number) => {
+      for (let time = 0; time < times; time++) await store.put('tick', [], { signal });
+    };
+    await pruneAs({ graceMs });
+    expect([namesIn('packs').length, namesIn('trash').length]).toEqual([2, 0]);
+    await tick(60);
+    await pruneAs({ graceMs });
+    expect(namesIn('trash').filter((name) => name.includes('/packs/'))).toHaveLength(1);
+    await pruneAs({ graceMs });
+    expect(namesIn('trash').filter((name) => name.includes('/packs/'))).toHaveLength(1);
+    await tick(60);
+    const [guest] = (await pruneAs({ graceMs })).guests;
+    expect(guest?.freedBytes).toBeGreaterThan(0);
+    expect(namesIn('packs')).toHaveLength(1);
+  });
+
+  test('writes packs anew that are mostly dead', async () => {
+    await backUp(1, [1, 2, 3, 4, 5, 6]);
+    const image = [1, 0, 0, 0, 5, 0];
+    const kept = await backUp(2, image);
+    const dry = (await pruneAs({ dryRun: true })).guests[0];
+    const [guest] = (await pruneAs()).guests;
+    expect([dry?.rewrittenPacks, guest?.rewrittenPacks]).toEqual([1, 1]);
+    expect(namesIn('packs')).toHaveLength(1);
+    await expectRestorable(kept, image);
+    expect((await pruneAs()).guests).toMatchObject([{ rewrittenPacks: 0, wastedBytes: 0 }]);
+    await expectRestorable(kept, image);
+  });
+
+  test('keeps and marks a pack that turns out to be damaged when it is written anew', async () => {
+    await backUp(1, [1, 2, 3, 4, 5, 6]);
+    await backUp(2, [1]);
+    const [name = ''] = namesIn('packs');
+    const bytes = Buffer.from(scheduled.files.get(name)?.bytes ?? []);
+    bytes.writeUInt8(bytes.readUInt8(bytes.length >> 1) ^ 1, bytes.length >> 1);
+    await store.put(name, [bytes], { signal });
+    const [guest] = (await pruneAs()).guests;
+    expect(guest?.rewrittenPacks).toBe(0);
+    expect(namesIn('packs')).toEqual([name]);
+    expect(namesIn('damaged').map((path) => path.slice(-64))).toEqual([name.slice(-68, -4)]);
+    expect(events).toContainEqual(expect.objectContaining({ type: 'warning', code: 'store-incomplete' }));
+  });
+
+  test('merges index files when there are many', async () => {
+    const images = Array.from({ length: 36 }, (_, number) => [number + 1, number + 2]);
+    for (const [number, image] of images.entries()) await backUp(1 + (number % 28), image, folderOf('web'));
+    expect(namesIn('index').length).toBeGreaterThan(32);
+    const ids = await folder.snapshotIds(signal);
+    await pruneAs({ rules: { last: 1000 } });
+    expect(namesIn('index')).toHaveLength(1);
+    expect(await folder.snapshotIds(signal)).toEqual(ids);
+    await expectRestorable(ids.at(-1) ?? '', images[27] ?? []);
+  });
+
+  test('takes back from the trash what snapshots need', async () => {
+    const image = [1, 2, 3, 4];
+    const id = await backUp(1, image);
+    for (const name of [...namesIn('packs'), ...namesIn('maps'), ...namesIn('index')])
+      await store.rename(
+        name,
+        name.replace('guests/web/', 'guests/web/trash/20261101T000000Z-00000000/'),
+        signal,
+      );
+    await pruneAs();
+    // That this index file is in the trash for long enough is not known before it has a mark.
+    expect(namesIn('trash').map((name) => name.split('/')[4])).toEqual(['index', 'begun']);
+    await expectRestorable(id, image);
+    await pruneAs();
+    expect(namesIn('trash')).toEqual([]);
+    expect(['packs', 'maps', 'index'].map((kind) => namesIn(kind).length)).toEqual([1, 1, 1]);
+    await expectRestorable(id, image);
+  });
+
+  test('counts what a snapshot needs that was only announced, until it is older than the grace period', async () => {
+    const id = await backUp(1, [1, 2, 3]);
+    const snapshot = await folder.readSnapshot(id, signal);
+    await backUp(2, [4]);
+    await announceSnapshot(folder, snapshot, signal);
+    await pruneAs({ graceMs: 1000 });
+    await folder.removeSnapshot(id, signal);
+    await pruneAs({ graceMs: 1000 });
+    expect([namesIn('announced').length, namesIn('packs').length]).toEqual([1, 2]);
+    await pruneAs();
+    expect([namesIn('announced').length, namesIn('packs').length]).toEqual([0, 1]);
+  });
+
+  test('touches nothing of a guest of which a manifest cannot be read, and prunes the others', async () => {
+    const mail = folderOf('mail');
+    await backUp(1, [1], mail);
+    const old = await backUp(1, [1]);
+    await backUp(2, [2]);
+    const damaged = await backUp(3, [3], mail);
+    await backUp(4, [4], mail);
+    await store.put(mail.nameOf('snapshots', damaged), [Buffer.from('{}')], { signal });
+    const before = namesIn('mail');
+    const { guests } = await pruneAs();
+    expect(guests).toMatchObject([
+      { guest: 'mail', removed: [], failure: { code: 'store-damaged' } },
+      { guest: 'web', removed: [old], failure: null },
+    ]);
+    expect(guests[0]?.failure?.advice).toContain(mail.nameOf('snapshots', damaged));
+    expect(namesIn('mail').toSorted()).toEqual(before.toSorted());
+  });
+
+  test('moves nothing when a page is lost', async () => {
+    await backUp(1, [1]);
+    await backUp(2, [2]);
+    const [page = ''] = (await folder.readSnapshot((await folder.snapshotIds(signal))[1] ?? '', signal))
+      .disks[0]?.pages ?? [''];
+    await store.remove(folder.nameOf('maps', page ?? ''), signal);
+    const { guests } = await pruneAs();
+    expect(guests[0]?.failure?.code).toBe('store-damaged');
+    expect(namesIn('packs')).toHaveLength(2);
+  });
+
+  test('a dry run changes nothing, and foresees what is freed', async () => {
+    const old = await backUp(1, [1, 2, 3, 4]);
+    await backUp(2, [5, 6]);
+    const before = files();
+    const dry = await pruneAs({ dryRun: true });
+    expect(files()).toEqual(before);
+    expect(dry.guests[0]?.removed).toEqual([old]);
+    const [done] = (await pruneAs()).guests;
+    expect(dry.guests[0]?.trashedBytes).toBeGreaterThan(0);
+    // Index files are merged besides.
+    expect(done?.freedBytes).toBeGreaterThanOrEqual(dry.guests[0]?.trashedBytes ?? 0);
+  });
+
+  test('keeps protected snapshots', async () => {
+    const first = await backUp(1, [1]);
+    await backUp(2, [2]);
+    await protectSnapshot('web@2026-11-01', true, session, context);
+    expect((await pruneAs()).guests[0]?.removed).toEqual([]);
+    expect(await protectSnapshot(`web@${first}`, false, session, context)).toEqual({
+      type: 'unprotected',
+      guest: 'web',
+      snapshot: first,
+    });
+    expect((await pruneAs()).guests[0]?.removed).toEqual([first]);
+  });
+
+  test('refuses no rules, and guests that are not there', async () => {
+    await backUp(1, [1]);
+    expect(await codeOf(() => pruneAs({ rules: {} }))).toBe('usage');
+    expect(await codeOf(() => pruneAs({ guest: 'ftp' }))).toBe('snapshot-missing');
+    expect(await codeOf(() => protectSnapshot('ftp@latest', true, session, context))).toBe(
+      'snapshot-missing',
+    );
+  });
+
+  test('prunes an encrypted store as well', async () => {
+    const sealed = folderOf('web', sealFor(Buffer.alloc(32, 1)));
+    await backUp(1, [1, 2, 3], sealed);
+    const kept = await backUp(2, [4, 5], sealed);
+    Object.defineProperty(session, 'folder', { value: () => sealed });
+    const [guest] = (await pruneAs()).guests;
+    expect(guest).toMatchObject({ kept: [{ id: kept }], missingChunks: 0, failure: null });
+    await pruneAs();
+    expect(['packs', 'maps', 'index'].map((kind) => namesIn(kind).length)).toEqual([1, 1, 1]);
+  });
+});
+
+describe('forgetGuest', () => {
+  const typed = (name: string) => () => Promise.resolve(name);
+
+  test('deletes all of the guest, and nothing else', async () => {
+    await backUp(1, [1, 2]);
+    await backUp(2, [3], folderOf('mail'));
+    await store.put('guests/web/trash/x/packs/y', [], { signal });
+    const others = [...scheduled.files.keys()].filter((name) => !name.startsWith('guests/web/'));
+    const report = await forgetGuest('web', typed('web'), session, context);
+    expect(report).toMatchObject({ type: 'forgotten', guest: 'web', snapshots: [expect.any(String)] });
+    expect([...scheduled.files.keys()]).toEqual(others);
+  });
+
+  test('deletes nothing when another name is typed, or the guest is not there', async () => {
+    await backUp(1, [1, 2]);
+    const before = files();
+    const failure = await failureOf(() => forgetGuest('web', typed('wed'), session, context));
+    expect([failure.code, failure.message]).toEqual([
+      'usage',
+      expect.stringContaining('Nothing was deleted'),
+    ]);
+    expect(await codeOf(() => forgetGuest('ftp', typed('ftp'), session, context))).toBe('snapshot-missing');
+    expect(files()).toEqual(before);
+  });
+});
