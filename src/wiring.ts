@@ -31,7 +31,6 @@ export function createDependencies(version: string, environment: NodeJS.ProcessE
     drivers: [createUmlDriver(environment)],
     records: createRecordStore(join(directory, 'guests')),
     connect,
-    openStore: openDirectoryStore,
     environment,
     storeMemory: createStoreMemory(join(directory, 'stores')),
     random: (bytes) => randomBytes(bytes),

@@ -144,13 +144,9 @@ async function* readMembers(
       const { name, size, type } = entry.header;
       if (type !== 'file' || size > limitBytesOf(name))
         throw new Failure('pack-damaged', `A pack has the odd member ${name}.`);
-      const content = Buffer.alloc(size);
-      let filled = 0;
-      for await (const part of entry as AsyncIterable<Uint8Array>) {
-        content.set(part, filled);
-        filled += part.length;
-      }
-      yield { name, content };
+      const parts: Uint8Array[] = [];
+      for await (const part of entry as AsyncIterable<Uint8Array>) parts.push(part);
+      yield { name, content: wholeOf(parts, size) };
     }
     await feeding;
   } catch (error) {
@@ -159,6 +155,13 @@ async function* readMembers(
   } finally {
     source.destroy();
   }
+}
+
+/** A view, where the bytes lie in one piece already. */
+function wholeOf(parts: readonly Uint8Array[], sizeBytes: number): Buffer {
+  const [first] = parts;
+  if (first === undefined || parts.length > 1) return Buffer.concat(parts, sizeBytes);
+  return Buffer.from(first.buffer, first.byteOffset, first.length);
 }
 
 function damaged(id: string, how: string, cause?: unknown): Failure {

@@ -19,16 +19,17 @@ const BLOCK_HEADER_BYTES = 3;
 const BLOCK_RLE = 1;
 const BLOCK_RESERVED = 3;
 
+/** What comes before a frame's blocks, once the frame is known to be whole. */
+interface FrameHeader {
+  descriptor: number;
+  blocksOffset: number;
+}
+
 /**
- * The frame with a header that says that its content is `plainBytes` bytes and needs no window beyond them. A
- * decoder then never gives more than these, whatever the blocks hold, and gives an error where they hold something
- * else. Without such a header it goes on for as long as there are blocks: gigabytes from a few kilobytes. How much
- * the blocks unpack to cannot be told from their sizes: encoders split them as they see fit.
- *
- * Throws Failure `pack-damaged` for anything that is not exactly one whole frame without a dictionary, or that says
- * itself that its content has another size.
+ * Refuses anything that is not exactly one whole frame without a dictionary, or that says itself that its content has
+ * another size (Failure `pack-damaged`). How much its blocks unpack to is not looked at.
  */
-export function boundedFrame(frame: Uint8Array, plainBytes: number): Uint8Array {
+export function requireFrame(frame: Uint8Array, plainBytes: number): FrameHeader {
   const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
   if (frame.length <= MAGIC_BYTES || view.getUint32(0, true) !== MAGIC)
     throw damaged('does not begin as one');
@@ -39,7 +40,17 @@ export function boundedFrame(frame: Uint8Array, plainBytes: number): Uint8Array 
   const saidBytes = contentBytes(view, descriptor, blocksOffset);
   if (saidBytes !== null && saidBytes !== BigInt(plainBytes))
     throw damaged(`holds ${saidBytes} bytes instead of ${plainBytes}`);
+  return { descriptor, blocksOffset };
+}
 
+/**
+ * The frame with a header that says that its content is `plainBytes` bytes and needs no window beyond them. A
+ * decoder then never gives more than these, whatever the blocks hold, and gives an error where they hold something
+ * else. Without such a header it goes on for as long as there are blocks: gigabytes from a few kilobytes. How much
+ * the blocks unpack to cannot be told from their sizes: encoders split them as they see fit. Throws as `requireFrame`.
+ */
+export function boundedFrame(frame: Uint8Array, plainBytes: number): Uint8Array {
+  const { descriptor, blocksOffset } = requireFrame(frame, plainBytes);
   const headerBytes = MAGIC_BYTES + 1 + 8;
   const bounded = new Uint8Array(headerBytes + frame.length - blocksOffset);
   const header = new DataView(bounded.buffer);

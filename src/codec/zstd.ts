@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import type * as NodeZstd from '@toondepauw/node-zstd';
 import { Failure } from '../failure.ts';
 import { loadLibZstd, type LibZstd } from '../system/libzstd.ts';
-import { boundedFrame } from './zstd-frame.ts';
+import { boundedFrame, requireFrame } from './zstd-frame.ts';
 
 /**
  * Compression of one block of bytes into one zstd frame and back. Synchronous: it is called in worker threads. What is
@@ -68,9 +68,10 @@ function zstdOfLibrary(library: LibZstd): Zstd {
       return target.subarray(0, library.compress(target, plain, level));
     },
     decompress(frame, plainBytes, room) {
-      const bounded = boundedFrame(frame, plainBytes);
+      requireFrame(frame, plainBytes);
+      // Never more than it has room for, whatever the blocks hold.
       const target = roomFor(plainBytes, room).subarray(0, plainBytes);
-      const sizeBytes = library.decompress(target, bounded);
+      const sizeBytes = library.decompress(target, frame);
       if (sizeBytes === null) throw new Failure('pack-damaged', 'A zstd frame cannot be unpacked.');
       return requireSize(target.subarray(0, sizeBytes), plainBytes);
     },

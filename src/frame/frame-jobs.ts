@@ -1,5 +1,6 @@
 import { readSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
+import { packLimitBytes } from '../archive/pack.ts';
 import { readPack } from '../archive/read-pack.ts';
 import { chunkLength, frameLimitBytes } from '../chunk/chunk-grid.ts';
 import { chunkId, isAllZero } from '../chunk/chunk-id.ts';
@@ -9,6 +10,7 @@ import { Failure } from '../failure.ts';
 import { collectYoungGarbage } from '../system/memory.ts';
 import { errorMessage } from '../system/error-code.ts';
 import type { FrameChunk } from './frame.ts';
+import { readPackFile } from './pack-file.ts';
 import { writeFrame } from './sparse-write.ts';
 import type { ApplyJob, ApplyResult, CompareJob, ReadBackJob, ReadBackResult } from './jobs.ts';
 
@@ -18,12 +20,13 @@ declare const WebAssembly: {
 };
 
 /** Unpacked bytes that frames may leave behind before their garbage is collected. */
-const BYTES_BETWEEN_COLLECTIONS = 2 * 2 ** 20;
+const BYTES_BETWEEN_COLLECTIONS = 16 * 2 ** 20;
 
 /** Memory that a worker uses again for every job. */
 export class Scratch {
   readonly plain = new ReusedBuffer();
   readonly compressed = new ReusedBuffer();
+  readonly pack = new ReusedBuffer();
   #uncollectedBytes = 0;
 
   /** Between frames: lets what the one of `plainBytes` bytes has left behind go. */
@@ -55,13 +58,14 @@ class ReusedBuffer {
 
 /** Throws Failure `pack-damaged`, `target-full` or `write-failed`; the chunks' ids are compared when they are read back. */
 export async function applyPack(
-  { fd, directFd, grid, packId, packParts }: ApplyJob,
+  { fd, directFd, grid, packId, packPath }: ApplyJob,
   zstd: Zstd,
   scratch: Scratch,
 ): Promise<ApplyResult> {
+  const pack = readPackFile(packPath, packLimitBytes(grid), (sizeBytes) => scratch.pack.take(sizeBytes));
   const written: FrameChunk[] = [];
   let plainBytes = 0;
-  for await (const { chunks, compressed } of readPack(packId, packParts, grid)) {
+  for await (const { chunks, compressed } of readPack(packId, [pack], grid)) {
     const frameBytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
     const plain = zstd.decompress(compressed, frameBytes, scratch.plain.take(frameBytes));
     writeFrame({ fd, directFd, zeros: 'left-out' }, grid, chunks, plain);

@@ -13,7 +13,6 @@ export function memoryOf(job: Job): ArrayBuffer[] {
 
 function handedOver(job: Job): readonly Uint8Array[] {
   switch (job.kind) {
-    case 'apply':
     case 'check':
       return job.packParts;
     case 'restore':

@@ -67,8 +67,8 @@ export interface ApplyJob {
   directFd: number | null;
   grid: ChunkGrid;
   packId: string;
-  /** The whole pack, cut anywhere. Handed over: gone from the thread that asks. */
-  packParts: readonly Uint8Array[];
+  /** Its file, which the worker reads by itself. */
+  packPath: string;
 }
 
 export interface ApplyResult {

@@ -1,6 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
-import { packLimitBytes } from '../archive/pack.ts';
 import { chunkGridFor, chunkLength, type ChunkGrid } from '../chunk/chunk-grid.ts';
 import { isAllZero } from '../chunk/chunk-id.ts';
 import { rowsOf, type ChunkList } from '../chunk/chunk-list.ts';
@@ -44,16 +43,18 @@ export class ImageAssembly implements AsyncDisposable {
     return this.#direct === null ? 'page-cache-dropped' : 'direct';
   }
 
-  /** Checks, unpacks and writes one pack; answers with what is to be read back. */
-  async apply(id: string, source: AsyncIterable<Uint8Array>): Promise<AppliedPack> {
-    const packParts = await readPackFile(id, source, packLimitBytes(this.#grid));
+  /**
+   * Checks, unpacks and writes one pack; answers with what is to be read back.
+   * @param path of the pack's file
+   */
+  async apply(id: string, path: string): Promise<AppliedPack> {
     const applied = await this.#pool.run({
       kind: 'apply',
       fd: this.#image.fd,
       directFd: this.#direct?.fd ?? null,
       grid: this.#grid,
       packId: id,
-      packParts,
+      packPath: path,
     });
     for (const row of rowsOf(applied.chunks)) {
       if (this.#written.get(row.position) !== null) {
@@ -145,21 +146,4 @@ export class ImageAssembly implements AsyncDisposable {
 export interface AppliedPack {
   chunks: ChunkList;
   plainBytes: number;
-}
-
-/** The whole pack in memory, in pieces that can be handed to another thread. */
-async function readPackFile(
-  id: string,
-  source: AsyncIterable<Uint8Array>,
-  limitBytes: number,
-): Promise<Uint8Array[]> {
-  const parts: Uint8Array[] = [];
-  let sizeBytes = 0;
-  for await (const part of source) {
-    sizeBytes += part.length;
-    if (sizeBytes > limitBytes) throw new Failure('pack-damaged', `The pack ${id} is larger than any pack.`);
-    // A view of memory that belongs to others, too, must not be handed away.
-    parts.push(part.length === part.buffer.byteLength ? part : new Uint8Array(part));
-  }
-  return parts;
 }

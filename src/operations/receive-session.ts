@@ -5,7 +5,6 @@ import { packFileName } from '../archive/pack.ts';
 import { asFailure, Failure } from '../failure.ts';
 import type { FramePool } from '../frame/frame-pool.ts';
 import { PartialImage, type ImageAttributes } from '../image/partial-image.ts';
-import type { Store } from '../store/store.ts';
 import { ImageAssembly } from './image-assembly.ts';
 import { ReadBackQueue } from './read-back-queue.ts';
 
@@ -34,20 +33,14 @@ interface DiskInTheMaking {
  */
 export class ReceiveSession {
   readonly #pool: FramePool;
-  readonly #openStore: (directory: string) => Store;
   readonly #onVerified: (bytes: number) => void;
   readonly #made: PartialImage[] = [];
   #spool: string | null = null;
   #disk: DiskInTheMaking | null = null;
   #published: string[] = [];
 
-  constructor(
-    pool: FramePool,
-    openStore: (directory: string) => Store,
-    onVerified: (verifiedBytes: number) => void,
-  ) {
+  constructor(pool: FramePool, onVerified: (verifiedBytes: number) => void) {
     this.#pool = pool;
-    this.#openStore = openStore;
     this.#onVerified = onVerified;
   }
 
@@ -78,18 +71,18 @@ export class ReceiveSession {
    * Takes the pack from the spool into the image. It returns as soon as a further pack may come; `onApplied` is called when
    * this one is in the image. What fails is thrown by a later call.
    */
-  async applyPack(id: string, signal: AbortSignal, onApplied: (plainBytes: number) => void): Promise<void> {
+  async applyPack(id: string, onApplied: (plainBytes: number) => void): Promise<void> {
     const disk = this.#currentDisk();
-    const applying = this.#apply(disk, id, signal).then(onApplied);
+    const applying = this.#apply(disk, id, this.#spool ?? '').then(onApplied);
     applying.catch(() => undefined);
     disk.applying.push(applying);
     if (disk.applying.length > PACKS_AT_ONCE) await disk.applying.shift();
   }
 
-  async #apply({ assembly, readBack }: DiskInTheMaking, id: string, signal: AbortSignal): Promise<number> {
-    await using store = this.#openStore(this.#spool ?? '');
-    const applied = await assembly.apply(id, store.get(packFileName(id), signal));
-    await store.remove(packFileName(id), signal);
+  async #apply({ assembly, readBack }: DiskInTheMaking, id: string, spool: string): Promise<number> {
+    const path = join(spool, packFileName(id));
+    const applied = await assembly.apply(id, path);
+    await rm(path);
     readBack.push(applied);
     return applied.plainBytes;
   }

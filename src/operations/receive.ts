@@ -5,7 +5,6 @@ import { parseGuestDefinition, type GuestDefinition } from '../guest/definition.
 import type { GuestDriver } from '../guest/guest-driver.ts';
 import type { RecordStore } from '../guest/record-store.ts';
 import { Queue } from '../pipeline/queue.ts';
-import type { Store } from '../store/store.ts';
 import { MessageChannel } from './message-channel.ts';
 import { checkTarget } from './receive-check.ts';
 import { ReceiveSession } from './receive-session.ts';
@@ -16,7 +15,6 @@ export interface ReceiveDependencies {
   pool: FramePool;
   drivers: readonly GuestDriver[];
   records: RecordStore;
-  openStore: (directory: string) => Store;
   /** Where the console of a guest of that name is written to. */
   consoleLogOf: (guest: string) => string;
 }
@@ -104,7 +102,7 @@ class Receiver {
         context.report(event);
       },
     };
-    this.#session = new ReceiveSession(dependencies.pool, dependencies.openStore, (verifiedBytes) => {
+    this.#session = new ReceiveSession(dependencies.pool, (verifiedBytes) => {
       channel.send({ type: 'progress', verifiedBytes });
     });
   }
@@ -122,7 +120,7 @@ class Receiver {
         this.#channel.send({ type: 'opened', spool: await this.#session.open(message) });
         return false;
       case 'pack':
-        await this.#session.applyPack(message.id, this.#context.signal, (plainBytes) => {
+        await this.#session.applyPack(message.id, (plainBytes) => {
           this.#channel.send({ type: 'applied', id: message.id, plainBytes });
         });
         return false;

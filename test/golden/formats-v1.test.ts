@@ -47,10 +47,10 @@ describe('what version 1 has written', () => {
       const grid = chunkGridFor(expected.imageBytes);
       const map = new ChunkMap(grid);
       for (const file of packFiles) {
-        const packParts = [readFileSync(join(packs, file))];
+        const packPath = join(packs, file);
         const packId = basename(file, '.tar');
         const { chunks } = await applyPack(
-          { kind: 'apply', fd: image.fd, directFd: null, grid, packId, packParts },
+          { kind: 'apply', fd: image.fd, directFd: null, grid, packId, packPath },
           zstd,
           new Scratch(),
         );

@@ -3,15 +3,14 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { buildPack, type Pack } from '../../src/archive/pack.ts';
 import { availableZstd } from '../../src/codec/zstd.ts';
-import { Failure } from '../../src/failure.ts';
 import { FramePool } from '../../src/frame/frame-pool.ts';
 import { openImage } from '../../src/image/open-image.ts';
 import { PartialImage } from '../../src/image/partial-image.ts';
 import { captureImage } from '../../src/operations/capture.ts';
 import { ImageAssembly } from '../../src/operations/image-assembly.ts';
 import { peakMemoryBytes } from '../support/peak-memory.ts';
-import { assemble, captureFile, frameWorkerUrl, streamOf, type CapturedImage } from '../support/assembly.ts';
-import { runTool, scratchDirectory, seededBytes } from '../support/images.ts';
+import { assemble, captureFile, frameWorkerUrl, writePack, type CapturedImage } from '../support/assembly.ts';
+import { makeSparseFile, runTool, scratchDirectory, seededBytes } from '../support/images.ts';
 import { loopDevicesMissing, mountDevice } from '../support/loop-device.ts';
 import { frameOf } from '../support/packs.ts';
 import { writeSparseImage } from '../support/sparse-images.ts';
@@ -57,6 +56,10 @@ afterEach(async () => {
   scratch[Symbol.dispose]();
 });
 
+function fileOf(pack: Pick<Pack, 'id' | 'bytes'>): string {
+  return writePack(pack, scratch.path);
+}
+
 function onlyPack(): Pack {
   const [pack] = captured.packs;
   if (pack === undefined || captured.packs.length > 1) throw new Error('this image fits into one pack');
@@ -72,8 +75,8 @@ function writeBehindItsBack(offset: number, bytes: Uint8Array): void {
 }
 
 describe('refused as damaged is', () => {
-  async function expectRefused(pack: Pack, parts: AsyncIterable<Uint8Array> = streamOf(pack)): Promise<void> {
-    await expect(assembly.apply(pack.id, parts)).rejects.toMatchObject({ code: 'pack-damaged' });
+  async function expectRefused(pack: Pack): Promise<void> {
+    await expect(assembly.apply(pack.id, fileOf(pack))).rejects.toMatchObject({ code: 'pack-damaged' });
   }
 
   test('a pack with any byte changed', async () => {
@@ -82,10 +85,9 @@ describe('refused as damaged is', () => {
       const bytes = new Uint8Array(pack.bytes);
       bytes[place] = (bytes[place] ?? 0) ^ 0x10;
       await using fresh = await ImageAssembly.begin(target, pool);
-      const parts = (async function* () {
-        yield bytes;
-      })();
-      await expect(fresh.apply(pack.id, parts)).rejects.toMatchObject({ code: 'pack-damaged' });
+      await expect(fresh.apply(pack.id, fileOf({ id: pack.id, bytes }))).rejects.toMatchObject({
+        code: 'pack-damaged',
+      });
     }
   });
 
@@ -106,7 +108,7 @@ describe('refused as damaged is', () => {
         zstd,
       ),
     ]);
-    await assembly.apply(first.id, streamOf(first));
+    await assembly.apply(first.id, fileOf(first));
     await expectRefused(second);
   });
 
@@ -133,26 +135,21 @@ describe('refused as damaged is', () => {
   });
 });
 
-test('a failure of the stream that brings a pack is passed on as it is', async () => {
-  const pack = onlyPack();
-  const failure = new Failure('connection-lost', 'the line is down');
-  const parts = (async function* () {
-    yield pack.bytes.slice(0, 3000);
-    throw failure;
-  })();
-  await expect(assembly.apply(pack.id, parts)).rejects.toBe(failure);
+test('a pack that is not there is no damaged one', async () => {
+  await expect(assembly.apply(onlyPack().id, join(scratch.path, 'none'))).rejects.toMatchObject({
+    code: 'read-failed',
+  });
 });
 
-test('more bytes than any pack has are refused before they fill the memory', async () => {
-  const endless = (async function* () {
-    for (;;) yield Buffer.alloc(2 ** 20);
-  })();
-  await expect(assembly.apply(onlyPack().id, endless)).rejects.toMatchObject({ code: 'pack-damaged' });
+test('a file larger than any pack is refused before it fills the memory', async () => {
+  const path = join(scratch.path, 'large');
+  makeSparseFile(path, 2 ** 33);
+  await expect(assembly.apply(onlyPack().id, path)).rejects.toMatchObject({ code: 'pack-damaged' });
 });
 
 describe('what is on the disk is found out:', () => {
   test('a changed byte', async () => {
-    const applied = await assembly.apply(onlyPack().id, streamOf(onlyPack()));
+    const applied = await assembly.apply(onlyPack().id, fileOf(onlyPack()));
     writeBehindItsBack(10 * 512 + 70_000, Buffer.from('x'));
     await expect(assembly.readBack([applied])).rejects.toMatchObject({
       code: 'verification-failed',
@@ -164,24 +161,24 @@ describe('what is on the disk is found out:', () => {
     const frame = frameOf(new Map([[3, Buffer.alloc(CHUNK, 'a')]]), zstd);
     const chunks = frame.chunks.map((chunk) => ({ ...chunk, id: Buffer.alloc(32, 1) }));
     const pack = await buildPack([{ ...frame, chunks }]);
-    const applied = await assembly.apply(pack.id, streamOf(pack));
+    const applied = await assembly.apply(pack.id, fileOf(pack));
     await expect(assembly.readBack([applied])).rejects.toMatchObject({ code: 'verification-failed' });
   });
 
   test('data in a hole of a chunk that was sent', async () => {
-    const applied = await assembly.apply(onlyPack().id, streamOf(onlyPack()));
+    const applied = await assembly.apply(onlyPack().id, fileOf(onlyPack()));
     writeBehindItsBack(21 * CHUNK - 1, Buffer.from('x'));
     await expect(assembly.readBack([applied])).rejects.toMatchObject({ code: 'verification-failed' });
   });
 
   test('a hole where data was', async () => {
-    const applied = await assembly.apply(onlyPack().id, streamOf(onlyPack()));
+    const applied = await assembly.apply(onlyPack().id, fileOf(onlyPack()));
     writeBehindItsBack(30 * CHUNK, Buffer.alloc(512));
     await expect(assembly.readBack([applied])).rejects.toMatchObject({ code: 'verification-failed' });
   });
 
   test('an image that became shorter', async () => {
-    const applied = await assembly.apply(onlyPack().id, streamOf(onlyPack()));
+    const applied = await assembly.apply(onlyPack().id, fileOf(onlyPack()));
     truncateSync(target.path, 30 * CHUNK + 512);
     await expect(assembly.readBack([applied])).rejects.toMatchObject({ code: 'verification-failed' });
   });
@@ -202,7 +199,7 @@ describe('what is on the disk is found out:', () => {
   });
 
   test('a pack that was not read back', async () => {
-    await assembly.apply(onlyPack().id, streamOf(onlyPack()));
+    await assembly.apply(onlyPack().id, fileOf(onlyPack()));
     await expect(assembly.finish()).rejects.toMatchObject({ code: 'internal' });
   });
 
@@ -271,7 +268,7 @@ describeUnless(loopDevicesMissing(), 'on a disk of 4 KiB sectors', () => {
       const image = await PartialImage.create(join(directory, 'moved'), noise.length);
       try {
         await using full = await ImageAssembly.begin(image, pool);
-        await expect(full.apply(pack.id, streamOf(pack))).rejects.toMatchObject({ code: 'target-full' });
+        await expect(full.apply(pack.id, fileOf(pack))).rejects.toMatchObject({ code: 'target-full' });
       } finally {
         await image.close();
       }

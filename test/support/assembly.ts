@@ -7,6 +7,7 @@ import type { FramePool } from '../../src/frame/frame-pool.ts';
 import { openImage } from '../../src/image/open-image.ts';
 import { captureImage, type CaptureOptions } from '../../src/operations/capture.ts';
 import type { ImageAssembly } from '../../src/operations/image-assembly.ts';
+import { scratchDirectory } from './images.ts';
 
 /** The built entry of worker threads: FramePool needs JavaScript. */
 export const frameWorkerUrl = new URL('../../dist/frame/frame-worker.js', import.meta.url);
@@ -41,16 +42,23 @@ export async function captureFile(
 
 /** Applies the packs, and reads back what each wrote. */
 export async function assemble(packs: readonly Pack[], assembly: ImageAssembly): Promise<void> {
-  for (const pack of packs) await assembly.readBack([await assembly.apply(pack.id, streamOf(pack))]);
+  using scratch = scratchDirectory();
+  for (const pack of packs) {
+    const path = writePack(pack, scratch.path);
+    await assembly.readBack([await assembly.apply(pack.id, path)]);
+  }
 }
 
-export async function* streamOf(pack: Pack): AsyncIterable<Uint8Array> {
-  yield new Uint8Array(pack.bytes);
+/** Answers with the path of the pack's file. */
+export function writePack({ id, bytes }: Pick<Pack, 'id' | 'bytes'>, directory: string): string {
+  const path = join(directory, packFileName(id));
+  writeFileSync(path, bytes);
+  return path;
 }
 
 /** Packs and map as files, as a store or a person would keep them. */
 export function writeCapture({ packs, map }: CapturedImage, directory: string): string {
-  for (const pack of packs) writeFileSync(join(directory, packFileName(pack.id)), pack.bytes);
+  for (const pack of packs) writePack(pack, directory);
   const [zstd] = availableZstd();
   const mapFile = join(directory, 'chunk-map.zst');
   writeFileSync(mapFile, zstd.compress(Buffer.from([...chunkMapText(map)].join('')), 3));

@@ -1,0 +1,33 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { Failure } from '../failure.ts';
+import { errorMessage } from '../system/error-code.ts';
+
+/**
+ * A pack's file, read whole into memory that `roomFor` gives. Throws Failure `pack-damaged` when it is larger than the
+ * limit, `read-failed` when it is not there or cannot be read.
+ */
+export function readPackFile(
+  path: string,
+  limitBytes: number,
+  roomFor: (sizeBytes: number) => Buffer,
+): Buffer {
+  try {
+    const fd = openSync(path, 'r');
+    try {
+      const { size } = fstatSync(fd);
+      if (size > limitBytes) throw new Failure('pack-damaged', `${path} is larger than any pack.`);
+      const room = roomFor(size);
+      let filled = 0;
+      for (let count = -1; filled < size && count !== 0; filled += count)
+        count = readSync(fd, room, filled, size - filled, filled);
+      return room.subarray(0, filled);
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    if (error instanceof Failure) throw error;
+    throw new Failure('read-failed', `The pack ${path} cannot be read: ${errorMessage(error)}.`, {
+      cause: error,
+    });
+  }
+}
