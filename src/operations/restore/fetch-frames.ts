@@ -11,8 +11,8 @@ import { mapOrdered } from '../../pipeline/map-ordered.ts';
 import type { PlannedFrame, PlannedRequest } from './fetch-plan.ts';
 import type { PackReader } from './pack-reader.ts';
 
-/** Each may be a whole pack: memory is bounded by these and by the jobs in flight. */
-const REQUESTS_IN_FLIGHT = 3;
+/** Enough for a line of long latency; memory is bounded by these and by the jobs in flight. */
+const REQUESTS_IN_FLIGHT = 6;
 
 export interface FetchOptions {
   target: RestoreTarget;

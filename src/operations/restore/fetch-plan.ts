@@ -5,10 +5,12 @@ import type { ChunkIndex, FramePlace } from '../../repository/chunk-index.ts';
 
 /** Bytes between two frames that are read along rather than asked around: a request costs a round trip. */
 const MOST_GAP_BYTES = 128 * 1024;
-/** A pack of which this part is wanted is read whole. */
+/** A pack of which this part is wanted is read whole, whatever the gaps between its frames. */
 const MOST_OF_A_PACK = 0.6;
-/** A whole pack of frames of the usual size fits. */
-const MOST_REQUEST_BYTES = 10 * 2 ** 20;
+/**
+ * Several are in memory at a time, in each worker too; and where one is larger, it is a frame alone.
+ */
+const MOST_REQUEST_BYTES = 2 ** 20;
 
 /** A frame to be read once, and where in the image its chunks go: one chunk may go to several places. */
 export interface PlannedFrame {
