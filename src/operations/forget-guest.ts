@@ -53,7 +53,8 @@ export async function forgetGuest(
 async function removeAll(folder: GuestFolder, path: string, signal: AbortSignal): Promise<number> {
   const { store } = folder;
   let freedBytes = 0;
-  const removed = mapOrdered(await store.list(path, signal), REMOVALS_AT_ONCE, async (entry) => {
+  const entries = [...(await store.list(path, signal)), ...(await store.list(path, signal, 'leftovers'))];
+  const removed = mapOrdered(entries, REMOVALS_AT_ONCE, async (entry) => {
     const name = `${path}/${entry.name}`;
     if (entry.isFolder) return removeAll(folder, name, signal);
     await store.remove(name, signal);

@@ -38,7 +38,8 @@ export class ScheduledStore {
   readonly #random: (below: number) => number;
   #steps: Step[] = [];
   readonly #staysInThousand: number;
-  #clockMs = 1;
+  /** In milliseconds; each put takes one. */
+  clockMs = 1;
   #current: string | null = null;
   readonly #dead = new Set<string>();
 
@@ -56,16 +57,17 @@ export class ScheduledStore {
       shortcomings: [],
       put: async (name, parts) => {
         await turn();
-        this.files.set(name, { bytes: Buffer.concat(parts), modifiedMs: ++this.#clockMs });
+        this.files.set(name, { bytes: Buffer.concat(parts), modifiedMs: ++this.clockMs });
       },
       get: (name, _signal, range) => this.#get(name, range, turn),
       remove: async (name) => {
         await turn();
         this.files.delete(name);
       },
-      list: async (folder) => {
+      list: async (folder, _signal, which) => {
         await turn();
-        return this.#list(folder);
+        const isLeftover = ({ name, isFolder }: StoreEntry) => !isFolder && name.includes('.part-');
+        return this.#list(folder).filter((entry) => isLeftover(entry) === (which === 'leftovers'));
       },
       rename: async (from, to) => {
         await turn();

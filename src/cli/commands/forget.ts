@@ -64,6 +64,7 @@ export async function askForName(
   const question = `This deletes ${snapshotCount(count)} of ${guest} for good. Type the name to go on: `;
   try {
     return await new Promise<string>((resolve, reject) => {
+      signal.throwIfAborted();
       signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
       lines.once('close', () => resolve(''));
       lines.question(question, (line) => resolve(line.trim()));

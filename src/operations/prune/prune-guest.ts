@@ -12,6 +12,7 @@ import { mergeIndex } from './merge-index.ts';
 import { PackFacts } from './pack-facts.ts';
 import type { GuestPrune } from './prune-report.ts';
 import { Reached, readSnapshots, type ReachingSnapshot } from './reached.ts';
+import { removeLeftovers } from './remove-leftovers.ts';
 import { rewritePacks } from './rewrite-packs.ts';
 import { settle, survey, type PruneKnowledge, type Survey } from './survey.ts';
 
@@ -50,6 +51,7 @@ export async function pruneGuest(
   const serverNowMs = await beginBatch(folder, batch, signal);
   try {
     const olderThanMs = serverNowMs - options.graceMs;
+    await removeLeftovers(folder, serverNowMs, options.graceMs, signal);
     await dropOldAnnouncements(folder, olderThanMs, signal);
     const kept = await expire(folder, options.rules, clock, result, signal);
     const knowledge = await learn(folder, kept, signal);

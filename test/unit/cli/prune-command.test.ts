@@ -1,0 +1,118 @@
+import { PassThrough } from 'node:stream';
+import { describe, expect, test } from '@jest/globals';
+import { askForName, forgetCommand } from '../../../src/cli/commands/forget.ts';
+import { pruneCommand } from '../../../src/cli/commands/prune.ts';
+import { pruneText } from '../../../src/cli/commands/prune-text.ts';
+import { protectCommand, unprotectCommand } from '../../../src/cli/commands/protect.ts';
+import { parseCommandLine } from '../../../src/cli/parse.ts';
+import { newGuestPrune } from '../../../src/operations/prune/prune-report.ts';
+import { codeOf } from '../../support/failures.ts';
+
+const { signal } = new AbortController();
+
+function parse(...argv: string[]) {
+  const commands = [pruneCommand, protectCommand, unprotectCommand, forgetCommand];
+  return parseCommandLine(argv, commands, { version: '0.0.0', columns: 80 });
+}
+
+describe('the command lines', () => {
+  test.each([
+    [['prune', '/srv', '--keep-last', '3']],
+    [
+      [
+        'prune',
+        '/srv',
+        '--keep-within',
+        '30d',
+        '--grace',
+        '0',
+        '--max-waste',
+        '0',
+        '--dry-run',
+        '--guest',
+        'web',
+      ],
+    ],
+    [['protect', '/srv', 'web@latest']],
+    [['unprotect', '/srv', 'web@2026-11-22']],
+    [['forget', '/srv', 'web', '--yes-forget', 'web']],
+  ])('%j', async (argv) => {
+    expect((await parse(...argv)).kind).toBe('command');
+  });
+
+  test.each([
+    [['prune', '/srv']],
+    [['prune', '/srv', '--keep-last', '3', '--grace', 'soon']],
+    [['prune', '/srv', '--keep-last', '3', '--max-waste', '101']],
+    [['protect', '/srv']],
+    [['forget', '/srv']],
+  ])('%j is refused', async (argv) => {
+    expect(await codeOf(() => parse(...argv))).toBe('usage');
+  });
+});
+
+describe('pruneText', () => {
+  const guest = {
+    ...newGuestPrune('web'),
+    kept: [
+      {
+        id: '20261122T030000Z-1f3a9c2e',
+        reasons: [{ rule: 'newest' }, { rule: 'daily', period: '2026-11-22' }] as const,
+      },
+    ],
+    removed: ['20261101T030000Z-1f3a9c2e'],
+    trashedBytes: 2048,
+    freedBytes: 1024,
+  };
+
+  test('a dry run says what is kept and why, and what would be freed', () => {
+    const text = pruneText({ type: 'pruned', store: '/srv', dryRun: true, guests: [guest] }, 'Europe/Berlin');
+    expect(text).toContain('keep    20261122T030000Z-1f3a9c2e  the newest of all, of the day 2026-11-22');
+    expect(text).toContain('remove  20261101T030000Z-1f3a9c2e');
+    expect(text).toContain('would free 3.00 KiB, of which 1.00 KiB are in the trash');
+    expect(text).toContain('Days are those of Europe/Berlin. Nothing was changed.');
+  });
+
+  test('a prune names what it removed, also where the rest failed', () => {
+    const failure = { code: 'store-damaged', message: 'A page is lost.' } as const;
+    const report = { type: 'pruned', store: '/srv', dryRun: false } as const;
+    expect(pruneText({ ...report, guests: [guest] }, 'UTC')).toBe(
+      [
+        'web: 1 snapshot kept, 1 snapshot removed',
+        '  removed 20261101T030000Z-1f3a9c2e',
+        '  freed 1.00 KiB; to the trash, for a later prune to delete: 2.00 KiB',
+      ].join('\n'),
+    );
+    const failed = pruneText({ ...report, guests: [{ ...guest, failure }] }, 'UTC');
+    expect(failed).toMatch(/removed 20261101T030000Z-1f3a9c2e\n {2}A page is lost\.$/);
+    expect(pruneText({ ...report, guests: [] }, 'UTC')).toContain('no guests');
+  });
+});
+
+describe('askForName', () => {
+  function terminal(typed: string) {
+    const stdin = Object.assign(new PassThrough(), { isTTY: true });
+    stdin.end(typed);
+    return { stdin, stderr: new PassThrough() };
+  }
+
+  test('gives what is typed; nothing where the input ends', async () => {
+    expect(await askForName('web', 2, terminal('web\n'), signal)).toBe('web');
+    expect(await askForName('web', 2, terminal(''), signal)).toBe('');
+  });
+
+  test('refuses where there is no terminal', async () => {
+    const stdin = new PassThrough();
+    expect(await codeOf(() => askForName('web', 1, { stdin, stderr: new PassThrough() }, signal))).toBe(
+      'usage',
+    );
+  });
+
+  test('ends when it is interrupted', async () => {
+    const stdin = Object.assign(new PassThrough(), { isTTY: true });
+    const reason = new Error('Ctrl-C');
+    await expect(
+      askForName('web', 1, { stdin, stderr: new PassThrough() }, AbortSignal.abort(reason)),
+    ).rejects.toBe(reason);
+  });
+});
