@@ -46,26 +46,30 @@ export function planRun(request: ScheduleRequest, findings: ScheduleFindings): S
   const { config, store, guests, calendar, world } = findings;
   const { vmferry, environment } = world;
   const { isSystem, reports, whileRunning } = request;
-  // What the configuration says holds when the backup runs, as it is then; here is only what was typed.
+  // What the configuration says of a store holds as it is when the backup runs.
   const typedStore = store.name === null ? withoutRelative(store.location) : `@${store.name}`;
   const { file, command, keyFile } = request.passphrase;
   const sshConfig = request.sshConfigFile && resolve(request.sshConfigFile);
-  const typedKeep = keepArguments(request.keep);
+  const keep = keepArguments(request.keep);
+  // What a prune removes is to be read in the unit, wherever the rules are from.
+  const keepOptions = keep.length > 0 ? keep : keepArguments(config.keep ?? {});
   const commands = backupCommands({
     vmferry,
     guests: guests.map(({ definition }, index) => nameOrPath(definition, request.guests[index] ?? '')),
     guestNames: guests.map(({ definition }) => definition.name),
     store: typedStore,
-    backupOptions: whileRunning === 'clone' ? [] : [`--${whileRunning}`],
+    backupOptions: [
+      ...(whileRunning === 'clone' ? [] : [`--${whileRunning}`]),
+      ...option('--ping-url', reports.pingUrl),
+      ...option('--metrics', reports.metricsFile),
+    ],
     commonOptions: [
       ...option('--passphrase-file', file && resolve(file)),
       ...option('--passphrase-command', command),
       ...option('--key-file', keyFile && resolve(keyFile)),
       ...option('--ssh-config', sshConfig),
-      ...option('--ping-url', reports.pingUrl),
-      ...option('--metrics', reports.metricsFile),
     ],
-    keepOptions: typedKeep.length > 0 || config.keep !== null ? typedKeep : null,
+    keepOptions: keepOptions.length > 0 ? keepOptions : null,
   });
   const metricsFile = reports.metricsFile ?? config.metricsFile;
   const localStore = isAbsolute(withoutRelative(store.location)) ? [withoutRelative(store.location)] : [];
@@ -101,7 +105,7 @@ function nameOrPath({ driver, name }: ResolvedGuest['definition'], typed: string
 
 /** A directory; anything with a colon before the first slash is on another machine. */
 function withoutRelative(location: string): string {
-  return /^[^/]+:/.test(location) ? location : resolve(location);
+  return /^[^/.][^/]*:/.test(location) ? location : resolve(location);
 }
 
 function option(name: string, value: string | null): string[] {

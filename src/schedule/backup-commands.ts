@@ -12,7 +12,7 @@ export interface BackupCommands {
   backupOptions: readonly string[];
   /** Options of both, such as `--passphrase-file FILE`. */
   commonOptions: readonly string[];
-  /** Which snapshots a prune keeps, as its options; null: nothing is pruned. Empty: as the configuration says. */
+  /** Which snapshots a prune keeps, as its options; null: nothing is pruned. */
   keepOptions: readonly string[] | null;
 }
 

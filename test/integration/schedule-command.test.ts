@@ -171,7 +171,7 @@ describe('a schedule', () => {
     const config = await loadConfig({}, context, [join(directory, 'none.yaml'), path]);
     const { files, prunes } = await schedule({ store: null, output: 'print' }, config);
     expect(prunes).toBe(true);
-    expect(files[0]?.text).toContain('prune @disk --guest web.img\n');
+    expect(files[0]?.text).toContain('prune @disk --guest web.img --keep-daily 7\n');
     expect(files[0]?.text).toContain(`ReadWritePaths=-${directory}/disk\n`);
   });
 

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
   chownSync,
@@ -5,6 +6,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  readdirSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -13,8 +15,10 @@ import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { backupCommands } from '../../src/schedule/backup-commands.ts';
 import { serviceText, timerText, type ScheduledRun } from '../../src/schedule/systemd-units.ts';
 import { run } from '../../src/system/processes.ts';
+import { programFile } from '../support/command-line.ts';
 import { runService, systemd } from '../support/systemd-manager.ts';
 import { describeUnless, describeWithTools, toolsMissing } from '../support/tools.ts';
 
@@ -179,6 +183,37 @@ describeUnless(missing, 'a real systemd', () => {
       rmSync(dirname(inTmp), { recursive: true });
     }
   }, 60_000);
+
+  test('makes a backup and prunes, with nothing but what the unit lets it have', async () => {
+    const [guests = '', store = '', state = ''] = ['guests', 'store', 'state'].map((name) =>
+      join(directory, name),
+    );
+    for (const path of [guests, store, state]) mkdirSync(path);
+    const image = join(guests, 'web.img');
+    writeFileSync(image, randomBytes(1 << 20), { mode: 0o600 });
+    chownSync(image, 65_534, 65_534);
+    const metrics = join(state, 'vmferry.prom');
+    const vmferry = [process.execPath, programFile];
+    const commands = backupCommands({
+      vmferry,
+      guests: [image],
+      guestNames: ['web.img'],
+      store,
+      backupOptions: ['--metrics', metrics],
+      commonOptions: [],
+      keepOptions: ['--keep-last', '1'],
+    });
+    const unit = writeUnits({
+      commands,
+      environment: { VMFERRY_STATE_DIR: state },
+      writablePaths: [guests, store, state],
+      needsTmp: programFile.startsWith('/tmp/'),
+    });
+    expect(await runService(directory, unit)).toBe(0);
+    expect(await runService(directory, unit)).toBe(0);
+    expect(readdirSync(join(store, 'guests', 'web.img', 'snapshots'))).toHaveLength(1);
+    expect(readFileSync(metrics, 'utf8')).toMatch(/^vmferry_exit_status\{operation="backup".*\} 0$/m);
+  }, 120_000);
 });
 
 /** Each answer is `yes`, or the code of the error. */
