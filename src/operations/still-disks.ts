@@ -5,7 +5,7 @@ import type { RunningGuest } from '../guest/guest-driver.ts';
 import { openImage } from '../image/open-image.ts';
 import { probeImage } from '../image/probe.ts';
 import { findUsers } from '../image/usage.ts';
-import { descendantsOf } from '../system/proc-process.ts';
+import { descendantsOf, readProcess } from '../system/proc-process.ts';
 import { stampSource } from './source-stamp.ts';
 import type { StillDisk } from './still-image.ts';
 
@@ -23,10 +23,14 @@ export async function describeDisk(
  * may be shared with other guests.
  */
 export async function refuseUsed({ disks }: GuestDefinition, running: RunningGuest | null): Promise<void> {
-  const own = running === null ? [] : [running.pid, ...descendantsOf(running.pid).map(({ pid }) => pid)];
   for (const { path, readOnly } of disks) {
     if (readOnly) continue;
-    const users = (await findUsers(path)).filter(({ pid }) => pid === undefined || !own.includes(pid));
+    const found = await findUsers(path);
+    // Asked afterwards: a guest's own processes come and go, and those that are gone use nothing.
+    const own = running === null ? [] : [running.pid, ...descendantsOf(running.pid).map(({ pid }) => pid)];
+    const users = found.filter(
+      ({ pid }) => pid === undefined || (!own.includes(pid) && readProcess(pid) !== null),
+    );
     if (users.length === 0) continue;
     const using = users.map(({ description }) => description).join(', and ');
     throw new Failure('image-in-use', `${path} ${using}.`, {

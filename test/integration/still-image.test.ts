@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { Context, Event } from '../../src/events.ts';
 import { Failure } from '../../src/failure.ts';
@@ -13,6 +14,7 @@ import { openImage } from '../../src/image/open-image.ts';
 import { probeImage } from '../../src/image/probe.ts';
 import type { GuestDependencies } from '../../src/operations/guests.ts';
 import { holdStill, type HoldMethod, type StillGuest } from '../../src/operations/still-image.ts';
+import { listProcesses } from '../../src/system/proc-process.ts';
 import { bootCountingGuest, type CountingGuest } from '../support/counting-guest.ts';
 import { makeSparseFile, runTool, scratchDirectory } from '../support/images.ts';
 import { mountingMissing, mountNew, type MountedKind } from '../support/reflink-file-system.ts';
@@ -49,8 +51,12 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
-  for (const { pid } of await driver.list(context)) process.kill(-pid, 'SIGKILL');
+  const running = await driver.list(context);
+  for (const { pid } of running) process.kill(-pid, 'SIGKILL');
   for (const guest of guests) await guest.stop();
+  // What is mounted can be unmounted only when none of a guest's processes is left.
+  const sessions = running.map(({ pid }) => pid);
+  while (listProcesses().some(({ sessionId }) => sessions.includes(sessionId))) await delay(20);
   for (const mount of mounts) mount[Symbol.dispose]();
   scratch[Symbol.dispose]();
 });
