@@ -31,20 +31,24 @@ export function parseIndexText(text: string): IndexedPack[] {
   for (const line of lines) {
     const [word, first = '', second = '', ...more] = line.split(' ');
     const pack = packs.at(-1);
-    const frame = pack?.frames.at(-1);
     if (more.length > 0) throw damaged(`has the line ${JSON.stringify(line.slice(0, 100))}`);
     if (word === 'pack' && isId(first))
-      packs.push({ id: first, sizeBytes: number(second, line), frames: [] });
-    else if (word === 'frame' && pack !== undefined)
-      pack.frames.push({
-        offsetBytes: number(first, line),
+      packs.push({
+        id: first,
         sizeBytes: number(second, line),
+        offsets: [],
+        sizes: [],
+        firsts: [],
         ids: [],
         lengths: [],
       });
-    else if (word === 'chunk' && frame !== undefined && isId(first)) {
-      frame.ids.push(first);
-      frame.lengths.push(number(second, line));
+    else if (word === 'frame' && pack !== undefined) {
+      pack.offsets.push(number(first, line));
+      pack.sizes.push(number(second, line));
+      pack.firsts.push(pack.lengths.length);
+    } else if (word === 'chunk' && pack !== undefined && pack.offsets.length > 0 && isId(first)) {
+      pack.ids.push(first);
+      pack.lengths.push(number(second, line));
     } else throw damaged(`has the line ${JSON.stringify(line.slice(0, 100))}`);
   }
   return packs.map(finished);
@@ -53,21 +57,35 @@ export function parseIndexText(text: string): IndexedPack[] {
 interface PackInTheMaking {
   id: string;
   sizeBytes: number;
-  frames: { offsetBytes: number; sizeBytes: number; ids: string[]; lengths: number[] }[];
+  /** Of each frame: where its bytes lie, how many they are, and the number of its first chunk. */
+  offsets: number[];
+  sizes: number[];
+  firsts: number[];
+  /** Of each chunk of the pack. */
+  ids: string[];
+  lengths: number[];
 }
 
-function finished({ id, sizeBytes, frames }: PackInTheMaking): IndexedPack {
+/** A prune keeps all packs in memory: as few arrays for each, of which its frames are made whenever they are asked for. */
+function finished({ id, sizeBytes, ...columns }: PackInTheMaking): IndexedPack {
+  const offsets = Uint32Array.from(columns.offsets);
+  const sizes = Uint32Array.from(columns.sizes);
+  const firsts = Uint32Array.from(columns.firsts);
+  const lengths = Uint32Array.from(columns.lengths);
+  const ids = new Uint8Array(Buffer.from(columns.ids.join(''), 'hex'));
   return {
     id,
     sizeBytes,
-    frames: frames.map((frame): IndexedFrame => ({
-      offsetBytes: frame.offsetBytes,
-      sizeBytes: frame.sizeBytes,
-      chunks: {
-        ids: new Uint8Array(Buffer.from(frame.ids.join(''), 'hex')),
-        lengths: new Uint32Array(frame.lengths),
-      },
-    })),
+    get frames(): IndexedFrame[] {
+      return Array.from(offsets, (offsetBytes, frame): IndexedFrame => {
+        const [first, end] = [firsts[frame] ?? 0, firsts[frame + 1] ?? lengths.length];
+        const chunks = {
+          ids: ids.subarray(first * CHUNK_ID_BYTES, end * CHUNK_ID_BYTES),
+          lengths: lengths.subarray(first, end),
+        };
+        return { offsetBytes, sizeBytes: sizes[frame] ?? 0, chunks };
+      });
+    },
   };
 }
 

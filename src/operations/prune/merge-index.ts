@@ -55,13 +55,17 @@ function isFull(packs: readonly IndexedPack[]): boolean {
 
 function* groupsOf(packs: readonly IndexedPack[]): Iterable<IndexedPack[]> {
   let group: IndexedPack[] = [];
+  let groupBytes = 0;
   for (const pack of packs) {
-    const isTooLong = textBytes(group) + textBytes([pack]) > MOST_TEXT_BYTES;
+    const packBytes = textBytes([pack]);
+    const isTooLong = groupBytes + packBytes > MOST_TEXT_BYTES;
     if (group.length > 0 && (group.length === MOST_PACKS || isTooLong)) {
       yield group;
       group = [];
+      groupBytes = 0;
     }
     group.push(pack);
+    groupBytes += packBytes;
   }
   if (group.length > 0) yield group;
 }
