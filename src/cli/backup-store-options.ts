@@ -1,12 +1,14 @@
 import { resolve } from 'node:path';
 import type { Options } from 'yargs';
-import type { Config } from '../config/config.ts';
+import type { Config, StoreSettings } from '../config/config.ts';
 import type { PassphraseRequest } from '../operations/passphrase-source.ts';
+import type { GuestDone, RunReportOptions, RunSubject } from '../operations/run-record.ts';
 import type { StoreSession } from '../operations/store-session.ts';
 import type { StoreDependencies } from '../operations/store-dependencies.ts';
 import type { CommandEnvironment } from './command.ts';
 import { optionalText, type Arguments } from './options.ts';
 import { openPassphraseSource, passphraseOptions, readPassphraseOptions } from './passphrase-options.ts';
+import { withConfiguredReports } from './run-report-options.ts';
 import { parseStoreLocation } from './store-location.ts';
 
 /** Of every command that opens a store of backups. */
@@ -44,30 +46,59 @@ export function readStoreArguments(args: Arguments, name: 'store' | 'to'): Store
   };
 }
 
+/** A run that somebody may watch over: by pings, and by metrics. */
+export interface WatchedRun {
+  operation: RunSubject['operation'];
+  /** Empty: whatever guests the store has. */
+  guests: readonly string[];
+  reports: RunReportOptions;
+}
+
 export interface OpenedArguments {
   session: StoreSession;
   config: Config;
-  /** The store as people name it. */
-  store: string;
+  /** For the metrics: to be called for each guest as soon as it is done. */
+  guestDone: GuestDone;
 }
 
 /**
  * Opens the store, gives it to the work, and closes it. Throws Failure `usage` for what names no store, and what opening
- * it throws.
+ * it throws; who watches over the run hears of that, too.
  * @param make null: there has to be one; else it is made where there is none
+ * @param watched null: nobody does
  */
 export async function withStore<Result>(
-  { store: named, sshConfigFile, passphrase }: StoreArguments,
+  storeArguments: StoreArguments,
   make: { encrypt: boolean } | null,
   environment: CommandEnvironment<StoreDependencies>,
   work: (opened: OpenedArguments) => Promise<Result>,
+  watched: WatchedRun | null = null,
 ): Promise<Result> {
   const { dependencies, context } = environment;
   const { loadConfig } = await import('../config/load-config.ts');
   const { resolveStore } = await import('../config/resolve-store.ts');
-  const { StoreSession } = await import('../operations/store-session.ts');
   const config = await loadConfig(dependencies.environment, context);
-  const settings = resolveStore(config, named);
+  const settings = resolveStore(config, storeArguments.store);
+  const run = (guestDone: GuestDone) =>
+    withOpenedStore(storeArguments, settings, make, environment, (session) =>
+      work({ session, config, guestDone }),
+    );
+  if (watched === null) return run(() => undefined);
+  const { withRunReports } = await import('../operations/run-record.ts');
+  const { operation, guests, reports } = watched;
+  const subject = { operation, guests, store: settings.name ?? settings.location };
+  return withRunReports(withConfiguredReports(reports, config), subject, run, context);
+}
+
+async function withOpenedStore<Result>(
+  { sshConfigFile, passphrase }: StoreArguments,
+  settings: StoreSettings,
+  make: { encrypt: boolean } | null,
+  environment: CommandEnvironment<StoreDependencies>,
+  work: (session: StoreSession) => Promise<Result>,
+): Promise<Result> {
+  const { dependencies, context } = environment;
+  const { StoreSession } = await import('../operations/store-session.ts');
   const location = parseStoreLocation(settings.location);
   const secret = isGiven(passphrase)
     ? passphrase
@@ -85,7 +116,7 @@ export async function withStore<Result>(
     make === null
       ? await StoreSession.open(store, options, context)
       : await StoreSession.openOrMake(store, options, { ...make, ...dependencies }, context);
-  return await work({ session, config, store: settings.name ?? settings.location });
+  return await work(session);
 }
 
 function isGiven({ file, command, keyFile }: PassphraseRequest): boolean {

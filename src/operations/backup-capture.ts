@@ -1,9 +1,10 @@
 import { basename } from 'node:path';
-import { chunkGridFor } from '../chunk/chunk-grid.ts';
+import { chunkGridFor, LARGEST_CHUNK_BYTES } from '../chunk/chunk-grid.ts';
 import type { ChunkMap } from '../chunk/chunk-map.ts';
 import type { KnownChunks } from '../chunk/known-chunks.ts';
 import type { SealKey } from '../codec/seal.ts';
 import type { Context } from '../events.ts';
+import { Failure } from '../failure.ts';
 import { planFrames } from '../frame/frame-plan.ts';
 import type { FramePool } from '../frame/frame-pool.ts';
 import { mapOrdered } from '../pipeline/map-ordered.ts';
@@ -47,6 +48,7 @@ export async function captureDisks(
     stillDisk,
     disk: held.hold(openSourceDisk(stillDisk.path, options)),
   }));
+  for (const { stillDisk, disk } of disks) refuseTooLarge(stillDisk.image, disk.source.sizeBytes);
   const totalBytes = disks.reduce((sum, { disk }) => sum + disk.readBytes, 0);
   const progress = new BackupProgress(totalBytes, context);
   const known = writer.knownChunks(disks.reduce((sum, { disk }) => sum + chunksToRead(disk), 0));
@@ -84,6 +86,14 @@ async function captureDisk(
   );
   for await (const _ of puts) signal.throwIfAborted();
   return map;
+}
+
+/** Readers of a store take no larger chunks, so that nobody can have them fill their memory. */
+export function refuseTooLarge(image: string, sizeBytes: number): void {
+  if (chunkGridFor(sizeBytes).chunkBytes <= LARGEST_CHUNK_BYTES) return;
+  throw new Failure('guest-unsupported', `${image} is larger than 64 TiB, which a store cannot keep.`, {
+    advice: 'Make its disk smaller, or spread it over several.',
+  });
 }
 
 /** The most chunks that the disk can add to what is known. */

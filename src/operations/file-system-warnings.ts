@@ -20,7 +20,7 @@ function warn(
 ): void {
   for (const region of layout.regions) {
     if (region.skippable || region.reason === undefined || !isMeant(region)) continue;
-    const message = `All allocated blocks of ${name} are moved: ${region.reason}.`;
+    const message = `All allocated blocks of ${name} are read: ${region.reason}.`;
     report({ type: 'warning', code, message });
   }
 }

@@ -122,7 +122,7 @@ describeUnless(networkLabMissing() ?? toolsMissing(...imageTools), 'what an imag
       expect(disk).toMatchObject({ readBytes: disk.sizeBytes - disk.holeBytes, freeBytes: 0 });
       expect(disk.holeBytes).toBeLessThan(disk.sizeBytes / 4);
       expect(warningsOf(ended)).toMatchObject([
-        { code, message: expect.stringMatching(/^All allocated blocks of .* are moved: /) },
+        { code, message: expect.stringMatching(/^All allocated blocks of .* are read: /) },
       ]);
       expectSameBytes(name);
     });

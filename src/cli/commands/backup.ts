@@ -9,11 +9,12 @@ import {
   readStoreArguments,
   storeDescription,
   withStore,
+  type OpenedArguments,
 } from '../backup-store-options.ts';
 import type { Command } from '../command.ts';
 import { flag, wholeNumberOr, type Arguments } from '../options.ts';
 import type { CommandResult } from '../reporters/reporter.ts';
-import { readRunReportOptions, runReportOptions, withConfiguredReports } from '../run-report-options.ts';
+import { readRunReportOptions, runReportOptions } from '../run-report-options.ts';
 import { backupText } from './backup-text.ts';
 import { bootOptions, haltOptions, readBootOptions, readHaltOptions } from './guest-options.ts';
 
@@ -57,32 +58,23 @@ export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
     const reports = readRunReportOptions(args);
     return async (environment) => {
       const { backup } = await import('../../operations/backup.ts');
-      const { withRunReports } = await import('../../operations/run-record.ts');
       const { dependencies, context } = environment;
-      return withStore(storeArguments, { encrypt }, environment, async ({ session, config, store }) => {
-        let report: BackupReport | null = null;
-        try {
-          await withRunReports(
-            withConfiguredReports(reports, config),
-            { operation: 'backup', guests: request.guests, store },
-            async (guestDone) => {
-              report = await backup(request, session, dependencies, context);
-              for (const { guest, newBytes, disks } of report.guests)
-                guestDone(guest, {
-                  newBytes,
-                  readBytes: disks.reduce((sum, { readBytes }) => sum + readBytes, 0),
-                });
-              // Who watches over it must hear of each guest that has no new snapshot.
-              refuseIncomplete(report);
-            },
-            context,
-          );
-        } catch (error) {
-          if (report === null || !(error instanceof Failure)) throw error;
-          return { ...resultOf(report), failure: error };
-        }
-        return resultOf(report ?? { type: 'backed-up', store, guests: [], failed: [] });
-      });
+      let report: BackupReport | null = null;
+      const work = async ({ session, guestDone }: OpenedArguments) => {
+        report = await backup(request, session, dependencies, context);
+        for (const { guest, newBytes, disks } of report.guests)
+          guestDone(guest, { newBytes, readBytes: disks.reduce((sum, { readBytes }) => sum + readBytes, 0) });
+        // Who watches over it must hear of each guest that has no new snapshot.
+        refuseIncomplete(report);
+        return resultOf(report);
+      };
+      try {
+        const watched = { operation: 'backup' as const, guests: request.guests, reports };
+        return await withStore(storeArguments, { encrypt }, environment, work, watched);
+      } catch (error) {
+        if (report === null || !(error instanceof Failure)) throw error;
+        return { ...resultOf(report), failure: error };
+      }
     };
   },
 };

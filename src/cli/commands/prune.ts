@@ -8,10 +8,13 @@ import {
   readStoreArguments,
   storeDescription,
   withStore,
+  type OpenedArguments,
 } from '../backup-store-options.ts';
 import type { Command } from '../command.ts';
+import type { KeepRules } from '../../operations/keep-rules.ts';
 import { keepOptions, readKeepOptions } from '../keep-options.ts';
 import { flag, optionalText, wholeNumber, type Arguments } from '../options.ts';
+import { readRunReportOptions, runReportOptions } from '../run-report-options.ts';
 import type { CommandResult } from '../reporters/reporter.ts';
 import { pruneText } from './prune-text.ts';
 
@@ -38,6 +41,7 @@ export const pruneCommand: Command<StoreDependencies & Pick<PruneClock, 'randomH
           describe: 'Write packs anew until at most so many per cent of the stored bytes are dead',
         },
         ...backupStoreOptions,
+        ...runReportOptions,
       })
       .example('$0 prune /mnt/backups --keep-daily 7 --keep-weekly 4 --dry-run', 'what these rules keep')
       .example('$0 prune offsite --keep-within 30d --keep-monthly 12', 'a month in full, then one a month'),
@@ -45,24 +49,46 @@ export const pruneCommand: Command<StoreDependencies & Pick<PruneClock, 'randomH
     const store = readStoreArguments(args, 'store');
     const request = {
       guest: optionalText(args, 'guest'),
-      rules: readKeepOptions(args),
       dryRun: flag(args, 'dry-run'),
       graceMs: readGrace(args),
       maxWaste: wholeNumber(args, 'max-waste', 0, 100) / 100,
     };
-    if (Object.keys(request.rules).length === 0)
-      throw new Failure('usage', 'No rule says which snapshots to keep.', {
-        advice: 'Give one or more, such as --keep-daily 7 --keep-weekly 4; --dry-run shows what they keep.',
-      });
-    return (environment) =>
-      withStore(store, null, environment, async ({ session }) => {
+    const given = readKeepOptions(args);
+    const reports = readRunReportOptions(args);
+    return async (environment) => {
+      let result: CommandResult | null = null;
+      const work = async ({ session, config }: OpenedArguments) => {
         const { prune } = await import('../../operations/prune.ts');
         const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
         const clock = { ...environment.dependencies, timeZone };
-        return resultOf(await prune(request, session, clock, environment.context), timeZone);
-      });
+        const rules = rulesOf(given, config.keep);
+        result = resultOf(await prune({ ...request, rules }, session, clock, environment.context), timeZone);
+        // Who watches over it must hear of it.
+        if (result.failure !== undefined) throw result.failure;
+        return result;
+      };
+      const guests = request.guest === null ? [] : [request.guest];
+      const watched = { operation: 'prune' as const, guests, reports };
+      try {
+        // What would happen is nobody's business but one's own.
+        return await withStore(store, null, environment, work, request.dryRun ? null : watched);
+      } catch (error) {
+        if (result === null || !(error instanceof Failure)) throw error;
+        return result;
+      }
+    };
   },
 };
+
+/** Those that were given; without any, the configuration's. */
+export function rulesOf(given: KeepRules, configured: KeepRules | null): KeepRules {
+  const rules = Object.keys(given).length > 0 ? given : configured;
+  if (rules !== null) return rules;
+  throw new Failure('usage', 'No rule says which snapshots to keep.', {
+    advice:
+      'Give one or more, such as --keep-daily 7 --keep-weekly 4, or write them into the configuration; --dry-run shows what they keep.',
+  });
+}
 
 function readGrace(args: Arguments): number {
   const text = optionalText(args, 'grace') ?? '';

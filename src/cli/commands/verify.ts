@@ -10,10 +10,12 @@ import {
   readStoreArguments,
   storeDescription,
   withStore,
+  type OpenedArguments,
 } from '../backup-store-options.ts';
 import type { Command } from '../command.ts';
 import { optionalText, type Arguments } from '../options.ts';
-import { readRunReportOptions, runReportOptions, withConfiguredReports } from '../run-report-options.ts';
+import type { CommandResult } from '../reporters/reporter.ts';
+import { readRunReportOptions, runReportOptions } from '../run-report-options.ts';
 import { bootOptions, readBootOptions } from './guest-options.ts';
 import { verifyText } from './verify-text.ts';
 
@@ -57,37 +59,33 @@ export const verifyCommand: Command<BootDependencies & StoreDependencies> = {
       const { verifyStore } = await import('../../operations/verify-store.ts');
       const { parseSnapshotReference } = await import('../../operations/choose-snapshot.ts');
       const { bootSnapshot } = await import('../../operations/verify/boot-snapshot.ts');
-      const { withRunReports } = await import('../../operations/run-record.ts');
       const { dependencies, context } = environment;
       const reference = boot === null ? null : parseSnapshotReference(boot);
-      return withStore(storeArguments, null, environment, async ({ session, config, store }) => {
+      let report: VerifyReport | null = null;
+      const work = async ({ session, guestDone }: OpenedArguments) => {
         const bootRequest = reference && { reference, scratchDirectory, ...bootTimeout };
         const bootIt = bootRequest && (() => bootSnapshot(bootRequest, session, dependencies, context));
+        const result = await verifyStore(request, session, dependencies, bootIt, guestDone, context);
+        ({ report } = result);
+        // Who watches over it must hear of it.
+        if (result.failure !== null) throw result.failure;
+        return resultOf(report);
+      };
+      try {
         const guests = request.guest === null ? [] : [request.guest];
-        const watched = withConfiguredReports(reports, config);
-        let report: VerifyReport | null = null;
-        try {
-          await withRunReports(
-            watched,
-            { operation: 'verify', guests, store },
-            async (guestDone) => {
-              const result = await verifyStore(request, session, dependencies, bootIt, guestDone, context);
-              ({ report } = result);
-              // Who watches over it must hear of it.
-              if (result.failure !== null) throw result.failure;
-            },
-            context,
-          );
-        } catch (error) {
-          if (report === null || !(error instanceof Failure)) throw error;
-          return { record: report, text: verifyText(report), failure: error };
-        }
-        if (report === null) throw new Error('it was verified without a report');
-        return { record: report, text: verifyText(report) };
-      });
+        const watched = { operation: 'verify' as const, guests, reports };
+        return await withStore(storeArguments, null, environment, work, watched);
+      } catch (error) {
+        if (report === null || !(error instanceof Failure)) throw error;
+        return { ...resultOf(report), failure: error };
+      }
     };
   },
 };
+
+function resultOf(report: VerifyReport): CommandResult {
+  return { record: report, text: verifyText(report) };
+}
 
 /** 0: only the structure; `--read-data` alone: 100. Throws Failure `usage`. */
 export function readPercent(args: Arguments): number {

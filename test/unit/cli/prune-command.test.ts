@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, test } from '@jest/globals';
 import { askForName, forgetCommand } from '../../../src/cli/commands/forget.ts';
-import { pruneCommand } from '../../../src/cli/commands/prune.ts';
+import { pruneCommand, rulesOf } from '../../../src/cli/commands/prune.ts';
 import { pruneText } from '../../../src/cli/commands/prune-text.ts';
 import { protectCommand, unprotectCommand } from '../../../src/cli/commands/protect.ts';
 import { parseCommandLine } from '../../../src/cli/parse.ts';
@@ -41,13 +41,26 @@ describe('the command lines', () => {
   });
 
   test.each([
-    [['prune', '/srv']],
     [['prune', '/srv', '--keep-last', '3', '--grace', 'soon']],
     [['prune', '/srv', '--keep-last', '3', '--max-waste', '101']],
     [['protect', '/srv']],
     [['forget', '/srv']],
   ])('%j is refused', async (argv) => {
     expect(await codeOf(() => parse(...argv))).toBe('usage');
+  });
+});
+
+describe('the rules of a prune', () => {
+  test('are those that were given', () => {
+    expect(rulesOf({ last: 1 }, { daily: 7 })).toEqual({ last: 1 });
+  });
+
+  test('are the configuration’s where none were given', () => {
+    expect(rulesOf({}, { daily: 7 })).toEqual({ daily: 7 });
+  });
+
+  test('have to be somewhere: without any, nothing is removed', async () => {
+    expect(await codeOf(() => rulesOf({}, null))).toBe('usage');
   });
 });
 
