@@ -33,7 +33,8 @@ export async function parseCommandLine<Dependencies>(
     .locale('en')
     .parserConfiguration({
       'boolean-negation': false,
-      'duplicate-arguments-array': false,
+      // Without it, of several guests only the last would be left: see `lastOfEach`.
+      'duplicate-arguments-array': true,
       'parse-positional-numbers': false,
     })
     .wrap(Math.min(100, options.columns))
@@ -63,13 +64,23 @@ export async function parseCommandLine<Dependencies>(
           .group([], 'Options:')
           .group([...Object.keys(globalOptions), 'help', 'version'], 'For every command:'),
       handler: (args) => {
-        chosen = { command, args };
+        chosen = { command, args: lastOfEach(args, command) };
       },
     });
   await parser.parseAsync([...argv], {}, (_error: unknown, _args: unknown, text: string) => {
     output = text;
   });
   return chosen === null ? { kind: 'text', text: output } : readCommand(chosen);
+}
+
+/** Of an option that was given several times the last one counts; of `<guests..>` all do. */
+function lastOfEach(args: Arguments, { usage }: { usage: string }): Arguments {
+  const several = /[<[](\w+)\.\.[>\]]/.exec(usage)?.[1];
+  const entries = Object.entries(args).map(([name, value]): [string, unknown] => {
+    const all: readonly unknown[] | null = Array.isArray(value) ? value : null;
+    return [name, all === null || name === several ? value : all.at(-1)];
+  });
+  return Object.fromEntries(entries);
 }
 
 function readCommand<Dependencies>({

@@ -7,6 +7,8 @@ import type { MigrateRequest } from '../../../src/operations/migration-report.ts
 
 /** The options of migrate with nothing behind them. */
 const requests: MigrateRequest[] = [];
+/** The guests of a command that takes several. */
+const gathered: unknown[] = [];
 const commands: readonly Command<unknown>[] = [
   {
     usage: 'migrate <guest>',
@@ -23,6 +25,15 @@ const commands: readonly Command<unknown>[] = [
     internal: true,
     define: (parser) => parser,
     read: () => () => Promise.reject(new Error('parsing runs nothing')),
+  },
+  {
+    usage: 'gather <guests..>',
+    summary: 'Takes several',
+    define: (parser) => parser.positional('guests', { type: 'string', array: true }),
+    read: ({ guests }) => {
+      gathered.push(guests);
+      return () => Promise.reject(new Error('parsing runs nothing'));
+    },
   },
 ];
 
@@ -84,6 +95,11 @@ describe('migrate', () => {
       target: { sshConfigFile: `${process.cwd()}/my_ssh` },
     });
   });
+});
+
+test('takes all of several guests, also what looks like a number', async () => {
+  await parse('gather', 'web', '--json', '007', 'mail', '--json');
+  expect(gathered).toEqual([['web', '007', 'mail']]);
 });
 
 describe('refuses, as usage', () => {
