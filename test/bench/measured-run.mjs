@@ -26,22 +26,29 @@ export function openWorkplace(directory, image) {
   return { ...place, ...writeSshFiles(place.ssh) };
 }
 
-/**
- * Moves the image once. Both ends' CPU seconds are of all their processes; the wire is what the private loopback
- * carried, both ways, headers included. `elsewhereCpuSeconds` is what the machine's cores did meanwhile for others:
- * the kernel's own threads, and whatever else runs. Throws when the command fails.
- */
-export async function measuredRun(peer, place) {
+/** Moves the image once, and measures that. */
+export async function measuredRun({ name, command }, place) {
   makeReady(place);
+  const { image, target, out } = place;
+  const figures = await measuredCommand(name, command, { IMAGE: image, DIR: target, OUT: out }, place);
+  return { ...figures, targetAllocatedBytes: statSync(out).blocks * 512 };
+}
+
+/**
+ * Runs a command with these variables, and those of every peer. Both ends' CPU seconds are of all their processes; the
+ * wire is what the private loopback carried, both ways, headers included. `elsewhereCpuSeconds` is what the machine's
+ * cores did meanwhile for others: the kernel's own threads, and whatever else runs. Throws when the command fails.
+ */
+export async function measuredCommand(name, command, variables, place) {
   const sshd = await startSshd(place.ssh);
   const wireBefore = loopbackBytes();
   const busyBefore = busySeconds();
-  const status = await runCommand(peer, place);
+  const status = await runCommand(command, variables, place);
   const busyAfter = busySeconds();
   const wireBytes = loopbackBytes() - wireBefore;
   const target = await sshd.stop();
   if (status !== 0)
-    throw new Error(`${peer.name} ended with ${status}:\n${readFileSync(place.log, 'utf8').slice(-4000)}`);
+    throw new Error(`${name} ended with ${status}:\n${readFileSync(place.log, 'utf8').slice(-4000)}`);
   const source = readTimes(join(place.scratch, 'times'));
   const cpuSeconds = source.cpuSeconds + target.cpuSeconds;
   return {
@@ -54,31 +61,30 @@ export async function measuredRun(peer, place) {
     elsewhereCpuSeconds: Math.max(0, busyAfter - busyBefore - cpuSeconds),
     wireBytes,
     peakBytes: Math.max(source.peakBytes, target.peakBytes),
-    targetAllocatedBytes: statSync(place.out).blocks * 512,
   };
 }
 
 /** Every run begins alike: nothing there, nothing left to write, the image in the page cache. */
 function makeReady({ image, target, scratch }) {
-  for (const directory of [target, scratch]) {
-    rmSync(directory, { recursive: true, force: true });
-    mkdirSync(directory, { recursive: true });
-  }
+  for (const directory of [target, scratch]) makeEmpty(directory);
   run('sync', []);
   run('dd', [`if=${image}`, 'of=/dev/null', 'bs=4M', 'status=none']);
 }
 
-async function runCommand(peer, { image, target, out, scratch, clientConfig, log }) {
+export function makeEmpty(directory) {
+  rmSync(directory, { recursive: true, force: true });
+  mkdirSync(directory, { recursive: true });
+}
+
+async function runCommand(command, variables, { scratch, clientConfig, log }) {
   const sshOptions = `-F ${clientConfig} -c ${CIPHER}`;
   const output = openSync(log, 'w');
-  const [program, ...args] = timed(join(scratch, 'times'), ['bash', '-eo', 'pipefail', '-c', peer.command]);
+  const [program, ...args] = timed(join(scratch, 'times'), ['bash', '-eo', 'pipefail', '-c', command]);
   const child = spawn(program, args, {
     stdio: ['ignore', output, output],
     env: {
       ...process.env,
-      IMAGE: image,
-      DIR: target,
-      OUT: out,
+      ...variables,
       SCRATCH: scratch,
       NEW: serverName,
       SSH: `ssh ${sshOptions} ${serverName}`,

@@ -88,10 +88,10 @@ export const peers = [
 ];
 
 /** The peers of these names, in that order. Throws for one that is not there. */
-export function findPeers(names) {
+export function findPeers(names, among = peers) {
   return names.map((name) => {
-    const found = peers.find((peer) => peer.name === name);
+    const found = among.find((peer) => peer.name === name);
     if (found !== undefined) return found;
-    throw new Error(`There is no peer ${name}. There are: ${peers.map((peer) => peer.name).join(', ')}.`);
+    throw new Error(`There is no peer ${name}. There are: ${among.map((peer) => peer.name).join(', ')}.`);
   });
 }

@@ -3,11 +3,13 @@ import { runVisibly } from '../setup/prepare.mjs';
 
 /** The programs that the bench and its peers call, and the Debian package that each comes from. */
 const packageByProgram = {
+  borg: 'borgbackup',
   bunzip2: 'bzip2',
   bzip2: 'bzip2',
   e2image: 'e2fsprogs',
   'partclone.ext3': 'partclone',
   'qemu-img': 'qemu-utils',
+  restic: 'restic',
   rsync: 'rsync',
   scp: 'openssh-client',
   tar: 'tar',

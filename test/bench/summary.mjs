@@ -1,9 +1,16 @@
-const measures = ['wallSeconds', 'cpuSeconds', 'wireBytes', 'peakBytes', 'targetAllocatedBytes'];
+/** What is measured of moves; of backups, `backup-summary.mjs` has its own. */
+const measuresOfMoves = ['wallSeconds', 'cpuSeconds', 'wireBytes', 'peakBytes', 'targetAllocatedBytes'];
 
 /** For each peer the medians of its runs, and how many times the reference's each of them is. */
-export function summarize(peers, runs, reference = 'vmferry') {
+export function summarize(peers, runs, measures = measuresOfMoves, reference = 'vmferry') {
   const medians = new Map(
-    peers.map(({ name }) => [name, mediansOf(runs.filter((each) => each.peer === name))]),
+    peers.map(({ name }) => [
+      name,
+      mediansOf(
+        runs.filter((each) => each.peer === name),
+        measures,
+      ),
+    ]),
   );
   const base = medians.get(reference);
   return peers.map(({ name, title, verified }) => ({
@@ -12,15 +19,15 @@ export function summarize(peers, runs, reference = 'vmferry') {
     verified,
     rounds: runs.filter((each) => each.peer === name).length,
     medians: medians.get(name),
-    ratios: base === undefined ? null : ratiosTo(base, medians.get(name)),
+    ratios: base === undefined ? null : ratiosTo(base, medians.get(name), measures),
   }));
 }
 
-function mediansOf(runs) {
+function mediansOf(runs, measures) {
   return Object.fromEntries(measures.map((measure) => [measure, median(runs.map((each) => each[measure]))]));
 }
 
-function ratiosTo(base, values) {
+function ratiosTo(base, values, measures) {
   return Object.fromEntries(measures.map((measure) => [measure, values[measure] / base[measure]]));
 }
 
@@ -62,9 +69,9 @@ export function summaryTable(summary) {
 }
 
 /** Columns as wide as their widest cell: it is read on terminals, too. */
-function aligned([head, ...rows]) {
+export function aligned([head, ...rows]) {
   const widths = head.map((_, column) => Math.max(3, ...[head, ...rows].map((row) => row[column].length)));
-  const rightAligned = head.map((_, column) => column > 0 && column < head.length - 1);
+  const rightAligned = head.map((title, column) => column > 0 && title !== 'verified');
   const line = (row) =>
     `| ${row
       .map((cell, column) =>
@@ -75,14 +82,14 @@ function aligned([head, ...rows]) {
   return [line(head), rule, ...rows.map(line)].join('\n');
 }
 
-function seconds(value) {
+export function seconds(value) {
   return `${value.toFixed(1)} s`;
 }
 
-function megabytes(value) {
+export function megabytes(value) {
   return `${Math.round(value / 1e6)} MB`;
 }
 
-function times(ratio) {
+export function times(ratio) {
   return ratio === undefined ? '' : `${ratio.toFixed(2)} ×`;
 }

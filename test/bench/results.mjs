@@ -1,0 +1,44 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { projectDirectory } from '../setup/prepare.mjs';
+import { describeMachine } from './machine.mjs';
+import { cacheDirectory } from './places.mjs';
+
+/** Above this share of the cores' time spent on others, figures of a run are not worth much. */
+const BUSY_ELSEWHERE = 0.15;
+
+/** None is always the one that runs behind the same other. */
+export function rotated(list, by) {
+  const start = by % list.length;
+  return [...list.slice(start), ...list.slice(0, start)];
+}
+
+/** What one run took, as a line. */
+export function runLine({ peer, round, step, ...figures }) {
+  const { wallSeconds, cpuSeconds, wireBytes, peakBytes, elsewhereCpuSeconds } = figures;
+  const busy = elsewhereCpuSeconds > BUSY_ELSEWHERE * wallSeconds * cpus().length;
+  return [
+    `round ${round}  ${peer.padEnd(17)} ${step === undefined ? '' : `${step.padEnd(8)} `}${wallSeconds.toFixed(2).padStart(8)} s`,
+    `${cpuSeconds.toFixed(1).padStart(7)} s CPU`,
+    `${(wireBytes / 1e6).toFixed(1).padStart(7)} MB sent`,
+    `${(peakBytes / 1e6).toFixed(0).padStart(5)} MB memory`,
+    busy ? `  busy elsewhere: ${elsewhereCpuSeconds.toFixed(1)} s CPU` : '',
+  ].join(' ');
+}
+
+/** Writes all figures to a file, and the tables to the terminal. */
+export function finish({ recipe, summary, runs }, tables) {
+  const machine = describeMachine(cacheDirectory);
+  const results = join(projectDirectory, 'bench-results');
+  const file = join(results, `${new Date().toISOString().replaceAll(':', '-')}.json`);
+  mkdirSync(results, { recursive: true });
+  writeFileSync(file, `${JSON.stringify({ machine, recipe, line: 'loopback', summary, runs }, null, 2)}\n`);
+  console.log(`\n${tables}\n\nMedians; in brackets how many runs; × is against vmferry.`);
+  console.log(
+    Object.entries(machine)
+      .map(([name, value]) => `${name}: ${value}`)
+      .join(' · '),
+  );
+  console.log(`All figures: ${file}`);
+}
