@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import type { Options } from 'yargs';
 import type { Config, StoreSettings } from '../config/config.ts';
 import type { PassphraseRequest } from '../operations/passphrase-source.ts';
+import type { SecretGiven } from '../operations/refuse-plain.ts';
 import type { GuestDone, RunReportOptions, RunSubject } from '../operations/run-record.ts';
 import type { StoreSession } from '../operations/store-session.ts';
 import type { StoreDependencies } from '../operations/store-dependencies.ts';
@@ -31,6 +32,8 @@ export interface StoreArguments {
   store: string | null;
   sshConfigFile: string | null;
   passphrase: PassphraseRequest;
+  /** It is from the environment, and so not meant for this store only. */
+  isPassphraseForAll: boolean;
 }
 
 /**
@@ -43,6 +46,7 @@ export function readStoreArguments(args: Arguments, name: 'store' | 'to'): Store
     store: optionalText(args, name),
     sshConfigFile: sshConfigFile === null ? null : resolve(sshConfigFile),
     passphrase: readPassphraseOptions(args),
+    isPassphraseForAll: !isGiven(readPassphraseOptions(args, {})),
   };
 }
 
@@ -91,7 +95,7 @@ export async function withStore<Result>(
 }
 
 async function withOpenedStore<Result>(
-  { sshConfigFile, passphrase }: StoreArguments,
+  { sshConfigFile, passphrase, isPassphraseForAll }: StoreArguments,
   settings: StoreSettings,
   make: { encrypt: boolean } | null,
   environment: CommandEnvironment<StoreDependencies>,
@@ -103,9 +107,15 @@ async function withOpenedStore<Result>(
   const secret = isGiven(passphrase)
     ? passphrase
     : { ...passphrase, file: settings.passphraseFile, command: settings.passphraseCommand };
+  const secretGiven: SecretGiven = !isGiven(secret)
+    ? 'no'
+    : isGiven(passphrase) && isPassphraseForAll
+      ? 'for-all'
+      : 'for-it';
   const options = {
     passphrase: await openPassphraseSource(secret, environment),
     memory: dependencies.storeMemory,
+    secretGiven,
   };
   await using store = await dependencies.openStoreAt(
     location,

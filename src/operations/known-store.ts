@@ -1,6 +1,7 @@
 import type { Context } from '../events.ts';
 import { whatChanged, type FoundStore } from '../repository/store-changes.ts';
 import { readMarker, type OpenedStore } from '../repository/store-keys.ts';
+import type { StoreMarker } from '../repository/store-marker.ts';
 import type { StoreMemory } from '../repository/store-memory.ts';
 import type { BackupStore } from '../store/store.ts';
 
@@ -9,12 +10,14 @@ import type { BackupStore } from '../store/store.ts';
  * server cannot show another store, or a plain one, in place of the one that was there. Throws Failure `store-damaged`
  * for those, `store-missing` when a store is remembered and none is there, and what `open` throws.
  * @param open `openStore` or `initStore` of this store
+ * @param refuse throws for a store that is not what is wanted; given null where there is none yet
  */
 export async function openKnownStore(
   store: BackupStore,
   open: () => Promise<OpenedStore>,
   memory: StoreMemory,
   context: Context,
+  refuse: (marker: StoreMarker | null) => void = () => undefined,
 ): Promise<OpenedStore> {
   const remembered = await memory.recall(store.location);
   const marker = await readMarker(store, context.signal);
@@ -25,6 +28,7 @@ export async function openKnownStore(
   };
   // Before a passphrase is asked for, or a new store made.
   compare(marker === null ? null : foundStore(marker.id, marker.encryption !== null));
+  refuse(marker);
   const opened = await open();
   const isEncrypted = opened.key !== null;
   if (opened.id !== marker?.id || isEncrypted !== (marker.encryption !== null))

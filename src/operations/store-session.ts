@@ -14,10 +14,13 @@ import {
 import type { StoreMemory } from '../repository/store-memory.ts';
 import type { BackupStore } from '../store/store.ts';
 import { compareSnapshots, openKnownStore } from './known-store.ts';
+import { refusePlain, type SecretGiven } from './refuse-plain.ts';
 
 export interface SessionOptions {
   passphrase: PassphraseSource;
   memory: StoreMemory;
+  /** `no` unless told. */
+  secretGiven?: SecretGiven;
 }
 
 /** A store of backups that was opened: its guests' folders can be read and written. */
@@ -32,25 +35,31 @@ export class StoreSession {
     this.#memory = memory;
   }
 
-  /** Throws what `openKnownStore` and `openStore` throw. */
+  /** Throws what `openKnownStore`, `refusePlain` and `openStore` throw. */
   static async open(
     store: BackupStore,
-    { passphrase, memory }: SessionOptions,
+    { passphrase, memory, secretGiven = 'no' }: SessionOptions,
     context: Context,
   ): Promise<StoreSession> {
     const open = () => openStore(store, passphrase, context.signal);
-    return new StoreSession(store, await openKnownStore(store, open, memory, context), memory);
+    const opened = await openKnownStore(store, open, memory, context, (marker) =>
+      refusePlain(marker, null, secretGiven, store.location),
+    );
+    return new StoreSession(store, opened, memory);
   }
 
   /** The same; where there is no store yet it is made. */
   static async openOrMake(
     store: BackupStore,
-    { passphrase, memory }: SessionOptions,
+    { passphrase, memory, secretGiven = 'no' }: SessionOptions,
     { random, now, ...init }: InitOptions & { random: Random; now: () => Date },
     context: Context,
   ): Promise<StoreSession> {
     const open = () => initStore(store, init, passphrase, random, now, context.signal);
-    return new StoreSession(store, await openKnownStore(store, open, memory, context), memory);
+    const opened = await openKnownStore(store, open, memory, context, (marker) =>
+      refusePlain(marker, init.encrypt, secretGiven, store.location),
+    );
+    return new StoreSession(store, opened, memory);
   }
 
   folder(guest: string): GuestFolder {
