@@ -1,4 +1,3 @@
-import { basename } from 'node:path';
 import { chunkGridFor, LARGEST_CHUNK_BYTES } from '../chunk/chunk-grid.ts';
 import type { ChunkMap } from '../chunk/chunk-map.ts';
 import type { KnownChunks } from '../chunk/known-chunks.ts';
@@ -17,6 +16,7 @@ import { CompressionLevel, type Compression } from './compression-level.ts';
 import { warnOfDoubtfulFileSystems, warnOfUnknownFileSystems } from './file-system-warnings.ts';
 import { openSourceDisk, type SourceDisk } from './source-disk.ts';
 import type { StillDisk, StillGuest } from './still-image.ts';
+import { storedDiskNames } from './stored-disk-names.ts';
 
 /** As in a move: the second keeps the line busy while the first is being made durable and renamed. */
 const PACKS_IN_FLIGHT = 2;
@@ -44,8 +44,10 @@ export async function captureDisks(
 ): Promise<CapturedDisk[]> {
   const { writer, everyBlock } = options;
   await using held = new Resources();
-  const disks = still.disks.map((stillDisk) => ({
+  const names = storedDiskNames(still.disks.map(({ image }) => image));
+  const disks = still.disks.map((stillDisk, index) => ({
     stillDisk,
+    name: names[index] ?? '',
     disk: held.hold(openSourceDisk(stillDisk.path, options)),
   }));
   for (const { stillDisk, disk } of disks) refuseTooLarge(stillDisk.image, disk.source.sizeBytes);
@@ -53,13 +55,13 @@ export async function captureDisks(
   const progress = new BackupProgress(totalBytes, context);
   const known = writer.knownChunks(disks.reduce((sum, { disk }) => sum + chunksToRead(disk), 0));
   const captured: CapturedDisk[] = [];
-  for (const { stillDisk, disk } of disks) {
+  for (const { stillDisk, name, disk } of disks) {
     if (!everyBlock) {
       warnOfUnknownFileSystems(disk, context);
       warnOfDoubtfulFileSystems(disk, context);
     }
     const map = await captureDisk(disk, known, progress, options, context.signal);
-    captured.push({ still: stillDisk, map, report: diskReport(stillDisk, disk, map) });
+    captured.push({ still: stillDisk, map, report: diskReport(name, disk, map) });
   }
   await writer.flushIndex(context.signal);
   return captured;
@@ -104,10 +106,10 @@ function chunksToRead(disk: SourceDisk): number {
   return count;
 }
 
-function diskReport({ image }: StillDisk, disk: SourceDisk, map: ChunkMap): BackedUpDisk {
+function diskReport(name: string, disk: SourceDisk, map: ChunkMap): BackedUpDisk {
   const { readBytes, holeBytes, freeBytes } = disk;
   return {
-    name: basename(image),
+    name,
     sizeBytes: disk.source.sizeBytes,
     readBytes,
     holeBytes,

@@ -1,14 +1,14 @@
 import { hostname } from 'node:os';
 import type { SealKey } from '../codec/seal.ts';
 import type { Context } from '../events.ts';
-import { Failure } from '../failure.ts';
+import { asFailure, Failure } from '../failure.ts';
 import type { FramePool } from '../frame/frame-pool.ts';
 import type { ResolvedGuest } from '../guest/resolve-guest.ts';
 import { Resources } from '../pipeline/resources.ts';
 import { announceSnapshot, confirmSnapshot, dropAnnouncement } from '../repository/announced-snapshot.ts';
 import type { ChunkMap } from '../chunk/chunk-map.ts';
 import type { GuestFolder } from '../repository/guest-folder.ts';
-import type { Snapshot, SnapshotDisk } from '../repository/snapshot.ts';
+import { parseSnapshot, snapshotText, type Snapshot, type SnapshotDisk } from '../repository/snapshot.ts';
 import { snapshotId } from '../repository/snapshot-id.ts';
 import type { GuestBackup } from './backup-report.ts';
 import { captureDisks, type CapturedDisk } from './backup-capture.ts';
@@ -143,6 +143,7 @@ async function publish(
   writer: BackupWriter,
   signal: AbortSignal,
 ): Promise<void> {
+  refuseUnreadable(snapshot);
   try {
     for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
       await announceSnapshot(folder, snapshot, signal);
@@ -156,6 +157,17 @@ async function publish(
       () => undefined,
     );
     throw error instanceof LostFromStore ? keepsLosing(error) : error;
+  }
+}
+
+/** What could not be read again would be no backup, and would keep prunes from their work. */
+function refuseUnreadable(snapshot: Snapshot): void {
+  try {
+    parseSnapshot(snapshotText(snapshot), snapshot.guest, snapshot.id);
+  } catch (cause) {
+    throw new Failure('internal', `No snapshot of ${snapshot.guest} was made: ${asFailure(cause).message}`, {
+      cause,
+    });
   }
 }
 

@@ -15,7 +15,7 @@ export async function describeDisk(
   path: string,
 ): Promise<StillDisk> {
   const { mode, uid, gid, mtimeMs } = await stat(image);
-  return { device, image, path, attributes: { mode: mode & 0o7777, uid, gid, modifiedMs: mtimeMs } };
+  return { device, image, path, attributes: { mode: mode & 0o777, uid, gid, modifiedMs: mtimeMs } };
 }
 
 /**

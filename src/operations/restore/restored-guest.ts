@@ -1,4 +1,3 @@
-import { basename } from 'node:path';
 import type { Context } from '../../events.ts';
 import { combineFailures, Failure } from '../../failure.ts';
 import type { GuestDefinition } from '../../guest/definition.ts';
@@ -11,11 +10,15 @@ import { startGuest } from '../start-guest.ts';
 import type { DiskPlace } from './disk-places.ts';
 
 /** The snapshot's guest, with the disks that are restored at their new places. */
-export function restoredDefinition({ definition }: Snapshot, places: readonly DiskPlace[]): GuestDefinition {
+export function restoredDefinition(
+  { definition, disks: stored }: Snapshot,
+  places: readonly DiskPlace[],
+): GuestDefinition {
   const pathOf = new Map(places.map(({ disk, path }) => [disk.name, path]));
-  const disks = definition.disks.map((disk) => ({
+  // A snapshot has the disks of its definition in their order.
+  const disks = definition.disks.map((disk, index) => ({
     ...disk,
-    path: pathOf.get(basename(disk.path)) ?? disk.path,
+    path: pathOf.get(stored[index]?.name ?? '') ?? disk.path,
   }));
   return { ...definition, disks };
 }

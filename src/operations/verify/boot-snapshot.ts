@@ -54,7 +54,7 @@ export async function bootSnapshot(
   const name = `vmferry-verify-${dependencies.randomHex(8)}`;
   // Before all of it is restored for nothing.
   await requireBootable(
-    isolatedDefinition(definition, { name, copies: new Map(), emptyDirectory: '/' }),
+    isolatedDefinition(definition, { name, copies: [], emptyDirectory: '/' }),
     driver,
     context,
   );
@@ -93,14 +93,14 @@ async function makeScratch(directory: string): Promise<string> {
   }
 }
 
-/** Answers with the copies by the names of the images. Restoring looks for room before it writes. */
+/** Answers with the copies, in the order of the snapshot's disks. Restoring looks for room before it writes. */
 async function restoreInto(
   scratch: string,
-  { guest, id }: Snapshot,
+  { guest, id, disks }: Snapshot,
   session: StoreSession,
   dependencies: RestoreDependencies,
   context: Context,
-): Promise<Map<string, string>> {
+): Promise<(string | undefined)[]> {
   const { report } = await restore(
     {
       reference: { guest, when: id },
@@ -114,7 +114,8 @@ async function restoreInto(
     dependencies,
     context,
   );
-  return new Map(report.disks.map(({ name, target }) => [name, target]));
+  const copies = new Map(report.disks.map(({ name, target }) => [name, target]));
+  return disks.map(({ name }) => copies.get(name));
 }
 
 interface Booting extends BootRequest {

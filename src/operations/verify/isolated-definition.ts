@@ -1,4 +1,3 @@
-import { basename } from 'node:path';
 import type { GuestDefinition } from '../../guest/definition.ts';
 
 /**
@@ -13,8 +12,8 @@ const reachesOut =
 export interface Isolation {
   /** The name that the copy runs under. */
   name: string;
-  /** By the names of the original's image files: the copies. Disks that have none are left out. */
-  copies: ReadonlyMap<string, string>;
+  /** Of the original's disks, in their order: the copies. Disks that have none are left out. */
+  copies: readonly (string | undefined)[];
   /** The one directory of this machine that the guest could mount: an empty one. */
   emptyDirectory: string;
 }
@@ -24,8 +23,8 @@ export function isolatedDefinition(
   definition: GuestDefinition,
   { name, copies, emptyDirectory }: Isolation,
 ): GuestDefinition {
-  const disks = definition.disks.flatMap((disk) => {
-    const path = copies.get(basename(disk.path));
+  const disks = definition.disks.flatMap((disk, index) => {
+    const path = copies[index];
     return path === undefined ? [] : [{ ...disk, path }];
   });
   const kept = definition.commandLine.filter((argument) => !reachesOut.test(argument.replaceAll('"', '')));

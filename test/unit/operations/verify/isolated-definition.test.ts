@@ -36,7 +36,7 @@ const definition: GuestDefinition = {
 };
 
 test('a copy keeps what makes it boot, and loses what reaches out of it', () => {
-  const copies = new Map([['web.img', '/tmp/scratch/web.img']]);
+  const copies = ['/tmp/scratch/web.img', undefined];
   const isolated = isolatedDefinition(definition, {
     name: 'vmferry-verify-1',
     copies,
