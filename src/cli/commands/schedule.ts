@@ -28,7 +28,12 @@ const scheduleOptions = {
     conflicts: 'pause',
     describe: 'Halt a running guest, and start it again afterwards',
   },
-  'ssh-config': { type: 'string', requiresArg: true, describe: 'A configuration file for ssh' },
+  'ssh-config': {
+    alias: 'F',
+    type: 'string',
+    requiresArg: true,
+    describe: "An ssh configuration file instead of one's own",
+  },
   name: {
     type: 'string',
     requiresArg: true,
