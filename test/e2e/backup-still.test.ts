@@ -1,0 +1,105 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { readdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { startBackupHosts, type BackupHosts } from '../support/backup-hosts.ts';
+import { errorOf, recordsOf, resultOf } from '../support/command-records.ts';
+import { runTool } from '../support/images.ts';
+import { networkLabMissing } from '../support/network-lab.ts';
+import { bootObedientGuest, type ObedientGuest } from '../support/obedient-guest.ts';
+import { mountingMissing, mountNew } from '../support/reflink-file-system.ts';
+import { describeUnless, toolsMissing } from '../support/tools.ts';
+import { damagedGuestFiles, guestBootCount } from '../support/uml-guest.ts';
+import { umlMissing } from '../support/uml-kernel.ts';
+
+const missing = umlMissing() ?? networkLabMissing() ?? mountingMissing('ext4') ?? toolsMissing('e2fsck');
+
+/** A guest whose images lie on ext4; the tests follow each other: it runs, and is halted by the last but one. */
+describeUnless(missing, 'a guest whose file system has no reflinks', () => {
+  let ext4: ReturnType<typeof mountNew>;
+  let world: BackupHosts;
+  let guest: ObedientGuest;
+  let image: string;
+
+  beforeAll(async () => {
+    ext4 = mountNew('ext4');
+    world = await startBackupHosts();
+    const { hosts } = world;
+    image = join(ext4.path, 'mail.img');
+    guest = await bootObedientGuest({
+      path: image,
+      name: 'mail',
+      dataBytes: 4 * 2 ** 20,
+      umlDir: hosts.old.umlDir,
+      startedBy: hosts.lab.prefix('old'),
+    });
+  });
+  afterAll(async () => {
+    await guest.stop();
+    await world[Symbol.asyncDispose]();
+    ext4[Symbol.dispose]();
+  });
+
+  async function expectSound(restored: string, boots: number): Promise<void> {
+    runTool('e2fsck', ['-fn', restored]);
+    expect(await damagedGuestFiles(restored, guest.image.files)).toEqual([]);
+    expect(await guestBootCount(restored)).toBe(boots);
+  }
+
+  test('is not backed up just so, and hears nothing of it', async () => {
+    const { hosts, store, access } = world;
+    const ended = await hosts.run(['backup', 'mail', '--to', store, '--encrypt', ...access, '--json']);
+    expect(errorOf(ended)).toMatchObject({
+      code: 'guest-unsupported',
+      exitStatus: 10,
+      advice: expect.stringMatching(/--pause.*--halt/),
+    });
+    await guest.sh('true');
+    expect(await world.snapshots('mail').catch(() => 'none')).toBe('none');
+  });
+
+  test('with --pause stands still while it is read, and goes on', async () => {
+    const made = await world.backup('mail', '--pause');
+    expect(made.consistency).toBe('frozen');
+    await guest.sh('true');
+    // As it is: its journal is replayed by whoever boots it.
+    const { target } = await world.restore(
+      `mail@${made.snapshot}`,
+      join(world.hosts.new.images, 'paused.img'),
+    );
+    runTool('e2fsck', ['-fp', '-E', 'journal_only', target]);
+    await expectSound(target, 1);
+  });
+
+  test('with --halt is down while it is read, and runs again', async () => {
+    const made = await world.backup('mail', '--halt');
+    expect(made.consistency).toBe('halted');
+    expect(await world.hosts.guests()).toMatchObject([{ name: 'mail', state: 'running' }]);
+    await guest.sh('[ "$(cat /boots)" = 2 ]');
+    const { target } = await world.restore('mail', join(world.hosts.new.images, 'halted.img'));
+    await expectSound(target, 1);
+  });
+
+  test('that is down is read as it is, every block of it', async () => {
+    const { hosts } = world;
+    expect((await hosts.run(['halt', 'mail'])).exitStatus).toBe(0);
+    const made = await world.backup('mail', '--every-block');
+    expect(made.consistency).toBe('halted');
+    expect(await hosts.guests()).toMatchObject([{ name: 'mail', state: 'halted' }]);
+    const { target } = await world.restore('mail', join(hosts.new.images, 'down.img'));
+    expect((await readFile(target)).equals(await readFile(image))).toBe(true);
+    expect(readdirSync(ext4.path).toSorted()).toEqual(['lost+found', 'mail.img']);
+  });
+
+  test('is restored onto what it has become, and only what differs is written', async () => {
+    const { hosts, store, access } = world;
+    const [first] = await world.snapshots('mail');
+    const args = ['restore', store, `mail@${first}`, '--to', image, ...access, '--json'];
+    expect(errorOf(await hosts.run(args)).code).toBe('target-exists');
+    const ended = await hosts.run([...args, '--in-place', '--start']);
+    const [disk] = resultOf<{ disks: { writtenBytes: number; unchangedBytes: number }[] }>(ended).disks;
+    expect(disk?.writtenBytes).toBeLessThan((disk?.unchangedBytes ?? 0) / 2);
+    expect(recordsOf(ended).filter(({ type }) => type === 'warning')).toEqual([]);
+    await guest.sh('[ "$(cat /boots)" = 2 ]');
+  });
+});
