@@ -26,6 +26,8 @@ export class BackupWriter {
   readonly #indexFiles: Set<string>;
   readonly #pages = new Set<string>();
   readonly #pagesThere: StoredObjects;
+  /** Packs and pages that verify has found damaged, and this has not sent again. */
+  readonly #damaged: Set<string>;
   #unindexed: IndexedPack[] = [];
   #newBytes = 0;
   #newPlainBytes = 0;
@@ -35,11 +37,13 @@ export class BackupWriter {
     index: ChunkIndex,
     indexFiles: Iterable<string>,
     pages: StoredObjects,
+    damaged: Set<string>,
   ) {
     this.#folder = folder;
     this.#index = index;
     this.#indexFiles = new Set(indexFiles);
     this.#pagesThere = pages;
+    this.#damaged = damaged;
   }
 
   /** Looks at what the store has. */
@@ -58,7 +62,7 @@ export class BackupWriter {
       ({ message }) => report({ type: 'warning', code: 'store-incomplete', message }),
       signal,
     );
-    return new BackupWriter(folder, index, indexFiles.keys(), pages);
+    return new BackupWriter(folder, index, indexFiles.keys(), pages, damaged);
   }
 
   /** What need not be sent, with room for so many chunks more. */
@@ -84,6 +88,7 @@ export class BackupWriter {
       signal,
       onWritten,
     });
+    await this.#noteWhole(id, signal);
     this.#newBytes += bytes.length;
     this.#newPlainBytes += plainBytes;
     this.#unindexed.push({ id, sizeBytes: bytes.length, frames });
@@ -103,11 +108,14 @@ export class BackupWriter {
   async putPages(map: ChunkMap, signal: AbortSignal): Promise<(string | null)[]> {
     const ids: (string | null)[] = [];
     const numbers = Array.from({ length: pageCount(map.grid) }, (_, page) => page);
-    const written = mapOrdered(numbers, PAGES_AT_ONCE, async (page) => {
+    const pages = mapOrdered(numbers, PAGES_AT_ONCE, async (page) => {
       const text = pageText(map, page);
-      return text === '' ? null : this.#folder.writePage(text, this.#pagesThere, signal);
+      if (text === '') return null;
+      const written = await this.#folder.writePage(text, this.#pagesThere, signal);
+      await this.#noteWhole(written.id, signal);
+      return written;
     });
-    for await (const page of written) {
+    for await (const page of pages) {
       ids.push(page?.id ?? null);
       if (page === null) continue;
       this.#pages.add(page.id);
@@ -133,6 +141,11 @@ export class BackupWriter {
     const reached = [...this.#index.indexedPacks()].filter(({ id }) => packs.has(id));
     for (let first = 0; first < reached.length; first += PACKS_PER_INDEX)
       await this.#writeIndex(reached.slice(first, first + PACKS_PER_INDEX), signal);
+  }
+
+  /** What was damaged and has the same name again is in its place now: else every backup would send it anew. */
+  async #noteWhole(id: string, signal: AbortSignal): Promise<void> {
+    if (this.#damaged.delete(id)) await this.#folder.unmark('damaged', id, signal);
   }
 
   async #writeIndex(packs: readonly IndexedPack[], signal: AbortSignal): Promise<void> {

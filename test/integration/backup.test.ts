@@ -152,6 +152,25 @@ describeWithTools('a backup', [...imageTools, 'zstd', 'tar'], () => {
     }
   });
 
+  test('takes what it has sent again under the same name for whole', async () => {
+    makeDisk(MIB / 2);
+    await world.backup(image);
+    const signal = world.context().signal;
+    const files = (await world.session()).folder('disk.img');
+    const [pack = ''] = [...(await files.objects('packs', signal)).keys()];
+    const [page = ''] = [...(await files.objects('maps', signal)).keys()];
+    for (const id of [pack, page]) await files.mark('damaged', id, signal);
+    patchFile(join(world.storePath, files.nameOf('packs', pack)), 3000, Buffer.of(1, 2, 3));
+    patchFile(join(world.storePath, files.nameOf('maps', page)), 30, Buffer.of(1, 2, 3));
+    const again = await world.backup(image);
+    expect(again.guests[0]?.newPlainBytes).toBe(MIB / 2);
+    expect(await files.marks('damaged', signal)).toEqual(new Set());
+    const third = await world.backup(image);
+    expect(third.guests[0]).toMatchObject({ newBytes: 0, newPlainBytes: 0 });
+    const restored = world.restoreByScript('disk.img', third.guests[0]?.snapshot ?? '');
+    expect(isSame(join(restored, 'disk.img'), image)).toBe(true);
+  });
+
   test('tells how far it is, to the end', async () => {
     makeDisk();
     const { guests } = await world.backup(image);
