@@ -121,8 +121,25 @@ export function toFailureRecord(failure: Failure): FailureRecord {
   };
 }
 
+/**
+ * What of a SuppressedError, which `await using` throws when a clean-up fails besides, a person has to hear: that a guest
+ * is down, before all else; or else what came first. Anything else that was thrown is itself.
+ */
+export function unsuppressed(thrown: unknown): unknown {
+  if (!isSuppressed(thrown)) return thrown;
+  const [ofCleanUp, first] = [unsuppressed(thrown.error), unsuppressed(thrown.suppressed)];
+  if (!(ofCleanUp instanceof Failure) || ofCleanUp.code !== 'guest-left-down') return first;
+  return first instanceof Failure && first !== ofCleanUp ? combineFailures([ofCleanUp, first]) : ofCleanUp;
+}
+
+/** By its shape: Node 20 has no such class, and tsc puts an Error of that name in its place. */
+function isSuppressed(thrown: unknown): thrown is { error: unknown; suppressed: unknown } {
+  return typeof thrown === 'object' && thrown !== null && 'error' in thrown && 'suppressed' in thrown;
+}
+
 /** Turns whatever was thrown into a Failure; what is not one already is a defect of ours, `internal`. */
-export function asFailure(thrown: unknown): Failure {
+export function asFailure(error: unknown): Failure {
+  const thrown = unsuppressed(error);
   if (thrown instanceof Failure) return thrown;
   // By its shape: an error of Node's own modules need not be an instance of the Error that is known here.
   const hasMessage = typeof thrown === 'object' && thrown !== null && 'message' in thrown;

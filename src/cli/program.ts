@@ -1,6 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import type { Event } from '../events.ts';
-import { asFailure, Failure } from '../failure.ts';
+import { asFailure, Failure, unsuppressed } from '../failure.ts';
 import type { Command } from './command.ts';
 import { watchForInterruption, type SignalSource } from './interruption.ts';
 import { readGlobalOptions, type GlobalOptions } from './options.ts';
@@ -91,7 +91,7 @@ async function runCommand<Dependencies extends AsyncDisposable>(
     });
   } catch (thrown) {
     // An abort surfaces from many places under many names; its reason is what the person should read.
-    if (interruption.signal.aborted && !(thrown instanceof Failure))
+    if (interruption.signal.aborted && !(unsuppressed(thrown) instanceof Failure))
       throw asFailure(interruption.signal.reason);
     throw thrown;
   }

@@ -32,3 +32,11 @@ export interface BackupReport {
   /** Guests of which there is none. */
   failed: readonly ({ guest: string } & FailureRecord)[];
 }
+
+/** What is wrong with a guest, as a sentence: one that is down may have been backed up before. */
+export function notDoneText(
+  guest: string,
+  { code, message }: Pick<FailureRecord, 'code' | 'message'>,
+): string {
+  return code === 'guest-left-down' ? `${guest}: ${message}` : `${guest} was not backed up: ${message}`;
+}

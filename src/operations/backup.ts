@@ -2,7 +2,7 @@ import type { Context } from '../events.ts';
 import { asFailure, Failure, toFailureRecord } from '../failure.ts';
 import { resolveGuest } from '../guest/resolve-guest.ts';
 import { backupGuest, type BackupDependencies, type BackupOptions } from './backup-guest.ts';
-import type { BackupReport, GuestBackup } from './backup-report.ts';
+import { notDoneText, type BackupReport, type GuestBackup } from './backup-report.ts';
 import type { StoreSession } from './store-session.ts';
 
 export interface BackupRequest extends BackupOptions {
@@ -11,7 +11,8 @@ export interface BackupRequest extends BackupOptions {
 }
 
 /**
- * Makes a snapshot of each guest, one after the other: what one fails with does not keep the others from theirs. Throws
+ * Makes a snapshot of each guest, one after the other: what one fails with does not keep the others from theirs, unless
+ * it is down and should not be (`guest-left-down`): what keeps it from starting may keep the next one, too. Throws
  * what the first of them failed with when there is no new snapshot of any, and when interrupted.
  */
 export async function backup(
@@ -22,29 +23,38 @@ export async function backup(
 ): Promise<BackupReport> {
   const done: GuestBackup[] = [];
   const failed: { guest: string; failure: Failure }[] = [];
-  for (const name of request.guests) {
+  for (const [index, name] of request.guests.entries()) {
     try {
       done.push(await backupOne(name, request, session, dependencies, context));
     } catch (error) {
       const failure = asFailure(error);
-      // A guest that is down, or a line that is gone, are no matter of one guest only.
       if (context.signal.aborted || request.guests.length === 1) throw error;
       failed.push({ guest: name, failure });
       context.report({
         type: 'warning',
         code: 'other',
-        message: `${name} was not backed up: ${failure.message}`,
+        message: notDoneText(name, failure),
       });
+      if (failure.code === 'guest-left-down') {
+        failed.push(...request.guests.slice(index + 1).map((guest) => notBegun(guest, name)));
+        break;
+      }
     }
   }
   const [first] = failed;
-  if (done.length === 0 && first !== undefined) throw first.failure;
+  if (done.length === 0 && first !== undefined)
+    throw (failed.find(({ failure }) => failure.code === 'guest-left-down') ?? first).failure;
   return {
     type: 'backed-up',
     store: session.store.location,
     guests: done,
     failed: failed.map(({ guest, failure }) => ({ guest, ...toFailureRecord(failure) })),
   };
+}
+
+function notBegun(guest: string, down: string): { guest: string; failure: Failure } {
+  const message = `It was not begun with, because ${down} is down.`;
+  return { guest, failure: new Failure('guest-left-down', message) };
 }
 
 async function backupOne(

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Context } from '../events.ts';
-import { asFailure, Failure } from '../failure.ts';
+import { asFailure, Failure, unsuppressed } from '../failure.ts';
 import { writeAtomically } from '../system/atomic-file.ts';
 import { errorCode } from '../system/error-code.ts';
 import { oneAtATime } from '../system/one-at-a-time.ts';
@@ -76,7 +76,7 @@ export async function withRunReports<Result>(
     result = await work((guest, figures) => void done.set(guest, figures));
   } catch (thrown) {
     const { signal } = context;
-    const isAbort = signal.aborted && !(thrown instanceof Failure);
+    const isAbort = signal.aborted && !(unsuppressed(thrown) instanceof Failure);
     await finish(asFailure(isAbort ? signal.reason : thrown));
     throw thrown;
   }

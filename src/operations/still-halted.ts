@@ -2,6 +2,7 @@ import type { Context } from '../events.ts';
 import { asFailure, Failure } from '../failure.ts';
 import { requireDriver } from '../guest/require-driver.ts';
 import type { RunningGuest } from '../guest/guest-driver.ts';
+import { fenceOf } from '../guest/guest-record.ts';
 import type { ResolvedGuest } from '../guest/resolve-guest.ts';
 import type { GuestDependencies } from './guests.ts';
 import { awaitReleases } from './halt-for-move.ts';
@@ -87,9 +88,9 @@ async function lookAtHalted(
 
 /** Not to be aborted: this is what Ctrl-C waits for. */
 async function startHalted(
-  { definition }: ResolvedGuest,
+  { definition, record }: ResolvedGuest,
   { bootTimeoutMs }: HoldOptions,
-  { drivers, consoleLogOf }: GuestDependencies,
+  { drivers, records, consoleLogOf }: GuestDependencies,
   { report }: Context,
 ): Promise<void> {
   const { name } = definition;
@@ -101,6 +102,10 @@ async function startHalted(
       report({ type: 'warning', code: 'other', message });
       return;
     }
+    const now = await records.read(name);
+    const fence = now === null ? null : fenceOf(now);
+    // One that was there before did not keep it from running here.
+    if (fence !== null && record?.move === undefined) throw fence;
     const options = { consoleLog: consoleLogOf(name), timeoutMs: bootTimeoutMs };
     await runStage(
       context,

@@ -1,4 +1,4 @@
-import type { BackupReport, GuestBackup } from '../../operations/backup-report.ts';
+import { notDoneText, type BackupReport, type GuestBackup } from '../../operations/backup-report.ts';
 import { formatBytes, formatDuration, formatFields } from '../format.ts';
 
 const consistencyText: Record<GuestBackup['consistency'], string> = {
@@ -10,7 +10,7 @@ const consistencyText: Record<GuestBackup['consistency'], string> = {
 /** What was made, for people. */
 export function backupText({ store, guests, failed }: BackupReport): string {
   const made = guests.map((guest) => guestText(guest, store));
-  const missed = failed.map(({ guest, message }) => `${guest} was not backed up: ${message}`);
+  const missed = failed.map((one) => notDoneText(one.guest, one));
   return [...made, ...missed].join('\n\n');
 }
 

@@ -99,8 +99,13 @@ function resultOf(report: BackupReport): CommandResult {
 }
 
 function refuseIncomplete({ failed }: BackupReport): void {
-  const [first] = failed;
-  if (first === undefined) return;
+  const worst = failed.find(({ code }) => code === 'guest-left-down') ?? failed[0];
+  if (worst === undefined) return;
   const names = failed.map(({ guest }) => guest).join(', ');
-  throw new Failure(first.code, `There is no new snapshot of ${names}.`);
+  throw new Failure(
+    worst.code,
+    worst.code === 'guest-left-down'
+      ? `Not backed up, or down: ${names}.`
+      : `There is no new snapshot of ${names}.`,
+  );
 }
