@@ -1,27 +1,24 @@
 import { asFailure } from '../failure.ts';
-import type { AppliedPack, ImageAssembly } from './image-assembly.ts';
 
 /**
- * Reads back what packs wrote while further packs are applied. All that waits is synced at once, so that a slow disk is
- * not asked for each pack.
+ * Reads back what was written while more is written. All that waits is read back at once, so that a slow disk is not
+ * asked to sync for each piece.
  */
-export class ReadBackQueue {
-  readonly #assembly: ImageAssembly;
-  readonly #onVerified: (bytes: number) => void;
-  #waiting: AppliedPack[] = [];
+export class ReadBackQueue<Written> {
+  readonly #readBack: (written: readonly Written[]) => Promise<void>;
+  #waiting: Written[] = [];
   #working: Promise<void> | null = null;
   #failure: unknown = null;
 
-  /** @param onVerified called with the plain bytes that were found right since the last call */
-  constructor(assembly: ImageAssembly, onVerified: (bytes: number) => void) {
-    this.#assembly = assembly;
-    this.#onVerified = onVerified;
+  /** @param readBack syncs and reads back what it is given; throws where it is not as it was written */
+  constructor(readBack: (written: readonly Written[]) => Promise<void>) {
+    this.#readBack = readBack;
   }
 
   /** Throws what reading back failed with before: nothing that comes now can mend that. */
-  push(applied: AppliedPack): void {
+  push(written: Written): void {
     if (this.#failure !== null) throw asFailure(this.#failure);
-    this.#waiting.push(applied);
+    this.#waiting.push(written);
     this.#working ??= this.#work();
   }
 
@@ -36,7 +33,7 @@ export class ReadBackQueue {
       while (this.#waiting.length > 0) {
         const batch = this.#waiting;
         this.#waiting = [];
-        await this.#assembly.readBack(batch, this.#onVerified);
+        await this.#readBack(batch);
       }
     } catch (error) {
       this.#failure = error;

@@ -5,7 +5,7 @@ import { packFileName } from '../archive/pack.ts';
 import { asFailure, Failure } from '../failure.ts';
 import type { FramePool } from '../frame/frame-pool.ts';
 import { PartialImage, type ImageAttributes } from '../image/partial-image.ts';
-import { ImageAssembly } from './image-assembly.ts';
+import { ImageAssembly, type AppliedPack } from './image-assembly.ts';
 import { ReadBackQueue } from './read-back-queue.ts';
 
 /** Beside the one that just came: two workers have one each, and the next is being read. */
@@ -24,7 +24,7 @@ interface DiskInTheMaking {
   attributes: ImageAttributes;
   /** Packs that are being applied, the oldest first. */
   applying: Promise<void>[];
-  readBack: ReadBackQueue;
+  readBack: ReadBackQueue<AppliedPack>;
 }
 
 /**
@@ -59,10 +59,11 @@ export class ReceiveSession {
     this.#spool ??= await mkdtemp(join(directory, '.vmferry-spool-'));
     const assembly = await ImageAssembly.begin(image, this.#pool);
     let verifiedBytes = 0;
-    const readBack = new ReadBackQueue(assembly, (bytes) => {
+    const onVerified = (bytes: number) => {
       verifiedBytes += bytes;
       this.#onVerified(verifiedBytes);
-    });
+    };
+    const readBack = new ReadBackQueue<AppliedPack>((packs) => assembly.readBack(packs, onVerified));
     this.#disk = { image, assembly, attributes, applying: [], readBack };
     return this.#spool;
   }

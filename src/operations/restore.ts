@@ -118,9 +118,11 @@ function leftText({ path, workingPath }: DiskRestore['target']): string {
 /** Answers with the fingerprints. */
 async function verifyDisks(restores: readonly DiskRestore[], context: Context): Promise<string[]> {
   const work = async () => {
-    let totalBytes = 0;
+    const readBackBytes = restores.reduce((sum, one) => sum + one.readBackBytes, 0);
+    let totalBytes = readBackBytes;
     for (const one of restores) totalBytes += await one.sync();
     const progress = new RestoreProgress('verify', totalBytes, context);
+    progress.add(readBackBytes);
     const fingerprints: string[] = [];
     for (const one of restores) fingerprints.push(await one.verify((bytes) => progress.add(bytes)));
     return fingerprints;

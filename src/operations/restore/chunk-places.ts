@@ -1,4 +1,4 @@
-import { isFrameSize } from '../../chunk/chunk-grid.ts';
+import { isFrameSize, LARGEST_CHUNK_BYTES } from '../../chunk/chunk-grid.ts';
 import type { ChunkMap } from '../../chunk/chunk-map.ts';
 import type { ChunkIndex } from '../../repository/chunk-index.ts';
 import { hexOf, type DamagedChunk } from './fetch-frames.ts';
@@ -41,6 +41,10 @@ export class ChunkPlaces {
     const { sizeBytes, chunks } = this.#index.frame(frame);
     if (sizeBytes <= SMALL_FRAME_BYTES) return true;
     const plainBytes = chunks.lengths.reduce((sum, length) => sum + length, 0);
-    return isFrameSize(chunks.lengths.length, plainBytes) && sizeBytes <= 2 * plainBytes + SMALL_FRAME_BYTES;
+    return (
+      isFrameSize(chunks.lengths.length, plainBytes) &&
+      plainBytes <= LARGEST_CHUNK_BYTES &&
+      sizeBytes <= 2 * plainBytes + SMALL_FRAME_BYTES
+    );
   }
 }

@@ -8,6 +8,7 @@ import type { Extent } from '../../image/extents.ts';
 import type { RestoreTarget } from '../../image/restore-target.ts';
 import type { SnapshotDisk } from '../../repository/snapshot.ts';
 import { plainBytesOf, rangesOf } from './byte-ranges.ts';
+import { ReadBackQueue } from '../read-back-queue.ts';
 import type { ChunkPlaces } from './chunk-places.ts';
 import { compareTarget, touchedChunks } from './compare-target.ts';
 import { fetchFrames } from './fetch-frames.ts';
@@ -39,6 +40,8 @@ export class DiskRestore {
   /** Bytes of the target that were written, or made empty. */
   writtenBytes = 0;
   readFromStoreBytes = 0;
+  /** Plain bytes that were read back while others were written. */
+  readBackBytes = 0;
   /** What the target is to hold; what is missing is taken out of it. */
   readonly #map: ChunkMap;
   readonly #grid: ChunkGrid;
@@ -103,11 +106,13 @@ export class DiskRestore {
     const readBefore = packs.readBytes;
     const options = { target: this.target, grid: this.#grid, packs, pool, sealKey, signal };
     await this.#makeEmpty(this.#clear);
+    const readBack = new ReadBackQueue<Uint32Array>((written) => this.#readBack(written));
     for (let plan = this.#plan; ;) {
       await this.#giveUp(plan.missing);
       const again: number[] = [];
-      for await (const { plainBytes, damaged } of fetchFrames(plan.requests, options)) {
+      for await (const { plainBytes, positions, damaged } of fetchFrames(plan.requests, options)) {
         signal.throwIfAborted();
+        readBack.push(positions);
         this.writtenBytes += plainBytes;
         onDone(plainBytes);
         for (const chunk of damaged) {
@@ -119,7 +124,15 @@ export class DiskRestore {
       // From another place, if there is one.
       plan = await places.plan(this.#map, again.sort(ascending), signal);
     }
+    await readBack.settled();
     this.readFromStoreBytes = packs.readBytes - readBefore;
+  }
+
+  /** While more is written: the line and the disk need not wait for each other. */
+  async #readBack(written: readonly Uint32Array[]): Promise<void> {
+    await this.target.sync();
+    const positions = written.flatMap((some) => [...some]).sort(ascending);
+    await this.#prove(positions, (bytes) => (this.readBackBytes += bytes));
   }
 
   /** Makes all of it durable; answers with the plain bytes that `verify` has to read. */
@@ -133,8 +146,16 @@ export class DiskRestore {
    * Failure `verification-failed`.
    */
   async verify(onDone: OnDone): Promise<string> {
+    await this.#prove(this.#unproven(), onDone);
+    const fingerprint = this.#found.fingerprint();
+    if (this.#missing.size === 0 && fingerprint !== this.disk.fingerprint) throw this.#mismatch('');
+    return fingerprint;
+  }
+
+  /** Throws Failure `verification-failed` for the first that is not on the disk what the map says. */
+  async #prove(positions: Iterable<number>, onDone: OnDone): Promise<void> {
     const { pool, signal } = this.#options;
-    const results = compareTarget(this.target, this.#map, this.#unproven(), 'read-back', pool);
+    const results = compareTarget(this.target, this.#map, positions, 'read-back', pool);
     for await (const { right, wrong, plainBytes } of results) {
       signal.throwIfAborted();
       const [first] = wrong;
@@ -142,9 +163,6 @@ export class DiskRestore {
       this.#setRight(right);
       onDone(plainBytes);
     }
-    const fingerprint = this.#found.fingerprint();
-    if (this.#missing.size === 0 && fingerprint !== this.disk.fingerprint) throw this.#mismatch('');
-    return fingerprint;
   }
 
   *#positions(isWanted: (position: number) => boolean): Iterable<number> {

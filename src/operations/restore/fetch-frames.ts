@@ -26,6 +26,8 @@ export interface FetchOptions {
 /** What has become of one request. */
 export interface FetchedFrames {
   plainBytes: number;
+  /** Where something was written. */
+  positions: Uint32Array;
   /** Chunks that their frames do not give. */
   damaged: DamagedChunk[];
 }
@@ -58,7 +60,8 @@ export async function* fetchFrames(
       sealKey,
       frames: request.frames.map((frame) => wantedFrame(frame, bytes, request.offsetBytes)),
     });
-    return { plainBytes: result.plainBytes, damaged: damagedChunks(request, result) };
+    const { plainBytes, chunks } = result;
+    return { plainBytes, positions: chunks.positions, damaged: damagedChunks(request, result) };
   });
 }
 
