@@ -41,6 +41,7 @@ export async function forgetGuest(
     'prune',
     `forgetting ${guest}`,
     async () => {
+      await session.forgot(guest);
       for (const id of snapshots) await folder.removeSnapshot(id, signal);
       return removeAll(folder, guestFolder(guest), signal);
     },

@@ -86,4 +86,10 @@ export class StoreSession {
   async saw(snapshots: ReadonlyMap<string, readonly string[]>, context: Context): Promise<void> {
     await compareSnapshots(this.store, this.opened, snapshots, this.#memory, context);
   }
+  /** A guest whose snapshots were deleted on purpose: that they are gone is nothing to warn of. */
+  async forgot(guest: string): Promise<void> {
+    const { id, key } = this.opened;
+    const store = { id, isEncrypted: key !== null };
+    await this.#memory.remember(this.store.location, store, new Map([[guest, null]]));
+  }
 }

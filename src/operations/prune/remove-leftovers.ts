@@ -1,7 +1,7 @@
-import type { ObjectKind } from '../../repository/layout.ts';
 import type { GuestFolder } from '../../repository/guest-folder.ts';
 
-const KINDS: readonly ObjectKind[] = ['snapshots', 'maps', 'packs', 'index'];
+/** All of a guest's that files are put into under temporary names; into the trash they are moved. */
+const FOLDERS = ['snapshots', 'announced', 'maps', 'packs', 'index', 'checked', 'damaged', 'protected'];
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /**
@@ -16,7 +16,7 @@ export async function removeLeftovers(
   signal: AbortSignal,
 ): Promise<void> {
   const olderThanMs = serverNowMs - Math.max(graceMs, DAY_MS);
-  for (const path of [...KINDS, 'announced'].map((name) => folder.pathOf(name)))
+  for (const path of FOLDERS.map((name) => folder.pathOf(name)))
     for (const { name, isFolder, modifiedMs } of await folder.store.list(path, signal, 'leftovers'))
       if (!isFolder && modifiedMs <= olderThanMs) await folder.store.remove(`${path}/${name}`, signal);
 }

@@ -9,6 +9,7 @@ import { StoreSession } from '../../../src/operations/store-session.ts';
 import { announceSnapshot } from '../../../src/repository/announced-snapshot.ts';
 import { GuestFolder } from '../../../src/repository/guest-folder.ts';
 import { markerText } from '../../../src/repository/store-marker.ts';
+import type { StoreMemory } from '../../../src/repository/store-memory.ts';
 import type { BackupStore } from '../../../src/store/store.ts';
 import { codeOf, failureOf } from '../../support/failures.ts';
 import { ScheduledStore } from '../../support/scheduled-store.ts';
@@ -238,12 +239,14 @@ describe('prune', () => {
   test('removes what broken uploads have left, but not what may be one that runs', async () => {
     await backUp(1, [1]);
     await store.put('guests/web/packs/old.tar.part-0123456789ab', [], { signal });
+    await store.put('guests/web/checked/old.zst.part-0123456789ab', [], { signal });
     scheduled.clockMs += 25 * 3_600_000;
     await store.put('guests/web/packs/new.tar.part-0123456789ab', [], { signal });
     await pruneAs();
     expect(namesIn('packs').filter((name) => name.includes('.part-'))).toEqual([
       'guests/web/packs/new.tar.part-0123456789ab',
     ]);
+    expect(namesIn('checked')).toEqual([]);
   });
 
   test('keeps protected snapshots', async () => {
@@ -292,6 +295,32 @@ describe('forgetGuest', () => {
     const report = await forgetGuest('web', typed('web'), session, context);
     expect(report).toMatchObject({ type: 'forgotten', guest: 'web', snapshots: [expect.any(String)] });
     expect([...scheduled.files.keys()]).toEqual(others);
+  });
+
+  test('is nothing that a server has done: the next backup warns of nothing', async () => {
+    await backUp(1, [1, 2]);
+    let newest: ReadonlyMap<string, string | null> = new Map();
+    const memory: StoreMemory = {
+      recall: () => {
+        const entries = [...newest].flatMap(([guest, id]) => (id === null ? [] : [[guest, id] as const]));
+        return Promise.resolve({
+          id: 'ab'.repeat(16),
+          isEncrypted: false,
+          newest: new Map(entries),
+          file: '/state/x.json',
+        });
+      },
+      remember: (_location, _store, changes = new Map()) => {
+        newest = new Map([...newest, ...changes]);
+        return Promise.resolve();
+      },
+    };
+    const passphrase = () => Promise.reject(new Error('no passphrase is needed'));
+    session = await StoreSession.open(store, { passphrase, memory }, context);
+    await session.saw(new Map([['web', await folder.snapshotIds(signal)]]), context);
+    await forgetGuest('web', typed('web'), session, context);
+    await session.saw(new Map([['web', []]]), context);
+    expect(events.filter(({ type }) => type === 'warning')).toEqual([]);
   });
 
   test('deletes nothing when another name is typed, or the guest is not there', async () => {
