@@ -20,6 +20,8 @@ import { storedDiskNames } from './stored-disk-names.ts';
 
 /** As in a move: the second keeps the line busy while the first is being made durable and renamed. */
 const PACKS_IN_FLIGHT = 2;
+/** For the index of a backup that is broken off. */
+const LAST_INDEX_LIMIT_MS = 5000;
 
 export interface CaptureOptions {
   writer: BackupWriter;
@@ -55,13 +57,19 @@ export async function captureDisks(
   const progress = new BackupProgress(totalBytes, context);
   const known = writer.knownChunks(disks.reduce((sum, { disk }) => sum + chunksToRead(disk), 0));
   const captured: CapturedDisk[] = [];
-  for (const { stillDisk, name, disk } of disks) {
-    if (!everyBlock) {
-      warnOfUnknownFileSystems(disk, context);
-      warnOfDoubtfulFileSystems(disk, context);
+  try {
+    for (const { stillDisk, name, disk } of disks) {
+      if (!everyBlock) {
+        warnOfUnknownFileSystems(disk, context);
+        warnOfDoubtfulFileSystems(disk, context);
+      }
+      const map = await captureDisk(disk, known, progress, options, context.signal);
+      captured.push({ still: stillDisk, map, report: diskReport(name, disk, map) });
     }
-    const map = await captureDisk(disk, known, progress, options, context.signal);
-    captured.push({ still: stillDisk, map, report: diskReport(name, disk, map) });
+  } catch (error) {
+    // What has arrived need not be sent again; also after Ctrl-C.
+    await writer.flushIndex(AbortSignal.timeout(LAST_INDEX_LIMIT_MS)).catch(() => undefined);
+    throw error;
   }
   await writer.flushIndex(context.signal);
   return captured;

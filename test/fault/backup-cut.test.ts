@@ -1,0 +1,144 @@
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { backupHasBegun, startBackupHosts, type BackupHosts } from '../support/backup-hosts.ts';
+import { errorOf, resultOf, warningsOf } from '../support/command-records.ts';
+import { networkLabMissing } from '../support/network-lab.ts';
+import { bootObedientGuest, type ObedientGuest } from '../support/obedient-guest.ts';
+import { mountingMissing, mountNew } from '../support/reflink-file-system.ts';
+import { seededRandom, testSeed } from '../support/seeded-random.ts';
+import { describeUnless } from '../support/tools.ts';
+import type { RunningCommand } from '../support/two-hosts.ts';
+import { umlMissing } from '../support/uml-kernel.ts';
+
+const missing = umlMissing() ?? networkLabMissing() ?? mountingMissing('xfs');
+const MIB = 2 ** 20;
+const kills = 3;
+
+describeUnless(missing, 'a backup of a guest that runs, broken off', () => {
+  let xfs: ReturnType<typeof mountNew>;
+  let world: BackupHosts;
+  let guest: ObedientGuest;
+
+  beforeAll(async () => {
+    xfs = mountNew('xfs');
+    world = await startBackupHosts();
+    const { hosts } = world;
+    guest = await bootObedientGuest({
+      path: join(xfs.path, 'web.img'),
+      name: 'web',
+      sizeBytes: 128 * 2 ** 20,
+      dataBytes: 2 ** 16,
+      umlDir: hosts.old.umlDir,
+      startedBy: hosts.lab.prefix('old'),
+    });
+    await world.backup('web');
+  });
+  afterEach(async () => {
+    await world.hosts.lab.rate(null);
+    // Whatever happened: it runs, and the next backup is a good one, with nothing left behind.
+    await guest.sh('true');
+    await world.backup('web');
+    expect(readdirSync(xfs.path)).toEqual(['web.img']);
+  });
+  afterAll(async () => {
+    await guest.stop();
+    await world[Symbol.asyncDispose]();
+    xfs[Symbol.dispose]();
+  });
+
+  /** Starts a backup over a slow line, of so much new data in the guest. */
+  async function startSlowBackup(newMib: number, rate = '24mbit'): Promise<RunningCommand> {
+    await guest.sh(`busybox dd if=/dev/urandom of=/data/new bs=64k count=${16 * newMib} conv=notrunc`);
+    await world.hosts.lab.rate(rate);
+    return world.hosts.start(['backup', 'web', '--to', world.store, ...world.access, '--json']);
+  }
+
+  test('goes on when the line is back', async () => {
+    const { lab } = world.hosts;
+    const before = await world.snapshots('web');
+    const command = await startSlowBackup(5);
+    await command.printed(backupHasBegun);
+    await lab.cut();
+    await lab.reset();
+    await command.printed(/Trying again in/);
+    await guest.sh('true');
+    await lab.mend();
+    const ended = await command.ended;
+    expect(resultOf(ended)).toMatchObject({ type: 'backed-up', guests: [{ consistency: 'frozen' }] });
+    expect(warningsOf(ended).map(({ message }) => message)).toEqual([
+      expect.stringMatching(/Trying again in/),
+    ]);
+    expect(await world.snapshots('web')).toHaveLength(before.length + 1);
+  });
+
+  test('by Ctrl-C, while it waits for the line', async () => {
+    const { lab } = world.hosts;
+    const before = await world.snapshots('web');
+    const command = await startSlowBackup(5);
+    await command.printed(backupHasBegun);
+    await lab.cut();
+    await lab.reset();
+    await command.printed(/Trying again in/);
+    command.signal('SIGINT');
+    const ended = await command.ended;
+    await lab.mend();
+    expect(errorOf(ended)).toMatchObject({ code: 'interrupted', exitStatus: 130 });
+    expect(readdirSync(xfs.path)).toEqual(['web.img']);
+    expect(await world.snapshots('web')).toEqual(before);
+  });
+
+  test('by Ctrl-C, while it sends: the next one sends the rest', async () => {
+    const before = await world.snapshots('web');
+    // Three packs, two of them at once: when 20 MB have been sent, one of them is whole.
+    const command = await startSlowBackup(24, '60mbit');
+    await command.printed(/"sentBytes":2[0-9]\d{6}\b/);
+    command.signal('SIGINT');
+    command.signal('SIGINT');
+    expect(errorOf(await command.ended)).toMatchObject({ code: 'interrupted', exitStatus: 130 });
+    expect(readdirSync(xfs.path)).toEqual(['web.img']);
+    expect(await world.snapshots('web')).toEqual(before);
+    await world.hosts.lab.rate(null);
+    const { newPlainBytes } = await world.backup('web');
+    expect(newPlainBytes).toBeLessThan(18 * MIB);
+  });
+
+  test(`by SIGKILL, at ${kills} moments`, async () => {
+    const seed = testSeed();
+    console.log(`seed of the moments: ${seed}`);
+    const random = seededRandom(seed);
+    const before = await world.snapshots('web');
+    let clonesLeft = 0;
+    for (let kill = 0; kill < kills; kill++) {
+      const command = await startSlowBackup(5);
+      await command.printed(/"type":"stage-started","stage":"freeze"/);
+      await delay(random() * 2500);
+      command.child.kill('SIGKILL');
+      await command.ended;
+      await guest.sh('true');
+      clonesLeft += readdirSync(xfs.path).length - 1;
+      expect(readdirSync(xfs.path).length).toBeLessThanOrEqual(2);
+      expect(await world.snapshots('web')).toEqual(before);
+    }
+    expect(clonesLeft).toBeGreaterThan(0);
+  });
+
+  test('by SIGKILL: the next one tells of the clone that was left', async () => {
+    const command = await startSlowBackup(5);
+    await command.printed(backupHasBegun);
+    command.child.kill('SIGKILL');
+    await command.ended;
+    expect(readdirSync(xfs.path)).toHaveLength(2);
+    await world.hosts.lab.rate(null);
+    const next = await world.hosts.run(['backup', 'web', '--to', world.store, ...world.access, '--json']);
+    expect(warningsOf(next).map(({ message }) => message)).toEqual([
+      expect.stringMatching(/was left by a backup that was killed, and has been removed/),
+    ]);
+    expect(resultOf(next)).toMatchObject({ guests: [{ consistency: 'frozen' }] });
+  });
+
+  test('and all of it: the store is sound', async () => {
+    expect(await world.damage()).toEqual([]);
+  });
+});
