@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { Failure } from '../failure.ts';
 import { collectYoungGarbage, releaseFreeMemory } from '../system/memory.ts';
 import { memoryOf, withIdsOfTheirOwn } from './job-memory.ts';
-import type { AnswerMessage, JobMessage } from './frame-worker.ts';
+import { STARTED, type AnswerMessage, type JobMessage, type StartedMessage } from './job-message.ts';
 import type { Job, JobResult, ResultOf } from './jobs.ts';
 
 /**
@@ -41,6 +41,8 @@ export class FramePool implements AsyncDisposable {
   #nextNumber = 0;
   #packs = 0;
   #dead: Failure | null = null;
+  #ended: Promise<void> = Promise.resolve();
+  readonly #started: Promise<void>[] = [];
 
   /** @param workerUrl the built frame-worker.js */
   constructor(workerUrl: URL, threads = Math.min(availableParallelism(), MOST_THREADS)) {
@@ -53,7 +55,9 @@ export class FramePool implements AsyncDisposable {
     const worker = new Worker(workerUrl, {
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MEBIBYTES },
     });
-    worker.on('message', (answer: AnswerMessage) => {
+    this.#started.push(startOf(worker));
+    worker.on('message', (answer: AnswerMessage | StartedMessage) => {
+      if (answer === STARTED) return;
       const pending = this.#pending.get(answer.number);
       if (pending === undefined) return;
       this.#pending.delete(answer.number);
@@ -84,9 +88,15 @@ export class FramePool implements AsyncDisposable {
     const abandoned = [...this.#pending.values()];
     this.#pending.clear();
     // Only when no worker uses a file any more: whoever is told may close it.
-    void Promise.all(this.#workers.map((worker) => worker.terminate())).then(() => {
+    this.#ended = this.#terminate().then(() => {
       for (const pending of abandoned) pending.reject(failure);
     });
+  }
+
+  /** Not before they have started: a native library that is being loaded takes the whole process down. */
+  async #terminate(): Promise<void> {
+    await Promise.all(this.#started);
+    await Promise.all(this.#workers.map((worker) => worker.terminate()));
   }
 
   /**
@@ -118,8 +128,15 @@ export class FramePool implements AsyncDisposable {
   /** Ends the workers; jobs still in flight are rejected. File descriptors may be closed afterwards. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#fail(new Failure('interrupted', 'The worker threads were stopped.'));
-    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+    await this.#ended;
   }
+}
+
+/** Settles when the worker has loaded all that it needs, or never will. */
+function startOf(worker: Worker): Promise<void> {
+  return new Promise((resolve) => {
+    for (const event of ['message', 'error', 'exit'] as const) worker.once(event, () => resolve());
+  });
 }
 
 function isOfPack(result: JobResult): boolean {

@@ -1,20 +1,17 @@
 import { parentPort } from 'node:worker_threads';
 import type { Pack } from '../archive/pack.ts';
 import { availableZstd } from '../codec/zstd.ts';
-import { asFailure, toFailureRecord, type FailureRecord } from '../failure.ts';
+import { asFailure, toFailureRecord } from '../failure.ts';
 import { collectYoungGarbage } from '../system/memory.ts';
 import { checkFrames, checkPack } from './check-jobs.ts';
 import { applyPack, readBack, Scratch } from './frame-jobs.ts';
+import { freeMemoryOf } from './job-memory.ts';
+import { STARTED, type AnswerMessage, type JobMessage } from './job-message.ts';
 import type { Job, JobResult } from './jobs.ts';
 import { nothingCaptured, OpenCapture, sampleFrame } from './open-capture.ts';
 import { clearChunks, restoreFrames } from './restore-jobs.ts';
 
-/** The entry of a worker thread: takes jobs one after the other and answers each. */
-export interface JobMessage {
-  number: number;
-  job: Job;
-}
-export type AnswerMessage = { number: number } & ({ result: JobResult } | { failure: FailureRecord });
+/* The entry of a worker thread: takes jobs one after the other and answers each. */
 
 const [zstd] = availableZstd();
 const scratch = new Scratch();
@@ -69,6 +66,7 @@ async function work(): Promise<void> {
   // A pack's bytes are handed over, not copied.
   parentPort?.postMessage(answer, pack === null ? [] : [pack.bytes.buffer as ArrayBuffer]);
   waiting.shift();
+  freeMemoryOf(message.job);
   jobsDone++;
   if (jobsDone % JOBS_BETWEEN_COLLECTIONS === 0) collectYoungGarbage();
   if (waiting.length > 0) setImmediate(() => void work());
@@ -86,3 +84,4 @@ parentPort?.on('message', (message: JobMessage) => {
   waiting.push(message);
   if (waiting.length === 1) setImmediate(() => void work());
 });
+parentPort?.postMessage(STARTED);

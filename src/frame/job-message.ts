@@ -1,0 +1,14 @@
+import type { FailureRecord } from '../failure.ts';
+import type { Job, JobResult } from './jobs.ts';
+
+/* What passes between a FramePool and its workers. */
+
+/** A worker's first message: all that it needs is loaded. */
+export const STARTED = 'started';
+export type StartedMessage = typeof STARTED;
+
+export interface JobMessage {
+  number: number;
+  job: Job;
+}
+export type AnswerMessage = { number: number } & ({ result: JobResult } | { failure: FailureRecord });
