@@ -140,7 +140,7 @@ export function describeBackupStore(name: string, start: () => Promise<BackupSto
       await put('packs/other', 'x');
       expect(await store.rename('packs/none', 'packs/one', signal)).toBe(false);
       expect(await store.rename('packs/none', 'trash/one', signal)).toBe(false);
-      expect(await store.rename('none/none', 'packs/other', signal)).toBe(false);
+      expect(await store.rename('none/none', 'other', signal)).toBe(false);
       expect(String(await stored('packs/other'))).toBe('x');
     });
 

@@ -95,10 +95,17 @@ function positionsById(map: ChunkMap): Map<string, number[]> {
 
 /** The frames of the packs as a range read of a store would give them, and where their chunks are wanted. */
 function wantedFrames(packs: readonly Pack[], wanted: ReadonlyMap<string, number[]>): WantedFrame[] {
+  // Two workers that meet the same chunk in the same moment both keep it: it is wanted from one of them.
+  const left = new Map(wanted);
+  const positionsOf = (id: Uint8Array) => {
+    const positions = left.get(hex(id)) ?? [];
+    left.delete(hex(id));
+    return positions;
+  };
   return packs.flatMap(({ bytes, frames }) =>
     frames.map(({ offsetBytes, sizeBytes, chunks }) => ({
       bytes: bytes.slice(offsetBytes, offsetBytes + sizeBytes),
-      chunks: [...packedRowsOf(chunks)].map((row) => ({ ...row, positions: wanted.get(hex(row.id)) ?? [] })),
+      chunks: [...packedRowsOf(chunks)].map((row) => ({ ...row, positions: positionsOf(row.id) })),
     })),
   );
 }
