@@ -41,7 +41,7 @@ test('a store is verified and listed, and damage ends with status 20', async () 
 
   // What is sent again is the same pack: it takes the place of the damaged one.
   await world.backup(image);
-  const mended = await run('verify', world.storePath);
+  const mended = await run('verify', world.storePath, '--read-data');
   expect(mended).toMatchObject({ exitStatus: 0 });
   expect(mended.stdout).toMatch(/^disk\.img: 2 snapshots are whole; 1 of 1 packs were read/);
 });

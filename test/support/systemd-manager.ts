@@ -19,7 +19,18 @@ export async function runService(directory: string, unit: string): Promise<numbe
   // Without targets, and with an end.
   const lines = ['[Unit]', 'DefaultDependencies=no', 'SuccessAction=exit-force', 'FailureAction=exit-force'];
   writeFileSync(join(dropIn, 'test.conf'), `${lines.join('\n')}\n`);
-  const args = ['--mount', '--pid', '--fork', '--mount-proc', '--kill-child', 'sh', '-c', script];
+  const args = [
+    '--mount',
+    '--propagation',
+    'slave',
+    '--pid',
+    '--fork',
+    '--mount-proc',
+    '--kill-child',
+    'sh',
+    '-c',
+    script,
+  ];
   const { exitStatus, stderr } = await run('unshare', [...args, directory, unit], { timeoutMs: 60_000 });
   if (exitStatus === 99) throw new Error(`systemd could not be kept to itself: ${stderr}`);
   return exitStatus;
