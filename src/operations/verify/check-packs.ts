@@ -30,10 +30,10 @@ export async function* checkPacks(
 ): AsyncIterable<PackFinding> {
   const findings = mapOrdered(packs, PACKS_AT_ONCE, async (pack): Promise<PackFinding | null> => {
     signal.throwIfAborted();
-    const bytes = await readPack(folder, pack, signal);
-    if (bytes === null) return null;
-    if (typeof bytes === 'string') return { pack, damage: bytes, goodIds: new Uint8Array() };
-    const job = { kind: 'check', packId: pack.id, packParts: [inMemoryOfItsOwn(bytes)], sealKey } as const;
+    const packParts = await readPack(folder, pack, signal);
+    if (packParts === null) return null;
+    if (typeof packParts === 'string') return { pack, damage: packParts, goodIds: new Uint8Array() };
+    const job = { kind: 'check', packId: pack.id, packParts, sealKey } as const;
     const { damage, goodIds } = await pool.run(job);
     return { pack, damage, goodIds };
   });
@@ -42,23 +42,29 @@ export async function* checkPacks(
 
 /** A sentence where it cannot be read: a failing disk gives a few bad files among good ones. */
 async function readPack(
-  folder: GuestFolder,
+  { store }: GuestFolder,
   { name }: StoredObject,
   signal: AbortSignal,
-): Promise<Uint8Array | string | null> {
+): Promise<Uint8Array[] | string | null> {
+  const parts: Uint8Array[] = [];
+  let sizeBytes = 0;
   try {
-    return await folder.read(name, MOST_PACK_BYTES, signal);
+    for await (const part of store.get(name, signal)) {
+      sizeBytes += part.length;
+      if (sizeBytes > MOST_PACK_BYTES) return `${name} is longer than any pack.`;
+      parts.push(inMemoryOfItsOwn(part));
+    }
+    return parts;
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     if (error.code === 'target-missing') return null;
-    if (error.code === 'store-damaged') return error.message;
     if (error.code === 'transfer-failed' && !error.transient)
       return `${name} cannot be read: ${error.message}`;
     throw error;
   }
 }
 
-/** Small buffers share theirs, which cannot be handed to another thread. */
+/** A view of more would take all of that to the other thread; small buffers share theirs, which cannot be handed over. */
 function inMemoryOfItsOwn(bytes: Uint8Array): Uint8Array {
   return bytes.length === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
 }

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { chunkGridFor } from '../../../src/chunk/chunk-grid.ts';
-import { memoryOf, withIdsOfTheirOwn } from '../../../src/frame/job-memory.ts';
+import { freeMemoryOf, memoryOf, withIdsOfTheirOwn } from '../../../src/frame/job-memory.ts';
 import type { CheckFramesJob, RestoreJob } from '../../../src/frame/jobs.ts';
 
 const index = new Uint8Array(2 ** 20).fill(7);
@@ -42,4 +42,10 @@ test('a job that brings no bytes gives none away', () => {
   const job = { kind: 'clear', fd: 0, grid, positions: Uint32Array.of(1) } as const;
   expect(withIdsOfTheirOwn(job)).toBe(job);
   expect(memoryOf(job)).toEqual([]);
+});
+
+test('what came with a job is let go of when it is done, and nothing that is shared', () => {
+  const packParts = [Buffer.from('a pack'), new Uint8Array(2 ** 16)] as const;
+  freeMemoryOf({ kind: 'check', packId: '', packParts, sealKey: null });
+  expect(packParts.map(({ length }) => length)).toEqual([6, 0]);
 });
