@@ -89,10 +89,12 @@ async function captureDisk(
     pool,
     known,
     sealKey,
-    onRead: (bytes) => progress.read(bytes),
+    onRead: (bytes, packedBytes) => progress.read(bytes, packedBytes),
   });
   const puts = mapOrdered(level.watch(packs), PACKS_IN_FLIGHT, (pack) =>
-    writer.putPack(pack, signal, (bytes) => progress.sent(bytes)),
+    writer.putPack(pack, signal, (bytes) =>
+      progress.sent(bytes, (bytes / pack.bytes.length) * pack.plainBytes),
+    ),
   );
   for await (const _ of puts) signal.throwIfAborted();
   return map;
