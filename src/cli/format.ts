@@ -53,6 +53,11 @@ export function formatPercentage(done: number, total: number): string {
   return `${Math.min(100, Math.floor((100 * done) / total))} %`;
 }
 
+/** `1 pack`, `2 packs`. */
+export function formatCount(count: number, word: string): string {
+  return `${count} ${word}${count === 1 ? '' : 's'}`;
+}
+
 /** Rows of text under a heading, each column as wide as its widest cell; `right` are aligned to the right. */
 export function formatTable(
   heading: readonly string[],

@@ -10,7 +10,7 @@ import {
   withStore,
 } from '../backup-store-options.ts';
 import type { Command } from '../command.ts';
-import { formatBytes } from '../format.ts';
+import { formatBytes, formatCount } from '../format.ts';
 import { optionalText, text } from '../options.ts';
 
 export const forgetCommand: Command<StoreDependencies> = {
@@ -40,7 +40,7 @@ export const forgetCommand: Command<StoreDependencies> = {
         const confirm = async (count: number) =>
           typed ?? (await askForName(guest, count, { stdin, stderr: process.stderr }, context.signal));
         const report = await forgetGuest(guest, confirm, session, context);
-        const count = snapshotCount(report.snapshots.length);
+        const count = formatCount(report.snapshots.length, 'snapshot');
         return {
           record: report,
           text: `${guest} is forgotten: ${count} deleted, ${formatBytes(report.freedBytes)} freed.`,
@@ -61,7 +61,7 @@ export async function askForName(
       advice: `Give the name once more: --yes-forget ${guest}`,
     });
   const lines = createInterface({ input: stdin, output: stderr });
-  const question = `This deletes ${snapshotCount(count)} of ${guest} for good. Type the name to go on: `;
+  const question = `This deletes ${formatCount(count, 'snapshot')} of ${guest} for good. Type the name to go on: `;
   try {
     return await new Promise<string>((resolve, reject) => {
       signal.throwIfAborted();
@@ -72,8 +72,4 @@ export async function askForName(
   } finally {
     lines.close();
   }
-}
-
-function snapshotCount(count: number): string {
-  return count === 1 ? '1 snapshot' : `${count} snapshots`;
 }

@@ -1,5 +1,5 @@
 import type { GuestListing, SnapshotListing, StoreListing } from '../../operations/list-store.ts';
-import { formatBytes, formatTable } from '../format.ts';
+import { formatBytes, formatCount, formatTable } from '../format.ts';
 
 const heading = ['snapshot', 'made', 'size', 'new', 'state', 'verified', ''];
 const numbers = new Set([2, 3]);
@@ -13,9 +13,9 @@ export function listingText({ store, guests }: StoreListing): string {
 function guestText(listing: GuestListing): string {
   const { guest, snapshots, packs, storedBytes, trashBytes, damagedFiles } = listing;
   const totals = [
-    `${formatBytes(storedBytes)} in ${packs} packs`,
+    `${formatBytes(storedBytes)} in ${formatCount(packs, 'pack')}`,
     ...(trashBytes === 0 ? [] : [`${formatBytes(trashBytes)} in the trash`]),
-    ...(damagedFiles === 0 ? [] : [`${damagedFiles} damaged files`]),
+    ...(damagedFiles === 0 ? [] : [formatCount(damagedFiles, 'damaged file')]),
   ].join(', ');
   const problems = snapshots.flatMap(({ problem }) => (problem === null ? [] : [problem]));
   const table =

@@ -1,5 +1,7 @@
 import type { GuestPrune, PruneReport } from '../../operations/prune/prune-report.ts';
-import { formatBytes, formatPercentage } from '../format.ts';
+import { formatBytes, formatCount, formatPercentage } from '../format.ts';
+
+const later = 'What is younger than the grace period is freed by a later prune.';
 
 type Reason = GuestPrune['kept'][number]['reasons'][number];
 
@@ -7,13 +9,15 @@ type Reason = GuestPrune['kept'][number]['reasons'][number];
 export function pruneText({ guests, dryRun }: PruneReport, timeZone: string): string {
   if (guests.length === 0) return 'The store has no guests: there is nothing to prune.';
   const texts = guests.map((guest) => guestText(guest, dryRun));
-  const note = dryRun ? [`Days are those of ${timeZone}. Nothing was changed.`] : [];
+  const note = dryRun ? [`Days are those of ${timeZone}. Nothing was changed. ${later}`] : [];
   return [...texts, ...note].join('\n\n');
 }
 
 function guestText(guest: GuestPrune, dryRun: boolean): string {
   const { kept, removed, failure } = guest;
-  const lines = [`${guest.guest}: ${counted(kept.length, 'kept')}, ${counted(removed.length, 'removed')}`];
+  const lines = [
+    `${guest.guest}: ${formatCount(kept.length, 'snapshot')} kept, ${formatCount(removed.length, 'snapshot')} removed`,
+  ];
   if (dryRun)
     for (const { id, reasons } of kept) lines.push(`  keep    ${id}  ${reasons.map(reasonText).join(', ')}`);
   for (const id of removed) lines.push(`  ${dryRun ? 'remove ' : 'removed'} ${id}`);
@@ -23,7 +27,8 @@ function guestText(guest: GuestPrune, dryRun: boolean): string {
 }
 
 function sizeLines(guest: GuestPrune, dryRun: boolean): string[] {
-  const { trashedBytes, freedBytes, rewrittenPacks, neededBytes, wastedBytes, missingChunks } = guest;
+  const { removed, trashedBytes, freedBytes, rewrittenPacks, neededBytes, wastedBytes, missingChunks } =
+    guest;
   const dead = `${formatPercentage(wastedBytes, neededBytes === 0 ? 1 : neededBytes)} of ${formatBytes(neededBytes)} is dead`;
   const lines = dryRun
     ? [
@@ -31,15 +36,13 @@ function sizeLines(guest: GuestPrune, dryRun: boolean): string[] {
         `  ${dead}; packs to be written anew: ${rewrittenPacks}`,
       ]
     : [
-        `  freed ${formatBytes(freedBytes)}; to the trash, for a later prune to delete: ${formatBytes(trashedBytes)}`,
+        removed.length > 0 && trashedBytes + freedBytes === 0
+          ? `  Nothing is freed yet. ${later}`
+          : `  freed ${formatBytes(freedBytes)}; to the trash, for a later prune to delete: ${formatBytes(trashedBytes)}`,
         ...(rewrittenPacks === 0 ? [] : [`  ${dead} before; packs written anew: ${rewrittenPacks}`]),
       ];
   if (missingChunks > 0) lines.push(`  chunks that are lost: ${missingChunks}; see vmferry verify`);
   return lines;
-}
-
-function counted(count: number, word: string): string {
-  return `${count} ${count === 1 ? 'snapshot' : 'snapshots'} ${word}`;
 }
 
 function reasonText(reason: Reason): string {

@@ -4,7 +4,7 @@ import type {
   GuestVerdict,
   VerifyReport,
 } from '../../operations/verify/verify-report.ts';
-import { formatBytes, formatDuration } from '../format.ts';
+import { formatBytes, formatCount, formatDuration } from '../format.ts';
 
 /** More ranges of a disk, and more damaged files, than that are only counted; --json lists them all. */
 const MOST_SHOWN = 20;
@@ -27,16 +27,16 @@ function guestText(verdict: GuestVerdict): string {
   const readText =
     read.count === 0
       ? 'no pack was read'
-      : `${read.count} of ${packs.count} packs were read, ${formatBytes(read.bytes)}`;
+      : `${read.count} of ${formatCount(packs.count, 'pack')} read, ${formatBytes(read.bytes)}`;
   const lines = [
-    `${guest}: ${snapshots} snapshots are ${isSound ? 'whole' : 'not all whole'}; ${readText}`,
+    `${guest}: ${formatCount(snapshots, 'snapshot')}, ${isSound ? 'all whole' : 'not all whole'}; ${readText}`,
     ...(takenBack === 0
       ? []
-      : [`  ${takenBack} files were only in the trash of a prune, and were moved back`]),
+      : [`  only in the trash of a prune, and moved back: ${formatCount(takenBack, 'file')}`]),
     ...(unreferenced.count === 0
       ? []
       : [
-          `  ${unreferenced.count} files, ${formatBytes(unreferenced.bytes)}, belong to no snapshot: no harm`,
+          `  of no snapshot, which is no harm: ${formatCount(unreferenced.count, 'file')}, ${formatBytes(unreferenced.bytes)}`,
         ]),
     ...shortened(problems.map(({ message }) => `  damage: ${message}`)),
     ...damaged.flatMap(snapshotLines),

@@ -50,7 +50,7 @@ test('a store of one guest', () => {
   };
   expect(listingText({ type: 'store', store: '/srv/backups', isEncrypted: false, guests: [guest] })).toBe(
     [
-      'web: 1.00 GiB in 12 packs, 1.00 MiB in the trash, 1 damaged files',
+      'web: 1.00 GiB in 12 packs, 1.00 MiB in the trash, 1 damaged file',
       '',
       'snapshot                   made                  size       new  state          verified',
       '20261122T030000Z-00000001  2026-11-22 03:00  4.00 GiB  3.00 MiB  frozen         2026-11-23 04:05',

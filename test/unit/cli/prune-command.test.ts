@@ -96,6 +96,8 @@ describe('pruneText', () => {
         '  freed 1.00 KiB; to the trash, for a later prune to delete: 2.00 KiB',
       ].join('\n'),
     );
+    const fresh = { ...guest, trashedBytes: 0, freedBytes: 0 };
+    expect(pruneText({ ...report, guests: [fresh] }, 'UTC')).toMatch(/Nothing is freed yet.*grace period/);
     const failed = pruneText({ ...report, guests: [{ ...guest, failure }] }, 'UTC');
     expect(failed).toMatch(/removed 20261101T030000Z-1f3a9c2e\n {2}A page is lost\.$/);
     expect(pruneText({ ...report, guests: [] }, 'UTC')).toContain('no guests');
