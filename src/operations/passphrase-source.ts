@@ -82,7 +82,12 @@ async function readSecretFile(path: string): Promise<string> {
     }
   } catch (error) {
     if (error instanceof Failure) throw error;
-    throw new Failure('key-missing', `${path} cannot be read: ${errorCode(error)}.`, { cause: error });
+    const code = errorCode(error);
+    const message = code === 'ENOENT' ? `There is no file ${path}.` : `${path} cannot be read: ${code}.`;
+    throw new Failure('key-missing', message, {
+      advice: 'It was to give the passphrase or the key of the store: check its path.',
+      cause: error,
+    });
   }
 }
 

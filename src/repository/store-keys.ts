@@ -157,7 +157,8 @@ function hex(bytes: Uint8Array): string {
 
 function noKeyOpens(store: BackupStore): Failure {
   return new Failure('key-wrong', `The passphrase opens none of the keys of the store ${store.location}.`, {
-    advice: `See which there are: vmferry key list ${store.location}`,
+    advice:
+      'Is it that of another store? Without any passphrase what `vmferry key export` once printed opens it: --key-file FILE.',
   });
 }
 

@@ -48,6 +48,11 @@ describeUnless(networkLabMissing() ?? toolsMissing('mke2fs'), 'a store in troubl
       const access = ['--passphrase-file', wrong, '-F', account.server.sshConfigFile];
       expect(errorOf(await hosts.run([...command, ...access, '--json'])).code).toBe('key-wrong');
     }
+    const none = ['--passphrase-file', join(hosts.old.home, 'none'), '-F', account.server.sshConfigFile];
+    expect(errorOf(await hosts.run(['list', store, ...none, '--json']))).toMatchObject({
+      code: 'key-missing',
+      message: expect.stringMatching(/^There is no file .*none\.$/),
+    });
     expect(filesOf(account.writable)).toEqual(before);
     expect(readdirSync(hosts.old.images)).toEqual(['disk.img']);
   });

@@ -29,7 +29,7 @@ function guestText(
       `${formatBytes(sum(({ holeBytes }) => holeBytes))} holes, ${formatBytes(sum(({ freeBytes }) => freeBytes))} free`,
     ],
     ['read', formatBytes(sum(({ readBytes }) => readBytes))],
-    ['new', `${formatBytes(newPlainBytes)}, ${formatBytes(newBytes)} in the store`],
+    ['new', `${formatBytes(newPlainBytes)} of whole chunks, ${formatBytes(newBytes)} in the store`],
     ['took', formatDuration(seconds)],
     ...disks.map(({ name, fingerprint }): [string, string] => ['fingerprint', `${fingerprint}  ${name}`]),
   ]);
