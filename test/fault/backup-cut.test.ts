@@ -37,10 +37,8 @@ describeUnless(missing, 'a backup of a guest that runs, broken off', () => {
   });
   afterEach(async () => {
     await world.hosts.lab.rate(null);
-    // Whatever happened: it runs, and the next backup is a good one, with nothing left behind.
+    // Whatever happened, it runs.
     await guest.sh('true');
-    await world.backup('web');
-    expect(readdirSync(xfs.path)).toEqual(['web.img']);
   });
   afterAll(async () => {
     await guest.stop();
@@ -113,7 +111,7 @@ describeUnless(missing, 'a backup of a guest that runs, broken off', () => {
     for (let kill = 0; kill < kills; kill++) {
       const command = await startSlowBackup(5);
       await command.printed(/"type":"stage-started","stage":"freeze"/);
-      await delay(random() * 2500);
+      await delay(random() * 2000);
       command.child.kill('SIGKILL');
       await command.ended;
       await guest.sh('true');
@@ -138,7 +136,9 @@ describeUnless(missing, 'a backup of a guest that runs, broken off', () => {
     expect(resultOf(next)).toMatchObject({ guests: [{ consistency: 'frozen' }] });
   });
 
-  test('and all of it: the store is sound', async () => {
+  test('and after all of it: the next one is good, the store is sound, and nothing is left behind', async () => {
+    await world.backup('web');
+    expect(readdirSync(xfs.path)).toEqual(['web.img']);
     expect(await world.damage()).toEqual([]);
   });
 });
