@@ -17,6 +17,7 @@ import {
   type SnapshotDisk,
 } from './snapshot.ts';
 import { isSnapshotId } from './snapshot-id.ts';
+import { tidyUpAfter } from './tidy-reading.ts';
 
 /** Small files on their way at once: what they wait for is the round trip. */
 const FILES_AT_ONCE = 8;
@@ -208,6 +209,7 @@ export class GuestFolder {
     let sizeBytes = 0;
     for await (const part of this.store.get(name, signal, range)) {
       sizeBytes += part.length;
+      tidyUpAfter(part.length);
       if (sizeBytes > limitBytes) throw new Failure('store-damaged', `${name} is longer than any such file.`);
       parts.push(part);
     }

@@ -9,6 +9,8 @@ import { checkStoreName, isTemporaryName, temporaryNameFor } from './store-name.
 import type { ByteRange, PlacedStore, PutOptions, StoreEntry } from './store.ts';
 
 const READ_BYTES = 1 << 20;
+/** Also where the end of a file should be: it may have grown. */
+const LEAST_READ_BYTES = 512;
 const STATS_AT_ONCE = 32;
 
 /** A store in a directory of this machine. */
@@ -68,9 +70,11 @@ class DirectoryStore implements PlacedStore {
     let file: FileHandle | null = null;
     try {
       file = await open(join(this.location, name), 'r');
+      // Most files of a store are small, and thousands of them are read: no more memory than they need.
+      const { size } = await file.stat();
       while (position < end) {
         signal.throwIfAborted();
-        const length = Math.min(READ_BYTES, end - position);
+        const length = Math.min(READ_BYTES, end - position, Math.max(size - position, LEAST_READ_BYTES));
         const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(length), 0, length, position);
         if (bytesRead === 0) return;
         yield buffer.subarray(0, bytesRead);
