@@ -7,15 +7,15 @@ import { toolsMissing } from './tools.ts';
 export type MountedKind = 'xfs' | 'btrfs' | 'ext4';
 
 /** The smallest that mkfs.xfs makes is 300 MiB; nearly all of it are holes. */
-const sizeBytes = 512 * 2 ** 20;
+const usualSizeBytes = 512 * 2 ** 20;
 
 /** Why no file system of that kind can be mounted here; null when one can. */
 export function mountingMissing(kind: MountedKind): string | null {
   return toolsMissing(`mkfs.${kind}`) ?? loopDevicesMissing();
 }
 
-/** A file system of its own, mounted until the end of the scope. */
-export function mountNew(kind: MountedKind): Disposable & { path: string } {
+/** A file system of its own, mounted until the end of the scope; it takes no more of the disk than is written to it. */
+export function mountNew(kind: MountedKind, sizeBytes = usualSizeBytes): Disposable & { path: string } {
   const stack: Disposable[] = [];
   const dispose = () => {
     for (let last = stack.pop(); last !== undefined; last = stack.pop()) last[Symbol.dispose]();
