@@ -51,7 +51,7 @@ async function execute(job: Job): Promise<JobResult> {
 
 const waiting: JobMessage[] = [];
 /** Each leaves a MiB or two behind. */
-const JOBS_BETWEEN_COLLECTIONS = 8;
+const JOBS_BETWEEN_COLLECTIONS = 32;
 let jobsDone = 0;
 
 /**
