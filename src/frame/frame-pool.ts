@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { Failure } from '../failure.ts';
-import { collectYoungGarbage, releaseFreeMemory } from '../system/memory.ts';
+import { collectGrownGarbage, collectYoungGarbage, releaseFreeMemory } from '../system/memory.ts';
 import { memoryOf, withIdsOfTheirOwn } from './job-memory.ts';
 import { STARTED, type AnswerMessage, type JobMessage, type StartedMessage } from './job-message.ts';
 import type { Job, JobResult, ResultOf } from './jobs.ts';
@@ -22,6 +22,8 @@ const YOUNG_GENERATION_MEBIBYTES = 2;
 
 /** Often enough that memory stays level, seldom enough that it costs nothing that can be measured. */
 const PACKS_BETWEEN_RELEASES = 2;
+/** Also where no packs come, as of what the store has already. */
+const ANSWERS_BETWEEN_LOOKS = 256;
 
 interface Pending {
   resolve: (result: never) => void;
@@ -65,6 +67,7 @@ export class FramePool implements AsyncDisposable {
       if ('failure' in answer) pending.reject(failureOf(answer));
       else pending.resolve(answer.result as never);
       if ('result' in answer && isOfPack(answer.result)) this.#tidyUp();
+      if (answer.number % ANSWERS_BETWEEN_LOOKS === 0) collectGrownGarbage();
     });
     worker.on('error', (error) => {
       this.#fail(new Failure('internal', `A worker thread failed: ${error.message}.`, { cause: error }));

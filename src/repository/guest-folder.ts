@@ -5,6 +5,7 @@ import { ChunkMap } from '../chunk/chunk-map.ts';
 import { Failure } from '../failure.ts';
 import { mapOrdered } from '../pipeline/map-ordered.ts';
 import type { BackupStore, ByteRange } from '../store/store.ts';
+import { collectGrownGarbage } from '../system/memory.ts';
 import { PAGE_LIMIT_BYTES, readPageText } from './chunk-map-page.ts';
 import { ChunkIndex, type IndexedPack } from './chunk-index.ts';
 import { indexText, parseIndexText } from './index-text.ts';
@@ -82,6 +83,7 @@ export class GuestFolder {
       if (id !== null && isObjectId(kind, id))
         found.set(id, { id, name: `${folder}/${name}`, sizeBytes, modifiedMs });
     }
+    collectGrownGarbage();
     return found;
   }
 
@@ -182,6 +184,7 @@ export class GuestFolder {
       }
     }
     for (const pack of last) index.add(pack);
+    collectGrownGarbage();
     return index;
   }
 

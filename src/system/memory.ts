@@ -1,4 +1,4 @@
-import { setFlagsFromString } from 'node:v8';
+import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import koffi from 'koffi';
 
@@ -21,14 +21,6 @@ export function collectYoungGarbage(): void {
   gc({ type: 'minor' });
 }
 
-/**
- * Collects all garbage, which takes some 50 ms for each 50 MiB that are not. Left to itself, V8 would let the heap grow to four times
- * of that first.
- */
-export function collectAllGarbage(): void {
-  gc();
-}
-
 /** glibc's; other C libraries give memory back by themselves. */
 const mallocTrim = findMallocTrim();
 
@@ -43,4 +35,21 @@ function findMallocTrim(): ((pad: number) => number) | null {
 /** Gives memory that is free inside the C library back to the kernel. */
 export function releaseFreeMemory(): void {
   mallocTrim?.(0);
+}
+
+/** A collection of all garbage takes some 50 ms for each 50 MiB that are none. */
+const MOST_GROWTH_BYTES = 16 * 2 ** 20;
+let keptBytes = 0;
+
+/**
+ * Collects all garbage once there is much of it. V8 itself would let a heap grow to four times of what is none, by the factor above:
+ * too much where a guest has tens of thousands of files. To be called wherever many small objects come and go.
+ */
+export function collectGrownGarbage(): void {
+  const usedBytes = getHeapStatistics().used_heap_size;
+  keptBytes = Math.min(keptBytes, usedBytes);
+  if (usedBytes < keptBytes + MOST_GROWTH_BYTES) return;
+  gc();
+  releaseFreeMemory();
+  keptBytes = getHeapStatistics().used_heap_size;
 }

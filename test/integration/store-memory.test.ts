@@ -7,7 +7,7 @@ import type { PruneReport } from '../../src/operations/prune/prune-report.ts';
 import type { RestoreReport } from '../../src/operations/restore-report.ts';
 import type { VerifyReport } from '../../src/operations/verify/verify-report.ts';
 import type { StoreListing } from '../../src/operations/list-store.ts';
-import { vmferry } from '../support/command-line.ts';
+import { peakModule, vmferry } from '../support/command-line.ts';
 import { scratchDirectory } from '../support/images.ts';
 import { makeLargeStore, writeLargeImage, type LargeStore } from '../support/large-store.ts';
 import { mountingMissing, mountNew } from '../support/reflink-file-system.ts';
@@ -24,7 +24,6 @@ const isLarge = process.env['VMFERRY_LARGE'] === '1';
 const MOST_BYTES = 300e6;
 const MINUTE_MS = 60_000;
 const TIB = 2 ** 40;
-const peakModule = join(import.meta.dirname, '..', 'support', 'report-peak-memory.mjs');
 
 const shape: LargeStore = {
   guest: 'disk.img',

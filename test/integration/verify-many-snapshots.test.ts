@@ -1,6 +1,5 @@
-import { spawnSync } from 'node:child_process';
 import { createHash, hash } from 'node:crypto';
-import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { chunkGridFor } from '../../src/chunk/chunk-grid.ts';
@@ -12,7 +11,7 @@ import { GuestFolder } from '../../src/repository/guest-folder.ts';
 import { snapshotId } from '../../src/repository/snapshot-id.ts';
 import { markerText } from '../../src/repository/store-marker.ts';
 import { openDirectoryStore } from '../../src/store/directory-store.ts';
-import { programFile } from '../support/command-line.ts';
+import { peakModule, vmferry } from '../support/command-line.ts';
 import { scratchDirectory } from '../support/images.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 
@@ -26,10 +25,10 @@ test(`${SNAPSHOTS} snapshots of 1 TiB with ${CHUNKS} chunks are listed and verif
   using scratch = scratchDirectory();
   const storePath = join(scratch.path, 'store');
   await makeStore(storePath);
-  const listed = measured(['list', storePath, '--json'], scratch.path);
+  const listed = await measured(['list', storePath, '--json'], scratch.path);
   expect(listed.result.guests[0]?.snapshots).toHaveLength(SNAPSHOTS);
   expect(listed.peakBytes).toBeLessThan(MOST_BYTES);
-  const verified = measured(['verify', storePath, '--json'], scratch.path);
+  const verified = await measured(['verify', storePath, '--json'], scratch.path);
   expect(verified.result).toMatchObject({
     type: 'verified',
     isDamaged: false,
@@ -44,23 +43,19 @@ interface Printed {
 }
 
 /** Runs vmferry in a process of its own that tells at its end how much memory it ever had. */
-function measured(args: readonly string[], home: string): { result: Printed; peakBytes: number } {
-  const script = `
-    process.argv.splice(1, 0, ${JSON.stringify(programFile)});
-    process.on('exit', () => console.error('peak KiB ' + process.resourceUsage().maxRSS));
-    await import(${JSON.stringify(programFile)});`;
-  const { stdout, stderr } = spawnSync(
-    process.execPath,
-    ['--input-type=module', '-e', script, '--', ...args],
-    {
-      encoding: 'utf8',
-      maxBuffer: 2 ** 26,
-      env: { ...process.env, NODE_OPTIONS: '', HOME: home, VMFERRY_STATE_DIR: home },
-    },
-  );
-  const [, peak] = /peak KiB (\d+)/.exec(stderr) ?? [];
+async function measured(
+  args: readonly string[],
+  home: string,
+): Promise<{ result: Printed; peakBytes: number }> {
+  const peakFile = join(home, 'peak');
+  const { stdout } = await vmferry(args, {
+    NODE_OPTIONS: `--import=${peakModule}`,
+    VMFERRY_TEST_PEAK_FILE: peakFile,
+    HOME: home,
+    VMFERRY_STATE_DIR: home,
+  });
   const last = stdout.trim().split('\n').at(-1) ?? '';
-  return { result: JSON.parse(last) as Printed, peakBytes: Number(peak) * 1024 };
+  return { result: JSON.parse(last) as Printed, peakBytes: Number(readFileSync(peakFile, 'utf8')) };
 }
 
 /** Packs are files of holes: nothing of this reads them. */

@@ -6,6 +6,8 @@ import type { Readable, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 
 export const programFile = join(import.meta.dirname, '..', '..', 'bin', 'vmferry.js');
+/** For `node --import`; see there. */
+export const peakModule = join(import.meta.dirname, 'report-peak-memory.mjs');
 
 export interface EndedProgram {
   /** null when a signal ended it. */

@@ -3,7 +3,7 @@ import type { GuestFolder, StoredObject, StoredObjects } from '../../repository/
 import { ChunkCover, type PlannedPack } from '../../repository/prune-plan.ts';
 import { listBatches, type TrashBatch } from '../../repository/trash-batch.ts';
 import type { TrashedObject, TrashKind } from '../../repository/trash.ts';
-import { collectAllGarbage } from '../../system/memory.ts';
+import { collectGrownGarbage } from '../../system/memory.ts';
 import type { PackFacts } from './pack-facts.ts';
 import { readSnapshots, type Reached } from './reached.ts';
 
@@ -71,7 +71,7 @@ export function objectsOf(trash: readonly TrashBatch[], kind: TrashKind): Trashe
 export async function settle(knowledge: PruneKnowledge, signal: AbortSignal): Promise<Survey> {
   for (let round = 1; ; round++) {
     // What the last survey has found is as large as this one, and is not needed any more.
-    collectAllGarbage();
+    collectGrownGarbage();
     const found = await survey(knowledge, signal);
     const back = toTakeBack(knowledge, found);
     const nameless = namelessPacks(knowledge, found);
