@@ -32,8 +32,8 @@ export async function replaceFile(
 }
 
 /**
- * Gives a file another name, where something may have it already: of two files of the same size the one that has the
- * name is kept, where it cannot be replaced. False when there is no file of the first name.
+ * Gives a file another name, in place of whatever has it. A server without posix-rename may refuse to replace: what has
+ * the name is then removed first, unless it holds the same bytes. False when there is no file of the first name.
  * @param makeFolders makes the folders in which the second name lies
  */
 export async function moveFile(
@@ -41,6 +41,7 @@ export async function moveFile(
   from: string,
   to: string,
   makeFolders: () => Promise<void>,
+  signal: AbortSignal,
 ): Promise<boolean> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -48,8 +49,7 @@ export async function moveFile(
       return true;
     } catch (error) {
       if (!(error instanceof SftpRefusal)) throw error;
-      const moved = await factsIfThere(session, from);
-      if (moved === null) return false;
+      if ((await factsIfThere(session, from)) === null) return false;
       if (!isWorthAnother(error, attempt)) throw error;
       const there = await factsIfThere(session, to);
       if (there === null) {
@@ -57,7 +57,7 @@ export async function moveFile(
         continue;
       }
       if (replaces(session) || there.kind !== 'file') throw error;
-      const isDone = there.sizeBytes === moved.sizeBytes;
+      const isDone = await holdTheSame(session, from, to, signal);
       await removeIfThere(session, isDone ? from : to);
       if (isDone) return true;
     }

@@ -123,8 +123,12 @@ class SftpStore implements PlacedStore {
     checkStoreName(from);
     checkStoreName(to);
     return this.#writing(signal, async () => {
-      const isMoved = await moveFile(this.#session, this.#place.path(from), this.#place.path(to), () =>
-        this.#place.makeFoldersOf(to),
+      const isMoved = await moveFile(
+        this.#session,
+        this.#place.path(from),
+        this.#place.path(to),
+        () => this.#place.makeFoldersOf(to),
+        signal,
       );
       if (isMoved) for (const name of [to, from]) await this.#place.syncFolder(this.#place.folderOf(name));
       return isMoved;

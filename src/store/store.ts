@@ -37,8 +37,8 @@ export interface BackupStore extends Store {
    */
   list(folder: string, signal: AbortSignal, which?: 'files' | 'leftovers'): Promise<StoreEntry[]>;
   /**
-   * Gives a file another name, folders made as needed. False when there is none of the first name. Where something has
-   * the second name already, it is replaced or kept: names of such files say what is in them.
+   * Gives a file another name, folders made as needed, and replaces what has it already. False when there is none of the
+   * first name.
    */
   rename(from: string, to: string, signal: AbortSignal): Promise<boolean>;
   /** Removes a folder that has become empty; does nothing where it is not, or is not there. */

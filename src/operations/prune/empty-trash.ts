@@ -27,8 +27,9 @@ export function deletable(
         case 'maps':
           return !reached.pages.has(object.id) || pages.has(object.id);
         case 'packs': {
-          if (inPlace.has(object.id)) return true;
           const pack = contentOf.get(object.id);
+          // In its place there is as good a one.
+          if (pack === undefined && inPlace.has(object.id)) return true;
           const isUsed = (cover.useOf(object.id)?.usedBytes ?? 0) > 0;
           return pack !== undefined && !isUsed && cover.canDoWithout(pack);
         }

@@ -43,20 +43,37 @@ export async function survey(
   const pages = await folder.objects('maps', signal);
   const indexFiles = await facts.refresh(folder, signal);
   const listed = await folder.objects('packs', signal);
-  const trashedPacks = objectsOf(trash, 'packs').filter(({ id }) => !listed.has(id));
+  const isSound = (object: StoredObject) => facts.of(object) !== null && !damaged.has(object.id);
+  const hasSound = (id: string) => {
+    const object = listed.get(id);
+    return object !== undefined && isSound(object);
+  };
+  const trashed = objectsOf(trash, 'packs').filter(({ id }) => !hasSound(id));
+  if ([...listed.values(), ...trashed].some((object) => facts.of(object) === null))
+    await facts.learnFromTrash(folder, objectsOf(trash, 'index'), signal);
   const planned = (object: StoredObject): PlannedPack => ({
     ...object,
     isDamaged: damaged.has(object.id),
     content: facts.of(object),
   });
-  if ([...listed.values(), ...trashedPacks].some((object) => facts.of(object) === null))
-    await facts.learnFromTrash(folder, objectsOf(trash, 'index'), signal);
   const packs = [...listed.values()].map(planned);
-  const packsInTrash = [...new Map(trashedPacks.map((object) => [object.id, planned(object)])).values()];
+  // One that is cut off or damaged in its place is worth less than any in the trash of which it is known what it is.
+  const packsInTrash = bestOfEach(trashed.filter(({ id }) => !hasSound(id)).map(planned)).filter(
+    ({ id, content }) => !listed.has(id) || content !== null,
+  );
+  const inTrash = new Set(packsInTrash.map(({ id }) => id));
   const cover = new ChunkCover(reached.chunks);
-  cover.add(packs);
+  cover.add(packs.filter(({ id }) => !inTrash.has(id)));
   cover.add(packsInTrash);
   return { trash, pages, indexFiles, packs, packsInTrash, cover };
+}
+
+/** One of each id: one of which it is known what it holds, where there is one. */
+function bestOfEach(packs: readonly PlannedPack[]): PlannedPack[] {
+  const worstFirst = packs.toSorted(
+    (one, other) => Number(one.content !== null) - Number(other.content !== null),
+  );
+  return [...new Map(worstFirst.map((pack) => [pack.id, pack])).values()];
 }
 
 /** All of one kind in the trash. */
@@ -90,9 +107,9 @@ export async function settle(knowledge: PruneKnowledge, signal: AbortSignal): Pr
 
 function toTakeBack({ reached }: PruneKnowledge, { trash, pages, packsInTrash, cover }: Survey) {
   const neededPacks = packsInTrash.filter(({ id }) => (cover.useOf(id)?.usedBytes ?? 0) > 0);
-  const needed = new Set(neededPacks.map(({ id }) => id));
+  const needed = new Map(neededPacks.map(({ id, sizeBytes }) => [id, sizeBytes]));
   return [
-    ...objectsOf(trash, 'packs').filter(({ id }) => needed.has(id)),
+    ...objectsOf(trash, 'packs').filter(({ id, sizeBytes }) => needed.get(id) === sizeBytes),
     ...objectsOf(trash, 'maps').filter(({ id }) => reached.pages.has(id) && !pages.has(id)),
   ];
 }

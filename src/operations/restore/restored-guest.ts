@@ -45,12 +45,16 @@ export async function requireStartable(
     throw new Failure('guest-already-running', `${guest} runs here already, pid ${running.pid}.`, {
       advice: `Halt it first (vmferry halt ${guest}), or restore without --start.`,
     });
-  const record = await records.read(guest);
-  const fence = record === null ? null : fenceOf(record);
-  if (fence !== null) throw fence;
+  await refuseFenced(guest, records);
   const restored = restoredDefinition(snapshot, places);
   const [first, ...others] = await requireDriver(drivers, definition.driver).checkBootable(restored, context);
   if (first !== undefined) throw combineFailures([first, ...others]);
+}
+
+async function refuseFenced(guest: string, records: GuestDependencies['records']): Promise<void> {
+  const record = await records.read(guest);
+  const fence = record === null ? null : fenceOf(record);
+  if (fence !== null) throw fence;
 }
 
 /** Remembers the restored guest in place of what was known of it, and boots it. Throws what `startGuest` throws. */
@@ -60,6 +64,8 @@ export async function startRestored(
   dependencies: GuestDependencies,
   context: Context,
 ): Promise<{ pid: number; consoleLog: string }> {
+  // The restore may have taken hours.
+  await refuseFenced(definition.name, dependencies.records);
   await dependencies.records.write({ definition, state: 'halted' });
   const { pid, consoleLog } = await startGuest(
     { guest: definition.name, bootTimeoutMs },

@@ -181,6 +181,45 @@ describe('prune', () => {
     await expectRestorable(id, image);
   });
 
+  test.each(['cut off', 'damaged'])(
+    'takes a pack back from the trash in place of one that is %s, and never deletes it before',
+    async (what) => {
+      // Packs of their own: one that was restored from once is not unpacked again here.
+      const image = what === 'cut off' ? [1, 2, 3, 4] : [11, 12, 13, 14];
+      const id = await backUp(1, image);
+      const [name = ''] = namesIn('packs');
+      const whole = Buffer.from(scheduled.files.get(name)?.bytes ?? []);
+      const batch = 'guests/web/trash/20261101T000000Z-00000000';
+      await store.put(name.replace('guests/web', batch), [whole], { signal });
+      await store.put(`${batch}/begun`, [], { signal });
+      if (what === 'cut off') await store.put(name, [whole.subarray(0, whole.length - 512)], { signal });
+      else {
+        await store.put(name, [Buffer.alloc(whole.length)], { signal });
+        await folder.mark('damaged', name.slice(-68, -4), signal);
+      }
+      scheduled.clockMs += 60;
+      await pruneAs();
+      await expectRestorable(id, image);
+      await pruneAs();
+      await expectRestorable(id, image);
+      expect([namesIn('packs').length, namesIn('trash')]).toEqual([1, []]);
+    },
+  );
+
+  test('deletes a pack that is cut off from the trash, where a whole one is in its place', async () => {
+    const image = [1, 2, 3, 4];
+    const id = await backUp(1, image);
+    const [name = ''] = namesIn('packs');
+    const whole = Buffer.from(scheduled.files.get(name)?.bytes ?? []);
+    const batch = 'guests/web/trash/20261101T000000Z-00000000';
+    await store.put(name.replace('guests/web', batch), [whole.subarray(512)], { signal });
+    await store.put(`${batch}/begun`, [], { signal });
+    scheduled.clockMs += 60;
+    await pruneAs();
+    expect([namesIn('packs').length, namesIn('trash')]).toEqual([1, []]);
+    await expectRestorable(id, image);
+  });
+
   test('counts what a snapshot needs that was only announced, until it is older than the grace period', async () => {
     const id = await backUp(1, [1, 2, 3]);
     const snapshot = await folder.readSnapshot(id, signal);
