@@ -12,6 +12,8 @@ import { takeBack } from '../repository/trash.ts';
 
 /** Packs between index files: what an unfinished backup has sent beyond its last index file, the next sends again. */
 const PACKS_PER_INDEX = 16;
+/** On a slow line so many would take hours. */
+const MOST_MS_BETWEEN_INDEXES = 5 * 60_000;
 /** Pages on their way at once. */
 const PAGES_AT_ONCE = 8;
 
@@ -28,7 +30,10 @@ export class BackupWriter {
   readonly #pagesThere: StoredObjects;
   /** Packs and pages that verify has found damaged, and this has not sent again. */
   readonly #damaged: Set<string>;
+  readonly #now: () => number;
   #unindexed: IndexedPack[] = [];
+  /** When the first of them was stored. */
+  #unindexedSinceMs = 0;
   #newBytes = 0;
   #newPlainBytes = 0;
 
@@ -38,16 +43,22 @@ export class BackupWriter {
     indexFiles: Iterable<string>,
     pages: StoredObjects,
     damaged: Set<string>,
+    now: () => number,
   ) {
     this.#folder = folder;
     this.#index = index;
     this.#indexFiles = new Set(indexFiles);
     this.#pagesThere = pages;
     this.#damaged = damaged;
+    this.#now = now;
   }
 
   /** Looks at what the store has. */
-  static async begin(folder: GuestFolder, context: Context): Promise<BackupWriter> {
+  static async begin(
+    folder: GuestFolder,
+    context: Context,
+    now: () => number = () => performance.now(),
+  ): Promise<BackupWriter> {
     const { signal, report } = context;
     const damaged = await folder.marks('damaged', signal);
     const packs = await folder.objects('packs', signal);
@@ -62,7 +73,7 @@ export class BackupWriter {
       ({ message }) => report({ type: 'warning', code: 'store-incomplete', message }),
       signal,
     );
-    return new BackupWriter(folder, index, indexFiles.keys(), pages, damaged);
+    return new BackupWriter(folder, index, indexFiles.keys(), pages, damaged, now);
   }
 
   /** What need not be sent, with room for so many chunks more. */
@@ -91,8 +102,16 @@ export class BackupWriter {
     await this.#noteWhole(id, signal);
     this.#newBytes += bytes.length;
     this.#newPlainBytes += plainBytes;
+    if (this.#unindexed.length === 0) this.#unindexedSinceMs = this.#now();
     this.#unindexed.push({ id, sizeBytes: bytes.length, frames });
-    if (this.#unindexed.length >= PACKS_PER_INDEX) await this.flushIndex(signal);
+    if (this.#isIndexDue) await this.flushIndex(signal);
+  }
+
+  get #isIndexDue(): boolean {
+    return (
+      this.#unindexed.length >= PACKS_PER_INDEX ||
+      this.#now() - this.#unindexedSinceMs >= MOST_MS_BETWEEN_INDEXES
+    );
   }
 
   /** Writes an index of the packs that none names yet. */
