@@ -23,6 +23,7 @@ export function createDependencies(version: string, environment: NodeJS.ProcessE
   // The ssh library takes a while to load, and the side that receives does without it.
   const connect: MigrateDependencies['connect'] = async (...where) =>
     (await import('./store/ssh-connection.ts')).connectSsh(...where);
+  const storeMemory = createStoreMemory(join(directory, 'stores'));
   return {
     version,
     get pool() {
@@ -32,7 +33,7 @@ export function createDependencies(version: string, environment: NodeJS.ProcessE
     records: createRecordStore(join(directory, 'guests')),
     connect,
     environment,
-    storeMemory: createStoreMemory(join(directory, 'stores')),
+    storeMemory,
     random: (bytes) => randomBytes(bytes),
     randomHex: (digits) =>
       randomBytes(Math.ceil(digits / 2))
@@ -41,7 +42,8 @@ export function createDependencies(version: string, environment: NodeJS.ProcessE
     now: () => new Date(),
     async openStoreAt(location, options, context) {
       const { openBackupStore } = await import('./operations/open-backup-store.ts');
-      return openBackupStore(location, options, { openDirectory: openDirectoryStore, connect }, context);
+      const opening = { openDirectory: openDirectoryStore, connect, memory: storeMemory };
+      return openBackupStore(location, options, opening, context);
     },
     consoleLogOf: (guest) => join(directory, 'console', `${guest}.log`),
     async [Symbol.asyncDispose]() {

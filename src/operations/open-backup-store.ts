@@ -1,6 +1,9 @@
+import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../events.ts';
 import { Failure } from '../failure.ts';
+import { whatChanged } from '../repository/store-changes.ts';
+import type { StoreMemory } from '../repository/store-memory.ts';
 import { reconnectingStore } from '../store/reconnecting-store.ts';
 import type { ConnectOptions, SshConnection } from '../store/ssh-connection.ts';
 import type { BackupStore, PlacedStore } from '../store/store.ts';
@@ -21,13 +24,15 @@ export type StoreLocation =
 export interface OpenStoreOptions {
   /** An ssh_config(5) file to use instead of the person's own. */
   sshConfigFile: string | null;
-  /** Make the store's directory where it is missing, but none above it. */
+  /** Make the store's directory where it is missing, but none above it, and not where a store is remembered. */
   create: boolean;
 }
 
 export interface OpenStoreDependencies {
   openDirectory: (directory: string) => PlacedStore;
   connect: (destination: string, options: ConnectOptions, context: Context) => Promise<SshConnection>;
+  /** What this machine remembers of stores. */
+  memory: Pick<StoreMemory, 'recall'>;
 }
 
 /** A lost line is given some six minutes to come back, for each operation anew. */
@@ -36,7 +41,7 @@ const RECONNECT_WAITS_MS = [1000, 5000, 15_000, 30_000, 60_000, 120_000, 120_000
 /**
  * Opens a store of backups; disposing it closes its connection. A connection that is lost is opened again. What the
  * server cannot promise is reported as a warning. Throws what `connectSsh` throws, and Failure `store-missing` where
- * the directory is not there and is not to be made.
+ * the directory is not there and is not to be made: where a store was, a file system is not mounted.
  */
 export async function openBackupStore(
   location: StoreLocation,
@@ -44,8 +49,10 @@ export async function openBackupStore(
   dependencies: OpenStoreDependencies,
   context: Context,
 ): Promise<BackupStore> {
+  const preparing = { create, memory: dependencies.memory, signal: context.signal };
+  // What is remembered of a store must not depend on the directory that one is in.
   if (location.kind === 'directory')
-    return prepared(dependencies.openDirectory(location.path), create, context.signal);
+    return prepared(dependencies.openDirectory(resolve(location.path)), preparing);
   const { destination, port, path } = location;
   const connectTo = async (): Promise<OwningStore> => {
     const connection = await dependencies.connect(destination, { sshConfigFile, port }, context);
@@ -60,7 +67,7 @@ export async function openBackupStore(
   const store = await reconnectingStore(
     async () => {
       const { placed, store: opened } = await connectTo();
-      if (isFirst) await disposedOnFailure(opened, () => prepared(placed, create, context.signal));
+      if (isFirst) await disposedOnFailure(opened, () => prepared(placed, preparing));
       isFirst = false;
       return opened;
     },
@@ -82,13 +89,22 @@ export async function openBackupStore(
   return store;
 }
 
+interface Preparing {
+  create: boolean;
+  memory: OpenStoreDependencies['memory'];
+  signal: AbortSignal;
+}
+
 /** The same store, when its directory is there. */
-async function prepared(store: PlacedStore, create: boolean, signal: AbortSignal): Promise<PlacedStore> {
-  if (create) await store.create(signal);
-  else if (!(await store.exists(signal)))
+async function prepared(store: PlacedStore, { create, memory, signal }: Preparing): Promise<PlacedStore> {
+  if (await store.exists(signal)) return store;
+  if (!create)
     throw new Failure('store-missing', `There is no directory ${store.location}.`, {
       advice: 'Check the path, and that what it lies on is mounted. The first backup makes it.',
     });
+  const { failure } = whatChanged(await memory.recall(store.location), null, store.location);
+  if (failure !== null) throw failure;
+  await store.create(signal);
   return store;
 }
 

@@ -1,13 +1,15 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
+import process from 'node:process';
 import type { Event } from '../../src/events.ts';
 import {
   openBackupStore,
   type OpenStoreDependencies,
   type StoreLocation,
 } from '../../src/operations/open-backup-store.ts';
+import type { RememberedStore } from '../../src/repository/store-memory.ts';
 import { openDirectoryStore } from '../../src/store/directory-store.ts';
 import { connectSsh, type SshConnection } from '../../src/store/ssh-connection.ts';
 import { startCuttingProxy } from '../support/cutting-proxy.ts';
@@ -19,6 +21,7 @@ const { signal } = new AbortController();
 
 let events: Event[];
 let connections: SshConnection[];
+let remembered: Map<string, RememberedStore>;
 let context: { signal: AbortSignal; report: (event: Event) => void };
 const dependencies: OpenStoreDependencies = {
   openDirectory: openDirectoryStore,
@@ -27,12 +30,20 @@ const dependencies: OpenStoreDependencies = {
     connections.push(connection);
     return connection;
   },
+  memory: { recall: (location) => Promise.resolve(remembered.get(location) ?? null) },
 };
 beforeEach(() => {
   events = [];
   connections = [];
+  remembered = new Map();
   context = { signal, report: (event) => events.push(event) };
 });
+
+/** As if a store had been there before. */
+function remember(location: string): void {
+  const id = '0123456789abcdef0123456789abcdef';
+  remembered.set(location, { id, isEncrypted: true, newest: new Map(), file: '/state/x.json' });
+}
 
 /** Null when it was closed from here. */
 async function expectAllClosed(count: number): Promise<void> {
@@ -65,6 +76,23 @@ describe('a store in a directory', () => {
     });
     expect(await readdir(scratch)).toEqual(['new']);
     expect(events).toEqual([]);
+  });
+
+  test('is not made anew where one was: what it lies on is not mounted', async () => {
+    remember(join(scratch, 'mounted', 'store'));
+    await mkdir(join(scratch, 'mounted'));
+    await expect(open(join(scratch, 'mounted', 'store'), true)).rejects.toMatchObject({
+      code: 'store-missing',
+      advice: expect.stringMatching(/mounted.*\/state\/x\.json/),
+    });
+    expect(await readdir(join(scratch, 'mounted'))).toEqual([]);
+  });
+
+  test('is the same store whatever directory one is in', async () => {
+    const path = join(await realpath(scratch), 'store');
+    await mkdir(path);
+    await using store = await open(relative(process.cwd(), path), false);
+    expect(store.location).toBe(path);
   });
 
   test('cannot be a file', async () => {
@@ -103,6 +131,13 @@ describe('a store on a server without extensions', () => {
       expect((await store.list('backups', signal)).map(({ name }) => name)).toEqual(['a']);
     }
     await expectAllClosed(2);
+  });
+
+  test('is not made anew where one was', async () => {
+    remember(`plain:${server.directory}/backups`);
+    await expect(open('backups', true)).rejects.toMatchObject({ code: 'store-missing' });
+    expect(await readdir(server.directory)).not.toContain('backups');
+    await expectAllClosed(1);
   });
 
   test('must be there, and the connection is closed where it is not', async () => {
