@@ -29,7 +29,9 @@ export type Event =
       /** Compressed bytes that the other side has acknowledged. */
       sentBytes: number;
     }
-  | { type: 'warning'; code: WarningCode; message: string };
+  | { type: 'warning'; code: WarningCode; message: string }
+  /** What a person should know once, and that is nothing wrong. */
+  | { type: 'notice'; message: string };
 
 export type WarningCode =
   | 'file-system-not-understood'

@@ -27,11 +27,14 @@ export interface SessionOptions {
 export class StoreSession {
   readonly store: BackupStore;
   readonly opened: OpenedStore;
+  /** It was made now. */
+  readonly isNew: boolean;
   readonly #memory: StoreMemory;
 
-  private constructor(store: BackupStore, opened: OpenedStore, memory: StoreMemory) {
+  private constructor(store: BackupStore, opened: OpenedStore, isNew: boolean, memory: StoreMemory) {
     this.store = store;
     this.opened = opened;
+    this.isNew = isNew;
     this.#memory = memory;
   }
 
@@ -45,10 +48,10 @@ export class StoreSession {
     const opened = await openKnownStore(store, open, memory, context, (marker) =>
       refusePlain(marker, null, secretGiven, store.location),
     );
-    return new StoreSession(store, opened, memory);
+    return new StoreSession(store, opened, false, memory);
   }
 
-  /** The same; where there is no store yet it is made. */
+  /** The same; where there is no store yet it is made, which is told. */
   static async openOrMake(
     store: BackupStore,
     { passphrase, memory, secretGiven = 'no' }: SessionOptions,
@@ -56,10 +59,13 @@ export class StoreSession {
     context: Context,
   ): Promise<StoreSession> {
     const open = () => initStore(store, init, passphrase, random, now, context.signal);
-    const opened = await openKnownStore(store, open, memory, context, (marker) =>
-      refusePlain(marker, init.encrypt, secretGiven, store.location),
-    );
-    return new StoreSession(store, opened, memory);
+    let isNew = false;
+    const opened = await openKnownStore(store, open, memory, context, (marker) => {
+      refusePlain(marker, init.encrypt, secretGiven, store.location);
+      isNew = marker === null;
+    });
+    if (isNew) context.report({ type: 'notice', message: madeText(store, opened) });
+    return new StoreSession(store, opened, isNew, memory);
   }
 
   folder(guest: string): GuestFolder {
@@ -86,10 +92,15 @@ export class StoreSession {
   async saw(snapshots: ReadonlyMap<string, readonly string[]>, context: Context): Promise<void> {
     await compareSnapshots(this.store, this.opened, snapshots, this.#memory, context);
   }
+
   /** A guest whose snapshots were deleted on purpose: that they are gone is nothing to warn of. */
   async forgot(guest: string): Promise<void> {
     const { id, key } = this.opened;
     const store = { id, isEncrypted: key !== null };
     await this.#memory.remember(this.store.location, store, new Map([[guest, null]]));
   }
+}
+
+function madeText({ location }: BackupStore, { key }: OpenedStore): string {
+  return `Made a new store at ${location}, ${key === null ? 'not encrypted' : 'encrypted'}.`;
 }

@@ -66,14 +66,14 @@ export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
           guestDone(guest, { newBytes, readBytes: disks.reduce((sum, { readBytes }) => sum + readBytes, 0) });
         // Who watches over it must hear of each guest that has no new snapshot.
         refuseIncomplete(report);
-        return resultOf(report);
+        return resultOf(report, storeArguments.store);
       };
       try {
         const watched = { operation: 'backup' as const, guests: request.guests, reports };
         return await withStore(storeArguments, { encrypt }, environment, work, watched);
       } catch (error) {
         if (report === null || !(error instanceof Failure)) throw error;
-        return { ...resultOf(report), failure: error };
+        return { ...resultOf(report, storeArguments.store), failure: error };
       }
     };
   },
@@ -94,8 +94,8 @@ function readBackupRequest(args: Arguments): BackupRequest {
   };
 }
 
-function resultOf(report: BackupReport): CommandResult {
-  return { record: report, text: backupText(report) };
+function resultOf(report: BackupReport, typedStore: string | null): CommandResult {
+  return { record: report, text: backupText(report, typedStore) };
 }
 
 function refuseIncomplete({ failed }: BackupReport): void {

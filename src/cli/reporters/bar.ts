@@ -54,6 +54,9 @@ export function createBarReporter(options: BarReporterOptions): Reporter {
         case 'warning':
           say(`${paint.warning('warning:')} ${event.message}`);
           break;
+        case 'notice':
+          say(event.message);
+          break;
       }
     },
     succeeded: ({ text }) => {

@@ -54,6 +54,9 @@ export function createLinesReporter(options: LinesReporterOptions): Reporter {
         case 'warning':
           say(`${paint.warning('warning:')} ${event.message}`);
           break;
+        case 'notice':
+          say(event.message);
+          break;
       }
     },
     succeeded: ({ text }) => {

@@ -72,9 +72,14 @@ describe('lines', () => {
   test('says a line for each stage that is done, and gives the result on stdout', () => {
     const { reporter, stdout, stderr } = show(createLinesReporter);
     for (const event of halted) reporter.event(event);
+    reporter.event({ type: 'notice', message: 'A new store.' });
     reporter.event(warning);
     reporter.succeeded(result);
-    expect(stderr.lines).toEqual(['halt: web is halted (3.1 s)', 'warning: something is odd']);
+    expect(stderr.lines).toEqual([
+      'halt: web is halted (3.1 s)',
+      'A new store.',
+      'warning: something is odd',
+    ]);
     expect(stdout.text).toBe('web runs on newhost.\n');
   });
 
@@ -144,15 +149,16 @@ describe('bar', () => {
     expect(screenOf(shown.stderr.text)).toEqual(['ok halt      web is halted 3.1 s', '']);
   });
 
-  test('progress is one bar; warnings go above it', () => {
+  test('progress is one bar; warnings and notices go above it', () => {
     shown = terminal();
     shown.reporter.event(copyStarted);
     shown.reporter.event(progress(0));
     shown.clock.ms = 10_000;
     shown.reporter.event(progress(250));
     shown.reporter.event(warning);
-    const [above, bar, ...rest] = screenOf(shown.stderr.text);
-    expect(above).toBe('warning: something is odd');
+    shown.reporter.event({ type: 'notice', message: 'A new store.' });
+    const [above, notice, bar, ...rest] = screenOf(shown.stderr.text);
+    expect([above, notice]).toEqual(['warning: something is odd', 'A new store.']);
     expect(bar).toBe(
       '  copy   [======                   ]  25 % 250 MiB of 0.98 GiB, 25.0 MiB/s, ratio 4.0, 30 s left',
     );
