@@ -1,28 +1,37 @@
 /** The measuring part of `npm run bench -- --backups`, started by bench.mjs in namespaces of its own; see rounds.mjs. */
-import { rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
 import { backupPeers, backupSteps } from './backup-peers.mjs';
 import { backupTables, summarizeBackups } from './backup-summary.mjs';
 import { ChangingImage } from './changing-image.mjs';
 import { checkFileSystem, treeDigest } from './ext-image.mjs';
+import { findLines } from './lines.mjs';
 import { makeEmpty, measuredCommand } from './measured-run.mjs';
+import { openLine } from './open-line.mjs';
 import { findPeers } from './peers.mjs';
 import { cacheDirectory } from './places.mjs';
 import { writeSshFiles } from './private-sshd.mjs';
 import { run } from './programs.mjs';
+import { mountReflinkFileSystem } from './reflink-file-system.mjs';
 import { finish, rotated, runLine } from './results.mjs';
+import { runSession } from './session.mjs';
+import { legend } from './summary.mjs';
 import { workImage } from './work-image.mjs';
 
-async function main({ recipe, peers: names, rounds }) {
+async function main({ recipe, peers: names, lines, rounds }) {
   const peers = findPeers(names, backupPeers);
-  run('ip', ['link', 'set', 'lo', 'up']);
   const states = workImage(recipe);
   const work = join(cacheDirectory, 'run');
   makeEmpty(work);
+  const image = join(work, 'images', 'guest.img');
+  // room for what is rewritten beside a clone of it
+  const mounted = mountReflinkFileSystem(join(work, 'images.xfs'), dirname(image), 2 * recipe.sizeBytes);
   // at a signal, too
-  process.on('exit', () => rmSync(work, { recursive: true, force: true }));
-  const image = join(work, 'guest.img');
+  process.on('exit', () => {
+    mounted.unmount();
+    rmSync(work, { recursive: true, force: true });
+  });
   const common = {
     image,
     changing: new ChangingImage(image, [states.first, states.second]),
@@ -31,12 +40,18 @@ async function main({ recipe, peers: names, rounds }) {
     ssh: join(work, 'ssh'),
     log: join(work, 'output.log'),
   };
-  const place = { ...common, ...writeSshFiles(common.ssh) };
-  const runs = [];
-  for (let round = 0; round < rounds; round++)
-    for (const peer of rotated(peers, round)) await runPeer(peer, round, place, runs);
-  const summary = summarizeBackups(peers, runs);
-  finish({ recipe, summary, runs }, backupTables(summary));
+  for (const line of findLines(lines)) {
+    console.log(`\n${line.title}:`);
+    const opened = await openLine(line);
+    const place = { ...common, line: opened, ...writeSshFiles(common.ssh, opened) };
+    const runs = [];
+    for (let round = 0; round < rounds; round++)
+      for (const peer of rotated(peers, round)) await runPeer(peer, round, place, runs);
+    await opened.close();
+    const summary = summarizeBackups(peers, runs);
+    const figures = { line: line.name, recipe, imageFileSystem: 'xfs', summary, runs };
+    finish(figures, `${backupTables(summary)}\n\n${legend}`);
+  }
 }
 
 /** All steps of a peer, one after the other: each needs what those before it have left. */
@@ -64,6 +79,14 @@ async function runPeer(peer, round, place, runs) {
     if (step === 'restore' || (step === 'second' && !('restore' in peer.steps))) check(peer, round, own);
   }
   for (const directory of [own.store, own.scratch, own.restored]) makeEmpty(directory);
+  removeAllBut(place.image);
+}
+
+/** What a peer keeps beside the image, as vmferry does, is no other's. */
+function removeAllBut(image) {
+  const directory = dirname(image);
+  for (const name of readdirSync(directory))
+    if (name !== basename(image)) rmSync(join(directory, name), { recursive: true });
 }
 
 function placeOf({ name }, place) {
@@ -119,11 +142,4 @@ function check({ restoredPath, keepsAllBytes }, round, place) {
     throw new Error(`The files in ${path} are not those of the source.`);
 }
 
-// the first process of a namespace is not ended by a signal that it does not listen for
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
-try {
-  await main(JSON.parse(process.argv[2]));
-} catch (error) {
-  console.error(error.message);
-  process.exitCode = 1;
-}
+await runSession(main);

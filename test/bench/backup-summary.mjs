@@ -1,7 +1,15 @@
 import { backupSteps } from './backup-peers.mjs';
-import { aligned, megabytes, seconds, summarize, times } from './summary.mjs';
+import { aligned, megabytes, percent, seconds, summarize, times } from './summary.mjs';
 
-const measures = ['wallSeconds', 'cpuSeconds', 'wireBytes', 'peakBytes', 'storedBytes', 'addedBytes'];
+const measures = [
+  'wallSeconds',
+  'cpuSeconds',
+  'wireBytes',
+  'lineUse',
+  'peakBytes',
+  'storedBytes',
+  'addedBytes',
+];
 
 /** For each step, of each peer that has it, the medians and their ratios to vmferry's. */
 export function summarizeBackups(peers, runs) {
@@ -29,6 +37,7 @@ function table(peers) {
     '',
     'on the wire',
     '',
+    'of the line',
     'peak memory',
     'stored',
     '',
@@ -44,6 +53,7 @@ function table(peers) {
       times(ratios?.cpuSeconds),
       megabytes(medians.wireBytes),
       times(ratios?.wireBytes),
+      percent(medians.lineUse),
       megabytes(medians.peakBytes),
       megabytes(medians.storedBytes),
       times(ratios?.storedBytes),

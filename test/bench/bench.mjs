@@ -6,8 +6,11 @@
  *   npm run bench -- --quick                    a small image, one round, two peers: under 3 minutes
  *   npm run bench -- --peers vmferry,e2image    these only (the slow ones, too, when named)
  *   npm run bench -- --rounds 5                 that many rounds of each
+ *   npm run bench -- --line 100mbit             over that line; several: --line 1gbit,100mbit; all: --lines all
  *   npm run bench -- --backups                  backups, restores, checks and prunes instead; the same options
  *   npm run bench -- --list                     the peers, and the commands they are (of backups: with --backups)
+ *   npm run bench -- --parts                    what a move's parts take, each alone, and all of it; --level 1 to 19
+ *   npm run bench -- --growth                   what becomes of time and memory with more in use, and with a larger image
  *
  * Needs root: it mounts images and installs the peers' Debian packages. Everything it makes lies in
  * $XDG_CACHE_HOME/vmferry-bench, else in vmferry-bench of the system's temporary directory; the work image in
@@ -17,41 +20,18 @@ import { spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { prepare, runVisibly } from '../setup/prepare.mjs';
 import { backupPeers } from './backup-peers.mjs';
 import { downloadPackages } from './guest-packages.mjs';
-import { findPeers, peers } from './peers.mjs';
+import { benches, readOptions } from './options.mjs';
+import { peers } from './peers.mjs';
 import { installPrograms } from './programs.mjs';
 import { recipes } from './work-image.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
-const ROUNDS_OF_BACKUPS = 3;
 
-function readOptions() {
-  const { values } = parseArgs({
-    options: {
-      backups: { type: 'boolean', default: false },
-      quick: { type: 'boolean', default: false },
-      list: { type: 'boolean', default: false },
-      peers: { type: 'string' },
-      rounds: { type: 'string' },
-    },
-  });
-  const count = values.rounds === undefined ? null : Number(values.rounds);
-  if (count !== null && !(Number.isInteger(count) && count >= 1))
-    throw new Error('--rounds takes a whole number from 1.');
-  return { ...values, rounds: count ?? (values.quick ? 1 : values.backups ? ROUNDS_OF_BACKUPS : null) };
-}
-
-function chosenPeers({ peers: names, quick, backups }) {
-  if (names !== undefined) return findPeers(names.split(','), backups ? backupPeers : peers);
-  if (backups) return backupPeers;
-  return peers.filter((peer) => (quick ? peer.quick : !peer.slow));
-}
-
-function list(backups) {
-  if (backups)
+function list(bench) {
+  if (bench === 'backups')
     for (const { name, title, settings, steps } of backupPeers)
       console.log(
         [
@@ -66,12 +46,11 @@ function list(backups) {
 }
 
 function main() {
-  const options = readOptions();
-  if (options.list) {
-    list(options.backups);
+  const { bench, list: onlyList, quick, lines, level, peers: chosen, rounds } = readOptions();
+  if (onlyList) {
+    list(bench);
     return 0;
   }
-  const chosen = chosenPeers(options);
   if (process.getuid() !== 0) throw new Error('The bench mounts images: run it as root.');
   prepare();
   installPrograms(chosen.flatMap((peer) => peer.programs));
@@ -80,9 +59,9 @@ function main() {
     !runVisibly('npm', ['run', '--silent', 'build'])
   )
     throw new Error('vmferry could not be built; the lines above say why.');
-  const recipe = options.quick ? recipes.quick : recipes.full;
+  const recipe = quick ? recipes.quick : recipes.full;
   downloadPackages(recipe);
-  const request = { recipe, peers: chosen.map((peer) => peer.name), rounds: options.rounds };
+  const request = { recipe, quick, peers: chosen.map((peer) => peer.name), lines, level, rounds };
   // A network of its own, so that its loopback counts nothing but the move; processes and mounts that end with it.
   const { status, error } = spawnSync(
     'unshare',
@@ -93,7 +72,7 @@ function main() {
       '--fork',
       '--kill-child',
       process.execPath,
-      join(here, options.backups ? 'backup-rounds.mjs' : 'rounds.mjs'),
+      join(here, benches[bench].script),
       JSON.stringify(request),
     ],
     { stdio: 'inherit' },

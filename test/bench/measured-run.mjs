@@ -12,18 +12,19 @@ import { run } from './programs.mjs';
 const CIPHER = 'aes128-gcm@openssh.com';
 const vmferryProgram = fileURLToPath(new URL('../../bin/vmferry.js', import.meta.url));
 
-/** Empties the directories that the runs use, and makes the keys of the ssh between them. */
-export function openWorkplace(directory, image) {
+/** Empties the directories that the runs use, and makes the keys of the ssh between them, over an open line. */
+export function openWorkplace(directory, image, line) {
   rmSync(directory, { recursive: true, force: true });
   const place = {
     image,
+    line,
     target: join(directory, 'new'),
     out: join(directory, 'new', basename(image)),
     scratch: join(directory, 'old'),
     ssh: join(directory, 'ssh'),
     log: join(directory, 'output.log'),
   };
-  return { ...place, ...writeSshFiles(place.ssh) };
+  return { ...place, ...writeSshFiles(place.ssh, line) };
 }
 
 /** Moves the image once, and measures that. */
@@ -36,16 +37,17 @@ export async function measuredRun({ name, command }, place) {
 
 /**
  * Runs a command with these variables, and those of every peer. Both ends' CPU seconds are of all their processes; the
- * wire is what the private loopback carried, both ways, headers included. `elsewhereCpuSeconds` is what the machine's
- * cores did meanwhile for others: the kernel's own threads, and whatever else runs. Throws when the command fails.
+ * wire is what the line carried, both ways, headers included; `lineUse` is null where it has no rate. `elsewhereCpuSeconds` is
+ * what the machine's cores did meanwhile for others: the kernel's own threads, and whatever else runs. Throws when the
+ * command fails.
  */
 export async function measuredCommand(name, command, variables, place) {
-  const sshd = await startSshd(place.ssh);
-  const wireBefore = loopbackBytes();
+  const sshd = await startSshd(place.ssh, place.line);
+  const watched = place.line.watch();
   const busyBefore = busySeconds();
   const status = await runCommand(command, variables, place);
   const busyAfter = busySeconds();
-  const wireBytes = loopbackBytes() - wireBefore;
+  const { wireBytes, lineUse, lineCpuSeconds } = watched.end();
   const target = await sshd.stop();
   if (status !== 0)
     throw new Error(`${name} ended with ${status}:\n${readFileSync(place.log, 'utf8').slice(-4000)}`);
@@ -58,8 +60,9 @@ export async function measuredCommand(name, command, variables, place) {
     targetCpuSeconds: target.cpuSeconds,
     sourceSystemSeconds: source.systemSeconds,
     targetSystemSeconds: target.systemSeconds,
-    elsewhereCpuSeconds: Math.max(0, busyAfter - busyBefore - cpuSeconds),
+    elsewhereCpuSeconds: Math.max(0, busyAfter - busyBefore - cpuSeconds - lineCpuSeconds),
     wireBytes,
+    lineUse,
     peakBytes: Math.max(source.peakBytes, target.peakBytes),
   };
 }
@@ -98,11 +101,6 @@ async function runCommand(command, variables, { scratch, clientConfig, log }) {
   closeSync(output);
   const [status] = await once(child, 'close');
   return status;
-}
-
-/** proc_net_dev: the first number behind the name is the bytes received, which on a loopback are those sent. */
-function loopbackBytes() {
-  return Number(/^\s*lo:\s*(\d+)/m.exec(readFileSync('/proc/self/net/dev', 'utf8'))[1]);
 }
 
 /** Seconds that the machine's cores were busy since it started, of all of them together. */

@@ -8,14 +8,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { run } from './programs.mjs';
 import { readTimes, timed } from './gnu-time.mjs';
 
-const PORT = 2222;
 const SESSIONS_END_WITHIN_MS = 30_000;
 
 /** What clients call the server. */
 export const serverName = 'new-hardware';
 
-/** Writes keys and configurations of a server and its client into an empty directory; gives the client's. */
-export function writeSshFiles(directory) {
+/** Writes keys and configurations of a server and its client at the ends of an open line into an empty directory; gives the client's. */
+export function writeSshFiles(directory, { server, client }) {
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });
   mkdirSync('/run/sshd', { recursive: true });
@@ -24,10 +23,10 @@ export function writeSshFiles(directory) {
     run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', file(key)]);
   copyFileSync(file('user_key.pub'), file('authorized_keys'));
   const hostKey = readFileSync(file('host_key.pub'), 'utf8').split(' ').slice(0, 2).join(' ');
-  writeFileSync(file('known_hosts'), `[127.0.0.1]:${PORT} ${hostKey}\n`);
+  writeFileSync(file('known_hosts'), `[${client.address}]:${client.port} ${hostKey}\n`);
   writeLines(file('sshd_config'), [
-    'ListenAddress 127.0.0.1',
-    `Port ${PORT}`,
+    `ListenAddress ${server.address}`,
+    `Port ${server.port}`,
     `HostKey ${file('host_key')}`,
     'PidFile none',
     `AuthorizedKeysFile ${file('authorized_keys')}`,
@@ -42,8 +41,8 @@ export function writeSshFiles(directory) {
   ]);
   writeLines(file('ssh_config'), [
     `Host ${serverName}`,
-    '  HostName 127.0.0.1',
-    `  Port ${PORT}`,
+    `  HostName ${client.address}`,
+    `  Port ${client.port}`,
     `  User ${userInfo().username}`,
     `  IdentityFile ${file('user_key')}`,
     '  IdentitiesOnly yes',
@@ -57,19 +56,19 @@ export function writeSshFiles(directory) {
 }
 
 /**
- * Starts the server of `writeSshFiles` under GNU time. `stop` waits for all that it started to end, then gives what
+ * Starts the server of `writeSshFiles` under GNU time, at its end of the line. `stop` waits for all that it started to end, then gives what
  * the server and all of that took. The server is the first process of a namespace: what outlives its session
  * becomes the server's own child, is waited for, and so is counted.
  */
-export async function startSshd(directory) {
+export async function startSshd(directory, { startedBy }) {
   const timesFile = join(directory, 'sshd.times');
   const sshd = ['/usr/sbin/sshd', '-D', '-e', '-f', join(directory, 'sshd_config')];
   const asFirst = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
-  const [program, ...args] = timed(timesFile, [...asFirst, ...sshd]);
+  const [program, ...args] = timed(timesFile, [...startedBy, ...asFirst, ...sshd]);
   const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   const exited = new Promise((resolve) => child.once('close', resolve));
   await listening(child);
-  // time, unshare, sshd
+  // time, unshare (which what starts it over there becomes), sshd
   const [pid] = childrenOf(childrenOf(child.pid)[0]);
   return {
     async stop() {

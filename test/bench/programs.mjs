@@ -8,11 +8,14 @@ const packageByProgram = {
   bzip2: 'bzip2',
   e2image: 'e2fsprogs',
   'partclone.ext3': 'partclone',
+  ip: 'iproute2',
+  'mkfs.xfs': 'xfsprogs',
   'qemu-img': 'qemu-utils',
   restic: 'restic',
   rsync: 'rsync',
   scp: 'openssh-client',
   tar: 'tar',
+  tc: 'iproute2',
   time: 'time',
   zstd: 'zstd',
 };
@@ -20,7 +23,7 @@ const packageByProgram = {
 /** Installs what is missing of these and of the bench's own. */
 export function installPrograms(programs) {
   const missing = new Set(
-    ['time', ...programs]
+    ['time', 'ip', 'tc', 'mkfs.xfs', ...programs]
       .filter((program) => spawnSync('which', [program]).status !== 0)
       .map((program) => packageByProgram[program]),
   );

@@ -3,23 +3,35 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { checkFileSystem, treeDigest } from './ext-image.mjs';
+import { findLines } from './lines.mjs';
 import { measuredRun, openWorkplace } from './measured-run.mjs';
+import { openLine } from './open-line.mjs';
 import { findPeers } from './peers.mjs';
-import { run } from './programs.mjs';
 import { finish, rotated, runLine } from './results.mjs';
-import { summarize, summaryTable } from './summary.mjs';
+import { runSession } from './session.mjs';
+import { legend, summarize, summaryTable } from './summary.mjs';
 import { cacheDirectory } from './places.mjs';
 import { workImage } from './work-image.mjs';
 
-async function main({ recipe, peers: names, rounds: askedRounds }) {
+async function main({ recipe, peers: names, lines, rounds }) {
   const peers = findPeers(names);
-  run('ip', ['link', 'set', 'lo', 'up']);
   const image = workImage(recipe).first;
   const expected = treeDigest(image);
   const workDirectory = join(cacheDirectory, 'run');
-  const place = openWorkplace(workDirectory, image);
   // at a signal, too
   process.on('exit', () => rmSync(workDirectory, { recursive: true, force: true }));
+  for (const line of findLines(lines)) {
+    console.log(`\n${line.title}:`);
+    const opened = await openLine(line);
+    const place = openWorkplace(workDirectory, image, opened);
+    const runs = await runsOver(peers, rounds, place, expected);
+    await opened.close();
+    const summary = summarize(peers, runs);
+    finish({ line: line.name, recipe, summary, runs }, `${summaryTable(summary)}\n\n${legend}`);
+  }
+}
+
+async function runsOver(peers, askedRounds, place, expected) {
   const runs = [];
   const most = askedRounds ?? Math.max(...peers.map((peer) => peer.rounds));
   for (let round = 0; round < most; round++) {
@@ -31,8 +43,7 @@ async function main({ recipe, peers: names, rounds: askedRounds }) {
       console.log(runLine(runs.at(-1)));
     }
   }
-  const summary = summarize(peers, runs);
-  finish({ recipe, summary, runs }, summaryTable(summary));
+  return runs;
 }
 
 /** The result must hold the same files; they are all compared once a peer, its file system is checked every time. */
@@ -42,11 +53,4 @@ function checkResult(out, expected) {
     throw new Error(`The files in ${out} are not those of the source.`);
 }
 
-// the first process of a namespace is not ended by a signal that it does not listen for
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
-try {
-  await main(JSON.parse(process.argv[2]));
-} catch (error) {
-  console.error(error.message);
-  process.exitCode = 1;
-}
+await runSession(main);

@@ -1,5 +1,12 @@
 /** What is measured of moves; of backups, `backup-summary.mjs` has its own. */
-const measuresOfMoves = ['wallSeconds', 'cpuSeconds', 'wireBytes', 'peakBytes', 'targetAllocatedBytes'];
+const measuresOfMoves = [
+  'wallSeconds',
+  'cpuSeconds',
+  'wireBytes',
+  'lineUse',
+  'peakBytes',
+  'targetAllocatedBytes',
+];
 
 /** For each peer the medians of its runs, and how many times the reference's each of them is. */
 export function summarize(peers, runs, measures = measuresOfMoves, reference = 'vmferry') {
@@ -24,11 +31,22 @@ export function summarize(peers, runs, measures = measuresOfMoves, reference = '
 }
 
 function mediansOf(runs, measures) {
-  return Object.fromEntries(measures.map((measure) => [measure, median(runs.map((each) => each[measure]))]));
+  return Object.fromEntries(
+    measures.map((measure) => [measure, medianOrNull(runs.map((each) => each[measure]))]),
+  );
 }
 
 function ratiosTo(base, values, measures) {
-  return Object.fromEntries(measures.map((measure) => [measure, values[measure] / base[measure]]));
+  return Object.fromEntries(
+    measures
+      .filter((measure) => values[measure] !== null)
+      .map((measure) => [measure, values[measure] / base[measure]]),
+  );
+}
+
+/** Of what is not measured on every line. */
+function medianOrNull(values) {
+  return values.includes(null) ? null : median(values);
 }
 
 export function median(values) {
@@ -36,6 +54,10 @@ export function median(values) {
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
+
+/** What stands below a table. */
+export const legend =
+  'Medians; in brackets how many runs; × is against vmferry. Of the line: what was used of it while data went over it.';
 
 /** As a Markdown table, the quickest first. */
 export function summaryTable(summary) {
@@ -47,6 +69,7 @@ export function summaryTable(summary) {
     '',
     'on the wire',
     '',
+    'of the line',
     'peak memory',
     'takes there',
     'verified',
@@ -61,6 +84,7 @@ export function summaryTable(summary) {
       times(ratios?.cpuSeconds),
       megabytes(medians.wireBytes),
       times(ratios?.wireBytes),
+      percent(medians.lineUse),
       megabytes(medians.peakBytes),
       megabytes(medians.targetAllocatedBytes),
       verified,
@@ -92,4 +116,9 @@ export function megabytes(value) {
 
 export function times(ratio) {
   return ratio === undefined ? '' : `${ratio.toFixed(2)} ×`;
+}
+
+/** Nothing for what was not measured. */
+export function percent(share) {
+  return share === null ? '' : `${(100 * share).toFixed(0)} %`;
 }

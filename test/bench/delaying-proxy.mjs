@@ -1,0 +1,97 @@
+import { connect, createServer } from 'node:net';
+
+/**
+ * Passes TCP on to another port as a long line does: every byte arrives `oneWayMs` after it was sent, in either
+ * direction and in order, and a connection is open at the far end three ways after it was asked for (there, back, and there
+ * again, as TCP does). What waits takes `limitBytes` at most in each direction: when they are full, the sender has
+ * to wait, so they must hold all that the line carries in a round trip. It limits no rate.
+ *
+ * @returns the port that it listens on, of 127.0.0.1, and `close`
+ */
+export async function startDelayingProxy({ listenPort, address, port, oneWayMs, limitBytes }) {
+  const sockets = new Set();
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (near) => {
+    track(near, sockets);
+    const forward = new DelayedWay(near, oneWayMs, limitBytes);
+    setTimeout(() => {
+      if (near.destroyed) return;
+      const far = connect({ host: address, port, allowHalfOpen: true, noDelay: true });
+      track(far, sockets);
+      near.on('error', () => far.destroy());
+      far.on('error', () => near.destroy());
+      forward.openTo(far);
+      new DelayedWay(far, oneWayMs, limitBytes).openTo(near);
+    }, 3 * oneWayMs);
+  });
+  await new Promise((resolve, reject) => {
+    server.once('error', reject).listen(listenPort, '127.0.0.1', resolve);
+  });
+  return {
+    port: server.address().port,
+    close: () => {
+      for (const socket of sockets) socket.destroy();
+      return new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+function track(socket, sockets) {
+  sockets.add(socket);
+  // an error destroys it, and whoever is at the other end is told
+  socket.on('error', () => undefined).on('close', () => sockets.delete(socket));
+}
+
+/** One direction of a connection: what came from `source` and is not due yet, or not taken yet by the other end. */
+class DelayedWay {
+  #source;
+  #target = null;
+  #delayMs;
+  #limitBytes;
+  /** `{ dueMs, data }`, by time; no data: the end. */
+  #waiting = [];
+  #waitingBytes = 0;
+  #timer = null;
+
+  constructor(source, delayMs, limitBytes) {
+    this.#source = source;
+    this.#delayMs = delayMs;
+    this.#limitBytes = limitBytes;
+    source.on('data', (data) => this.#take(data)).on('end', () => this.#take(null));
+  }
+
+  openTo(target) {
+    this.#target = target;
+    target.on('drain', () => this.#pass());
+    target.on('close', () => clearTimeout(this.#timer));
+    this.#pass();
+  }
+
+  #take(data) {
+    this.#waiting.push({ dueMs: performance.now() + this.#delayMs, data });
+    this.#waitingBytes += data?.length ?? 0;
+    if (this.#waitingBytes >= this.#limitBytes) this.#source.pause();
+    if (this.#timer === null) this.#pass();
+  }
+
+  /** Hands on all that is due and that the other end takes; comes back for the rest. */
+  #pass() {
+    const target = this.#target;
+    clearTimeout(this.#timer);
+    this.#timer = null;
+    if (target === null || target.destroyed) return;
+    const nowMs = performance.now();
+    while (this.#waiting.length > 0 && this.#waiting[0].dueMs <= nowMs && !target.writableNeedDrain) {
+      const { data } = this.#waiting.shift();
+      if (data === null) target.end();
+      else {
+        target.write(data);
+        this.#waitingBytes -= data.length;
+      }
+    }
+    if (this.#waitingBytes < this.#limitBytes) this.#source.resume();
+    const [next] = this.#waiting;
+    // once it drains, it goes on by itself
+    if (next === undefined || target.writableNeedDrain) return;
+    this.#timer = setTimeout(() => this.#pass(), Math.max(1, next.dueMs - nowMs));
+  }
+}

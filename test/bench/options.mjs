@@ -1,0 +1,74 @@
+import { parseArgs } from 'node:util';
+import { backupPeers } from './backup-peers.mjs';
+import { findLines } from './lines.mjs';
+import { findPeers, peers } from './peers.mjs';
+
+/** What can be measured, the script that does it, and how many rounds it takes; null: each peer has its own number. */
+export const benches = {
+  moves: { script: 'rounds.mjs', rounds: null },
+  backups: { script: 'backup-rounds.mjs', rounds: 3 },
+  parts: { script: 'parts-rounds.mjs', rounds: 3 },
+  growth: { script: 'growth-rounds.mjs', rounds: 3 },
+};
+
+/** zstd's usual level, and e2image's pipe's. */
+const USUAL_LEVEL = 3;
+
+/** Reads the command line (bench.mjs tells it). Throws Errors with messages for people. */
+export function readOptions() {
+  const { values } = parseArgs({
+    options: {
+      backups: { type: 'boolean', default: false },
+      parts: { type: 'boolean', default: false },
+      growth: { type: 'boolean', default: false },
+      quick: { type: 'boolean', default: false },
+      list: { type: 'boolean', default: false },
+      line: { type: 'string', multiple: true },
+      lines: { type: 'string', multiple: true },
+      level: { type: 'string' },
+      peers: { type: 'string' },
+      rounds: { type: 'string' },
+    },
+  });
+  const bench = chosenBench(values);
+  const { quick } = values;
+  return {
+    bench,
+    quick,
+    list: values.list,
+    lines: chosenLines(bench, [...(values.line ?? []), ...(values.lines ?? [])]),
+    level: wholeNumber('level', values.level, 19) ?? USUAL_LEVEL,
+    peers: chosenPeers(bench, values.peers, quick),
+    rounds: wholeNumber('rounds', values.rounds, 1000) ?? (quick ? 1 : benches[bench].rounds),
+  };
+}
+
+function chosenBench(values) {
+  const chosen = ['backups', 'parts', 'growth'].filter((name) => values[name]);
+  if (chosen.length > 1) throw new Error(`One at a time: ${chosen.map((name) => `--${name}`).join(' or ')}.`);
+  return chosen[0] ?? 'moves';
+}
+
+function chosenLines(bench, values) {
+  if (values.length === 0) return ['loopback'];
+  if (bench === 'parts' || bench === 'growth')
+    throw new Error(`--${bench} is measured on the loopback alone: leave out --line.`);
+  return findLines(values.flatMap((value) => value.split(','))).map(({ name }) => name);
+}
+
+function chosenPeers(bench, names, quick) {
+  if (bench === 'parts' || bench === 'growth') {
+    if (names !== undefined) throw new Error(`--${bench} measures vmferry alone: leave out --peers.`);
+    return findPeers(['vmferry']);
+  }
+  if (names !== undefined) return findPeers(names.split(','), bench === 'backups' ? backupPeers : peers);
+  if (bench === 'backups') return backupPeers;
+  return peers.filter((peer) => (quick ? peer.quick : !peer.slow));
+}
+
+function wholeNumber(name, value, most) {
+  if (value === undefined) return null;
+  const number = Number(value);
+  if (Number.isInteger(number) && number >= 1 && number <= most) return number;
+  throw new Error(`--${name} takes a whole number from 1 to ${most}.`);
+}
