@@ -38,8 +38,12 @@ export interface GuestDriver {
    * aborted, it may return or throw only after some time: when it is known whether the guest went down.
    */
   halt(guest: RunningGuest, options: HaltOptions, context: Context): Promise<void>;
-  /** What keeps this machine from booting the guest: all of it, nothing changed. Empty when it can. */
-  checkBootable(definition: GuestDefinition, context: Context): Promise<Failure[]>;
+  /**
+   * What keeps this machine from booting the guest: all of it, nothing changed. Empty when it can.
+   * @param isVouchedFor false: anybody may have written the definition. Then nothing is started, not even for a try, that is
+   * not a kernel for certain. True unless given.
+   */
+  checkBootable(definition: GuestDefinition, context: Context, isVouchedFor?: boolean): Promise<Failure[]>;
   /**
    * Boots the guest detached from this process and returns when it is up. Throws Failure `start-failed`, and
    * then no process of it is left.

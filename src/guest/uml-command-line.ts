@@ -69,7 +69,7 @@ export function parseUmlCommandLine(name: string, invocation: UmlInvocation): Re
  * The kernel joins its arguments with spaces and splits them again at spaces outside double quotes (next_arg() in
  * lib/cmdline.c).
  */
-function splitArgument(argument: string): string[] {
+export function splitArgument(argument: string): string[] {
   return argument.match(/(?:"[^"]*"?|[^"\s])+/g) ?? [];
 }
 

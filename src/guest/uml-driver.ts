@@ -7,6 +7,7 @@ import { checkUmlBootable } from './uml-bootable.ts';
 import { freezeUml } from './uml-freeze.ts';
 import { haltUml } from './uml-halt.ts';
 import { socketPath, umlHost } from './uml-host.ts';
+import { refuseStrangeKernel } from './uml-kernel-file.ts';
 import { findUmlGuests } from './uml-process.ts';
 import { startUml } from './uml-start.ts';
 
@@ -26,9 +27,11 @@ export function createUmlDriver(environment: NodeJS.ProcessEnv): FreezingDriver 
       return haltUml(guest, mconsole, options, context);
     },
     freeze: (guest, options, context) => freezeUml(guest, options, host, context),
-    checkBootable: async (definition, context) => {
+    checkBootable: async (definition, context, isVouchedFor = true) => {
       const { kernel, problems } = checkUmlBootable(definition, host);
       if (kernel === null) return problems;
+      const refusal = isVouchedFor ? null : await refuseStrangeKernel(kernel);
+      if (refusal !== null) return [...problems, refusal];
       warnOfOtherKernel(definition, kernel, context);
       const problem = await probeUmlKernel(kernel, host, context.signal);
       return problem === null ? problems : [...problems, problem];

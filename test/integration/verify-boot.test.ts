@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { GuestDefinition } from '../../src/guest/definition.ts';
@@ -31,6 +31,8 @@ describeUnless(umlMissing(), 'a snapshot that is verified by booting it', () => 
     image = join(world.path, 'alpha.img');
     const environment = { ...process.env, UML_DIR: umlDir };
     dependencies = { ...world.dependencies, drivers: [createUmlDriver(environment)] };
+    // A processor may need a script for a kernel, which no plain store is believed.
+    await dependencies.records.write({ definition: { ...definition(), name: 'beta' }, state: 'halted' });
     await buildGuestImage({ path: image, dataBytes: 65_536, onCtrlAltDel: 'quick-poweroff' });
   });
 
@@ -119,6 +121,19 @@ describeUnless(umlMissing(), 'a snapshot that is verified by booting it', () => 
     const environment = { ...process.env, UML_DIR: umlDir, PATH: '/nowhere' };
     dependencies = { ...dependencies, drivers: [createUmlDriver(environment)] };
     expect((await failureOf(() => boot())).code).toBe('hypervisor-missing');
+    expectNothingLeft();
+  });
+
+  test('of a plain store does not choose what program is started', async () => {
+    const program = join(world.path, 'program');
+    const trace = join(world.path, 'trace');
+    writeFileSync(program, `#!/bin/sh\ntouch ${trace}\n`, { mode: 0o755 });
+    await store({ kernel: program });
+    expect(await failureOf(() => boot())).toMatchObject({
+      code: 'hypervisor-missing',
+      message: expect.stringContaining(`${program} as the kernel`),
+    });
+    expect(existsSync(trace)).toBe(false);
     expectNothingLeft();
   });
 

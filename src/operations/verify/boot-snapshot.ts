@@ -13,6 +13,7 @@ import { restore, type RestoreDependencies } from '../restore.ts';
 import { readChosenSnapshot } from '../restore/chosen-snapshot.ts';
 import { runStage } from '../stage.ts';
 import type { StoreSession } from '../store-session.ts';
+import { checkStoredBootable } from '../stored-guest.ts';
 import { isolatedDefinition } from './isolated-definition.ts';
 import { readCheckRecord, writeCheckRecord } from './stored-check-records.ts';
 import type { BootVerdict } from './verify-report.ts';
@@ -53,11 +54,9 @@ export async function bootSnapshot(
   const driver = requireDriver(dependencies.drivers, definition.driver);
   const name = `vmferry-verify-${dependencies.randomHex(8)}`;
   // Before all of it is restored for nothing.
-  await requireBootable(
-    isolatedDefinition(definition, { name, copies: [], emptyDirectory: '/' }),
-    driver,
-    context,
-  );
+  const planned = isolatedDefinition(definition, { name, copies: [], emptyDirectory: '/' });
+  const [first, ...others] = await checkStoredBootable(planned, session.opened, dependencies, context);
+  if (first !== undefined) throw combineFailures([first, ...others]);
   const scratch = await makeScratch(request.scratchDirectory);
   let bootSeconds: number;
   try {
@@ -71,15 +70,6 @@ export async function bootSnapshot(
   }
   await remember(folder, id, dependencies.now(), context.signal);
   return { guest, snapshot: id, bootSeconds };
-}
-
-async function requireBootable(
-  definition: GuestDefinition,
-  driver: GuestDriver,
-  context: Context,
-): Promise<void> {
-  const [first, ...others] = await driver.checkBootable(definition, context);
-  if (first !== undefined) throw combineFailures([first, ...others]);
 }
 
 async function makeScratch(directory: string): Promise<string> {
