@@ -44,7 +44,7 @@ export async function restore(
   const { snapshot, folder } = await readChosenSnapshot(request.reference, session, context);
   warnOfJournal(snapshot, context);
   const places = await placeDisks(snapshot, request);
-  if (request.start !== null) await requireStartable(snapshot, places, dependencies, context);
+  if (request.start !== null) await requireStartable(snapshot, places, session.opened, dependencies, context);
   await using targets = new Resources();
   const chosen = { folder, snapshot, places, inPlace: request.inPlace };
   const opened = await openDisks(chosen, session, dependencies.pool, targets, context);

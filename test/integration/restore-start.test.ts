@@ -26,7 +26,7 @@ describeUnless(umlMissing(), 'a restore with --start', () => {
     target = join(world.path, 'back', 'alpha.img');
     mkdirSync(join(world.path, 'back'));
     world.dependencies.drivers = [createUmlDriver({ ...process.env, UML_DIR: umlDir })];
-    await buildGuestImage({ path: image, dataBytes: 65_536 });
+    await buildGuestImage({ path: image, dataBytes: 65_536, onCtrlAltDel: 'quick-poweroff' });
     booted = await bootUmlGuest({ image, name: 'alpha', umlDir });
     await haltAlpha();
     await world.backup('alpha');
@@ -45,6 +45,7 @@ describeUnless(umlMissing(), 'a restore with --start', () => {
   }
 
   test('boots the guest from the restored disk, and remembers it so', async () => {
+    rmSync(join(world.path, 'alpha.img'));
     const { started } = await restoreWhole(world, 'alpha', target, { start });
     if (started === null) throw new Error('it was not started');
     // The second boot of this disk.
@@ -68,6 +69,7 @@ describeUnless(umlMissing(), 'a restore with --start', () => {
   });
 
   test('does not boot what is not complete', async () => {
+    rmSync(join(world.path, 'alpha.img'));
     for (const pack of storedFiles(world, 'alpha', 'packs')) rmSync(pack);
     const { report, failure } = await restoreResult(world, 'alpha', target, { start, allowMissing: true });
     expect(failure?.code).toBe('store-damaged');

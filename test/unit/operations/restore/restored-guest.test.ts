@@ -1,29 +1,113 @@
+import { linkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { GuestDefinition } from '../../../../src/guest/definition.ts';
-import { createRecordStore } from '../../../../src/guest/record-store.ts';
-import { startRestored } from '../../../../src/operations/restore/restored-guest.ts';
-import { codeOf } from '../../../support/failures.ts';
+import type { GuestDriver } from '../../../../src/guest/guest-driver.ts';
+import { createRecordStore, type RecordStore } from '../../../../src/guest/record-store.ts';
+import { requireStartable, startRestored } from '../../../../src/operations/restore/restored-guest.ts';
+import type { Snapshot } from '../../../../src/repository/snapshot.ts';
+import { codeOf, failureOf } from '../../../support/failures.ts';
 import { scratchDirectory } from '../../../support/images.ts';
 
-test('a guest that was moved away while it was restored is not started, and its record stays', async () => {
-  using scratch = scratchDirectory();
-  const records = createRecordStore(join(scratch.path, 'guests'));
-  const definition: GuestDefinition = {
+const context = { signal: new AbortController().signal, report: () => undefined };
+const notAsked = () => Promise.reject(new Error('not asked for'));
+const driver: GuestDriver = {
+  kind: 'uml',
+  list: () => Promise.resolve([]),
+  halt: notAsked,
+  checkBootable: () => Promise.resolve([]),
+  start: notAsked,
+};
+
+let scratch: ReturnType<typeof scratchDirectory>;
+let records: RecordStore;
+
+beforeEach(() => {
+  scratch = scratchDirectory();
+  records = createRecordStore(join(scratch.path, 'guests'));
+});
+
+afterEach(() => scratch[Symbol.dispose]());
+
+function definition(...images: string[]): GuestDefinition {
+  return {
     name: 'web',
     driver: 'uml',
     memoryBytes: null,
     cpuCount: null,
     kernel: null,
     initrd: null,
-    disks: [{ device: 'ubda', path: '/srv/web.img', readOnly: false }],
+    disks: images.map((path, index) => ({ device: `ubd${index}`, path, readOnly: false })),
     commandLine: [],
   };
+}
+
+function dependencies() {
+  return { drivers: [driver], records, consoleLogOf: () => join(scratch.path, 'console.log') };
+}
+
+test('a guest that was moved away while it was restored is not started, and its record stays', async () => {
   const move = { destination: 'new.example', directory: null, sshConfigFile: null, remoteCommand: null };
-  await records.write({ definition, state: 'moved', move });
-  const restored = { ...definition, disks: [{ device: 'ubda', path: '/srv/restored.img', readOnly: false }] };
-  const dependencies = { drivers: [], records, consoleLogOf: () => join(scratch.path, 'console.log') };
-  const context = { signal: new AbortController().signal, report: () => undefined };
-  expect(await codeOf(() => startRestored(restored, 1000, dependencies, context))).toBe('guest-fenced');
-  expect(await records.read('web')).toMatchObject({ state: 'moved', definition });
+  await records.write({ definition: definition('/srv/web.img'), state: 'moved', move });
+  const restored = definition('/srv/restored.img');
+  expect(await codeOf(() => startRestored(restored, 1000, dependencies(), context))).toBe('guest-fenced');
+  expect(await records.read('web')).toMatchObject({
+    state: 'moved',
+    definition: definition('/srv/web.img'),
+  });
+});
+
+describe('before anything is restored', () => {
+  const disk: Snapshot['disks'][number] = {
+    name: 'web.img',
+    sizeBytes: 4096,
+    chunkBytes: 65_536,
+    fingerprint: `sha256:${'0'.repeat(64)}`,
+    mode: 0o600,
+    uid: 0,
+    gid: 0,
+    modifiedMs: 0,
+    pages: [null],
+  };
+
+  function snapshotOf(stored: GuestDefinition): Snapshot {
+    return {
+      id: '20261122T030000Z-1f3a9c2e',
+      guest: 'web',
+      createdAt: '2026-11-22T03:00:00Z',
+      consistency: 'halted',
+      definition: stored,
+      host: 'old',
+      vmferryVersion: '0.0.0',
+      disks: [disk],
+      newBytes: 0,
+    };
+  }
+
+  function check(to: string, stored = definition('/srv/web.img')) {
+    const places = [{ disk, path: to }];
+    return requireStartable(snapshotOf(stored), places, { key: null }, dependencies(), context);
+  }
+
+  test('a guest of that name that has an image elsewhere is not taken for the restored one', async () => {
+    const image = join(scratch.path, 'other.img');
+    await records.write({ definition: definition(image), state: 'halted' });
+    // Known, but gone: nothing speaks against it.
+    await check(join(scratch.path, 'web.img'));
+    writeFileSync(image, 'another guest');
+    expect(await failureOf(() => check(join(scratch.path, 'web.img')))).toMatchObject({
+      code: 'target-exists',
+      message: expect.stringContaining(image),
+      advice: expect.stringContaining(`--to ${image} --in-place`),
+    });
+    // The same by whatever path.
+    await check(image);
+    linkSync(image, join(scratch.path, 'same.img'));
+    await check(join(scratch.path, 'same.img'));
+  });
+
+  test('a disk that is not in the snapshot would be one of this machine, and is refused', async () => {
+    const stored = definition('/srv/web.img', '/dev/sda');
+    expect(await codeOf(() => check(join(scratch.path, 'web.img'), stored))).toBe('store-damaged');
+  });
 });
