@@ -70,6 +70,7 @@ export interface OpenedArguments {
  * it throws; who watches over the run hears of that, too.
  * @param make null: there has to be one; else it is made where there is none
  * @param watched null: nobody does
+ * @param load loads what the work will need; called while the other side is waited for
  */
 export async function withStore<Result>(
   storeArguments: StoreArguments,
@@ -77,6 +78,7 @@ export async function withStore<Result>(
   environment: CommandEnvironment<StoreDependencies>,
   work: (opened: OpenedArguments) => Promise<Result>,
   watched: WatchedRun | null = null,
+  load: () => unknown = () => undefined,
 ): Promise<Result> {
   const { dependencies, context } = environment;
   const { loadConfig } = await import('../config/load-config.ts');
@@ -84,7 +86,7 @@ export async function withStore<Result>(
   const config = await loadConfig(dependencies.environment, context);
   const settings = resolveStore(config, storeArguments.store);
   const run = (guestDone: GuestDone) =>
-    withOpenedStore(storeArguments, settings, make, environment, (session) =>
+    withOpenedStore(storeArguments, settings, make, environment, load, (session) =>
       work({ session, config, guestDone }),
     );
   if (watched === null) return run(() => undefined);
@@ -99,10 +101,10 @@ async function withOpenedStore<Result>(
   settings: StoreSettings,
   make: { encrypt: boolean } | null,
   environment: CommandEnvironment<StoreDependencies>,
+  load: () => unknown,
   work: (session: StoreSession) => Promise<Result>,
 ): Promise<Result> {
   const { dependencies, context } = environment;
-  const { StoreSession } = await import('../operations/store-session.ts');
   const location = parseStoreLocation(settings.location);
   const secret = isGiven(passphrase)
     ? passphrase
@@ -117,11 +119,16 @@ async function withOpenedStore<Result>(
     memory: dependencies.storeMemory,
     secretGiven,
   };
+  const meanwhile = () => {
+    // What goes wrong here does so again where it is needed.
+    Promise.all([import('../operations/store-session.ts'), load()]).catch(() => undefined);
+  };
   await using store = await dependencies.openStoreAt(
     location,
-    { sshConfigFile: sshConfigFile ?? settings.sshConfig, create: make !== null },
+    { sshConfigFile: sshConfigFile ?? settings.sshConfig, create: make !== null, meanwhile },
     context,
   );
+  const { StoreSession } = await import('../operations/store-session.ts');
   const session =
     make === null
       ? await StoreSession.open(store, options, context)

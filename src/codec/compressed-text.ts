@@ -2,8 +2,8 @@ import { Failure } from '../failure.ts';
 import { availableZstd } from './zstd.ts';
 import { boundedFrame, saidContentBytes } from './zstd-frame.ts';
 
-/** Texts are small and written seldom. */
-const LEVEL = 9;
+/** Most of what these texts hold is hashes in hex digits: higher levels find nothing more. */
+const LEVEL = 1;
 
 const [zstd] = availableZstd();
 

@@ -34,6 +34,9 @@ export interface KeepSettings {
   withinMs?: number;
 }
 
+/** Far more than a person writes; a parser's work on it is bounded. */
+export const largestConfigBytes = 65_536;
+
 /** What one file says; undefined where it says nothing. */
 export interface ConfigFile {
   stores?: Record<string, StoreSettings>;

@@ -1,12 +1,9 @@
 import { isAlias, isMap, isScalar, LineCounter, parseDocument, visit, type Document, type Node } from 'yaml';
 import type { z } from 'zod';
 import { combineFailures, Failure } from '../failure.ts';
-import type { ConfigFile } from './config.ts';
+import { largestConfigBytes, type ConfigFile } from './config.ts';
 import { configSchema, knownKeys } from './config-schema.ts';
 import { closest } from './suggestion.ts';
-
-/** Far more than a person writes; a parser's work on it is bounded. */
-export const largestConfigBytes = 65_536;
 
 /**
  * What a configuration file says. Throws Failure `usage` for all that is wrong with it, each with line and column.

@@ -18,8 +18,8 @@ import { openSourceDisk, type SourceDisk } from './source-disk.ts';
 import type { StillDisk, StillGuest } from './still-image.ts';
 import { storedDiskNames } from './stored-disk-names.ts';
 
-/** As in a move: the second keeps the line busy while the first is being made durable and renamed. */
-const PACKS_IN_FLIGHT = 2;
+/** While one is being made durable and renamed, and the next is on its way, compression goes on with a third. */
+const PACKS_IN_FLIGHT = 3;
 /** For the index of a backup that is broken off. */
 const LAST_INDEX_LIMIT_MS = 5000;
 

@@ -26,6 +26,8 @@ export interface OpenStoreOptions {
   sshConfigFile: string | null;
   /** Make the store's directory where it is missing, but none above it, and not where a store is remembered. */
   create: boolean;
+  /** Called when the other side is waited for, and there is time for something else. */
+  meanwhile?: () => void;
 }
 
 export interface OpenStoreDependencies {
@@ -45,7 +47,7 @@ const RECONNECT_WAITS_MS = [1000, 5000, 15_000, 30_000, 60_000, 120_000, 120_000
  */
 export async function openBackupStore(
   location: StoreLocation,
-  { sshConfigFile, create }: OpenStoreOptions,
+  { sshConfigFile, create, meanwhile = () => undefined }: OpenStoreOptions,
   dependencies: OpenStoreDependencies,
   context: Context,
 ): Promise<BackupStore> {
@@ -54,8 +56,10 @@ export async function openBackupStore(
   if (location.kind === 'directory')
     return prepared(dependencies.openDirectory(resolve(location.path)), preparing);
   const { destination, port, path } = location;
+  let isFirst = true;
   const connectTo = async (): Promise<OwningStore> => {
-    const connection = await dependencies.connect(destination, { sshConfigFile, port }, context);
+    const options = { sshConfigFile, port, meanwhile: isFirst ? meanwhile : () => undefined };
+    const connection = await dependencies.connect(destination, options, context);
     return disposedOnFailure(connection, async () => {
       const directory = path.startsWith('/')
         ? path
@@ -63,7 +67,6 @@ export async function openBackupStore(
       return owning(connection.store(directory), connection);
     });
   };
-  let isFirst = true;
   const store = await reconnectingStore(
     async () => {
       const { placed, store: opened } = await connectTo();

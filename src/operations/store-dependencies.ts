@@ -1,18 +1,14 @@
 import type { Context } from '../events.ts';
 import type { Random } from '../repository/store-keys.ts';
 import type { StoreMemory } from '../repository/store-memory.ts';
-import type { StoreLocation } from './open-backup-store.ts';
+import type { OpenStoreOptions, StoreLocation } from './open-backup-store.ts';
 import type { BackupStore } from '../store/store.ts';
 
 /** What every operation on a store of backups needs. */
 export interface StoreDependencies {
   environment: NodeJS.ProcessEnv;
   /** Throws Failure `store-missing` where there is no such directory, and it is not to be made. */
-  openStoreAt: (
-    location: StoreLocation,
-    options: { sshConfigFile: string | null; create: boolean },
-    context: Context,
-  ) => Promise<BackupStore>;
+  openStoreAt: (location: StoreLocation, options: OpenStoreOptions, context: Context) => Promise<BackupStore>;
   /** What this machine remembers of stores. */
   storeMemory: StoreMemory;
   random: Random;

@@ -4,7 +4,12 @@ import { cutIntoPieces, writeThroughWindow } from './sftp-write-window.ts';
 import type { PutOptions } from './store.ts';
 import { untilAborted } from './until-aborted.ts';
 
-const WRITES_IN_FLIGHT = 64;
+/**
+ * Twice the window that OpenSSH's servers open for a channel: more would only wait in this process's memory.
+ */
+const BYTES_IN_FLIGHT = 4 * 2 ** 20;
+/** Servers that take small writes only may keep as many as this waiting. */
+const MOST_WRITES_IN_FLIGHT = 64;
 
 /** Writes the parts, one after the other, from the beginning of the file on. */
 export function writeParts(
@@ -14,7 +19,7 @@ export function writeParts(
   options: PutOptions,
 ): Promise<void> {
   return writeThroughWindow(cutIntoPieces(parts, session.maxWriteBytes), {
-    writesInFlight: WRITES_IN_FLIGHT,
+    writesInFlight: Math.min(MOST_WRITES_IN_FLIGHT, Math.ceil(BYTES_IN_FLIGHT / session.maxWriteBytes)),
     signal: options.signal,
     onWritten: options.onWritten,
     write: ({ data, offset }) => session.write(handle, data, offset),

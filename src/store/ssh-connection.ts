@@ -41,6 +41,8 @@ export interface ConnectOptions {
   sshConfigFile: string | null;
   /** Wins over the configuration's. */
   port?: number | null;
+  /** Called when the other side is waited for, and there is time for something else. */
+  meanwhile?: () => void;
 }
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 20_000;
@@ -53,13 +55,14 @@ const CLOSE_LIMIT_MS = 2000;
  */
 export async function connectSsh(
   destination: string,
-  { sshConfigFile, port = null }: ConnectOptions,
+  { sshConfigFile, port = null, meanwhile }: ConnectOptions,
   context: Context,
 ): Promise<SshConnection> {
   const { signal } = context;
   const host = await readSshHost(destination, sshConfigFile, signal, port);
   const timeoutMs = host.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
   const transport = await openSshTransport(host, { signal, timeoutMs });
+  meanwhile?.();
   try {
     return await untilAborted(signal, async () => new OpenConnection(await handshake(host, transport)));
   } catch (error) {

@@ -39,7 +39,7 @@ export function releaseFreeMemory(): void {
 
 /** A collection of all garbage takes some 50 ms for each 50 MiB that are none. */
 const MOST_GROWTH_BYTES = 16 * 2 ** 20;
-let keptBytes = 0;
+let keptBytes = getHeapStatistics().used_heap_size;
 
 /**
  * Collects all garbage once there is much of it. V8 itself would let a heap grow to four times of what is none, by the factor above:

@@ -57,10 +57,15 @@ export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
     const encrypt = flag(args, 'encrypt');
     const reports = readRunReportOptions(args);
     return async (environment) => {
-      const { backup } = await import('../../operations/backup.ts');
       const { dependencies, context } = environment;
+      const load = () => {
+        // Asked for, its threads start.
+        void dependencies.pool;
+        return import('../../operations/backup.ts');
+      };
       let report: BackupReport | null = null;
       const work = async ({ session, guestDone }: OpenedArguments) => {
+        const { backup } = await load();
         report = await backup(request, session, dependencies, context);
         for (const { guest, newBytes, disks } of report.guests)
           guestDone(guest, { newBytes, readBytes: disks.reduce((sum, { readBytes }) => sum + readBytes, 0) });
@@ -70,7 +75,7 @@ export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
       };
       try {
         const watched = { operation: 'backup' as const, guests: request.guests, reports };
-        return await withStore(storeArguments, { encrypt }, environment, work, watched);
+        return await withStore(storeArguments, { encrypt }, environment, work, watched, load);
       } catch (error) {
         if (report === null || !(error instanceof Failure)) throw error;
         return { ...resultOf(report, storeArguments.store), failure: error };
