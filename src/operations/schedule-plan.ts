@@ -58,12 +58,10 @@ export function planRun(request: ScheduleRequest, findings: ScheduleFindings): S
     guests: guests.map(({ definition }, index) => nameOrPath(definition, request.guests[index] ?? '')),
     guestNames: guests.map(({ definition }) => definition.name),
     store: typedStore,
-    backupOptions: [
-      ...(whileRunning === 'clone' ? [] : [`--${whileRunning}`]),
+    backupOptions: whileRunning === 'clone' ? [] : [`--${whileRunning}`],
+    commonOptions: [
       ...option('--ping-url', reports.pingUrl),
       ...option('--metrics', reports.metricsFile),
-    ],
-    commonOptions: [
       ...option('--passphrase-file', file && resolve(file)),
       ...option('--passphrase-command', command),
       ...option('--key-file', keyFile && resolve(keyFile)),

@@ -8,6 +8,7 @@ import { resolveGuest, type GuestSources, type ResolvedGuest } from '../guest/re
 import { cronLine } from '../schedule/cron-line.ts';
 import { serviceText, timerText, type ScheduledRun } from '../schedule/systemd-units.ts';
 import { errorCode } from '../system/error-code.ts';
+import { checkSecretFile } from './schedule-secret.ts';
 import { planRun, type ScheduleRequest } from './schedule-plan.ts';
 import { checkedCalendar } from './schedule-time.ts';
 import { enableTimer, writeUnits, type ScheduleWorld } from './schedule-units.ts';
@@ -30,7 +31,7 @@ export interface ScheduleReport {
 /**
  * Writes the systemd service and timer that back guests up again and again, or prints these, or a line for a crontab.
  * Throws Failure `usage`, `target-exists` where the units are somebody else's or another schedule's, `not-permitted`,
- * and what is wrong with a guest.
+ * and what is wrong with a guest, or with the file that the passphrase is to come from.
  */
 export async function scheduleBackups(
   request: ScheduleRequest,
@@ -41,6 +42,7 @@ export async function scheduleBackups(
 ): Promise<ScheduleReport> {
   const calendar = await checkedCalendar(request.at, request.output === 'cron', context);
   const store = resolveStore(config, request.store);
+  await checkSecretFile(request, store, world.environment, context);
   const guests: ResolvedGuest[] = [];
   for (const guest of request.guests) guests.push(await resolveGuest(guest, sources, context));
   const run = planRun(request, { config, store, guests, calendar, world });

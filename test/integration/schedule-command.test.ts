@@ -162,6 +162,16 @@ describe('a schedule', () => {
     expect(existsSync(world.unitDirectory)).toBe(false);
   });
 
+  test('tells of the prune as of the backup', async () => {
+    const reports = { pingUrl: 'https://h/1', metricsFile: join(directory, 'vmferry.prom') };
+    const { files } = await schedule({ reports, keep: { last: 2 }, output: 'print' });
+    const told = `--ping-url https://h/1 --metrics ${directory}/vmferry.prom`;
+    expect(files[0]?.text.match(/^ExecStart=.*$/gm)).toEqual([
+      expect.stringMatching(new RegExp(` backup .* ${told}$`)),
+      expect.stringMatching(new RegExp(` prune .* ${told}$`)),
+    ]);
+  });
+
   test('takes a store of the configuration by its name, and prunes if that says what to keep', async () => {
     const path = join(directory, 'config.yaml');
     writeFileSync(
@@ -181,6 +191,51 @@ describe('a schedule', () => {
     await expect(schedule({ guests: ['nobody'] })).rejects.toMatchObject({ code: 'guest-not-found' });
     await expect(schedule({ name: 'a b' })).rejects.toMatchObject({ code: 'usage' });
     expect(existsSync(world.unitDirectory)).toBe(false);
+  });
+});
+
+describe('the file that a passphrase comes from', () => {
+  let file: string;
+  beforeEach(() => {
+    file = join(directory, 'passphrase');
+  });
+
+  const from = (path: string): Partial<ScheduleRequest> => ({
+    passphrase: { file: path, command: null, keyFile: null },
+  });
+  const configured = (path: string): Config => {
+    const stores = {
+      disk: { location: '/disk', passphraseFile: path, passphraseCommand: null, sshConfig: null },
+    };
+    return { ...noConfig, stores };
+  };
+
+  test('has to be there, and nobody’s but the account’s, before anything is written', async () => {
+    const missing = { code: 'key-missing', message: `There is no file ${file}.` };
+    await expect(schedule(from(file))).rejects.toMatchObject(missing);
+    await expect(schedule({ store: '@disk' }, configured(file))).rejects.toMatchObject(missing);
+    writeFileSync(file, 'correct horse battery\n');
+    chmodSync(file, 0o604);
+    await expect(schedule(from(file))).rejects.toMatchObject({ code: 'key-missing' });
+    await expect(
+      schedule({ passphrase: { file: null, command: null, keyFile: image } }),
+    ).rejects.toMatchObject({ code: expect.stringMatching(/^key-/) });
+    expect(existsSync(world.unitDirectory)).toBe(false);
+    chmodSync(file, 0o600);
+    await schedule(from(file));
+    expect(warnings).toEqual([]);
+  });
+
+  test('that is the environment’s goes before the configuration’s', async () => {
+    world.environment['VMFERRY_PASSPHRASE_FILE'] = file;
+    await expect(schedule()).rejects.toMatchObject({ code: 'key-missing' });
+    writeFileSync(file, 'correct horse battery\n', { mode: 0o600 });
+    await schedule({ store: '@disk' }, configured(join(directory, 'none')));
+  });
+
+  test('that is missing is warned of where units are only printed', async () => {
+    await schedule({ ...from(file), output: 'print' });
+    expect(warnings).toEqual([`There is no file ${file}.`]);
   });
 });
 

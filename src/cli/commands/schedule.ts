@@ -10,6 +10,7 @@ import { keepOptions, readKeepOptions } from '../keep-options.ts';
 import { flag, optionalText, text, type Arguments } from '../options.ts';
 import { passphraseOptions, readPassphraseOptions } from '../passphrase-options.ts';
 import { readRunReportOptions, runReportOptions } from '../run-report-options.ts';
+import { parseStoreLocation } from '../store-location.ts';
 
 const scheduleOptions = {
   to: {
@@ -88,9 +89,12 @@ function readSchedule(args: Arguments, isSystem: boolean) {
   };
   return async ({ dependencies, context }: CommandEnvironment<GuestDependencies>) => {
     const { loadConfig } = await import('../../config/load-config.ts');
+    const { resolveStore } = await import('../../config/resolve-store.ts');
     const { scheduleBackups } = await import('../../operations/schedule.ts');
     const { scheduleWorld } = await import('../../operations/schedule-units.ts');
     const config = await loadConfig(process.env, context);
+    // What no backup could be sent to is refused now, not at night.
+    parseStoreLocation(resolveStore(config, request.store).location);
     const world = scheduleWorld(isSystem, process.env);
     const report = await scheduleBackups(request, config, dependencies, world, context);
     return { record: report, text: scheduleReportText(report) };

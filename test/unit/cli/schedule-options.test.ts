@@ -81,6 +81,16 @@ describe('vmferry schedule', () => {
     });
   });
 
+  test('refuses what cannot be a store before it looks at anything', async () => {
+    const parsed = await parseSchedule('web', '--to', 'ftp://box/backups', '--at', '03:00');
+    if (parsed.kind !== 'command') throw new Error(parsed.text);
+    const context = { signal: new AbortController().signal, report: () => undefined };
+    await expect(parsed.run({ context } as never)).rejects.toMatchObject({
+      code: 'usage',
+      message: expect.stringContaining('"ftp://box/backups" cannot be a store'),
+    });
+  });
+
   test('takes several guests, and a removal by name alone', async () => {
     expect((await parseSchedule('web', 'mail', '--at', 'Mon 03:00', '--keep-daily', '7')).kind).toBe(
       'command',
