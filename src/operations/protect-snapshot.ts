@@ -1,4 +1,5 @@
 import type { Context } from '../events.ts';
+import { Failure } from '../failure.ts';
 import { chooseSnapshot, parseSnapshotReference } from './choose-snapshot.ts';
 import type { StoreSession } from './store-session.ts';
 
@@ -28,7 +29,12 @@ export async function protectSnapshot(
     return { type: 'unprotected', guest, snapshot };
   }
   await folder.mark('protected', snapshot, signal);
-  // A prune that runs now may have looked before that.
-  chooseSnapshot(await folder.snapshotIds(signal), { guest, when: snapshot });
+  // In this order; a prune removes first and looks for marks then.
+  if (!(await folder.snapshotIds(signal)).includes(snapshot)) {
+    await folder.unmark('protected', snapshot, signal);
+    throw new Failure('snapshot-missing', `A prune has just removed the snapshot ${snapshot} of ${guest}.`, {
+      advice: 'vmferry list STORE shows what there is.',
+    });
+  }
   return { type: 'protected', guest, snapshot };
 }

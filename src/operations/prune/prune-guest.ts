@@ -3,11 +3,12 @@ import { mapOrdered } from '../../pipeline/map-ordered.ts';
 import { announcedSnapshots, dropAnnouncement } from '../../repository/announced-snapshot.ts';
 import type { GuestFolder, StoredObject } from '../../repository/guest-folder.ts';
 import { planPacks, type PackPlan } from '../../repository/prune-plan.ts';
-import { decideRetention, type RetentionRules } from '../../repository/retention.ts';
+import type { RetentionRules } from '../../repository/retention.ts';
 import { snapshotId } from '../../repository/snapshot-id.ts';
 import { beginBatch, removeEmptyBatch } from '../../repository/trash-batch.ts';
 import { throwAway, type TrashKind } from '../../repository/trash.ts';
 import { deletable, emptyTrash } from './empty-trash.ts';
+import { decideSnapshots, expire, removeStaleMarks } from './expire.ts';
 import { mergeIndex } from './merge-index.ts';
 import { PackFacts } from './pack-facts.ts';
 import type { GuestPrune } from './prune-report.ts';
@@ -53,6 +54,7 @@ export async function pruneGuest(
     const olderThanMs = serverNowMs - options.graceMs;
     await removeLeftovers(folder, serverNowMs, options.graceMs, signal);
     await dropOldAnnouncements(folder, olderThanMs, signal);
+    await removeStaleMarks(folder, olderThanMs, signal);
     const kept = await expire(folder, options.rules, clock, result, signal);
     const knowledge = await learn(folder, kept, signal);
     const before = await settle(knowledge, signal);
@@ -80,7 +82,7 @@ export async function foreseePrune(
   { signal }: Context,
 ): Promise<void> {
   const snapshots = await readSnapshots(folder, new Set(), signal);
-  const { kept, expired } = await decide(folder, snapshots, options.rules, clock, result, signal);
+  const { kept, expired } = await decideSnapshots(folder, snapshots, options.rules, clock, result, signal);
   result.removed.push(...expired);
   const knowledge = await learn(folder, kept, signal);
   knowledge.reached.ignore(expired);
@@ -101,41 +103,6 @@ async function dropOldAnnouncements(
 ): Promise<void> {
   for (const { id, modifiedMs } of (await announcedSnapshots(folder, signal)).values())
     if (modifiedMs <= olderThanMs) await dropAnnouncement(folder, id, signal);
-}
-
-/** Removes the snapshots that no rule keeps; answers with all others, those that are only announced too. */
-async function expire(
-  folder: GuestFolder,
-  rules: RetentionRules,
-  clock: PruneClock,
-  result: GuestPrune,
-  signal: AbortSignal,
-): Promise<ReachingSnapshot[]> {
-  const snapshots = await readSnapshots(folder, new Set(), signal);
-  const { kept, expired } = await decide(folder, snapshots, rules, clock, result, signal);
-  for (const id of expired) {
-    await folder.removeSnapshot(id, signal);
-    result.removed.push(id);
-  }
-  return kept;
-}
-
-async function decide(
-  folder: GuestFolder,
-  snapshots: readonly ReachingSnapshot[],
-  rules: RetentionRules,
-  { now, timeZone }: PruneClock,
-  result: GuestPrune,
-  signal: AbortSignal,
-): Promise<{ kept: ReachingSnapshot[]; expired: string[] }> {
-  const marked = await folder.marks('protected', signal);
-  const dated = snapshots
-    .filter(({ isPublished }) => isPublished)
-    .map(({ id, createdAt }) => ({ id, createdAt, isProtected: marked.has(id) }));
-  const decisions = decideRetention(dated, rules, now(), timeZone);
-  result.kept.push(...decisions.filter(({ reasons }) => reasons.length > 0));
-  const expired = new Set(decisions.filter(({ reasons }) => reasons.length === 0).map(({ id }) => id));
-  return { kept: snapshots.filter(({ id }) => !expired.has(id)), expired: [...expired] };
 }
 
 async function learn(

@@ -12,7 +12,7 @@ import { markerText } from '../../../src/repository/store-marker.ts';
 import type { StoreMemory } from '../../../src/repository/store-memory.ts';
 import type { BackupStore } from '../../../src/store/store.ts';
 import { codeOf, failureOf } from '../../support/failures.ts';
-import { ScheduledStore } from '../../support/scheduled-store.ts';
+import { randomFrom, ScheduledStore } from '../../support/scheduled-store.ts';
 import { backupSmallImage, whyNotRestorable, type SmallImage } from '../../support/small-images.ts';
 import { snapshotId } from '../../../src/repository/snapshot-id.ts';
 
@@ -38,11 +38,15 @@ beforeEach(async () => {
   context = { signal, report: (event) => void events.push(event) };
   const marker = markerText({ id: 'ab'.repeat(16), encryption: null });
   await store.put('vmferry-store.json', [Buffer.from(marker)], { signal });
-  const memory = { recall: () => Promise.resolve(null), remember: () => Promise.resolve() };
-  const passphrase = () => Promise.reject(new Error('no passphrase is needed'));
-  session = await StoreSession.open(store, { passphrase, memory }, context);
+  session = await openSession(store);
   folder = folderOf('web');
 });
+
+function openSession(of: BackupStore): Promise<StoreSession> {
+  const memory = { recall: () => Promise.resolve(null), remember: () => Promise.resolve() };
+  const passphrase = () => Promise.reject(new Error('no passphrase is needed'));
+  return StoreSession.open(of, { passphrase, memory }, context);
+}
 
 function folderOf(guest: string, seal: Seal = noSeal): GuestFolder {
   return new GuestFolder(store, guest, seal);
@@ -299,6 +303,53 @@ describe('prune', () => {
       snapshot: first,
     });
     expect((await pruneAs()).guests[0]?.removed).toEqual([first]);
+  });
+
+  test('in whatever order it and a protection happen, what is said to be protected is there', async () => {
+    const outcomes = new Set<string>();
+    for (let seed = 1; seed <= 80; seed++) {
+      scheduled = new ScheduledStore(randomFrom(seed), 500);
+      store = scheduled.as(null);
+      const marker = markerText({ id: 'ab'.repeat(16), encryption: null });
+      await store.put('vmferry-store.json', [Buffer.from(marker)], { signal });
+      folder = folderOf('web');
+      const image = [1, 2, 3];
+      const old = await backUp(1, image);
+      await backUp(2, [4]);
+      const protect = async () => {
+        const own = scheduled.as('protect');
+        // A prune does a lot before it removes anything.
+        for (let turns = seed % 60; turns > 0; turns--) await own.list('', signal);
+        await protectSnapshot(`web@${old}`, true, await openSession(own), context);
+      };
+      const pruneNow = async () => {
+        const usual = { guest: 'web', dryRun: false, rules: { last: 1 }, graceMs: 0, maxWaste: 0.2 };
+        return (await prune(usual, await openSession(scheduled.as('prune')), clock, context)).guests[0]
+          ?.removed;
+      };
+      const protecting = codeOf(protect).catch(() => 'protected');
+      const pruning = pruneNow();
+      await scheduled.run([protecting, pruning], () => undefined);
+      const isThere = (await folder.snapshotIds(signal)).includes(old);
+      const outcome = await protecting;
+      outcomes.add(`${outcome} ${isThere}`);
+      if (outcome === 'protected') await expectRestorable(old, image);
+      expect([seed, await pruning]).toEqual([seed, isThere ? [] : [old]]);
+      expect((await folder.marks('protected', signal)).has(old)).toBe(outcome === 'protected');
+    }
+    expect([...outcomes]).toEqual(expect.arrayContaining(['protected true', 'snapshot-missing false']));
+  });
+
+  test('removes the marks of snapshots that are gone, and no others', async () => {
+    const old = await backUp(1, [1]);
+    const gone = '20261101T040000Z-00000000';
+    await backUp(2, [2]);
+    await folder.mark('protected', old, signal);
+    await folder.mark('protected', gone, signal);
+    await pruneAs({ graceMs: 1000 });
+    expect([...(await folder.marks('protected', signal))]).toEqual([old, gone]);
+    await pruneAs();
+    expect([...(await folder.marks('protected', signal))]).toEqual([old]);
   });
 
   test('refuses no rules, and guests that are not there', async () => {

@@ -1,0 +1,84 @@
+import { Failure } from '../../failure.ts';
+import type { GuestFolder } from '../../repository/guest-folder.ts';
+import { decideRetention, type RetentionRules } from '../../repository/retention.ts';
+import { MANIFEST_LIMIT_BYTES } from '../../repository/snapshot.ts';
+import { isSnapshotId } from '../../repository/snapshot-id.ts';
+import type { PruneClock } from './prune-guest.ts';
+import type { GuestPrune } from './prune-report.ts';
+import { readSnapshots, type ReachingSnapshot } from './reached.ts';
+
+/** Removes the snapshots that no rule keeps; answers with all others, those that are only announced too. */
+export async function expire(
+  folder: GuestFolder,
+  rules: RetentionRules,
+  clock: PruneClock,
+  result: GuestPrune,
+  signal: AbortSignal,
+): Promise<ReachingSnapshot[]> {
+  const snapshots = await readSnapshots(folder, new Set(), signal);
+  const { kept, expired } = await decideSnapshots(folder, snapshots, rules, clock, result, signal);
+  for (const id of expired) {
+    if (await removeUnlessProtected(folder, id, signal)) result.removed.push(id);
+    else {
+      result.kept.push({ id, reasons: [{ rule: 'protected' }] });
+      kept.push(...snapshots.filter((snapshot) => snapshot.id === id));
+    }
+  }
+  return kept;
+}
+
+/** Which snapshots the rules keep; why goes into the result. */
+export async function decideSnapshots(
+  folder: GuestFolder,
+  snapshots: readonly ReachingSnapshot[],
+  rules: RetentionRules,
+  { now, timeZone }: PruneClock,
+  result: GuestPrune,
+  signal: AbortSignal,
+): Promise<{ kept: ReachingSnapshot[]; expired: string[] }> {
+  const marked = await folder.marks('protected', signal);
+  const dated = snapshots
+    .filter(({ isPublished }) => isPublished)
+    .map(({ id, createdAt }) => ({ id, createdAt, isProtected: marked.has(id) }));
+  const decisions = decideRetention(dated, rules, now(), timeZone);
+  result.kept.push(...decisions.filter(({ reasons }) => reasons.length > 0));
+  const expired = new Set(decisions.filter(({ reasons }) => reasons.length === 0).map(({ id }) => id));
+  return { kept: snapshots.filter(({ id }) => !expired.has(id)), expired: [...expired] };
+}
+
+/**
+ * Answers whether it is gone. It may be protected at this moment: who does that puts the mark there first, and then looks
+ * whether the snapshot still is; here it is removed first, and then it is looked for the mark. So at least one of the two sees the
+ * other, and what somebody was told is protected stays.
+ */
+async function removeUnlessProtected(folder: GuestFolder, id: string, signal: AbortSignal): Promise<boolean> {
+  const isProtected = async () => (await folder.marks('protected', signal)).has(id);
+  if (await isProtected()) return false;
+  const name = folder.nameOf('snapshots', id);
+  const manifest = await folder.read(name, MANIFEST_LIMIT_BYTES, signal).catch((error: unknown) => {
+    // Another prune was first.
+    if (error instanceof Failure && error.code === 'target-missing') return null;
+    throw error;
+  });
+  if (manifest === null) return true;
+  await folder.removeSnapshot(id, signal);
+  if (!(await isProtected())) return true;
+  await folder.store.put(name, [manifest], { signal });
+  return false;
+}
+
+/**
+ * Removes the marks of snapshots that are not there any more.
+ * @param olderThanMs a time of the server: a mark that is younger may be of a snapshot that another prune is about to put back
+ */
+export async function removeStaleMarks(
+  folder: GuestFolder,
+  olderThanMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const marks = await folder.store.list(folder.pathOf('protected'), signal);
+  const old = marks.filter(({ name, modifiedMs }) => isSnapshotId(name) && modifiedMs <= olderThanMs);
+  if (old.length === 0) return;
+  const there = new Set(await folder.snapshotIds(signal));
+  for (const { name } of old) if (!there.has(name)) await folder.unmark('protected', name, signal);
+}
