@@ -22,7 +22,7 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { prepare, runVisibly } from '../setup/prepare.mjs';
 import { backupPeers } from './backup-peers.mjs';
-import { downloadPackages } from './guest-packages.mjs';
+import { downloadPackages, downloadPackagesFor } from './guest-packages.mjs';
 import { benches, readOptions } from './options.mjs';
 import { peers } from './peers.mjs';
 import { installPrograms } from './programs.mjs';
@@ -54,13 +54,12 @@ function main() {
   if (process.getuid() !== 0) throw new Error('The bench mounts images: run it as root.');
   prepare();
   installPrograms(chosen.flatMap((peer) => peer.programs));
-  if (
-    chosen.some((peer) => peer.name.startsWith('vmferry')) &&
-    !runVisibly('npm', ['run', '--silent', 'build'])
-  )
+  if (!runVisibly('npm', ['run', '--silent', 'build']))
     throw new Error('vmferry could not be built; the lines above say why.');
-  const recipe = quick ? recipes.quick : recipes.full;
-  downloadPackages(recipe);
+  const recipe = quick || bench === 'growth' ? recipes.quick : recipes.full;
+  // growing images are made anew each time
+  if (bench === 'growth') downloadPackages(recipe.packages);
+  else downloadPackagesFor(recipe);
   const request = { recipe, quick, peers: chosen.map((peer) => peer.name), lines, level, rounds };
   // A network of its own, so that its loopback counts nothing but the move; processes and mounts that end with it.
   const { status, error } = spawnSync(

@@ -5,10 +5,14 @@ import { run } from './programs.mjs';
 import { cacheDirectory } from './places.mjs';
 
 /** Fetches the packages that a recipe's image is filled with, unless the image or the packages are there. */
-export function downloadPackages(recipe) {
-  if (existsSync(join(cacheDirectory, recipe.directory, 'complete'))) return;
+export function downloadPackagesFor(recipe) {
+  if (!existsSync(join(cacheDirectory, recipe.directory, 'complete'))) downloadPackages(recipe.packages);
+}
+
+/** Fetches those packages that are not there. */
+export function downloadPackages(names) {
   mkdirSync(packageDirectory(), { recursive: true });
-  const missing = recipe.packages.filter((name) => packageFile(name) === undefined);
+  const missing = names.filter((name) => packageFile(name) === undefined);
   if (missing.length === 0) return;
   console.log(`Fetching ${missing.length} Debian packages for the work image (none is installed).`);
   runVisibly('apt-get', ['update']);
