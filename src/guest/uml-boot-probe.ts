@@ -24,7 +24,7 @@ export async function probeUmlKernel(
   signal: AbortSignal,
 ): Promise<Failure | null> {
   if (!isTryable(kernel)) return null;
-  const directory = mkdtempSync(join(tmpdir(), 'vmferry-probe-'));
+  const directory = mkdtempSync(join(host.environment['TMPDIR'] || tmpdir(), 'vmferry-probe-'));
   const consoleLog = join(directory, 'console');
   const initrd = join(directory, 'initrd');
   writeFileSync(initrd, probeInitrd());

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, existsSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { Context, Event } from '../../src/events.ts';
 import { Failure } from '../../src/failure.ts';
 import { isFreezingDriver, type FreezingDriver, type GuestDriver } from '../../src/guest/guest-driver.ts';
@@ -24,61 +24,62 @@ import { umlMissing } from '../support/uml-kernel.ts';
 
 const holdOptions = { haltTimeoutMs: 20_000, forceHalt: false, bootTimeoutMs: 60_000 };
 
+/* What a guest lives in: made by `boot`, and gone after `endGuests`. */
 let scratch: ReturnType<typeof scratchDirectory>;
-let guests: CountingGuest[];
-let mounts: Disposable[];
+let umlDir: string;
+let driver: FreezingDriver;
+let dependencies: GuestDependencies;
+let mounted: Disposable & { path: string };
+let booted: CountingGuest | null;
+
 let events: Event[];
 let abort: AbortController;
 let context: Context;
-let driver: FreezingDriver;
-let dependencies: GuestDependencies;
-let umlDir: string;
 
 beforeEach(() => {
-  scratch = scratchDirectory();
-  umlDir = join(scratch.path, 'uml');
-  guests = [];
-  mounts = [];
   events = [];
   abort = new AbortController();
   context = { signal: abort.signal, report: (event) => events.push(event) };
+});
+
+/** Boots the guest `alpha`; its second disk, where it has one, is only read. */
+async function boot(
+  kind: MountedKind,
+  { hasSecondDisk = false, ...options }: Partial<GuestImageOptions> & { hasSecondDisk?: boolean } = {},
+): Promise<CountingGuest> {
+  scratch = scratchDirectory();
+  umlDir = join(scratch.path, 'uml');
   driver = createUmlDriver({ ...process.env, UML_DIR: umlDir });
   dependencies = {
     drivers: [driver],
     records: createRecordStore(join(scratch.path, 'records')),
     consoleLogOf: (name) => join(scratch.path, `${name}.log`),
   };
-});
-
-afterEach(async () => {
-  const running = await driver.list(context);
-  for (const { pid } of running) process.kill(-pid, 'SIGKILL');
-  for (const guest of guests) await guest.stop();
-  // What is mounted can be unmounted only when none of a guest's processes is left.
-  const sessions = running.map(({ pid }) => pid);
-  while (listProcesses().some(({ sessionId }) => sessions.includes(sessionId))) await delay(20);
-  for (const mount of mounts) mount[Symbol.dispose]();
-  scratch[Symbol.dispose]();
-});
-
-async function boot(
-  kind: MountedKind,
-  extraArgs: readonly string[] = [],
-  options: Partial<GuestImageOptions> = {},
-): Promise<CountingGuest> {
-  const mounted = mountNew(kind);
-  mounts.push(mounted);
-  const path = join(mounted.path, 'guest.img');
-  const guest = await bootCountingGuest({
-    path,
+  booted = null;
+  mounted = mountNew(kind);
+  makeSparseFile(secondDisk(), 2 ** 20);
+  booted = await bootCountingGuest({
+    path: join(mounted.path, 'guest.img'),
     fileSystem: 'ext4',
     name: 'alpha',
     umlDir,
-    extraArgs,
+    extraArgs: hasSecondDisk ? [`ubd1r=${secondDisk()}`] : [],
     ...options,
   });
-  guests.push(guest);
-  return guest;
+  return booted;
+}
+
+const secondDisk = () => join(scratch.path, 'read-only.img');
+
+async function endGuests(): Promise<void> {
+  const running = await driver.list(context);
+  for (const { pid } of running) process.kill(-pid, 'SIGKILL');
+  await booted?.stop();
+  // What is mounted can be unmounted only when none of a guest's processes is left.
+  const sessions = running.map(({ pid }) => pid);
+  while (listProcesses().some(({ sessionId }) => sessions.includes(sessionId))) await delay(20);
+  mounted[Symbol.dispose]();
+  scratch[Symbol.dispose]();
 }
 
 const resolved = (): Promise<ResolvedGuest> => resolveGuest('alpha', dependencies, context);
@@ -114,15 +115,23 @@ const countIn = async (image: string) => Number((await readGuestFile(image, '/co
 
 for (const kind of ['xfs', 'btrfs'] as const)
   describeUnless(umlMissing() ?? mountingMissing(kind), `a running guest on ${kind}`, () => {
+    let guest: CountingGuest;
+    beforeAll(async () => {
+      guest = await boot(kind, { hasSecondDisk: true });
+    });
+    afterAll(endGuests);
+
     test('stands still for a moment, and a clone of that moment is read', async () => {
-      const guest = await boot(kind);
       const before = await guest.count();
       const startedAt = new Date();
       const still = await hold('clone');
       expect(await guest.isStopped()).toBe(false);
       const [disk] = still.disks;
       const path = disk?.path ?? '';
-      expect(still).toMatchObject({ consistency: 'frozen', disks: [{ device: 'ubd0', image: guest.image }] });
+      expect(still).toMatchObject({
+        consistency: 'frozen',
+        disks: [{ device: 'ubd0', image: guest.image }, { device: 'ubd1' }],
+      });
       expect(still.createdAt.getTime()).toBeGreaterThanOrEqual(startedAt.getTime());
       expect(disk?.attributes.mode).toBe(statSync(guest.image).mode & 0o777);
       expect(besideOf(guest).map((name) => join(guest.image, '..', name))).toEqual([path]);
@@ -145,7 +154,6 @@ for (const kind of ['xfs', 'btrfs'] as const)
     });
 
     test('is let go when its images cannot be cloned while it is stopped', async () => {
-      const guest = await boot(kind);
       const directory = join(guest.image, '..');
       const meddling: FreezingDriver = {
         ...driver,
@@ -163,7 +171,6 @@ for (const kind of ['xfs', 'btrfs'] as const)
     });
 
     test('is let go, and its clone removed, when interrupted', async () => {
-      const guest = await boot(kind);
       const reason = new Failure('interrupted', 'Interrupted.');
       const meddling: FreezingDriver = {
         ...driver,
@@ -178,8 +185,6 @@ for (const kind of ['xfs', 'btrfs'] as const)
     });
 
     test('has all its disks cloned as of one moment, and leftovers removed', async () => {
-      makeSparseFile(join(scratch.path, 'read-only.img'), 2 ** 20);
-      const guest = await boot(kind, [`ubd1r=${join(scratch.path, 'read-only.img')}`]);
       const stale = join(guest.image, '..', '.guest.img.vmferry-0123456789abcdef.clone');
       makeSparseFile(stale, 512);
       const still = await hold('clone');
@@ -190,7 +195,7 @@ for (const kind of ['xfs', 'btrfs'] as const)
       // What it only reads needs no clone, wherever it lies.
       expect(still.disks.map(({ image, path }) => image === path)).toEqual([false, true]);
       await still.refuseChanged();
-      makeSparseFile(join(scratch.path, 'read-only.img'), 2 ** 21);
+      makeSparseFile(secondDisk(), 2 ** 21);
       expect((await failureOf(still.refuseChanged())).code).toBe('image-in-use');
       await still[Symbol.asyncDispose]();
       await expectRunningAsBefore(guest);
@@ -198,8 +203,13 @@ for (const kind of ['xfs', 'btrfs'] as const)
   });
 
 describeUnless(umlMissing() ?? mountingMissing('ext4'), 'a running guest where there are no reflinks', () => {
+  let guest: CountingGuest;
+  beforeAll(async () => {
+    guest = await boot('ext4');
+  });
+  afterAll(endGuests);
+
   test('is not read while it runs', async () => {
-    const guest = await boot('ext4');
     const failure = await failureOf(hold('clone'));
     expect(failure.code).toBe('guest-unsupported');
     expect(failure.advice).toMatch(/--pause.*--halt/);
@@ -209,7 +219,6 @@ describeUnless(umlMissing() ?? mountingMissing('ext4'), 'a running guest where t
   });
 
   test('is stopped for as long as it is read', async () => {
-    const guest = await boot('ext4');
     const before = await guest.count();
     const still = await hold('pause');
     expect(still).toMatchObject({
@@ -227,19 +236,67 @@ describeUnless(umlMissing() ?? mountingMissing('ext4'), 'a running guest where t
   });
 
   test('that somebody lets go on while it is read is not taken for still', async () => {
-    const guest = await boot('ext4');
     const still = await hold('pause');
     runTool('uml_mconsole', [join(umlDir, 'alpha', 'mconsole'), 'go']);
     await guest.countsOn();
+    const written = readFileSync(guest.consoleLog, 'latin1').split('Emergency Sync complete').length;
     runTool('uml_mconsole', [join(umlDir, 'alpha', 'mconsole'), 'sysrq', 's']);
-    await waitForConsole(
-      guest.consoleLog,
-      /Emergency Sync complete[^]*Emergency Sync complete[^]*Emergency Sync complete/,
-    );
+    await waitForConsole(guest.consoleLog, new RegExp(`(?:Emergency Sync complete[^]*){${written}}`));
     expect((await failureOf(still.refuseChanged())).code).toBe('image-in-use');
     await still[Symbol.asyncDispose]();
     await expectRunningAsBefore(guest);
   });
+
+  test('is not halted when it could not be started again', async () => {
+    const unbootable: FreezingDriver = {
+      ...driver,
+      checkBootable: () => Promise.resolve([new Failure('hypervisor-missing', 'There is no kernel.')]),
+    };
+    expect((await failureOf(hold('halt', [unbootable]))).code).toBe('hypervisor-missing');
+    await expectRunningAsBefore(guest);
+  });
+
+  test.each(['hang', 'leave'])('goes on when vmferry dies while it is stopped: %s', async (way) => {
+    const freezer = spawn(
+      process.execPath,
+      [join(import.meta.dirname, '../support/freeze-and-hang.mjs'), 'alpha', way],
+      {
+        env: { ...process.env, UML_DIR: umlDir, NODE_OPTIONS: '' },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      },
+    );
+    const exited = once(freezer, 'exit');
+    await once(freezer.stdout, 'data');
+    if (way === 'hang') {
+      expect(await guest.isStopped()).toBe(true);
+      freezer.kill('SIGKILL');
+    }
+    expect(await exited).toEqual(way === 'hang' ? [null, 'SIGKILL'] : [7, null]);
+    await expectRunningAsBefore(guest);
+  });
+
+  test('that was stopped by somebody else is left alone', async () => {
+    runTool('uml_mconsole', [join(umlDir, 'alpha', 'mconsole'), 'stop']);
+    const running = (await resolved()).running;
+    expect(running).not.toBeNull();
+    if (running === null) return;
+    const failure = await failureOf(driver.freeze(running, { syncTimeoutMs: 100 }, context));
+    expect(failure.message).toContain('already stopped');
+    expect(await guest.isStopped()).toBe(true);
+    runTool('uml_mconsole', [join(umlDir, 'alpha', 'mconsole'), 'go']);
+    await expectRunningAsBefore(guest);
+  });
+
+  test('under a driver that cannot freeze is refused', async () => {
+    const plain: GuestDriver & { freeze?: unknown } = { ...driver };
+    delete plain.freeze;
+    expect(isFreezingDriver(plain)).toBe(false);
+    expect((await failureOf(hold('pause', [plain]))).advice).toContain('--halt');
+  });
+});
+
+describeUnless(umlMissing() ?? mountingMissing('ext4'), 'a running guest of its own', () => {
+  afterEach(endGuests);
 
   test('is halted, read, and started again', async () => {
     const guest = await boot('ext4');
@@ -271,52 +328,9 @@ describeUnless(umlMissing() ?? mountingMissing('ext4'), 'a running guest where t
     expect(guest.image).toBe((await resolved()).definition.disks[0]?.path);
   });
 
-  test('is not halted when it could not be started again', async () => {
-    const guest = await boot('ext4');
-    const unbootable: FreezingDriver = {
-      ...driver,
-      checkBootable: () => Promise.resolve([new Failure('hypervisor-missing', 'There is no kernel.')]),
-    };
-    expect((await failureOf(hold('halt', [unbootable]))).code).toBe('hypervisor-missing');
-    await expectRunningAsBefore(guest);
-  });
-
-  test.each(['hang', 'leave'])('goes on when vmferry dies while it is stopped: %s', async (way) => {
-    const guest = await boot('ext4');
-    const freezer = spawn(
-      process.execPath,
-      [join(import.meta.dirname, '../support/freeze-and-hang.mjs'), 'alpha', way],
-      {
-        env: { ...process.env, UML_DIR: umlDir, NODE_OPTIONS: '' },
-        stdio: ['ignore', 'pipe', 'inherit'],
-      },
-    );
-    const exited = once(freezer, 'exit');
-    await once(freezer.stdout, 'data');
-    if (way === 'hang') {
-      expect(await guest.isStopped()).toBe(true);
-      freezer.kill('SIGKILL');
-    }
-    expect(await exited).toEqual(way === 'hang' ? [null, 'SIGKILL'] : [7, null]);
-    await expectRunningAsBefore(guest);
-  });
-
-  test('that was stopped by somebody else is left alone', async () => {
-    const guest = await boot('ext4');
-    runTool('uml_mconsole', [join(umlDir, 'alpha', 'mconsole'), 'stop']);
-    const running = (await resolved()).running;
-    expect(running).not.toBeNull();
-    if (running === null) return;
-    const failure = await failureOf(driver.freeze(running, { syncTimeoutMs: 100 }, context));
-    expect(failure.message).toContain('already stopped');
-    expect(await guest.isStopped()).toBe(true);
-    runTool('uml_mconsole', [join(umlDir, 'alpha', 'mconsole'), 'go']);
-    await expectRunningAsBefore(guest);
-  });
-
   test('that cannot be told to write out what it has is as after a crash', async () => {
     // It has sysrq switched off.
-    const guest = await boot('ext4', [], { onCtrlAltDel: 'ignore' });
+    const guest = await boot('ext4', { onCtrlAltDel: 'ignore' });
     const still = await hold('pause');
     expect(still.consistency).toBe('after-a-crash');
     expect(events).toContainEqual(
@@ -329,17 +343,11 @@ describeUnless(umlMissing() ?? mountingMissing('ext4'), 'a running guest where t
     await still[Symbol.asyncDispose]();
     await expectRunningAsBefore(guest);
   });
-
-  test('under a driver that cannot freeze is refused', async () => {
-    await boot('ext4');
-    const plain: GuestDriver & { freeze?: unknown } = { ...driver };
-    delete plain.freeze;
-    expect(isFreezingDriver(plain)).toBe(false);
-    expect((await failureOf(hold('pause', [plain]))).advice).toContain('--halt');
-  });
 });
 
 describeUnless(umlMissing() ?? mountingMissing('ext4'), 'an image that nothing runs', () => {
+  afterEach(endGuests);
+
   test('is read as it is, unless somebody has it open or writes to it', async () => {
     const guest = await boot('ext4');
     const live = await resolveGuest(guest.image, dependencies, context);

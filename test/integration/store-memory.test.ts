@@ -30,7 +30,7 @@ const shape: LargeStore = {
   imageBytes: TIB,
   ...(isLarge
     ? { snapshots: 200, chunks: 100_000, changedChunks: 300, changedPages: 200 }
-    : { snapshots: 40, chunks: 15_000, changedChunks: 100, changedPages: 60 }),
+    : { snapshots: 20, chunks: 5_000, changedChunks: 100, changedPages: 60 }),
 };
 const kept = shape.snapshots / 2;
 

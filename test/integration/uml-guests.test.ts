@@ -38,7 +38,7 @@ describeUnless(umlMissing(), 'guests', () => {
     booted = [];
     events = [];
     context = { signal: new AbortController().signal, report: (event) => events.push(event) };
-    await buildGuestImage({ path: image, dataBytes: 65_536 });
+    await buildGuestImage({ path: image, dataBytes: 65_536, onCtrlAltDel: 'quick-poweroff' });
   });
 
   afterEach(async () => {

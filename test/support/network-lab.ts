@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { spawnSync } from 'node:child_process';
 import process from 'node:process';
+import { poll } from '../../src/guest/polling.ts';
 import { run, type CommandResult, type RunOptions } from '../../src/system/processes.ts';
 import { startSshServer, type TestSshServer } from './ssh-server.ts';
 import { findTool } from './tools.ts';
@@ -21,6 +22,7 @@ export interface NetworkLab extends AsyncDisposable {
   runOn(host: LabHost, argv: readonly string[], options?: RunOptions): Promise<CommandResult>;
   /** From now on packets vanish; no end of a connection is told. */
   cut(): Promise<void>;
+  /** Returns when the way is open again, and a connection can be made. */
   mend(): Promise<void>;
   /** Breaks all TCP connections between the two: both ends get a reset. */
   reset(): Promise<void>;
@@ -35,7 +37,8 @@ const addresses = { old: '10.231.7.1', new: '10.231.7.2' } as const;
 /** Why no lab can be had here; null when it can. */
 export function networkLabMissing(): string | null {
   if (process.getuid?.() !== 0) return 'network namespaces need root';
-  for (const tool of ['ip', 'tc', 'ss', 'sshd']) if (findTool(tool) === null) return `not installed: ${tool}`;
+  for (const tool of ['ip', 'tc', 'ss', 'sshd', 'bash'])
+    if (findTool(tool) === null) return `not installed: ${tool}`;
   const name = `vf-try-${randomBytes(4).toString('hex')}`;
   const made = spawnSync('ip', ['netns', 'add', name]);
   if (made.status !== 0) return `no network namespaces: ${String(made.stderr).trim()}`;
@@ -93,7 +96,10 @@ export async function startNetworkLab(): Promise<NetworkLab> {
       runOn,
       // the far end goes down: here nothing changes but that no answer comes
       cut: () => ip('new', 'link', 'set', INTERFACE, 'down'),
-      mend: () => ip('new', 'link', 'set', INTERFACE, 'up'),
+      mend: async () => {
+        await ip('new', 'link', 'set', INTERFACE, 'up');
+        await awaitWay(() => runOn('old', ['bash', '-c', `exec 3<>/dev/tcp/${addresses.new}/22`]));
+      },
       reset: async () => {
         await runOn('old', ['ss', '-K', '-t', 'dst', addresses.new]);
         await runOn('new', ['ss', '-K', '-t', 'dst', addresses.old]);
@@ -114,6 +120,16 @@ export async function startNetworkLab(): Promise<NetworkLab> {
     await removeNamespaces();
     throw error;
   }
+}
+
+/**
+ * Some packets after the link is up are still answered with "no route to host": by a neighbour that was given up while
+ * it was down.
+ */
+async function awaitWay(connect: () => Promise<CommandResult>): Promise<void> {
+  const limits = { timeoutMs: 30_000, intervalMs: 50, signal: new AbortController().signal };
+  const found = await poll(async () => (await connect()).exitStatus === 0, limits);
+  if (found === null) throw new Error('the way between the two hosts stays closed');
 }
 
 async function must(...argv: string[]): Promise<void> {
