@@ -19,7 +19,7 @@ export interface TrashBatch {
   objects: TrashedObject[];
 }
 
-/** Answers with the server's time. */
+/** Answers with the server's time; 0 where it tells none. */
 export async function beginBatch(folder: GuestFolder, name: string, signal: AbortSignal): Promise<number> {
   await folder.store.put(markOf(folder, name), [], { signal });
   return (await begunMsOf(folder, name, signal)) ?? 0;

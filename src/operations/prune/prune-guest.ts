@@ -50,6 +50,7 @@ export async function pruneGuest(
   const { signal } = context;
   const batch = snapshotId(clock.now(), clock.randomHex(8));
   const serverNowMs = await beginBatch(folder, batch, signal);
+  if (serverNowMs === 0 && options.graceMs > 0) warnOfNoTimes(folder, context);
   try {
     const olderThanMs = serverNowMs - options.graceMs;
     await removeLeftovers(folder, serverNowMs, options.graceMs, signal);
@@ -156,6 +157,13 @@ function unreachedPages({ reached }: PruneKnowledge, { pages }: Survey, olderTha
 function notePlan({ neededBytes, wastedBytes }: PackPlan, result: GuestPrune): void {
   result.neededBytes = neededBytes;
   result.wastedBytes = Math.round(wastedBytes);
+}
+
+function warnOfNoTimes({ store }: GuestFolder, { report }: Context): void {
+  const message =
+    `${store.location} does not tell when files were written, so nothing is ever older than the grace period: ` +
+    'snapshots are removed, but no room is freed. With --grace 0 it is freed at once; best while no backup runs.';
+  report({ type: 'warning', code: 'store-promises-less', message });
 }
 
 function warnOfDamage({ folder, facts }: PruneKnowledge, { cover }: Survey, { report }: Context): void {

@@ -292,6 +292,28 @@ describe('prune', () => {
     expect(namesIn('checked')).toEqual([]);
   });
 
+  test('on a server without times says that nothing is freed, and how it is', async () => {
+    await backUp(1, [1, 2, 3]);
+    const kept = await backUp(2, [4]);
+    const timed = store.list.bind(store);
+    store.list = async (...which) => (await timed(...which)).map((entry) => ({ ...entry, modifiedMs: 0 }));
+    for (let night = 1; night <= 2; night++) await pruneAs({ graceMs: 1000 });
+    expect(namesIn('packs')).toHaveLength(2);
+    const warnings = events.filter(({ type }) => type === 'warning');
+    expect(warnings).toEqual(
+      Array.from({ length: 2 }, () => ({
+        type: 'warning',
+        code: 'store-promises-less',
+        message: expect.stringMatching(/^a scheduled store does not tell .* no room is freed.* --grace 0 /),
+      })),
+    );
+    const [guest] = (await pruneAs()).guests;
+    expect(guest?.freedBytes).toBeGreaterThan(0);
+    expect([namesIn('packs').length, namesIn('trash')]).toEqual([1, []]);
+    expect(events.filter(({ type }) => type === 'warning')).toHaveLength(2);
+    await expectRestorable(kept, [4]);
+  });
+
   test('keeps protected snapshots', async () => {
     const first = await backUp(1, [1]);
     await backUp(2, [2]);
