@@ -5,7 +5,8 @@
 const metricHelp = {
   vmferry_last_run_timestamp_seconds: 'When the last run ended, whatever came of it.',
   vmferry_last_success_timestamp_seconds: 'When the last run ended that succeeded.',
-  vmferry_last_verified_timestamp_seconds: 'When a verification last found nothing wrong.',
+  vmferry_last_verified_timestamp_seconds:
+    'When a verification last read data, or booted a copy, and found nothing wrong.',
   vmferry_run_duration_seconds: 'How long the last run took.',
   vmferry_new_bytes: 'Bytes that the last run that succeeded added to the store.',
   vmferry_read_bytes: 'Bytes that the last run that succeeded read.',

@@ -27,8 +27,10 @@ export interface RunSubject {
 export interface RunFigures {
   newBytes?: number;
   readBytes?: number;
-  /** Its backups were verified, and nothing was wrong. */
+  /** Data of its backups was read, or one was booted, and nothing was wrong. */
   isVerified?: boolean;
+  /** What the run fails with is (also) about this guest. */
+  hasFailed?: boolean;
 }
 
 /** To be called for each guest as soon as it is done: should a later one fail, this one has succeeded. */
@@ -170,7 +172,7 @@ function addRun(metrics: MetricSet, { subject, done, startedAt, endedAt, exitSta
     const labels: MetricLabels = { operation, guest, store };
     const figures = done.get(guest);
     // The run may have failed for another guest's sake.
-    const status = figures === undefined ? exitStatus : 0;
+    const status = figures === undefined || figures.hasFailed === true ? exitStatus : 0;
     metrics.set('vmferry_last_run_timestamp_seconds', labels, endSeconds);
     metrics.set('vmferry_exit_status', labels, status);
     metrics.set(

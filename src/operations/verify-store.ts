@@ -1,6 +1,6 @@
 import type { Context } from '../events.ts';
 import { combineFailures, Failure, toFailureRecord } from '../failure.ts';
-import type { GuestDone } from './run-record.ts';
+import type { GuestDone, RunFigures } from './run-record.ts';
 import { runStage } from './stage.ts';
 import type { StoreSession } from './store-session.ts';
 import { verifyGuest, type VerifyGuestDependencies } from './verify/verify-guest.ts';
@@ -13,8 +13,11 @@ export interface VerifyRequest {
   readPercent: number;
 }
 
-/** Restores a snapshot, boots it, and throws it away again. */
-export type BootSnapshot = () => Promise<BootVerdict>;
+/** A snapshot that is to be restored, booted, and thrown away again. */
+export interface BootCheck {
+  guest: string;
+  run: () => Promise<BootVerdict>;
+}
 
 /** What was found; `failure` says that it is not well (`store-damaged`, or why a snapshot did not boot). */
 export interface VerifyResult {
@@ -26,13 +29,13 @@ export interface VerifyResult {
  * Verifies the snapshots of a store. Throws Failure `snapshot-missing` when the store has nothing of that guest, and what
  * reading from the store throws; what is damaged is told in the result.
  * @param boot what `--boot` asks for; null when it does not
- * @param guestDone told of each guest as soon as it was verified
+ * @param guestDone told of each guest as soon as it was verified, and again of the one that was booted
  */
 export async function verifyStore(
   request: VerifyRequest,
   session: StoreSession,
   dependencies: VerifyGuestDependencies,
-  boot: BootSnapshot | null,
+  boot: BootCheck | null,
   guestDone: GuestDone,
   context: Context,
 ): Promise<VerifyResult> {
@@ -47,10 +50,18 @@ export async function verifyStore(
   for (const guest of guests) {
     const verdict = await verifyOne(guest, request.readPercent, session, dependencies, context);
     verdicts.push(verdict);
-    guestDone(guest, { readBytes: verdict.read.bytes, isVerified: isSound(verdict) });
+    guestDone(guest, figuresOf(verdict, request.readPercent > 0));
   }
   const booted = await attempt(boot, context);
   const bootFailure = booted instanceof Failure ? booted : null;
+  if (boot !== null) {
+    const verdict = verdicts.find(({ guest }) => guest === boot.guest);
+    const figures = verdict === undefined ? { isVerified: true } : figuresOf(verdict, true);
+    guestDone(
+      boot.guest,
+      bootFailure === null ? figures : { ...figures, isVerified: false, hasFailed: true },
+    );
+  }
   const failure = combined([damageFailure(session.store.location, verdicts), bootFailure]);
   return {
     report: {
@@ -66,13 +77,16 @@ export async function verifyStore(
   };
 }
 
+/** @param isProof whether more was looked at than whether all is there */
+function figuresOf(verdict: GuestVerdict, isProof: boolean): RunFigures {
+  const sound = isSound(verdict);
+  return { readBytes: verdict.read.bytes, isVerified: sound && isProof, hasFailed: !sound };
+}
+
 /** A snapshot that does not boot must not keep from the person what else was found. */
-async function attempt(
-  boot: BootSnapshot | null,
-  { signal }: Context,
-): Promise<BootVerdict | Failure | null> {
+async function attempt(boot: BootCheck | null, { signal }: Context): Promise<BootVerdict | Failure | null> {
   try {
-    return boot === null ? null : await boot();
+    return boot === null ? null : await boot.run();
   } catch (error) {
     if (signal.aborted || !(error instanceof Failure)) throw error;
     return error;

@@ -167,6 +167,18 @@ describe('the metrics', () => {
     await run(metricsFile(), (done) => Promise.resolve(done('web', { isVerified: true })), whole);
     expect(value('vmferry_last_verified_timestamp_seconds', 'web', 'verify')).toBeGreaterThan(0);
     const failure = new Failure('store-damaged', 'It is damaged.');
+    const damaged = (done: (guest: string, figures: object) => void) => {
+      done('mail', { isVerified: true, hasFailed: false });
+      done('web', { isVerified: false, hasFailed: true });
+      return Promise.reject(failure);
+    };
+    await expect(run(metricsFile(), damaged, whole)).rejects.toBe(failure);
+    expect(['mail', 'web'].map((guest) => value('vmferry_exit_status', guest, 'verify'))).toEqual([0, 20]);
+    const [verified = 0, ended = 0] = [
+      value('vmferry_last_verified_timestamp_seconds', 'web', 'verify'),
+      value('vmferry_last_run_timestamp_seconds', 'web', 'verify'),
+    ];
+    expect(verified).toBeLessThan(ended);
     await expect(run(metricsFile(), () => Promise.reject(failure), whole)).rejects.toBe(failure);
     expect(value('vmferry_exit_status', '', 'verify')).toBe(20);
   });

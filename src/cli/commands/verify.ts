@@ -64,8 +64,11 @@ export const verifyCommand: Command<BootDependencies & StoreDependencies> = {
       let report: VerifyReport | null = null;
       const work = async ({ session, guestDone }: OpenedArguments) => {
         const bootRequest = reference && { reference, scratchDirectory, ...bootTimeout };
-        const bootIt = bootRequest && (() => bootSnapshot(bootRequest, session, dependencies, context));
-        const result = await verifyStore(request, session, dependencies, bootIt, guestDone, context);
+        const bootCheck = bootRequest && {
+          guest: bootRequest.reference.guest,
+          run: () => bootSnapshot(bootRequest, session, dependencies, context),
+        };
+        const result = await verifyStore(request, session, dependencies, bootCheck, guestDone, context);
         ({ report } = result);
         // Who watches over it must hear of it.
         if (result.failure !== null) throw result.failure;
