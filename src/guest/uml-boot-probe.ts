@@ -36,6 +36,8 @@ export async function probeUmlKernel(
     'con=null',
     'con0=null,fd:1',
     'noreboot',
+    // The kernel would measure its ways to compute a RAID for longer than all the rest takes.
+    'initcall_blacklist=raid6_select_algo',
   ];
   try {
     const options = { outputFile: consoleLog, workingDirectory: '/', env: host.environment };

@@ -10,7 +10,7 @@ import { BackupWorld } from '../support/backup-world.ts';
 import { failureOf } from '../support/failures.ts';
 import { storeSnapshot } from '../support/stored-snapshots.ts';
 import { describeUnless } from '../support/tools.ts';
-import { buildGuestImage, guestBootCount } from '../support/uml-guest.ts';
+import { buildGuestImage, guestBootCount, quickBoot } from '../support/uml-guest.ts';
 import { umlKernel, umlMissing } from '../support/uml-kernel.ts';
 import { umlProcessesOf } from '../support/uml-processes.ts';
 
@@ -51,7 +51,7 @@ describeUnless(umlMissing(), 'a snapshot that is verified by booting it', () => 
       initrd: null,
       disks: [{ device: 'ubd0', path: image, readOnly: false }],
       // A device of the host that is not there: a guest that were given it would not start.
-      commandLine: ['root=/dev/ubda', 'rw', 'eth0=tuntap,no-such-device', 'con0=fd:0,fd:1'],
+      commandLine: ['root=/dev/ubda', 'rw', quickBoot, 'eth0=tuntap,no-such-device', 'con0=fd:0,fd:1'],
       ...changes,
     };
   }
