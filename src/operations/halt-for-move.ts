@@ -4,6 +4,7 @@ import { Failure } from '../failure.ts';
 import type { GuestDefinition } from '../guest/definition.ts';
 import { requireDriver } from '../guest/require-driver.ts';
 import { findUsers } from '../image/usage.ts';
+import { describeUsers } from './image-users.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
 import type { Preflight } from './migrate-preflight.ts';
 import type { MigrateRequest } from './migration-report.ts';
@@ -62,7 +63,7 @@ async function awaitRelease(path: string, signal: AbortSignal): Promise<void> {
     if (Date.now() > deadlineMs) {
       throw new Failure(
         'image-in-use',
-        `The guest is down, but its disk ${path} still ${users.map((user) => user.description).join(', and ')}.`,
+        `The guest is down, but its disk ${path} still ${describeUsers(users)}.`,
         { advice: 'Something may have started the guest again: stop that first.' },
       );
     }

@@ -7,6 +7,7 @@ import type { ResolvedGuest } from '../guest/resolve-guest.ts';
 import { findUsers } from '../image/usage.ts';
 import type { Resources } from '../pipeline/resources.ts';
 import { descendantsOf } from '../system/proc-process.ts';
+import { describeUsers } from './image-users.ts';
 import { refuseContainerFormat } from './container-format.ts';
 import { openSourceDisk, type SourceDisk } from './source-disk.ts';
 import { warnOfUnknownFileSystems } from './file-system-warnings.ts';
@@ -65,11 +66,7 @@ async function refuseUsed({ path, readOnly }: DiskDefinition, running: RunningGu
   const own = running === null ? [] : [running.pid, ...descendantsOf(running.pid).map(({ pid }) => pid)];
   const users = (await findUsers(path)).filter(({ pid }) => pid === undefined || !own.includes(pid));
   if (users.length === 0) return;
-  throw new Failure(
-    'image-in-use',
-    `${path} ${users.map(({ description }) => description).join(', and ')}.`,
-    {
-      advice: 'End that first. A running guest is moved by its name: see `vmferry guests`.',
-    },
-  );
+  throw new Failure('image-in-use', `${path} ${describeUsers(users)}.`, {
+    advice: 'End that first. A running guest is moved by its name: see `vmferry guests`.',
+  });
 }

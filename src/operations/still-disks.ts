@@ -6,6 +6,7 @@ import { openImage } from '../image/open-image.ts';
 import { probeImage } from '../image/probe.ts';
 import { findUsers } from '../image/usage.ts';
 import { descendantsOf, readProcess } from '../system/proc-process.ts';
+import { describeUsers } from './image-users.ts';
 import { stampSource } from './source-stamp.ts';
 import type { StillDisk } from './still-image.ts';
 
@@ -32,8 +33,7 @@ export async function refuseUsed({ disks }: GuestDefinition, running: RunningGue
       ({ pid }) => pid === undefined || (!own.includes(pid) && readProcess(pid) !== null),
     );
     if (users.length === 0) continue;
-    const using = users.map(({ description }) => description).join(', and ');
-    throw new Failure('image-in-use', `${path} ${using}.`, {
+    throw new Failure('image-in-use', `${path} ${describeUsers(users)}.`, {
       advice: 'End that first. A running guest is backed up by its name: see `vmferry guests`.',
     });
   }
