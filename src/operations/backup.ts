@@ -3,6 +3,7 @@ import { asFailure, Failure, toFailureRecord } from '../failure.ts';
 import { resolveGuest } from '../guest/resolve-guest.ts';
 import { backupGuest, type BackupDependencies, type BackupOptions } from './backup-guest.ts';
 import { notDoneText, type BackupReport, type GuestBackup } from './backup-report.ts';
+import { warnOfImageOfGuest } from './image-of-guest.ts';
 import type { StoreSession } from './store-session.ts';
 
 export interface BackupRequest extends BackupOptions {
@@ -68,6 +69,7 @@ async function backupOne(
   const guest = await resolveGuest(name, dependencies, context);
   if (guest.definition.disks.length === 0)
     throw new Failure('guest-unsupported', `${name} has no disk that could be backed up.`);
+  await warnOfImageOfGuest(guest, dependencies, context);
   const folder = session.folder(guest.definition.name);
   const before = await folder.snapshotIds(context.signal);
   await session.saw(new Map([[folder.guest, before]]), context);

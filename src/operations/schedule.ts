@@ -8,6 +8,7 @@ import { resolveGuest, type GuestSources, type ResolvedGuest } from '../guest/re
 import { cronLine } from '../schedule/cron-line.ts';
 import { serviceText, timerText, type ScheduledRun } from '../schedule/systemd-units.ts';
 import { errorCode } from '../system/error-code.ts';
+import { warnOfImageOfGuest } from './image-of-guest.ts';
 import { checkSecretFile } from './schedule-secret.ts';
 import { planRun, type ScheduleRequest } from './schedule-plan.ts';
 import { checkedCalendar } from './schedule-time.ts';
@@ -44,7 +45,11 @@ export async function scheduleBackups(
   const store = resolveStore(config, request.store);
   await checkSecretFile(request, store, world.environment, context);
   const guests: ResolvedGuest[] = [];
-  for (const guest of request.guests) guests.push(await resolveGuest(guest, sources, context));
+  for (const name of request.guests) {
+    const guest = await resolveGuest(name, sources, context);
+    await warnOfImageOfGuest(guest, sources, context);
+    guests.push(guest);
+  }
   const run = planRun(request, { config, store, guests, calendar, world });
   const base = {
     type: 'schedule',

@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises';
 import type { Context } from '../../events.ts';
 import { combineFailures, Failure } from '../../failure.ts';
 import type { GuestDefinition } from '../../guest/definition.ts';
@@ -6,6 +5,7 @@ import { fenceOf, type GuestRecord } from '../../guest/guest-record.ts';
 import { findRunningGuest } from '../../guest/resolve-guest.ts';
 import type { Snapshot } from '../../repository/snapshot.ts';
 import type { OpenedStore } from '../../repository/store-keys.ts';
+import { fileIdentity } from '../../system/file-identity.ts';
 import type { GuestDependencies } from '../guests.ts';
 import { startGuest } from '../start-guest.ts';
 import { checkStoredBootable } from '../stored-guest.ts';
@@ -76,21 +76,15 @@ async function refuseFenced(guest: string, records: GuestDependencies['records']
 async function refuseOther(record: GuestRecord | null, places: readonly DiskPlace[]): Promise<void> {
   if (record === null) return;
   const { name, disks } = record.definition;
-  const restored = await Promise.all(places.map(({ path }) => fileAt(path)));
+  const restored = await Promise.all(places.map(({ path }) => fileIdentity(path)));
   for (const { path, readOnly } of disks) {
     // What is only read may be shared with other guests.
-    const image = readOnly ? null : await fileAt(path);
+    const image = readOnly ? null : await fileIdentity(path);
     if (image === null || restored.includes(image)) continue;
     throw new Failure('target-exists', `A guest ${name} is known here already, and has the image ${path}.`, {
       advice: `If it is to be replaced, restore onto that (--to ${path} --in-place), or move that image away. Without --start it is left alone.`,
     });
   }
-}
-
-/** Which file it is; null where there is none. */
-async function fileAt(path: string): Promise<string | null> {
-  const found = await stat(path).catch(() => null);
-  return found === null ? null : `${found.dev}:${found.ino}`;
 }
 
 /** Remembers the restored guest in place of what was known of it, and boots it. Throws what `startGuest` throws. */
