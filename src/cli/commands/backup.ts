@@ -103,14 +103,17 @@ function resultOf(report: BackupReport, typedStore: string | null): CommandResul
   return { record: report, text: backupText(report, typedStore) };
 }
 
-function refuseIncomplete({ failed }: BackupReport): void {
+/** Throws what the worst of them failed with, with the names of all: each has been told before, with its reason. */
+export function refuseIncomplete({ failed }: Pick<BackupReport, 'failed'>): void {
   const worst = failed.find(({ code }) => code === 'guest-left-down') ?? failed[0];
   if (worst === undefined) return;
   const names = failed.map(({ guest }) => guest).join(', ');
-  throw new Failure(
-    worst.code,
+  const message =
     worst.code === 'guest-left-down'
       ? `Not backed up, or down: ${names}.`
-      : `There is no new snapshot of ${names}.`,
-  );
+      : `There is no new snapshot of ${names}.`;
+  const { advice = 'Mend what is said above of each, and back it up again by its name.' } = worst;
+  throw new Failure(worst.code, message, {
+    advice: failed.length > 1 ? `${worst.guest}: ${advice}` : advice,
+  });
 }
