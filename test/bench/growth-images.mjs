@@ -6,12 +6,23 @@ import { run } from './programs.mjs';
 const MIB = 2 ** 20;
 const FILE_BYTES = 4 * MIB;
 
+const common = 'lazy_itable_init=1,lazy_journal_init=1,nodiscard';
+
+/**
+ * Where the file system's own tables lie. `together`: at its beginning, so that an image of any size has as much in use.
+ * `usual`: as mke2fs has it, a little every 2 GiB.
+ */
+const layouts = {
+  together: ['-O', '^resize_inode,sparse_super2', '-E', `${common},packed_meta_blocks=1`],
+  usual: ['-E', common],
+};
+
 /**
  * Makes an ext4 image with so many bytes of files, of which no two are the same and all compress as the packages' files do.
- * Of an image of any size only what is in use takes room: it is sparse, and the file system's tables are not
- * written before they are needed.
+ * Of an image of any size only what is in use takes room: it is sparse, and tables are not written before they are
+ * needed.
  */
-export function makeGrowthImage(path, { sizeBytes, usedBytes, packages }) {
+export function makeGrowthImage(path, { sizeBytes, usedBytes, layout, packages }) {
   const files = `${path}.files`;
   mkdirSync(files);
   const content = contentOf(packages);
@@ -20,23 +31,8 @@ export function makeGrowthImage(path, { sizeBytes, usedBytes, packages }) {
   const fd = openSync(path, 'w');
   ftruncateSync(fd, sizeBytes);
   closeSync(fd);
-  const quickly = ['-E', 'lazy_itable_init=1,lazy_journal_init=1,nodiscard', '-O', '^resize_inode'];
-  run('mke2fs', [
-    '-q',
-    '-F',
-    '-t',
-    'ext4',
-    '-b',
-    '4096',
-    '-m',
-    '0',
-    '-N',
-    '65536',
-    ...quickly,
-    '-d',
-    files,
-    path,
-  ]);
+  const options = ['-t', 'ext4', '-b', '4096', '-m', '0', '-N', '65536', '-J', 'size=16', ...layouts[layout]];
+  run('mke2fs', ['-q', '-F', ...options, '-d', files, path]);
   rmSync(files, { recursive: true });
 }
 

@@ -47,21 +47,24 @@ async function main({ recipe, quick, lines, rounds }) {
   finish({ line: line.name, summary, runs }, growthTable(summary));
 }
 
-/** With more and more in use of the smallest image, and with the least in use of larger and larger ones. */
+/**
+ * With more and more in use of the smallest image, with the least in use of larger and larger ones, and the largest as file
+ * systems are usually made.
+ */
 function casesOf(used, directory) {
-  const ofSizes = [
-    ...used.map((mebibytes) => ({ mebibytes, gibibytes: sizeGibibytes[0] })),
-    ...sizeGibibytes.slice(1).map((gibibytes) => ({ mebibytes: used[0], gibibytes })),
-  ];
-  return ofSizes.map(({ mebibytes, gibibytes }) => {
-    const name = `${mebibytes} MiB of ${gibibytes} GiB`;
-    return {
-      name,
-      usedBytes: mebibytes * MIB,
-      sizeBytes: gibibytes * GIB,
-      image: join(directory, `${mebibytes}-of-${gibibytes}.img`),
-    };
-  });
+  const [smallest, ...larger] = sizeGibibytes;
+  const together = [
+    ...used.map((mebibytes) => ({ mebibytes, gibibytes: smallest })),
+    ...larger.map((gibibytes) => ({ mebibytes: used[0], gibibytes })),
+  ].map((each) => ({ ...each, layout: 'together' }));
+  const usual = { mebibytes: used[0], gibibytes: sizeGibibytes.at(-1), layout: 'usual' };
+  return [...together, usual].map(({ mebibytes, gibibytes, layout }) => ({
+    name: `${mebibytes} MiB of ${gibibytes} GiB${layout === 'usual' ? ', scattered tables' : ''}`,
+    usedBytes: mebibytes * MIB,
+    sizeBytes: gibibytes * GIB,
+    layout,
+    image: join(directory, `${mebibytes}-of-${gibibytes}-${layout}.img`),
+  }));
 }
 
 await runSession(main);

@@ -1,0 +1,33 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import process from 'node:process';
+import { text } from 'node:stream/consumers';
+
+export interface TakenTime {
+  wallSeconds: number;
+  /** Of the command and of all that it started and waited for. */
+  cpuSeconds: number;
+}
+
+/**
+ * Runs a command line of bash and tells what it took, by bash's own `time`. Throws with all it printed when it fails. Jest's
+ * own options are not for the program.
+ */
+export async function timeCommand(
+  command: string,
+  environment: Readonly<Record<string, string>>,
+): Promise<TakenTime> {
+  const script = `set -o pipefail; TIMEFORMAT='%R %U %S'; time { ${command}; } 2>&1`;
+  const child = spawn('bash', ['-c', script], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, NODE_OPTIONS: '', LC_ALL: 'C', ...environment },
+  });
+  const [output, times, [status]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'close') as Promise<[number | null]>,
+  ]);
+  if (status !== 0) throw new Error(`${command}: exit ${status}\n${output}${times}`);
+  const [wallSeconds = NaN, userSeconds = NaN, systemSeconds = NaN] = times.trim().split(' ').map(Number);
+  return { wallSeconds, cpuSeconds: userSeconds + systemSeconds };
+}
