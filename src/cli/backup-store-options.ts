@@ -65,12 +65,18 @@ export interface OpenedArguments {
   guestDone: GuestDone;
 }
 
+export interface BeforeWork {
+  /** Loads what the work will need; called while the other side is waited for. */
+  load?: () => unknown;
+  /** Throws for a configuration that the work could do nothing with; called before the store is opened. */
+  check?: (config: Config) => void;
+}
+
 /**
  * Opens the store, gives it to the work, and closes it. Throws Failure `usage` for what names no store, and what opening
  * it throws; who watches over the run hears of that, too.
  * @param make null: there has to be one; else it is made where there is none
  * @param watched null: nobody does
- * @param load loads what the work will need; called while the other side is waited for
  */
 export async function withStore<Result>(
   storeArguments: StoreArguments,
@@ -78,17 +84,19 @@ export async function withStore<Result>(
   environment: CommandEnvironment<StoreDependencies>,
   work: (opened: OpenedArguments) => Promise<Result>,
   watched: WatchedRun | null = null,
-  load: () => unknown = () => undefined,
+  { load = () => undefined, check = () => undefined }: BeforeWork = {},
 ): Promise<Result> {
   const { dependencies, context } = environment;
   const { loadConfig } = await import('../config/load-config.ts');
   const { resolveStore } = await import('../config/resolve-store.ts');
   const config = await loadConfig(dependencies.environment, context);
   const settings = resolveStore(config, storeArguments.store);
-  const run = (guestDone: GuestDone) =>
-    withOpenedStore(storeArguments, settings, make, environment, load, (session) =>
+  const run = async (guestDone: GuestDone) => {
+    check(config);
+    return withOpenedStore(storeArguments, settings, make, environment, load, (session) =>
       work({ session, config, guestDone }),
     );
+  };
   if (watched === null) return run(() => undefined);
   const { withRunReports } = await import('../operations/run-record.ts');
   const { operation, guests, reports } = watched;

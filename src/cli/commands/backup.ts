@@ -75,7 +75,7 @@ export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
       };
       try {
         const watched = { operation: 'backup' as const, guests: request.guests, reports };
-        return await withStore(storeArguments, { encrypt }, environment, work, watched, load);
+        return await withStore(storeArguments, { encrypt }, environment, work, watched, { load });
       } catch (error) {
         if (report === null || !(error instanceof Failure)) throw error;
         return { ...resultOf(report, storeArguments.store), failure: error };

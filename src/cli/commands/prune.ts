@@ -71,7 +71,9 @@ export const pruneCommand: Command<StoreDependencies & Pick<PruneClock, 'randomH
       const watched = { operation: 'prune' as const, guests, reports };
       try {
         // What would happen is nobody's business but one's own.
-        return await withStore(store, null, environment, work, request.dryRun ? null : watched);
+        const watchers = request.dryRun ? null : watched;
+        const check = ({ keep }: OpenedArguments['config']) => void rulesOf(given, keep);
+        return await withStore(store, null, environment, work, watchers, { check });
       } catch (error) {
         if (result === null || !(error instanceof Failure)) throw error;
         return result;

@@ -62,6 +62,20 @@ describe('the rules of a prune', () => {
   test('have to be somewhere: without any, nothing is removed', async () => {
     expect(await codeOf(() => rulesOf({}, null))).toBe('usage');
   });
+
+  test('are looked for before the store is opened', async () => {
+    const parsed = await parse('prune', '/srv/backups');
+    if (parsed.kind !== 'command') throw new Error(parsed.text);
+    const environment = {
+      dependencies: {
+        environment: { HOME: '/nowhere', XDG_CONFIG_HOME: '/nowhere' },
+        openStoreAt: () => Promise.reject(new Error('it was opened')),
+      },
+      context: { signal, report: () => undefined },
+      stdin: new PassThrough(),
+    };
+    expect(await codeOf(() => parsed.run(environment as never))).toBe('usage');
+  });
 });
 
 describe('pruneText', () => {
