@@ -100,7 +100,9 @@ class ProxyStream extends Duplex {
   }
 
   override _final(done: () => void): void {
-    this.#child.stdin.end(() => done());
+    // Node destroys the input of a program that has ended, and then never says that it was ended.
+    if (this.#child.stdin.destroyed) done();
+    else this.#child.stdin.end(() => done());
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
