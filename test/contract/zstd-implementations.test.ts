@@ -8,8 +8,8 @@ import { describeWithTools, findTool } from '../support/tools.ts';
 import { plainSamples, zstdBomb, zstdFrameOf } from '../support/zstd-frames.ts';
 
 /*
- * What Zstd promises, for every implementation that this Node has. Node 20 has one; zstd-newer-node.test.ts runs this
- * same file where there are two.
+ * What Zstd promises, for every implementation that this Node has. Node 20 has one; zstd-node-22.test.ts and the like
+ * run this same file where there are two.
  */
 
 const implementations = availableZstd();
