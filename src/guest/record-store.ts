@@ -57,7 +57,7 @@ export function createRecordStore(directory: string, now: () => Date = () => new
       const record: GuestRecord = { version: 1, definition, state, changedAt, ...(move && { move }) };
       try {
         await mkdir(directory, { recursive: true, mode: 0o700 });
-        await replaceFile(directory, `${definition.name}${suffix}`, `${JSON.stringify(record, null, 2)}\n`);
+        await replaceFile(fileOf(definition.name), `${JSON.stringify(record, null, 2)}\n`, 0o600);
       } catch (error) {
         throw notWritable(directory, error);
       }

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import type { Context } from '../events.ts';
 import { asFailure, Failure, unsuppressed } from '../failure.ts';
-import { writeAtomically } from '../system/atomic-file.ts';
 import { errorCode } from '../system/error-code.ts';
 import { oneAtATime } from '../system/one-at-a-time.ts';
+import { replaceFile } from '../system/replace-file.ts';
 import { ping, type Fetch, type PingOptions } from './ping.ts';
 import { MetricSet, parseMetrics, type MetricLabels } from './run-metrics.ts';
 
@@ -140,7 +140,7 @@ async function recordMetrics(file: string, run: EndedRun, { report }: Context): 
     const isDone = await oneAtATime(file, metricsPatienceMs, async () => {
       const metrics = await readMetrics(file);
       addRun(metrics, run);
-      await writeAtomically(file, metrics.toText(), 0o644);
+      await replaceFile(file, metrics.toText(), 0o644);
     });
     if (!isDone) throw new Failure('write-failed', `Another process is still writing to it.`);
   } catch (error) {

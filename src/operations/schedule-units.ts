@@ -5,8 +5,8 @@ import { dirname, join } from 'node:path';
 import type { Context } from '../events.ts';
 import { Failure } from '../failure.ts';
 import { isUnitName, scheduledBy, subjectOf, type ScheduledRun } from '../schedule/systemd-units.ts';
-import { writeAtomically } from '../system/atomic-file.ts';
 import { errorCode } from '../system/error-code.ts';
+import { replaceFile } from '../system/replace-file.ts';
 import { askIfThere } from './systemd-programs.ts';
 
 /** The machine, as a schedule sees it. */
@@ -69,7 +69,7 @@ export async function writeUnits(files: readonly UnitFile[], run: ScheduledRun):
   try {
     for (const { path, text } of files) {
       await mkdir(dirname(path), { recursive: true });
-      await writeAtomically(path, text, 0o644);
+      await replaceFile(path, text, 0o644);
     }
   } catch (error) {
     throw notPermitted(files[0]?.path ?? '', error);

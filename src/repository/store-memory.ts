@@ -89,7 +89,7 @@ export function createStoreMemory(directory: string): StoreMemory {
       };
       try {
         await mkdir(directory, { recursive: true, mode: 0o700 });
-        await replaceFile(directory, nameOf(location), `${JSON.stringify(record, null, 2)}\n`);
+        await replaceFile(join(directory, nameOf(location)), `${JSON.stringify(record, null, 2)}\n`, 0o600);
       } catch (error) {
         throw notWritable(directory, error);
       }

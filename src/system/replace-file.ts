@@ -1,22 +1,26 @@
+import { randomBytes } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { syncDirectory } from './sync-directory.ts';
 
 /**
- * Writes a file for this account only, whole or not at all: beside it, made durable, renamed, and the renaming made
- * durable. Throws Node's own errors.
+ * Replaces a file, or makes it: whole or not at all, also when power is lost. Its mode is what is asked for, whatever
+ * the umask. Throws Node's own error (`code` ENOENT, EACCES, ENOSPC).
  */
-export async function replaceFile(directory: string, name: string, text: string): Promise<void> {
-  const temporary = join(directory, `.${name}.${process.pid}`);
+export async function replaceFile(path: string, text: string, mode: number): Promise<void> {
+  const directory = dirname(path);
+  // Not of the process: its number may be another's by now, or several write at once.
+  const temporary = join(directory, `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
   try {
-    const file = await open(temporary, 'w', 0o600);
+    const file = await open(temporary, 'wx', mode);
     try {
+      await file.chmod(mode);
       await file.writeFile(text);
       await file.sync();
     } finally {
       await file.close();
     }
-    await rename(temporary, join(directory, name));
+    await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
