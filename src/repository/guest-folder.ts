@@ -1,5 +1,5 @@
-import type { Seal } from '../codec/seal.ts';
 import { compressText, decompressText } from '../codec/compressed-text.ts';
+import { sealPurpose, type Seal } from '../codec/seal.ts';
 import { chunkGridFor } from '../chunk/chunk-grid.ts';
 import { ChunkMap } from '../chunk/chunk-map.ts';
 import { Failure } from '../failure.ts';
@@ -8,8 +8,9 @@ import type { BackupStore, ByteRange } from '../store/store.ts';
 import { collectGrownGarbage } from '../system/memory.ts';
 import { PAGE_LIMIT_BYTES, readPageText } from './chunk-map-page.ts';
 import { ChunkIndex, type IndexedPack } from './chunk-index.ts';
-import { indexText, parseIndexText } from './index-text.ts';
+import { INDEX_LIMIT_BYTES, indexText, parseIndexText } from './index-text.ts';
 import { fileNameOf, guestFolder, idOfFileName, type ObjectKind } from './layout.ts';
+import { isMissingFile } from './missing-file.ts';
 import {
   MANIFEST_LIMIT_BYTES,
   parseSnapshot,
@@ -22,8 +23,6 @@ import { tidyUpAfter } from './tidy-reading.ts';
 
 /** Small files on their way at once: what they wait for is the round trip. */
 const FILES_AT_ONCE = 8;
-/** An index file is split long before. */
-const INDEX_LIMIT_BYTES = 64 * 2 ** 20;
 /** What zstd and a seal may add to the text of a file. */
 const SEALED_EXTRA_BYTES = 64 * 1024;
 
@@ -110,16 +109,16 @@ export class GuestFolder {
   async readSnapshot(id: string, signal: AbortSignal): Promise<Snapshot> {
     const name = this.nameOf('snapshots', id);
     const sealed = await this.read(name, MANIFEST_LIMIT_BYTES, signal).catch((error: unknown) => {
-      throw isMissing(error) ? noSnapshot(this.guest, id, error) : error;
+      throw isMissingFile(error) ? noSnapshot(this.guest, id, error) : error;
     });
-    const text = this.seal.open(`snapshot ${this.guest} ${id}`, sealed);
+    const text = this.seal.open(sealPurpose.snapshot(this.guest, id), sealed);
     return parseSnapshot(Buffer.from(text).toString('utf8'), this.guest, id);
   }
 
   /** From now on the snapshot exists: everything that it reaches must be in the store. */
   async publishSnapshot(snapshot: Snapshot, signal: AbortSignal): Promise<void> {
     const sealed = this.seal.seal(
-      `snapshot ${this.guest} ${snapshot.id}`,
+      sealPurpose.snapshot(this.guest, snapshot.id),
       Buffer.from(snapshotText(snapshot)),
     );
     await this.store.put(this.nameOf('snapshots', snapshot.id), [sealed], { signal });
@@ -131,11 +130,11 @@ export class GuestFolder {
 
   /** Writes a page if it is not among those that are there; answers with its id and the bytes it added. */
   async writePage(text: string, there: StoredObjects, signal: AbortSignal): Promise<WrittenObject> {
-    return this.#writeText('maps', `page ${this.guest}`, text, there, signal);
+    return this.#writeText('maps', sealPurpose.page(this.guest), text, there, signal);
   }
 
   async writeIndex(packs: readonly IndexedPack[], signal: AbortSignal): Promise<WrittenObject> {
-    return this.#writeText('index', `index ${this.guest}`, indexText(packs), new Map(), signal);
+    return this.#writeText('index', sealPurpose.index(this.guest), indexText(packs), new Map(), signal);
   }
 
   /** The chunk map of a snapshot's disk. Throws Failure `store-damaged` for the first page that is missing or wrong. */
@@ -153,7 +152,7 @@ export class GuestFolder {
 
   /** A page's text. */
   async readPage(id: string, signal: AbortSignal): Promise<string> {
-    return this.#readText('maps', `page ${this.guest}`, id, PAGE_LIMIT_BYTES, signal);
+    return this.#readText('maps', sealPurpose.page(this.guest), id, PAGE_LIMIT_BYTES, signal);
   }
 
   /**
@@ -196,11 +195,12 @@ export class GuestFolder {
   ): Promise<IndexedPack[]> {
     try {
       return parseIndexText(
-        await this.#readText('index', `index ${this.guest}`, id, INDEX_LIMIT_BYTES, signal),
+        await this.#readText('index', sealPurpose.index(this.guest), id, INDEX_LIMIT_BYTES, signal),
       );
     } catch (error) {
       // A prune that runs now may have put another in its place.
-      if (!(error instanceof Failure) || (error.code !== 'store-damaged' && !isMissing(error))) throw error;
+      if (!(error instanceof Failure) || (error.code !== 'store-damaged' && !isMissingFile(error)))
+        throw error;
       if (error.code === 'store-damaged') onDamaged(error);
       return [];
     }
@@ -242,7 +242,7 @@ export class GuestFolder {
   ): Promise<string> {
     const name = this.nameOf(kind, id);
     const sealed = await this.read(name, limitBytes + SEALED_EXTRA_BYTES, signal).catch((error: unknown) => {
-      if (!isMissing(error) || kind === 'index') throw error;
+      if (!isMissingFile(error) || kind === 'index') throw error;
       throw new Failure('store-damaged', `${name} is missing.`, { cause: error });
     });
     const text = decompressText(this.seal.open(purpose, sealed), limitBytes, name);
@@ -260,10 +260,6 @@ export interface WrittenObject {
 
 function isObjectId(kind: ObjectKind, id: string): boolean {
   return kind === 'snapshots' ? isSnapshotId(id) : /^[0-9a-f]{64}$/.test(id);
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Failure && error.code === 'target-missing';
 }
 
 function noSnapshot(guest: string, id: string, cause: unknown): Failure {

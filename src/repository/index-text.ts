@@ -3,6 +3,8 @@ import { Failure } from '../failure.ts';
 import type { IndexedFrame, IndexedPack } from './chunk-index.ts';
 
 const HEADER = 'vmferry-index 1';
+/** Of an index file's text; it is split long before. */
+export const INDEX_LIMIT_BYTES = 64 * 2 ** 20;
 /** More than any pack, frame or chunk has. */
 const MOST_BYTES = 2 ** 31;
 

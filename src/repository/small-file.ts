@@ -1,5 +1,6 @@
 import { Failure } from '../failure.ts';
 import type { Store } from '../store/store.ts';
+import { isMissingFile } from './missing-file.ts';
 
 /**
  * A small file of a store as text; null where there is none. Throws Failure `store-damaged` when it is larger than the
@@ -21,7 +22,7 @@ export async function readSmallFile(
       parts.push(part);
     }
   } catch (error) {
-    if (error instanceof Failure && error.code === 'target-missing') return null;
+    if (isMissingFile(error)) return null;
     throw error;
   }
   return Buffer.concat(parts).toString('utf8');

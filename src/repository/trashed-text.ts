@@ -4,10 +4,10 @@ import { Failure } from '../failure.ts';
 import { PAGE_LIMIT_BYTES } from './chunk-map-page.ts';
 import type { IndexedPack } from './chunk-index.ts';
 import type { GuestFolder, StoredObject } from './guest-folder.ts';
-import { parseIndexText } from './index-text.ts';
+import { INDEX_LIMIT_BYTES, parseIndexText } from './index-text.ts';
+import { isMissingFile } from './missing-file.ts';
 import { trashed } from './trash.ts';
 
-const INDEX_LIMIT_BYTES = 64 * 2 ** 20;
 /** A page may be on its way from the trash to its place just when it is looked for, or the other way. */
 const ATTEMPTS = 4;
 
@@ -21,7 +21,7 @@ export async function readPageAnywhere(
     try {
       return await folder.readPage(id, signal);
     } catch (error) {
-      if (!(error instanceof Failure) || !isMissing(error.cause) || attempt === ATTEMPTS) throw error;
+      if (!(error instanceof Failure) || !isMissingFile(error.cause) || attempt === ATTEMPTS) throw error;
     }
     const object = (await trashed(folder, 'maps', signal)).get(id);
     if (object === undefined) continue;
@@ -53,14 +53,10 @@ async function readText(
   try {
     sealed = await folder.read(name, limitBytes, signal);
   } catch (error) {
-    if (isMissing(error)) return null;
+    if (isMissingFile(error)) return null;
     throw error;
   }
   const text = decompressText(folder.seal.open(purpose, sealed), limitBytes, name);
   if (folder.seal.nameOf(Buffer.from(text)) === id) return text;
   throw new Failure('store-damaged', `${name} is damaged: it is not what its name says.`);
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Failure && error.code === 'target-missing';
 }

@@ -1,5 +1,5 @@
-import { Failure } from '../../failure.ts';
 import type { GuestFolder } from '../../repository/guest-folder.ts';
+import { isMissingFile } from '../../repository/missing-file.ts';
 import { decideRetention, type RetentionRules } from '../../repository/retention.ts';
 import { MANIFEST_LIMIT_BYTES } from '../../repository/snapshot.ts';
 import { isSnapshotId } from '../../repository/snapshot-id.ts';
@@ -57,7 +57,7 @@ async function removeUnlessProtected(folder: GuestFolder, id: string, signal: Ab
   const name = folder.nameOf('snapshots', id);
   const manifest = await folder.read(name, MANIFEST_LIMIT_BYTES, signal).catch((error: unknown) => {
     // Another prune was first.
-    if (error instanceof Failure && error.code === 'target-missing') return null;
+    if (isMissingFile(error)) return null;
     throw error;
   });
   if (manifest === null) return true;

@@ -3,6 +3,7 @@ import { storedFramesOf } from '../../archive/read-pack.ts';
 import { Failure } from '../../failure.ts';
 import type { ChunkIndex, IndexedFrame } from '../../repository/chunk-index.ts';
 import type { GuestFolder, StoredObject } from '../../repository/guest-folder.ts';
+import { isMissingFile } from '../../repository/missing-file.ts';
 import { trashed } from '../../repository/trash.ts';
 
 /** A guest's packs, those in the trash besides: they are read where they are, for the account may not be ours to write to. */
@@ -66,14 +67,14 @@ export class PackReader {
     try {
       return await this.#readOnce(id, offset, length, signal);
     } catch (error) {
-      if (!isMissing(error)) throw error;
+      if (!isMissingFile(error)) throw error;
     }
     // A prune, or a backup, has moved it since.
     await this.#look(signal);
     try {
       return await this.#readOnce(id, offset, length, signal);
     } catch (error) {
-      if (!isMissing(error)) throw error;
+      if (!isMissingFile(error)) throw error;
       return new Uint8Array();
     }
   }
@@ -95,7 +96,3 @@ export class PackReader {
 
 /** More than any pack has: what is longer is none. */
 const MOST_PACK_BYTES = 2 ** 28;
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Failure && error.code === 'target-missing';
-}

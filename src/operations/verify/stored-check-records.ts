@@ -10,6 +10,7 @@ import {
   type CheckRecord,
 } from '../../repository/check-record.ts';
 import type { GuestFolder } from '../../repository/guest-folder.ts';
+import { isMissingFile } from '../../repository/missing-file.ts';
 
 const FILES_AT_ONCE = 8;
 
@@ -66,7 +67,7 @@ async function readFile(
     return parseCheckRecord(text);
   } catch (error) {
     if (error instanceof Failure && error.code === 'store-damaged') return error;
-    if (error instanceof Failure && error.code === 'target-missing') return null;
+    if (isMissingFile(error)) return null;
     throw error;
   }
 }
