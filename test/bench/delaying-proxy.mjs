@@ -17,8 +17,8 @@ export async function startDelayingProxy({ listenPort, address, port, oneWayMs, 
       if (near.destroyed) return;
       const far = connect({ host: address, port, allowHalfOpen: true, noDelay: true });
       track(far, sockets);
-      near.on('error', () => far.destroy());
-      far.on('error', () => near.destroy());
+      near.on('error', () => far.resetAndDestroy());
+      far.on('error', () => near.resetAndDestroy());
       forward.openTo(far);
       new DelayedWay(far, oneWayMs, limitBytes).openTo(near);
     }, 3 * oneWayMs);

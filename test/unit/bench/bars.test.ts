@@ -1,0 +1,73 @@
+import { expect, test } from '@jest/globals';
+import { benchModule } from '../../support/bench-module.ts';
+
+interface Run {
+  case: string;
+  wallSeconds: number;
+  cpuSeconds: number;
+  peakBytes: number;
+}
+interface Case {
+  name: string;
+  usedBytes: number;
+  sizeBytes: number;
+  layout: 'together' | 'usual';
+}
+type Summary = readonly { name: string; offLine: number | null; offSmallest: number | null }[];
+
+const { growthSummary, growthTable } = await benchModule<{
+  growthSummary: (cases: readonly Case[], runs: readonly Run[]) => Summary;
+  growthTable: (summary: Summary) => string;
+}>('growth-summary.mjs');
+const { partsSummary } = await benchModule<{
+  partsSummary: (runs: readonly object[]) => { sumSeconds: number; ratio: number; isMet: boolean };
+}>('parts-summary.mjs');
+
+const cases: Case[] = [
+  ...[1, 2, 4, 8].map((used) => ({
+    name: `${used}`,
+    usedBytes: used,
+    sizeBytes: 10,
+    layout: 'together' as const,
+  })),
+  { name: 'large', usedBytes: 1, sizeBytes: 10_000, layout: 'together' },
+  { name: 'scattered', usedBytes: 1, sizeBytes: 10_000, layout: 'usual' },
+];
+
+/** Times that are a straight line over what is in use, but for those given. */
+function runsOf(wallSeconds: Record<string, number> = {}, peakBytes = 200e6): Run[] {
+  return cases.map(({ name, usedBytes }) => ({
+    case: name,
+    wallSeconds: wallSeconds[name] ?? 1 + usedBytes,
+    cpuSeconds: 1,
+    peakBytes,
+  }));
+}
+
+function verdictsOf(runs: readonly Run[]): string[] {
+  return [...growthTable(growthSummary(cases, runs)).matchAll(/: (met|missed)\./g)].map(
+    ([, word = '']) => word,
+  );
+}
+
+test('times on a straight line, the same for every size, and little memory meet the bars', () => {
+  expect(verdictsOf(runsOf())).toEqual(['met', 'met', 'met']);
+});
+
+test('each bar is missed by what breaks it alone', () => {
+  expect(verdictsOf(runsOf({ 8: 20 }))).toEqual(['missed', 'met', 'met']);
+  expect(verdictsOf(runsOf({ large: 2.3 }))).toEqual(['met', 'missed', 'met']);
+  expect(verdictsOf(runsOf({}, 301e6))).toEqual(['met', 'met', 'missed']);
+});
+
+test('scattered tables are more to move, and count for no bar', () => {
+  expect(verdictsOf(runsOf({ scattered: 30 }))).toEqual(['met', 'met', 'met']);
+});
+
+test('a move is held against the sum of its parts, with SHA-256 at both ends', () => {
+  const partSeconds = { read: 1, hash: 1, compress: 1, unpack: 1, ssh: 1, write: 1, readBack: 1 };
+  const summaryOf = (cpuSeconds: number) => partsSummary([{ whole: { cpuSeconds }, partSeconds }]);
+  expect(summaryOf(8).sumSeconds).toBe(8);
+  expect(summaryOf(9.2)).toMatchObject({ ratio: 1.15, isMet: true });
+  expect(summaryOf(9.3).isMet).toBe(false);
+});
