@@ -20,12 +20,15 @@ const QUEUE_PER_WORKER = 1;
  */
 const YOUNG_GENERATION_MEBIBYTES = 2;
 
-/** Often enough that memory stays level, seldom enough that it costs nothing that can be measured. */
-const PACKS_BETWEEN_RELEASES = 2;
+/** Bytes of packs that come or go: often enough that memory stays level, seldom enough to cost next to nothing. */
+const BYTES_BETWEEN_COLLECTIONS = 8 * 2 ** 20;
+const BYTES_BETWEEN_RELEASES = 16 * 2 ** 20;
 /** Also where no packs come, as of what the store has already. */
 const ANSWERS_BETWEEN_LOOKS = 256;
 
 interface Pending {
+  /** Of memory that went to the worker. */
+  givenBytes: number;
   resolve: (result: never) => void;
   reject: (error: Error) => void;
 }
@@ -41,7 +44,8 @@ export class FramePool implements AsyncDisposable {
   readonly #load: number[];
   readonly #pending = new Map<number, Pending>();
   #nextNumber = 0;
-  #packs = 0;
+  #uncollectedBytes = 0;
+  #unreleasedBytes = 0;
   #dead: Failure | null = null;
   #ended: Promise<void> = Promise.resolve();
   readonly #started: Promise<void>[] = [];
@@ -66,7 +70,7 @@ export class FramePool implements AsyncDisposable {
       this.#load[index] = (this.#load[index] ?? 0) - 1;
       if ('failure' in answer) pending.reject(failureOf(answer));
       else pending.resolve(answer.result as never);
-      if ('result' in answer && isOfPack(answer.result)) this.#tidyUp();
+      this.#tidyUp(pending.givenBytes + ('result' in answer ? packBytesOf(answer.result) : 0));
       if (answer.number % ANSWERS_BETWEEN_LOOKS === 0) collectGrownGarbage();
     });
     worker.on('error', (error) => {
@@ -78,11 +82,16 @@ export class FramePool implements AsyncDisposable {
     return worker;
   }
 
-  /** A pack has come or gone: megabytes that V8 does not see are free, or soon will be. */
-  #tidyUp(): void {
+  /** So many bytes have come or gone that V8 does not see: they are free, or soon will be. */
+  #tidyUp(bytes: number): void {
+    this.#uncollectedBytes += bytes;
+    this.#unreleasedBytes += bytes;
+    if (this.#uncollectedBytes < BYTES_BETWEEN_COLLECTIONS) return;
+    this.#uncollectedBytes = 0;
     collectYoungGarbage();
-    this.#packs++;
-    if (this.#packs % PACKS_BETWEEN_RELEASES === 0) releaseFreeMemory();
+    if (this.#unreleasedBytes < BYTES_BETWEEN_RELEASES) return;
+    this.#unreleasedBytes = 0;
+    releaseFreeMemory();
   }
 
   #fail(failure: Failure): void {
@@ -122,9 +131,11 @@ export class FramePool implements AsyncDisposable {
     this.#load[index] = (this.#load[index] ?? 0) + 1;
     const number = this.#nextNumber++;
     return new Promise<ResultOf<OneJob>>((resolve, reject) => {
-      this.#pending.set(number, { resolve: resolve as (result: never) => void, reject });
+      const given = memoryOf(job);
+      const givenBytes = given.reduce((sum, { byteLength }) => sum + byteLength, 0);
+      this.#pending.set(number, { givenBytes, resolve: resolve as (result: never) => void, reject });
       const message: JobMessage = { number, job: withIdsOfTheirOwn(job) };
-      worker.postMessage(message, memoryOf(job));
+      worker.postMessage(message, given);
     });
   }
 
@@ -142,8 +153,8 @@ function startOf(worker: Worker): Promise<void> {
   });
 }
 
-function isOfPack(result: JobResult): boolean {
-  return 'pack' in result ? result.pack !== null : 'chunks' in result || 'goodIds' in result;
+function packBytesOf(result: JobResult): number {
+  return 'pack' in result ? (result.pack?.bytes.length ?? 0) : 0;
 }
 
 function failureOf({

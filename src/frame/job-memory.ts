@@ -1,3 +1,4 @@
+import { CHUNK_ID_BYTES } from '../chunk/chunk-id.ts';
 import type { Job, SealedChunk } from './jobs.ts';
 
 /*
@@ -32,24 +33,31 @@ function handedOver(job: Job): readonly Uint8Array[] {
   }
 }
 
-/** The same job; its ids are not views of a whole index any more. */
+/** The same job; its ids are not views of a whole index any more, but all of one small memory. */
 export function withIdsOfTheirOwn(job: Job): Job {
   switch (job.kind) {
     case 'restore':
-      return {
-        ...job,
-        frames: job.frames.map((frame) => ({ ...frame, chunks: frame.chunks.map(withOwnId) })),
-      };
+      return { ...job, frames: withOwnIds(job.frames) };
     case 'check-frames':
-      return {
-        ...job,
-        frames: job.frames.map((frame) => ({ ...frame, chunks: frame.chunks.map(withOwnId) })),
-      };
+      return { ...job, frames: withOwnIds(job.frames) };
     default:
       return job;
   }
 }
 
-function withOwnId<Chunk extends SealedChunk>(chunk: Chunk): Chunk {
-  return { ...chunk, id: Uint8Array.from(chunk.id) };
+function withOwnIds<Chunk extends SealedChunk>(
+  frames: readonly { bytes: Uint8Array; chunks: readonly Chunk[] }[],
+): { bytes: Uint8Array; chunks: Chunk[] }[] {
+  const count = frames.reduce((sum, { chunks }) => sum + chunks.length, 0);
+  // A memory for each id would take longer to pass on than its chunk takes to be checked.
+  const ids = new Uint8Array(count * CHUNK_ID_BYTES);
+  let end = 0;
+  return frames.map(({ bytes, chunks }) => ({
+    bytes,
+    chunks: chunks.map((chunk) => {
+      const id = ids.subarray(end, (end += CHUNK_ID_BYTES));
+      id.set(chunk.id);
+      return { ...chunk, id };
+    }),
+  }));
 }

@@ -26,7 +26,7 @@ const jobs: (RestoreJob | CheckFramesJob)[] = [
 test.each(jobs)('a job to $kind frames takes along their bytes, and of the index their ids only', (job) => {
   const sent = withIdsOfTheirOwn(job) as RestoreJob;
   expect(sent.frames.map(({ chunks }) => chunks)).toEqual(frames.map(({ chunks }) => chunks));
-  for (const { chunks } of sent.frames) expect(chunks[0]?.id.buffer.byteLength).toBe(32);
+  for (const { chunks } of sent.frames) expect(chunks[0]?.id.buffer.byteLength).toBe(64);
   expect(memoryOf(sent)).toEqual([answer.buffer]);
 });
 
