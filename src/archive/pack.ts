@@ -12,6 +12,7 @@ import {
   TABLE_LIMIT_BYTES,
   tableMember,
   TAR_BLOCK_BYTES,
+  TAR_END_BYTES,
 } from './pack-format.ts';
 import { packedChunksOf, type PackedFrame } from './pack-layout.ts';
 import { tableText } from './pack-table.ts';
@@ -25,6 +26,7 @@ export const PACK_PLAIN_LIMIT_BYTES = 128 * 2 ** 20;
 export interface Pack {
   /** The SHA-256 of its bytes. */
   id: string;
+  /** In memory of its own, so that it can be handed to another thread. */
   bytes: Uint8Array;
   /** The plain bytes of its chunks. */
   plainBytes: number;
@@ -39,21 +41,21 @@ export function packFileName(id: string): string {
 /** Room for a full pack and the frame that filled it, where frames are of the usual size. */
 const OPEN_PACK_BYTES = PACK_LIMIT_BYTES + 2 ** 20 + 2 ** 16;
 
-/** A frame as its two members hold it. */
-interface SealedFrame {
-  chunks: readonly FrameChunk[];
-  table: Uint8Array;
-  content: Uint8Array;
+/** A member of the tar file that a pack is. */
+interface Member {
+  name: string;
+  /** Where its content begins. */
+  offsetBytes: number;
+  sizeBytes: number;
 }
 
 /** Frames on their way into one pack of bounded size. */
 export class OpenPack {
   readonly #seal: Seal;
-  #frames: SealedFrame[] = [];
-  /** The frames' contents, one after the other; used again for every pack. */
-  #memory = new Uint8Array(OPEN_PACK_BYTES);
-  #memoryUsed = 0;
-  #sizeBytes = 0;
+  /** The contents of its members, each at its place in the pack's file; around them it is zero. */
+  #memory = new Uint8Array();
+  #members: Member[] = [];
+  #frames: PackedFrame[] = [];
   #plainBytes = 0;
 
   constructor(seal: Seal = noSeal) {
@@ -61,20 +63,38 @@ export class OpenPack {
   }
 
   /** The frame's bytes are copied: what a codec answers with is often a view of much larger memory. */
-  add(frame: Frame): void {
-    const { chunks, table, content } = sealFrame(frame, this.#seal);
-    this.#frames.push({ chunks, table, content: this.#keep(content) });
-    this.#sizeBytes += memberBytes(table.length) + memberBytes(content.length);
+  add({ chunks, compressed }: Frame): void {
+    const number = this.#frames.length;
+    this.#begin();
+    const table = this.#seal.seal(sealPurpose.table, Buffer.from(tableText(chunks)));
+    this.#keep(tableMember(number, this.#seal.suffix), table);
+    const content = this.#seal.seal(sealPurpose.frame, compressed);
+    const { offsetBytes, sizeBytes } = this.#keep(frameMember(number, this.#seal.suffix), content);
+    this.#frames.push({ offsetBytes, sizeBytes, chunks: packedChunksOf(chunks) });
     this.#plainBytes += plainBytesOf(chunks);
   }
 
-  #keep(bytes: Uint8Array): Uint8Array {
-    const end = this.#memoryUsed + bytes.length;
-    if (end > this.#memory.length) return new Uint8Array(bytes);
-    this.#memory.set(bytes, this.#memoryUsed);
-    const kept = this.#memory.subarray(this.#memoryUsed, end);
-    this.#memoryUsed = end;
-    return kept;
+  #begin(): void {
+    if (this.#members.length === 0) this.#keep(FORMAT_MEMBER, Buffer.from(FORMAT_TEXT));
+  }
+
+  #keep(name: string, content: Uint8Array): Member {
+    const member = { name, offsetBytes: this.#endBytes + TAR_BLOCK_BYTES, sizeBytes: content.length };
+    this.#members.push(member);
+    const neededBytes = this.#endBytes + TAR_END_BYTES;
+    if (neededBytes > this.#memory.length) {
+      const memory = new Uint8Array(Math.max(neededBytes, OPEN_PACK_BYTES, 2 * this.#memory.length));
+      memory.set(this.#memory);
+      this.#memory = memory;
+    }
+    this.#memory.set(content, member.offsetBytes);
+    return member;
+  }
+
+  /** Of the last member. */
+  get #endBytes(): number {
+    const last = this.#members.at(-1);
+    return last === undefined ? 0 : last.offsetBytes - TAR_BLOCK_BYTES + memberBytes(last.sizeBytes);
   }
 
   get isEmpty(): boolean {
@@ -83,76 +103,45 @@ export class OpenPack {
 
   /** Time to close it. */
   get isFull(): boolean {
-    return this.#sizeBytes >= PACK_LIMIT_BYTES || this.#plainBytes >= PACK_PLAIN_LIMIT_BYTES;
+    const framesBytes = this.#endBytes - memberBytes(FORMAT_TEXT.length);
+    return framesBytes >= PACK_LIMIT_BYTES || this.#plainBytes >= PACK_PLAIN_LIMIT_BYTES;
   }
 
   /** The pack; this one is empty again afterwards. */
   async close(): Promise<Pack> {
-    const frames = this.#frames;
+    this.#begin();
+    const bytes = this.#memory.subarray(0, this.#endBytes + TAR_END_BYTES);
+    const members = this.#members;
+    const [frames, plainBytes] = [this.#frames, this.#plainBytes];
+    this.#memory = new Uint8Array();
+    this.#members = [];
     this.#frames = [];
-    this.#sizeBytes = 0;
     this.#plainBytes = 0;
-    this.#memoryUsed = 0;
-    return packOf(frames, this.#seal);
+    await writeHeaders(bytes, members);
+    return { id: packIdOf([bytes]), bytes, plainBytes, frames };
   }
 }
 
 export async function buildPack(frames: readonly Frame[], seal: Seal = noSeal): Promise<Pack> {
-  return packOf(
-    frames.map((frame) => sealFrame(frame, seal)),
-    seal,
-  );
+  const pack = new OpenPack(seal);
+  for (const frame of frames) pack.add(frame);
+  return pack.close();
 }
 
-function sealFrame({ chunks, compressed }: Frame, seal: Seal): SealedFrame {
-  return {
-    chunks,
-    table: seal.seal(sealPurpose.table, Buffer.from(tableText(chunks))),
-    content: seal.seal(sealPurpose.frame, compressed),
-  };
-}
-
-async function packOf(sealed: readonly SealedFrame[], { suffix }: Seal): Promise<Pack> {
+/** Makes a tar file of memory in which the contents of its members are at their places already. */
+async function writeHeaders(bytes: Uint8Array, members: readonly Member[]): Promise<void> {
   const tar = createTar();
-  const parts: Uint8Array[] = [];
-  const collecting = (async () => {
-    for await (const part of tar as AsyncIterable<Uint8Array>) parts.push(part);
-  })();
-  let tarBytes = 0;
-  /** Answers with where the content begins. */
-  const add = (name: string, content: Uint8Array): number => {
+  for (const { name, offsetBytes, sizeBytes } of members)
     tar.entry(
       { name, mode: 0o600, mtime: new Date(0) },
-      Buffer.from(content.buffer, content.byteOffset, content.length),
+      Buffer.from(bytes.buffer, bytes.byteOffset + offsetBytes, sizeBytes),
     );
-    const offsetBytes = tarBytes + TAR_BLOCK_BYTES;
-    tarBytes += memberBytes(content.length);
-    return offsetBytes;
-  };
-  add(FORMAT_MEMBER, Buffer.from(FORMAT_TEXT));
-  const frames: PackedFrame[] = [];
-  let plainBytes = 0;
-  for (const [number, { chunks, table, content }] of sealed.entries()) {
-    add(tableMember(number, suffix), table);
-    const offsetBytes = add(frameMember(number, suffix), content);
-    frames.push({ offsetBytes, sizeBytes: content.length, chunks: packedChunksOf(chunks) });
-    plainBytes += plainBytesOf(chunks);
-  }
   tar.finalize();
-  await collecting;
-  const bytes = joined(parts);
-  return { id: packIdOf([bytes]), bytes, plainBytes, frames };
-}
-
-/** In memory of its own, so that it can be handed to another thread. */
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let offset = 0;
-  for (const part of parts) {
-    bytes.set(part, offset);
+  for await (const part of tar as AsyncIterable<Uint8Array>) {
+    if (part.buffer !== bytes.buffer) bytes.set(part, offset);
     offset += part.length;
   }
-  return bytes;
 }
 
 function plainBytesOf(chunks: readonly FrameChunk[]): number {

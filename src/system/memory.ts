@@ -21,16 +21,23 @@ export function collectYoungGarbage(): void {
   gc({ type: 'minor' });
 }
 
-/** glibc's; other C libraries give memory back by themselves. */
-const mallocTrim = findMallocTrim();
+/** Of glibc; other C libraries give memory back by themselves, and have none of these. */
+const mallocTrim = findNative('int malloc_trim(size_t pad)') as ((pad: number) => number) | null;
+const mallopt = findNative('int mallopt(int param, int value)') as
+  ((param: number, value: number) => number) | null;
 
-function findMallocTrim(): ((pad: number) => number) | null {
+function findNative(prototype: string): unknown {
   try {
-    return koffi.load(null).func('int malloc_trim(size_t pad)') as (pad: number) => number;
+    return koffi.load(null).func(prototype);
   } catch {
     return null;
   }
 }
+
+/** malloc.h */
+const M_MMAP_THRESHOLD = -3;
+/** What is as large as a pack goes back to the kernel when it is freed. Unless told, glibc keeps more and more of it for each thread. */
+mallopt?.(M_MMAP_THRESHOLD, 4 * 2 ** 20);
 
 /** Gives memory that is free inside the C library back to the kernel. */
 export function releaseFreeMemory(): void {

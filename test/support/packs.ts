@@ -20,7 +20,7 @@ export function frameOf(chunks: ReadonlyMap<number, Uint8Array>, zstd: Zstd): Fr
 /** A pack as one piece of bytes. */
 export async function packBytes(frames: readonly Frame[]): Promise<{ id: string; bytes: Buffer }> {
   const { id, bytes } = await buildPack(frames);
-  return { id, bytes: Buffer.from(bytes.buffer) };
+  return { id, bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length) };
 }
 
 export function sha256(bytes: Uint8Array): string {
