@@ -2,13 +2,14 @@ const minuteMs = 60_000;
 
 /**
  * The tiers of tests, quickest first; each is a directory of test/. A test that takes longer than `testTimeoutMs`
- * fails; a tier that takes longer than `tierTimeoutMs` is ended. Whole moves get a machine to themselves: one worker.
+ * fails; a tier that takes longer than `tierTimeoutMs` is ended. The workers are for two processors: more of them where
+ * tests wait for guests and for silent lines.
  */
 export const tiers = [
   { name: 'unit', workers: 2, testTimeoutMs: 20_000, tierTimeoutMs: 5 * minuteMs },
   { name: 'contract', workers: 2, testTimeoutMs: minuteMs, tierTimeoutMs: 10 * minuteMs },
   { name: 'golden', workers: 2, testTimeoutMs: minuteMs, tierTimeoutMs: 10 * minuteMs },
-  { name: 'integration', workers: 2, testTimeoutMs: 2 * minuteMs, tierTimeoutMs: 20 * minuteMs },
-  { name: 'fault', workers: 2, testTimeoutMs: 3 * minuteMs, tierTimeoutMs: 20 * minuteMs },
-  { name: 'e2e', workers: 1, testTimeoutMs: 5 * minuteMs, tierTimeoutMs: 20 * minuteMs },
+  { name: 'integration', workers: 3, testTimeoutMs: 2 * minuteMs, tierTimeoutMs: 20 * minuteMs },
+  { name: 'fault', workers: 3, testTimeoutMs: 3 * minuteMs, tierTimeoutMs: 20 * minuteMs },
+  { name: 'e2e', workers: 2, testTimeoutMs: 5 * minuteMs, tierTimeoutMs: 20 * minuteMs },
 ];
