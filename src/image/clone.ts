@@ -1,5 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, fstatSync, openSync, readdirSync, realpathSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { Failure } from '../failure.ts';
 import { errorCode } from '../system/error-code.ts';
@@ -12,6 +22,10 @@ export interface FileBeside extends Disposable {
   image: string;
   /** Open for reading and writing. */
   fd: number;
+  /** Gives it to somebody else: only who disposes of the answer removes it. */
+  handOver(): FileBeside;
+  /** Makes it durable, and gives it a name under which it stays. Throws the system's errors. */
+  keepAs(path: string): void;
 }
 
 const suffix = '.clone';
@@ -19,7 +33,8 @@ const digits = 16;
 /** What can be cloned on its own is a multiple of the file system's blocks; this is one on all that have reflinks. */
 const rehearsalBytes = 65_536;
 
-function prefixOf(image: string): string {
+/** What the names of the files beside an image begin with, links resolved. */
+export function prefixOf(image: string): string {
   return `.${basename(image)}.vmferry-`;
 }
 
@@ -37,14 +52,24 @@ export function createBeside(image: string): FileBeside {
 }
 
 function fileBeside(image: string, path: string, fd: number): FileBeside {
-  let open = true;
+  let isOurs = true;
   return {
     path,
     image,
     fd,
+    handOver() {
+      isOurs = false;
+      return fileBeside(image, path, fd);
+    },
+    keepAs(name) {
+      fsyncSync(fd);
+      renameSync(path, name);
+      isOurs = false;
+      closeSync(fd);
+    },
     [Symbol.dispose]() {
-      if (!open) return;
-      open = false;
+      if (!isOurs) return;
+      isOurs = false;
       rmSync(path, { force: true });
       closeSync(fd);
     },

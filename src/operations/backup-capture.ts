@@ -6,6 +6,7 @@ import type { Context } from '../events.ts';
 import { Failure } from '../failure.ts';
 import { planFrames } from '../frame/frame-plan.ts';
 import type { FramePool } from '../frame/frame-pool.ts';
+import type { Extent } from '../image/extents.ts';
 import { mapOrdered } from '../pipeline/map-ordered.ts';
 import { Resources } from '../pipeline/resources.ts';
 import { BackupProgress } from './backup-progress.ts';
@@ -14,9 +15,11 @@ import type { BackupWriter } from './backup-writer.ts';
 import { captureImage } from './capture.ts';
 import { CompressionLevel, type Compression } from './compression-level.ts';
 import { warnOfDoubtfulFileSystems, warnOfUnknownFileSystems } from './file-system-warnings.ts';
+import { planPass, type DiskPass, type PassOptions } from './disk-pass.ts';
 import { openSourceDisk, type SourceDisk } from './source-disk.ts';
 import type { StillDisk, StillGuest } from './still-image.ts';
 import { storedDiskNames } from './stored-disk-names.ts';
+import type { BaseSearch } from './unchanged-chunks.ts';
 
 /** While one is being made durable and renamed, and the next is on its way, compression goes on with a third. */
 const PACKS_IN_FLIGHT = 3;
@@ -29,6 +32,10 @@ export interface CaptureOptions {
   pool: FramePool;
   compression: Compression;
   everyBlock: boolean;
+  /** What tells that chunks have not changed since an earlier snapshot; null: all are read. */
+  bases: Omit<BaseSearch, 'image'> | null;
+  /** From 0 to 1, 1 excluded. */
+  random: () => number;
 }
 
 /** A disk whose chunks are all in the store. */
@@ -53,18 +60,26 @@ export async function captureDisks(
     disk: held.hold(openSourceDisk(stillDisk.path, options)),
   }));
   for (const { stillDisk, disk } of disks) refuseTooLarge(stillDisk.image, disk.source.sizeBytes);
-  const totalBytes = disks.reduce((sum, { disk }) => sum + disk.readBytes, 0);
-  const progress = new BackupProgress(totalBytes, context);
   const known = writer.knownChunks(disks.reduce((sum, { disk }) => sum + chunksToRead(disk), 0));
   const captured: CapturedDisk[] = [];
   try {
-    for (const { stillDisk, name, disk } of disks) {
+    const passes: { stillDisk: StillDisk; name: string; disk: SourceDisk; pass: DiskPass }[] = [];
+    for (const one of disks) {
+      const pass = await planPass(one.disk, passOptions(one.stillDisk, known, options, context), context);
+      passes.push({ ...one, pass });
+    }
+    const progress = new BackupProgress(
+      passes.reduce((sum, { pass }) => sum + readBytesOf(pass), 0),
+      context,
+    );
+    for (const { stillDisk, name, disk, pass } of passes) {
       if (!everyBlock) {
         warnOfUnknownFileSystems(disk, context);
         warnOfDoubtfulFileSystems(disk, context);
       }
-      const map = await captureDisk(disk, known, progress, options, context.signal);
-      captured.push({ still: stillDisk, map, report: diskReport(name, disk, map) });
+      progress.read(pass.sampledBytes, 0);
+      await storeExtents(disk, pass.extents(), pass.map, known, progress, options, context.signal);
+      captured.push({ still: stillDisk, map: pass.map, report: diskReport(name, disk, pass) });
     }
   } catch (error) {
     // What has arrived need not be sent again; also after Ctrl-C.
@@ -75,29 +90,47 @@ export async function captureDisks(
   return captured;
 }
 
-async function captureDisk(
-  disk: SourceDisk,
+function passOptions(
+  { image }: StillDisk,
   known: KnownChunks,
-  progress: BackupProgress,
+  options: CaptureOptions,
+  { signal }: Context,
+): PassOptions {
+  const { bases, random } = options;
+  return {
+    known,
+    search: bases && { ...bases, image },
+    store: (disk, extents, map) => storeExtents(disk, extents, map, known, null, options, signal),
+    random,
+  };
+}
+
+/** Reads these extents of a disk into the map, and stores the chunks that are not known. */
+async function storeExtents(
+  disk: SourceDisk,
+  extents: Iterable<Extent>,
+  map: ChunkMap,
+  known: KnownChunks,
+  progress: BackupProgress | null,
   { writer, sealKey, pool, compression }: CaptureOptions,
   signal: AbortSignal,
-): Promise<ChunkMap> {
+): Promise<void> {
   const level = new CompressionLevel(compression);
-  const { packs, map } = captureImage(disk.source, {
-    extents: disk.extents(),
+  const { packs } = captureImage(disk.source, {
+    extents,
+    map,
     level: () => level.current,
     pool,
     known,
     sealKey,
-    onRead: (bytes, packedBytes) => progress.read(bytes, packedBytes),
+    onRead: (bytes, packedBytes) => progress?.read(bytes, packedBytes),
   });
   const puts = mapOrdered(level.watch(packs), PACKS_IN_FLIGHT, (pack) =>
     writer.putPack(pack, signal, (bytes) =>
-      progress.sent(bytes, (bytes / pack.bytes.length) * pack.plainBytes),
+      progress?.sent(bytes, (bytes / pack.bytes.length) * pack.plainBytes),
     ),
   );
   for await (const _ of puts) signal.throwIfAborted();
-  return map;
 }
 
 /** Readers of a store take no larger chunks, so that nobody can have them fill their memory. */
@@ -116,14 +149,20 @@ function chunksToRead(disk: SourceDisk): number {
   return count;
 }
 
-function diskReport(name: string, disk: SourceDisk, map: ChunkMap): BackedUpDisk {
-  const { readBytes, holeBytes, freeBytes } = disk;
+function readBytesOf({ restBytes, sampledBytes }: DiskPass): number {
+  return restBytes + sampledBytes;
+}
+
+function diskReport(name: string, disk: SourceDisk, pass: DiskPass): BackedUpDisk {
+  const { holeBytes, freeBytes } = disk;
+  const readBytes = readBytesOf(pass);
   return {
     name,
     sizeBytes: disk.source.sizeBytes,
     readBytes,
+    unchangedBytes: disk.readBytes - readBytes,
     holeBytes,
     freeBytes,
-    fingerprint: map.fingerprint(),
+    fingerprint: pass.map.fingerprint(),
   };
 }

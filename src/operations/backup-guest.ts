@@ -1,4 +1,3 @@
-import type { SealKey } from '../codec/seal.ts';
 import type { Context } from '../events.ts';
 import { asFailure, Failure, unsuppressed } from '../failure.ts';
 import type { FramePool } from '../frame/frame-pool.ts';
@@ -6,11 +5,13 @@ import type { ResolvedGuest } from '../guest/resolve-guest.ts';
 import { Resources } from '../pipeline/resources.ts';
 import type { GuestFolder } from '../repository/guest-folder.ts';
 import type { Snapshot } from '../repository/snapshot.ts';
+import type { OpenedStore } from '../repository/store-keys.ts';
 import type { GuestBackup } from './backup-report.ts';
 import { captureDisks, type CapturedDisk } from './backup-capture.ts';
 import { keepsLosing, makeSnapshot, MOST_ATTEMPTS } from './backup-publish.ts';
 import { BackupWriter, LostFromStore } from './backup-writer.ts';
 import type { Compression } from './compression-level.ts';
+import { ComingBases, removeBases, removeOldBases } from './coming-bases.ts';
 import type { GuestDependencies } from './guests.ts';
 import { runStage } from './stage.ts';
 import { holdStill, type HoldMethod, type HoldOptions, type StillGuest } from './still-image.ts';
@@ -19,6 +20,8 @@ export interface BackupOptions extends HoldOptions {
   hold: HoldMethod;
   compression: Compression;
   everyBlock: boolean;
+  /** Keep a clone of each image beside it, so that the next backup need not read what has not changed. */
+  keepClones: boolean;
 }
 
 export interface BackupDependencies extends GuestDependencies {
@@ -33,20 +36,22 @@ export interface BackupDependencies extends GuestDependencies {
 export async function backupGuest(
   guest: ResolvedGuest,
   folder: GuestFolder,
-  sealKey: SealKey,
+  store: Pick<OpenedStore, 'id' | 'key'>,
   options: BackupOptions,
   dependencies: BackupDependencies,
   context: Context,
 ): Promise<GuestBackup> {
   const startedMs = performance.now();
   const held = new Resources();
+  using bases = new ComingBases();
   const { still, captured, writer } = await readStill(
     guest,
     folder,
-    sealKey,
+    store,
     options,
     dependencies,
     held,
+    bases,
     context,
   ).catch(async (error: unknown) => {
     const notLetGo = await failureOf(held[Symbol.asyncDispose]());
@@ -59,6 +64,7 @@ export async function backupGuest(
       throw notLetGo ?? error;
     },
   );
+  bases.keep(captured, store.id, snapshot.id);
   if (notLetGo !== null) throw madeAllTheSame(notLetGo, snapshot);
   return {
     guest: snapshot.guest,
@@ -75,23 +81,37 @@ export async function backupGuest(
 async function readStill(
   guest: ResolvedGuest,
   folder: GuestFolder,
-  sealKey: SealKey,
+  store: Pick<OpenedStore, 'id' | 'key'>,
   options: BackupOptions,
   dependencies: BackupDependencies,
   held: Resources,
+  bases: ComingBases,
   context: Context,
 ): Promise<{ still: StillGuest; captured: CapturedDisk[]; writer: BackupWriter }> {
-  const { name } = guest.definition;
+  const { name, disks } = guest.definition;
+  const { version, pool, now, randomHex } = dependencies;
+  const images = disks.map(({ path }) => path);
+  if (options.keepClones) removeOldBases(images, store.id, now());
+  else removeBases(images);
+  const usesBases = options.keepClones && !options.everyBlock;
+  const capturing = {
+    ...options,
+    sealKey: store.key,
+    pool,
+    bases: usesBases ? { folder, storeId: store.id, version } : null,
+    random: () => Number.parseInt(randomHex(8), 16) / 2 ** 32,
+  };
   // Looked at before the guest has to stand still.
   let writer = await BackupWriter.begin(folder, context);
   const still = held.hold(await holdStill(guest, options.hold, options, dependencies, context));
+  if (usesBases) bases.take(still.disks, context);
   for (let attempt = 1; ; attempt++) {
     const writing = writer;
     const captured = await runStage(
       context,
       'backup',
       `reading ${name}`,
-      () => captureDisks(still, { ...options, writer: writing, sealKey, pool: dependencies.pool }, context),
+      () => captureDisks(still, { ...capturing, writer: writing }, context),
       () => `read ${name}`,
     );
     await still.refuseChanged();

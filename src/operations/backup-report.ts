@@ -1,11 +1,13 @@
 import type { FailureRecord } from '../failure.ts';
 import type { Consistency } from '../repository/snapshot.ts';
 
-/** One disk of a snapshot that was made. readBytes + holeBytes + freeBytes = sizeBytes. */
+/** One disk of a snapshot that was made. readBytes + unchangedBytes + holeBytes + freeBytes = sizeBytes. */
 export interface BackedUpDisk {
   name: string;
   sizeBytes: number;
   readBytes: number;
+  /** Not read, because the file system says that they are what they were in an earlier snapshot. */
+  unchangedBytes: number;
   holeBytes: number;
   freeBytes: number;
   fingerprint: string;

@@ -73,7 +73,7 @@ async function backupOne(
   const folder = session.folder(guest.definition.name);
   const before = await folder.snapshotIds(context.signal);
   await session.saw(new Map([[folder.guest, before]]), context);
-  const made = await backupGuest(guest, folder, session.opened.key, request, dependencies, context);
+  const made = await backupGuest(guest, folder, session.opened, request, dependencies, context);
   // What is to be warned of was so before.
   const silent = { ...context, report: () => undefined };
   await session.saw(new Map([[folder.guest, [...before, made.snapshot]]]), silent);

@@ -22,6 +22,8 @@ export interface CaptureOptions {
    * Without it, each chunk is packed wherever it occurs.
    */
   known?: KnownChunks;
+  /** The map to be filled, of the source's grid; a new one unless given. */
+  map?: ChunkMap;
   /** Seals the members of packs; null unless given. */
   sealKey?: SealKey;
   /** Called with the bytes of each piece that was read, and with the bytes of it that packs will hold. */
@@ -40,10 +42,17 @@ let lastCapture = 0;
 /** Turns an image into packs and a chunk map. */
 export function captureImage(
   source: ImageSource,
-  { extents, level, pool, known, sealKey = null, onRead }: CaptureOptions,
+  {
+    extents,
+    level,
+    pool,
+    known,
+    map = new ChunkMap(chunkGridFor(source.sizeBytes)),
+    sealKey = null,
+    onRead,
+  }: CaptureOptions,
 ): Capture {
-  const grid = chunkGridFor(source.sizeBytes);
-  const map = new ChunkMap(grid);
+  const { grid } = map;
   const capture = ++lastCapture;
   async function* packs(): AsyncIterable<Pack> {
     let isOpen = true;

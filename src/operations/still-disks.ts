@@ -1,7 +1,9 @@
 import { stat } from 'node:fs/promises';
+import type { Context } from '../events.ts';
 import { Failure } from '../failure.ts';
 import type { DiskDefinition, GuestDefinition } from '../guest/definition.ts';
 import type { RunningGuest } from '../guest/guest-driver.ts';
+import { removeStaleClones, type FileBeside } from '../image/clone.ts';
 import { openImage } from '../image/open-image.ts';
 import { probeImage } from '../image/probe.ts';
 import { findUsers } from '../image/usage.ts';
@@ -10,13 +12,22 @@ import { describeUsers } from './image-users.ts';
 import { stampSource } from './source-stamp.ts';
 import type { StillDisk } from './still-image.ts';
 
-/** The disk as it is now, to be read at `path`. */
+/** The disk as it is now, to be read in the clone where there is one. */
 export async function describeDisk(
   { device, path: image }: DiskDefinition,
-  path: string,
+  clone: FileBeside | null = null,
 ): Promise<StillDisk> {
   const { mode, uid, gid, mtimeMs } = await stat(image);
-  return { device, image, path, attributes: { mode: mode & 0o777, uid, gid, modifiedMs: mtimeMs } };
+  const attributes = { mode: mode & 0o777, uid, gid, modifiedMs: mtimeMs };
+  return { device, image, path: clone?.path ?? image, clone, attributes };
+}
+
+/** Removes the clones of an image that backups which were killed have left. */
+export function removeLeftClones(image: string, { report }: Context): void {
+  for (const removed of removeStaleClones(image)) {
+    const message = `${removed} was left by a backup that was killed, and has been removed.`;
+    report({ type: 'warning', code: 'other', message });
+  }
 }
 
 /**

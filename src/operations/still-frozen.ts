@@ -10,13 +10,13 @@ import {
 } from '../guest/guest-driver.ts';
 import { requireDriver } from '../guest/require-driver.ts';
 import type { ResolvedGuest } from '../guest/resolve-guest.ts';
-import { cloneImage, refuseUncloneable, removeStaleClones, type FileBeside } from '../image/clone.ts';
+import { cloneImage, refuseUncloneable, type FileBeside } from '../image/clone.ts';
 import { replayJournals } from '../image/journal-replay.ts';
 import { Resources } from '../pipeline/resources.ts';
 import type { GuestDependencies } from './guests.ts';
 import { stampSource } from './source-stamp.ts';
 import { runStage } from './stage.ts';
-import { describeDisk, refuseUsed, watchForChanges } from './still-disks.ts';
+import { describeDisk, refuseUsed, removeLeftClones, watchForChanges } from './still-disks.ts';
 import type { StillGuest } from './still-image.ts';
 
 /** A guest that has more to write than its disks take in this time is backed up as after a crash. */
@@ -31,7 +31,7 @@ export async function holdByCloning(
 ): Promise<StillGuest> {
   const driver = requireFreezing(drivers, running);
   await refuseUsed(definition, running);
-  tidyUp(definition.disks, context);
+  for (const { path } of definition.disks) removeLeftClones(path, context);
   const toClone: GuestDefinition = { ...definition, disks: disksToClone(definition) };
   const inPlace = definition.disks.filter((disk) => !toClone.disks.includes(disk));
   for (const { path } of toClone.disks) refuseUncloneable(path);
@@ -47,7 +47,7 @@ export async function holdByCloning(
         await using stopped = await driver.freeze(running, { syncTimeoutMs: SYNC_LIMIT_MS }, context);
         const taken = await cloneAll(toClone, clones);
         const described = await Promise.all(
-          definition.disks.map((disk) => describeDisk(disk, taken.get(disk.path)?.path ?? disk.path)),
+          definition.disks.map((disk) => describeDisk(disk, taken.get(disk.path))),
         );
         stoodStillMs = await stopped.letGo();
         return { cloneOf: taken, disks: described, frozen: stopped };
@@ -100,7 +100,7 @@ export async function holdByPausing(
 ): Promise<StillGuest> {
   const driver = requireFreezing(drivers, running);
   await refuseUsed(definition, running);
-  tidyUp(definition.disks, context);
+  for (const { path } of definition.disks) removeLeftClones(path, context);
   const frozen = await runStage(
     context,
     'freeze',
@@ -110,7 +110,7 @@ export async function holdByPausing(
   );
   try {
     const refuseChanged = await watchForChanges(definition, running);
-    const disks = await Promise.all(definition.disks.map((disk) => describeDisk(disk, disk.path)));
+    const disks = await Promise.all(definition.disks.map((disk) => describeDisk(disk)));
     return {
       consistency: consistencyOf(definition.name, frozen, context),
       createdAt: frozen.stoppedAt,
@@ -146,14 +146,6 @@ function consistencyOf(
   const message = `${name} was told to write out what it has in memory, but ${notSynced}: its backup is as after a crash.`;
   report({ type: 'warning', code: 'after-a-crash', message });
   return 'after-a-crash';
-}
-
-function tidyUp(disks: readonly { path: string }[], { report }: Context): void {
-  for (const { path } of disks)
-    for (const removed of removeStaleClones(path)) {
-      const message = `${removed} was left by a backup that was killed, and has been removed.`;
-      report({ type: 'warning', code: 'other', message });
-    }
 }
 
 async function replay(clone: FileBeside, { signal, report }: Context): Promise<void> {

@@ -76,7 +76,7 @@ async function lookAtHalted(
 ): Promise<Halted> {
   const createdAt = new Date();
   const refuseChanged = await watchForChanges(definition, null);
-  const disks = await Promise.all(definition.disks.map((disk) => describeDisk(disk, disk.path)));
+  const disks = await Promise.all(definition.disks.map((disk) => describeDisk(disk)));
   const notClean = imagesNotClean(definition);
   for (const path of notClean) {
     const message = `The file system on ${path} was not unmounted in an orderly way: the backup of it is as after a crash.`;

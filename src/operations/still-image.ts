@@ -1,5 +1,6 @@
 import type { Context } from '../events.ts';
 import type { ResolvedGuest } from '../guest/resolve-guest.ts';
+import type { FileBeside } from '../image/clone.ts';
 import { openImage } from '../image/open-image.ts';
 import type { GuestDependencies } from './guests.ts';
 import { holdByCloning, holdByPausing } from './still-frozen.ts';
@@ -27,6 +28,8 @@ export interface StillDisk {
   image: string;
   /** What is to be read: the image itself, or a clone beside it whose journal has been replayed. */
   path: string;
+  /** That clone, removed when the guest no longer holds still, unless it is handed over; null: the image itself is read. */
+  clone: FileBeside | null;
   /** Of the guest's own image, at the time it was as it is read. */
   attributes: { mode: number; uid: number; gid: number; modifiedMs: number };
 }

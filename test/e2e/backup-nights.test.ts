@@ -82,12 +82,18 @@ describeUnless(missing, 'a guest that is backed up night after night', () => {
 
     for (let night = 1; night < nights; night++) {
       const then = await liveOneDay(night);
-      const { snapshot, consistency, newBytes } = await world.backup('web');
+      const { snapshot, consistency, newBytes, disks } = await world.backup('web');
+      // The clone of the night before tells what need not be read.
+      const [disk] = disks;
+      expect(disk?.unchangedBytes).toBeGreaterThan(2 * (disk?.readBytes ?? 0));
       expect(consistency).toBe('frozen');
       expect(newBytes).toBeLessThan((firstNight?.newBytes ?? 0) / 4);
       made.push({ snapshot, sums: then });
     }
-    expect(readdirSync(xfs.path)).toEqual(['web.img']);
+    expect(readdirSync(xfs.path).toSorted()).toEqual([
+      expect.stringMatching(`^\\.web\\.img\\.vmferry-.*${made.at(-1)?.snapshot}.*\\.base$`),
+      'web.img',
+    ]);
     // Not even what its disk is called is to be read there.
     const files = readdirSync(world.storeDirectory, { recursive: true, withFileTypes: true });
     for (const file of files.filter((entry) => entry.isFile()))

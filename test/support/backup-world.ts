@@ -84,6 +84,7 @@ export class BackupWorld implements AsyncDisposable {
       hold: 'clone',
       compression: 3,
       everyBlock: false,
+      keepClones: true,
       haltTimeoutMs: 20_000,
       forceHalt: false,
       bootTimeoutMs: 60_000,

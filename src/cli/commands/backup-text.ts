@@ -35,13 +35,15 @@ function guestText(
 ) {
   const sum = (of: (disk: GuestBackup['disks'][number]) => number) =>
     disks.reduce((total, disk) => total + of(disk), 0);
+  const unchangedBytes = sum((disk) => disk.unchangedBytes);
   const fields = formatFields([
     ['snapshot', `${guest}@${snapshot}`],
     ['state', consistencyText[consistency]],
     ['size', formatBytes(sum(({ sizeBytes }) => sizeBytes))],
     [
       'not read',
-      `${formatBytes(sum(({ holeBytes }) => holeBytes))} holes, ${formatBytes(sum(({ freeBytes }) => freeBytes))} free`,
+      `${formatBytes(sum(({ holeBytes }) => holeBytes))} holes, ${formatBytes(sum(({ freeBytes }) => freeBytes))} free` +
+        (unchangedBytes > 0 ? `, ${formatBytes(unchangedBytes)} unchanged` : ''),
     ],
     ['read', formatBytes(sum(({ readBytes }) => readBytes))],
     ['new', `${formatBytes(newPlainBytes)} of whole chunks, ${formatBytes(newBytes)} in the store`],

@@ -43,6 +43,11 @@ export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
           describe: 'zstd level, 1 to 19; auto: as the line and the cores allow, 1 to 12',
         },
         'every-block': { type: 'boolean', describe: 'Keep blocks that the file system says are free, too' },
+        'no-clone': {
+          type: 'boolean',
+          describe:
+            'Keep no clone beside an image on XFS or btrfs: it saves reading what has not changed since; remove those kept',
+        },
         ...haltOptions,
         ...bootOptions,
         ...backupStoreOptions,
@@ -94,6 +99,7 @@ function readBackupRequest(args: Arguments): BackupRequest {
     hold: halt ? 'halt' : pause ? 'pause' : 'clone',
     compression: wholeNumberOr(args, 'compression', 1, 19, 'auto'),
     everyBlock: flag(args, 'every-block'),
+    keepClones: !flag(args, 'no-clone'),
     ...readHaltOptions(args),
     ...readBootOptions(args),
   };

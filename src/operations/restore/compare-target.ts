@@ -1,9 +1,7 @@
 import { CHUNK_ID_BYTES } from '../../chunk/chunk-id.ts';
 import { chunkListOf, type ChunkList } from '../../chunk/chunk-list.ts';
 import type { ChunkMap } from '../../chunk/chunk-map.ts';
-import type { ChunkGrid } from '../../chunk/chunk-grid.ts';
 import type { FramePool } from '../../frame/frame-pool.ts';
-import type { Extent } from '../../image/extents.ts';
 import type { RestoreTarget } from '../../image/restore-target.ts';
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
 
@@ -49,14 +47,4 @@ function* batchesOf(positions: Iterable<number>, map: ChunkMap): Iterable<ChunkL
     batch = [];
   }
   if (batch.length > 0) yield chunkListOf(batch);
-}
-
-/** For each position 1 where the extents touch its chunk. */
-export function touchedChunks(extents: Iterable<Extent>, grid: ChunkGrid): Uint8Array {
-  const touched = new Uint8Array(grid.chunkCount);
-  for (const { offset, length } of extents) {
-    const first = Math.floor(offset / grid.chunkBytes);
-    touched.fill(1, first, Math.ceil((offset + length) / grid.chunkBytes));
-  }
-  return touched;
 }

@@ -1,5 +1,6 @@
 import { chunkLength, type ChunkGrid } from '../../chunk/chunk-grid.ts';
 import { CHUNK_ID_BYTES } from '../../chunk/chunk-id.ts';
+import { touchedChunks } from '../../chunk/chunk-marks.ts';
 import { ChunkMap } from '../../chunk/chunk-map.ts';
 import type { SealKey } from '../../codec/seal.ts';
 import { Failure } from '../../failure.ts';
@@ -10,7 +11,7 @@ import type { SnapshotDisk } from '../../repository/snapshot.ts';
 import { plainBytesOf, rangesOf } from './byte-ranges.ts';
 import { ReadBackQueue } from '../read-back-queue.ts';
 import type { ChunkPlaces } from './chunk-places.ts';
-import { compareTarget, touchedChunks } from './compare-target.ts';
+import { compareTarget } from './compare-target.ts';
 import { fetchFrames } from './fetch-frames.ts';
 import type { FetchPlan } from './fetch-plan.ts';
 import type { PackReader } from './pack-reader.ts';

@@ -12,6 +12,7 @@ const web: GuestBackup = {
       sizeBytes: 4 * 2 ** 30,
       readBytes: 2 ** 30,
       holeBytes: 2 * 2 ** 30,
+      unchangedBytes: 0,
       freeBytes: 2 ** 30,
       fingerprint: '0d7f27ff',
     },
