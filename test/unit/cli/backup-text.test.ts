@@ -36,3 +36,10 @@ test('who has made a plain store is told that it is one, and nobody is told agai
   expect(backupText(report('plain'), '/mnt/backups')).toMatch(/new, and not encrypted[^]*--encrypt/);
   expect(backupText(report(null), '/mnt/backups')).not.toContain('new, and');
 });
+
+test('what had not changed is told only where there is such', () => {
+  const [disk] = web.disks;
+  const unchanged = { ...web, disks: disk === undefined ? [] : [{ ...disk, unchangedBytes: 2 ** 29 }] };
+  expect(backupText(report(null), null)).not.toContain('unchanged');
+  expect(backupText({ ...report(null), guests: [unchanged] }, null)).toContain('free, 512 MiB unchanged');
+});
