@@ -66,15 +66,17 @@ export function isBaseOf(base: BaseClone, fingerprint: string): boolean {
 }
 
 /**
- * Opens a base that can be compared with the image; null when it cannot: it is of another size, or on another file
- * system. Throws openImage's failures.
+ * Opens a base that can be compared with the image; null when it cannot: it is of another size, on another file system,
+ * or another user's, who may have made it say what they like. Throws openImage's failures.
  */
 export function openBase({ path }: BaseClone, image: ImageSource): ImageSource | null {
   const base = openImage(path);
+  const { dev, uid } = fstatSync(base.fd);
   const isLike =
     base.kind === 'file' &&
     base.sizeBytes === image.sizeBytes &&
-    fstatSync(base.fd).dev === fstatSync(image.fd).dev;
+    dev === fstatSync(image.fd).dev &&
+    uid === process.geteuid?.();
   if (isLike) return base;
   base[Symbol.dispose]();
   return null;

@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { chunkGridFor } from '../../src/chunk/chunk-grid.ts';
@@ -10,7 +19,7 @@ import type { BackedUpDisk } from '../../src/operations/backup-report.ts';
 import { openDirectoryStore } from '../../src/store/directory-store.ts';
 import { cloneRange } from '../../src/system/native.ts';
 import { BackupWorld } from '../support/backup-world.ts';
-import { startVmferry } from '../support/command-line.ts';
+import { startVmferry, vmferry } from '../support/command-line.ts';
 import { failureOf } from '../support/failures.ts';
 import {
   extVariant,
@@ -214,6 +223,14 @@ for (const kind of ['xfs', 'btrfs'] as const)
       expect(warnings()).toHaveLength(1);
     });
 
+    test('believes no base of another user', async () => {
+      makeDisk(8 * MIB);
+      await backup();
+      chownSync(join(mounted.path, bases()[0] ?? ''), 1234, 1234);
+      expect((await soundBackup()).disk.unchangedBytes).toBe(0);
+      expect((await soundBackup()).disk.unchangedBytes).toBe(8 * MIB - SAMPLE_BYTES);
+    });
+
     test('has no base where it is not wanted, or where a backup fails', async () => {
       makeDisk();
       await backup({ everyBlock: true });
@@ -225,7 +242,9 @@ for (const kind of ['xfs', 'btrfs'] as const)
       store.rename = () => Promise.reject(new Failure('target-full', 'It cannot be published.'));
       await failureOf(() => backup({ store }));
       expect(filesBeside()).toEqual(kept);
-      expect((await soundBackup({ keepClones: false })).disk.unchangedBytes).toBe(0);
+      const args = ['backup', image, '--to', world.storePath, '--no-clone', '--json'];
+      const { stdout } = await vmferry(args, { VMFERRY_STATE_DIR: join(world.path, 'state') });
+      expect(stdout).toContain('"unchangedBytes":0,');
       expect(filesBeside()).toEqual([]);
       expect((await soundBackup()).disk.unchangedBytes).toBe(0);
     });
