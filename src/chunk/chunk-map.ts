@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { Failure } from '../failure.ts';
 import { chunkGridFor, type ChunkGrid } from './chunk-grid.ts';
-import { CHUNK_ID_BYTES, isAllZero, isHexId } from './chunk-id.ts';
+import { CHUNK_ID_BYTES, isHexId } from './chunk-id.ts';
 
 const HEADER = 'vmferry-chunk-map 1';
 /** Text is produced in pieces of about this many characters, so that no whole map is ever one string. */
 const PIECE_CHARACTERS = 2 ** 18;
+const WORDS_OF_ID = CHUNK_ID_BYTES / Uint32Array.BYTES_PER_ELEMENT;
 /** In characters; no line comes near it. */
 const LONGEST_LINE = 1024;
 
@@ -16,7 +17,7 @@ const LONGEST_LINE = 1024;
 export class ChunkMap {
   readonly grid: ChunkGrid;
   readonly #ids: Uint8Array;
-  /** The same memory: to see that there is an id takes one look then, and no call. */
+  /** The same memory: whether there is an id can be seen without a call for each. */
   readonly #words: Uint32Array;
 
   constructor(grid: ChunkGrid) {
@@ -27,10 +28,15 @@ export class ChunkMap {
 
   /** The id at the position (32 bytes), or null where the chunk is empty. */
   get(position: number): Uint8Array | null {
-    const start = position * CHUNK_ID_BYTES;
-    const id = this.#ids.subarray(start, start + CHUNK_ID_BYTES);
-    // Its first bytes may be zero by chance.
-    return this.#words[start / Uint32Array.BYTES_PER_ELEMENT] === 0 && isAllZero(id) ? null : id;
+    if (this.#isEmpty(position)) return null;
+    return this.#ids.subarray(position * CHUNK_ID_BYTES, (position + 1) * CHUNK_ID_BYTES);
+  }
+
+  #isEmpty(position: number): boolean {
+    const end = (position + 1) * WORDS_OF_ID;
+    for (let word = position * WORDS_OF_ID; word < end; word++)
+      if ((this.#words[word] ?? 0) !== 0) return false;
+    return true;
   }
 
   set(position: number, id: Uint8Array): void {

@@ -7,6 +7,7 @@ import {
   readStoreArguments,
   storeDescription,
   withStore,
+  type OpenedArguments,
 } from '../backup-store-options.ts';
 import type { Command } from '../command.ts';
 import { flag, optionalText, text } from '../options.ts';
@@ -61,14 +62,20 @@ export const restoreCommand: Command<RestoreDependencies & StoreDependencies> = 
     };
     return async (environment) => {
       const { parseSnapshotReference } = await import('../../operations/choose-snapshot.ts');
-      const { restore } = await import('../../operations/restore.ts');
       const request = { reference: parseSnapshotReference(snapshot), ...options };
       const { dependencies, context } = environment;
-      return withStore(storeArguments, null, environment, async ({ session }) => {
+      const load = () => {
+        // Asked for, its threads start.
+        void dependencies.pool;
+        return import('../../operations/restore.ts');
+      };
+      const work = async ({ session }: OpenedArguments) => {
+        const { restore } = await load();
         const { report, failure } = await restore(request, session, dependencies, context);
         const result = { record: report, text: restoreReportText(report) };
         return failure === null ? result : { ...result, failure };
-      });
+      };
+      return withStore(storeArguments, null, environment, work, null, { load });
     };
   },
 };

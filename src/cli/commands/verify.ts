@@ -56,13 +56,20 @@ export const verifyCommand: Command<BootDependencies & StoreDependencies> = {
     const bootTimeout = readBootOptions(args);
     const reports = readRunReportOptions(args);
     return async (environment) => {
-      const { verifyStore } = await import('../../operations/verify-store.ts');
       const { parseSnapshotReference } = await import('../../operations/choose-snapshot.ts');
-      const { bootSnapshot } = await import('../../operations/verify/boot-snapshot.ts');
       const { dependencies, context } = environment;
       const reference = boot === null ? null : parseSnapshotReference(boot);
+      const load = () => {
+        // Asked for, its threads start.
+        if (request.readPercent > 0) void dependencies.pool;
+        return Promise.all([
+          import('../../operations/verify-store.ts'),
+          import('../../operations/verify/boot-snapshot.ts'),
+        ]);
+      };
       let report: VerifyReport | null = null;
       const work = async ({ session, guestDone }: OpenedArguments) => {
+        const [{ verifyStore }, { bootSnapshot }] = await load();
         const bootRequest = reference && { reference, scratchDirectory, ...bootTimeout };
         const bootCheck = bootRequest && {
           guest: bootRequest.reference.guest,
@@ -77,7 +84,7 @@ export const verifyCommand: Command<BootDependencies & StoreDependencies> = {
       try {
         const guests = request.guest === null ? [] : [request.guest];
         const watched = { operation: 'verify' as const, guests, reports };
-        return await withStore(storeArguments, null, environment, work, watched);
+        return await withStore(storeArguments, null, environment, work, watched, { load });
       } catch (error) {
         if (report === null || !(error instanceof Failure)) throw error;
         return { ...resultOf(report), failure: error };
