@@ -14,8 +14,8 @@ import { SpoolCredit } from './spool-credit.ts';
 import { runStage } from './stage.ts';
 import { SPOOL_LIMIT_BYTES } from './wire.ts';
 
-/** Packs on their way at once: the second keeps the line busy while the first is being renamed. */
-const PACKS_IN_FLIGHT = 2;
+/** Packs on their way at once: while one is being renamed and the next is on its way, compression goes on with a third. */
+const PACKS_IN_FLIGHT = 3;
 
 export interface SendDependencies {
   pool: FramePool;

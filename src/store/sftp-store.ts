@@ -1,4 +1,5 @@
 import { Failure } from '../failure.ts';
+import { Turns } from '../pipeline/turns.ts';
 import { SftpDirectory } from './sftp-directory.ts';
 import { explainRefusedWrite } from './sftp-failure.ts';
 import { readThroughWindow } from './sftp-read.ts';
@@ -29,6 +30,8 @@ class SftpStore implements PlacedStore {
   readonly #hostName: string;
   readonly #session: SftpSession;
   readonly #place: SftpDirectory;
+  /** Of the files that are sent. */
+  readonly #turns = new Turns();
 
   constructor(session: SftpSession, directory: string, hostName: string) {
     this.#hostName = hostName;
@@ -67,7 +70,7 @@ class SftpStore implements PlacedStore {
     let handle: FileHandle | null = null;
     try {
       handle = await untilAborted(options.signal, () => this.#place.createFile(temporaryName));
-      await writeParts(this.#session, handle, parts, options);
+      await writeParts(this.#session, handle, parts, options, this.#turns);
       const sizeBytes = await settle(this.#session, handle, options);
       if (sizeBytes !== neededBytes) throw shortFile(this.location, neededBytes, sizeBytes);
       const closed = handle;

@@ -48,6 +48,8 @@ export interface WriteWindow {
   /** Sends one piece; settles when the server has acknowledged or refused it. Must read `data` before it returns. */
   write: (piece: Piece) => Promise<void>;
   onWritten?: ((bytes: number) => void) | undefined;
+  /** Called when the last piece is on its way. */
+  onAllSent?: () => void;
 }
 
 /**
@@ -56,7 +58,7 @@ export interface WriteWindow {
  * signal's reason at once and leaves the writes in flight to themselves.
  */
 export async function writeThroughWindow(pieces: Iterable<Piece>, window: WriteWindow): Promise<void> {
-  const { signal, write, writesInFlight, onWritten } = window;
+  const { signal, write, writesInFlight, onWritten, onAllSent } = window;
   let refusal: { cause: unknown } | null = null;
   const refused = (): typeof refusal => refusal;
   const send = async (piece: Piece): Promise<void> => {
@@ -76,6 +78,7 @@ export async function writeThroughWindow(pieces: Iterable<Piece>, window: WriteW
       if (signal.aborted || refused() !== null) break;
       waiting.push(send(piece));
     }
+    onAllSent?.();
     await Promise.all(waiting);
   });
   const first = refused();

@@ -40,7 +40,7 @@ export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
           type: 'string',
           default: 'auto',
           requiresArg: true,
-          describe: 'zstd level, 1 to 19; auto: as the line and the cores allow, 1 to 12',
+          describe: 'zstd level, 1 to 19; auto: as the line and the cores allow, 1 to 9',
         },
         'every-block': { type: 'boolean', describe: 'Keep blocks that the file system says are free, too' },
         'no-clone': {

@@ -26,7 +26,7 @@ export function defineMigrateOptions(parser: Argv): Argv {
         type: 'string',
         default: 'auto',
         requiresArg: true,
-        describe: 'zstd level, 1 to 19; auto: as the line and the cores allow, 1 to 12',
+        describe: 'zstd level, 1 to 19; auto: as the line and the cores allow, 1 to 9',
       },
       'every-block': {
         type: 'boolean',

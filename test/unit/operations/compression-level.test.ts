@@ -8,9 +8,16 @@ import {
 
 describe('the fitting level', () => {
   test('falls where the cores are waited for, and rises where the line is', () => {
-    expect(fittingLevel(3, 0)).toBe(2);
+    expect(fittingLevel(3, 0)).toBe(1);
     expect(fittingLevel(3, 0.15)).toBe(3);
-    expect(fittingLevel(3, 0.9)).toBe(4);
+    expect(fittingLevel(3, 0.5)).toBe(4);
+    expect(fittingLevel(3, 0.9)).toBe(9);
+  });
+
+  test('leaves some time over: at the level that is chosen the line is still what is waited for', () => {
+    // Level 6 takes 2.5 times as long as level 3.
+    expect(fittingLevel(3, 1 - 1 / 2.6)).toBe(5);
+    expect(fittingLevel(3, 1 - 1 / 2.9)).toBe(6);
   });
 
   test('never leaves its bounds', () => {
@@ -18,7 +25,7 @@ describe('the fitting level', () => {
       fc.property(fc.array(fc.double({ min: 0, max: 1, noNaN: true })), (shares) => {
         const level = shares.reduce(fittingLevel, 3);
         expect(level).toBeGreaterThanOrEqual(1);
-        expect(level).toBeLessThanOrEqual(12);
+        expect(level).toBeLessThanOrEqual(9);
       }),
     );
   });
@@ -50,19 +57,19 @@ describe('the level while a move runs', () => {
 
   test('goes down as long as only the cores are waited for', async () => {
     const levels = await levelsDuring('auto', manyOf({ makingMs: 100, sendingMs: 0 }));
-    expect(levels).toEqual([3, 3, 2, 2, 1, 1, 1, 1]);
+    expect(levels).toEqual([3, 3, 3, 3, 3, 3, 1, 1]);
   });
 
   test('goes up as long as only the line is waited for', async () => {
     const levels = await levelsDuring('auto', manyOf({ makingMs: 0, sendingMs: 100 }));
-    expect(levels).toEqual([3, 3, 4, 4, 5, 5, 6, 6]);
+    expect(levels).toEqual([3, 3, 3, 3, 3, 3, 9, 9]);
   });
 
   test('comes back when the line changes', async () => {
     const slow = manyOf({ makingMs: 10, sendingMs: 90 });
     const levels = await levelsDuring('auto', [...slow, ...manyOf({ makingMs: 100, sendingMs: 1 }), ...slow]);
-    expect(Math.max(...levels.slice(0, 8))).toBe(6);
-    expect(levels[15]).toBeLessThan(6);
+    expect(Math.max(...levels.slice(0, 8))).toBe(9);
+    expect(levels[15]).toBeLessThan(9);
     expect(levels.at(-1)).toBeGreaterThan(levels[16] ?? 0);
   });
 
