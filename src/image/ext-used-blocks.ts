@@ -30,6 +30,8 @@ const CACHED_GROUPS = 4;
 interface Group {
   descriptor: GroupDescriptor;
   bitmap: Uint8Array;
+  /** Nothing of it is in use, as of most groups of a large file system with little in it. */
+  isEmpty: boolean;
 }
 
 /** Reads groups one at a time, each checked as far as it can be checked on its own. */
@@ -37,29 +39,45 @@ class GroupReader {
   readonly #read: ReadAt;
   readonly #superblock: ExtSuperblock;
   readonly #groups = new Map<number, Group>();
+  readonly #emptyBitmap: Uint8Array;
   #descriptorBlockIndex = -1;
   #descriptorBlock: Uint8Array = new Uint8Array();
 
   constructor(read: ReadAt, superblock: ExtSuperblock) {
     this.#read = read;
     this.#superblock = superblock;
+    this.#emptyBitmap = new Uint8Array(superblock.clustersPerGroup / 8);
   }
 
   /** Throws Doubt. */
   group(index: number): Group {
     const cached = this.#groups.get(index);
-    if (cached !== undefined) return cached;
-    const descriptor = this.#descriptor(index);
-    const bitmap = descriptor.bitmapUninitialised
-      ? bitmapOfUnused(this.#superblock, index, descriptor)
-      : this.#bitmap(index, descriptor);
-    if (countFree(bitmap, groupClusterCount(this.#superblock, index)) !== descriptor.freeClusterCount)
-      throw new Doubt(`the bitmap of block group ${index} and its count of free blocks disagree`);
+    if (cached === undefined) return this.#keep(index, this.#readGroup(index));
+    // The metadata of many groups may lie in one, which then is asked for again and again.
+    this.#groups.delete(index);
+    return this.#keep(index, cached);
+  }
+
+  #keep(index: number, group: Group): Group {
     const [oldest] = this.#groups.keys();
     if (this.#groups.size >= CACHED_GROUPS && oldest !== undefined) this.#groups.delete(oldest);
-    const group = { descriptor, bitmap };
     this.#groups.set(index, group);
     return group;
+  }
+
+  #readGroup(index: number): Group {
+    const descriptor = this.#descriptor(index);
+    const { bitmapUninitialised: isUnused, freeClusterCount } = descriptor;
+    const clusters = groupClusterCount(this.#superblock, index);
+    const isEmpty = isUnused && !hasMetadataOfItsOwn(this.#superblock, index, descriptor);
+    const bitmap = isEmpty
+      ? this.#emptyBitmap
+      : isUnused
+        ? bitmapOfUnused(this.#superblock, index, descriptor)
+        : this.#bitmap(index, descriptor);
+    if ((isEmpty ? clusters : countFree(bitmap, clusters)) !== freeClusterCount)
+      throw new Doubt(`the bitmap of block group ${index} and its count of free blocks disagree`);
+    return { descriptor, bitmap, isEmpty };
   }
 
   #descriptor(group: number): GroupDescriptor {
@@ -100,6 +118,15 @@ function forEachPart(
     visit(group, Math.floor((block - start) / ratio), Math.ceil((partEnd - start) / ratio));
     block = partEnd;
   }
+}
+
+/** Whether any of a group's metadata lie in it. */
+function hasMetadataOfItsOwn(superblock: ExtSuperblock, group: number, descriptor: GroupDescriptor): boolean {
+  const first = groupFirstBlock(superblock, group);
+  const end = first + superblock.blocksPerGroup;
+  return metadataRuns(superblock, group, descriptor).some(
+    (run) => run.first < end && run.first + run.count > first,
+  );
 }
 
 /** The bitmap of a group whose bitmap was never written: its own metadata, as far as they lie in it. */
@@ -205,6 +232,7 @@ function* usedPieces(read: ReadAt, regionBytes: number): Generator<Extent> {
       yield { offset: start * blockSizeBytes, length: blocks * blockSizeBytes };
       continue;
     }
+    if (group.isEmpty) continue;
     for (const [first, end] of usedRuns(group.bitmap, groupClusterCount(superblock, index))) {
       const endBlock = Math.min(end * ratio, blocks);
       yield {

@@ -72,7 +72,7 @@ export class CompressionLevel {
       this.#waitingMs += resumedMs - readyMs;
       this.#packs++;
       if (this.#packs % PACKS_BETWEEN_DECISIONS !== 0) continue;
-      if (this.#packs > PACKS_BETWEEN_DECISIONS) this.#decide();
+      this.#decide();
       this.#workingMs = 0;
       this.#waitingMs = 0;
     }

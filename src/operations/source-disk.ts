@@ -7,13 +7,16 @@ import { probeImage, type ImageLayout } from '../image/probe.ts';
 import { usedExtents } from '../image/used-extents.ts';
 import type { DiskAccount } from './migration-report.ts';
 
+/** A few MB of memory. */
+const MOST_KEPT_EXTENTS = 65_536;
+
 /** A disk of a guest, opened on the old hardware, and what of it is to be read. */
 export interface SourceDisk extends Disposable {
   /** The file name that it has here and is to have on the new hardware. */
   name: string;
   source: ImageSource;
   layout: ImageLayout;
-  /** Computed anew at each call, lazily. */
+  /** Lazy, where there are many. */
   extents: () => Iterable<Extent>;
   readBytes: number;
   holeBytes: number;
@@ -25,7 +28,7 @@ export function openSourceDisk(path: string, { everyBlock }: { everyBlock: boole
   const source = openImage(path);
   try {
     const layout = probeImage(source);
-    const extents = () => usedExtents(source, layout, { everyBlock });
+    const extents = keptIfFew(() => usedExtents(source, layout, { everyBlock }));
     const dataBytes = totalLength(source.dataExtents());
     const readBytes = totalLength(extents());
     return {
@@ -43,6 +46,16 @@ export function openSourceDisk(path: string, { everyBlock }: { everyBlock: boole
     source[Symbol.dispose]();
     throw error;
   }
+}
+
+/** What is gone through several times is worked out once, where that takes little memory. */
+function keptIfFew(work: () => Iterable<Extent>): () => Iterable<Extent> {
+  const kept: Extent[] = [];
+  for (const extent of work()) {
+    if (kept.length === MOST_KEPT_EXTENTS) return work;
+    kept.push(extent);
+  }
+  return () => kept;
 }
 
 export function diskAccount(disk: SourceDisk, targetDirectory: string): DiskAccount {

@@ -57,12 +57,12 @@ describe('the level while a move runs', () => {
 
   test('goes down as long as only the cores are waited for', async () => {
     const levels = await levelsDuring('auto', manyOf({ makingMs: 100, sendingMs: 0 }));
-    expect(levels).toEqual([3, 3, 3, 3, 3, 3, 1, 1]);
+    expect(levels).toEqual([3, 3, 3, 1, 1, 1, 1, 1]);
   });
 
   test('goes up as long as only the line is waited for', async () => {
     const levels = await levelsDuring('auto', manyOf({ makingMs: 0, sendingMs: 100 }));
-    expect(levels).toEqual([3, 3, 3, 3, 3, 3, 9, 9]);
+    expect(levels).toEqual([3, 3, 3, 9, 9, 9, 9, 9]);
   });
 
   test('comes back when the line changes', async () => {
