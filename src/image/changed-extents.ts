@@ -1,4 +1,4 @@
-import { type Extent, intersect, mergeTouching, subtract } from './extents.ts';
+import { type Extent, intersect, subtract } from './extents.ts';
 
 /** A range of a file's bytes, and where on the disk they lie: place + n is where offset + n does. */
 export interface PlacedExtent extends Extent {
@@ -15,24 +15,7 @@ export interface ComparedImage {
 
 /** Where both have the same bytes of the disk. Takes sorted and disjoint extents, as `extents.ts` does. */
 export function samePlaces(first: Iterable<PlacedExtent>, second: Iterable<PlacedExtent>): Generator<Extent> {
-  return mergeTouching(overlapsInPlace(first, second));
-}
-
-function* overlapsInPlace(first: Iterable<PlacedExtent>, second: Iterable<PlacedExtent>): Generator<Extent> {
-  const left = first[Symbol.iterator]();
-  const right = second[Symbol.iterator]();
-  let a = left.next();
-  let b = right.next();
-  while (a.done !== true && b.done !== true) {
-    const aEnd = a.value.offset + a.value.length;
-    const bEnd = b.value.offset + b.value.length;
-    const offset = Math.max(a.value.offset, b.value.offset);
-    const length = Math.min(aEnd, bEnd) - offset;
-    const isSame = a.value.place - a.value.offset === b.value.place - b.value.offset;
-    if (length > 0 && isSame) yield { offset, length };
-    if (aEnd <= bEnd) a = left.next();
-    else b = right.next();
-  }
+  return intersect(first, second, (one, other) => one.place - one.offset === other.place - other.offset);
 }
 
 /**

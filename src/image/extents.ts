@@ -25,12 +25,20 @@ export function* mergeTouching(extents: Iterable<Extent>): Generator<Extent> {
   if (pending !== null) yield pending;
 }
 
-/** What lies in both. */
-export function intersect(first: Iterable<Extent>, second: Iterable<Extent>): Generator<Extent> {
-  return mergeTouching(overlaps(first, second));
+/** What lies in both; only in pairs that match, where that is asked. */
+export function intersect<One extends Extent, Other extends Extent>(
+  first: Iterable<One>,
+  second: Iterable<Other>,
+  match: (one: One, other: Other) => boolean = () => true,
+): Generator<Extent> {
+  return mergeTouching(overlaps(first, second, match));
 }
 
-function* overlaps(first: Iterable<Extent>, second: Iterable<Extent>): Generator<Extent> {
+function* overlaps<One extends Extent, Other extends Extent>(
+  first: Iterable<One>,
+  second: Iterable<Other>,
+  match: (one: One, other: Other) => boolean,
+): Generator<Extent> {
   const left = first[Symbol.iterator]();
   const right = second[Symbol.iterator]();
   let a = left.next();
@@ -40,7 +48,7 @@ function* overlaps(first: Iterable<Extent>, second: Iterable<Extent>): Generator
     const bEnd = b.value.offset + b.value.length;
     const offset = Math.max(a.value.offset, b.value.offset);
     const end = Math.min(aEnd, bEnd);
-    if (end > offset) yield { offset, length: end - offset };
+    if (end > offset && match(a.value, b.value)) yield { offset, length: end - offset };
     if (aEnd <= bEnd) a = left.next();
     else b = right.next();
   }
