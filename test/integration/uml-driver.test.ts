@@ -89,7 +89,7 @@ describeUnless(umlMissing(), 'the UML driver', () => {
       kernel: umlKernel(),
       initrd: null,
       disks: [{ device: 'ubd0', path, readOnly: false }],
-      commandLine: ['root=/dev/ubda', 'rw', quickBoot],
+      commandLine: ['root=/dev/ubda', 'rw', ...quickBoot],
     };
   }
 
@@ -116,7 +116,7 @@ describeUnless(umlMissing(), 'the UML driver', () => {
       cpuSeconds: expect.any(Number),
       definition: {
         ...definition(path, 'alpha'),
-        commandLine: ['root=/dev/ubda', 'rw', quickBoot, 'con=null', 'con0=null,fd:1'],
+        commandLine: ['root=/dev/ubda', 'rw', ...quickBoot, 'con=null', 'con0=null,fd:1'],
       },
     });
     expect(guest.cpuSeconds).toBeGreaterThan(0.1);
@@ -242,7 +242,7 @@ describeUnless(umlMissing(), 'the UML driver', () => {
     expect(readProcess(guest.pid)?.sessionId).toBe(guest.pid);
     expect(guest.definition).toEqual({
       ...definition(path, 'alpha'),
-      commandLine: ['con=null', 'con0=null,fd:1', 'root=/dev/ubda', 'rw', quickBoot],
+      commandLine: ['con=null', 'con0=null,fd:1', 'root=/dev/ubda', 'rw', ...quickBoot],
     });
     await waitForConsole(options.consoleLog, /GUEST-UP boots=1/);
     expect(statSync(options.consoleLog).mode & 0o777).toBe(0o600);

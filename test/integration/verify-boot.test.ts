@@ -51,7 +51,7 @@ describeUnless(umlMissing(), 'a snapshot that is verified by booting it', () => 
       initrd: null,
       disks: [{ device: 'ubd0', path: image, readOnly: false }],
       // A device of the host that is not there: a guest that were given it would not start.
-      commandLine: ['root=/dev/ubda', 'rw', quickBoot, 'eth0=tuntap,no-such-device', 'con0=fd:0,fd:1'],
+      commandLine: ['root=/dev/ubda', 'rw', ...quickBoot, 'eth0=tuntap,no-such-device', 'con0=fd:0,fd:1'],
       ...changes,
     };
   }
