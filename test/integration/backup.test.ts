@@ -145,7 +145,9 @@ describeWithTools('a backup', [...imageTools, 'zstd', 'tar'], () => {
     patchFile(join(world.storePath, 'guests', 'disk.img', 'packs', damaged ?? ''), 3000, Buffer.of(1, 2, 3));
     const again = await world.backup(image);
     expect(again.guests[0]?.newPlainBytes).toBeGreaterThan(0);
-    rmSync(join(world.storePath, 'guests', 'disk.img', 'packs', damaged ?? ''));
+    // Its chunks may have come together in the same way again: then it was sent under the same name, and is whole.
+    const marks = await session.folder('disk.img').marks('damaged', world.context().signal);
+    if (marks.size > 0) rmSync(join(world.storePath, 'guests', 'disk.img', 'packs', damaged ?? ''));
     for (const { snapshot } of [...guests, ...again.guests]) {
       const restored = world.restoreByScript('disk.img', snapshot);
       expect(isSame(join(restored, 'disk.img'), image)).toBe(true);
