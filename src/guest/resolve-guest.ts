@@ -62,12 +62,23 @@ function imageAt(path: string): ResolvedGuest {
   return { definition: offlineDefinition(path), running: null, record: null };
 }
 
+/**
+ * Of the guests that run here, and of those that are remembered; one that is both is in it twice.
+ * @param counts which records do; all unless given
+ */
+export async function knownDefinitions(
+  { drivers, records }: GuestSources,
+  context: Context,
+  counts: (record: GuestRecord) => boolean = () => true,
+): Promise<GuestDefinition[]> {
+  const running = await Promise.all(drivers.map((driver) => driver.list(context)));
+  const remembered = (await records.list()).filter(counts);
+  return [...running.flat(), ...remembered].map(({ definition }) => definition);
+}
+
 /** Failure `guest-not-found` that names the guests there are. */
 export async function notFound(name: string, sources: GuestSources, context: Context): Promise<Failure> {
-  const running = await Promise.all(sources.drivers.map((driver) => driver.list(context)));
-  const definitions = [...running.flat(), ...(await sources.records.list())].map(
-    ({ definition }) => definition,
-  );
+  const definitions = await knownDefinitions(sources, context);
   const names = [...new Set(definitions.map((definition) => definition.name))].toSorted();
   const known = names.length === 0 ? 'No guest runs or is known here.' : `Known here: ${names.join(', ')}.`;
   return new Failure('guest-not-found', `There is no guest named ${name} here.`, {

@@ -12,7 +12,7 @@ import { Resources } from '../pipeline/resources.ts';
 import { BackupProgress } from './backup-progress.ts';
 import type { BackedUpDisk } from './backup-report.ts';
 import type { BackupWriter } from './backup-writer.ts';
-import { captureImage } from './capture.ts';
+import { captureImage, PACKS_IN_FLIGHT } from './capture.ts';
 import { CompressionLevel, type Compression } from './compression-level.ts';
 import { warnOfDoubtfulFileSystems, warnOfUnknownFileSystems } from './file-system-warnings.ts';
 import { planPass, type DiskPass, type PassOptions } from './disk-pass.ts';
@@ -21,8 +21,6 @@ import type { StillDisk, StillGuest } from './still-image.ts';
 import { storedDiskNames } from './stored-disk-names.ts';
 import type { BaseSearch } from './unchanged-chunks.ts';
 
-/** While one is being made durable and renamed, and the next is on its way, compression goes on with a third. */
-const PACKS_IN_FLIGHT = 3;
 /** For the index of a backup that is broken off. */
 const LAST_INDEX_LIMIT_MS = 5000;
 

@@ -10,6 +10,12 @@ import type { Extent } from '../image/extents.ts';
 import type { ImageSource } from '../image/image-source.ts';
 import { mapOrdered } from '../pipeline/map-ordered.ts';
 
+/**
+ * Packs that are to be on their way at once: while one is being made durable and renamed, and the next is on its way,
+ * compression goes on with a third.
+ */
+export const PACKS_IN_FLIGHT = 3;
+
 export interface CaptureOptions {
   /** What of the image to read: sorted, disjoint; the rest counts as zero. */
   extents: Iterable<Extent>;

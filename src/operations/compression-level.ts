@@ -1,3 +1,5 @@
+import { PACKS_IN_FLIGHT } from './capture.ts';
+
 /** A zstd level, 1 to 19; `auto` fits it to the line while the move runs. */
 export type Compression = number | 'auto';
 
@@ -10,11 +12,8 @@ const USUAL_LEVEL = 3;
 const TIME_AT_LEVEL = [1, 1.2, 1.6, 2.1, 2.9, 4, 4.6, 5.5, 6];
 const LOWEST_LEVEL = 1;
 const HIGHEST_LEVEL = TIME_AT_LEVEL.length;
-/**
- * Packs on their way at once (send-disk.ts, backup-capture.ts): as many are taken before any is waited for, and then they
- * arrive nearly together, so that only so many waits together say something.
- */
-const PACKS_BETWEEN_DECISIONS = 3;
+/** As many are taken before any is waited for: only so many waits together say something. */
+const PACKS_BETWEEN_DECISIONS = PACKS_IN_FLIGHT;
 /**
  * The share of its time that compression waits for the line. With hardly any, the cores are what the move waits for;
  * with much, they have time to make fewer bytes of it.

@@ -1,6 +1,6 @@
 import type { Context } from '../events.ts';
 import { fenceOf } from '../guest/guest-record.ts';
-import type { GuestSources, ResolvedGuest } from '../guest/resolve-guest.ts';
+import { knownDefinitions, type GuestSources, type ResolvedGuest } from '../guest/resolve-guest.ts';
 import { fileIdentity } from '../system/file-identity.ts';
 
 /**
@@ -21,15 +21,9 @@ export async function warnOfImageOfGuest(
 }
 
 /** The first guest that has this image, by whatever path, as its only disk; one that was moved away has none here. */
-async function guestOfImage(
-  path: string,
-  { drivers, records }: GuestSources,
-  context: Context,
-): Promise<string | null> {
-  const running = await Promise.all(drivers.map((driver) => driver.list(context)));
-  const remembered = (await records.list()).filter((record) => fenceOf(record) === null);
+async function guestOfImage(path: string, sources: GuestSources, context: Context): Promise<string | null> {
   const image = await fileIdentity(path);
-  for (const { definition } of [...running.flat(), ...remembered]) {
+  for (const definition of await knownDefinitions(sources, context, (record) => fenceOf(record) === null)) {
     const [disk, ...others] = definition.disks;
     if (disk === undefined || others.length > 0) continue;
     if (image !== null && (await fileIdentity(disk.path)) === image) return definition.name;

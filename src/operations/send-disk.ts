@@ -6,16 +6,13 @@ import { Failure } from '../failure.ts';
 import type { FramePool } from '../frame/frame-pool.ts';
 import { mapOrdered } from '../pipeline/map-ordered.ts';
 import type { Store } from '../store/store.ts';
-import { captureImage } from './capture.ts';
+import { captureImage, PACKS_IN_FLIGHT } from './capture.ts';
 import { CompressionLevel, type Compression } from './compression-level.ts';
 import type { RemoteReceiver } from './remote-receiver.ts';
 import type { SourceDisk } from './source-disk.ts';
 import { SpoolCredit } from './spool-credit.ts';
 import { runStage } from './stage.ts';
 import { SPOOL_LIMIT_BYTES } from './wire.ts';
-
-/** Packs on their way at once: while one is being renamed and the next is on its way, compression goes on with a third. */
-const PACKS_IN_FLIGHT = 3;
 
 export interface SendDependencies {
   pool: FramePool;

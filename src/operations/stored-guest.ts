@@ -2,7 +2,7 @@ import type { Context } from '../events.ts';
 import type { Failure } from '../failure.ts';
 import type { GuestDefinition } from '../guest/definition.ts';
 import { requireDriver } from '../guest/require-driver.ts';
-import type { GuestSources } from '../guest/resolve-guest.ts';
+import { knownDefinitions, type GuestSources } from '../guest/resolve-guest.ts';
 import type { OpenedStore } from '../repository/store-keys.ts';
 
 /**
@@ -16,15 +16,15 @@ export async function checkStoredBootable(
   sources: GuestSources,
   context: Context,
 ): Promise<Failure[]> {
-  const isVouchedFor = key !== null || (await knownKernels(sources, context)).has(definition.kernel);
+  const isVouchedFor = key !== null || (await isKernelInUse(definition.kernel, sources, context));
   return requireDriver(sources.drivers, definition.driver).checkBootable(definition, context, isVouchedFor);
 }
 
-async function knownKernels(
-  { drivers, records }: GuestSources,
+async function isKernelInUse(
+  wanted: GuestDefinition['kernel'],
+  sources: GuestSources,
   context: Context,
-): Promise<Set<GuestDefinition['kernel']>> {
-  const running = await Promise.all(drivers.map((driver) => driver.list(context)));
-  const known = [...running.flat(), ...(await records.list())];
-  return new Set(known.flatMap(({ definition: { kernel } }) => kernel ?? []));
+): Promise<boolean> {
+  if (wanted === null) return false;
+  return (await knownDefinitions(sources, context)).some(({ kernel }) => kernel === wanted);
 }
