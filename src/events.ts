@@ -42,6 +42,7 @@ export type WarningCode =
   | 'clean-up-incomplete'
   | 'slow-ciphers'
   | 'guest-rebooted'
+  | 'guest-started-twice'
   | 'store-promises-less'
   | 'store-went-back'
   | 'store-incomplete'

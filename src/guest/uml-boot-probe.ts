@@ -13,6 +13,9 @@ import { endSession } from './uml-session.ts';
 const timeoutMs = 20_000;
 const intervalMs = 20;
 
+/** What the kernel says when its program asked it to switch off. Then it ends, at times by an abort that means nothing. */
+const switchedOff = /\breboot: (?:System halted|Power down)/;
+
 /**
  * Boots the kernel for a moment, without a disk, to see whether it can run a program on this machine; takes about a
  * second. That it is installed proves little: tracing may be forbidden here, shared memory not executable, or the
@@ -24,6 +27,12 @@ export async function probeUmlKernel(
   signal: AbortSignal,
 ): Promise<Failure | null> {
   if (!isTryable(kernel)) return null;
+  // A kernel that ends now and then for no reason (see startUml) may do so here, too.
+  const problem = await probeOnce(kernel, host, signal);
+  return problem === null ? null : probeOnce(kernel, host, signal);
+}
+
+async function probeOnce(kernel: string, host: UmlHost, signal: AbortSignal): Promise<Failure | null> {
   const directory = mkdtempSync(join(host.environment['TMPDIR'] || tmpdir(), 'vmferry-probe-'));
   const consoleLog = join(directory, 'console');
   const initrd = join(directory, 'initrd');
@@ -39,17 +48,19 @@ export async function probeUmlKernel(
     // The kernel would measure its ways to compute a RAID for longer than all the rest takes.
     'initcall_blacklist=raid6_select_algo',
   ];
+  const console = (): string => readFileSync(consoleLog, 'utf8');
   try {
     const options = { outputFile: consoleLog, workingDirectory: '/', env: host.environment };
     const started = await startDetached(kernel, args, options);
     try {
-      const ending = await poll(() => started.ended(), { timeoutMs, intervalMs, signal });
-      if (ending === 'ended with status 0') return null;
-      return cannotRun(
-        kernel,
-        ending ?? `was not done within ${timeoutMs / 1000} s`,
-        readFileSync(consoleLog, 'utf8'),
-      );
+      const ending = await poll(() => (switchedOff.test(console()) ? 'switched off' : started.ended()), {
+        timeoutMs,
+        intervalMs,
+        signal,
+      });
+      // A script that starts the kernel may put its console elsewhere.
+      if (ending === 'switched off' || ending === 'ended with status 0') return null;
+      return cannotRun(kernel, ending ?? `was not done within ${timeoutMs / 1000} s`, console());
     } finally {
       await endSession(started.pid, { ...host, directory });
     }

@@ -93,6 +93,13 @@ describeUnless(umlMissing(), 'the UML driver', () => {
     };
   }
 
+  /** A script that stands for the kernel, which it finds as $KERNEL. */
+  function kernelScript(script: string): string {
+    const path = join(directory, 'linux');
+    writeFileSync(path, `#!/bin/bash\nKERNEL=${umlKernel()}\n${script}\n`, { mode: 0o755 });
+    return path;
+  }
+
   const startOptions = () => ({ consoleLog: join(directory, 'log', 'console.log'), timeoutMs });
 
   async function failureOf(promise: Promise<unknown>): Promise<Failure> {
@@ -327,6 +334,33 @@ describeUnless(umlMissing(), 'the UML driver', () => {
       expect.objectContaining({ code: 'hypervisor-missing', message: expect.stringContaining('no luck') }),
     ]);
     expect(readdirSync(ownTemporary)).toEqual([]);
+  });
+
+  test('lets no kernel be given up that only ended badly after it had switched off', async () => {
+    const abortsAtTheEnd = kernelScript('"$KERNEL" "$@"; kill -ABRT $$');
+    const wanted = { ...definition('/images/a.img', 'alpha'), kernel: abortsAtTheEnd };
+    expect(await driver.checkBootable(wanted, context)).toEqual([]);
+  });
+
+  test('starts and tries a kernel a second time that ended by itself', async () => {
+    const { path } = await image();
+    const failsOnce = kernelScript(
+      'if mkdir "$0.tried"; then kill -ABRT $$; fi; exec -a "$0" "$KERNEL" "$@"',
+    );
+    const wanted = { ...definition(path, 'alpha'), kernel: failsOnce };
+    expect(await driver.checkBootable(wanted, context)).toEqual([]);
+    rmSync(`${failsOnce}.tried`, { recursive: true });
+    const options = startOptions();
+    await driver.start(wanted, options, context);
+    await waitForConsole(options.consoleLog, /GUEST-UP boots=1/);
+    expect(events).toEqual([
+      {
+        type: 'warning',
+        code: 'guest-started-twice',
+        message: expect.stringContaining(options.consoleLog),
+      },
+    ]);
+    await only();
   });
 
   const shimmed = umlMissing() === null && umlKernel() !== findTool('linux.uml');

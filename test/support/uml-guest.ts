@@ -141,7 +141,7 @@ export async function isFileSystemClean(image: string): Promise<boolean> {
 
 /**
  * Arguments for test guests. At each boot the kernel would measure for most of a second which of its ways to compute a
- * RAID is the quickest; and it would try other file systems before theirs, one of which has failed now and then for want of memory.
+ * RAID is the quickest, and it would try other file systems before theirs.
  */
 export const quickBoot = ['initcall_blacklist=raid6_select_algo', 'rootfstype=ext3,ext4,ext2'] as const;
 
@@ -170,8 +170,15 @@ export interface BootedGuest {
   stop: () => Promise<void>;
 }
 
-/** Boots a guest as a person would by hand, not by vmferry, and returns when it said GUEST-UP. */
+/**
+ * Boots a guest as a person would by hand, not by vmferry, and returns when it said GUEST-UP. One boot in some hundreds
+ * fails for no fault of the guest's (see startUml); as a person would, this then boots it again.
+ */
 export async function bootUmlGuest(options: BootOptions): Promise<BootedGuest> {
+  return bootOnce(options).catch(() => bootOnce(options));
+}
+
+async function bootOnce(options: BootOptions): Promise<BootedGuest> {
   const directory = mkdtempSync(join(tmpdir(), 'vmferry-uml-'));
   const umlDir = options.umlDir ?? join(directory, 'uml');
   mkdirSync(umlDir, { recursive: true });
