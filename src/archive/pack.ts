@@ -14,6 +14,7 @@ import {
   TAR_BLOCK_BYTES,
   TAR_END_BYTES,
 } from './pack-format.ts';
+import { PackMemory } from './pack-memory.ts';
 import { packedChunksOf, type PackedFrame } from './pack-layout.ts';
 import { tableText } from './pack-table.ts';
 
@@ -52,14 +53,16 @@ interface Member {
 /** Frames on their way into one pack of bounded size. */
 export class OpenPack {
   readonly #seal: Seal;
-  /** The contents of its members, each at its place in the pack's file; around them it is zero. */
+  readonly #packMemory: PackMemory;
+  /** The contents of its members, each at its place in the pack's file; around them it is anything. */
   #memory = new Uint8Array();
   #members: Member[] = [];
   #frames: PackedFrame[] = [];
   #plainBytes = 0;
 
-  constructor(seal: Seal = noSeal) {
+  constructor(seal: Seal = noSeal, packMemory = new PackMemory()) {
     this.#seal = seal;
+    this.#packMemory = packMemory;
   }
 
   /** The frame's bytes are copied: what a codec answers with is often a view of much larger memory. */
@@ -83,7 +86,7 @@ export class OpenPack {
     this.#members.push(member);
     const neededBytes = this.#endBytes + TAR_END_BYTES;
     if (neededBytes > this.#memory.length) {
-      const memory = new Uint8Array(Math.max(neededBytes, OPEN_PACK_BYTES, 2 * this.#memory.length));
+      const memory = this.#packMemory.take(Math.max(neededBytes, OPEN_PACK_BYTES, 2 * this.#memory.length));
       memory.set(this.#memory);
       this.#memory = memory;
     }

@@ -2,8 +2,15 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { Failure } from '../failure.ts';
 import { collectGrownGarbage, collectYoungGarbage, releaseFreeMemory } from '../system/memory.ts';
+import type { Pack } from '../archive/pack.ts';
 import { memoryOf, withIdsOfTheirOwn } from './job-memory.ts';
-import { STARTED, type AnswerMessage, type JobMessage, type StartedMessage } from './job-message.ts';
+import {
+  STARTED,
+  type AnswerMessage,
+  type JobMessage,
+  type SpareMemoryMessage,
+  type StartedMessage,
+} from './job-message.ts';
 import type { Job, JobResult, ResultOf } from './jobs.ts';
 
 /**
@@ -43,6 +50,8 @@ export class FramePool implements AsyncDisposable {
   readonly #workers: Worker[];
   readonly #load: number[];
   readonly #pending = new Map<number, Pending>();
+  /** Which worker made the pack in this memory. */
+  readonly #makers = new WeakMap<ArrayBufferLike, Worker>();
   #nextNumber = 0;
   #uncollectedBytes = 0;
   #unreleasedBytes = 0;
@@ -69,7 +78,11 @@ export class FramePool implements AsyncDisposable {
       this.#pending.delete(answer.number);
       this.#load[index] = (this.#load[index] ?? 0) - 1;
       if ('failure' in answer) pending.reject(failureOf(answer));
-      else pending.resolve(answer.result as never);
+      else {
+        const pack = 'pack' in answer.result ? answer.result.pack : null;
+        if (pack !== null) this.#makers.set(pack.bytes.buffer, worker);
+        pending.resolve(answer.result as never);
+      }
       this.#tidyUp(pending.givenBytes + ('result' in answer ? packBytesOf(answer.result) : 0));
       if (answer.number % ANSWERS_BETWEEN_LOOKS === 0) collectGrownGarbage();
     });
@@ -137,6 +150,13 @@ export class FramePool implements AsyncDisposable {
       const message: JobMessage = { number, job: withIdsOfTheirOwn(job) };
       worker.postMessage(message, given);
     });
+  }
+
+  /** Gives a pack's memory back to the worker that made it; nobody may use its bytes any more. */
+  reuse({ bytes }: Pick<Pack, 'bytes'>): void {
+    const memory = bytes.buffer as ArrayBuffer;
+    const message: SpareMemoryMessage = { spareMemory: memory };
+    this.#makers.get(memory)?.postMessage(message, [memory]);
   }
 
   /** Ends the workers; jobs still in flight are rejected. File descriptors may be closed afterwards. */

@@ -1,12 +1,13 @@
 import { parentPort } from 'node:worker_threads';
 import type { Pack } from '../archive/pack.ts';
+import { PackMemory } from '../archive/pack-memory.ts';
 import { availableZstd } from '../codec/zstd.ts';
 import { asFailure, toFailureRecord } from '../failure.ts';
 import { collectYoungGarbage } from '../system/memory.ts';
 import { checkFrames, checkPack } from './check-jobs.ts';
 import { applyPack, readBack, Scratch } from './frame-jobs.ts';
 import { freeMemoryOf } from './job-memory.ts';
-import { STARTED, type AnswerMessage, type JobMessage } from './job-message.ts';
+import { STARTED, type AnswerMessage, type JobMessage, type SpareMemoryMessage } from './job-message.ts';
 import type { Job, JobResult } from './jobs.ts';
 import { nothingCaptured, OpenCapture, sampleFrame } from './open-capture.ts';
 import { clearChunks, restoreFrames } from './restore-jobs.ts';
@@ -15,13 +16,14 @@ import { clearChunks, restoreFrames } from './restore-jobs.ts';
 
 const [zstd] = availableZstd();
 const scratch = new Scratch();
+const packMemory = new PackMemory();
 /** Those that this worker has a part in, by their numbers. */
 const captures = new Map<number, OpenCapture>();
 
 async function execute(job: Job): Promise<JobResult> {
   switch (job.kind) {
     case 'capture': {
-      const capture = captures.get(job.capture) ?? new OpenCapture(job, zstd, scratch);
+      const capture = captures.get(job.capture) ?? new OpenCapture(job, zstd, scratch, packMemory);
       captures.set(job.capture, capture);
       return capture.capture(job);
     }
@@ -80,7 +82,11 @@ async function answerTo({ number, job }: JobMessage): Promise<AnswerMessage> {
   }
 }
 
-parentPort?.on('message', (message: JobMessage) => {
+parentPort?.on('message', (message: JobMessage | SpareMemoryMessage) => {
+  if ('spareMemory' in message) {
+    packMemory.giveBack(message.spareMemory);
+    return;
+  }
   waiting.push(message);
   if (waiting.length === 1) setImmediate(() => void work());
 });

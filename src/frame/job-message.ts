@@ -11,4 +11,9 @@ export interface JobMessage {
   number: number;
   job: Job;
 }
+/** The memory of a pack that this worker made, and that nobody needs any more. */
+export interface SpareMemoryMessage {
+  spareMemory: ArrayBuffer;
+}
+
 export type AnswerMessage = { number: number } & ({ result: JobResult } | { failure: FailureRecord });

@@ -1,5 +1,6 @@
 import { readSync } from 'node:fs';
 import { OpenPack, type Pack } from '../archive/pack.ts';
+import type { PackMemory } from '../archive/pack-memory.ts';
 import { chunkLength } from '../chunk/chunk-grid.ts';
 import { chunkId, isAllZero } from '../chunk/chunk-id.ts';
 import { chunkListOf } from '../chunk/chunk-list.ts';
@@ -31,8 +32,13 @@ export class OpenCapture {
   readonly #scratch: Scratch;
   #level: number;
 
-  constructor({ grid, known, sealKey, level }: CaptureJob, zstd: Zstd, scratch: Scratch) {
-    this.#pack = new OpenPack(sealFor(sealKey));
+  constructor(
+    { grid, known, sealKey, level }: CaptureJob,
+    zstd: Zstd,
+    scratch: Scratch,
+    packMemory: PackMemory,
+  ) {
+    this.#pack = new OpenPack(sealFor(sealKey), packMemory);
     this.#gathering = new FrameGathering(grid);
     this.#known = known === null ? null : KnownChunks.over(known);
     this.#zstd = zstd;

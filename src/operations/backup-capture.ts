@@ -123,11 +123,13 @@ async function storeExtents(
     sealKey,
     onRead: (bytes, packedBytes) => progress?.read(bytes, packedBytes),
   });
-  const puts = mapOrdered(level.watch(packs), PACKS_IN_FLIGHT, (pack) =>
-    writer.putPack(pack, signal, (bytes) =>
-      progress?.sent(bytes, (bytes / pack.bytes.length) * pack.plainBytes),
-    ),
-  );
+  const puts = mapOrdered(level.watch(packs), PACKS_IN_FLIGHT, async (pack) => {
+    const sizeBytes = pack.bytes.length;
+    await writer.putPack(pack, signal, (bytes) =>
+      progress?.sent(bytes, (bytes / sizeBytes) * pack.plainBytes),
+    );
+    pool.reuse(pack);
+  });
   for await (const _ of puts) signal.throwIfAborted();
 }
 

@@ -121,7 +121,8 @@ async function copyPacks(
     pool,
     onRead,
   });
-  const sends = mapOrdered(level.watch(packs), PACKS_IN_FLIGHT, async ({ id, bytes: packBytes, ...pack }) => {
+  const sends = mapOrdered(level.watch(packs), PACKS_IN_FLIGHT, async (pack) => {
+    const { id, bytes: packBytes } = pack;
     const sizeBytes = packBytes.length;
     plainBytes += pack.plainBytes;
     await credit.take(sizeBytes);
@@ -132,6 +133,7 @@ async function copyPacks(
     };
     // A spool is for minutes: should the power go, the move begins again anyway.
     await store.put(packFileName(id), [packBytes], { signal: context.signal, onWritten, durable: false });
+    pool.reuse(pack);
     sizeById.set(id, sizeBytes);
     receiver.send({ type: 'pack', id, sizeBytes });
   });

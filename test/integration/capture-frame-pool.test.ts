@@ -1,6 +1,7 @@
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { packIdOf } from '../../src/archive/pack-format.ts';
 import { Failure } from '../../src/failure.ts';
 import { chunkGridFor } from '../../src/chunk/chunk-grid.ts';
 import type { CaptureJob } from '../../src/frame/jobs.ts';
@@ -80,6 +81,21 @@ describe('a frame pool', () => {
       code: 'read-failed',
       advice: expect.stringContaining('dmesg'),
     });
+  });
+
+  test('makes packs in the memory of those that are done with', async () => {
+    await using pool = new FramePool(workerUrl, 1);
+    const ids: string[] = [];
+    for (let capture = 1; capture <= 3; capture++) {
+      await pool.run(captureJob(0, { capture }));
+      const [{ pack } = { pack: null }] = await pool.runOnEach({ kind: 'flush', capture });
+      if (pack === null) throw new Error('no pack');
+      expect(packIdOf([pack.bytes])).toBe(pack.id);
+      ids.push(pack.id);
+      pool.reuse(pack);
+      expect(pack.bytes).toHaveLength(0);
+    }
+    expect(new Set(ids).size).toBe(1);
   });
 
   test('that is disposed of during work settles all of it, and does nothing more', async () => {

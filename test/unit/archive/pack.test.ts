@@ -7,8 +7,10 @@ import {
   PACK_PLAIN_LIMIT_BYTES,
   packFileName,
 } from '../../../src/archive/pack.ts';
+import { PackMemory } from '../../../src/archive/pack-memory.ts';
 import { chunkGridFor } from '../../../src/chunk/chunk-grid.ts';
 import { chunkId } from '../../../src/chunk/chunk-id.ts';
+import { noSeal } from '../../../src/codec/seal.ts';
 import type { Frame } from '../../../src/frame/frame.ts';
 import { inPieces, packBytes, readAll, sha256 } from '../../support/packs.ts';
 
@@ -110,6 +112,18 @@ describe('frames are packed', () => {
     // the last frame, the format's member, and the end of the tar file
     expect(bytes.length).toBeLessThanOrEqual(PACK_LIMIT_BYTES + 4096 + 4 * 512);
     expect(plainBytes).toBeLessThanOrEqual(PACK_PLAIN_LIMIT_BYTES + chunks * CHUNK);
+  });
+
+  test('in memory that something else was in, to the same bytes', async () => {
+    const made = [...tinyFrames(7, 3)];
+    const fresh = await buildPack(made);
+    const memory = new PackMemory();
+    for (let round = 0; round < 3; round++) {
+      memory.giveBack(new Uint8Array(16 * 2 ** 20).fill(0xff).buffer);
+      const open = new OpenPack(noSeal, memory);
+      for (const frame of made) open.add(frame);
+      expect(Buffer.compare((await open.close()).bytes, fresh.bytes)).toBe(0);
+    }
   });
 
   test('as they were added, whatever becomes of their memory; and the next pack begins empty', async () => {
