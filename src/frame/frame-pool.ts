@@ -29,7 +29,7 @@ const YOUNG_GENERATION_MEBIBYTES = 2;
 
 /** Bytes of packs that come or go: often enough that memory stays level, seldom enough to cost next to nothing. */
 const BYTES_BETWEEN_COLLECTIONS = 8 * 2 ** 20;
-const BYTES_BETWEEN_RELEASES = 16 * 2 ** 20;
+const BYTES_BETWEEN_RELEASES = 64 * 2 ** 20;
 /** Also where no packs come, as of what the store has already. */
 const ANSWERS_BETWEEN_LOOKS = 256;
 
