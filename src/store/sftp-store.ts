@@ -19,26 +19,41 @@ const CLEAN_UP_LIMIT_MS = 5000;
  * A store in a directory of an SFTP server. Disposing it leaves the session open: that is its owner's.
  * @param directory an absolute path there
  * @param hostName how people know the server
+ * @param port null: the one that ssh takes for it
  */
-export function openSftpStore(session: SftpSession, directory: string, hostName: string): PlacedStore {
-  return new SftpStore(session, directory, hostName);
+export function openSftpStore(
+  session: SftpSession,
+  directory: string,
+  hostName: string,
+  port: number | null,
+): PlacedStore {
+  return new SftpStore(session, directory, hostName, port);
 }
 
 class SftpStore implements PlacedStore {
   readonly location: string;
   readonly shortcomings: readonly string[];
   readonly #hostName: string;
+  readonly #port: number | null;
   readonly #session: SftpSession;
   readonly #place: SftpDirectory;
   /** Of the files that are sent. */
   readonly #turns = new Turns();
 
-  constructor(session: SftpSession, directory: string, hostName: string) {
+  constructor(session: SftpSession, directory: string, hostName: string, port: number | null) {
     this.#hostName = hostName;
+    this.#port = port;
     this.#session = session;
     this.#place = new SftpDirectory(session, directory);
-    this.location = `${hostName}:${directory}`;
+    this.location = this.#locationOf(directory);
     this.shortcomings = shortcomingsWithout((extension) => session.offers(extension), hostName);
+  }
+
+  /** Two servers behind one address are two places. */
+  #locationOf(directory: string): string {
+    if (this.#port === null) return `${this.#hostName}:${directory}`;
+    const address = this.#hostName.replace(/[^@]*:[^@]*$/, '[$&]');
+    return `sftp://${address}:${this.#port}${directory}`;
   }
 
   async exists(signal: AbortSignal): Promise<boolean> {
@@ -53,7 +68,7 @@ class SftpStore implements PlacedStore {
       } catch (error) {
         // somebody else made it
         if (await this.#place.exists()) return;
-        const location = `${this.#hostName}:${this.#place.folderAbove}`;
+        const location = this.#locationOf(this.#place.folderAbove);
         throw error instanceof SftpRefusal && isNoSuchFile(error)
           ? explainRefusedWrite(error, { location, neededBytes: 0, room: null })
           : error;

@@ -64,7 +64,7 @@ export async function connectSsh(
   const transport = await openSshTransport(host, { signal, timeoutMs });
   meanwhile?.();
   try {
-    return await untilAborted(signal, async () => new OpenConnection(await handshake(host, transport)));
+    return await untilAborted(signal, async () => new OpenConnection(await handshake(host, transport), port));
   } catch (error) {
     transport[Symbol.dispose]();
     throw error;
@@ -77,13 +77,16 @@ class OpenConnection implements SshConnection {
   readonly nativeCiphers = hasNativeCiphers();
   readonly closed: Promise<Failure | null>;
   readonly #parts: LoggedIn;
+  /** As it was given, not as it was found. */
+  readonly #port: number | null;
   readonly #session: SftpSession;
   readonly #lost: Promise<Failure>;
   #closing = false;
 
-  constructor(parts: LoggedIn) {
+  constructor(parts: LoggedIn, port: number | null) {
     const { host, transport, client } = parts;
     this.#parts = parts;
+    this.#port = port;
     this.destination = host.destination;
     this.cipher = parts.cipher;
     this.#session = new SftpSession(parts.sftp, host.destination);
@@ -123,7 +126,7 @@ class OpenConnection implements SshConnection {
   }
 
   store(directory: string): PlacedStore {
-    return openSftpStore(this.#session, directory, this.destination);
+    return openSftpStore(this.#session, directory, this.destination, this.#port);
   }
 
   async loginDirectory(signal: AbortSignal): Promise<string> {

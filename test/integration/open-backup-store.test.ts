@@ -173,6 +173,7 @@ describeWithTools('a store on OpenSSH’s server', ['ssh', 'sshd', 'ssh-keygen']
       dependencies,
       context,
     );
+    expect(store.location).toBe(`sftp://${server.destination}:${server.port}${server.directory}/backups`);
     expect(await store.list('', signal)).toEqual([]);
     expect(store.shortcomings).toEqual([]);
     expect(events).toEqual([]);
