@@ -24,6 +24,8 @@ export interface ScheduleRequest {
   reports: RunReportOptions;
   /** What becomes of a guest that runs, should a clone of its images not be possible. */
   whileRunning: 'clone' | 'pause' | 'halt';
+  /** Whether a clone of each image stays beside it for the next backup (doc/second-pass.md). */
+  keepClones: boolean;
   /** Of the units; null: after the guest. */
   name: string | null;
   /** For the system's manager, else for this account's. */
@@ -45,7 +47,7 @@ export interface ScheduleFindings {
 export function planRun(request: ScheduleRequest, findings: ScheduleFindings): ScheduledRun {
   const { config, store, guests, calendar, world } = findings;
   const { vmferry, environment } = world;
-  const { isSystem, reports, whileRunning } = request;
+  const { isSystem, reports, whileRunning, keepClones } = request;
   // What the configuration says of a store holds as it is when the backup runs.
   const typedStore = store.name === null ? withoutRelative(store.location) : `@${store.name}`;
   const { file, command, keyFile } = request.passphrase;
@@ -58,7 +60,10 @@ export function planRun(request: ScheduleRequest, findings: ScheduleFindings): S
     guests: guests.map(({ definition }, index) => nameOrPath(definition, request.guests[index] ?? '')),
     guestNames: guests.map(({ definition }) => definition.name),
     store: typedStore,
-    backupOptions: whileRunning === 'clone' ? [] : [`--${whileRunning}`],
+    backupOptions: [
+      ...(whileRunning === 'clone' ? [] : [`--${whileRunning}`]),
+      ...(keepClones ? [] : ['--no-clone']),
+    ],
     commonOptions: [
       ...option('--ping-url', reports.pingUrl),
       ...option('--metrics', reports.metricsFile),

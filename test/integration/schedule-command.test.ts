@@ -65,6 +65,7 @@ function schedule(changes: Partial<ScheduleRequest> = {}, config: Config = noCon
     sshConfigFile: null,
     reports: { pingUrl: null, metricsFile: null },
     whileRunning: 'clone',
+    keepClones: true,
     name: 'web',
     isSystem: true,
     output: 'units',
@@ -86,7 +87,11 @@ function installSystemctl(exitStatus: number): () => string[] {
 
 describe('a schedule', () => {
   test('is a service and a timer', async () => {
-    const report = await schedule({ keep: { daily: 7, withinMs: 86_400_000 }, whileRunning: 'pause' });
+    const report = await schedule({
+      keep: { daily: 7, withinMs: 86_400_000 },
+      whileRunning: 'pause',
+      keepClones: false,
+    });
     expect(report).toMatchObject({
       unit: 'vmferry-backup-web',
       state: 'written',
@@ -98,7 +103,7 @@ describe('a schedule', () => {
     const [service = '', timer] = names.map((name) => readFileSync(join(world.unitDirectory, name), 'utf8'));
     const common = 'backups@offsite:/srv';
     expect(service.match(/^ExecStart=.*$/gm)).toEqual([
-      `ExecStart=/usr/bin/node /usr/bin/vmferry backup ${image} --to ${common} --pause`,
+      `ExecStart=/usr/bin/node /usr/bin/vmferry backup ${image} --to ${common} --pause --no-clone`,
       `ExecStart=/usr/bin/node /usr/bin/vmferry prune ${common} --guest web.img --keep-daily 7 --keep-within 1d`,
     ]);
     expect(service).toContain(`ReadWritePaths=-${directory}\n`);

@@ -29,6 +29,10 @@ const scheduleOptions = {
     conflicts: 'pause',
     describe: 'Halt a running guest, and start it again afterwards',
   },
+  'no-clone': {
+    type: 'boolean',
+    describe: 'Keep no clone beside an image on XFS or btrfs: see `backup --help`',
+  },
   'ssh-config': {
     alias: 'F',
     type: 'string',
@@ -82,6 +86,7 @@ function readSchedule(args: Arguments, isSystem: boolean) {
     passphrase: readPassphraseOptions(args, {}),
     sshConfigFile: optionalText(args, 'ssh-config'),
     reports: checkedReports(args),
+    keepClones: !flag(args, 'no-clone'),
     whileRunning: flag(args, 'halt') ? 'halt' : flag(args, 'pause') ? 'pause' : 'clone',
     name: optionalText(args, 'name'),
     isSystem,
