@@ -31,7 +31,7 @@ export async function makeSnapshot(
 ): Promise<Snapshot> {
   const disks = await describeDisks(captured, writer, signal);
   const snapshot: Snapshot = {
-    id: snapshotId(createdAt, randomHex(8)),
+    id: snapshotId(createdAt, randomHex(5)),
     guest: definition.name,
     createdAt: createdAt.toISOString(),
     consistency,

@@ -1,17 +1,18 @@
 /*
- * A snapshot's id (doc/store.md): when it was made, in UTC, and eight random digits, so that two made in one second
- * differ. Ids sort as the times do.
+ * A snapshot's id (doc/store.md): when it was made, in UTC: the second, and in hexadecimal the millisecond; and five random
+ * digits, so that two made at once differ. Ids sort as the times do.
  */
 
 const pattern = /^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})Z-[0-9a-f]{8}$/;
 
-/** @param random eight hex digits */
+/** @param random five hex digits */
 export function snapshotId(at: Date, random: string): string {
   const time = at
     .toISOString()
     .replace(/\.\d+Z$/, 'Z')
     .replaceAll(/[-:]/g, '');
-  return `${time}-${random}`;
+  const millisecond = at.getUTCMilliseconds().toString(16).padStart(3, '0');
+  return `${time}-${millisecond}${random}`;
 }
 
 export function isSnapshotId(text: string): boolean {

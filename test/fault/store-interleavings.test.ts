@@ -64,7 +64,7 @@ class World {
     for (let round = 0; round < count; round++) {
       image = image.map((number) => (this.random(3) === 0 ? this.random(CONTENTS) : number));
       const createdAt = this.nextTime();
-      const id = snapshotId(createdAt, this.hex(8));
+      const id = snapshotId(createdAt, this.hex(5));
       this.images.set(id, image);
       await backupSmallImage(this.folder(guest, actor), image, id, createdAt);
       this.published.push({ guest, id, image, files: this.files() });
@@ -141,7 +141,7 @@ async function backupMeetsPrunes(first: number, second: number, end: 'prune' | '
   const world = new World(1);
   const write = async (actor: string | null, image: SmallImage) => {
     const createdAt = world.nextTime();
-    const id = snapshotId(createdAt, world.hex(8));
+    const id = snapshotId(createdAt, world.hex(5));
     world.images.set(id, image);
     await backupSmallImage(world.folder('web', actor), image, id, createdAt);
     return id;

@@ -94,7 +94,7 @@ async function makeStore(path: string): Promise<void> {
     const at = new Date(Date.UTC(2026, 0, 1 + number));
     await folder.publishSnapshot(
       {
-        id: snapshotId(at, '00000000'),
+        id: snapshotId(at, '00000'),
         guest: 'web',
         createdAt: at.toISOString(),
         consistency: 'halted',

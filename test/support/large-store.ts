@@ -156,7 +156,7 @@ class SnapshotMaker {
     const { guest, imageBytes } = this.#shape;
     await this.#folder.publishSnapshot(
       {
-        id: snapshotId(at, '0123abcd'),
+        id: snapshotId(at, '3abcd'),
         guest,
         createdAt: at.toISOString(),
         consistency: 'halted',

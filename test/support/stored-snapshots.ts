@@ -53,7 +53,7 @@ export async function storeSnapshot(
     described.push(await describe(folder, name, map));
   }
   const snapshot: Snapshot = {
-    id: snapshotId(at, '0123abcd'),
+    id: snapshotId(at, '3abcd'),
     guest: folder.guest,
     createdAt: at.toISOString(),
     consistency: 'halted',

@@ -48,7 +48,7 @@ export async function pruneGuest(
   context: Context,
 ): Promise<void> {
   const { signal } = context;
-  const batch = snapshotId(clock.now(), clock.randomHex(8));
+  const batch = snapshotId(clock.now(), clock.randomHex(5));
   const serverNowMs = await beginBatch(folder, batch, signal);
   if (serverNowMs === 0 && options.graceMs > 0) warnOfNoTimes(folder, context);
   try {

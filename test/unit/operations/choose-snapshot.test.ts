@@ -48,7 +48,7 @@ describe('a snapshot is chosen', () => {
 
   test('by a day or an hour of this machine', () => {
     const made = [new Date(2026, 5, 1, 23, 59, 59), new Date(2026, 5, 2, 12, 30, 1)];
-    const local = made.map((date) => snapshotId(date, '12345678'));
+    const local = made.map((date) => snapshotId(date, '12345'));
     expect(chooseSnapshot(local, { guest: 'web', when: '2026-06-01' })).toBe(local[0]);
     expect(chooseSnapshot(local, { guest: 'web', when: '2026-06-02' })).toBe(local[1]);
     expect(chooseSnapshot(local, { guest: 'web', when: '2026-06-02T12:29' })).toBe(local[0]);
@@ -60,11 +60,9 @@ describe('a snapshot is chosen', () => {
     fc.assert(
       fc.property(fc.array(day, { minLength: 1, maxLength: 20 }), day, (seconds, asked) => {
         const start = Date.UTC(2026, 0, 1);
-        const sorted = seconds
-          .map((second) => snapshotId(new Date(start + second * 1000), '00000000'))
-          .sort();
+        const sorted = seconds.map((second) => snapshotId(new Date(start + second * 1000), '00000')).sort();
         const when = new Date(start + asked * 1000).toISOString().replace('.000Z', 'Z');
-        const limit = snapshotId(new Date(start + asked * 1000), '00000000');
+        const limit = snapshotId(new Date(start + asked * 1000), '00000');
         const expected = sorted.filter((id) => id <= limit).at(-1);
         const choose = () => chooseSnapshot(sorted, { guest: 'web', when });
         if (expected === undefined) expect(failureOf(choose).code).toBe('snapshot-missing');

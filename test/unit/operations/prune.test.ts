@@ -54,7 +54,7 @@ function folderOf(guest: string, seal: Seal = noSeal): GuestFolder {
 
 async function backUp(day: number, image: SmallImage, into = folder): Promise<string> {
   const at = new Date(`2026-11-${String(day).padStart(2, '0')}T03:00:00Z`);
-  return (await backupSmallImage(into, image, snapshotId(at, '00000000'), at)).id;
+  return (await backupSmallImage(into, image, snapshotId(at, '00000'), at)).id;
 }
 
 function pruneAs(request: Partial<PruneRequest> = {}): Promise<PruneReport> {

@@ -15,7 +15,7 @@ const zone = 'Europe/Berlin';
 
 function at(time: string, more: Partial<DatedSnapshot> = {}): DatedSnapshot {
   const createdAt = new Date(time);
-  return { id: snapshotId(createdAt, '00000000'), createdAt, isProtected: false, ...more };
+  return { id: snapshotId(createdAt, '00000'), createdAt, isProtected: false, ...more };
 }
 
 function keptIds(decisions: readonly RetentionDecision[]): string[] {

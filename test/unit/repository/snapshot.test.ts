@@ -5,17 +5,21 @@ import { parseSnapshot, snapshotText, type Snapshot } from '../../../src/reposit
 import { isSnapshotId, snapshotId, snapshotTime } from '../../../src/repository/snapshot-id.ts';
 
 describe('a snapshot’s id', () => {
-  test('is its time and eight digits', () => {
-    expect(snapshotId(new Date('2026-11-22T03:00:07.999Z'), '1f3a9c2e')).toBe('20261122T030007Z-1f3a9c2e');
+  test('is its time, to the millisecond, and five digits', () => {
+    expect(snapshotId(new Date('2026-11-22T03:00:07.999Z'), 'a9c2e')).toBe('20261122T030007Z-3e7a9c2e');
+    expect(snapshotId(new Date('2026-11-22T03:00:07.001Z'), 'a9c2e')).toBe('20261122T030007Z-001a9c2e');
   });
 
   test('gives the time back, to the second, and sorts as the times do', () => {
-    const time = fc.integer({ min: 0, max: 4_000_000_000 }).map((seconds) => new Date(seconds * 1000));
+    const time = fc.integer({ min: 0, max: 4_000_000_000_000 }).map((ms) => new Date(ms));
+    const second = (at: Date) => Math.floor(at.getTime() / 1000) * 1000;
     fc.assert(
-      fc.property(time, time, (first, second) => {
-        const ids = [first, second].map((at) => snapshotId(at, '00000000'));
-        expect(ids.map((id) => snapshotTime(id)?.getTime())).toEqual([first.getTime(), second.getTime()]);
-        expect((ids[0] ?? '') < (ids[1] ?? '')).toBe(first < second);
+      fc.property(time, time, fc.nat({ max: 2000 }), (one, another, laterMs) => {
+        for (const other of [another, new Date(one.getTime() + laterMs)]) {
+          const ids = [one, other].map((at) => snapshotId(at, '00000'));
+          expect(ids.map((id) => snapshotTime(id)?.getTime())).toEqual([second(one), second(other)]);
+          expect((ids[0] ?? '') < (ids[1] ?? '')).toBe(one < other);
+        }
       }),
     );
   });
