@@ -13,13 +13,13 @@ export function isHexId(text: string): boolean {
 
 const zeros = Buffer.alloc(2 ** 20);
 
-/** Whether the bytes are all zero: such a chunk is empty and has no id. */
-export function isAllZero(bytes: Uint8Array): boolean {
+/** Whether the bytes, or those from `start` to before `end`, are all zero: such a chunk is empty and has no id. */
+export function isAllZero(bytes: Uint8Array, start = 0, end = bytes.length): boolean {
   // Most bytes show it at once; the comparison costs a call of native code.
-  if (bytes.length === 0) return true;
-  if (bytes[0] !== 0 || bytes[bytes.length >> 1] !== 0 || bytes[bytes.length - 1] !== 0) return false;
-  for (let offset = 0; offset < bytes.length; offset += zeros.length) {
-    const length = Math.min(zeros.length, bytes.length - offset);
+  if (start >= end) return true;
+  if (bytes[start] !== 0 || bytes[(start + end) >> 1] !== 0 || bytes[end - 1] !== 0) return false;
+  for (let offset = start; offset < end; offset += zeros.length) {
+    const length = Math.min(zeros.length, end - offset);
     if (zeros.compare(bytes, offset, offset + length, 0, length) !== 0) return false;
   }
   return true;

@@ -60,7 +60,7 @@ export function writeSparsely(file: WrittenFile, bytes: Uint8Array, offset: numb
     from = to;
   };
   for (let grain = 0; grain < bytes.length; grain += HOLE_GRAIN_BYTES) {
-    const isZero = isAllZero(bytes.subarray(grain, grain + HOLE_GRAIN_BYTES));
+    const isZero = isAllZero(bytes, grain, Math.min(grain + HOLE_GRAIN_BYTES, bytes.length));
     if (isZero !== areZero) writeUntil(grain);
     areZero = isZero;
   }

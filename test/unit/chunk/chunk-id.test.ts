@@ -22,6 +22,15 @@ test('bytes are all zero exactly if every one is', () => {
       // what lies beside them does not count
       whole.fill(1, 0, shift);
       expect(isAllZero(bytes)).toBe(true);
+      whole.fill(1, 0, shift >> 1);
+      whole.fill(0, shift >> 1, shift);
+      expect(isAllZero(whole, shift >> 1, whole.length)).toBe(true);
+      const at = seed % size;
+      bytes[at] = 1;
+      expect(isAllZero(whole, shift, shift + at)).toBe(true);
+      expect(isAllZero(whole, shift, shift + at + 1)).toBe(false);
+      expect(isAllZero(whole, shift + at, whole.length)).toBe(false);
+      expect(isAllZero(whole, shift + at + 1, whole.length)).toBe(true);
     }),
   );
 });
