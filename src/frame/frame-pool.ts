@@ -1,17 +1,18 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
+import type { Pack } from '../archive/pack.ts';
 import { Failure } from '../failure.ts';
 import { collectGrownGarbage, collectYoungGarbage, releaseFreeMemory } from '../system/memory.ts';
-import type { Pack } from '../archive/pack.ts';
 import { memoryOf, withIdsOfTheirOwn } from './job-memory.ts';
 import {
+  packOf,
   STARTED,
   type AnswerMessage,
   type JobMessage,
   type SpareMemoryMessage,
   type StartedMessage,
 } from './job-message.ts';
-import type { Job, JobResult, ResultOf } from './jobs.ts';
+import type { Job, ResultOf } from './jobs.ts';
 
 /**
  * Four cores compress faster than the one that encrypts can send, and each worker takes 40 to 75 MB.
@@ -77,13 +78,11 @@ export class FramePool implements AsyncDisposable {
       if (pending === undefined) return;
       this.#pending.delete(answer.number);
       this.#load[index] = (this.#load[index] ?? 0) - 1;
+      const packBytes = packOf(answer)?.bytes;
+      if (packBytes !== undefined) this.#makers.set(packBytes.buffer, worker);
       if ('failure' in answer) pending.reject(failureOf(answer));
-      else {
-        const pack = 'pack' in answer.result ? answer.result.pack : null;
-        if (pack !== null) this.#makers.set(pack.bytes.buffer, worker);
-        pending.resolve(answer.result as never);
-      }
-      this.#tidyUp(pending.givenBytes + ('result' in answer ? packBytesOf(answer.result) : 0));
+      else pending.resolve(answer.result as never);
+      this.#tidyUp(pending.givenBytes + (packBytes?.length ?? 0));
       if (answer.number % ANSWERS_BETWEEN_LOOKS === 0) collectGrownGarbage();
     });
     worker.on('error', (error) => {
@@ -171,10 +170,6 @@ function startOf(worker: Worker): Promise<void> {
   return new Promise((resolve) => {
     for (const event of ['message', 'error', 'exit'] as const) worker.once(event, () => resolve());
   });
-}
-
-function packBytesOf(result: JobResult): number {
-  return 'pack' in result ? (result.pack?.bytes.length ?? 0) : 0;
 }
 
 function failureOf({

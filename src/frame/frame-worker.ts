@@ -1,5 +1,4 @@
 import { parentPort } from 'node:worker_threads';
-import type { Pack } from '../archive/pack.ts';
 import { PackMemory } from '../archive/pack-memory.ts';
 import { availableZstd } from '../codec/zstd.ts';
 import { asFailure, toFailureRecord } from '../failure.ts';
@@ -7,7 +6,13 @@ import { collectYoungGarbage } from '../system/memory.ts';
 import { checkFrames, checkPack } from './check-jobs.ts';
 import { applyPack, readBack, Scratch } from './frame-jobs.ts';
 import { freeMemoryOf } from './job-memory.ts';
-import { STARTED, type AnswerMessage, type JobMessage, type SpareMemoryMessage } from './job-message.ts';
+import {
+  packOf,
+  STARTED,
+  type AnswerMessage,
+  type JobMessage,
+  type SpareMemoryMessage,
+} from './job-message.ts';
 import type { Job, JobResult } from './jobs.ts';
 import { nothingCaptured, OpenCapture, sampleFrame } from './open-capture.ts';
 import { clearChunks, restoreFrames } from './restore-jobs.ts';
@@ -64,7 +69,7 @@ async function work(): Promise<void> {
   const [message] = waiting;
   if (message === undefined) return;
   const answer = await answerTo(message);
-  const pack: Pack | null = 'result' in answer && 'pack' in answer.result ? answer.result.pack : null;
+  const pack = packOf(answer);
   // A pack's bytes are handed over, not copied.
   parentPort?.postMessage(answer, pack === null ? [] : [pack.bytes.buffer as ArrayBuffer]);
   waiting.shift();

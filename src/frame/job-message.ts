@@ -1,3 +1,4 @@
+import type { Pack } from '../archive/pack.ts';
 import type { FailureRecord } from '../failure.ts';
 import type { Job, JobResult } from './jobs.ts';
 
@@ -11,9 +12,15 @@ export interface JobMessage {
   number: number;
   job: Job;
 }
+
 /** The memory of a pack that this worker made, and that nobody needs any more. */
 export interface SpareMemoryMessage {
   spareMemory: ArrayBuffer;
 }
 
 export type AnswerMessage = { number: number } & ({ result: JobResult } | { failure: FailureRecord });
+
+/** The pack that an answer brings; most bring none. */
+export function packOf(answer: AnswerMessage): Pack | null {
+  return 'result' in answer && 'pack' in answer.result ? answer.result.pack : null;
+}

@@ -21,7 +21,7 @@ const settleMs = 500;
 
 /**
  * Boots the guest and returns when it is up: its console answers, the process behind it is ours, and its first
- * program runs. Now and then (Debian’s 6.1: 4 of 1,800 boots) a kernel ends on its way there for no fault of the
+ * program runs. Now and then (Debian’s 6.1: 3 of 1,760 boots) a kernel ends on its way there for no fault of the
  * guest's; it is started a second time then, with a warning. Throws Failure `start-failed`, or what keeps it from
  * being booted; no process of it is left then.
  */

@@ -12,8 +12,8 @@ import koffi from 'koffi';
 // With its usual factor it did so at each pack, which took 1.5 s of 12 from a move of 4 GiB.
 setFlagsFromString('--heap-growing-percent=300');
 
-// Hot loops here are native code. Optimizing the JavaScript around them as early as V8 would took 1 s of the 13 CPU seconds of a
-// move of 4 GiB, and gained nothing; what runs ten times as long as its usual 132 KB of bytecode is still optimized.
+// Hot loops here are native code. To optimize the JavaScript around them as early as V8 does cost 1 s of the 13 CPU seconds of a
+// move of 4 GiB, and gained nothing. What runs ten times as long as its usual 132 KB of bytecode is still optimized.
 setFlagsFromString('--interrupt-budget=1320000');
 
 // There is no other way to ask for a collection of the young generation alone, which takes less than a millisecond.
