@@ -12,7 +12,8 @@ const plain = /^(?:(?<user>[^:]*)@)?(?<host>[^:@]*)(?::(?<directory>.*))?$/s;
 const ipv6Address = /^[0-9a-f:.]*:[0-9a-f:.]*(?:%[\w.-]+)?$/i;
 /** What ssh accepts for an alias or a host name; nothing that a shell in a ProxyCommand would read as its own. */
 const hostName = /^[\p{L}\p{N}_][\p{L}\p{N}_.%-]*$/u;
-const userName = /^[\p{L}\p{N}_.\\][\p{L}\p{N}_.@+\\-]*$/u;
+/** It may have an `@`, but nothing behind one that begins like an option. */
+const userName = /^(?!.*@-)[\p{L}\p{N}_.\\][\p{L}\p{N}_.@+\\-]*$/u;
 // oxlint-disable-next-line no-control-regex -- control characters are what it looks for
 const controlCharacter = /[\u0000-\u001f\u007f]/;
 

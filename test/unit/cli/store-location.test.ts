@@ -164,6 +164,6 @@ test('whatever is typed is a location that no program takes for an option, or a 
         expect((error as Failure).code).toBe('usage');
       }
     }),
-    { numRuns: 5000 },
+    { numRuns: 5000, examples: [['1@-@sftp://']] },
   );
 });
