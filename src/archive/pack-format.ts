@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 
 /* What a pack is made of: doc/formats.md. */
 
@@ -15,6 +15,16 @@ export function packIdOf(parts: readonly Uint8Array[]): string {
   const hash = createHash('sha256');
   for (const part of parts) hash.update(part);
   return hash.digest('hex');
+}
+
+/**
+ * What names a pack: the SHA-256 of its file, as in a store; or chance, where it lies but for a moment, on its way into an image
+ * that is read back chunk by chunk. To hash it there would prove nothing more.
+ */
+export type PackNaming = 'sha256' | 'random';
+
+export function namePack(bytes: Uint8Array, naming: PackNaming): string {
+  return naming === 'sha256' ? packIdOf([bytes]) : randomBytes(32).toString('hex');
 }
 
 /** @param suffix of the seal of its store */

@@ -8,9 +8,10 @@ import {
   FORMAT_TEXT,
   frameMember,
   memberBytes,
-  packIdOf,
+  namePack,
   TABLE_LIMIT_BYTES,
   tableMember,
+  type PackNaming,
   TAR_BLOCK_BYTES,
   TAR_END_BYTES,
 } from './pack-format.ts';
@@ -25,7 +26,7 @@ export const PACK_PLAIN_LIMIT_BYTES = 128 * 2 ** 20;
 
 /** A whole pack in memory. */
 export interface Pack {
-  /** The SHA-256 of its bytes. */
+  /** 64 hexadecimal digits: the SHA-256 of its bytes, unless it was named otherwise. */
   id: string;
   /** In memory of its own, so that it can be handed to another thread. */
   bytes: Uint8Array;
@@ -54,15 +55,17 @@ interface Member {
 export class OpenPack {
   readonly #seal: Seal;
   readonly #packMemory: PackMemory;
+  readonly #naming: PackNaming;
   /** The contents of its members, each at its place in the pack's file; around them it is anything. */
   #memory = new Uint8Array();
   #members: Member[] = [];
   #frames: PackedFrame[] = [];
   #plainBytes = 0;
 
-  constructor(seal: Seal = noSeal, packMemory = new PackMemory()) {
+  constructor(seal: Seal = noSeal, packMemory = new PackMemory(), naming: PackNaming = 'sha256') {
     this.#seal = seal;
     this.#packMemory = packMemory;
+    this.#naming = naming;
   }
 
   /** The frame's bytes are copied: what a codec answers with is often a view of much larger memory. */
@@ -121,7 +124,7 @@ export class OpenPack {
     this.#frames = [];
     this.#plainBytes = 0;
     await writeHeaders(bytes, members);
-    return { id: packIdOf([bytes]), bytes, plainBytes, frames };
+    return { id: namePack(bytes, this.#naming), bytes, plainBytes, frames };
   }
 }
 

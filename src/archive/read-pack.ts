@@ -20,16 +20,16 @@ import {
 import { framesOfAnyGrid, framesOfGrid, parseTable, type FrameRules } from './pack-table.ts';
 
 /**
- * The frames of a pack of an image with this grid, in order. `parts` are the whole pack, cut anywhere: it is compared
- * with its id before anything of it is used. Throws Failure `pack-damaged` for anything but a well-formed pack.
+ * The frames of a pack of an image with this grid, in order. `parts` are the whole pack, cut anywhere. It is not compared with
+ * its id, which may be any: the chunks are, when they are read back. Throws Failure `pack-damaged` for anything but a
+ * well-formed pack.
  */
-export async function* readPack(
+export function readPack(
   id: string,
   parts: readonly Uint8Array[],
   grid: ChunkGrid,
 ): AsyncGenerator<Frame, void, undefined> {
-  requireId(id, parts);
-  yield* framesOf(id, parts, noSeal, framesOfGrid(grid));
+  return framesOf(id, parts, noSeal, framesOfGrid(grid));
 }
 
 /** A frame of a pack in a store, and where in the pack its bytes lie, sealed as they are. */

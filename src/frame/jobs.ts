@@ -1,3 +1,4 @@
+import type { PackNaming } from '../archive/pack-format.ts';
 import type { Pack } from '../archive/pack.ts';
 import type { ChunkGrid } from '../chunk/chunk-grid.ts';
 import type { ChunkList } from '../chunk/chunk-list.ts';
@@ -16,6 +17,7 @@ export interface CaptureJob {
   grid: ChunkGrid;
   level: number;
   plan: FramePlan;
+  packNaming: PackNaming;
   /** The chunks that the other side has (`KnownChunks.shared`), to which new ones are added; null: every chunk is new. */
   known: SharedArrayBuffer | null;
   sealKey: SealKey;
@@ -59,7 +61,7 @@ export interface SampleResult {
   compressedBytes: number;
 }
 
-/** Check a pack, unpack its frames, and write what is not zero to its place in the image. */
+/** Unpack a pack's frames, and write what is not zero to its place in the image. */
 export interface ApplyJob {
   kind: 'apply';
   fd: number;

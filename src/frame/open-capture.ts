@@ -33,12 +33,12 @@ export class OpenCapture {
   #level: number;
 
   constructor(
-    { grid, known, sealKey, level }: CaptureJob,
+    { grid, known, sealKey, level, packNaming }: CaptureJob,
     zstd: Zstd,
     scratch: Scratch,
     packMemory: PackMemory,
   ) {
-    this.#pack = new OpenPack(sealFor(sealKey), packMemory);
+    this.#pack = new OpenPack(sealFor(sealKey), packMemory, packNaming);
     this.#gathering = new FrameGathering(grid);
     this.#known = known === null ? null : KnownChunks.over(known);
     this.#zstd = zstd;

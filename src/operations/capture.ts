@@ -1,3 +1,4 @@
+import type { PackNaming } from '../archive/pack-format.ts';
 import type { Pack } from '../archive/pack.ts';
 import { chunkGridFor } from '../chunk/chunk-grid.ts';
 import { rowsOf } from '../chunk/chunk-list.ts';
@@ -22,6 +23,8 @@ export interface CaptureOptions {
   /** The zstd level to go on with; asked for each frame. */
   level: () => number;
   pool: FramePool;
+  /** `sha256` unless given. */
+  packNaming?: PackNaming;
   /**
    * The chunks that the other side has: no pack will hold them. What is captured is added, so that a chunk that occurs
    * in several places or images is packed once: after a capture that failed, it says that of chunks that no pack holds.
@@ -52,6 +55,7 @@ export function captureImage(
     extents,
     level,
     pool,
+    packNaming = 'sha256',
     known,
     map = new ChunkMap(chunkGridFor(source.sizeBytes)),
     sealKey = null,
@@ -71,6 +75,7 @@ export function captureImage(
           grid,
           level: level(),
           plan,
+          packNaming,
           known: known?.shared ?? null,
           sealKey,
         }),

@@ -44,7 +44,7 @@ export class ImageAssembly implements AsyncDisposable {
   }
 
   /**
-   * Checks, unpacks and writes one pack; answers with what is to be read back.
+   * Unpacks and writes one pack; answers with what is to be read back.
    * @param path of the pack's file
    */
   async apply(id: string, path: string): Promise<AppliedPack> {
@@ -124,7 +124,7 @@ export class ImageAssembly implements AsyncDisposable {
   #mismatch(position: number): Failure {
     return new Failure(
       'verification-failed',
-      `${this.#image.path} does not read back as it was written, at byte ${this.#offsetOf(position)}.`,
+      `${this.#image.path} does not read back as it was sent, at byte ${this.#offsetOf(position)}.`,
       {
         advice:
           'The disk or the memory of the new hardware may be failing: see the kernel log there (dmesg).',

@@ -119,6 +119,7 @@ async function copyPacks(
     extents: disk.extents(),
     level: () => level.current,
     pool,
+    packNaming: 'random',
     onRead,
   });
   const sends = mapOrdered(level.watch(packs), PACKS_IN_FLIGHT, async (pack) => {

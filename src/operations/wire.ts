@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { Failure, exitStatusByCode, type FailureCode } from '../failure.ts';
 
 /** The messages of doc/wire.md. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 export const ALIVE_INTERVAL_MS = 5_000;
 /** Who hears nothing for this long takes the line for dead. */
 export const SILENCE_LIMIT_MS = 30_000;

@@ -130,7 +130,7 @@ describeUnless(networkLabMissing(), 'a host that cannot take the guest', () => {
     [
       'answers what was not asked',
       [
-        `echo '{"type":"ready","protocol":1,"version":"0"}'; echo '{"type":"published","paths":[]}'; cat >/dev/null`,
+        `echo '{"type":"ready","protocol":2,"version":"0"}'; echo '{"type":"published","paths":[]}'; cat >/dev/null`,
       ],
       'protocol-violation',
     ],

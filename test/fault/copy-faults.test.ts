@@ -60,7 +60,9 @@ describeUnless(umlMissing() ?? networkLabMissing() ?? toolsMissing('nsenter'), '
 
   test('a pack is damaged on the way', async () => {
     const command = hosts.start(await guest.migrateArguments({ rules: [{ on: 'pack', do: 'damage-pack' }] }));
-    expect(errorOf(await command.ended)).toMatchObject({ code: 'pack-damaged', exitStatus: 15 });
+    // What it is made of may still unpack: then the chunk is found when it is read back.
+    const code = expect.stringMatching(/^(pack-damaged|verification-failed)$/);
+    expect(errorOf(await command.ended)).toMatchObject({ code, exitStatus: 15 });
   });
 
   test('the line is reset', async () => {

@@ -35,6 +35,7 @@ function captureJob(first: number, overrides: Partial<CaptureJob> = {}): Capture
     grid: chunkGridFor(64 * CHUNK),
     level: 3,
     plan,
+    packNaming: 'sha256',
     known: null,
     sealKey: null,
     ...overrides,

@@ -33,7 +33,7 @@ export function inPieces(bytes: Uint8Array, places: readonly number[] = []): Uin
   return ends.map((end, index) => bytes.subarray(ends[index - 1] ?? 0, end));
 }
 
-/** Reads the pack to its end, as a receiver that trusts its id does. */
+/** Reads the pack to its end, as a receiver does. */
 export async function readAll(id: string, parts: readonly Uint8Array[], grid: ChunkGrid): Promise<Frame[]> {
   const frames: Frame[] = [];
   for await (const frame of readPack(id, parts, grid)) frames.push(frame);

@@ -50,10 +50,10 @@ beforeAll(async () => {
   members = tarMembersOf(good.bytes);
 });
 
-async function expectRefused(bytes: Uint8Array, id = sha256(bytes), places: number[] = []): Promise<Failure> {
+async function expectRefused(bytes: Uint8Array): Promise<Failure> {
   let thrown: unknown = null;
   try {
-    await readAll(id, inPieces(bytes, places), grid);
+    await readAll(sha256(bytes), [bytes], grid);
   } catch (error) {
     thrown = error;
   }
@@ -79,7 +79,17 @@ test('the forger makes good packs, too', async () => {
   expect(await readAll(sha256(bytes), inPieces(bytes), grid)).toHaveLength(2);
 });
 
-describe('a pack damaged on its way is refused:', () => {
+/** Refused, or read as a pack: what is in it then is told by its chunks' ids. Nothing else may happen. */
+async function expectNoHarm(bytes: Uint8Array, places: number[] = []): Promise<void> {
+  try {
+    const frames = await readAll(good.id, inPieces(bytes, places), grid);
+    expect(frames.length).toBeLessThanOrEqual(2);
+  } catch (error) {
+    expect(error).toHaveProperty('code', 'pack-damaged');
+  }
+}
+
+describe('a pack damaged on its way does no harm:', () => {
   test('any byte changed', async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -89,37 +99,34 @@ describe('a pack damaged on its way is refused:', () => {
         async (place, change, places) => {
           const bytes = Buffer.from(good.bytes);
           bytes[place % bytes.length] = (bytes[place % bytes.length] ?? 0) ^ change;
-          await expectRefused(bytes, good.id, places);
+          await expectNoHarm(bytes, places);
         },
       ),
       { numRuns: 200 },
     );
   });
 
-  test('any bit of the first headers changed', async () => {
-    for (let bit = 0; bit < 3 * 512 * 8; bit += 13) {
-      const bytes = Buffer.from(good.bytes);
-      bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) ^ (1 << (bit & 7));
-      await expectRefused(bytes, good.id);
+  test('any bit of a header changed', async () => {
+    for (const header of [0, 1024]) {
+      for (let bit = 0; bit < 512 * 8; bit += 13) {
+        const bytes = Buffer.from(good.bytes);
+        bytes[header + (bit >> 3)] = (bytes[header + (bit >> 3)] ?? 0) ^ (1 << (bit & 7));
+        await expectNoHarm(bytes);
+      }
     }
   });
 
   test('cut off anywhere', async () => {
     for (let length = 0; length < good.bytes.length; length += 256)
-      await expectRefused(good.bytes.subarray(0, length), good.id);
+      await expectNoHarm(good.bytes.subarray(0, length));
   });
 
   test('with more behind it', async () => {
-    await expectRefused(Buffer.concat([good.bytes, Buffer.alloc(512)]), good.id);
-    await expectRefused(Buffer.concat([good.bytes, good.bytes]), good.id);
+    await expectNoHarm(Buffer.concat([good.bytes, Buffer.alloc(512)]));
+    await expectNoHarm(Buffer.concat([good.bytes, good.bytes]));
   });
 
-  test('under the name of another', async () => {
-    await expectRefused(good.bytes, sha256(Buffer.of(1)));
-    await expectRefused(good.bytes, good.id.toUpperCase());
-  });
-
-  test('noise instead of it', async () => {
+  test('noise instead of it: refused', async () => {
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ maxLength: 3000 }), async (bytes) => {
         await expectRefused(bytes);
@@ -128,7 +135,7 @@ describe('a pack damaged on its way is refused:', () => {
   });
 });
 
-describe('a pack with the right SHA-256 and', () => {
+describe('a well-formed tar file with', () => {
   test('cut off at a member is refused, unless whole frames are left', async () => {
     for (let count = 0; count < members.length; count++) {
       const bytes = await forged((all) => all.slice(0, count));

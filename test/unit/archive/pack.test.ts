@@ -7,6 +7,7 @@ import {
   PACK_PLAIN_LIMIT_BYTES,
   packFileName,
 } from '../../../src/archive/pack.ts';
+import { namePack } from '../../../src/archive/pack-format.ts';
 import { PackMemory } from '../../../src/archive/pack-memory.ts';
 import { chunkGridFor } from '../../../src/chunk/chunk-grid.ts';
 import { chunkId } from '../../../src/chunk/chunk-id.ts';
@@ -65,6 +66,12 @@ describe('a pack', () => {
       }),
       { numRuns: 30 },
     );
+  });
+
+  test('on its way into an image is named by chance', () => {
+    const [first, second] = [1, 2].map(() => namePack(Buffer.alloc(512), 'random'));
+    expect(first).toMatch(/^[0-9a-f]{64}$/);
+    expect(second).not.toBe(first);
   });
 
   test('of the same frames is always the same, byte for byte', async () => {

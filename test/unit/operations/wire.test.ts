@@ -52,7 +52,7 @@ const moverMessages: MoverMessage[] = [
 ];
 
 const receiverMessages: ReceiverMessage[] = [
-  { type: 'ready', protocol: 1, version: '0.1.0' },
+  { type: 'ready', protocol: 2, version: '0.1.0' },
   { type: 'checked', problems: [], warnings: [], freeBytes: Number.MAX_SAFE_INTEGER },
   {
     type: 'checked',
