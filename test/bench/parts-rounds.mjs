@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, ftruncateSync, openSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
@@ -30,22 +30,33 @@ async function main({ recipe, lines, level, rounds }) {
   const [line] = findLines(lines);
   const opened = await openLine(line);
   const place = openWorkplace(workDirectory, image, opened);
+  const nothing = emptyImage(join(workDirectory, 'nothing.img'), statSync(image).size);
+  const elsewhere = { ...place, image: nothing, out: join(place.target, basename(nothing)) };
   const runs = [];
   for (let round = 1; round <= rounds; round++) {
     const whole = await measuredRun({ name: 'vmferry', command: `${MIGRATE} ${level}` }, place);
     console.log(runLine({ peer: 'vmferry', round, ...whole }));
     const sentBytes = sentBytesOf(readFileSync(place.log, 'utf8'));
+    const ofNothing = await measuredRun({ name: 'vmferry', command: `${MIGRATE} ${level}` }, elsewhere);
+    console.log(`round ${round}  an empty image: ${ofNothing.cpuSeconds.toFixed(1)} s CPU`);
     const partSeconds = await measureParts({ image, level, target: place.out }, sentBytes, place);
     console.log(
       `round ${round}  the parts: ${Object.values(partSeconds)
         .reduce((a, b) => a + b)
         .toFixed(1)} s CPU`,
     );
-    runs.push({ round, sentBytes, whole, partSeconds });
+    runs.push({ round, sentBytes, whole, ofNothing, partSeconds });
   }
   await opened.close();
   const summary = partsSummary(runs);
   finish({ line: line.name, recipe, level, shares, summary, runs }, partsTable(summary, level));
+}
+
+function emptyImage(path, sizeBytes) {
+  const fd = openSync(path, 'w');
+  ftruncateSync(fd, sizeBytes);
+  closeSync(fd);
+  return path;
 }
 
 /** The CPU seconds of each part, one after the other. */
@@ -54,9 +65,7 @@ async function measureParts(work, sentBytes, place) {
   for (const name of ['read', 'hash', 'compress', 'unpack']) partSeconds[name] = await partAlone(name, work);
   partSeconds.ssh = await sshAlone(sentBytes, place);
   makeEmpty(dirname(work.target));
-  const fd = openSync(work.target, 'w');
-  ftruncateSync(fd, statSync(work.image).size);
-  closeSync(fd);
+  emptyImage(work.target, statSync(work.image).size);
   for (const name of ['write', 'readBack']) partSeconds[name] = await partAlone(name, work);
   return partSeconds;
 }

@@ -25,7 +25,7 @@ export const peers = [
     name: 'e2image',
     title: 'e2image, zstd, ssh',
     programs: ['e2image', 'zstd'],
-    command: 'e2image -ra $IMAGE - | zstd -T0 | $SSH "zstd -d --sparse -o $OUT"',
+    command: 'e2image -ra $IMAGE - | zstd | $SSH "zstd -d --sparse -o $OUT"',
     verified: 'no',
     rounds: 5,
     quick: true,
@@ -35,7 +35,7 @@ export const peers = [
     title: 'partclone, zstd, ssh',
     programs: ['partclone.ext3', 'zstd'],
     command: [
-      'partclone.ext3 -q -c -s $IMAGE -o - -L $SCRATCH/partclone.log | zstd -T0 |',
+      'partclone.ext3 -q -c -s $IMAGE -o - -L $SCRATCH/partclone.log | zstd |',
       '$SSH "zstd -d | partclone.ext3 -q -r -C -W -s - -o $OUT -L $DIR/partclone.log && rm $DIR/partclone.log"',
     ].join(' '),
     verified: 'no',

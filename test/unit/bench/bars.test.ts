@@ -20,7 +20,12 @@ const { growthSummary, growthTable } = await benchModule<{
   growthTable: (summary: Summary) => string;
 }>('growth-summary.mjs');
 const { partsSummary } = await benchModule<{
-  partsSummary: (runs: readonly object[]) => { sumSeconds: number; ratio: number; isMet: boolean };
+  partsSummary: (runs: readonly object[]) => {
+    sumSeconds: number;
+    ratio: number;
+    ratioWithoutStart: number;
+    isMet: boolean;
+  };
 }>('parts-summary.mjs');
 
 const cases: Case[] = [
@@ -66,8 +71,10 @@ test('scattered tables are more to move, and count for no bar', () => {
 
 test('a move is held against the sum of its parts, with SHA-256 at both ends', () => {
   const partSeconds = { read: 1, hash: 1, compress: 1, unpack: 1, ssh: 1, write: 1, readBack: 1 };
-  const summaryOf = (cpuSeconds: number) => partsSummary([{ whole: { cpuSeconds }, partSeconds }]);
+  const summaryOf = (cpuSeconds: number) =>
+    partsSummary([{ whole: { cpuSeconds }, ofNothing: { cpuSeconds: 1.6 }, partSeconds }]);
   expect(summaryOf(8).sumSeconds).toBe(8);
   expect(summaryOf(9.2)).toMatchObject({ ratio: 1.15, isMet: true });
   expect(summaryOf(9.3).isMet).toBe(false);
+  expect(summaryOf(9.6)).toMatchObject({ ratioWithoutStart: 1, isMet: false });
 });
