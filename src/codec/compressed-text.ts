@@ -1,11 +1,11 @@
 import { Failure } from '../failure.ts';
-import { availableZstd } from './zstd.ts';
+import { bestZstd } from './zstd.ts';
 import { boundedFrame, saidContentBytes } from './zstd-frame.ts';
 
 /** Most of what these texts hold is hashes in hex digits: higher levels find nothing more. */
 const LEVEL = 1;
 
-const [zstd] = availableZstd();
+const zstd = bestZstd();
 
 /** One zstd frame that says how long its content is. */
 export function compressText(text: string): Uint8Array {

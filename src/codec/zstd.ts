@@ -34,21 +34,23 @@ function hasZstd(candidate: object): candidate is ZlibWithZstd {
 }
 
 /**
- * Every implementation that there is here, the best first (doc/decisions/0003-the-systems-zstd-first.md). Throws
- * Failure `internal` where there is none.
+ * The best implementation that there is here (doc/decisions/0003-the-systems-zstd-first.md); what comes behind it is not even
+ * loaded. Throws Failure `internal` where there is none.
  */
-export function availableZstd(): [Zstd, ...Zstd[]] {
-  const library = loadLibZstd();
-  const addon = loadAddon();
-  const [first, ...others] = [
-    ...(library === null ? [] : [zstdOfLibrary(library)]),
-    ...(addon === null ? [] : [zstdOfAddon(addon)]),
-    ...(hasZstd(zlib) ? [zstdOfNode(zlib)] : []),
-  ];
-  if (first !== undefined) return [first, ...others];
+export function bestZstd(): Zstd {
+  for (const zstd of zstdImplementations()) return zstd;
   throw new Failure('internal', 'Nothing here compresses with zstd.', {
     advice: 'Install the zstd library of your system (libzstd1, libzstd), or use Node 22.15 or later.',
   });
+}
+
+/** All that there are here, the best first. */
+export function* zstdImplementations(): Iterable<Zstd> {
+  const library = loadLibZstd();
+  if (library !== null) yield zstdOfLibrary(library);
+  const addon = loadAddon();
+  if (addon !== null) yield zstdOfAddon(addon);
+  if (hasZstd(zlib)) yield zstdOfNode(zlib);
 }
 
 /** It is compiled for the usual platforms only. */

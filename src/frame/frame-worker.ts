@@ -1,6 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import { PackMemory } from '../archive/pack-memory.ts';
-import { availableZstd } from '../codec/zstd.ts';
+import { bestZstd } from '../codec/zstd.ts';
 import { asFailure, toFailureRecord } from '../failure.ts';
 import { collectYoungGarbage } from '../system/memory.ts';
 import { checkFrames, checkPack } from './check-jobs.ts';
@@ -19,7 +19,7 @@ import { clearChunks, restoreFrames } from './restore-jobs.ts';
 
 /* The entry of a worker thread: takes jobs one after the other and answers each. */
 
-const [zstd] = availableZstd();
+const zstd = bestZstd();
 const scratch = new Scratch();
 const packMemory = new PackMemory();
 /** Those that this worker has a part in, by their numbers. */

@@ -7,7 +7,7 @@ import { constants, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import process from 'node:process';
 import { chunkGridFor } from '../../dist/chunk/chunk-grid.js';
-import { availableZstd } from '../../dist/codec/zstd.js';
+import { bestZstd } from '../../dist/codec/zstd.js';
 import { planFrames } from '../../dist/frame/frame-plan.js';
 import { openSourceDisk } from '../../dist/operations/source-disk.js';
 import { PartFrame } from './part-frame.mjs';
@@ -26,7 +26,7 @@ const parts = {
   }),
 
   compress({ level }) {
-    const [zstd] = availableZstd();
+    const zstd = bestZstd();
     return {
       take(frame, measured) {
         const plain = frame.plain();
@@ -36,7 +36,7 @@ const parts = {
   },
 
   unpack({ level }) {
-    const [zstd] = availableZstd();
+    const zstd = bestZstd();
     return {
       take(frame, measured) {
         const plain = frame.plain();

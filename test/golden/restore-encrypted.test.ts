@@ -15,7 +15,7 @@ import { buildPack } from '../../src/archive/pack.ts';
 import { chunkGridFor } from '../../src/chunk/chunk-grid.ts';
 import { chunkId } from '../../src/chunk/chunk-id.ts';
 import { ChunkMap } from '../../src/chunk/chunk-map.ts';
-import { availableZstd } from '../../src/codec/zstd.ts';
+import { bestZstd } from '../../src/codec/zstd.ts';
 import { pageCount, pageText } from '../../src/repository/chunk-map-page.ts';
 import { GuestFolder } from '../../src/repository/guest-folder.ts';
 import { storeKeyText } from '../../src/repository/store-key-text.ts';
@@ -26,7 +26,7 @@ import { restoreByPython } from '../support/restore-encrypted.ts';
 import { describeWithTools } from '../support/tools.ts';
 
 const { signal } = new AbortController();
-const [zstd] = availableZstd();
+const zstd = bestZstd();
 const CHUNK = 65536;
 const guest = 'web [1]';
 const snapshot = '20261122T030000Z-1f3a9c2e';

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packFileName, type Pack } from '../../src/archive/pack.ts';
 import { chunkMapText, type ChunkMap } from '../../src/chunk/chunk-map.ts';
-import { availableZstd } from '../../src/codec/zstd.ts';
+import { bestZstd } from '../../src/codec/zstd.ts';
 import type { FramePool } from '../../src/frame/frame-pool.ts';
 import { openImage } from '../../src/image/open-image.ts';
 import { captureImage, type CaptureOptions } from '../../src/operations/capture.ts';
@@ -59,7 +59,7 @@ export function writePack({ id, bytes }: Pick<Pack, 'id' | 'bytes'>, directory: 
 /** Packs and map as files, as a store or a person would keep them. */
 export function writeCapture({ packs, map }: CapturedImage, directory: string): string {
   for (const pack of packs) writePack(pack, directory);
-  const [zstd] = availableZstd();
+  const zstd = bestZstd();
   const mapFile = join(directory, 'chunk-map.zst');
   writeFileSync(mapFile, zstd.compress(Buffer.from([...chunkMapText(map)].join('')), 3));
   return mapFile;

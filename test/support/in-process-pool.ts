@@ -1,10 +1,10 @@
-import { availableZstd } from '../../src/codec/zstd.ts';
+import { bestZstd } from '../../src/codec/zstd.ts';
 import { checkPack } from '../../src/frame/check-jobs.ts';
 import { Scratch } from '../../src/frame/frame-jobs.ts';
 import type { FramePool } from '../../src/frame/frame-pool.ts';
 import type { Job } from '../../src/frame/jobs.ts';
 
-const [zstd] = availableZstd();
+const zstd = bestZstd();
 const scratch = new Scratch();
 
 /** Checks packs here, one after the other: worker threads need the built program. */

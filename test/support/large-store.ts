@@ -2,7 +2,7 @@ import { createHash, randomBytes, type Hash } from 'node:crypto';
 import { closeSync, ftruncateSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { buildPack, PACK_PLAIN_LIMIT_BYTES } from '../../src/archive/pack.ts';
 import { chunkGridFor, type ChunkGrid } from '../../src/chunk/chunk-grid.ts';
-import { availableZstd } from '../../src/codec/zstd.ts';
+import { bestZstd } from '../../src/codec/zstd.ts';
 import type { Frame } from '../../src/frame/frame.ts';
 import { pageCount, POSITIONS_PER_PAGE } from '../../src/repository/chunk-map-page.ts';
 import type { IndexedPack } from '../../src/repository/chunk-index.ts';
@@ -30,7 +30,7 @@ const MARK_BYTES = 4096;
 const PACKS_PER_INDEX = 16;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-const [zstd] = availableZstd();
+const zstd = bestZstd();
 const { signal } = new AbortController();
 
 /** Writes the store into a directory that is not there yet: quick, for nothing of it is made durable. */

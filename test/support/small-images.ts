@@ -4,7 +4,7 @@ import { chunkGridFor, SMALLEST_CHUNK_BYTES } from '../../src/chunk/chunk-grid.t
 import { chunkId } from '../../src/chunk/chunk-id.ts';
 import { ChunkMap } from '../../src/chunk/chunk-map.ts';
 import { decompressText } from '../../src/codec/compressed-text.ts';
-import { availableZstd } from '../../src/codec/zstd.ts';
+import { bestZstd } from '../../src/codec/zstd.ts';
 import { BackupWriter, LostFromStore } from '../../src/operations/backup-writer.ts';
 import {
   announceSnapshot,
@@ -17,7 +17,7 @@ import { parseIndexText } from '../../src/repository/index-text.ts';
 import type { Snapshot } from '../../src/repository/snapshot.ts';
 import { frameOf } from './packs.ts';
 
-const [zstd] = availableZstd();
+const zstd = bestZstd();
 const { signal } = new AbortController();
 const context = { signal, report: () => undefined };
 

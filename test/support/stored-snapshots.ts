@@ -2,7 +2,7 @@ import { buildPack } from '../../src/archive/pack.ts';
 import { chunkGridFor, chunkLength } from '../../src/chunk/chunk-grid.ts';
 import { chunkId, isAllZero } from '../../src/chunk/chunk-id.ts';
 import { ChunkMap } from '../../src/chunk/chunk-map.ts';
-import { availableZstd } from '../../src/codec/zstd.ts';
+import { bestZstd } from '../../src/codec/zstd.ts';
 import type { Frame } from '../../src/frame/frame.ts';
 import { pageCount, pageText } from '../../src/repository/chunk-map-page.ts';
 import type { GuestDefinition } from '../../src/guest/definition.ts';
@@ -11,7 +11,7 @@ import type { Snapshot, SnapshotDisk } from '../../src/repository/snapshot.ts';
 import { snapshotId } from '../../src/repository/snapshot-id.ts';
 import { frameOf } from './packs.ts';
 
-const [zstd] = availableZstd();
+const zstd = bestZstd();
 const { signal } = new AbortController();
 
 export interface StoredDisk {

@@ -1,6 +1,6 @@
 import { OpenPack, type Pack } from '../../archive/pack.ts';
 import { readStoredPack } from '../../archive/read-pack.ts';
-import { availableZstd } from '../../codec/zstd.ts';
+import { bestZstd } from '../../codec/zstd.ts';
 import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import type { Frame } from '../../frame/frame.ts';
@@ -32,7 +32,7 @@ export async function rewritePacks(
 ): Promise<RewrittenPacks> {
   const { folder } = knowledge;
   const { signal } = context;
-  const [zstd] = availableZstd();
+  const zstd = bestZstd();
   const frames = new LiveFrames(zstd, LEVEL);
   const writer = new PackWriter(knowledge, signal);
   const replaced: PlannedPack[] = [];

@@ -2,13 +2,13 @@ import { expect, test } from '@jest/globals';
 import { buildPack, type Pack } from '../../../src/archive/pack.ts';
 import { chunkId } from '../../../src/chunk/chunk-id.ts';
 import { noSeal } from '../../../src/codec/seal.ts';
-import { availableZstd } from '../../../src/codec/zstd.ts';
+import { bestZstd } from '../../../src/codec/zstd.ts';
 import { BackupWriter } from '../../../src/operations/backup-writer.ts';
 import { GuestFolder } from '../../../src/repository/guest-folder.ts';
 import { memoryStore } from '../../support/memory-store.ts';
 import { frameOf } from '../../support/packs.ts';
 
-const [zstd] = availableZstd();
+const zstd = bestZstd();
 const { signal } = new AbortController();
 const context = { signal, report: () => undefined };
 const MINUTE_MS = 60_000;
