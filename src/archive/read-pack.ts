@@ -48,7 +48,7 @@ export async function* readStoredPack(
   parts: readonly Uint8Array[],
   seal: Seal,
 ): AsyncGenerator<StoredFrame, void, undefined> {
-  requireId(id, parts);
+  if (packIdOf(parts) !== id) throw damaged(id, 'does not match its SHA-256');
   yield* storedFramesOf(id, parts, seal);
 }
 
@@ -65,10 +65,6 @@ export async function* storedFramesOf(
   }
   // Whatever else a tar file may hold would have moved the frames away from where they are said to be.
   if (endBytes + TAR_END_BYTES !== sizeOf(parts)) throw damaged(id, 'has more in it than frames');
-}
-
-function requireId(id: string, parts: readonly Uint8Array[]): void {
-  if (packIdOf(parts) !== id) throw damaged(id, 'does not match its SHA-256');
 }
 
 function sizeOf(parts: readonly Uint8Array[]): number {

@@ -32,12 +32,13 @@ async function main({ recipe, lines, level, rounds }) {
   const place = openWorkplace(workDirectory, image, opened);
   const nothing = emptyImage(join(workDirectory, 'nothing.img'), statSync(image).size);
   const elsewhere = { ...place, image: nothing, out: join(place.target, basename(nothing)) };
+  const migrate = { name: 'vmferry', command: `${MIGRATE} ${level}` };
   const runs = [];
   for (let round = 1; round <= rounds; round++) {
-    const whole = await measuredRun({ name: 'vmferry', command: `${MIGRATE} ${level}` }, place);
+    const whole = await measuredRun(migrate, place);
     console.log(runLine({ peer: 'vmferry', round, ...whole }));
     const sentBytes = sentBytesOf(readFileSync(place.log, 'utf8'));
-    const ofNothing = await measuredRun({ name: 'vmferry', command: `${MIGRATE} ${level}` }, elsewhere);
+    const ofNothing = await measuredRun(migrate, elsewhere);
     console.log(`round ${round}  an empty image: ${ofNothing.cpuSeconds.toFixed(1)} s CPU`);
     const partSeconds = await measureParts({ image, level, target: place.out }, sentBytes, place);
     console.log(

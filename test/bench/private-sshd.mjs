@@ -18,10 +18,9 @@ export function writeSshFiles(directory, { server, client }) {
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });
   mkdirSync('/run/sshd', { recursive: true });
-  // What somebody's shell does when it starts is nobody's cost: it may take 0.1 s, for each command and each SFTP session.
-  const home = join(directory, 'home');
-  mkdirSync(home);
   const file = (name) => join(directory, name);
+  // What somebody's shell does when it starts is nobody's cost: it may take 0.1 s, for each command and each SFTP session.
+  mkdirSync(file('home'));
   for (const key of ['host_key', 'user_key'])
     run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', file(key)]);
   copyFileSync(file('user_key.pub'), file('authorized_keys'));
@@ -40,7 +39,7 @@ export function writeSshFiles(directory, { server, client }) {
     'StrictModes no',
     // Debian's own choice, a program rather than a part of sshd
     'Subsystem sftp /usr/lib/openssh/sftp-server',
-    `SetEnv PATH="${process.env.PATH}" HOME=${home} VMFERRY_STATE_DIR=${file('state')}`,
+    `SetEnv PATH="${process.env.PATH}" HOME=${file('home')} VMFERRY_STATE_DIR=${file('state')}`,
   ]);
   writeLines(file('ssh_config'), [
     `Host ${serverName}`,

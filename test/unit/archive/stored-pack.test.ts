@@ -134,6 +134,17 @@ describe('refused is', () => {
     }
   });
 
+  test('one under the name of another', async () => {
+    await expectRefused(good.bytes, noSeal, sha256(Buffer.of(1)));
+    await expectRefused(good.bytes, noSeal, good.id.toUpperCase());
+  });
+
+  test('one cut off anywhere, or with more behind it', async () => {
+    for (let length = 0; length < good.bytes.length; length += 256)
+      await expectRefused(good.bytes.subarray(0, length), noSeal, good.id);
+    await expectRefused(Buffer.concat([good.bytes, good.bytes]), noSeal, good.id);
+  });
+
   test('one that was not sealed with this key, or not at all, or is sealed where the store is not', async () => {
     const frame = frameOf(new Map([[3, chunk(3)]]), zstd);
     const sealed = await buildPack([frame], sealFor(key));
