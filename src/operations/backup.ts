@@ -4,6 +4,7 @@ import { resolveGuest } from '../guest/resolve-guest.ts';
 import { backupGuest, type BackupDependencies, type BackupOptions } from './backup-guest.ts';
 import { notDoneText, type BackupReport, type GuestBackup } from './backup-report.ts';
 import { warnOfImageOfGuest } from './image-of-guest.ts';
+import { requireWritable } from './require-writable.ts';
 import type { StoreSession } from './store-session.ts';
 
 export interface BackupRequest extends BackupOptions {
@@ -73,6 +74,8 @@ async function backupOne(
   const folder = session.folder(guest.definition.name);
   const before = await folder.snapshotIds(context.signal);
   await session.saw(new Map([[folder.guest, before]]), context);
+  const hasFolder = before.length > 0 || (await session.guests(context.signal)).includes(folder.guest);
+  await requireWritable(folder, hasFolder, context.signal);
   const made = await backupGuest(guest, folder, session.opened, request, dependencies, context);
   // What is to be warned of was so before.
   const silent = { ...context, report: () => undefined };

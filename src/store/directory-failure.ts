@@ -1,7 +1,10 @@
 import { Failure } from '../failure.ts';
 
+/** What was done in the store's directory when a system call failed. */
+export type DirectoryAccess = 'read' | 'write';
+
 /** What a system call's error at a store's directory means for the person; anything else stays as it is. */
-export function explainSystemError(error: unknown, location: string): unknown {
+export function explainSystemError(error: unknown, location: string, access: DirectoryAccess): unknown {
   const cause = error;
   switch (systemErrorCode(error)) {
     case 'ENOSPC':
@@ -10,13 +13,11 @@ export function explainSystemError(error: unknown, location: string): unknown {
         advice: 'Make room there, or name a directory on a larger file system.',
         cause,
       });
+    case 'EROFS':
+      return new Failure('target-not-writable', readOnlyText(location), { advice: READ_ONLY_ADVICE, cause });
     case 'EACCES':
     case 'EPERM':
-    case 'EROFS':
-      return new Failure('target-not-writable', `${location} may not be written to.`, {
-        advice: 'Check the permissions and that its file system is not mounted read-only.',
-        cause,
-      });
+      return notPermitted(location, access, cause);
     case 'ENOENT':
     case 'ENOTDIR':
       return new Failure('target-missing', `There is no directory ${location}.`, {
@@ -28,6 +29,26 @@ export function explainSystemError(error: unknown, location: string): unknown {
     default:
       return new Failure('transfer-failed', `${location}: ${(error as Error).message}.`, { cause });
   }
+}
+
+/** The same words for a directory here and for one on a server. */
+export function readOnlyText(location: string): string {
+  return `${location} is on a file system that is mounted read-only.`;
+}
+
+export const READ_ONLY_ADVICE =
+  'Mount it for writing, or name another directory. list, diff, restore and verify need only read it.';
+
+function notPermitted(location: string, access: DirectoryAccess, cause: unknown): Failure {
+  if (access === 'read')
+    return new Failure('not-permitted', `${location} may not be read: permission denied.`, {
+      advice: 'Run vmferry as root, or as the account that the directory belongs to.',
+      cause,
+    });
+  return new Failure('target-not-writable', `${location} may not be written to: permission denied.`, {
+    advice: 'Run vmferry as the account that the directory belongs to, or name another directory.',
+    cause,
+  });
 }
 
 /** The errno's name of a system call's error; null for anything else. */

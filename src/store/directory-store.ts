@@ -1,10 +1,16 @@
-import { mkdir, open, readdir, rename, rm, rmdir, stat, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, rmdir, type FileHandle } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { Failure } from '../failure.ts';
 import { mapOrdered } from '../pipeline/map-ordered.ts';
 import { syncDirectory } from '../system/sync-directory.ts';
 import { statIfThere, writeWhole } from './directory-file.ts';
-import { explainSystemError, isNothingThere, systemErrorCode } from './directory-failure.ts';
+import {
+  explainSystemError,
+  isNothingThere,
+  systemErrorCode,
+  type DirectoryAccess,
+} from './directory-failure.ts';
+import { makeFoldersOf } from './directory-folders.ts';
 import { checkStoreName, isTemporaryName, temporaryNameFor } from './store-name.ts';
 import type { ByteRange, PlacedStore, PutOptions, StoreEntry } from './store.ts';
 
@@ -27,7 +33,11 @@ class DirectoryStore implements PlacedStore {
   }
 
   async exists(signal: AbortSignal): Promise<boolean> {
-    return this.#explaining(signal, async () => (await statIfThere(this.location))?.isDirectory() === true);
+    return this.#explaining(
+      signal,
+      async () => (await statIfThere(this.location))?.isDirectory() === true,
+      'read',
+    );
   }
 
   async create(signal: AbortSignal): Promise<void> {
@@ -39,7 +49,7 @@ class DirectoryStore implements PlacedStore {
       } catch (error) {
         // somebody else made it
         if (await this.exists(signal)) return;
-        throw isNothingThere(error) ? explainSystemError(error, above) : error;
+        throw isNothingThere(error) ? explainSystemError(error, above, 'write') : error;
       }
       await syncDirectory(above);
     });
@@ -51,7 +61,7 @@ class DirectoryStore implements PlacedStore {
     const temporary = temporaryNameFor(path);
     await this.#explaining(options.signal, async () => {
       try {
-        await this.#inFolderOf(path, () => writeWhole(temporary, parts, options));
+        await this.#inFolderOf(name, () => writeWhole(temporary, parts, options));
         options.signal.throwIfAborted();
         await rename(temporary, path);
         if (options.durable !== false) await syncDirectory(dirname(path));
@@ -85,7 +95,7 @@ class DirectoryStore implements PlacedStore {
         throw new Failure('target-missing', `${this.location} holds nothing named ${name}.`, {
           cause: error,
         });
-      throw explainSystemError(error, this.location);
+      throw explainSystemError(error, this.location, 'read');
     } finally {
       await file?.close();
     }
@@ -103,29 +113,33 @@ class DirectoryStore implements PlacedStore {
   ): Promise<StoreEntry[]> {
     if (folder !== '') checkStoreName(folder);
     const path = join(this.location, folder);
-    return this.#explaining(signal, async () => {
-      const names = await readdir(path).catch((error: unknown): string[] => {
-        if (isNothingThere(error)) return [];
-        throw error;
-      });
-      const wanted = names.filter((name) => isTemporaryName(name) === (which === 'leftovers'));
-      const entries: StoreEntry[] = [];
-      const found = mapOrdered(wanted, STATS_AT_ONCE, async (name) => ({
-        name,
-        stats: await statIfThere(join(path, name)),
-      }));
-      for await (const { name, stats } of found) {
-        signal.throwIfAborted();
-        if (stats === null) continue;
-        entries.push({
-          name,
-          isFolder: stats.isDirectory(),
-          sizeBytes: stats.size,
-          modifiedMs: Math.floor(stats.mtimeMs),
+    return this.#explaining(
+      signal,
+      async () => {
+        const names = await readdir(path).catch((error: unknown): string[] => {
+          if (isNothingThere(error)) return [];
+          throw error;
         });
-      }
-      return entries;
-    });
+        const wanted = names.filter((name) => isTemporaryName(name) === (which === 'leftovers'));
+        const entries: StoreEntry[] = [];
+        const found = mapOrdered(wanted, STATS_AT_ONCE, async (name) => ({
+          name,
+          stats: await statIfThere(join(path, name)),
+        }));
+        for await (const { name, stats } of found) {
+          signal.throwIfAborted();
+          if (stats === null) continue;
+          entries.push({
+            name,
+            isFolder: stats.isDirectory(),
+            sizeBytes: stats.size,
+            modifiedMs: Math.floor(stats.mtimeMs),
+          });
+        }
+        return entries;
+      },
+      'read',
+    );
   }
 
   async rename(from: string, to: string, signal: AbortSignal): Promise<boolean> {
@@ -134,7 +148,7 @@ class DirectoryStore implements PlacedStore {
     const [fromPath, toPath] = [join(this.location, from), join(this.location, to)];
     return this.#explaining(signal, async () => {
       try {
-        await this.#inFolderOf(toPath, () => rename(fromPath, toPath));
+        await this.#inFolderOf(to, () => rename(fromPath, toPath));
       } catch (error) {
         if (isNothingThere(error) && (await statIfThere(fromPath)) === null) return false;
         throw error;
@@ -164,29 +178,27 @@ class DirectoryStore implements PlacedStore {
     return Promise.resolve();
   }
 
-  /** Does the work; where its folder is missing, makes it (within the store, not the store itself) and tries again. */
-  async #inFolderOf<Result>(path: string, work: () => Promise<Result>): Promise<Result> {
+  /** Does the work; where the folder of the name is missing, makes it (within the store) and tries again. */
+  async #inFolderOf<Result>(name: string, work: () => Promise<Result>): Promise<Result> {
     try {
       return await work();
     } catch (error) {
       if (systemErrorCode(error) !== 'ENOENT') throw error;
-      await stat(this.location);
     }
-    const folder = resolve(dirname(path));
-    const first = await mkdir(folder, { recursive: true });
-    // what is new lasts when the folder above it is on the disk
-    if (first !== undefined)
-      for (let made = folder; made.length >= first.length; made = dirname(made))
-        await syncDirectory(dirname(made));
+    await makeFoldersOf(this.location, name);
     return work();
   }
 
-  async #explaining<Result>(signal: AbortSignal, work: () => Promise<Result>): Promise<Result> {
+  async #explaining<Result>(
+    signal: AbortSignal,
+    work: () => Promise<Result>,
+    access: DirectoryAccess = 'write',
+  ): Promise<Result> {
     signal.throwIfAborted();
     try {
       return await work();
     } catch (error) {
-      throw explainSystemError(error, this.location);
+      throw explainSystemError(error, this.location, access);
     }
   }
 }

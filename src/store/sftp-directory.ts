@@ -54,14 +54,23 @@ export class SftpDirectory {
     return this.#session.create(this.path(name));
   }
 
-  /** A folder that is there already answers with a refusal; what matters is whether the file can be made then. */
+  /** Makes the folders that the name lies in. Throws the server's refusal for one that is not there then. */
   async makeFoldersOf(name: string): Promise<void> {
-    for (const folder of foldersOf(name)) {
+    for (const folder of foldersOf(name)) await this.#makeFolder(folder);
+  }
+
+  /** A folder that is there already is refused with any status, on a read-only file system with another one. */
+  async #makeFolder(folder: string): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
       try {
         await this.#session.makeDirectory(this.path(folder));
         await this.syncFolder(this.folderOf(folder));
+        return;
       } catch (error) {
         ignoreRefusal(error);
+        if ((await factsIfThere(this.#session, this.path(folder))) !== null) return;
+        // a prune may have removed it, empty, between the two questions
+        if (attempt === 2) throw error;
       }
     }
   }

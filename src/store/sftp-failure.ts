@@ -1,4 +1,5 @@
 import { Failure } from '../failure.ts';
+import { READ_ONLY_ADVICE, readOnlyText } from './directory-failure.ts';
 import { sftpStatus, type SftpRefusal } from './sftp-refusal.ts';
 import type { FileSystemRoom } from './sftp-session.ts';
 
@@ -9,6 +10,8 @@ export interface RefusedWrite {
   neededBytes: number;
   /** As the server told it after the refusal; null where it cannot. */
   room: FileSystemRoom | null;
+  /** The directory is there, as the server told it after the refusal. */
+  isThere: boolean;
 }
 
 /**
@@ -17,26 +20,25 @@ export interface RefusedWrite {
  */
 export function explainRefusedWrite(
   refusal: SftpRefusal,
-  { location, neededBytes, room }: RefusedWrite,
+  { location, neededBytes, room, isThere }: RefusedWrite,
 ): Failure {
   const cause = refusal;
-  if (refusal.status === sftpStatus.noSuchFile)
+  if (refusal.status === sftpStatus.noSuchFile && !isThere)
     return new Failure('target-missing', `There is no directory ${location}.`, {
       advice: 'Create it, or name another one.',
       cause,
     });
+  if (room?.readOnly === true)
+    return new Failure('target-not-writable', readOnlyText(location), { advice: READ_ONLY_ADVICE, cause });
   if (refusal.status === sftpStatus.permissionDenied)
     return new Failure('target-not-writable', `${location} may not be written to: permission denied.`, {
-      advice: 'Give the user that logs in there the right to write, or name another directory.',
+      advice:
+        'Give the user that logs in there the right to write, or name another directory. ' +
+        'list, diff, restore and verify need only read it.',
       cause,
     });
-  if (refusal.status !== sftpStatus.failure)
+  if (refusal.status !== sftpStatus.failure && refusal.status !== sftpStatus.noSuchFile)
     return new Failure('transfer-failed', `${location} refused the data: ${refusal.message}.`, { cause });
-  if (room?.readOnly === true)
-    return new Failure('target-not-writable', `${location} is on a file system that is mounted read-only.`, {
-      advice: 'Mount it for writing, or name another directory.',
-      cause,
-    });
   if (room !== null && (room.availableBytes < neededBytes || room.availableFiles === 0))
     return new Failure('target-full', `${location} is full: ${roomLeft(room)} left.`, {
       advice: 'Make room there, or name a directory on a larger file system.',

@@ -70,7 +70,7 @@ class SftpStore implements PlacedStore {
         if (await this.#place.exists()) return;
         const location = this.#locationOf(this.#place.folderAbove);
         throw error instanceof SftpRefusal && isNoSuchFile(error)
-          ? explainRefusedWrite(error, { location, neededBytes: 0, room: null })
+          ? explainRefusedWrite(error, { location, neededBytes: 0, room: null, isThere: false })
           : error;
       }
       await this.#place.syncFolder(this.#place.folderAbove);
@@ -195,19 +195,26 @@ class SftpStore implements PlacedStore {
 
   async #explain(error: unknown, neededBytes: number): Promise<unknown> {
     if (!(error instanceof SftpRefusal)) return error;
-    const room =
-      error.status === sftpStatus.failure
-        ? await untilAborted(AbortSignal.timeout(CLEAN_UP_LIMIT_MS), () =>
-            this.#session.room(this.#place.path('')),
-          ).catch(() => null)
-        : null;
-    return explainRefusedWrite(error, { location: this.location, neededBytes, room });
+    // the same status for several reasons: the server is asked what it has to say of its directory
+    const ask = async <Answer>(question: () => Promise<Answer>, otherwise: Answer): Promise<Answer> =>
+      untilAborted(AbortSignal.timeout(CLEAN_UP_LIMIT_MS), question).catch(() => otherwise);
+    const isThere = await ask(() => this.#place.exists(), false);
+    const room = await ask(
+      () => this.#session.room(isThere ? this.#place.path('') : this.#place.folderAbove),
+      null,
+    );
+    return explainRefusedWrite(error, { location: this.location, neededBytes, room, isThere });
   }
 
   #explainRead(error: unknown, name: string): unknown {
     if (!(error instanceof SftpRefusal)) return error;
     if (isNoSuchFile(error))
       return new Failure('target-missing', `${this.location} holds nothing named ${name}.`, { cause: error });
+    if (error.status === sftpStatus.permissionDenied)
+      return new Failure('not-permitted', `${name} in ${this.location} may not be read: permission denied.`, {
+        advice: 'Give the user that logs in there the right to read it, or log in as another.',
+        cause: error,
+      });
     return new Failure('transfer-failed', `${name} in ${this.location} cannot be read: ${error.message}.`, {
       cause: error,
     });

@@ -1,5 +1,6 @@
 import { Failure } from '../../failure.ts';
 import type { GuestFolder, StoredObject } from '../../repository/guest-folder.ts';
+import { isNotWritable } from './verify-notes.ts';
 import { takeBack, trashed, type TrashKind } from '../../repository/trash.ts';
 import { checkStructure, type KnownPacks, type Structure } from './check-structure.ts';
 
@@ -86,7 +87,7 @@ async function retrieve(
     try {
       moved += ids.length - (await takeBack(folder, kind, ids, signal)).length;
     } catch (error) {
-      if (!(error instanceof Failure) || error.code !== 'target-not-writable') throw error;
+      if (!(error instanceof Failure) || !isNotWritable(error)) throw error;
       const there = await trashed(folder, kind, signal);
       stuck.push(...ids.filter((id) => there.has(id)).map((id) => ({ kind, id, failure: error })));
     }

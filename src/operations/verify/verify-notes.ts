@@ -36,14 +36,15 @@ export class VerifyNotes {
     try {
       await work();
     } catch (error) {
-      if (
-        !(error instanceof Failure) ||
-        (error.code !== 'target-not-writable' && error.code !== 'target-full')
-      )
-        throw error;
+      if (!(error instanceof Failure) || !isNotWritable(error)) throw error;
       this.#isRefused = true;
       const message = `What was found cannot be kept in the store, so the next backup will not know of it: ${error.message}`;
       this.#context.report({ type: 'warning', code: 'other', message });
     }
   }
+}
+
+/** A store that is read-only or full can be verified all the same. */
+export function isNotWritable({ code }: Failure): boolean {
+  return code === 'target-not-writable' || code === 'target-full';
 }
