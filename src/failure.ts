@@ -1,3 +1,5 @@
+import { asPlaced, PlacedText } from './placed-text.ts';
+
 /**
  * Everything that can go wrong in a way a person should read about, and the exit status it gives.
  * `doc/errors.md` says the same in prose; a test holds the two together.
@@ -67,7 +69,7 @@ export type FailureCode = keyof typeof exitStatusByCode;
 
 export interface FailureOptions {
   /** What the person can do about it: a full sentence, with the command to type where there is one. */
-  advice?: string;
+  advice?: string | PlacedText;
   /** The same operation may succeed when tried again unchanged. */
   transient?: boolean;
   cause?: unknown;
@@ -78,15 +80,22 @@ export interface FailureOptions {
 /** An expected failure: shown to the person as message and advice, never as a stack trace. */
 export class Failure extends Error {
   readonly code: FailureCode;
+  /** As it is read on this machine. */
   readonly advice: string | undefined;
+  /** Message and advice for whoever reads them on another machine. */
+  readonly placed: { message: PlacedText; advice: PlacedText | undefined };
   readonly transient: boolean;
   readonly all: readonly Failure[];
 
-  constructor(code: FailureCode, message: string, options: FailureOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+  constructor(code: FailureCode, message: string | PlacedText, options: FailureOptions = {}) {
+    super(String(message), options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'Failure';
     this.code = code;
-    this.advice = options.advice;
+    this.advice = options.advice === undefined ? undefined : String(options.advice);
+    this.placed = {
+      message: asPlaced(message),
+      advice: options.advice === undefined ? undefined : asPlaced(options.advice),
+    };
     this.transient = options.transient ?? false;
     this.all = options.all ?? [this];
   }
@@ -100,13 +109,17 @@ export class Failure extends Error {
 export function combineFailures(failures: readonly [Failure, ...Failure[]]): Failure {
   const [first, ...others] = failures;
   if (others.length === 0) return first;
-  return new Failure(first.code, failures.map((failure) => failure.message).join('; '), {
+  const pieces = failures.flatMap(({ placed }, index) => [
+    ...(index === 0 ? [] : ['; ']),
+    ...placed.message.pieces,
+  ]);
+  return new Failure(first.code, new PlacedText(pieces), {
     all: failures,
     cause: first,
   });
 }
 
-/** The plain form of a failure, as it crosses the wire and as `--json` prints it. */
+/** The plain form of a failure, as `--json` prints it. Over the wire go its pieces: see operations/wire.ts. */
 export interface FailureRecord {
   code: FailureCode;
   message: string;

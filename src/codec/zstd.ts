@@ -39,7 +39,7 @@ function hasZstd(candidate: object): candidate is ZlibWithZstd {
  */
 export function bestZstd(): Zstd {
   for (const zstd of zstdImplementations()) return zstd;
-  throw new Failure('internal', 'Nothing here compresses with zstd.', {
+  throw new Failure('internal', 'There is no zstd library to compress with.', {
     advice: 'Install the zstd library of your system (libzstd1, libzstd), or use Node 22.15 or later.',
   });
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Failure } from '../failure.ts';
+import { here, placed, vmferry } from '../placed-text.ts';
 import { parseGuestDefinition, type GuestDefinition } from './definition.ts';
 
 /** `moving`: a move was begun and has not ended. `moved`: it runs, or is about to run, on the new hardware. */
@@ -76,7 +77,11 @@ export function fenceOf(record: GuestRecord): Failure | null {
     record.state === 'moved'
       ? `moved to ${place} on ${day}`
       : `being moved to ${place} since ${day}, and the move has not ended`;
-  return new Failure('guest-fenced', `${name} was ${happened}: started here as well, it would run twice.`, {
-    advice: `To have it back here: \`vmferry revert ${name}\`.`,
-  });
+  return new Failure(
+    'guest-fenced',
+    placed`${name} was ${happened}: started ${here} as well, it would run twice.`,
+    {
+      advice: placed`To have it back ${here}: \`${vmferry('revert', name)}\`.`,
+    },
+  );
 }

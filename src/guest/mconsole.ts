@@ -1,4 +1,5 @@
 import { Failure } from '../failure.ts';
+import { command, here, placed } from '../placed-text.ts';
 import { errorCode } from '../system/error-code.ts';
 import { run, type CommandResult } from '../system/processes.ts';
 
@@ -66,8 +67,8 @@ export class Mconsole {
 }
 
 export function mconsoleMissing(cause?: unknown): Failure {
-  return new Failure('hypervisor-missing', 'The program uml_mconsole is not installed.', {
-    advice: 'On Debian: `apt-get install uml-utilities`.',
+  return new Failure('hypervisor-missing', placed`The program uml_mconsole is not installed ${here}.`, {
+    advice: placed`On Debian: \`${command('apt-get', 'install', 'uml-utilities')}\`.`,
     cause,
   });
 }

@@ -2,6 +2,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, write
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Failure } from '../failure.ts';
+import { here, placed } from '../placed-text.ts';
 import { startDetached } from '../system/detached-process.ts';
 import { errorCode } from '../system/error-code.ts';
 import { consoleExcerpt } from './console-excerpt.ts';
@@ -94,7 +95,7 @@ function cannotRun(kernel: string, ending: string, log: string): Failure {
     : 'User Mode Linux needs to trace processes (ptrace), and room for the guest’s memory in /dev/shm or TMPDIR from which programs may run.';
   return new Failure(
     'hypervisor-missing',
-    `The kernel ${kernel} cannot run a guest on this machine: it ${ending}.${shown}`,
+    placed`The kernel ${kernel} cannot run a guest ${here}: it ${ending}.${shown}`,
     {
       advice,
     },

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, delimiter, join } from 'node:path';
 import { Failure } from '../failure.ts';
+import { command, here, placed, vmferry } from '../placed-text.ts';
 import type { GuestDefinition } from './definition.ts';
 import { mconsoleMissing } from './mconsole.ts';
 import { umlCommandLine } from './uml-command-line.ts';
@@ -28,14 +29,14 @@ export function checkUmlBootable(definition: GuestDefinition, host: UmlHost): Bo
   if (findOnPath('uml_mconsole', host) === null) problems.push(mconsoleMissing());
   if (initrd !== null && !existsSync(initrd))
     problems.push(
-      new Failure('hypervisor-missing', `The guest's initial RAM disk ${initrd} is not here.`, {
-        advice: `Copy it to this machine, to the same path.`,
+      new Failure('hypervisor-missing', placed`The guest's initial RAM disk ${initrd} is not ${here}.`, {
+        advice: 'Copy it from the machine that the guest ran on, to the same path.',
       }),
     );
   if (findUmlGuest(host, name) !== null)
     problems.push(
-      new Failure('guest-already-running', `A guest named ${name} runs here already.`, {
-        advice: `Halt it, with \`vmferry halt ${name}\`, or start it under another umid.`,
+      new Failure('guest-already-running', placed`A guest named ${name} runs ${here} already.`, {
+        advice: placed`Halt that one, with \`${vmferry('halt', name)}\`, or start it under another umid.`,
       }),
     );
   problems.push(...nameProblems(name, host), ...commandLineProblems(definition));
@@ -55,8 +56,10 @@ function findOnPath(program: string, host: UmlHost): string | null {
 function kernelMissing({ kernel }: GuestDefinition): Failure {
   return new Failure(
     'hypervisor-missing',
-    `User Mode Linux is not installed here: there is no ${kernel === null ? '' : `${kernel} and no `}linux.uml on the PATH.`,
-    { advice: 'On Debian: `apt-get install user-mode-linux`; or copy the kernel to the same path.' },
+    placed`User Mode Linux is not installed ${here}: there is no ${kernel === null ? '' : `${kernel} and no `}linux.uml on the PATH.`,
+    {
+      advice: placed`On Debian: \`${command('apt-get', 'install', 'user-mode-linux')}\`; or copy the kernel to the same path.`,
+    },
   );
 }
 

@@ -51,7 +51,7 @@ function strange(path: string, why: string): Failure {
     `The snapshot names ${path} as the kernel, and is from a store that is not encrypted, which others may have written to: it is not started, for ${why}.`,
     {
       advice:
-        'Install that kernel here; a script that starts one is taken when a guest of this machine runs with it. Or restore the disks, and start the guest by hand.',
+        'Install that kernel; a script that starts one is taken when a running guest has it. Or restore the disks, and start the guest by hand.',
     },
   );
 }

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Context } from '../events.ts';
 import { asFailure, combineFailures, Failure } from '../failure.ts';
+import { command, here, placed } from '../placed-text.ts';
 import { startDetached, type DetachedProcess } from '../system/detached-process.ts';
 import { errorCode } from '../system/error-code.ts';
 import { consoleExcerpt } from './console-excerpt.ts';
@@ -71,9 +72,9 @@ async function boot(
     if (left > 0)
       throw new Failure(
         'outcome-unknown',
-        `${failure.message} It could not be ended: ${left} processes are left.`,
+        placed`${failure.placed.message} It could not be ended: ${left} processes are left.`,
         {
-          advice: `Look at them with \`ps -s ${started.pid}\`.`,
+          advice: placed`Look at them with \`${command('ps', '-s', String(started.pid))}\`.`,
           cause: error,
         },
       );
@@ -87,7 +88,7 @@ async function boot(
 function missingDisks(definition: GuestDefinition): Failure[] {
   return definition.disks
     .filter(({ path }) => !existsSync(path))
-    .map(({ path }) => new Failure('image-missing', `The guest's disk ${path} is not here.`));
+    .map(({ path }) => new Failure('image-missing', placed`The guest's disk ${path} is not ${here}.`));
 }
 
 async function launch(
@@ -161,7 +162,7 @@ function throwIfNamedOtherwise(started: DetachedProcess, name: string, host: Uml
     'start-failed',
     `The name ${name} was taken, and the guest came up as ${other}; it was ended.`,
     {
-      advice: `Look at ${host.directory}/${name}, and halt the guest that has this name.`,
+      advice: placed`Look at ${host.directory}/${name} ${here}, and halt the guest that has this name.`,
     },
   );
 }
@@ -169,8 +170,10 @@ function throwIfNamedOtherwise(started: DetachedProcess, name: string, host: Uml
 function withConsole(failure: Failure, consoleLog: string, fromByte: number): Failure {
   const excerpt = consoleExcerpt(readFileSync(consoleLog).subarray(fromByte).toString('utf8'));
   const shown = excerpt === '' ? ' Its console shows nothing.' : ` Its console shows:\n${excerpt}`;
-  return new Failure('start-failed', `${failure.message}${shown}`, {
-    advice: [failure.advice, `The whole console is in ${consoleLog}.`].filter(Boolean).join(' '),
+  const { message, advice } = failure.placed;
+  const whole = placed`The whole console is in ${consoleLog} ${here}.`;
+  return new Failure('start-failed', placed`${message}${shown}`, {
+    advice: advice === undefined ? whole : placed`${advice} ${whole}`,
     cause: failure,
   });
 }

@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync, realpathSync, statSync, type Stats } from 'node:fs';
 import { Failure } from '../failure.ts';
+import { placed, vmferry } from '../placed-text.ts';
 import { SystemCallError, blockDeviceSizeBytes, seekData, seekHole } from '../system/native.ts';
 import { type Extent, mergeTouching } from './extents.ts';
 import type { ImageSource } from './image-source.ts';
@@ -143,8 +144,7 @@ function readExactly(path: string, fd: number, offset: number, length: number): 
         'read-failed',
         `${path} ended at byte ${offset + done}: it became shorter while it was read.`,
         {
-          advice:
-            'Something changes the image: find out what (vmferry inspect tells who has it open), then try again.',
+          advice: placed`Something changes the image: find out what (${vmferry('inspect', path)} tells who has it open), then try again.`,
         },
       );
     done += count;

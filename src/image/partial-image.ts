@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { link, open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Failure } from '../failure.ts';
+import { command, here, placed } from '../placed-text.ts';
 import { errorCode, errorMessage } from '../system/error-code.ts';
 import { syncDirectory } from '../system/sync-directory.ts';
 
@@ -132,9 +133,16 @@ export async function exists(path: string): Promise<boolean> {
 }
 
 export function targetExists(path: string): Failure {
-  return new Failure('target-exists', `${path} exists already on the new hardware.`, {
+  return new Failure('target-exists', placed`${path} exists already ${here}.`, {
     advice:
       'Nothing is ever overwritten: move it away there, or choose another directory with --to HOST:DIR.',
+  });
+}
+
+export function directoryMissing(directory: string, cause?: unknown): Failure {
+  return new Failure('target-missing', placed`There is no directory ${directory} ${here}.`, {
+    advice: placed`Make it (${command('mkdir', '-p', directory)}), or choose another with --to HOST:DIR.`,
+    cause,
   });
 }
 
@@ -145,10 +153,7 @@ function createFailure(error: unknown, path: string): Failure {
       return targetExists(partialPath(path));
     case 'ENOENT':
     case 'ENOTDIR':
-      return new Failure('target-missing', `There is no directory ${dirname(path)} on the new hardware.`, {
-        advice: `Make it there (mkdir -p ${dirname(path)}), or choose another with --to HOST:DIR.`,
-        cause: error,
-      });
+      return directoryMissing(dirname(path), error);
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':

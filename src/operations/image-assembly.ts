@@ -9,6 +9,7 @@ import type { FramePool } from '../frame/frame-pool.ts';
 import { openImage } from '../image/open-image.ts';
 import type { PartialImage } from '../image/partial-image.ts';
 import { mapOrdered } from '../pipeline/map-ordered.ts';
+import { command, placed } from '../placed-text.ts';
 import { dropPageCache } from '../system/native.ts';
 
 const ZERO_CHECK_BYTES = 2 ** 20;
@@ -126,8 +127,7 @@ export class ImageAssembly implements AsyncDisposable {
       'verification-failed',
       `${this.#image.path} does not read back as it was sent, at byte ${this.#offsetOf(position)}.`,
       {
-        advice:
-          'The disk or the memory of the new hardware may be failing: see the kernel log there (dmesg).',
+        advice: placed`The disk or the memory of that machine may be failing: see its kernel log (${command('dmesg')}).`,
       },
     );
   }

@@ -12,7 +12,9 @@ import type { MigrateDependencies } from './migrate-dependencies.ts';
 import type { MigrateRequest, MigrationPlan } from './migration-report.ts';
 import { refuseWhileMoved } from './mover.ts';
 import { lookAtDisks, type Attempt } from './preflight-disks.ts';
+import { newHardware, receiveCommand } from './new-hardware.ts';
 import { RemoteReceiver } from './remote-receiver.ts';
+import { fromWireFailure } from './wire.ts';
 import { diskAccount, relocate, type SourceDisk } from './source-disk.ts';
 import { runStage } from './stage.ts';
 
@@ -109,11 +111,11 @@ async function startReceiver(
       'Installed with --allow-scripts=ssh2, where a C++ compiler is, vmferry has them.';
     context.report({ type: 'warning', code: 'slow-ciphers', message });
   }
-  const command = `${remoteCommand} receive`;
+  const machine = newHardware(target, remoteCommand);
   // Not given up when interrupted: it has to be told to undo what it did, and to answer that it has.
   const patient = new AbortController().signal;
-  const process = await untilAborted(context.signal, () => connection.exec(command, patient));
-  return { connection, receiver: cleanup.hold(new RemoteReceiver(process, command)) };
+  const process = await untilAborted(context.signal, () => connection.exec(receiveCommand(machine), patient));
+  return { connection, receiver: cleanup.hold(new RemoteReceiver(process, machine)) };
 }
 
 async function checkRemote(
@@ -138,10 +140,7 @@ async function checkRemote(
     context.signal,
   );
   for (const message of warnings) context.report({ type: 'warning', code: 'other', message });
-  const failures = problems.map(
-    ({ code, message, advice }) => new Failure(code, message, advice === undefined ? {} : { advice }),
-  );
-  const [first, ...others] = failures;
+  const [first, ...others] = problems.map((problem) => fromWireFailure(problem, receiver.machine));
   if (first !== undefined) throw combineFailures([first, ...others]);
 }
 

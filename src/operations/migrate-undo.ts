@@ -3,7 +3,7 @@ import type { Context } from '../events.ts';
 import { asFailure, Failure } from '../failure.ts';
 import { requireDriver } from '../guest/require-driver.ts';
 import { partialPath } from '../image/partial-image.ts';
-import { quoteForShell } from '../system/ssh-proxy.ts';
+import { quoteForShell } from '../quote-for-shell.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
 import type { Preflight } from './migrate-preflight.ts';
 import { runStage } from './stage.ts';

@@ -5,7 +5,8 @@ import type { Context } from '../events.ts';
 import { Failure } from '../failure.ts';
 import type { GuestDefinition } from '../guest/definition.ts';
 import type { GuestDriver } from '../guest/guest-driver.ts';
-import { exists, partialPath, targetExists } from '../image/partial-image.ts';
+import { directoryMissing, exists, partialPath, targetExists } from '../image/partial-image.ts';
+import { command, here, placed } from '../placed-text.ts';
 import { errorCode } from '../system/error-code.ts';
 import { SPOOL_LIMIT_BYTES } from './wire.ts';
 
@@ -38,18 +39,16 @@ export async function checkTarget(
 async function checkDirectory(directory: string): Promise<Failure | null> {
   try {
     if (!(await stat(directory)).isDirectory()) {
-      return new Failure('target-missing', `${directory} on the new hardware is not a directory.`);
+      return new Failure('target-missing', placed`${directory} ${here} is not a directory.`);
     }
     await access(directory, constants.R_OK | constants.W_OK | constants.X_OK);
     return null;
   } catch (error) {
     const code = errorCode(error);
     if (code === 'ENOENT' || code === 'ENOTDIR') {
-      return new Failure('target-missing', `There is no directory ${directory} on the new hardware.`, {
-        advice: `Make it there (mkdir -p ${directory}), or choose another with --to HOST:DIR.`,
-      });
+      return directoryMissing(directory);
     }
-    return new Failure('target-not-writable', `${directory} on the new hardware cannot be written to.`, {
+    return new Failure('target-not-writable', placed`${directory} ${here} cannot be written to.`, {
       advice: 'Log in there as a user who may write to it, or choose another directory with --to HOST:DIR.',
       cause: error,
     });
@@ -60,9 +59,8 @@ async function checkName(path: string): Promise<Failure[]> {
   if (await exists(path)) return [targetExists(path)];
   if (!(await exists(partialPath(path)))) return [];
   return [
-    new Failure('target-exists', `${partialPath(path)} exists already on the new hardware.`, {
-      advice:
-        'Another move of this guest is under way, or was cut short. If none is, remove that file there.',
+    new Failure('target-exists', placed`${partialPath(path)} exists already ${here}.`, {
+      advice: placed`Another move of this guest is under way, or was cut short. If none is, remove that file: ${command('rm', partialPath(path))}`,
     }),
   ];
 }
@@ -79,7 +77,7 @@ function checkRoom(directory: string, freeBytes: number, disks: CheckRequest['di
   const mebibytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
   return new Failure(
     'target-full',
-    `${directory} on the new hardware has ${mebibytes(freeBytes)} free, and ${mebibytes(neededBytes)} may be needed.`,
+    placed`${directory} ${here} has ${mebibytes(freeBytes)} free, and ${mebibytes(neededBytes)} may be needed.`,
     { advice: 'Make room there, or choose another directory with --to HOST:DIR.' },
   );
 }
@@ -91,7 +89,5 @@ async function checkHypervisor(
 ): Promise<Failure[]> {
   const driver = drivers.find((candidate) => candidate.kind === guest.driver);
   if (driver !== undefined) return driver.checkBootable(guest, context);
-  return [
-    new Failure('hypervisor-missing', `The vmferry on the new hardware cannot boot ${guest.driver} guests.`),
-  ];
+  return [new Failure('hypervisor-missing', `This vmferry cannot boot ${guest.driver} guests.`)];
 }

@@ -1,14 +1,21 @@
 import type { Context, Event } from '../events.ts';
-import { asFailure, Failure, toFailureRecord } from '../failure.ts';
+import { asFailure, Failure } from '../failure.ts';
 import type { FramePool } from '../frame/frame-pool.ts';
 import { parseGuestDefinition, type GuestDefinition } from '../guest/definition.ts';
 import type { GuestDriver } from '../guest/guest-driver.ts';
 import type { RecordStore } from '../guest/record-store.ts';
 import { Queue } from '../pipeline/queue.ts';
+import { here, placed, vmferry } from '../placed-text.ts';
 import { MessageChannel } from './message-channel.ts';
 import { checkTarget } from './receive-check.ts';
 import { ReceiveSession } from './receive-session.ts';
-import { parseMoverMessage, PROTOCOL_VERSION, type MoverMessage, type ReceiverMessage } from './wire.ts';
+import {
+  parseMoverMessage,
+  PROTOCOL_VERSION,
+  toWireFailure,
+  type MoverMessage,
+  type ReceiverMessage,
+} from './wire.ts';
 
 export interface ReceiveDependencies {
   version: string;
@@ -68,12 +75,10 @@ export async function receive(
       (cause: unknown) => asFailure(cause),
     );
     if (leftover !== null) {
-      const message = `Not all of it could be removed on the new hardware: ${leftover.message}`;
+      const message = `Not all that was received could be removed: ${leftover.message}`;
       context.report({ type: 'warning', code: 'clean-up-incomplete', message });
     }
-    channel.send(
-      failure === calledOff ? { type: 'aborted' } : { type: 'failed', ...toFailureRecord(failure) },
-    );
+    channel.send(failure === calledOff ? { type: 'aborted' } : { type: 'failed', ...toWireFailure(failure) });
     throw failure;
   }
 }
@@ -160,7 +165,7 @@ class Receiver {
     const { problems, freeBytes } = await checkTarget(request, this.#dependencies.drivers, this.#context);
     this.#channel.send({
       type: 'checked',
-      problems: problems.map(toFailureRecord),
+      problems: problems.map(toWireFailure),
       warnings: this.#takeWarnings(),
       freeBytes,
     });
@@ -169,7 +174,7 @@ class Receiver {
   async #finish(expectedFingerprint: string): Promise<void> {
     const { fingerprint, readBack, ownerKept } = await this.#session.finish(expectedFingerprint);
     if (!ownerKept)
-      this.#warnings.push('the image has another owner than before: only root can give files away');
+      this.#warnings.push('The image has another owner than before: only root can give files away.');
     this.#channel.send({ type: 'verified', fingerprint, readBack, warnings: this.#takeWarnings() });
   }
 
@@ -190,8 +195,9 @@ class Receiver {
         throw failure;
       }
       await (earlier === null ? records.remove(guest.name) : records.write(earlier)).catch(() => undefined);
-      throw new Failure('boot-failed', `The guest did not boot on the new hardware: ${failure.message}`, {
-        ...(failure.advice === undefined ? {} : { advice: failure.advice }),
+      const { message, advice } = failure.placed;
+      throw new Failure('boot-failed', placed`The guest did not boot ${here}: ${message}`, {
+        ...(advice === undefined ? {} : { advice }),
         cause: error,
       });
     }
@@ -210,8 +216,9 @@ class Receiver {
     const record = await records.read(name);
     // It went on from here, and may run there: not ours to give back.
     if (record?.move !== undefined && record.move.remoteCommand !== null) {
-      throw new Failure('guest-fenced', `${name} was moved on from there to ${record.move.destination}.`, {
-        advice: `First take that move back, on that machine: vmferry revert ${name}`,
+      const { destination: next } = record.move;
+      throw new Failure('guest-fenced', placed`${name} is no longer ${here}: it was moved on to ${next}.`, {
+        advice: placed`First take that move back: ${vmferry('revert', name)}`,
       });
     }
     let wasRunning = false;
@@ -231,10 +238,7 @@ class Receiver {
   #driverOf(guest: GuestDefinition): GuestDriver {
     const driver = this.#dependencies.drivers.find(({ kind }) => kind === guest.driver);
     if (driver === undefined)
-      throw new Failure(
-        'hypervisor-missing',
-        `The vmferry on the new hardware cannot boot ${guest.driver} guests.`,
-      );
+      throw new Failure('hypervisor-missing', `This vmferry cannot boot ${guest.driver} guests.`);
     return driver;
   }
 }

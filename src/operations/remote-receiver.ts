@@ -1,8 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Failure } from '../failure.ts';
+import type { OtherMachine } from '../placed-text.ts';
 import type { RemoteProcess } from '../store/ssh-remote-process.ts';
 import { MessageChannel } from './message-channel.ts';
-import { parseReceiverMessage, PROTOCOL_VERSION, type MoverMessage, type ReceiverMessage } from './wire.ts';
+import { receiveCommand } from './new-hardware.ts';
+import {
+  fromWireFailure,
+  fromWireWarning,
+  parseReceiverMessage,
+  PROTOCOL_VERSION,
+  type MoverMessage,
+  type ReceiverMessage,
+} from './wire.ts';
 
 const EXIT_LIMIT_MS = 2_000;
 
@@ -36,11 +45,12 @@ export class RemoteReceiver implements AsyncDisposable {
   #spool: string | null = null;
   readonly #opened: string[] = [];
   #published: readonly string[] = [];
-  readonly #command: string;
+  /** Where it runs. */
+  readonly machine: OtherMachine;
 
-  constructor(process: RemoteProcess, command: string) {
+  constructor(process: RemoteProcess, machine: OtherMachine) {
     this.#process = process;
-    this.#command = command;
+    this.machine = machine;
     this.#channel = new MessageChannel({
       input: process.stdout,
       // A write that fails is a line that is lost, and that is noticed by the reading side.
@@ -80,7 +90,7 @@ export class RemoteReceiver implements AsyncDisposable {
     if (protocol === PROTOCOL_VERSION) return;
     throw new Failure(
       'receiver-incompatible',
-      `The vmferry on the new hardware (${version}) speaks protocol ${protocol}, this one ${PROTOCOL_VERSION}.`,
+      `The vmferry on ${this.machine.name} (${version}) speaks protocol ${protocol}, this one ${PROTOCOL_VERSION}.`,
       { advice: 'Install the same version of vmferry on both machines.' },
     );
   }
@@ -146,13 +156,19 @@ export class RemoteReceiver implements AsyncDisposable {
         this.onProgress(message);
         return;
       case 'failed': {
-        const { code, message: text, advice } = message;
-        this.#fail(new Failure(code, text, advice === undefined ? {} : { advice }));
+        const { type: _, ...failure } = message;
+        this.#fail(fromWireFailure(failure, this.machine));
         return;
       }
       default:
-        this.#takeAnswer(message);
+        this.#takeAnswer(this.#told(message));
     }
+  }
+
+  /** Its warnings as they are read here. */
+  #told(message: ReceiverMessage): ReceiverMessage {
+    if (!('warnings' in message)) return message;
+    return { ...message, warnings: message.warnings.map((text) => fromWireWarning(text, this.machine)) };
   }
 
   #takeAnswer(message: ReceiverMessage): void {
@@ -184,9 +200,9 @@ export class RemoteReceiver implements AsyncDisposable {
       this.#fail(
         new Failure(
           'receiver-missing',
-          `vmferry does not start on the new hardware${said === '' ? '.' : `: ${said}`}`,
+          `vmferry does not start on ${this.machine.name}${said === '' ? '.' : `: ${said}`}`,
           {
-            advice: `Install vmferry there, or name it with --remote-command (tried: ${this.#command}).`,
+            advice: `Install vmferry there, or name it with --remote-command (tried: ${receiveCommand(this.machine)}).`,
           },
         ),
       );
@@ -196,7 +212,7 @@ export class RemoteReceiver implements AsyncDisposable {
     this.#fail(
       new Failure(
         'receiver-died',
-        `The vmferry on the new hardware ended with ${how}${said === '' ? '.' : `: ${said}`}`,
+        `The vmferry on ${this.machine.name} ended with ${how}${said === '' ? '.' : `; there it said: ${said}`}`,
         {
           transient: true,
         },

@@ -5,6 +5,7 @@ import type { GuestRecord } from '../guest/guest-record.ts';
 import { requireDriver } from '../guest/require-driver.ts';
 import { findUsers } from '../image/usage.ts';
 import { refuseWhileMoved } from './mover.ts';
+import { newHardware, receiveCommand } from './new-hardware.ts';
 import { RemoteReceiver } from './remote-receiver.ts';
 import { runStage } from './stage.ts';
 import { findStayingGuest } from './staying-guest.ts';
@@ -106,8 +107,9 @@ async function haltThere(
     `halting ${definition.name} on ${destination}`,
     async () => {
       await using connection = await connect(destination, { sshConfigFile }, context);
-      const command = `${remoteCommand} receive`;
-      await using receiver = new RemoteReceiver(await connection.exec(command, context.signal), command);
+      const machine = newHardware({ destination, sshConfigFile }, remoteCommand);
+      const process = await connection.exec(receiveCommand(machine), context.signal);
+      await using receiver = new RemoteReceiver(process, machine);
       await receiver.ready(context.signal);
       const { wasRunning } = await receiver.request(
         {

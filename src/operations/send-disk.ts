@@ -68,14 +68,14 @@ export async function sendDisk(
   const verified = await runStage(
     context,
     'verify',
-    `reading ${disk.name} back on the new hardware`,
+    `reading ${disk.name} back on ${receiver.machine.name}`,
     () => receiver.request({ type: 'finish', fingerprint }, 'verified', context.signal),
     () => `${disk.name} reads back as it was sent`,
   );
   if (verified.fingerprint !== fingerprint) {
     throw new Failure(
       'verification-failed',
-      `The fingerprint of ${disk.name} on the new hardware differs from the one here.`,
+      `The fingerprint of ${disk.name} on ${receiver.machine.name} differs from the one here.`,
     );
   }
   return { sentBytes, fingerprint, readBack: verified.readBack, warnings: verified.warnings };

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { Failure, exitStatusByCode, type FailureCode } from '../failure.ts';
+import { PlacedText, type OtherMachine } from '../placed-text.ts';
 
 /** The messages of doc/wire.md. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 export const ALIVE_INTERVAL_MS = 5_000;
 /** Who hears nothing for this long takes the line for dead. */
 export const SILENCE_LIMIT_MS = 30_000;
@@ -27,7 +28,16 @@ const guestName = z.string().min(1).max(200);
 const failureCode = z.custom<FailureCode>(
   (code) => typeof code === 'string' && Object.hasOwn(exitStatusByCode, code),
 );
-const failureRecord = { code: failureCode, message: z.string(), advice: z.string().optional() };
+/** What depends on where it is read is no word yet: see placed-text.ts. */
+const placedText = z.array(
+  z.union([
+    z.string(),
+    z.strictObject({ place: z.literal('here') }),
+    z.strictObject({ command: z.string() }),
+    z.strictObject({ vmferry: z.string() }),
+  ]),
+);
+const failureFields = { code: failureCode, message: placedText, advice: placedText.optional() };
 const timeoutMs = z.int().positive();
 const warnings = z.array(z.string());
 
@@ -73,7 +83,7 @@ const receiverMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('ready'), protocol: z.int(), version: z.string() }),
   z.strictObject({
     type: z.literal('checked'),
-    problems: z.array(z.strictObject(failureRecord)),
+    problems: z.array(z.strictObject(failureFields)),
     warnings,
     freeBytes: bytes,
   }),
@@ -92,7 +102,7 @@ const receiverMessage = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('committed') }),
   z.strictObject({ type: z.literal('halted'), wasRunning: z.boolean() }),
   z.strictObject({ type: z.literal('aborted') }),
-  z.strictObject({ type: z.literal('failed'), ...failureRecord }),
+  z.strictObject({ type: z.literal('failed'), ...failureFields }),
   alive,
 ]);
 
@@ -131,4 +141,30 @@ function violation(how: string): Failure {
   return new Failure('protocol-violation', `A message from the other machine ${how}`, {
     advice: 'Install the same version of vmferry on both machines.',
   });
+}
+
+const failureMessage = z.strictObject(failureFields);
+/** A failure as it crosses the wire. */
+export type WireFailure = z.infer<typeof failureMessage>;
+
+export function toWireFailure({ code, placed: { message, advice } }: Failure): WireFailure {
+  return {
+    code,
+    message: [...message.pieces],
+    ...(advice === undefined ? {} : { advice: [...advice.pieces] }),
+  };
+}
+
+/** The other machine's failure as it is read here: it names that machine, and its commands are those to type here. */
+export function fromWireFailure({ code, message, advice }: WireFailure, machine: OtherMachine): Failure {
+  return new Failure(
+    code,
+    new PlacedText(message).toldFrom(machine),
+    advice === undefined ? {} : { advice: new PlacedText(advice).readFrom(machine) },
+  );
+}
+
+/** The same for a warning, which has no words that depend on where it is read. */
+export function fromWireWarning(text: string, machine: OtherMachine): string {
+  return new PlacedText([text]).toldFrom(machine);
 }

@@ -2,7 +2,7 @@ import type { Client, ConnectConfig, NegotiatedAlgorithms, SFTPWrapper } from 's
 import SftpClient from 'ssh2-sftp-client';
 import { Failure } from '../failure.ts';
 import { optionsFor, type SshHost } from '../system/ssh-config.ts';
-import { quoteForShell } from '../system/ssh-proxy.ts';
+import { quoteForShell } from '../quote-for-shell.ts';
 import { nameOf, timedOut, type SshTransport } from '../system/ssh-transport.ts';
 import { hostKeyAlgorithms, readKnownHosts, refuseHostKey } from './ssh-host-key.ts';
 import { KEEPALIVE_INTERVAL_MS } from './ssh-liveness.ts';

@@ -10,7 +10,7 @@ import {
   type KnownHostKey,
 } from '../system/known-hosts.ts';
 import { optionsFor, type SshHost } from '../system/ssh-config.ts';
-import { quoteForShell } from '../system/ssh-proxy.ts';
+import { quoteForShell } from '../quote-for-shell.ts';
 import { nameOf } from '../system/ssh-transport.ts';
 
 /**

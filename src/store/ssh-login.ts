@@ -3,7 +3,7 @@ import ssh2, { type AnyAuthMethod, type AuthHandlerMiddleware, type ParsedKey } 
 import { Failure } from '../failure.ts';
 import { fingerprintOf } from '../system/known-hosts.ts';
 import { optionsFor, type SshHost } from '../system/ssh-config.ts';
-import { quoteForShell } from '../system/ssh-proxy.ts';
+import { quoteForShell } from '../quote-for-shell.ts';
 import { nameOf } from '../system/ssh-transport.ts';
 import { publicKeyInside } from './ssh-private-key.ts';
 

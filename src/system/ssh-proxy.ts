@@ -1,6 +1,7 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
+import { quoteForShell } from '../quote-for-shell.ts';
 import { expandTokens, type SshHost } from './ssh-config.ts';
 import type { SshTransport } from './ssh-transport.ts';
 
@@ -43,11 +44,6 @@ function jumpCommand(proxyJump: string, host: SshHost): string {
 /** `user@host:port` is ProxyJump's own form; as a destination, ssh takes the port only in a URI. */
 function jumpDestination(hop: string): string {
   return hop.startsWith('ssh://') || !/:\d+$/.test(hop) ? hop : `ssh://${hop}`;
-}
-
-/** One word for sh, quoted only where it must be. */
-export function quoteForShell(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 /** Starts the proxy program; disposing the transport ends it. */

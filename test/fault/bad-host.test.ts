@@ -130,7 +130,7 @@ describeUnless(networkLabMissing(), 'a host that cannot take the guest', () => {
     [
       'answers what was not asked',
       [
-        `echo '{"type":"ready","protocol":2,"version":"0"}'; echo '{"type":"published","paths":[]}'; cat >/dev/null`,
+        `echo '{"type":"ready","protocol":3,"version":"0"}'; echo '{"type":"published","paths":[]}'; cat >/dev/null`,
       ],
       'protocol-violation',
     ],
@@ -151,6 +151,9 @@ describeUnless(networkLabMissing(), 'a host that cannot take the guest', () => {
       await migrate(...hosts.targetArguments({ directory: join(hosts.new.images, 'no') })),
     );
     expect(missing).toMatchObject({ code: 'target-missing', exitStatus: 14 });
+    // Read here, it tells of there: the machine by its name, and the command as it is typed here.
+    expect(missing.message).toMatch(/^There is no directory \S+ on new\.$/);
+    expect(missing.advice).toMatch(/^Make it \(ssh -F \S+ new mkdir -p \S+\), or /);
     const file = join(hosts.new.home, 'file');
     writeFileSync(file, '');
     const notDirectory = errorOf(await migrate(...hosts.targetArguments({ directory: file })));

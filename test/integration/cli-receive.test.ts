@@ -13,7 +13,7 @@ async function startReceiver(...args: string[]): Promise<RunningProgram & { read
 
 test('says only what the protocol says on stdout, even with --json', async () => {
   const { child, ended, ready } = await startReceiver('--json');
-  expect(ready).toMatchObject({ type: 'ready', protocol: 2 });
+  expect(ready).toMatchObject({ type: 'ready', protocol: 3 });
   child.stdin.end(`${JSON.stringify({ type: 'abort' })}\n`);
   const { stdout } = await ended;
   for (const line of stdout.trim().split('\n'))

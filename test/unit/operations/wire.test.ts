@@ -52,13 +52,17 @@ const moverMessages: MoverMessage[] = [
 ];
 
 const receiverMessages: ReceiverMessage[] = [
-  { type: 'ready', protocol: 2, version: '0.1.0' },
+  { type: 'ready', protocol: 3, version: '0.1.0' },
   { type: 'checked', problems: [], warnings: [], freeBytes: Number.MAX_SAFE_INTEGER },
   {
     type: 'checked',
     problems: [
-      { code: 'target-exists', message: 'it is there', advice: 'move it' },
-      { code: 'target-full', message: 'no room' },
+      {
+        code: 'target-exists',
+        message: ['it is ', { place: 'here' }],
+        advice: ['move it: ', { command: 'mv a b' }, { vmferry: 'halt web' }],
+      },
+      { code: 'target-full', message: ['no room'] },
     ],
     warnings: ['slow'],
     freeBytes: 0,
@@ -74,8 +78,8 @@ const receiverMessages: ReceiverMessage[] = [
   { type: 'committed' },
   { type: 'halted', wasRunning: true },
   { type: 'aborted' },
-  { type: 'failed', code: 'pack-damaged', message: 'a pack' },
-  { type: 'failed', code: 'internal', message: '', advice: 'tell us' },
+  { type: 'failed', code: 'pack-damaged', message: ['a pack'] },
+  { type: 'failed', code: 'internal', message: [], advice: ['tell us'] },
   { type: 'alive' },
 ];
 
@@ -206,8 +210,8 @@ describe('refused as a violation of the protocol:', () => {
   });
 
   test.each([
-    ['an unknown code', { type: 'failed', code: 'no-such-code', message: 'x' }],
-    ['a code that every object has', { type: 'failed', code: 'toString', message: 'x' }],
+    ['an unknown code', { type: 'failed', code: 'no-such-code', message: ['x'] }],
+    ['a code that every object has', { type: 'failed', code: 'toString', message: ['x'] }],
     [
       'a problem without a message',
       { type: 'checked', problems: [{ code: 'target-full' }], warnings: [], freeBytes: 0 },

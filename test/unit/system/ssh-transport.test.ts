@@ -2,7 +2,8 @@ import { expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import type { SshHost } from '../../../src/system/ssh-config.ts';
-import { proxyCommandLine, quoteForShell } from '../../../src/system/ssh-proxy.ts';
+import { quoteForShell } from '../../../src/quote-for-shell.ts';
+import { proxyCommandLine } from '../../../src/system/ssh-proxy.ts';
 import { nameOf } from '../../../src/system/ssh-transport.ts';
 
 const host: SshHost = {
