@@ -59,11 +59,17 @@ export async function backupGuest(
   });
   // All is read: from here on the guest may run and write. Where it cannot, its snapshot is needed all the more.
   const notLetGo = await failureOf(held[Symbol.asyncDispose]());
-  const snapshot = await makeSnapshot(guest, folder, still, captured, writer, dependencies, context).catch(
-    (error: unknown) => {
-      throw notLetGo ?? error;
-    },
-  );
+  const snapshot = await makeSnapshot(
+    guest,
+    { folder, storeId: store.id },
+    still,
+    captured,
+    writer,
+    dependencies,
+    context,
+  ).catch((error: unknown) => {
+    throw notLetGo ?? error;
+  });
   bases.keep(captured, store.id, snapshot.id);
   if (notLetGo !== null) throw madeAllTheSame(notLetGo, snapshot);
   return {

@@ -5,6 +5,7 @@ import type { ResolvedGuest } from '../guest/resolve-guest.ts';
 import { announceSnapshot, confirmSnapshot, dropAnnouncement } from '../repository/announced-snapshot.ts';
 import type { ChunkMap } from '../chunk/chunk-map.ts';
 import type { GuestFolder } from '../repository/guest-folder.ts';
+import { refuseExchanged } from '../repository/refuse-exchanged.ts';
 import { parseSnapshot, snapshotText, type Snapshot, type SnapshotDisk } from '../repository/snapshot.ts';
 import { snapshotId } from '../repository/snapshot-id.ts';
 import type { CapturedDisk } from './backup-capture.ts';
@@ -16,13 +17,21 @@ import type { StillGuest } from './still-image.ts';
 export const MOST_ATTEMPTS = 3;
 const CLEAN_UP_LIMIT_MS = 5000;
 
+/** A guest's folder, in the store that was opened. */
+export interface Destination {
+  folder: GuestFolder;
+  /** As its marker said. */
+  storeId: string;
+}
+
 /**
  * Stores the pages of the maps, and publishes a snapshot of what was captured. Throws Failure `store-damaged` (transient)
- * when a prune takes away time and again what it relies on; nothing is announced any more then.
+ * when a prune takes away time and again what it relies on, and what `refuseExchanged` throws; nothing is announced any
+ * more then.
  */
 export async function makeSnapshot(
   { definition }: ResolvedGuest,
-  folder: GuestFolder,
+  destination: Destination,
   { createdAt, consistency }: StillGuest,
   captured: readonly CapturedDisk[],
   writer: BackupWriter,
@@ -42,7 +51,7 @@ export async function makeSnapshot(
     newBytes: writer.newBytes,
   };
   const maps = captured.map(({ map }) => map);
-  await publish(snapshot, maps, folder, writer, signal);
+  await publish(snapshot, maps, destination, writer, signal);
   return snapshot;
 }
 
@@ -67,11 +76,14 @@ async function describeDisks(
   return disks;
 }
 
-/** doc/store.md, Who writes when: announced, so that no prune takes away what it reaches; all of it seen; published. */
+/**
+ * doc/store.md, Who writes when: announced, so that no prune takes away what it reaches; all of it seen; the marker seen
+ * to be that of the store that all of it was made for; published.
+ */
 async function publish(
   snapshot: Snapshot,
   maps: readonly ChunkMap[],
-  folder: GuestFolder,
+  { folder, storeId }: Destination,
   writer: BackupWriter,
   signal: AbortSignal,
 ): Promise<void> {
@@ -80,6 +92,7 @@ async function publish(
     for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
       await announceSnapshot(folder, snapshot, signal);
       await writer.secure(maps, signal);
+      await refuseExchanged(folder.store, { id: storeId, seal: folder.seal }, signal);
       if (await confirmSnapshot(folder, snapshot.id, signal)) return;
     }
     throw keepsLosing();

@@ -5,7 +5,7 @@ import type { BackupStore } from '../store/store.ts';
 import { guestsFolder, markerName } from './layout.ts';
 import { readSmallFile } from './small-file.ts';
 import { unwrapStoreKey, wrapStoreKey, type ScryptCost } from './store-key-file.ts';
-import { putKeyFile, readKeyFiles } from './store-key-folder.ts';
+import { keyFileName, putKeyFile, readKeyFiles } from './store-key-folder.ts';
 import {
   encryptionOf,
   isSealOf,
@@ -73,7 +73,8 @@ export async function initStore(
   // The marker is last: what has one can be opened.
   await putKeyFile(store, file, signal);
   await putMarker(store, { id, encryption: encryptionOf(id, sealFor(key)) }, signal);
-  // Read back: somebody else may have made it in the same moment.
+  // Somebody else may have made it at the same moment: then it is theirs, and this key opens nothing.
+  if ((await readMarker(store, signal))?.id !== id) await store.remove(keyFileName(file.id), signal);
   return openAsAsked(store, options, () => Promise.resolve(secret), signal);
 }
 
@@ -147,8 +148,9 @@ export async function readMarker(store: BackupStore, signal: AbortSignal): Promi
   return text === null ? null : parseMarker(text, store.location);
 }
 
+/** Where there is a marker already, it stays. */
 async function putMarker(store: BackupStore, marker: StoreMarker, signal: AbortSignal): Promise<void> {
-  await store.put(markerName, [Buffer.from(markerText(marker))], { signal });
+  await store.put(markerName, [Buffer.from(markerText(marker))], { signal, keepExisting: true });
 }
 
 function hex(bytes: Uint8Array): string {

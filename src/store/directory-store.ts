@@ -3,7 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { Failure } from '../failure.ts';
 import { mapOrdered } from '../pipeline/map-ordered.ts';
 import { syncDirectory } from '../system/sync-directory.ts';
-import { statIfThere, writeWhole } from './directory-file.ts';
+import { nameIfFree, statIfThere, writeWhole } from './directory-file.ts';
 import {
   explainSystemError,
   isNothingThere,
@@ -63,7 +63,9 @@ class DirectoryStore implements PlacedStore {
       try {
         await this.#inFolderOf(name, () => writeWhole(temporary, parts, options));
         options.signal.throwIfAborted();
-        await rename(temporary, path);
+        await (options.keepExisting === true
+          ? nameIfFree(temporary, path, options.signal)
+          : rename(temporary, path));
         if (options.durable !== false) await syncDirectory(dirname(path));
       } catch (error) {
         await rm(temporary, { force: true }).catch(() => undefined);

@@ -6,6 +6,7 @@ const versions = {
   'statvfs@openssh.com': '2',
   'fsync@openssh.com': '1',
   'limits@openssh.com': '1',
+  'hardlink@openssh.com': '1',
 } as const;
 export type SftpExtension = keyof typeof versions;
 

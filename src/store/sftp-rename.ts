@@ -1,7 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { FileFacts } from './sftp-attributes.ts';
 import { readThroughWindow } from './sftp-read.ts';
 import { isNoSuchFile, SftpRefusal } from './sftp-refusal.ts';
 import type { SftpSession } from './sftp-session.ts';
+import { OVERLAP_MS } from './store.ts';
 
 /** Others may rename onto the same name at the same moment. */
 const RENAME_ATTEMPTS = 4;
@@ -64,6 +66,27 @@ export async function moveFile(
   }
 }
 
+/** Gives a file its name, unless something has that name already: that stays, and the file is removed. */
+export async function nameIfFree(
+  session: SftpSession,
+  from: string,
+  to: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const canLink = session.offers('hardlink@openssh.com');
+  const isLinked = canLink && (await isGranted(session.link(from, to)));
+  const isTaken = isLinked || (await factsIfThere(session, to)) !== null;
+  if (!isTaken) {
+    const renaming = session.renameUnreplacing(from, to);
+    const isRenamed = await isGranted(renaming);
+    if (!isRenamed && (await factsIfThere(session, to)) === null) return renaming;
+  }
+  // A server that replaces after all may let another rename onto the name after the look.
+  if (!canLink || !isTaken)
+    await sleep(OVERLAP_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+  await removeIfThere(session, from);
+}
+
 /** null where there is nothing of that name. */
 export async function factsIfThere(session: SftpSession, path: string): Promise<FileFacts | null> {
   try {
@@ -80,6 +103,17 @@ function replaces(session: SftpSession): boolean {
 
 function isWorthAnother(error: unknown, attempt: number): boolean {
   return error instanceof SftpRefusal && attempt < RENAME_ATTEMPTS;
+}
+
+/** False when the server refuses it. */
+async function isGranted(request: Promise<void>): Promise<boolean> {
+  try {
+    await request;
+    return true;
+  } catch (error) {
+    if (error instanceof SftpRefusal) return false;
+    throw error;
+  }
 }
 
 async function removeIfThere(session: SftpSession, path: string): Promise<void> {

@@ -165,6 +165,16 @@ export class SftpSession {
     );
   }
 
+  /** Renames by the protocol's own request, which refuses to replace; some servers replace all the same. */
+  renameUnreplacing(from: string, to: string): Promise<void> {
+    return this.#request<void>((done) => this.#sftp.rename(from, to, done));
+  }
+
+  /** A second name for a file; refused where something has it. Needs `hardlink@openssh.com`. */
+  link(path: string, newPath: string): Promise<void> {
+    return this.#request<void>((done) => this.#sftp.ext_openssh_hardlink(path, newPath, done));
+  }
+
   /** null where the server cannot tell. */
   async room(path: string): Promise<FileSystemRoom | null> {
     if (!this.offers('statvfs@openssh.com')) return null;

@@ -4,7 +4,7 @@ import { SftpDirectory } from './sftp-directory.ts';
 import { explainRefusedWrite } from './sftp-failure.ts';
 import { readThroughWindow } from './sftp-read.ts';
 import { ignoreRefusal, isNoSuchFile, SftpRefusal, sftpStatus } from './sftp-refusal.ts';
-import { moveFile, replaceFile } from './sftp-rename.ts';
+import { moveFile, nameIfFree, replaceFile } from './sftp-rename.ts';
 import type { FileHandle, SftpSession } from './sftp-session.ts';
 import { shortcomingsWithout } from './sftp-shortcomings.ts';
 import { settle, shortFile, writeParts } from './sftp-write.ts';
@@ -92,7 +92,7 @@ class SftpStore implements PlacedStore {
       handle = null;
       await untilAborted(options.signal, async () => {
         await this.#session.close(closed);
-        await replaceFile(
+        await (options.keepExisting === true ? nameIfFree : replaceFile)(
           this.#session,
           this.#place.path(temporaryName),
           this.#place.path(name),

@@ -7,7 +7,7 @@ export interface Store extends AsyncDisposable {
   location: string;
   /**
    * Stores the bytes under the name, whole or not at all: they are written under a temporary name beside it, made
-   * durable where the server can, and renamed. Replaces what was there. Folders in the name are made as needed; the
+   * durable where the server can, and renamed. Replaces what was there, unless told to keep it. Folders in the name are made as needed; the
    * store's own directory is not. The parts may be read more than once.
    * Throws Failure `target-full`, `target-not-writable`, `target-missing` (the directory), `connection-lost`
    * (transient) or `transfer-failed`; when aborted, the signal's reason.
@@ -22,6 +22,12 @@ export interface Store extends AsyncDisposable {
   /** Removes what is stored under the name; nothing there is not an error. */
   remove(name: string, signal: AbortSignal): Promise<void>;
 }
+
+/**
+ * Where a name cannot be given only if it is free, a put that keeps what is there looks first and then renames; others
+ * that looked at the same moment have renamed, too, when this time has passed.
+ */
+export const OVERLAP_MS = 2000;
 
 export interface ByteRange {
   offset: number;
@@ -77,4 +83,9 @@ export interface PutOptions {
    * removed as soon as they are read, saves its disk the trouble with false.
    */
   durable?: boolean;
+  /**
+   * Leave what has the name already as it is, and store nothing then; false unless given. When this returns, the file
+   * that is under the name stays: of several that put the same name at once, one has won. Reading it back tells which.
+   */
+  keepExisting?: boolean;
 }

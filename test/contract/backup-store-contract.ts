@@ -168,6 +168,28 @@ export function describeBackupStore(name: string, start: () => Promise<BackupSto
       expect(await names('')).toEqual(['damaged']);
     });
 
+    test('keeps what has the name already when told to', async () => {
+      await put('marker', 'the first');
+      await store.put('marker', [Buffer.from('the second')], { signal, keepExisting: true });
+      expect(String(await stored('marker'))).toBe('the first');
+      await put('marker', 'the third');
+      expect(String(await stored('marker'))).toBe('the third');
+      expect(await names('')).toEqual(['marker']);
+    });
+
+    test('of several that put one name at once and keep what is there, one wins for all of them', async () => {
+      const texts = Array.from({ length: 8 }, (_, index) => String(index).repeat(index + 1));
+      const seen = await Promise.all(
+        texts.map(async (text) => {
+          await store.put('keys/marker', [Buffer.from(text)], { signal, keepExisting: true });
+          return String(await stored('keys/marker'));
+        }),
+      );
+      expect(new Set(seen).size).toBe(1);
+      expect(texts).toContain(seen[0]);
+      expect(await names('keys')).toEqual(['marker']);
+    });
+
     test('removes folders that are empty, and no others', async () => {
       await put('trash/today/one', 'x');
       await store.removeFolder('trash/today', signal);

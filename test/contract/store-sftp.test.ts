@@ -66,7 +66,7 @@ describeUnless(noChroot, 'by SFTP', () => {
 
 describe('by SFTP', () => {
   describeBackupStore('a server without extensions', async () => storesOn(await startPlainSftpServer()));
-  describeBackupStore('a server that reads in small pieces and lists bare names', async () =>
-    storesOn(await startPlainSftpServer({ shortReadBytes: 5000, bareListings: true })),
+  describeBackupStore('a server that reads in small pieces, lists bare names, and replaces', async () =>
+    storesOn(await startPlainSftpServer({ shortReadBytes: 5000, bareListings: true, renameReplaces: true })),
   );
 });

@@ -8,8 +8,8 @@ export function memoryStore(location = '/srv/backups'): BackupStore & { files: M
     location,
     files,
     shortcomings: [],
-    put(name, parts) {
-      files.set(name, Buffer.concat(parts));
+    put(name, parts, { keepExisting = false }) {
+      if (!keepExisting || !files.has(name)) files.set(name, Buffer.concat(parts));
       return Promise.resolve();
     },
     async *get(name, _signal, range) {

@@ -34,6 +34,8 @@ export interface PlainSftpFaults {
   shortReadBytes?: number;
   /** List folders without saying what is in them: names alone. */
   bareListings?: boolean;
+  /** Let a rename replace what has the name, against the protocol. */
+  renameReplaces?: boolean;
 }
 
 const ENTRIES_AT_ONCE = 3;
@@ -136,7 +138,7 @@ function serve(sftp: SFTPWrapper, loginDirectory: string, faults: () => PlainSft
   );
   sftp.on('RENAME', (request, from, to) =>
     answering(request, () => {
-      if (existsSync(to)) throw new Error('exists');
+      if (faults().renameReplaces !== true && existsSync(to)) throw new Error('exists');
       renameSync(from, to);
     }),
   );

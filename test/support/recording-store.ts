@@ -2,7 +2,7 @@ import type { BackupStore, ByteRange, PutOptions, StoreEntry } from '../../src/s
 
 /** Something that changed a store. */
 export type StoreOperation =
-  | { type: 'put'; name: string; bytes: Buffer }
+  | { type: 'put'; name: string; bytes: Buffer; keepExisting: boolean }
   | { type: 'remove'; name: string }
   | { type: 'rename'; from: string; to: string }
   | { type: 'removeFolder'; folder: string };
@@ -30,7 +30,7 @@ export class RecordingStore implements BackupStore {
     // the caller may use its memory again
     const bytes = Buffer.concat(parts);
     await this.#inner.put(name, [bytes], options);
-    this.operations.push({ type: 'put', name, bytes });
+    this.operations.push({ type: 'put', name, bytes, keepExisting: options.keepExisting === true });
   }
 
   get(name: string, signal: AbortSignal, range?: ByteRange): AsyncIterable<Uint8Array> {
@@ -65,8 +65,10 @@ export class RecordingStore implements BackupStore {
 /** Does what was recorded again, in order. */
 export async function replay(operations: Iterable<StoreOperation>, store: BackupStore): Promise<void> {
   for (const operation of operations) {
-    if (operation.type === 'put') await store.put(operation.name, [operation.bytes], { signal: never });
-    else if (operation.type === 'remove') await store.remove(operation.name, never);
+    if (operation.type === 'put') {
+      const { name, bytes, keepExisting } = operation;
+      await store.put(name, [bytes], { signal: never, keepExisting });
+    } else if (operation.type === 'remove') await store.remove(operation.name, never);
     else if (operation.type === 'rename') await store.rename(operation.from, operation.to, never);
     else await store.removeFolder(operation.folder, never);
   }

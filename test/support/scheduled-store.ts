@@ -55,8 +55,9 @@ export class ScheduledStore {
     return {
       location: 'a scheduled store',
       shortcomings: [],
-      put: async (name, parts) => {
+      put: async (name, parts, { keepExisting = false }) => {
         await turn();
+        if (keepExisting && this.files.has(name)) return;
         this.files.set(name, { bytes: Buffer.concat(parts), modifiedMs: ++this.clockMs });
       },
       get: (name, _signal, range) => this.#get(name, range, turn),

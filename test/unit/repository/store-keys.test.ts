@@ -134,6 +134,47 @@ describe('an encrypted store', () => {
   });
 });
 
+describe('a store that two make at the same moment', () => {
+  /** Markers are put only when both have got that far. */
+  function meetAtMarker(parties: number) {
+    const put = store.put.bind(store);
+    let arrived = 0;
+    let letGo: () => void = () => undefined;
+    const all = new Promise<void>((resolve) => (letGo = resolve));
+    store.put = async (name, parts, options) => {
+      if (name === 'vmferry-store.json') {
+        if (++arrived === parties) letGo();
+        await all;
+      }
+      await put(name, parts, options);
+    };
+  }
+
+  test('is one store for both, with one key', async () => {
+    meetAtMarker(2);
+    const [one, other] = await Promise.all([init(true, secret), init(true, secret)]);
+    expect(other.id).toBe(one.id);
+    expect(other.key).toEqual(one.key);
+    expect([...store.files.keys()].filter((name) => name.startsWith('keys/'))).toEqual([
+      `keys/${one.openedBy}.json`,
+    ]);
+    expect((await openStore(store, secret, signal)).key).toEqual(one.key);
+  });
+
+  test('is the first one’s where the passphrases differ, and the second hears of it', async () => {
+    meetAtMarker(2);
+    const outcomes = await Promise.allSettled([
+      init(true, secret),
+      init(true, () => Promise.resolve('another passphrase')),
+    ]);
+    expect(outcomes).toMatchObject([
+      { status: 'fulfilled' },
+      { status: 'rejected', reason: { code: 'key-wrong' } },
+    ]);
+    expect((await openStore(store, secret, signal)).key).not.toBeNull();
+  });
+});
+
 describe('a directory that holds no store', () => {
   test('is said to hold none', async () => {
     expect(await codeOf(() => openStore(store, notAsked, signal))).toBe('store-missing');
