@@ -1,6 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -9,62 +8,86 @@ import { findTool, toolsMissing } from './tools.ts';
 /** UML kernels from this version on save a processor's extended state whatever its size. */
 const firstWithAnyXstate = [6, 13] as const;
 
+/** What a person forces by VMFERRY_TEST_KERNEL: the installed kernel itself, or the same behind a script and a shim. */
+const forced = process.env['VMFERRY_TEST_KERNEL'] ?? '';
+
 /** Why no UML guest can run here; null when one can. */
 export function umlMissing(): string | null {
+  if (!['', 'plain', 'wrapped'].includes(forced))
+    throw new Error(`VMFERRY_TEST_KERNEL is ${forced}; it can be plain or wrapped.`);
   const missing = toolsMissing('linux.uml', 'uml_mconsole', 'mke2fs', 'busybox', 'dumpe2fs');
-  if (missing !== null || !needsShim()) return missing;
+  if (missing !== null) return missing;
+  if (forced === 'plain' && needsShim()) return 'this processor has AMX: the plain kernel does not run on it';
   const compilerMissing = toolsMissing('cc');
-  return compilerMissing === null
-    ? null
-    : `this processor has AMX, which this UML needs a shim for; ${compilerMissing}`;
+  return isWrapped() && compilerMissing !== null
+    ? `the kernel is wrapped in a shim; ${compilerMissing}`
+    : null;
 }
 
 /**
- * The UML kernel for tests: a path that starts a guest. That is the installed one, or, where the processor has
- * AMX and the kernel does not know it, a script beside a small library that mends this (uml-xstate-shim.c). The
- * script passes its own name on, so that the guest's command line names it.
+ * The UML kernel for tests: a path that starts a guest. That is the installed one or, where the processor has AMX and
+ * the kernel does not know it, a script that loads a small library which mends this (uml-xstate-shim.c). The script
+ * passes its own name on, so that the guest's command line names it.
  */
 export function umlKernel(): string {
+  return isWrapped() ? (wrappedKernel ??= buildKernel('uml-xstate-shim')) : installedKernel();
+}
+
+/**
+ * The text of a script that starts a guest and passes its own name on, so that the guest's command line names it. A
+ * script that only starts another such script would not be named.
+ */
+export function umlKernelScript(): string {
+  return isWrapped() ? readFileSync(umlKernel(), 'utf8') : scriptText([]);
+}
+
+/** A kernel that dies as the installed one does on a processor with AMX. */
+export function kernelWithoutXstate(): string {
+  return buildKernel('uml-xstate-refusal');
+}
+
+function installedKernel(): string {
   const kernel = findTool('linux.uml');
   if (kernel === null) throw new Error('linux.uml is not installed');
-  return needsShim() ? shimmedKernel(kernel) : kernel;
+  return kernel;
+}
+
+function isWrapped(): boolean {
+  return forced === 'wrapped' || (forced === '' && needsShim());
 }
 
 function needsShim(): boolean {
   if (!/^flags.*\bamx_tile\b/m.test(readFileSync('/proc/cpuinfo', 'utf8'))) return false;
-  const { stdout } = spawnSync(findTool('linux.uml') ?? 'linux.uml', ['--version'], { encoding: 'utf8' });
+  const { stdout } = spawnSync(installedKernel(), ['--version'], { encoding: 'utf8' });
   const [major = 0, minor = 0] = stdout.split('.').map(Number);
   const [wantedMajor, wantedMinor] = firstWithAnyXstate;
   return major < wantedMajor || (major === wantedMajor && minor < wantedMinor);
 }
 
-/** Built once for each state of its source, and kept: guests may outlive the test run that built it. */
-function shimmedKernel(kernel: string): string {
-  const source = join(import.meta.dirname, 'uml-xstate-shim.c');
-  const digest = createHash('sha256').update(readFileSync(source)).update(kernel).digest('hex').slice(0, 12);
-  const directory = join(tmpdir(), `vmferry-test-uml-${process.getuid?.() ?? 0}-${digest}`);
-  const script = join(directory, 'linux.uml');
-  if (existsSync(script)) return script;
+let wrappedKernel: string | undefined;
 
-  const building = `${directory}.${process.pid}`;
-  mkdirSync(building, { mode: 0o700 });
-  const library = join(building, 'xstate-shim.so');
+/** A script that starts the installed kernel with the library built from `NAME.c` loaded before all others. */
+function buildKernel(name: string): string {
+  const directory = scratchDirectory();
+  const library = join(directory, `${name}.so`);
+  const source = join(import.meta.dirname, `${name}.c`);
   const { status, stderr } = spawnSync('cc', ['-O2', '-shared', '-fPIC', '-o', library, source], {
     encoding: 'utf8',
   });
   if (status !== 0) throw new Error(`cc failed: ${stderr}`);
-  const lines = [
-    '#!/bin/bash',
-    `export LD_PRELOAD=${join(directory, 'xstate-shim.so')}`,
-    `exec -a "$0" ${kernel} "$@"`,
-  ];
-  writeFileSync(join(building, 'linux.uml'), `${lines.join('\n')}\n`, { mode: 0o755 });
-  try {
-    renameSync(building, directory);
-  } catch (error) {
-    // Another test process was first.
-    if (!existsSync(script)) throw error;
-    rmSync(building, { recursive: true });
-  }
+  const script = join(directory, 'linux.uml');
+  writeFileSync(script, scriptText([`export LD_PRELOAD=${library}`]), { mode: 0o755 });
   return script;
+}
+
+function scriptText(preparations: readonly string[]): string {
+  return ['#!/bin/bash', ...preparations, `exec -a "$0" ${installedKernel()} "$@"`, ''].join('\n');
+}
+
+/** Jest removes its own after the last test (test/setup); the demo's goes with its process. */
+function scratchDirectory(): string {
+  const ofTheRun = process.env['VMFERRY_TEST_SCRATCH'];
+  const directory = mkdtempSync(join(ofTheRun ?? tmpdir(), 'vmferry-test-uml-'));
+  if (ofTheRun === undefined) process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
+  return directory;
 }

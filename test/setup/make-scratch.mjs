@@ -1,0 +1,9 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+
+/** Makes a directory for what all test files of a run share, such as a kernel; remove-scratch.mjs removes it. */
+export default function makeScratch() {
+  process.env.VMFERRY_TEST_SCRATCH = mkdtempSync(join(tmpdir(), 'vmferry-test-run-'));
+}
