@@ -9,7 +9,8 @@ import { basename, join } from 'node:path';
  *   $PASSPHRASE_FILE  a file with a passphrase
  *   $SSH, $NEW, $SSH_OPTIONS, $SSH_CONFIG, $VMFERRY as in peers.mjs
  *
- * `init` is not measured. Everything is as the programs have it by default, but for compression and encryption, which are
+ * `init` is not measured. `reference`: the vmferry that does the same, encrypted or not: ratios are to it. `version`: the command
+ * that prints the program's version. Everything is as the programs have it by default, but for compression and encryption, which are
  * made alike: zstd, at level 3 or what stands for it.
  *
  * `restoredPath` is where the second state lies in the end, to be checked. `keepsAllBytes`: it is that to the byte; vmferry
@@ -18,6 +19,8 @@ import { basename, join } from 'node:path';
 export const backupPeers = [
   ...['', ' --encrypt --passphrase-file $PASSPHRASE_FILE'].map((encryption) => ({
     name: encryption === '' ? 'vmferry' : 'vmferry-encrypted',
+    reference: encryption === '' ? 'vmferry' : 'vmferry-encrypted',
+    version: '$VMFERRY --version',
     title: encryption === '' ? 'vmferry' : 'vmferry, encrypted',
     programs: [],
     settings: [
@@ -37,7 +40,9 @@ export const backupPeers = [
   })),
   {
     name: 'restic',
-    title: 'restic (encrypted)',
+    reference: 'vmferry-encrypted',
+    version: 'restic version',
+    title: 'restic, encrypted',
     programs: ['restic'],
     settings: [
       'export RESTIC_REPOSITORY=sftp:$NEW:$STORE RESTIC_PASSWORD_FILE=$PASSPHRASE_FILE RESTIC_CACHE_DIR=$SCRATCH/cache',
@@ -56,7 +61,9 @@ export const backupPeers = [
   },
   {
     name: 'borg',
-    title: 'borg (encrypted)',
+    reference: 'vmferry-encrypted',
+    version: 'borg --version',
+    title: 'borg, encrypted',
     programs: ['borg'],
     settings: [
       'export BORG_REPO=ssh://$NEW$STORE BORG_RSH="ssh $SSH_OPTIONS" BORG_PASSCOMMAND="cat $PASSPHRASE_FILE"',
@@ -75,7 +82,9 @@ export const backupPeers = [
   },
   {
     name: 'rsync',
-    title: 'rsync (keeps one state)',
+    reference: 'vmferry',
+    version: 'rsync --version',
+    title: 'rsync, keeps one state',
     programs: ['rsync'],
     settings: 'rsync() { command rsync -aS -z --compress-choice=zstd -e "ssh $SSH_OPTIONS" "$@"; }',
     steps: {

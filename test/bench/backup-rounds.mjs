@@ -10,7 +10,7 @@ import { findLines } from './lines.mjs';
 import { makeEmpty, measuredCommand } from './measured-run.mjs';
 import { openLine } from './open-line.mjs';
 import { findPeers } from './peers.mjs';
-import { cacheDirectory } from './places.mjs';
+import { cacheDirectory, vmferryProgram } from './places.mjs';
 import { writeSshFiles } from './private-sshd.mjs';
 import { run } from './programs.mjs';
 import { mountReflinkFileSystem } from './reflink-file-system.mjs';
@@ -20,7 +20,10 @@ import { legend } from './summary.mjs';
 import { workImage } from './work-image.mjs';
 
 async function main({ recipe, peers: names, lines, rounds }) {
-  const peers = findPeers(names, backupPeers);
+  const peers = findPeers(names, backupPeers).map((peer) => ({
+    ...peer,
+    title: `${peer.title} ${versionOf(peer)}`,
+  }));
   const states = workImage(recipe);
   const work = join(cacheDirectory, 'run');
   makeEmpty(work);
@@ -52,6 +55,16 @@ async function main({ recipe, peers: names, lines, rounds }) {
     const figures = { line: line.name, recipe, imageFileSystem: 'xfs', summary, runs };
     finish(figures, `${backupTables(summary)}\n\n${legend}`);
   }
+}
+
+/** As the program prints it; the figures are of this version. */
+function versionOf({ name, version }) {
+  const printed = run('bash', ['-c', version], {
+    env: { ...process.env, VMFERRY: `${process.execPath} ${vmferryProgram}` },
+  });
+  const [found] = /\d+(\.\d+)+\S*/.exec(printed) ?? [];
+  if (found === undefined) throw new Error(`${name} does not say its version: ${printed}`);
+  return found;
 }
 
 /** All steps of a peer, one after the other: each needs what those before it have left. */

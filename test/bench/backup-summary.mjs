@@ -11,20 +11,37 @@ const measures = [
   'addedBytes',
 ];
 
-/** For each step, of each peer that has it, the medians and their ratios to vmferry's. */
+/**
+ * For each step, of each peer that has it, the medians and their ratios to the vmferry that does the same: encrypted peers
+ * to the encrypted one.
+ */
 export function summarizeBackups(peers, runs) {
   return backupSteps.map(({ name, title }) => {
     const runsOfStep = runs.filter(({ step }) => step === name);
     const taking = peers.filter(({ steps }) => name in steps);
-    return { step: name, title, peers: summarize(taking, runsOfStep, measures) };
+    const groups = references(taking).map((reference) => ({
+      reference,
+      peers: summarize(
+        taking.filter((peer) => peer.reference === reference),
+        runsOfStep,
+        measures,
+        reference,
+      ),
+    }));
+    return { step: name, title, groups };
   });
 }
 
-/** A Markdown table for each step, the quickest first. */
+function references(peers) {
+  return [...new Set(peers.map(({ reference }) => reference))];
+}
+
+/** A Markdown table for each step and each vmferry that peers are compared with, the quickest first. */
 export function backupTables(summary) {
   return summary
-    .filter(({ peers }) => peers.length > 0)
-    .map(({ title, peers }) => `${title}:\n\n${table(peers)}`)
+    .flatMap(({ title, groups }) =>
+      groups.map(({ reference, peers }) => `${title} (× is against ${reference}):\n\n${table(peers)}`),
+    )
     .join('\n\n');
 }
 

@@ -23,6 +23,7 @@ import { fileURLToPath } from 'node:url';
 import { prepare, runVisibly } from '../setup/prepare.mjs';
 import { backupPeers } from './backup-peers.mjs';
 import { downloadPackages, downloadPackagesFor } from './guest-packages.mjs';
+import { fetchNewerPrograms, newerProgramDirectory } from './newer-programs.mjs';
 import { benches, readOptions } from './options.mjs';
 import { peers } from './peers.mjs';
 import { installPrograms } from './programs.mjs';
@@ -53,7 +54,10 @@ function main() {
   }
   if (process.getuid() !== 0) throw new Error('The bench mounts images: run it as root.');
   prepare();
-  installPrograms(chosen.flatMap((peer) => peer.programs));
+  const programs = chosen.flatMap((peer) => peer.programs);
+  installPrograms(programs);
+  fetchNewerPrograms(programs);
+  process.env.PATH = `${newerProgramDirectory}:${process.env.PATH}`;
   if (!runVisibly('npm', ['run', '--silent', 'build']))
     throw new Error('vmferry could not be built; the lines above say why.');
   const recipe = quick || bench === 'growth' ? recipes.quick : recipes.full;

@@ -4,15 +4,14 @@ import { closeSync, mkdirSync, openSync, readFileSync, readSync, rmSync, statSyn
 import { cpus } from 'node:os';
 import { basename, join } from 'node:path';
 import process from 'node:process';
-import { fileURLToPath } from 'node:url';
 import { readTimes, timed } from './gnu-time.mjs';
+import { vmferryProgram } from './places.mjs';
 import { serverName, startSshd, writeSshFiles } from './private-sshd.mjs';
 import { run } from './programs.mjs';
 import { seekData } from '../../dist/system/native.js';
 
 const READ_BYTES = 4 * 2 ** 20;
 const CIPHER = 'aes128-gcm@openssh.com';
-const vmferryProgram = fileURLToPath(new URL('../../bin/vmferry.js', import.meta.url));
 
 /** Empties the directories that the runs use, and makes the keys of the ssh between them, over an open line. */
 export function openWorkplace(directory, image, line) {

@@ -3,7 +3,7 @@ import { runVisibly } from '../setup/prepare.mjs';
 
 /** The programs that the bench and its peers call, and the Debian package that each comes from. */
 const packageByProgram = {
-  borg: 'borgbackup',
+  borg: ['borgbackup', 'python3-packaging'],
   bunzip2: 'bzip2',
   bzip2: 'bzip2',
   e2image: 'e2fsprogs',
@@ -25,7 +25,7 @@ export function installPrograms(programs) {
   const missing = new Set(
     ['time', 'ip', 'tc', 'mkfs.xfs', ...programs]
       .filter((program) => spawnSync('which', [program]).status !== 0)
-      .map((program) => packageByProgram[program]),
+      .flatMap((program) => packageByProgram[program]),
   );
   if (missing.size === 0) return;
   console.log(`Installing the Debian packages ${[...missing].join(' ')}.`);
