@@ -10,7 +10,7 @@ import { bootObedientGuest, type ObedientGuest } from '../support/obedient-guest
 import { mountingMissing, mountNew } from '../support/reflink-file-system.ts';
 import { restoreByPython } from '../support/restore-encrypted.ts';
 import { describeUnless, toolsMissing } from '../support/tools.ts';
-import { guestBootCount, readGuestFile } from '../support/uml-guest.ts';
+import { guestBootCount, readGuestFile, GUEST_MEMORY_BYTES } from '../support/uml-guest.ts';
 import { umlMissing } from '../support/uml-kernel.ts';
 
 const missing =
@@ -152,7 +152,7 @@ describeUnless(missing, 'a guest that is backed up night after night', () => {
     const [older, newest] = made.slice(-2);
     const restored = await world.restore('web@latest', `${hosts.new.images}/`, '--start');
     expect(JSON.parse((await hosts.runOnNew(['guests', '--json'])).stdout)).toMatchObject({
-      guests: [{ name: 'web', state: 'running', memoryBytes: 64 * 2 ** 20 }],
+      guests: [{ name: 'web', state: 'running', memoryBytes: GUEST_MEMORY_BYTES }],
     });
     expect((await hosts.runOnNew(['halt', 'web'])).exitStatus).toBe(0);
     expect(await guestBootCount(restored.target)).toBe(2);

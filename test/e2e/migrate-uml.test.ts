@@ -12,6 +12,7 @@ import {
   damagedGuestFiles,
   guestBootCount,
   type GuestImage,
+  GUEST_MEMORY_BYTES,
 } from '../support/uml-guest.ts';
 import { umlMissing } from '../support/uml-kernel.ts';
 
@@ -51,7 +52,9 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a real guest', () => {
 
     // It runs there and nowhere else, with the memory it had.
     const there = JSON.parse((await hosts.runOnNew(['guests', '--json'])).stdout) as object;
-    expect(there).toMatchObject({ guests: [{ name: 'web', state: 'running', memoryBytes: 64 * 2 ** 20 }] });
+    expect(there).toMatchObject({
+      guests: [{ name: 'web', state: 'running', memoryBytes: GUEST_MEMORY_BYTES }],
+    });
     const here = JSON.parse((await hosts.run(['guests', '--json'])).stdout) as object;
     expect(here).toMatchObject({ guests: [{ name: 'web', state: 'moved' }] });
     expect(readdirSync(hosts.new.images)).toEqual(['web.img']);

@@ -31,6 +31,7 @@ import {
   type BootedGuest,
   type GuestImage,
   type GuestImageOptions,
+  GUEST_MEMORY_BYTES,
 } from '../support/uml-guest.ts';
 import { kernelWithoutXstate, umlKernel, umlKernelScript, umlMissing } from '../support/uml-kernel.ts';
 
@@ -84,7 +85,7 @@ describeUnless(umlMissing(), 'the UML driver', () => {
     return {
       name,
       driver: 'uml',
-      memoryBytes: 64 * 2 ** 20,
+      memoryBytes: GUEST_MEMORY_BYTES,
       cpuCount: null,
       kernel: umlKernel(),
       initrd: null,
@@ -347,7 +348,7 @@ describeUnless(umlMissing(), 'the UML driver', () => {
     const failsOnce = kernelScript(
       'if mkdir "$0.tried"; then kill -ABRT $$; fi; exec -a "$0" "$KERNEL" "$@"',
     );
-    const wanted = { ...definition(path, 'alpha'), kernel: failsOnce };
+    const wanted = { ...definition(path, 'alpha'), kernel: failsOnce, memoryBytes: 64 * 2 ** 20 };
     expect(await driver.checkBootable(wanted, context)).toEqual([]);
     rmSync(`${failsOnce}.tried`, { recursive: true });
     const options = startOptions();
@@ -357,9 +358,10 @@ describeUnless(umlMissing(), 'the UML driver', () => {
       {
         type: 'warning',
         code: 'guest-started-twice',
-        message: expect.stringContaining(options.consoleLog),
+        message: expect.stringMatching(/console.*64 MiB of memory.*less than 96 MiB/s),
       },
     ]);
+    expect(events[0]).toMatchObject({ message: expect.stringContaining(options.consoleLog) });
     await only();
   });
 

@@ -15,6 +15,7 @@ import {
   isFileSystemClean,
   waitForConsole,
   type BootedGuest,
+  GUEST_MEMORY_BYTES,
 } from '../support/uml-guest.ts';
 import { umlMissing } from '../support/uml-kernel.ts';
 
@@ -69,7 +70,7 @@ describeUnless(umlMissing(), 'guests', () => {
       name: 'alpha',
       driver: 'uml',
       state: 'running',
-      memoryBytes: 64 * 2 ** 20,
+      memoryBytes: GUEST_MEMORY_BYTES,
       cpuSeconds: expect.any(Number),
       pid,
       disks: [{ path: image, sizeBytes: 64 * 2 ** 20, usedBytes: expect.any(Number) }],

@@ -10,7 +10,7 @@ import { BackupWorld } from '../support/backup-world.ts';
 import { failureOf } from '../support/failures.ts';
 import { storeSnapshot } from '../support/stored-snapshots.ts';
 import { describeUnless } from '../support/tools.ts';
-import { buildGuestImage, guestBootCount, quickBoot } from '../support/uml-guest.ts';
+import { buildGuestImage, guestBootCount, quickBoot, GUEST_MEMORY_BYTES } from '../support/uml-guest.ts';
 import { umlKernel, umlMissing } from '../support/uml-kernel.ts';
 import { umlProcessesOf } from '../support/uml-processes.ts';
 
@@ -45,7 +45,7 @@ describeUnless(umlMissing(), 'a snapshot that is verified by booting it', () => 
     return {
       name: 'alpha',
       driver: 'uml',
-      memoryBytes: 64 * 2 ** 20,
+      memoryBytes: GUEST_MEMORY_BYTES,
       cpuCount: null,
       kernel: umlKernel(),
       initrd: null,

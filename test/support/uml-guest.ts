@@ -145,6 +145,9 @@ export async function isFileSystemClean(image: string): Promise<boolean> {
  */
 export const quickBoot = ['initcall_blacklist=raid6_select_algo', 'rootfstype=ext3,ext4,ext2'] as const;
 
+/** With less, a kernel at times does not start (startUml says why). */
+export const GUEST_MEMORY_BYTES = 128 * 2 ** 20;
+
 export interface BootOptions {
   /** Absolute; for a copy-on-write disk `COW,BACKING`. */
   image: string;
@@ -152,8 +155,8 @@ export interface BootOptions {
   name: string;
   /** Where the mconsole socket and the pid file go; a directory of its own unless told. */
   umlDir?: string;
-  /** As in `mem=`; 64M unless told. */
-  memory?: string;
+  /** GUEST_MEMORY_BYTES unless told. */
+  memoryBytes?: number;
   extraArgs?: readonly string[];
   /** What relative paths in the arguments begin at. */
   workingDirectory?: string;
@@ -171,14 +174,9 @@ export interface BootedGuest {
 }
 
 /**
- * Boots a guest as a person would by hand, not by vmferry, and returns when it said GUEST-UP. One boot in some hundreds
- * fails for no fault of the guest's (see startUml); as a person would, this then boots it again.
+ * Boots a guest as a person would by hand, not by vmferry, and returns when it said GUEST-UP.
  */
 export async function bootUmlGuest(options: BootOptions): Promise<BootedGuest> {
-  return bootOnce(options).catch(() => bootOnce(options));
-}
-
-async function bootOnce(options: BootOptions): Promise<BootedGuest> {
   const directory = mkdtempSync(join(tmpdir(), 'vmferry-uml-'));
   const umlDir = options.umlDir ?? join(directory, 'uml');
   mkdirSync(umlDir, { recursive: true });
@@ -193,7 +191,7 @@ async function bootOnce(options: BootOptions): Promise<BootedGuest> {
       'root=/dev/ubda',
       'rw',
       ...quickBoot,
-      `mem=${options.memory ?? '64M'}`,
+      `mem=${(options.memoryBytes ?? GUEST_MEMORY_BYTES) / 2 ** 20}M`,
       `umid=${options.name}`,
       `uml_dir=${umlDir}`,
       'con=null',
