@@ -47,6 +47,7 @@ export type WarningCode =
   | 'store-went-back'
   | 'store-incomplete'
   | 'after-a-crash'
+  | 'not-remembered'
   | 'other';
 
 /** What every stage and operation is given besides its own arguments. */

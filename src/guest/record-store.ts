@@ -1,9 +1,9 @@
-import { mkdir, readFile, readdir, rm } from 'node:fs/promises';
+import { readFile, readdir, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Failure } from '../failure.ts';
 import { errorCode } from '../system/error-code.ts';
-import { replaceFile } from '../system/replace-file.ts';
+import { notKept, tryStateDirectory, writeStateFile } from '../system/state-file.ts';
 import { syncDirectory } from '../system/sync-directory.ts';
 import { isGuestName } from './definition.ts';
 import { parseGuestRecord, type GuestRecord } from './guest-record.ts';
@@ -12,12 +12,14 @@ import { parseGuestRecord, type GuestRecord } from './guest-record.ts';
 export interface RecordStore {
   /** Null when nothing is known of such a guest. Throws Failure `guest-unsupported` for a damaged record. */
   read(name: string): Promise<GuestRecord | null>;
-  /** Replaces the guest's record; when it returns, that survives loss of power. Throws Failure `not-permitted`. */
+  /** Replaces the guest's record; when it returns, that survives loss of power. Throws as `writeStateFile` does. */
   write(record: NewGuestRecord): Promise<GuestRecord>;
   /** All records, by name. Throws as `read` does. */
   list(): Promise<GuestRecord[]>;
   /** Forgets the guest; that it is not known is no error. */
   remove(name: string): Promise<void>;
+  /** Throws what `write` would, so far as that can be told before there is something to write. */
+  requireWritable(): Promise<void>;
 }
 
 /** The store adds the rest. */
@@ -38,6 +40,7 @@ export function stateDirectory(environment: NodeJS.ProcessEnv, userId = process.
 }
 
 const suffix = '.json';
+const WHAT = 'What vmferry remembers of guests';
 
 /** Records in files of the directory, which is made when it is first written to. */
 export function createRecordStore(directory: string, now: () => Date = () => new Date()): RecordStore {
@@ -55,14 +58,11 @@ export function createRecordStore(directory: string, now: () => Date = () => new
     async write({ definition, state, move }) {
       const changedAt = now().toISOString();
       const record: GuestRecord = { version: 1, definition, state, changedAt, ...(move && { move }) };
-      try {
-        await mkdir(directory, { recursive: true, mode: 0o700 });
-        await replaceFile(fileOf(definition.name), `${JSON.stringify(record, null, 2)}\n`, 0o600);
-      } catch (error) {
-        throw notWritable(directory, error);
-      }
+      await writeStateFile(fileOf(definition.name), `${JSON.stringify(record, null, 2)}\n`, WHAT);
       return record;
     },
+
+    requireWritable: () => tryStateDirectory(directory, WHAT),
 
     async list() {
       const records: GuestRecord[] = [];
@@ -79,7 +79,7 @@ export function createRecordStore(directory: string, now: () => Date = () => new
         await rm(fileOf(name), { force: true });
         await syncDirectory(directory);
       } catch (error) {
-        if (errorCode(error) !== 'ENOENT') throw notWritable(directory, error);
+        if (errorCode(error) !== 'ENOENT') throw notKept(WHAT, directory, error);
       }
     },
   };
@@ -105,15 +105,4 @@ async function filesIn(directory: string): Promise<string[]> {
 
 function notReadable(path: string, cause: unknown): Failure {
   return new Failure('not-permitted', `${path} cannot be read: ${errorCode(cause)}.`, { cause });
-}
-
-function notWritable(directory: string, cause: unknown): Failure {
-  return new Failure(
-    'not-permitted',
-    `What vmferry remembers of guests cannot be written to ${directory}: ${errorCode(cause)}.`,
-    {
-      advice: 'Set VMFERRY_STATE_DIR to a directory that you may write to, and keep it set.',
-      cause,
-    },
-  );
 }

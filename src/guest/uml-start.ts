@@ -3,6 +3,8 @@ import { dirname } from 'node:path';
 import type { Context } from '../events.ts';
 import { asFailure, combineFailures, Failure } from '../failure.ts';
 import { command, here, placed } from '../placed-text.ts';
+import { makeDirectories } from '../system/make-directories.ts';
+import { notKept } from '../system/state-file.ts';
 import { startDetached, type DetachedProcess } from '../system/detached-process.ts';
 import { errorCode } from '../system/error-code.ts';
 import { consoleExcerpt } from './console-excerpt.ts';
@@ -71,7 +73,9 @@ async function boot(
 ): Promise<RunningGuest | Failure> {
   mkdirSync(host.directory, { recursive: true });
   removeUmidDirectory(host, definition.name);
-  mkdirSync(dirname(options.consoleLog), { recursive: true });
+  await makeDirectories(dirname(options.consoleLog), 0o700).catch((error: unknown) => {
+    throw consoleNotKept(definition, options, error);
+  });
   const logStartBytes = existsSync(options.consoleLog) ? statSync(options.consoleLog).size : 0;
   const started = await launch(kernel, definition, options, host);
   try {
@@ -116,10 +120,16 @@ async function launch(
       env: host.environment,
     });
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).path === options.consoleLog)
+      throw consoleNotKept(definition, options, error);
     throw new Failure('start-failed', `The kernel ${kernel} could not be started: ${errorCode(error)}.`, {
       cause: error,
     });
   }
+}
+
+function consoleNotKept({ name }: GuestDefinition, { consoleLog }: StartOptions, cause: unknown): Failure {
+  return notKept(`The console of ${name}`, dirname(consoleLog), cause);
 }
 
 async function waitUntilUp(

@@ -5,6 +5,7 @@ import { resolveGuest } from '../guest/resolve-guest.ts';
 import { openImage } from '../image/open-image.ts';
 import { probeImage } from '../image/probe.ts';
 import type { GuestDependencies } from './guests.ts';
+import { noteBeforeHalt, noteState } from './note-state.ts';
 import { runStage } from './stage.ts';
 
 export interface HaltRequest {
@@ -38,8 +39,7 @@ export async function haltGuest(
     });
   // A guest that was moved away is no more ours to start because somebody ran it here.
   const isFenced = record?.move !== undefined;
-  // First of all: should this program be killed on the way, the guest can still be started as it was.
-  if (!isFenced) await records.write({ definition, state: 'running' });
+  if (!isFenced) await noteBeforeHalt(definition, records);
   await runStage(
     context,
     'halt',
@@ -52,7 +52,7 @@ export async function haltGuest(
       ),
     () => `${definition.name} is down`,
   );
-  if (!isFenced) await records.write({ definition, state: 'halted' });
+  if (!isFenced) await noteState({ definition, state: 'halted' }, records, context);
   const notClean = definition.disks.map(({ path }) => path).filter(isNotClean);
   for (const path of notClean) {
     const message = `The file system on ${path} was not unmounted in an orderly way.`;

@@ -6,6 +6,7 @@ import { requireDriver } from '../guest/require-driver.ts';
 import { findRunningGuest, notFound } from '../guest/resolve-guest.ts';
 import { findUsers } from '../image/usage.ts';
 import type { GuestDependencies } from './guests.ts';
+import { noteState } from './note-state.ts';
 import { runStage } from './stage.ts';
 
 export interface StartRequest {
@@ -54,7 +55,7 @@ export async function startGuest(
     () => driver.start(definition, { consoleLog, timeoutMs: request.bootTimeoutMs }, context),
     (guest) => `${name} is up, pid ${guest.pid}`,
   );
-  await records.write({ definition, state: 'running' });
+  await noteState({ definition, state: 'running' }, records, context);
   return { type: 'started', guest: name, pid, consoleLog };
 }
 

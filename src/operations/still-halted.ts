@@ -7,6 +7,7 @@ import type { ResolvedGuest } from '../guest/resolve-guest.ts';
 import type { GuestDependencies } from './guests.ts';
 import { awaitReleases } from './halt-for-move.ts';
 import { refuseWhileMoved } from './mover.ts';
+import { noteBeforeHalt } from './note-state.ts';
 import { runStage } from './stage.ts';
 import { findStayingGuest } from './staying-guest.ts';
 import { describeDisk, imagesNotClean, refuseUsed, watchForChanges } from './still-disks.ts';
@@ -35,9 +36,8 @@ export async function holdByHalting(
   refuseWhileMoved(record);
   await refuseUsed(definition, running);
   await refuseUnbootable(guest, dependencies, context);
-  // Should this program be killed on the way, the guest can still be started as it was. What is remembered of one that
-  // was moved away, and runs here all the same, stays.
-  if (record?.move === undefined) await records.write({ definition, state: 'running' });
+  // What is remembered of one that was moved away, and runs here all the same, stays.
+  if (record?.move === undefined) await noteBeforeHalt(definition, records);
   const startAgain = () => startHalted(guest, options, dependencies, context);
   try {
     const { haltTimeoutMs: timeoutMs, forceHalt: force } = options;

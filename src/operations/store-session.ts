@@ -13,6 +13,7 @@ import {
 } from '../repository/store-keys.ts';
 import type { StoreMemory } from '../repository/store-memory.ts';
 import type { BackupStore } from '../store/store.ts';
+import { forgivingMemory } from './forgiving-memory.ts';
 import { compareSnapshots, openKnownStore } from './known-store.ts';
 import { refusePlain, type SecretGiven } from './refuse-plain.ts';
 
@@ -41,9 +42,10 @@ export class StoreSession {
   /** Throws what `openKnownStore`, `refusePlain` and `openStore` throw. */
   static async open(
     store: BackupStore,
-    { passphrase, memory, secretGiven = 'no' }: SessionOptions,
+    { passphrase, memory: given, secretGiven = 'no' }: SessionOptions,
     context: Context,
   ): Promise<StoreSession> {
+    const memory = forgivingMemory(given, true, context);
     const open = () => openStore(store, passphrase, context.signal);
     const opened = await openKnownStore(store, open, memory, context, (marker) =>
       refusePlain(marker, null, secretGiven, store.location),
@@ -54,10 +56,11 @@ export class StoreSession {
   /** The same; where there is no store yet it is made, which is told. */
   static async openOrMake(
     store: BackupStore,
-    { passphrase, memory, secretGiven = 'no' }: SessionOptions,
+    { passphrase, memory: given, secretGiven = 'no' }: SessionOptions,
     { random, now, ...init }: InitOptions & { random: Random; now: () => Date },
     context: Context,
   ): Promise<StoreSession> {
+    const memory = forgivingMemory(given, false, context);
     const open = () => initStore(store, init, passphrase, random, now, context.signal);
     let isNew = false;
     const opened = await openKnownStore(store, open, memory, context, (marker) => {

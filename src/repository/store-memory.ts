@@ -1,11 +1,11 @@
 import { hash } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Failure } from '../failure.ts';
 import { isGuestName } from '../guest/definition.ts';
 import { errorCode } from '../system/error-code.ts';
-import { replaceFile } from '../system/replace-file.ts';
+import { writeStateFile } from '../system/state-file.ts';
 import { isSnapshotId } from './snapshot-id.ts';
 
 /** What this machine has last seen of a store: by it one finds out that a server shows less, or something else. */
@@ -27,7 +27,8 @@ export interface StoreMemory {
   recall(location: string): Promise<RememberedStore | null>;
   /**
    * Remembers the store, and newest snapshots besides those of other guests that are remembered: null forgets the
-   * guest. What is remembered of a store with another id is forgotten. Survives a loss of power. Throws as `recall`.
+   * guest. What is remembered of a store with another id is forgotten. Survives a loss of power. Throws as `recall` and
+   * `writeStateFile` do.
    */
   remember(
     location: string,
@@ -64,7 +65,13 @@ export function createStoreMemory(directory: string): StoreMemory {
       const code = errorCode(error);
       if (code === 'ENOENT') return null;
       if (code !== '')
-        throw new Failure('not-permitted', `${file} cannot be read: ${code}.`, { cause: error });
+        throw new Failure(
+          'not-permitted',
+          `What is remembered of the store, ${file}, cannot be read: ${code}.`,
+          {
+            cause: error,
+          },
+        );
       throw notUnderstood(file, location, error);
     }
   };
@@ -87,12 +94,11 @@ export function createStoreMemory(directory: string): StoreMemory {
         encrypted: isEncrypted,
         newest: rows,
       };
-      try {
-        await mkdir(directory, { recursive: true, mode: 0o700 });
-        await replaceFile(join(directory, nameOf(location)), `${JSON.stringify(record, null, 2)}\n`, 0o600);
-      } catch (error) {
-        throw notWritable(directory, error);
-      }
+      const text = `${JSON.stringify(record, null, 2)}\n`;
+      const file = join(directory, nameOf(location));
+      // What is known already need not be written again, on a system that cannot, either.
+      if (before !== null && text === (await readFile(file, 'utf8'))) return;
+      await writeStateFile(file, text, 'What was seen of the store');
     },
   };
 }
@@ -103,17 +109,6 @@ function notUnderstood(file: string, location: string, cause: unknown): Failure 
     `What is remembered of the store ${location} cannot be understood.`,
     {
       advice: `A newer vmferry may have written ${file}: use that one, or remove the file.`,
-      cause,
-    },
-  );
-}
-
-function notWritable(directory: string, cause: unknown): Failure {
-  return new Failure(
-    'not-permitted',
-    `What was seen of a store cannot be written to ${directory}: ${errorCode(cause)}.`,
-    {
-      advice: 'Set VMFERRY_STATE_DIR to a directory that you may write to, and keep it set.',
       cause,
     },
   );

@@ -22,7 +22,7 @@ export async function replaceFile(path: string, text: string, mode: number): Pro
     }
     await rename(temporary, path);
   } catch (error) {
-    await rm(temporary, { force: true });
+    await rm(temporary, { force: true }).catch(() => undefined);
     throw error;
   }
   await syncDirectory(directory);

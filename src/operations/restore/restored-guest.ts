@@ -60,6 +60,8 @@ export async function requireStartable(
       advice: `Halt it first (vmferry halt ${guest}), or restore without --start.`,
     });
   await refuseFenced(guest, records);
+  // Before hours of restoring, too.
+  await records.requireWritable();
   await refuseOther(await records.read(guest), places);
   const restored = restoredDefinition(snapshot, places);
   const [first, ...others] = await checkStoredBootable(restored, store, dependencies, context);

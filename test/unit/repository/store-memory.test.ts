@@ -78,6 +78,16 @@ describe('what is remembered of stores', () => {
     }
   });
 
+  test('is not written again where nothing is new', async () => {
+    await memory.remember(place, { id, isEncrypted: true }, new Map([['web', first]]));
+    const [name = ''] = readdirSync(directory);
+    const before = statSync(join(directory, name)).ino;
+    await memory.remember(place, { id, isEncrypted: true }, new Map([['web', first]]));
+    expect(statSync(join(directory, name)).ino).toBe(before);
+    await memory.remember(place, { id, isEncrypted: true }, new Map([['web', second]]));
+    expect(statSync(join(directory, name)).ino).not.toBe(before);
+  });
+
   test('says where it cannot be kept', async () => {
     writeFileSync(join(scratch, 'file'), '');
     const nowhere = createStoreMemory(join(scratch, 'file', 'stores'));
