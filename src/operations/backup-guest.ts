@@ -1,8 +1,7 @@
 import type { Context } from '../events.ts';
-import { asFailure, Failure, unsuppressed } from '../failure.ts';
+import { asFailure, Failure } from '../failure.ts';
 import type { FramePool } from '../frame/frame-pool.ts';
 import type { ResolvedGuest } from '../guest/resolve-guest.ts';
-import { Resources } from '../pipeline/resources.ts';
 import type { GuestFolder } from '../repository/guest-folder.ts';
 import type { Snapshot } from '../repository/snapshot.ts';
 import type { OpenedStore } from '../repository/store-keys.ts';
@@ -14,10 +13,10 @@ import type { Compression } from './compression-level.ts';
 import { ComingBases, removeBases, removeOldBases } from './coming-bases.ts';
 import type { GuestDependencies } from './guests.ts';
 import { runStage } from './stage.ts';
-import { holdStill, type HoldMethod, type HoldOptions, type StillGuest } from './still-image.ts';
+import { Standstill, type StandstillOptions } from './standstill.ts';
+import type { StillGuest } from './still-image.ts';
 
-export interface BackupOptions extends HoldOptions {
-  hold: HoldMethod;
+export interface BackupOptions extends StandstillOptions {
   compression: Compression;
   everyBlock: boolean;
   /** Keep a clone of each image beside it, so that the next backup need not read what has not changed. */
@@ -42,23 +41,20 @@ export async function backupGuest(
   context: Context,
 ): Promise<GuestBackup> {
   const startedMs = performance.now();
-  const held = new Resources();
   using bases = new ComingBases();
+  const standstill = new Standstill(guest, folder, options, context);
   const { still, captured, writer } = await readStill(
     guest,
-    folder,
+    standstill,
     store,
     options,
     dependencies,
-    held,
     bases,
-    context,
   ).catch(async (error: unknown) => {
-    const notLetGo = await failureOf(held[Symbol.asyncDispose]());
-    throw notLetGo === null ? error : unsuppressed({ error: notLetGo, suppressed: error });
+    throw await standstill.endAfter(error);
   });
   // All is read: from here on the guest may run and write. Where it cannot, its snapshot is needed all the more.
-  const notLetGo = await failureOf(held[Symbol.asyncDispose]());
+  const notLetGo = await failureOf(standstill.end());
   const snapshot = await makeSnapshot(
     guest,
     { folder, storeId: store.id },
@@ -83,19 +79,18 @@ export async function backupGuest(
   };
 }
 
-/** Makes the guest stand still, and reads it; what it is held by is the caller's to let go. */
+/** Makes the guest stand still, and reads it; the standstill is the caller's to end. */
 async function readStill(
   guest: ResolvedGuest,
-  folder: GuestFolder,
+  standstill: Standstill,
   store: Pick<OpenedStore, 'id' | 'key'>,
   options: BackupOptions,
   dependencies: BackupDependencies,
-  held: Resources,
   bases: ComingBases,
-  context: Context,
 ): Promise<{ still: StillGuest; captured: CapturedDisk[]; writer: BackupWriter }> {
   const { name, disks } = guest.definition;
   const { version, pool, now, randomHex } = dependencies;
+  const { folder, context } = standstill;
   const images = disks.map(({ path }) => path);
   if (options.keepClones) removeOldBases(images, store.id, now());
   else removeBases(images);
@@ -109,7 +104,7 @@ async function readStill(
   };
   // Looked at before the guest has to stand still.
   let writer = await BackupWriter.begin(folder, context);
-  const still = held.hold(await holdStill(guest, options.hold, options, dependencies, context));
+  const still = await standstill.begin(dependencies);
   if (usesBases) bases.take(still.disks, context);
   for (let attempt = 1; ; attempt++) {
     const writing = writer;

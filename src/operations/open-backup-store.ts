@@ -124,7 +124,7 @@ function owning(placed: PlacedStore, connection: SshConnection): OwningStore {
     put: (name, parts, options) => placed.put(name, parts, options),
     get: (name, signal, range) => placed.get(name, signal, range),
     remove: (name, signal) => placed.remove(name, signal),
-    list: (folder, signal, which) => placed.list(folder, signal, which),
+    list: (folder, signal, which, onSome) => placed.list(folder, signal, which, onSome),
     rename: (from, to, signal) => placed.rename(from, to, signal),
     removeFolder: (folder, signal) => placed.removeFolder(folder, signal),
     [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),

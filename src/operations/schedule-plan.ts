@@ -24,6 +24,8 @@ export interface ScheduleRequest {
   reports: RunReportOptions;
   /** What becomes of a guest that runs, should a clone of its images not be possible. */
   whileRunning: 'clone' | 'pause' | 'halt';
+  /** See `StandstillOptions`; null: the default. */
+  maxPauseMs: number | null;
   /** Whether a clone of each image stays beside it for the next backup (doc/second-pass.md). */
   keepClones: boolean;
   /** Of the units; null: after the guest. */
@@ -47,7 +49,7 @@ export interface ScheduleFindings {
 export function planRun(request: ScheduleRequest, findings: ScheduleFindings): ScheduledRun {
   const { config, store, guests, calendar, world } = findings;
   const { vmferry, environment } = world;
-  const { isSystem, reports, whileRunning, keepClones } = request;
+  const { isSystem, reports, whileRunning, maxPauseMs, keepClones } = request;
   // What the configuration says of a store holds as it is when the backup runs.
   const typedStore = store.name === null ? withoutRelative(store.location) : `@${store.name}`;
   const { file, command, keyFile } = request.passphrase;
@@ -62,6 +64,7 @@ export function planRun(request: ScheduleRequest, findings: ScheduleFindings): S
     store: typedStore,
     backupOptions: [
       ...(whileRunning === 'clone' ? [] : [`--${whileRunning}`]),
+      ...option('--max-pause', maxPauseMs === null ? null : String(maxPauseMs / 1000)),
       ...(keepClones ? [] : ['--no-clone']),
     ],
     commonOptions: [

@@ -57,6 +57,7 @@ export async function holdByCloning(
     const consistency = consistencyOf(definition.name, frozen, context);
     for (const clone of cloneOf.values()) await replay(clone, context);
     return {
+      guestWaits: false,
       consistency,
       createdAt: frozen.stoppedAt,
       disks,
@@ -112,6 +113,7 @@ export async function holdByPausing(
     const refuseChanged = await watchForChanges(definition, running);
     const disks = await Promise.all(definition.disks.map((disk) => describeDisk(disk)));
     return {
+      guestWaits: true,
       consistency: consistencyOf(definition.name, frozen, context),
       createdAt: frozen.stoppedAt,
       disks,

@@ -13,13 +13,13 @@ import { findStayingGuest } from './staying-guest.ts';
 import { describeDisk, imagesNotClean, refuseUsed, watchForChanges } from './still-disks.ts';
 import type { HoldOptions, StillGuest } from './still-image.ts';
 
-type Halted = Omit<StillGuest, keyof AsyncDisposable>;
+type Halted = Omit<StillGuest, 'guestWaits' | keyof AsyncDisposable>;
 
 /** A guest that does not run: its images are read as they are. */
 export async function holdOffline({ definition }: ResolvedGuest, context: Context): Promise<StillGuest> {
   await refuseUsed(definition, null);
   const halted = await lookAtHalted({ definition }, context);
-  return { ...halted, [Symbol.asyncDispose]: () => Promise.resolve() };
+  return { ...halted, guestWaits: false, [Symbol.asyncDispose]: () => Promise.resolve() };
 }
 
 /** Halts the guest; it is started again when the answer is disposed of, or when something fails on the way. */
@@ -52,7 +52,7 @@ export async function holdByHalting(
       () => `${definition.name} is down`,
     );
     const halted = await lookAtHalted(guest, context);
-    return { ...halted, [Symbol.asyncDispose]: startAgain };
+    return { ...halted, guestWaits: true, [Symbol.asyncDispose]: startAgain };
   } catch (error) {
     await startAgain();
     throw error;

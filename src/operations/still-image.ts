@@ -39,6 +39,8 @@ export interface StillDisk {
  * again, whatever happened meanwhile. It then throws Failure `guest-left-down` when the guest could not be started.
  */
 export interface StillGuest extends AsyncDisposable {
+  /** The guest ran, and until this is disposed of it does not: it is paused, or down. */
+  guestWaits: boolean;
   consistency: Consistency;
   /** When the images were as they are read. */
   createdAt: Date;

@@ -112,6 +112,7 @@ class DirectoryStore implements PlacedStore {
     folder: string,
     signal: AbortSignal,
     which: 'files' | 'leftovers' = 'files',
+    onSome: () => void = () => undefined,
   ): Promise<StoreEntry[]> {
     if (folder !== '') checkStoreName(folder);
     const path = join(this.location, folder);
@@ -130,6 +131,7 @@ class DirectoryStore implements PlacedStore {
         }));
         for await (const { name, stats } of found) {
           signal.throwIfAborted();
+          onSome();
           if (stats === null) continue;
           entries.push({
             name,

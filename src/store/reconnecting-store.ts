@@ -84,8 +84,13 @@ class ReconnectingStore implements BackupStore {
     await this.#persist(signal, (store) => store.remove(name, signal));
   }
 
-  list(folder: string, signal: AbortSignal, which?: 'files' | 'leftovers'): Promise<StoreEntry[]> {
-    return this.#persist(signal, (store) => store.list(folder, signal, which));
+  list(
+    folder: string,
+    signal: AbortSignal,
+    which?: 'files' | 'leftovers',
+    onSome?: () => void,
+  ): Promise<StoreEntry[]> {
+    return this.#persist(signal, (store) => store.list(folder, signal, which, onSome));
   }
 
   rename(from: string, to: string, signal: AbortSignal): Promise<boolean> {

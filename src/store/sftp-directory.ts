@@ -91,8 +91,8 @@ export class SftpDirectory {
   }
 
   /** What is in a folder, links followed; nothing where there is no such folder. */
-  async entries(folder: string, signal: AbortSignal): Promise<StoreEntry[]> {
-    const listed = await this.#session.entries(this.path(folder)).catch((error: unknown) => {
+  async entries(folder: string, signal: AbortSignal, onSome: () => void): Promise<StoreEntry[]> {
+    const listed = await this.#session.entries(this.path(folder), onSome).catch((error: unknown) => {
       if (isNoSuchFile(error)) return [];
       throw error;
     });
@@ -100,6 +100,7 @@ export class SftpDirectory {
     const entries: StoreEntry[] = [];
     for await (const entry of mapOrdered(named, FACTS_AT_ONCE, (one) => this.#entryOf(folder, one))) {
       signal.throwIfAborted();
+      onSome();
       if (entry !== null) entries.push(entry);
     }
     return entries;

@@ -104,14 +104,18 @@ export class SftpSession {
     return factsOf(await this.#request<Stats>((done) => this.#sftp.stat(path, done)));
   }
 
-  /** All entries of a folder but `.` and `..`, links not followed. */
-  async entries(path: string): Promise<FolderEntry[]> {
+  /**
+   * All entries of a folder but `.` and `..`, links not followed.
+   * @param onSome called as they come
+   */
+  async entries(path: string, onSome: () => void): Promise<FolderEntry[]> {
     const handle = await this.#request<FileHandle>((done) => this.#sftp.opendir(path, done));
     const entries: FolderEntry[] = [];
     try {
       while (entries.length < MOST_ENTRIES) {
         const some = await this.#nextEntries(handle);
         if (some.length === 0) return entries;
+        onSome();
         for (const { filename: name, longname, attrs } of some)
           if (name !== '.' && name !== '..') entries.push({ name, facts: factsOf(attrs, longname) });
       }

@@ -129,10 +129,11 @@ class SftpStore implements PlacedStore {
     folder: string,
     signal: AbortSignal,
     which: 'files' | 'leftovers' = 'files',
+    onSome: () => void = () => undefined,
   ): Promise<StoreEntry[]> {
     if (folder !== '') checkStoreName(folder);
     const entries = await this.#reading(folder === '' ? 'its directory' : folder, signal, () =>
-      this.#place.entries(folder, signal),
+      this.#place.entries(folder, signal, onSome),
     );
     return entries.filter(({ name }) => isTemporaryName(name) === (which === 'leftovers'));
   }

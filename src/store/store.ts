@@ -40,8 +40,14 @@ export interface BackupStore extends Store {
    * The files and folders directly in a folder (`''`: the store's own directory), in no order; none where there is no
    * such folder. Temporary names are left out; with `leftovers` only they are given: what broken puts have left, and
    * what running ones still write. They can be removed like files.
+   * @param onSome called when some of them have come; a large folder takes its time
    */
-  list(folder: string, signal: AbortSignal, which?: 'files' | 'leftovers'): Promise<StoreEntry[]>;
+  list(
+    folder: string,
+    signal: AbortSignal,
+    which?: 'files' | 'leftovers',
+    onSome?: () => void,
+  ): Promise<StoreEntry[]>;
   /**
    * Gives a file another name, folders made as needed, and replaces what has it already. False when there is none of the
    * first name.

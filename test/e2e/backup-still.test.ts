@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { startBackupHosts, type BackupHosts } from '../support/backup-hosts.ts';
+import { backupHasBegun, startBackupHosts, type BackupHosts } from '../support/backup-hosts.ts';
 import { errorOf, recordsOf, resultOf } from '../support/command-records.ts';
 import { runTool } from '../support/images.ts';
 import { networkLabMissing } from '../support/network-lab.ts';
@@ -69,6 +69,30 @@ describeUnless(missing, 'a guest whose file system has no reflinks', () => {
     );
     runTool('e2fsck', ['-fp', '-E', 'journal_only', target]);
     await expectSound(target, 1);
+  });
+
+  test('with --pause goes on soon after the line is cut, and not only when it is mended', async () => {
+    const { hosts, store, access } = world;
+    const before = await world.snapshots('mail');
+    await guest.sh('busybox dd if=/dev/urandom of=/data/new bs=64k count=16');
+    await hosts.lab.rate('1mbit');
+    const args = ['backup', 'mail', '--to', store, '--pause', '--max-pause', '3', ...access, '--json'];
+    const command = hosts.start(args);
+    await command.printed(backupHasBegun);
+    // Ctrl-Z does not leave it frozen.
+    command.signal('SIGTSTP');
+    await command.printed(/Ctrl-Z has no effect now/);
+    await hosts.lab.cut();
+    await guest.sh('true');
+    expect(errorOf(await command.ended)).toMatchObject({
+      code: 'connection-lost',
+      exitStatus: 12,
+      message: expect.stringMatching(/for 3 s, while mail stood still to be read\. mail goes on/),
+    });
+    await hosts.lab.mend();
+    await hosts.lab.rate(null);
+    expect(await world.snapshots('mail')).toEqual(before);
+    await world.backup('mail', '--pause');
   });
 
   test('with --halt is down while it is read, and runs again', async () => {

@@ -65,6 +65,7 @@ function schedule(changes: Partial<ScheduleRequest> = {}, config: Config = noCon
     sshConfigFile: null,
     reports: { pingUrl: null, metricsFile: null },
     whileRunning: 'clone',
+    maxPauseMs: null,
     keepClones: true,
     name: 'web',
     isSystem: true,
@@ -90,6 +91,7 @@ describe('a schedule', () => {
     const report = await schedule({
       keep: { daily: 7, withinMs: 86_400_000 },
       whileRunning: 'pause',
+      maxPauseMs: 90_000,
       keepClones: false,
     });
     expect(report).toMatchObject({
@@ -103,7 +105,7 @@ describe('a schedule', () => {
     const [service = '', timer] = names.map((name) => readFileSync(join(world.unitDirectory, name), 'utf8'));
     const common = 'backups@offsite:/srv';
     expect(service.match(/^ExecStart=.*$/gm)).toEqual([
-      `ExecStart=/usr/bin/node /usr/bin/vmferry backup ${image} --to ${common} --pause --no-clone`,
+      `ExecStart=/usr/bin/node /usr/bin/vmferry backup ${image} --to ${common} --pause --max-pause 90 --no-clone`,
       `ExecStart=/usr/bin/node /usr/bin/vmferry prune ${common} --guest web.img --keep-daily 7 --keep-within 1d`,
     ]);
     expect(service).toContain(`ReadWritePaths=-${directory}\n`);

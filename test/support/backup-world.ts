@@ -85,6 +85,7 @@ export class BackupWorld implements AsyncDisposable {
       compression: 3,
       everyBlock: false,
       keepClones: true,
+      maxPauseMs: null,
       haltTimeoutMs: 20_000,
       forceHalt: false,
       bootTimeoutMs: 60_000,

@@ -16,7 +16,14 @@ import { flag, wholeNumberOr, type Arguments } from '../options.ts';
 import type { CommandResult } from '../reporters/reporter.ts';
 import { readRunReportOptions, runReportOptions } from '../run-report-options.ts';
 import { backupText } from './backup-text.ts';
-import { bootOptions, haltOptions, readBootOptions, readHaltOptions } from './guest-options.ts';
+import {
+  bootOptions,
+  haltOptions,
+  maxPauseOption,
+  readBootOptions,
+  readHaltOptions,
+  readMaxPauseMs,
+} from './guest-options.ts';
 
 export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
   usage: 'backup <guests..>',
@@ -36,6 +43,7 @@ export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
           describe: 'Stop a running guest while it is read, where its file system has no reflinks',
         },
         halt: { type: 'boolean', describe: 'Halt a running guest, and start it again when it was read' },
+        ...maxPauseOption,
         compression: {
           type: 'string',
           default: 'auto',
@@ -100,6 +108,7 @@ function readBackupRequest(args: Arguments): BackupRequest {
     compression: wholeNumberOr(args, 'compression', 1, 19, 'auto'),
     everyBlock: flag(args, 'every-block'),
     keepClones: !flag(args, 'no-clone'),
+    maxPauseMs: readMaxPauseMs(args),
     ...readHaltOptions(args),
     ...readBootOptions(args),
   };

@@ -1,4 +1,5 @@
 import type { Options } from 'yargs';
+import { Failure } from '../../failure.ts';
 import { flag, wholeNumber, type Arguments } from '../options.ts';
 
 /** A day: longer than any guest halts or boots, short enough for a timer. */
@@ -27,6 +28,28 @@ export const bootOptions = {
     describe: 'Seconds for the guest to be up',
   },
 } as const satisfies Record<string, Options>;
+
+/** Of every command that backs guests up. */
+export const maxPauseOption = {
+  'max-pause': {
+    type: 'number',
+    requiresArg: true,
+    describe:
+      'Seconds that a guest waits while nothing comes through to the store; then it goes on, and its backup fails (default: ' +
+      '30 with --pause, 120 with --halt)',
+  },
+} as const satisfies Record<string, Options>;
+
+/** Null: not given. Throws Failure `usage`. */
+export function readMaxPauseMs(args: Arguments): number | null {
+  if (args['max-pause'] === undefined) return null;
+  if (!flag(args, 'pause') && !flag(args, 'halt'))
+    throw new Failure(
+      'usage',
+      '--max-pause goes with --pause or --halt: else no guest waits for its backup.',
+    );
+  return 1000 * wholeNumber(args, 'max-pause', 1, longestTimeoutSeconds);
+}
 
 /** Throws Failure `usage`. */
 export function readHaltOptions(args: Arguments): { forceHalt: boolean; haltTimeoutMs: number } {

@@ -11,6 +11,7 @@ import { flag, optionalText, text, type Arguments } from '../options.ts';
 import { passphraseOptions, readPassphraseOptions } from '../passphrase-options.ts';
 import { readRunReportOptions, runReportOptions } from '../run-report-options.ts';
 import { parseStoreLocation } from '../store-location.ts';
+import { maxPauseOption, readMaxPauseMs } from './guest-options.ts';
 
 const scheduleOptions = {
   to: {
@@ -29,6 +30,7 @@ const scheduleOptions = {
     conflicts: 'pause',
     describe: 'Halt a running guest, and start it again afterwards',
   },
+  ...maxPauseOption,
   'no-clone': {
     type: 'boolean',
     describe: 'Keep no clone beside an image on XFS or btrfs: see `backup --help`',
@@ -88,6 +90,7 @@ function readSchedule(args: Arguments, isSystem: boolean) {
     reports: checkedReports(args),
     keepClones: !flag(args, 'no-clone'),
     whileRunning: flag(args, 'halt') ? 'halt' : flag(args, 'pause') ? 'pause' : 'clone',
+    maxPauseMs: readMaxPauseMs(args),
     name: optionalText(args, 'name'),
     isSystem,
     output: flag(args, 'cron') ? 'cron' : flag(args, 'print') ? 'print' : 'units',

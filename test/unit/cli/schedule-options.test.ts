@@ -72,6 +72,8 @@ describe('vmferry schedule', () => {
     [['--to', '/b', '--at', '03:00'], /a guest is missing/],
     [['web', '--at', '03:00', '--halt', '--pause'], /mutually exclusive/],
     [['web', '--at', '03:00', '--user', '--system'], /mutually exclusive/],
+    [['web', '--at', '03:00', '--max-pause', '9'], /goes with --pause or --halt/],
+    [['web', '--at', '03:00', '--halt', '--max-pause', '0'], /--max-pause takes/],
     [['web', '--at', '03:00', '--ping-url', 'https://me:secret@h/'], /everybody can read/],
     [['--remove'], /give the guest/],
   ])('refuses %j', async (words, message) => {

@@ -1,0 +1,62 @@
+import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
+import { StallWatch } from '../../../src/pipeline/stall-watch.ts';
+
+let stalls: number;
+let watch: StallWatch;
+
+beforeEach(() => {
+  jest.useFakeTimers();
+  stalls = 0;
+  watch = new StallWatch(30_000, () => stalls++);
+});
+afterEach(() => {
+  watch[Symbol.dispose]();
+  jest.useRealTimers();
+});
+
+test('calls once when something was waited for, and nothing progressed, for as long as the limit', () => {
+  watch.waiting();
+  jest.advanceTimersByTime(29_000);
+  expect(stalls).toBe(0);
+  jest.advanceTimersByTime(1000);
+  expect(stalls).toBe(1);
+  jest.advanceTimersByTime(300_000);
+  expect(stalls).toBe(1);
+});
+
+test('does not call while something progresses, however long it takes', () => {
+  watch.waiting();
+  for (let minute = 0; minute < 600; minute++) {
+    jest.advanceTimersByTime(29_000);
+    watch.progressed();
+  }
+  expect(stalls).toBe(0);
+});
+
+test('one of several waits that ends is progress; the limit counts from there', () => {
+  const first = watch.waiting();
+  watch.waiting();
+  jest.advanceTimersByTime(29_000);
+  first[Symbol.dispose]();
+  first[Symbol.dispose]();
+  jest.advanceTimersByTime(29_000);
+  expect(stalls).toBe(0);
+  jest.advanceTimersByTime(1000);
+  expect(stalls).toBe(1);
+});
+
+test('counts no time in which nothing is waited for', () => {
+  watch.waiting()[Symbol.dispose]();
+  jest.advanceTimersByTime(3_600_000);
+  const again = watch.waiting();
+  jest.advanceTimersByTime(29_000);
+  again[Symbol.dispose]();
+  expect(stalls).toBe(0);
+});
+
+test('does not call after it was disposed of', () => {
+  watch.waiting();
+  watch[Symbol.dispose]();
+  jest.advanceTimersByTime(60_000);
+  expect(stalls).toBe(0);
+});
