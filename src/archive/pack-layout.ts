@@ -1,5 +1,4 @@
 import { CHUNK_ID_BYTES } from '../chunk/chunk-id.ts';
-import type { FrameChunk } from '../frame/frame.ts';
 
 /** Where in a pack's file a frame lies, and what is in it: enough to read this frame alone. */
 export interface PackedFrame {
@@ -17,7 +16,7 @@ export interface PackedChunks {
   lengths: Uint32Array;
 }
 
-export function packedChunksOf(chunks: readonly FrameChunk[]): PackedChunks {
+export function packedChunksOf(chunks: readonly { id: Uint8Array; length: number }[]): PackedChunks {
   const ids = new Uint8Array(chunks.length * CHUNK_ID_BYTES);
   for (const [row, { id }] of chunks.entries()) ids.set(id, row * CHUNK_ID_BYTES);
   return { ids, lengths: Uint32Array.from(chunks, ({ length }) => length) };

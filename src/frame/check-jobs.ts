@@ -1,10 +1,11 @@
 import { packIdOf } from '../archive/pack-format.ts';
+import { packedChunksOf, type PackedFrame } from '../archive/pack-layout.ts';
 import { storedFramesOf } from '../archive/read-pack.ts';
 import { noSeal, sealFor, type Seal } from '../codec/seal.ts';
 import type { Zstd } from '../codec/zstd.ts';
 import { Failure } from '../failure.ts';
 import type { Scratch } from './frame-jobs.ts';
-import type { CheckFramesJob, CheckJob, CheckResult, SealedFrame } from './jobs.ts';
+import type { CheckFramesJob, CheckJob, CheckResult, SealedChunk, SealedFrame } from './jobs.ts';
 import { isChunk, openFrame } from './open-frame.ts';
 
 /** Finds what is good also in a pack that is damaged elsewhere. */
@@ -17,7 +18,9 @@ export async function checkPack(
   const pack = `The pack ${packId.slice(0, 12)}…`;
   if (packIdOf(packParts) !== packId) found.damage ??= `${pack} does not match its SHA-256.`;
   try {
-    for await (const { chunks, compressed } of storedFramesOf(packId, packParts, sealFor(sealKey))) {
+    for await (const frame of storedFramesOf(packId, packParts, sealFor(sealKey))) {
+      const { chunks, compressed, offsetBytes, sizeBytes } = frame;
+      found.frames.push({ offsetBytes, sizeBytes, chunks: packedChunksOf(chunks) });
       await found.add({ bytes: compressed, chunks }, noSeal, pack);
     }
   } catch (error) {
@@ -40,9 +43,10 @@ export async function checkFrames(
 
 class Findings {
   damage: string | null = null;
+  readonly frames: PackedFrame[] = [];
   readonly #zstd: Zstd;
   readonly #scratch: Scratch;
-  readonly #goodIds: Uint8Array[] = [];
+  readonly #good: SealedChunk[] = [];
   #plainBytes = 0;
 
   constructor(zstd: Zstd, scratch: Scratch) {
@@ -58,7 +62,7 @@ class Findings {
     for (const [index, plain] of (plains ?? []).entries()) {
       const chunk = frame.chunks[index];
       if (chunk !== undefined && isChunk(chunk, plain)) {
-        this.#goodIds.push(chunk.id);
+        this.#good.push(chunk);
         this.#plainBytes += plain.length;
       } else this.damage ??= `${holder} holds a chunk that does not match its SHA-256.`;
       frameBytes += plain.length;
@@ -67,7 +71,7 @@ class Findings {
   }
 
   result(): CheckResult {
-    const { damage } = this;
-    return { goodIds: Buffer.concat(this.#goodIds), plainBytes: this.#plainBytes, damage };
+    const { damage, frames } = this;
+    return { good: packedChunksOf(this.#good), frames, plainBytes: this.#plainBytes, damage };
   }
 }

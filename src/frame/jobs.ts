@@ -1,4 +1,5 @@
 import type { PackNaming } from '../archive/pack-format.ts';
+import type { PackedChunks, PackedFrame } from '../archive/pack-layout.ts';
 import type { Pack } from '../archive/pack.ts';
 import type { ChunkGrid } from '../chunk/chunk-grid.ts';
 import type { ChunkList } from '../chunk/chunk-list.ts';
@@ -174,8 +175,10 @@ export interface CheckFramesJob {
 }
 
 export interface CheckResult {
-  /** Ids of the chunks that can be had from it as they should be, one after the other. */
-  goodIds: Uint8Array;
+  /** The chunks that can be had from it as they should be. */
+  good: PackedChunks;
+  /** What lies where in the pack by its own tables, as far as they can be read; nothing for single frames. */
+  frames: readonly PackedFrame[];
   /** Of these chunks. */
   plainBytes: number;
   /** What is wrong first, as a sentence; null when nothing is. */

@@ -81,10 +81,14 @@ export class ChunkIndex {
     return this.frameNumbersOf(id).map((frame) => this.frame(frame));
   }
 
-  /** The same as numbers for `frame`. */
-  frameNumbersOf(id: Uint8Array): number[] {
+  /**
+   * The same as numbers for `frame`.
+   * @param length only those that say that the chunk has so many plain bytes
+   */
+  frameNumbersOf(id: Uint8Array, length?: number): number[] {
     const numbers: number[] = [];
-    for (const chunk of this.#find(id)) numbers.push(this.#frameOf[chunk] ?? 0);
+    for (const chunk of this.#find(id))
+      if (length === undefined || this.#lengths[chunk] === length) numbers.push(this.#frameOf[chunk] ?? 0);
     return numbers.sort((first, second) => first - second);
   }
 

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { CHUNK_ID_BYTES } from '../chunk/chunk-id.ts';
 import { Failure } from '../failure.ts';
 import type { IndexedFrame, IndexedPack } from './chunk-index.ts';
@@ -23,6 +24,11 @@ export function indexText(packs: Iterable<IndexedPack>): string {
     }
   }
   return text;
+}
+
+/** Tells whether two say the same of a pack. */
+export function packDigest(pack: IndexedPack): string {
+  return hash('sha256', indexText([pack]), 'base64');
 }
 
 /** The packs of an index file. Throws Failure `store-damaged` for anything but a well-formed one. */

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import type { Context, Event } from '../../src/events.ts';
@@ -10,7 +10,7 @@ import type { RememberedStore, StoreMemory } from '../../src/repository/store-me
 import { BackupWorld, TEST_PASSPHRASE } from '../support/backup-world.ts';
 import { runTool, scratchDirectory, seededBytes } from '../support/images.ts';
 import { inProcessPool } from '../support/in-process-pool.ts';
-import { memoryStore } from '../support/memory-store.ts';
+import { memoryStoreOf, type MemoryStore } from '../support/memory-store.ts';
 import { restoreWhole } from '../support/restoring.ts';
 import { seededRandom, testSeed } from '../support/seeded-random.ts';
 import { describeWithTools } from '../support/tools.ts';
@@ -29,7 +29,7 @@ describeWithTools('a store in which single bits flip', ['mke2fs', 'debugfs'], ()
       const seed = testSeed();
       await using world = new BackupWorld({ encrypt });
       const images = await backUpThreeTimes(world);
-      const store = inMemory(world.storePath);
+      const store = memoryStoreOf(world.storePath);
       const flipping = new Flipping(store, encrypt);
       const random = seededRandom(seed);
       const unseen: string[] = [];
@@ -58,8 +58,6 @@ describeWithTools('a store in which single bits flip', ['mke2fs', 'debugfs'], ()
   });
 });
 
-type MemoryStore = ReturnType<typeof memoryStore>;
-
 interface BackedUp {
   snapshot: string;
   image: Buffer;
@@ -84,15 +82,6 @@ async function backUpThreeTimes(world: BackupWorld): Promise<BackedUp[]> {
     backedUp.push({ snapshot: guests[0]?.snapshot ?? '', image: readFileSync(image) });
   }
   return backedUp;
-}
-
-function inMemory(directory: string): MemoryStore {
-  const store = memoryStore(directory);
-  for (const name of readdirSync(directory, { recursive: true, encoding: 'utf8' })) {
-    const path = join(directory, name);
-    if (statSync(path).isFile()) store.files.set(name, readFileSync(path));
-  }
-  return store;
 }
 
 /** Any file alike, so that small ones have their share; or any byte alike. */

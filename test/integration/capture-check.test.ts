@@ -36,7 +36,7 @@ function onlyPack([pack, ...others]: Pack[]): Pack {
 }
 
 function idsOf(result: CheckResult): string[] {
-  const hex = Buffer.from(result.goodIds).toString('hex');
+  const hex = Buffer.from(result.good.ids).toString('hex');
   return Array.from({ length: hex.length / 64 }, (_, row) => hex.slice(row * 64, row * 64 + 64));
 }
 
@@ -112,7 +112,7 @@ describe.each(kinds)('checking a $name pack', ({ of, sealKey }) => {
     const result = await check(of(), () => Buffer.alloc(100_000, 'noise'), sealKey);
     expect(result).toMatchObject({ plainBytes: 0 });
     expect(result.damage).not.toBeNull();
-    expect(result.goodIds).toHaveLength(0);
+    expect(result.good.ids).toHaveLength(0);
   });
 });
 
@@ -128,5 +128,5 @@ test('a pack that is what its name says may hold chunks that are not', async () 
 test('a pack that was sealed with another key has nothing to give', async () => {
   const result = await check(sealed, (bytes) => bytes, Buffer.alloc(32, 'another'));
   expect(result.damage).toContain('was not sealed with the key of this store');
-  expect(result.goodIds).toHaveLength(0);
+  expect(result.good.ids).toHaveLength(0);
 });

@@ -1,8 +1,22 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { Failure } from '../../src/failure.ts';
 import type { BackupStore } from '../../src/store/store.ts';
 
+/** A copy in memory of the store in a directory. */
+export function memoryStoreOf(directory: string): MemoryStore {
+  const store = memoryStore(directory);
+  for (const name of readdirSync(directory, { recursive: true, encoding: 'utf8' })) {
+    const path = join(directory, name);
+    if (statSync(path).isFile()) store.files.set(name, readFileSync(path));
+  }
+  return store;
+}
+
+export type MemoryStore = BackupStore & { files: Map<string, Uint8Array> };
+
 /** A store in memory; `files` are its names and bytes, to be looked at and tampered with. */
-export function memoryStore(location = '/srv/backups'): BackupStore & { files: Map<string, Uint8Array> } {
+export function memoryStore(location = '/srv/backups'): MemoryStore {
   const files = new Map<string, Uint8Array>();
   return {
     location,

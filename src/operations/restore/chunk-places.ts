@@ -1,6 +1,6 @@
-import { isFrameSize, LARGEST_CHUNK_BYTES } from '../../chunk/chunk-grid.ts';
 import type { ChunkMap } from '../../chunk/chunk-map.ts';
 import type { ChunkIndex } from '../../repository/chunk-index.ts';
+import { isPlausibleFrame } from '../../repository/plausible-pack.ts';
 import { hexOf, type DamagedChunk } from './fetch-frames.ts';
 import { planFetch, type FetchPlan } from './fetch-plan.ts';
 import type { PackReader } from './pack-reader.ts';
@@ -14,7 +14,10 @@ export class ChunkPlaces {
   readonly #packs: PackReader;
   /** A frame's number and a chunk's id, for those that the frame turned out not to give. */
   readonly #damaged = new Set<string>();
+  /** Packs that do not give what the index says of them. */
+  readonly #suspects = new Set<string>();
   #hasIndexedOthers = false;
+  #isIndexWrong = false;
 
   constructor(index: ChunkIndex, packs: PackReader) {
     this.#index = index;
@@ -24,27 +27,41 @@ export class ChunkPlaces {
   /** The chunk is not to be taken from there again. */
   noteDamage({ frame, id }: DamagedChunk): void {
     this.#damaged.add(`${frame} ${id}`);
+    this.#suspects.add(this.#index.frame(frame).packId);
   }
 
   async plan(map: ChunkMap, positions: readonly number[], signal: AbortSignal): Promise<FetchPlan> {
     const isUsable = (frame: number, id: Uint8Array) =>
       this.#isSound(frame) && !this.#damaged.has(`${frame} ${hexOf(id)}`);
-    const plan = planFetch(this.#index, map, positions, isUsable);
-    if (plan.missing.length === 0 || this.#hasIndexedOthers) return plan;
-    this.#hasIndexedOthers = true;
-    const hasMore = await this.#packs.indexOthers(this.#index, signal);
-    return hasMore ? planFetch(this.#index, map, positions, isUsable) : plan;
+    for (;;) {
+      const plan = planFetch(this.#index, map, positions, isUsable);
+      if (plan.missing.length === 0 || !(await this.#lookFurther(signal))) return plan;
+    }
+  }
+
+  /**
+   * Reads in packs themselves what they hold: first in those that no index names, then in those of which an index says what does not
+   * seem to be so; and once an index was found to be wrong, in all. False when this gives nothing new.
+   */
+  async #lookFurther(signal: AbortSignal): Promise<boolean> {
+    if (!this.#hasIndexedOthers) {
+      this.#hasIndexedOthers = true;
+      if (await this.#packs.indexOthers(this.#index, signal)) return true;
+    }
+    if (await this.#packs.indexAgain(this.#index, this.#suspects, signal)) {
+      this.#isIndexWrong = true;
+      return true;
+    }
+    if (!this.#isIndexWrong) return false;
+    const all = new Set(this.#index.packs.map(({ id }) => id));
+    return this.#packs.indexAgain(this.#index, all, signal);
   }
 
   /** Whether there can be such a frame: what an index says is not believed before memory is taken for it. */
-  #isSound(frame: number): boolean {
-    const { sizeBytes, chunks } = this.#index.frame(frame);
-    if (sizeBytes <= SMALL_FRAME_BYTES) return true;
-    const plainBytes = chunks.lengths.reduce((sum, length) => sum + length, 0);
-    return (
-      isFrameSize(chunks.lengths.length, plainBytes) &&
-      plainBytes <= LARGEST_CHUNK_BYTES &&
-      sizeBytes <= 2 * plainBytes + SMALL_FRAME_BYTES
-    );
+  #isSound(number: number): boolean {
+    const frame = this.#index.frame(number);
+    const isSound = frame.sizeBytes <= SMALL_FRAME_BYTES || isPlausibleFrame(frame);
+    if (!isSound) this.#suspects.add(frame.packId);
+    return isSound;
   }
 }

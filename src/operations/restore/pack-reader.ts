@@ -3,6 +3,7 @@ import { storedFramesOf } from '../../archive/read-pack.ts';
 import { Failure } from '../../failure.ts';
 import type { ChunkIndex, IndexedFrame } from '../../repository/chunk-index.ts';
 import type { GuestFolder, StoredObject } from '../../repository/guest-folder.ts';
+import { packDigest } from '../../repository/index-text.ts';
 import { isMissingFile } from '../../repository/missing-file.ts';
 import { trashed } from '../../repository/trash.ts';
 
@@ -10,6 +11,8 @@ import { trashed } from '../../repository/trash.ts';
 export class PackReader {
   readonly #folder: GuestFolder;
   #packs = new Map<string, StoredObject>();
+  /** Those whose own tables the index has. */
+  readonly #readWhole = new Set<string>();
   /** Bytes that have come from the store. */
   readBytes = 0;
 
@@ -43,11 +46,42 @@ export class PackReader {
   async indexOthers(index: ChunkIndex, signal: AbortSignal): Promise<boolean> {
     const known = new Set(index.packs.map(({ id }) => id));
     const others = [...this.#packs.values()].filter(({ id }) => !known.has(id));
-    for (const { id, sizeBytes } of others) {
-      const bytes = await this.read(id, 0, Math.min(sizeBytes, MOST_PACK_BYTES), signal);
-      index.add({ id, sizeBytes, frames: await this.#framesOf(id, bytes) });
+    for (const pack of others) {
+      index.add({ ...pack, frames: await this.#ownFrames(pack, signal) });
+      this.#readWhole.add(pack.id);
     }
     return others.length > 0;
+  }
+
+  /**
+   * Adds what packs say themselves, where it is not what the index says of them; each pack is read once. False when nothing was
+   * added.
+   */
+  async indexAgain(index: ChunkIndex, ids: ReadonlySet<string>, signal: AbortSignal): Promise<boolean> {
+    const again = [...ids].filter((id) => !this.#readWhole.has(id));
+    if (again.length === 0) return false;
+    const wanted = new Set(again);
+    const said = new Map<string, Set<string>>(again.map((id) => [id, new Set()]));
+    for (const { id, sizeBytes, frames } of index.indexedPacks())
+      if (wanted.has(id))
+        for (const frame of frames) said.get(id)?.add(packDigest({ id, sizeBytes, frames: [frame] }));
+    let hasAdded = false;
+    for (const id of again) {
+      this.#readWhole.add(id);
+      const pack = this.#packs.get(id);
+      if (pack === undefined) continue;
+      const frames = (await this.#ownFrames(pack, signal)).filter(
+        (frame) => said.get(id)?.has(packDigest({ ...pack, frames: [frame] })) !== true,
+      );
+      if (frames.length === 0) continue;
+      index.add({ ...pack, frames });
+      hasAdded = true;
+    }
+    return hasAdded;
+  }
+
+  async #ownFrames({ id, sizeBytes }: StoredObject, signal: AbortSignal): Promise<IndexedFrame[]> {
+    return this.#framesOf(id, await this.read(id, 0, Math.min(sizeBytes, MOST_PACK_BYTES), signal));
   }
 
   /** Those before the first that cannot be made out. */
@@ -83,6 +117,7 @@ export class PackReader {
     const pack = this.#packs.get(id);
     if (pack === undefined) return new Uint8Array();
     const bytes = new Uint8Array(Math.max(0, Math.min(length, pack.sizeBytes - offset)));
+    if (bytes.length === 0) return bytes;
     let filled = 0;
     for await (const part of this.#folder.store.get(pack.name, signal, { offset, length: bytes.length })) {
       const fitting = part.subarray(0, bytes.length - filled);

@@ -17,8 +17,8 @@ export interface MapUnderCheck {
   disk: SnapshotDisk;
 }
 
-/** What is asked about a chunk; 32 bytes of id. */
-export type ChunkCheck = (id: Uint8Array) => ChunkFinding;
+/** What is asked about a chunk: 32 bytes of id, and the plain bytes that there are at its place in the image. */
+export type ChunkCheck = (id: Uint8Array, length: number) => ChunkFinding;
 
 export interface ChunkFinding {
   isThere: boolean;
@@ -134,10 +134,10 @@ function checkPage(
     for (let position = number * POSITIONS_PER_PAGE; position < end; position++) {
       const id = map.get(position);
       if (id === null) continue;
-      const chunk = checkChunk(id);
+      const length = chunkLength(grid, position);
+      const chunk = checkChunk(id, length);
       readMs = older(readMs, chunk.readMs);
-      const offset = position * grid.chunkBytes;
-      if (!chunk.isThere) damaged.push({ offset, length: chunkLength(grid, position) });
+      if (!chunk.isThere) damaged.push({ offset: position * grid.chunkBytes, length });
     }
     return { damaged: [...mergeTouching(damaged)], readMs };
   } catch (error) {

@@ -1,3 +1,4 @@
+import { packedChunksOf, type PackedChunks, type PackedFrame } from '../../archive/pack-layout.ts';
 import { PACK_LIMIT_BYTES } from '../../archive/pack.ts';
 import { contentLimitBytes, TABLE_LIMIT_BYTES } from '../../archive/pack-format.ts';
 import { LARGEST_CHUNK_BYTES } from '../../chunk/chunk-grid.ts';
@@ -17,8 +18,10 @@ export interface PackFinding {
   pack: StoredObject;
   /** A full sentence; null: it is all it should be. */
   damage: string | null;
-  /** The ids of the chunks that are whole in it, one after the other. */
-  goodIds: Uint8Array;
+  /** The chunks that are whole in it. */
+  good: PackedChunks;
+  /** What lies where in it by its own tables, as far as they can be read. */
+  frames: readonly PackedFrame[];
 }
 
 /** Reads packs whole, and checks each chunk in them, in order. What has gone meanwhile is left out. */
@@ -32,10 +35,11 @@ export async function* checkPacks(
     signal.throwIfAborted();
     const packParts = await readPack(folder, pack, signal);
     if (packParts === null) return null;
-    if (typeof packParts === 'string') return { pack, damage: packParts, goodIds: new Uint8Array() };
+    if (typeof packParts === 'string')
+      return { pack, damage: packParts, good: packedChunksOf([]), frames: [] };
     const job = { kind: 'check', packId: pack.id, packParts, sealKey } as const;
-    const { damage, goodIds } = await pool.run(job);
-    return { pack, damage, goodIds };
+    const { damage, good, frames } = await pool.run(job);
+    return { pack, damage, good, frames };
   });
   for await (const finding of findings) if (finding !== null) yield finding;
 }

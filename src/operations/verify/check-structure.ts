@@ -3,15 +3,10 @@ import type { GuestFolder, StoredObjects } from '../../repository/guest-folder.t
 import type { Snapshot } from '../../repository/snapshot.ts';
 import { checkMaps, type CheckedMap, type ChunkFinding } from './check-maps.ts';
 import { readManifests } from './read-manifests.ts';
-import { readStoredIndex, type StoredIndex } from './stored-index.ts';
+import { readStoredIndex, type PackContents, type StoredIndex } from './stored-index.ts';
 
 /** What is known of packs before their structure is looked at. */
-export interface KnownPacks {
-  /**
-   * Damaged ones, and such as no index names: what was found whole in them counts, not what an index says. Ids of chunks,
-   * one after the other.
-   */
-  remains: ReadonlyMap<string, Uint8Array>;
+export interface KnownPacks extends PackContents {
   /** When each was last read and found good, in ms since 1970. */
   readMs: ReadonlyMap<string, number>;
 }
@@ -50,13 +45,13 @@ export async function checkStructure(
     else snapshots.push(snapshot);
   const packs = await folder.objects('packs', signal);
   const maps = await folder.objects('maps', signal);
-  const index = await readStoredIndex(folder, packs, known.remains, signal);
+  const index = await readStoredIndex(folder, packs, known, signal);
   const chunks = new ChunkLookup(index, known.readMs);
   const badPages = new Map<string, Failure>();
   const checkedMaps = await checkMaps(
     folder,
     snapshots.flatMap(({ id, disks }) => disks.map((disk) => ({ snapshot: id, disk }))),
-    (id) => chunks.find(id),
+    (id, length) => chunks.find(id, length),
     (page, failure) => badPages.set(page, failure),
     signal,
   );
@@ -90,8 +85,8 @@ class ChunkLookup {
     this.#readMs = readMs;
   }
 
-  find(id: Uint8Array): ChunkFinding {
-    const frames = this.#index.usable.frameNumbersOf(id);
+  find(id: Uint8Array, length: number): ChunkFinding {
+    const frames = this.#index.usable.frameNumbersOf(id, length);
     if (frames.length === 0) {
       this.#noteLost(id);
       return { isThere: false, readMs: null };

@@ -5,12 +5,19 @@ import type { Structure } from './check-structure.ts';
 import type { StuckInTrash } from './settle-structure.ts';
 import type { DamagedDisk, DamagedSnapshot, FileCount, StoreProblem } from './verify-report.ts';
 
+/** What is known besides the structure. */
+export interface FoundBesides {
+  damagedPacks: ReadonlyMap<string, { damage: string }>;
+  stuck: readonly StuckInTrash[];
+  /** Wrong index files in whose place a right one was put. */
+  corrected: ReadonlySet<string>;
+}
+
 /** What is wrong with files of the guest's folder, each once. */
 export function problemsOf(
   folder: GuestFolder,
   structure: Structure,
-  damagedPacks: ReadonlyMap<string, { damage: string }>,
-  stuck: readonly StuckInTrash[],
+  { damagedPacks, stuck, corrected }: FoundBesides,
   recordFailures: readonly Failure[],
 ): StoreProblem[] {
   const { unreadable, maps, badPages, index } = structure;
@@ -30,6 +37,12 @@ export function problemsOf(
   problems.push(...otherMaps(folder, structure));
   for (const { file, failure } of index.failures)
     problems.push({ kind: 'index-damaged', file: folder.nameOf('index', file), message: failure.message });
+  for (const { file, wrong } of index.wrongFiles) {
+    const name = folder.nameOf('index', file);
+    const isCorrected = corrected.has(file) ? ' A right one was put in its place.' : '';
+    const message = `${name} does not say where the chunks lie in ${wrong.size} of its packs.${isCorrected}`;
+    problems.push({ kind: 'index-damaged', file: name, message });
+  }
   problems.push(...packProblems(folder, structure, damagedPacks, stuckIds));
   for (const { kind, id, failure } of stuck) {
     const file = folder.nameOf(kind, id);

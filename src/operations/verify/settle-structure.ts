@@ -50,14 +50,17 @@ export async function settleStructure(
   }
 }
 
-/** Packs that may hold what no index leads to. */
+/** Packs that may hold what no index leads to, and those of which an index says what is not so. */
 function unnamedPacks(
   { packs, index, lostPacks, unindexedChunks }: Structure,
   { remains }: KnownPacks,
 ): StoredObject[] {
-  if (lostPacks.size === 0 && unindexedChunks === 0) return [];
+  const isComplete = lostPacks.size === 0 && unindexedChunks === 0;
   const named = new Set(index.usable.packs.map(({ id }) => id));
-  return [...packs.values()].filter(({ id }) => !named.has(id) && !remains.has(id));
+  const wrong = new Set(index.wrongFiles.flatMap((file) => [...file.wrong]));
+  return [...packs.values()].filter(
+    ({ id }) => !remains.has(id) && (wrong.has(id) || (!isComplete && !named.has(id))),
+  );
 }
 
 interface Missing {

@@ -1,10 +1,23 @@
-import { CHUNK_ID_BYTES } from '../../chunk/chunk-id.ts';
+import type { PackedChunks } from '../../archive/pack-layout.ts';
 import type { Failure } from '../../failure.ts';
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
-import { ChunkIndex } from '../../repository/chunk-index.ts';
+import { ChunkIndex, type IndexedPack } from '../../repository/chunk-index.ts';
 import type { GuestFolder, StoredObjects } from '../../repository/guest-folder.ts';
+import { packDigest } from '../../repository/index-text.ts';
+import { isPlausiblePack } from '../../repository/plausible-pack.ts';
 
 const FILES_AT_ONCE = 8;
+
+/** What was found in packs when they were read. */
+export interface PackContents {
+  /**
+   * Packs that are taken by what was found in them, not by what an index says: damaged ones, and such as no index names
+   * rightly. The chunks that are whole in each.
+   */
+  remains: ReadonlyMap<string, PackedChunks>;
+  /** `packDigest` of each pack that was found good, by its own tables. */
+  digests: ReadonlyMap<string, string>;
+}
 
 /** What all index files of a guest say, against the packs that are there. */
 export interface StoredIndex {
@@ -15,18 +28,24 @@ export interface StoredIndex {
   /** Packs that are there, but have another size than every index that names them says. */
   resized: ReadonlySet<string>;
   failures: readonly { file: string; failure: Failure }[];
+  /** Index files that say of packs that are there what is not so, or cannot be. */
+  wrongFiles: readonly WrongIndex[];
   /** Index files that name nothing that is there. */
   idleFiles: readonly string[];
 }
 
-/**
- * @param remains packs that are taken by what was found in them, not by what an index says: the ids of the chunks that are
- * whole in them, one after the other
- */
+export interface WrongIndex {
+  file: string;
+  packs: readonly IndexedPack[];
+  /** Packs of which it says what is not so. */
+  wrong: ReadonlySet<string>;
+}
+
+/** What an index says of a pack that was read is compared with the pack's own tables; of others it must be plausible. */
 export async function readStoredIndex(
   folder: GuestFolder,
   packs: StoredObjects,
-  remains: ReadonlyMap<string, Uint8Array>,
+  { remains, digests }: PackContents,
   signal: AbortSignal,
 ): Promise<StoredIndex> {
   const usable = new ChunkIndex();
@@ -35,7 +54,9 @@ export async function readStoredIndex(
   const idleFiles: string[] = [];
   const done = new Set<string>();
   const resized = new Set<string>();
-  for (const [id, ids] of remains) if (packs.has(id) && ids.length > 0) usable.add(remainsOf(id, ids));
+  const wrongFiles: WrongIndex[] = [];
+  for (const [id, chunks] of remains)
+    if (packs.has(id) && chunks.lengths.length > 0) usable.add(remainsOf(id, chunks));
 
   const files = [...(await folder.objects('index', signal)).keys()];
   const contents = mapOrdered(files, FILES_AT_ONCE, async (file) => {
@@ -45,9 +66,15 @@ export async function readStoredIndex(
   for await (const { file, found } of contents) {
     const isIdle = found.length > 0 && !found.some(({ id }) => packs.has(id));
     if (isIdle) idleFiles.push(file);
+    const wrong = new Set<string>();
     for (const pack of found) {
-      if (done.has(pack.id)) continue;
       const sizeBytes = packs.get(pack.id)?.sizeBytes;
+      if (sizeBytes === pack.sizeBytes && !isRight(pack, digests)) {
+        wrong.add(pack.id);
+        unusable.add(pack);
+        continue;
+      }
+      if (done.has(pack.id)) continue;
       if (sizeBytes !== undefined && sizeBytes !== pack.sizeBytes) {
         resized.add(pack.id);
         unusable.add(pack);
@@ -57,12 +84,17 @@ export async function readStoredIndex(
       resized.delete(pack.id);
       (sizeBytes === undefined || remains.has(pack.id) ? unusable : usable).add(pack);
     }
+    if (wrong.size > 0) wrongFiles.push({ file, packs: found, wrong });
   }
-  return { usable, unusable, resized, failures, idleFiles };
+  return { usable, unusable, resized, failures, wrongFiles, idleFiles };
+}
+
+function isRight(pack: IndexedPack, digests: PackContents['digests']): boolean {
+  const digest = digests.get(pack.id);
+  return digest === undefined ? isPlausiblePack(pack) : packDigest(pack) === digest;
 }
 
 /** As far as it matters here: that the chunks are there. */
-function remainsOf(id: string, ids: Uint8Array) {
-  const lengths = new Uint32Array(ids.length / CHUNK_ID_BYTES);
-  return { id, sizeBytes: 0, frames: [{ offsetBytes: 0, sizeBytes: 0, chunks: { ids, lengths } }] };
+function remainsOf(id: string, chunks: PackedChunks): IndexedPack {
+  return { id, sizeBytes: 0, frames: [{ offsetBytes: 0, sizeBytes: 0, chunks }] };
 }

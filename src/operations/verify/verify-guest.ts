@@ -1,8 +1,10 @@
+import type { PackedChunks, PackedFrame } from '../../archive/pack-layout.ts';
 import type { SealKey } from '../../codec/seal.ts';
 import type { Context } from '../../events.ts';
 import type { FramePool } from '../../frame/frame-pool.ts';
 import type { CheckRecord, SnapshotCheck } from '../../repository/check-record.ts';
 import type { GuestFolder, StoredObject } from '../../repository/guest-folder.ts';
+import { packDigest } from '../../repository/index-text.ts';
 import { checkPacks } from './check-packs.ts';
 import type { KnownPacks, Structure } from './check-structure.ts';
 import { choosePacks } from './choose-packs.ts';
@@ -56,6 +58,7 @@ export async function verifyGuest(
 
   const damagedPages = [...structure.badPages.keys()].filter((id) => structure.maps.has(id));
   await notes.mark(new Set([...reading.damaged.keys(), ...damagedPages]), marked);
+  const corrected = await notes.correctIndexes(structure, reading.layouts);
   await notes.unmark([...reading.good, ...goodPages(structure, marked)], marked);
   for (const id of reading.damaged.keys()) reading.readMs.delete(id);
   await notes.record(recordOf(structure, reading.readMs, stored.record, nowMs), stored.files);
@@ -65,7 +68,12 @@ export async function verifyGuest(
     snapshots: structure.snapshots.length + structure.unreadable.length,
     packs: countOf(structure.packs.values()),
     read: reading.read,
-    problems: problemsOf(folder, structure, reading.damaged, stuck, stored.failures),
+    problems: problemsOf(
+      folder,
+      structure,
+      { damagedPacks: reading.damaged, stuck, corrected },
+      stored.failures,
+    ),
     damaged: damagedSnapshots(structure),
     unreferenced: unreferenced(structure),
     takenBack,
@@ -77,7 +85,10 @@ interface Reading extends KnownPacks {
   good: string[];
   damaged: Map<string, { damage: string }>;
   read: FileCount;
-  remains: Map<string, Uint8Array>;
+  remains: Map<string, PackedChunks>;
+  digests: Map<string, string>;
+  /** What lies where in the packs that no index names rightly. */
+  layouts: Map<string, readonly PackedFrame[]>;
   readMs: Map<string, number>;
 }
 
@@ -87,6 +98,8 @@ function newReading(readMs: ReadonlyMap<string, number>): Reading {
     damaged: new Map(),
     read: { count: 0, bytes: 0 },
     remains: new Map(),
+    digests: new Map(),
+    layouts: new Map(),
     readMs: new Map(readMs),
   };
 }
@@ -98,13 +111,17 @@ async function readPacks(
   { reading, isUnnamed, nowMs }: { reading: Reading; isUnnamed: boolean; nowMs: number },
   { signal, report }: Context,
 ): Promise<void> {
-  const { good, damaged, read, remains, readMs } = reading;
+  const { good, damaged, read, remains, digests, layouts, readMs } = reading;
   const totalBytes = read.bytes + countOf(packs).bytes;
-  for await (const { pack, damage, goodIds } of checkPacks(folder, packs, work, signal)) {
-    if (damage === null) good.push(pack.id);
-    else damaged.set(pack.id, { damage });
+  for await (const finding of checkPacks(folder, packs, work, signal)) {
+    const { pack, damage, frames } = finding;
+    if (damage === null) {
+      good.push(pack.id);
+      digests.set(pack.id, packDigest({ ...pack, frames }));
+      if (isUnnamed) layouts.set(pack.id, frames);
+    } else damaged.set(pack.id, { damage });
     readMs.set(pack.id, nowMs);
-    if (damage !== null || isUnnamed) remains.set(pack.id, goodIds);
+    if (damage !== null || isUnnamed) remains.set(pack.id, finding.good);
     read.count++;
     read.bytes += pack.sizeBytes;
     report({ type: 'progress', stage: 'check', doneBytes: read.bytes, totalBytes, sentBytes: 0 });

@@ -1,7 +1,9 @@
+import type { PackedFrame } from '../../archive/pack-layout.ts';
 import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import type { CheckRecord } from '../../repository/check-record.ts';
 import type { GuestFolder } from '../../repository/guest-folder.ts';
+import type { Structure } from './check-structure.ts';
 import { writeCheckRecord } from './stored-check-records.ts';
 
 /** What is written down in the store; a store that may only be read is verified all the same. */
@@ -25,6 +27,31 @@ export class VerifyNotes {
     const { signal } = this.#context;
     for (const id of good)
       if (marked.has(id)) await this.#write(() => this.#folder.unmark('damaged', id, signal));
+  }
+
+  /**
+   * Puts a right index in the place of each that is wrong; answers with those. The new one is written first, so that at no moment
+   * anything is in no index.
+   * @param layouts what lies where in packs, by their own tables
+   */
+  async correctIndexes(
+    { packs, index }: Structure,
+    layouts: ReadonlyMap<string, readonly PackedFrame[]>,
+  ): Promise<Set<string>> {
+    const corrected = new Set<string>();
+    const { signal } = this.#context;
+    for (const { file, packs: said, wrong } of index.wrongFiles)
+      await this.#write(async () => {
+        const right = said.flatMap((pack) => {
+          if (!wrong.has(pack.id)) return [pack];
+          const frames = layouts.get(pack.id);
+          return frames === undefined || !packs.has(pack.id) ? [] : [{ ...pack, frames }];
+        });
+        if (right.length > 0) await this.#folder.writeIndex(right, signal);
+        await this.#folder.store.remove(this.#folder.nameOf('index', file), signal);
+        corrected.add(file);
+      });
+    return corrected;
   }
 
   async record(record: CheckRecord, replaced: readonly string[]): Promise<void> {

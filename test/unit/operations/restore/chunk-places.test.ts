@@ -6,7 +6,8 @@ import type { PackReader } from '../../../../src/operations/restore/pack-reader.
 import { ChunkIndex } from '../../../../src/repository/chunk-index.ts';
 
 const { signal } = new AbortController();
-const noOthers = { indexOthers: () => Promise.resolve(false) } as unknown as PackReader;
+const nothingNew = () => Promise.resolve(false);
+const noOthers = { indexOthers: nothingNew, indexAgain: nothingNew } as unknown as PackReader;
 
 test.each([
   [LARGEST_CHUNK_BYTES, LARGEST_CHUNK_BYTES, []],
