@@ -1,21 +1,5 @@
 import process from 'node:process';
-import { backupCommand } from './commands/backup.ts';
-import { diffCommand } from './commands/diff.ts';
-import { forgetCommand } from './commands/forget.ts';
-import { guestsCommand } from './commands/guests.ts';
-import { haltCommand } from './commands/halt.ts';
-import { inspectCommand } from './commands/inspect.ts';
-import { keyCommand } from './commands/key.ts';
-import { listCommand } from './commands/list.ts';
-import { migrateCommand } from './commands/migrate.ts';
-import { protectCommand, unprotectCommand } from './commands/protect.ts';
-import { pruneCommand } from './commands/prune.ts';
-import { receiveCommand } from './commands/receive.ts';
-import { restoreCommand } from './commands/restore.ts';
-import { revertCommand } from './commands/revert.ts';
-import { scheduleCommand } from './commands/schedule.ts';
-import { startCommand } from './commands/start.ts';
-import { verifyCommand } from './commands/verify.ts';
+import { commands } from './commands.ts';
 import { runProgram } from './program.ts';
 import { readVersion } from './version.ts';
 
@@ -31,26 +15,7 @@ process.exitCode = await runProgram({
   stdout: process.stdout,
   stderr: process.stderr,
   version,
-  commands: [
-    migrateCommand,
-    revertCommand,
-    backupCommand,
-    listCommand,
-    restoreCommand,
-    verifyCommand,
-    diffCommand,
-    pruneCommand,
-    protectCommand,
-    unprotectCommand,
-    forgetCommand,
-    keyCommand,
-    scheduleCommand,
-    guestsCommand,
-    haltCommand,
-    startCommand,
-    inspectCommand,
-    receiveCommand,
-  ],
+  commands,
   loadDependencies: async () => (await import('../wiring.ts')).createDependencies(version, process.env),
   now: () => performance.now(),
 });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { Failure } from '../failure.ts';
-import { here, placed, vmferry } from '../placed-text.ts';
+import { here, placed, vmferry, type PlacedText } from '../placed-text.ts';
 import { parseGuestDefinition, type GuestDefinition } from './definition.ts';
 
 /** `moving`: a move was begun and has not ended. `moved`: it runs, or is about to run, on the new hardware. */
@@ -70,18 +70,28 @@ export function parseGuestRecord(text: string, file: string): GuestRecord {
 export function fenceOf(record: GuestRecord): Failure | null {
   if (record.move === undefined || (record.state !== 'moving' && record.state !== 'moved')) return null;
   const { name } = record.definition;
-  const { destination, directory } = record.move;
-  const place = directory === null ? destination : `${destination}:${directory}`;
-  const day = record.changedAt.slice(0, 10);
-  const happened =
-    record.state === 'moved'
-      ? `moved to ${place} on ${day}`
-      : `being moved to ${place} since ${day}, and the move has not ended`;
+  const { destination, remoteCommand } = record.move;
+  const advice =
+    remoteCommand === null
+      ? takenBackAdvice(name, destination)
+      : placed`To have it back ${here}: \`${vmferry('revert', name)}\`.`;
   return new Failure(
     'guest-fenced',
-    placed`${name} was ${happened}: started ${here} as well, it would run twice.`,
-    {
-      advice: placed`To have it back ${here}: \`${vmferry('revert', name)}\`.`,
-    },
+    placed`${name} was ${describeMove(record)}: started ${here} as well, it would run twice.`,
+    { advice },
   );
+}
+
+/** What became of a guest that went elsewhere, as the end of a sentence: `moved to new:/srv on 2026-11-29`. */
+export function describeMove({ state, move, changedAt }: GuestRecord): string {
+  const { destination = 'another machine', directory = null, remoteCommand = null } = move ?? {};
+  const place = directory === null ? destination : `${destination}:${directory}`;
+  const day = changedAt.slice(0, 10);
+  if (state === 'moving') return `being moved to ${place} since ${day}, and the move has not ended`;
+  return remoteCommand === null ? `taken back to ${place} on ${day}` : `moved to ${place} on ${day}`;
+}
+
+/** It had come from there, and was taken back: no revert asks there. */
+export function takenBackAdvice(name: string, destination: string): PlacedText {
+  return placed`To have it ${here} again, move it from ${destination}. If that machine is gone, restore the latest backup: \`${vmferry('restore', 'STORE', name, '--to', 'DIRECTORY', '--start', '--old-host-is-gone')}\`. Or start it as it was when it was taken back: \`${vmferry('revert', name, '--new-host-is-gone')}\`.`;
 }

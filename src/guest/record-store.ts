@@ -22,8 +22,9 @@ export interface RecordStore {
   requireWritable(): Promise<void>;
 }
 
-/** The store adds the rest. */
-export type NewGuestRecord = Pick<GuestRecord, 'definition' | 'state' | 'move'>;
+/** The store adds the rest. A record that is put back keeps its time. */
+export type NewGuestRecord = Pick<GuestRecord, 'definition' | 'state' | 'move'> &
+  Partial<Pick<GuestRecord, 'changedAt'>>;
 
 /**
  * The directory of all that vmferry remembers on this machine: `$VMFERRY_STATE_DIR`, else `/var/lib/vmferry` for
@@ -55,8 +56,7 @@ export function createRecordStore(directory: string, now: () => Date = () => new
   return {
     read,
 
-    async write({ definition, state, move }) {
-      const changedAt = now().toISOString();
+    async write({ definition, state, move, changedAt = now().toISOString() }) {
       const record: GuestRecord = { version: 1, definition, state, changedAt, ...(move && { move }) };
       await writeStateFile(fileOf(definition.name), `${JSON.stringify(record, null, 2)}\n`, WHAT);
       return record;

@@ -14,7 +14,15 @@ export interface RestoreRequest {
   /** Whether to restore what is left of a snapshot that has lost some. */
   allowMissing: boolean;
   /** Null: it is not booted. */
-  start: { bootTimeoutMs: number } | null;
+  start: StartAfterRestore | null;
+}
+
+export interface StartAfterRestore {
+  bootTimeoutMs: number;
+  /** The person's word that the machine that ran the guest does so no more, and never will. */
+  oldHostIsGone: boolean;
+  /** Asks for that word; null where nobody is there to be asked. */
+  ask: ((question: string, signal: AbortSignal) => Promise<boolean>) | null;
 }
 
 export interface RestoredDisk {

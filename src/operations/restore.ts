@@ -44,7 +44,10 @@ export async function restore(
   const { snapshot, folder } = await readChosenSnapshot(request.reference, session, context);
   warnOfJournal(snapshot, context);
   const places = await placeDisks(snapshot, request);
-  if (request.start !== null) await requireStartable(snapshot, places, session.opened, dependencies, context);
+  const earlier =
+    request.start === null
+      ? null
+      : await requireStartable(snapshot, places, request.start, session.opened, dependencies, context);
   await using targets = new Resources();
   const chosen = { folder, snapshot, places, inPlace: request.inPlace };
   const opened = await openDisks(chosen, session, dependencies.pool, targets, context);
@@ -60,6 +63,7 @@ export async function restore(
       ? null
       : await startRestored(
           restoredDefinition(snapshot, places),
+          earlier,
           request.start.bootTimeoutMs,
           dependencies,
           context,

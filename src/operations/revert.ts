@@ -1,7 +1,9 @@
+import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import type { Context } from '../events.ts';
-import { Failure } from '../failure.ts';
-import type { GuestRecord } from '../guest/guest-record.ts';
+import { combineFailures, Failure } from '../failure.ts';
+import type { GuestDefinition } from '../guest/definition.ts';
+import { takenBackAdvice, type GuestRecord } from '../guest/guest-record.ts';
 import { requireDriver } from '../guest/require-driver.ts';
 import { findUsers } from '../image/usage.ts';
 import { refuseWhileMoved } from './mover.ts';
@@ -56,27 +58,54 @@ export async function revertMigration(
       return { type: 'reverted', guest: name, pid: running.pid, consoleLog: null, wasRunningThere: null };
     }
   }
-  // What is only read may be shared with other guests.
-  for (const { path, readOnly } of definition.disks) if (!readOnly) await refuseUsed(path);
+  // Before anything is halted over there: all that would keep it from being started here.
+  await requireStartableHere(definition, dependencies, context);
   const isAsked = state === 'moved' && !request.newHostIsGone;
   const wasRunningThere = isAsked ? await haltThere(request, record, dependencies, context) : null;
 
   await records.write({ definition, state: 'halted' });
   const consoleLog = consoleLogOf(name);
-  const started = await runStage(
-    context,
-    'start',
-    `starting ${name} here from its old image`,
-    () =>
-      requireDriver(drivers, definition.driver).start(
-        definition,
-        { consoleLog, timeoutMs: request.bootTimeoutMs },
-        context,
-      ),
-    ({ pid }) => `${name} is up here, pid ${pid}`,
-  );
+  let started: { pid: number };
+  try {
+    started = await runStage(
+      context,
+      'start',
+      `starting ${name} here from its old image`,
+      () =>
+        requireDriver(drivers, definition.driver).start(
+          definition,
+          { consoleLog, timeoutMs: request.bootTimeoutMs },
+          context,
+        ),
+      ({ pid }) => `${name} is up here, pid ${pid}`,
+    );
+  } catch (error) {
+    // The fence stays; the next revert finds it halted over there.
+    await records.write(record);
+    throw error;
+  }
   await records.write({ definition, state: 'running' });
   return { type: 'reverted', guest: name, pid: started.pid, consoleLog, wasRunningThere };
+}
+
+/** Throws Failure `image-missing`, `image-in-use`, or all that keeps the driver from booting it. */
+async function requireStartableHere(
+  definition: GuestDefinition,
+  { drivers }: MigrateDependencies,
+  context: Context,
+): Promise<void> {
+  const { name } = definition;
+  for (const { path, readOnly } of definition.disks) {
+    if (!existsSync(path))
+      throw new Failure('image-missing', `${path}, the image of ${name}, is not here.`, {
+        advice: `A revert starts ${name} from it. Without it, move ${name} here again from where it is, or restore a backup: vmferry restore STORE ${name} --to DIRECTORY --start`,
+      });
+    // What is only read may be shared with other guests.
+    if (!readOnly) await refuseUsed(path);
+  }
+  const problems = await requireDriver(drivers, definition.driver).checkBootable(definition, context);
+  const [first, ...others] = problems;
+  if (first !== undefined) throw combineFailures([first, ...others]);
 }
 
 async function refuseUsed(path: string): Promise<void> {
@@ -92,13 +121,11 @@ async function haltThere(
   context: Context,
 ): Promise<boolean> {
   if (move === undefined || move.remoteCommand === null) {
-    throw new Failure(
-      'guest-fenced',
-      `${definition.name} came from ${move?.destination ?? 'elsewhere'} and was taken back there.`,
-      {
-        advice: `Move it here again from there. Or, when that machine is gone: vmferry revert ${definition.name} --new-host-is-gone`,
-      },
-    );
+    const { name } = definition;
+    const destination = move?.destination ?? 'another machine';
+    throw new Failure('guest-fenced', `${name} came from ${destination} and was taken back there.`, {
+      advice: takenBackAdvice(name, destination),
+    });
   }
   const { destination, sshConfigFile, remoteCommand } = move;
   return runStage(

@@ -1,18 +1,19 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
 import { createUmlDriver } from '../../src/guest/uml-driver.ts';
 import { listGuests } from '../../src/operations/guests.ts';
 import { haltGuest } from '../../src/operations/halt-guest.ts';
+import { revertMigration } from '../../src/operations/revert.ts';
 import { startGuest } from '../../src/operations/start-guest.ts';
 import { BackupWorld } from '../support/backup-world.ts';
-import { codeOf } from '../support/failures.ts';
+import { codeOf, failureOf } from '../support/failures.ts';
 import { restoreResult, restoreWhole, storedFiles } from '../support/restoring.ts';
 import { describeUnless } from '../support/tools.ts';
 import { bootUmlGuest, buildGuestImage, waitForConsole, type BootedGuest } from '../support/uml-guest.ts';
 import { umlMissing } from '../support/uml-kernel.ts';
 
-const start = { bootTimeoutMs: 60_000 };
+const start = { bootTimeoutMs: 60_000, oldHostIsGone: false, ask: null };
 
 describeUnless(umlMissing(), 'a restore with --start', () => {
   let world: BackupWorld;
@@ -57,7 +58,7 @@ describeUnless(umlMissing(), 'a restore with --start', () => {
   });
 
   test('is refused before anything is written while the guest runs, or went elsewhere', async () => {
-    await startGuest({ guest: 'alpha', ...start }, world.dependencies, world.context());
+    await startGuest({ guest: 'alpha', bootTimeoutMs: 60_000 }, world.dependencies, world.context());
     expect(await codeOf(() => restoreWhole(world, 'alpha', target, { start }))).toBe('guest-already-running');
     await haltAlpha();
     const record = await world.dependencies.records.read('alpha');
@@ -66,6 +67,42 @@ describeUnless(umlMissing(), 'a restore with --start', () => {
     await world.dependencies.records.write({ definition: record.definition, state: 'moved', move });
     expect(await codeOf(() => restoreWhole(world, 'alpha', target, { start }))).toBe('guest-fenced');
     expect(existsSync(`${target}.partial`)).toBe(false);
+  });
+
+  test('boots where the guest was taken back from, once the other host is gone', async () => {
+    const record = await world.dependencies.records.read('alpha');
+    if (record === null) throw new Error('it is not remembered');
+    rmSync(join(world.path, 'alpha.img'));
+    const move = { destination: 'burnt', directory: null, sshConfigFile: null, remoteCommand: null };
+    const { definition } = record;
+    const fenced = await world.dependencies.records.write({ definition, state: 'moved', move });
+    const revert = (newHostIsGone: boolean) =>
+      revertMigration(
+        { guest: 'alpha', newHostIsGone, forceHalt: false, haltTimeoutMs: 1000, bootTimeoutMs: 60_000 },
+        {
+          ...world.dependencies,
+          pool: world.dependencies.pool,
+          connect: () => Promise.reject(new Error('no')),
+        },
+        world.context(),
+      );
+    // What fails changes nothing.
+    expect(await failureOf(() => revert(true))).toMatchObject({ code: 'image-missing' });
+    expect(await failureOf(() => restoreWhole(world, 'alpha', target, { start }))).toMatchObject({
+      code: 'guest-fenced',
+      message: expect.stringContaining('taken back to burnt'),
+      advice: expect.stringContaining('--old-host-is-gone'),
+    });
+    expect(await world.dependencies.records.read('alpha')).toEqual(fenced);
+    expect(existsSync(target)).toBe(false);
+
+    const ask = jest.fn(() => Promise.resolve(true));
+    const { started } = await restoreWhole(world, 'alpha', target, { start: { ...start, ask } });
+    expect(ask.mock.calls).toEqual([[expect.stringContaining('Is burnt off'), expect.anything()]]);
+    expect(started).not.toBeNull();
+    await haltAlpha();
+    await startGuest({ guest: 'alpha', bootTimeoutMs: 60_000 }, world.dependencies, world.context());
+    await haltAlpha();
   });
 
   test('does not boot what is not complete', async () => {

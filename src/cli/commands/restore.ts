@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import process from 'node:process';
 import type { Argv } from 'yargs';
 import type { RestoreDependencies } from '../../operations/restore.ts';
 import type { StoreDependencies } from '../../operations/store-dependencies.ts';
@@ -10,6 +11,7 @@ import {
   type OpenedArguments,
 } from '../backup-store-options.ts';
 import type { Command } from '../command.ts';
+import { confirmation } from '../confirmation.ts';
 import { flag, optionalText, text } from '../options.ts';
 import { bootOptions, readBootOptions } from './guest-options.ts';
 import { restoreReportText } from './restore-text.ts';
@@ -41,11 +43,18 @@ export const restoreCommand: Command<RestoreDependencies & StoreDependencies> = 
           describe: 'Restore what is left of a damaged snapshot; what is missing reads as zero',
         },
         start: { type: 'boolean', describe: 'Boot the guest here when it is restored' },
+        'old-host-is-gone': {
+          type: 'boolean',
+          describe: 'With --start: the machine that ran the guest is off for good; on a terminal it is asked',
+        },
         ...bootOptions,
         ...backupStoreOptions,
       })
       .example('$0 restore /mnt/backups web --to /srv/guests/web.img', 'as it was last, to a new file')
-      .example('$0 restore box:vmferry web@2026-11-22 --to /srv/guests/ --start', 'all disks, and boot it')
+      .example(
+        '$0 restore box:vmferry web --to /srv/guests/ --start',
+        'all disks, and boot it: see doc/disaster.md',
+      )
       .example('$0 restore box:vmferry web --to /dev/vg0/web --in-place', 'onto a logical volume'),
   read: (args) => {
     const storeArguments = readStoreArguments(args, 'store');
@@ -58,12 +67,20 @@ export const restoreCommand: Command<RestoreDependencies & StoreDependencies> = 
       disk: optionalText(args, 'disk'),
       inPlace: flag(args, 'in-place'),
       allowMissing: flag(args, 'allow-missing'),
-      start: flag(args, 'start') ? { bootTimeoutMs } : null,
     };
+    const start = flag(args, 'start')
+      ? { bootTimeoutMs, oldHostIsGone: flag(args, 'old-host-is-gone') }
+      : null;
+    const mayAsk = !flag(args, 'json');
     return async (environment) => {
       const { parseSnapshotReference } = await import('../../operations/choose-snapshot.ts');
-      const request = { reference: parseSnapshotReference(snapshot), ...options };
-      const { dependencies, context } = environment;
+      const { dependencies, context, stdin } = environment;
+      const ask = mayAsk ? confirmation(stdin, process.stderr) : null;
+      const request = {
+        reference: parseSnapshotReference(snapshot),
+        ...options,
+        start: start === null ? null : { ...start, ask },
+      };
       const load = () => {
         // Asked for, its threads start.
         void dependencies.pool;

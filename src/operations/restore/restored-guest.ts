@@ -1,15 +1,19 @@
+import { hostname } from 'node:os';
 import type { Context } from '../../events.ts';
 import { combineFailures, Failure } from '../../failure.ts';
 import type { GuestDefinition } from '../../guest/definition.ts';
-import { fenceOf, type GuestRecord } from '../../guest/guest-record.ts';
+import { describeMove, fenceOf, type GuestRecord } from '../../guest/guest-record.ts';
 import { findRunningGuest } from '../../guest/resolve-guest.ts';
 import type { Snapshot } from '../../repository/snapshot.ts';
 import type { OpenedStore } from '../../repository/store-keys.ts';
 import { fileIdentity } from '../../system/file-identity.ts';
 import type { GuestDependencies } from '../guests.ts';
+import { refuseWhileMoved } from '../mover.ts';
+import type { StartAfterRestore } from '../restore-report.ts';
 import { startGuest } from '../start-guest.ts';
 import { checkStoredBootable } from '../stored-guest.ts';
 import type { DiskPlace } from './disk-places.ts';
+import { requireOldHostGone } from './old-host.ts';
 
 /** The snapshot's guest, with the disks that are restored at their new places. */
 export function restoredDefinition(
@@ -26,18 +30,19 @@ export function restoredDefinition(
 }
 
 /**
- * Throws all that keeps the guest from being started here once it is restored: Failure `guest-already-running`,
- * `guest-fenced`, `target-exists` for another guest of that name, `guest-unsupported`, `usage` where not all of its disks
+ * Answers with what is remembered of the guest. Throws all that keeps it from being started here once it is restored:
+ * Failure `guest-already-running`, `guest-fenced` unless the person says that the other machine is gone, `target-exists` for another guest of that name, `guest-unsupported`, `usage` where not all of its disks
  * are restored, `store-damaged` for a definition with
  * more disks than the snapshot, which would be this machine's, and the driver's.
  */
 export async function requireStartable(
   snapshot: Snapshot,
   places: readonly DiskPlace[],
+  start: StartAfterRestore,
   store: Pick<OpenedStore, 'key'>,
   dependencies: GuestDependencies,
   context: Context,
-): Promise<void> {
+): Promise<GuestRecord | null> {
   const { guest, definition, disks } = snapshot;
   const { drivers, records } = dependencies;
   if (places.length < disks.length)
@@ -59,19 +64,16 @@ export async function requireStartable(
     throw new Failure('guest-already-running', `${guest} runs here already, pid ${running.pid}.`, {
       advice: `Halt it first (vmferry halt ${guest}), or restore without --start.`,
     });
-  await refuseFenced(guest, records);
+  const record = await records.read(guest);
+  refuseWhileMoved(record);
+  await requireOldHostGone(snapshot, record, start, hostname(), context);
   // Before hours of restoring, too.
   await records.requireWritable();
-  await refuseOther(await records.read(guest), places);
+  await refuseOther(record, places);
   const restored = restoredDefinition(snapshot, places);
   const [first, ...others] = await checkStoredBootable(restored, store, dependencies, context);
   if (first !== undefined) throw combineFailures([first, ...others]);
-}
-
-async function refuseFenced(guest: string, records: GuestDependencies['records']): Promise<void> {
-  const record = await records.read(guest);
-  const fence = record === null ? null : fenceOf(record);
-  if (fence !== null) throw fence;
+  return record;
 }
 
 /** What is known of a guest, and where its images are, is not given up for one that has only its name. */
@@ -89,20 +91,34 @@ async function refuseOther(record: GuestRecord | null, places: readonly DiskPlac
   }
 }
 
-/** Remembers the restored guest in place of what was known of it, and boots it. Throws what `startGuest` throws. */
+/**
+ * Remembers the restored guest in place of what was known of it, and boots it. Where that fails, a fence that was there is
+ * there again. Throws what `startGuest` throws.
+ * @param earlier what was remembered when the person said that no other machine runs it
+ */
 export async function startRestored(
   definition: GuestDefinition,
+  earlier: GuestRecord | null,
   bootTimeoutMs: number,
   dependencies: GuestDependencies,
   context: Context,
 ): Promise<{ pid: number; consoleLog: string }> {
-  // The restore may have taken hours.
-  await refuseFenced(definition.name, dependencies.records);
-  await dependencies.records.write({ definition, state: 'halted' });
-  const { pid, consoleLog } = await startGuest(
-    { guest: definition.name, bootTimeoutMs },
-    dependencies,
-    context,
-  );
-  return { pid, consoleLog };
+  const { records } = dependencies;
+  const { name } = definition;
+  const record = await records.read(name);
+  const fence = record === null ? null : fenceOf(record);
+  // The restore may have taken hours: it may have gone elsewhere since.
+  if (fence !== null && record?.changedAt !== earlier?.changedAt) throw fence;
+  await records.write({ definition, state: 'halted' });
+  try {
+    const { pid, consoleLog } = await startGuest({ guest: name, bootTimeoutMs }, dependencies, context);
+    return { pid, consoleLog };
+  } catch (error) {
+    if (record !== null && fence !== null) {
+      await records.write(record);
+      const message = `The disks of ${name} are restored, but ${name} did not start. It still counts as ${describeMove(record)}: to try again, add --in-place to the same command.`;
+      context.report({ type: 'warning', code: 'other', message });
+    }
+    throw error;
+  }
 }

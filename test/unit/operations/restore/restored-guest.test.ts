@@ -1,6 +1,7 @@
 import { linkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { Failure } from '../../../../src/failure.ts';
 import type { GuestDefinition } from '../../../../src/guest/definition.ts';
 import type { GuestDriver } from '../../../../src/guest/guest-driver.ts';
 import { createRecordStore, type RecordStore } from '../../../../src/guest/record-store.ts';
@@ -50,11 +51,33 @@ test('a guest that was moved away while it was restored is not started, and its 
   const move = { destination: 'new.example', directory: null, sshConfigFile: null, remoteCommand: null };
   await records.write({ definition: definition('/srv/web.img'), state: 'moved', move });
   const restored = definition('/srv/restored.img');
-  expect(await codeOf(() => startRestored(restored, 1000, dependencies(), context))).toBe('guest-fenced');
+  expect(await codeOf(() => startRestored(restored, null, 1000, dependencies(), context))).toBe(
+    'guest-fenced',
+  );
   expect(await records.read('web')).toMatchObject({
     state: 'moved',
     definition: definition('/srv/web.img'),
   });
+});
+
+test('a guest that does not start when its old host is gone stays fenced, as it was', async () => {
+  const move = { destination: 'old.example', directory: null, sshConfigFile: null, remoteCommand: null };
+  const image = join(scratch.path, 'web.img');
+  writeFileSync(image, '');
+  const fenced = await records.write({ definition: definition('/srv/web.img'), state: 'moved', move });
+  const failing = {
+    ...driver,
+    start: () => Promise.reject(new Failure('start-failed', 'It does not boot.')),
+  };
+  const starting = startRestored(
+    definition(image),
+    fenced,
+    1000,
+    { ...dependencies(), drivers: [failing] },
+    context,
+  );
+  await expect(starting).rejects.toMatchObject({ code: 'start-failed' });
+  expect(await records.read('web')).toEqual(fenced);
 });
 
 describe('before anything is restored', () => {
@@ -84,9 +107,10 @@ describe('before anything is restored', () => {
     };
   }
 
-  function check(to: string, stored = definition('/srv/web.img')) {
+  function check(to: string, stored = definition('/srv/web.img'), oldHostIsGone = true) {
     const places = [{ disk, path: to }];
-    return requireStartable(snapshotOf(stored), places, { key: null }, dependencies(), context);
+    const start = { bootTimeoutMs: 1000, oldHostIsGone, ask: null };
+    return requireStartable(snapshotOf(stored), places, start, { key: null }, dependencies(), context);
   }
 
   test('a guest of that name that has an image elsewhere is not taken for the restored one', async () => {
@@ -109,5 +133,15 @@ describe('before anything is restored', () => {
   test('a disk that is not in the snapshot would be one of this machine, and is refused', async () => {
     const stored = definition('/srv/web.img', '/dev/sda');
     expect(await codeOf(() => check(join(scratch.path, 'web.img'), stored))).toBe('store-damaged');
+  });
+
+  test('a backup of another machine is started only on the word that this is gone', async () => {
+    const target = join(scratch.path, 'web.img');
+    expect(await failureOf(() => check(target, undefined, false))).toMatchObject({
+      code: 'guest-fenced',
+      message: expect.stringContaining('was made on old'),
+      advice: expect.stringContaining('--old-host-is-gone'),
+    });
+    await check(target);
   });
 });

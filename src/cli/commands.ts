@@ -1,0 +1,39 @@
+import { backupCommand } from './commands/backup.ts';
+import { diffCommand } from './commands/diff.ts';
+import { forgetCommand } from './commands/forget.ts';
+import { guestsCommand } from './commands/guests.ts';
+import { haltCommand } from './commands/halt.ts';
+import { inspectCommand } from './commands/inspect.ts';
+import { keyCommand } from './commands/key.ts';
+import { listCommand } from './commands/list.ts';
+import { migrateCommand } from './commands/migrate.ts';
+import { protectCommand, unprotectCommand } from './commands/protect.ts';
+import { pruneCommand } from './commands/prune.ts';
+import { receiveCommand } from './commands/receive.ts';
+import { restoreCommand } from './commands/restore.ts';
+import { revertCommand } from './commands/revert.ts';
+import { scheduleCommand } from './commands/schedule.ts';
+import { startCommand } from './commands/start.ts';
+import { verifyCommand } from './commands/verify.ts';
+
+/** All commands, in the order that the help has them in. */
+export const commands = [
+  migrateCommand,
+  revertCommand,
+  backupCommand,
+  listCommand,
+  restoreCommand,
+  verifyCommand,
+  diffCommand,
+  pruneCommand,
+  protectCommand,
+  unprotectCommand,
+  forgetCommand,
+  keyCommand,
+  scheduleCommand,
+  guestsCommand,
+  haltCommand,
+  startCommand,
+  inspectCommand,
+  receiveCommand,
+];

@@ -1,0 +1,23 @@
+import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
+
+/** Asks for a yes on the terminal that stdin is; anything else is a no. Null when stdin is none. */
+export function confirmation(
+  stdin: Readable & { isTTY?: boolean },
+  stderr: Writable,
+): ((question: string, signal: AbortSignal) => Promise<boolean>) | null {
+  if (stdin.isTTY !== true) return null;
+  return async (question, signal) => {
+    const lines = createInterface({ input: stdin, output: stderr });
+    try {
+      return await new Promise<boolean>((resolve, reject) => {
+        signal.throwIfAborted();
+        signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+        lines.once('close', () => resolve(false));
+        lines.question(question, (line) => resolve(line.trim().toLowerCase() === 'yes'));
+      });
+    } finally {
+      lines.close();
+    }
+  };
+}

@@ -1,0 +1,39 @@
+import type { Context } from '../../events.ts';
+import { Failure } from '../../failure.ts';
+import { describeMove, fenceOf, type GuestRecord } from '../../guest/guest-record.ts';
+import { here, placed } from '../../placed-text.ts';
+import type { Snapshot } from '../../repository/snapshot.ts';
+import type { StartAfterRestore } from '../restore-report.ts';
+
+/**
+ * Makes sure that the guest runs nowhere else before it is restored to be started: its backup was made on another machine,
+ * or this machine's own record says that it went to one. The person says that it is gone, by an option or asked on the
+ * terminal. Changes nothing. Throws Failure `guest-fenced`.
+ */
+export async function requireOldHostGone(
+  { guest, host, createdAt }: Pick<Snapshot, 'guest' | 'host' | 'createdAt'>,
+  record: GuestRecord | null,
+  { oldHostIsGone, ask }: StartAfterRestore,
+  thisHost: string,
+  context: Context,
+): Promise<void> {
+  const made = `The backup of ${guest} was made on ${host} at ${createdAt.slice(0, 16).replace('T', ' ')} UTC.`;
+  context.report({ type: 'notice', message: made });
+  const move = record !== null && fenceOf(record) !== null ? record.move : undefined;
+  if (oldHostIsGone || (move === undefined && host === thisHost)) return;
+  const other = move?.destination ?? host;
+  const why = record !== null && move !== undefined ? `${guest} was ${describeMove(record)}.` : `${made}`;
+  const question =
+    `${move === undefined ? '' : `${why} `}While ${guest} runs on ${other}, it must not be started here. ` +
+    `Is ${other} off, or gone for good? Type yes to go on: `;
+  if (ask !== null && (await ask(question, context.signal))) return;
+  const wayBack =
+    move === undefined || move.remoteCommand === null
+      ? ''
+      : ` To have it back from ${other} as it is there: vmferry revert ${guest}.`;
+  throw new Failure('guest-fenced', placed`${why} Started ${here} as well, it could run twice.`, {
+    advice:
+      `If ${other} is off and stays off, or is gone for good, add --old-host-is-gone to the same command.` +
+      ` Without --start the disks are restored, and nothing is started.${wayBack}`,
+  });
+}

@@ -1,0 +1,26 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import type { Command } from '../../../src/cli/command.ts';
+import { commands } from '../../../src/cli/commands.ts';
+import { parseCommandLine } from '../../../src/cli/parse.ts';
+
+/** Nobody who needs doc/disaster.md has the time for a command that is not understood. */
+const text = readFileSync(join(import.meta.dirname, '..', '..', '..', 'doc', 'disaster.md'), 'utf8');
+const fenced = [...text.matchAll(/^ *```\n([\s\S]*?)```/gm)].flatMap(([, block = '']) =>
+  block.trim().split('\n'),
+);
+const inline = [...text.matchAll(/`(vmferry \w+ [^`]*)`/g)].map(([, line = '']) => line);
+const lines = [...fenced, ...inline]
+  .map((line) => line.trim())
+  .filter((line) => line !== 'vmferry key export');
+
+test('the page has the commands that a person needs', () => {
+  expect(lines.length).toBeGreaterThan(12);
+});
+
+test.each(lines)('%s is understood', async (line) => {
+  const all: readonly Command<never>[] = commands;
+  const options = { version: '0', columns: 80 };
+  expect(await parseCommandLine(line.split(' ').slice(1), all, options)).toMatchObject({ kind: 'command' });
+});
