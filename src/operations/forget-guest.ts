@@ -3,6 +3,7 @@ import { Failure } from '../failure.ts';
 import { mapOrdered } from '../pipeline/map-ordered.ts';
 import type { GuestFolder } from '../repository/guest-folder.ts';
 import { guestFolder } from '../repository/layout.ts';
+import type { BackupStore } from '../store/store.ts';
 import { runStage } from './stage.ts';
 import type { StoreSession } from './store-session.ts';
 
@@ -42,26 +43,53 @@ export async function forgetGuest(
     `forgetting ${guest}`,
     async () => {
       await session.forgot(guest);
-      for (const id of snapshots) await folder.removeSnapshot(id, signal);
-      return removeAll(folder, guestFolder(guest), signal);
+      const strange: string[] = [];
+      // As everything else in its folders: a manifest that is a link stays, and the rest goes.
+      const bytes =
+        (await removeAll(folder, folder.pathOf('snapshots'), strange, signal)) +
+        (await removeAll(folder, guestFolder(guest), strange, signal));
+      if (strange.length > 0) throw leftAlone(session.store, guest, [...new Set(strange)]);
+      return bytes;
     },
     () => `forgot ${guest}`,
   );
   return { type: 'forgotten', guest, snapshots, freedBytes };
 }
 
-/** Answers with the bytes that this has freed. */
-async function removeAll(folder: GuestFolder, path: string, signal: AbortSignal): Promise<number> {
+/**
+ * Removes all ordinary files and folders in a folder, and the folder where that leaves it empty. Answers with the bytes that this has freed.
+ * @param strange takes the names of what is neither, which stays
+ */
+async function removeAll(
+  folder: GuestFolder,
+  path: string,
+  strange: string[],
+  signal: AbortSignal,
+): Promise<number> {
   const { store } = folder;
   let freedBytes = 0;
   const entries = [...(await store.list(path, signal)), ...(await store.list(path, signal, 'leftovers'))];
   const removed = mapOrdered(entries, REMOVALS_AT_ONCE, async (entry) => {
     const name = `${path}/${entry.name}`;
-    if (entry.isFolder) return removeAll(folder, name, signal);
+    if (entry.isFolder) return removeAll(folder, name, strange, signal);
+    if (entry.isStrange === true) {
+      strange.push(name);
+      return 0;
+    }
     await store.remove(name, signal);
     return entry.sizeBytes;
   });
   for await (const bytes of removed) freedBytes += bytes;
   await store.removeFolder(path, signal);
   return freedBytes;
+}
+
+function leftAlone({ location }: BackupStore, guest: string, names: readonly string[]): Failure {
+  const [first = ''] = names;
+  const others = names.length > 1 ? ` and ${names.length - 1} more` : '';
+  return new Failure(
+    'store-damaged',
+    `Everything of ${guest} in ${location} was deleted, except for ${first}${others}: neither an ordinary file nor a folder, but a symbolic link or the like. vmferry neither follows nor deletes it.`,
+    { advice: `Look at what it leads to, delete it by hand, and run \`vmferry forget\` for ${guest} again.` },
+  );
 }

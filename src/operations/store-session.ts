@@ -79,11 +79,14 @@ export class StoreSession {
     return new GuestFolder(this.store, guest, this.opened.seal);
   }
 
-  /** The names of the guests that the store has a folder of, in their order. */
+  /**
+   * The names of the guests that the store has a folder of, in their order. A guest's folder that is a link is among them: whatever
+   * is then asked of it fails with `store-damaged`, and does not look as if it had never been there.
+   */
   async guests(signal: AbortSignal): Promise<string[]> {
     const entries = await this.store.list(guestsFolder, signal);
     const names = entries
-      .filter(({ isFolder, name }) => isFolder && isGuestName(name))
+      .filter(({ isFolder, isStrange, name }) => (isFolder || isStrange === true) && isGuestName(name))
       .map(({ name }) => name);
     return names.toSorted();
   }

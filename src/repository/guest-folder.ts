@@ -74,11 +74,18 @@ export class GuestFolder {
     return this.objectsIn(kind, `${this.#folder}/${kind}`, signal);
   }
 
-  /** The objects of that kind in any folder of the store. */
+  /**
+   * The objects of that kind in any folder of the store. Of what is strange there only manifests are given, so that they are found
+   * damaged when they are read: what such a snapshot needs is not known. A strange page or pack counts as missing.
+   */
   async objectsIn(kind: ObjectKind, folder: string, signal: AbortSignal): Promise<Map<string, StoredObject>> {
     const found = new Map<string, StoredObject>();
-    for (const { name, isFolder, sizeBytes, modifiedMs } of await this.store.list(folder, signal)) {
-      const id = isFolder ? null : idOfFileName(kind, name, this.seal.suffix);
+    for (const { name, isFolder, isStrange, sizeBytes, modifiedMs } of await this.store.list(
+      folder,
+      signal,
+    )) {
+      const isPassedOver = isFolder || (isStrange === true && kind !== 'snapshots');
+      const id = isPassedOver ? null : idOfFileName(kind, name, this.seal.suffix);
       if (id !== null && isObjectId(kind, id))
         found.set(id, { id, name: `${folder}/${name}`, sizeBytes, modifiedMs });
     }

@@ -27,7 +27,7 @@ export function explainSystemError(error: unknown, location: string, access: Dir
     case null:
       return error;
     default:
-      return new Failure('transfer-failed', `${location}: ${(error as Error).message}.`, { cause });
+      return new Failure('transfer-failed', `${location}: ${messageOf(error)}.`, { cause });
   }
 }
 
@@ -49,6 +49,11 @@ function notPermitted(location: string, access: DirectoryAccess, cause: unknown)
     advice: 'Run vmferry as the account that the directory belongs to, or name another directory.',
     cause,
   });
+}
+
+/** A store's folders are reached through open descriptors, whose paths tell a person nothing: only names within them are told. */
+function messageOf(error: unknown): string {
+  return (error as Error).message.replaceAll(/\/proc\/self\/fd\/\d+\/?/g, '');
 }
 
 /** The errno's name of a system call's error; null for anything else. */

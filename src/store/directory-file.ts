@@ -1,17 +1,31 @@
-import type { Stats } from 'node:fs';
-import { link, open, rename, rm, stat } from 'node:fs/promises';
+import { constants, link, lstat, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isNothingThere, systemErrorCode } from './directory-failure.ts';
+import { kindOf, type OpenFolder } from './directory-folder.ts';
 import { OVERLAP_MS, type PutOptions } from './store.ts';
 
-/** null where there is nothing; a link that leads nowhere is nothing. */
-export async function statIfThere(path: string): Promise<Stats | null> {
+/** As O_RDONLY, but never through a link, and without waiting for whoever writes into a FIFO. */
+const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/** Opens an ordinary file for reading. Gives in words what it is where it is anything else. */
+export async function openOrdinary(
+  folder: OpenFolder,
+  name: string,
+): Promise<{ file: FileHandle; sizeBytes: number } | { strange: string }> {
+  let file: FileHandle;
   try {
-    return await stat(path);
+    file = await open(folder.at(name), READ_FLAGS);
   } catch (error) {
-    if (isNothingThere(error)) return null;
-    throw error;
+    // a link; a socket
+    if (!['ELOOP', 'ENXIO'].includes(systemErrorCode(error) ?? '')) throw error;
+    const stats = await folder.stats(name);
+    if (stats === null || stats.isFile()) throw error;
+    return { strange: kindOf(stats) };
   }
+  const stats = await file.stat();
+  if (stats.isFile()) return { file, sizeBytes: stats.size };
+  await file.close();
+  return { strange: kindOf(stats) };
 }
 
 /** Makes a new file of the parts, mode 0600, and makes it durable unless told not to. */
@@ -56,12 +70,22 @@ export async function nameIfFree(
     }
     if (!withoutLinks.has(code)) throw error;
     // No hard links here (FAT, for one): another may rename onto the name between the look and the rename.
-    if ((await statIfThere(to)) === null) await rename(from, to);
+    if (!(await isThere(to))) await rename(from, to);
     else await rm(from);
     await sleep(OVERLAP_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
     return;
   }
   await rm(from);
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if (isNothingThere(error)) return false;
+    throw error;
+  }
 }
 
 const withoutLinks = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);

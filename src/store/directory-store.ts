@@ -1,18 +1,19 @@
-import { mkdir, open, readdir, rename, rm, rmdir, type FileHandle } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { mkdir, readdir, rename, rm, rmdir, stat, unlink, type FileHandle } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { Failure } from '../failure.ts';
 import { mapOrdered } from '../pipeline/map-ordered.ts';
 import { syncDirectory } from '../system/sync-directory.ts';
-import { nameIfFree, statIfThere, writeWhole } from './directory-file.ts';
+import { nameIfFree, openOrdinary, writeWhole } from './directory-file.ts';
 import {
   explainSystemError,
   isNothingThere,
   systemErrorCode,
   type DirectoryAccess,
 } from './directory-failure.ts';
-import { makeFoldersOf } from './directory-folders.ts';
-import { checkStoreName, isTemporaryName, temporaryNameFor } from './store-name.ts';
+import { kindOf, OpenFolder } from './directory-folder.ts';
+import { checkStoreName, isTemporaryName, splitName, temporaryNameFor } from './store-name.ts';
 import type { ByteRange, PlacedStore, PutOptions, StoreEntry } from './store.ts';
+import { strangeEntry } from './strange-entry.ts';
 
 const READ_BYTES = 1 << 20;
 /** Also where the end of a file should be: it may have grown. */
@@ -35,7 +36,14 @@ class DirectoryStore implements PlacedStore {
   async exists(signal: AbortSignal): Promise<boolean> {
     return this.#explaining(
       signal,
-      async () => (await statIfThere(this.location))?.isDirectory() === true,
+      async () => {
+        try {
+          return (await stat(this.location)).isDirectory();
+        } catch (error) {
+          if (isNothingThere(error)) return false;
+          throw error;
+        }
+      },
       'read',
     );
   }
@@ -57,21 +65,24 @@ class DirectoryStore implements PlacedStore {
 
   async put(name: string, parts: readonly Uint8Array[], options: PutOptions): Promise<void> {
     checkStoreName(name);
-    const path = join(this.location, name);
-    const temporary = temporaryNameFor(path);
-    await this.#explaining(options.signal, async () => {
-      try {
-        await this.#inFolderOf(name, () => writeWhole(temporary, parts, options));
-        options.signal.throwIfAborted();
-        await (options.keepExisting === true
-          ? nameIfFree(temporary, path, options.signal)
-          : rename(temporary, path));
-        if (options.durable !== false) await syncDirectory(dirname(path));
-      } catch (error) {
-        await rm(temporary, { force: true }).catch(() => undefined);
-        throw error;
-      }
-    });
+    const { folder: inFolder, base } = splitName(name);
+    const temporary = temporaryNameFor(base);
+    await this.#explaining(options.signal, () =>
+      this.#makingFolder(inFolder, async (folder) => {
+        await this.#isOrdinary(folder, name);
+        try {
+          await writeWhole(folder.at(temporary), parts, options);
+          options.signal.throwIfAborted();
+          await (options.keepExisting === true
+            ? nameIfFree(folder.at(temporary), folder.at(base), options.signal)
+            : rename(folder.at(temporary), folder.at(base)));
+          if (options.durable !== false) await folder.sync();
+        } catch (error) {
+          await rm(folder.at(temporary), { force: true }).catch(() => undefined);
+          throw error;
+        }
+      }),
+    );
   }
 
   async *get(name: string, signal: AbortSignal, range?: ByteRange): AsyncGenerator<Uint8Array> {
@@ -81,9 +92,10 @@ class DirectoryStore implements PlacedStore {
     const end = range === undefined ? Number.POSITIVE_INFINITY : range.offset + range.length;
     let file: FileHandle | null = null;
     try {
-      file = await open(join(this.location, name), 'r');
+      const opened = await this.#openFile(name);
+      file = opened.file;
       // Most files of a store are small, and thousands of them are read: no more memory than they need.
-      const { size } = await file.stat();
+      const size = opened.sizeBytes;
       while (position < end) {
         signal.throwIfAborted();
         const length = Math.min(READ_BYTES, end - position, Math.max(size - position, LEAST_READ_BYTES));
@@ -105,43 +117,48 @@ class DirectoryStore implements PlacedStore {
 
   async remove(name: string, signal: AbortSignal): Promise<void> {
     checkStoreName(name);
-    await this.#explaining(signal, () => rm(join(this.location, name), { force: true }));
+    const { folder: inFolder, base } = splitName(name);
+    await this.#explaining(signal, () =>
+      this.#inFolder(inFolder, undefined, async (folder) => {
+        if (!(await this.#isOrdinary(folder, name))) return;
+        await unlink(folder.at(base)).catch(unlessGone);
+      }),
+    );
   }
 
   async list(
-    folder: string,
+    name: string,
     signal: AbortSignal,
     which: 'files' | 'leftovers' = 'files',
     onSome: () => void = () => undefined,
   ): Promise<StoreEntry[]> {
-    if (folder !== '') checkStoreName(folder);
-    const path = join(this.location, folder);
+    if (name !== '') checkStoreName(name);
     return this.#explaining(
       signal,
-      async () => {
-        const names = await readdir(path).catch((error: unknown): string[] => {
-          if (isNothingThere(error)) return [];
-          throw error;
-        });
-        const wanted = names.filter((name) => isTemporaryName(name) === (which === 'leftovers'));
-        const entries: StoreEntry[] = [];
-        const found = mapOrdered(wanted, STATS_AT_ONCE, async (name) => ({
-          name,
-          stats: await statIfThere(join(path, name)),
-        }));
-        for await (const { name, stats } of found) {
-          signal.throwIfAborted();
-          onSome();
-          if (stats === null) continue;
-          entries.push({
-            name,
-            isFolder: stats.isDirectory(),
-            sizeBytes: stats.size,
-            modifiedMs: Math.floor(stats.mtimeMs),
-          });
-        }
-        return entries;
-      },
+      () =>
+        this.#inFolder(name, [], async (folder) => {
+          const names = await readdir(folder.path);
+          const wanted = names.filter((each) => isTemporaryName(each) === (which === 'leftovers'));
+          const entries: StoreEntry[] = [];
+          const found = mapOrdered(wanted, STATS_AT_ONCE, async (each) => ({
+            name: each,
+            stats: await folder.stats(each),
+          }));
+          for await (const { name: each, stats } of found) {
+            signal.throwIfAborted();
+            onSome();
+            if (stats === null) continue;
+            const isFolder = stats.isDirectory();
+            entries.push({
+              name: each,
+              isFolder,
+              ...(isFolder || stats.isFile() ? {} : { isStrange: true }),
+              sizeBytes: stats.size,
+              modifiedMs: Math.floor(stats.mtimeMs),
+            });
+          }
+          return entries;
+        }),
       'read',
     );
   }
@@ -149,48 +166,94 @@ class DirectoryStore implements PlacedStore {
   async rename(from: string, to: string, signal: AbortSignal): Promise<boolean> {
     checkStoreName(from);
     checkStoreName(to);
-    const [fromPath, toPath] = [join(this.location, from), join(this.location, to)];
-    return this.#explaining(signal, async () => {
-      try {
-        await this.#inFolderOf(to, () => rename(fromPath, toPath));
-      } catch (error) {
-        if (isNothingThere(error) && (await statIfThere(fromPath)) === null) return false;
-        throw error;
-      }
-      await syncDirectory(dirname(toPath));
-      await syncDirectory(dirname(fromPath)).catch((error: unknown) => {
-        // somebody else found it empty
-        if (!isNothingThere(error)) throw error;
-      });
-      return true;
-    });
+    const [source, target] = [splitName(from), splitName(to)];
+    return this.#explaining(signal, () =>
+      this.#inFolder(source.folder, false, async (fromFolder) => {
+        if (!(await this.#isOrdinary(fromFolder, from))) return false;
+        return this.#makingFolder(target.folder, async (toFolder) => {
+          try {
+            await rename(fromFolder.at(source.base), toFolder.at(target.base));
+          } catch (error) {
+            // somebody else was first
+            if (isNothingThere(error) && (await fromFolder.stats(source.base)) === null) return false;
+            throw error;
+          }
+          await toFolder.sync();
+          await fromFolder.sync();
+          return true;
+        });
+      }),
+    );
   }
 
-  async removeFolder(folder: string, signal: AbortSignal): Promise<void> {
-    checkStoreName(folder);
-    await this.#explaining(signal, async () => {
-      try {
-        await rmdir(join(this.location, folder));
-      } catch (error) {
-        const isLeft = ['ENOTEMPTY', 'EEXIST'].includes(systemErrorCode(error) ?? '');
-        if (!isLeft && !isNothingThere(error)) throw error;
-      }
-    });
+  async removeFolder(name: string, signal: AbortSignal): Promise<void> {
+    checkStoreName(name);
+    const { folder: inFolder, base } = splitName(name);
+    await this.#explaining(signal, () =>
+      this.#inFolder(inFolder, undefined, async (folder) => {
+        await rmdir(folder.at(base)).catch((error: unknown) => {
+          const isLeft = ['ENOTEMPTY', 'EEXIST'].includes(systemErrorCode(error) ?? '');
+          if (!isLeft) unlessGone(error);
+        });
+      }),
+    );
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve();
   }
 
-  /** Does the work; where the folder of the name is missing, makes it (within the store) and tries again. */
-  async #inFolderOf<Result>(name: string, work: () => Promise<Result>): Promise<Result> {
+  /** Does the work in a folder, or gives `nothing` where there is no such folder. */
+  async #inFolder<Result>(
+    name: string,
+    nothing: Result,
+    work: (folder: OpenFolder) => Promise<Result>,
+  ): Promise<Result> {
+    let folder: OpenFolder;
     try {
-      return await work();
+      folder = await OpenFolder.open(this.location, name);
     } catch (error) {
-      if (systemErrorCode(error) !== 'ENOENT') throw error;
+      if (isNothingThere(error)) return nothing;
+      throw error;
     }
-    await makeFoldersOf(this.location, name);
-    return work();
+    try {
+      return await work(folder);
+    } finally {
+      await folder.close();
+    }
+  }
+
+  /** Does the work in a folder of the store, which is made where it is missing: now, or when somebody removes it meanwhile. */
+  async #makingFolder<Result>(name: string, work: (folder: OpenFolder) => Promise<Result>): Promise<Result> {
+    for (let attempt = 1; ; attempt++) {
+      const folder = await OpenFolder.open(this.location, name, true);
+      try {
+        return await work(folder);
+      } catch (error) {
+        if (attempt > 1 || systemErrorCode(error) !== 'ENOENT') throw error;
+      } finally {
+        await folder.close();
+      }
+    }
+  }
+
+  /** False where there is nothing of that name. Throws Failure `store-damaged` for anything but an ordinary file. */
+  async #isOrdinary(folder: OpenFolder, name: string): Promise<boolean> {
+    const stats = await folder.stats(splitName(name).base);
+    if (stats !== null && !stats.isFile()) throw strangeEntry(this.location, name, kindOf(stats));
+    return stats !== null;
+  }
+
+  async #openFile(name: string): Promise<{ file: FileHandle; sizeBytes: number }> {
+    const { folder: inFolder, base } = splitName(name);
+    const folder = await OpenFolder.open(this.location, inFolder);
+    try {
+      const opened = await openOrdinary(folder, base);
+      if ('strange' in opened) throw strangeEntry(this.location, name, opened.strange);
+      return opened;
+    } finally {
+      await folder.close();
+    }
   }
 
   async #explaining<Result>(
@@ -205,4 +268,9 @@ class DirectoryStore implements PlacedStore {
       throw explainSystemError(error, this.location, access);
     }
   }
+}
+
+/** For `catch`: that something is gone already is no trouble. */
+function unlessGone(error: unknown): void {
+  if (!isNothingThere(error)) throw error;
 }

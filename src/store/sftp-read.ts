@@ -9,6 +9,8 @@ export interface FileRead {
   path: string;
   /** The whole file unless given. */
   range: ByteRange | undefined;
+  /** As it was a moment ago; null where that is not known. Saves waiting for the open file's own before the first read. */
+  sizeBytes: number | null;
   signal: AbortSignal;
 }
 
@@ -18,29 +20,67 @@ export interface FileRead {
  */
 export async function* readThroughWindow(
   session: SftpSession,
-  { path, range, signal }: FileRead,
+  { path, range, sizeBytes: lastSizeBytes, signal }: FileRead,
 ): AsyncGenerator<Uint8Array> {
+  const start = range?.offset ?? 0;
+  const endIn = (sizeBytes: number): number =>
+    Math.min(sizeBytes, range === undefined ? sizeBytes : start + range.length);
   const handle = await untilAborted(signal, () => session.openForReading(path));
   try {
-    const sizeBytes = await untilAborted(signal, () => session.sizeBytes(handle));
-    const end = Math.min(sizeBytes, range === undefined ? sizeBytes : range.offset + range.length);
-    let asked = range?.offset ?? 0;
-    const waiting: Promise<Uint8Array>[] = [];
-    while (asked < end || waiting.length > 0) {
-      while (asked < end && waiting.length < READS_IN_FLIGHT) {
-        const length = Math.min(session.maxReadBytes, end - asked);
-        const reading = readFully(session, handle, asked, length);
-        // a failure is met when its turn comes; until then it must not count as unhandled
-        reading.catch(() => undefined);
-        waiting.push(reading);
-        asked += length;
-      }
-      const next = waiting.shift();
-      if (next !== undefined) yield await untilAborted(signal, () => next);
+    const reads = new ReadsInFlight(session, handle, start);
+    const asking = session.sizeBytes(handle);
+    if (lastSizeBytes !== null) reads.ask(endIn(lastSizeBytes));
+    const end = endIn(await untilAborted(signal, () => asking));
+    // Another file has the name since.
+    if (lastSizeBytes !== null && end < endIn(lastSizeBytes)) reads.startAgain();
+    for (;;) {
+      reads.ask(end);
+      const next = reads.next();
+      if (next === null) return;
+      yield await untilAborted(signal, () => next);
     }
   } finally {
     // the answer does not matter, and a dead line must not hold up the caller
     session.close(handle).catch(() => undefined);
+  }
+}
+
+/** The reads that were asked for and not yet taken, in their order. */
+class ReadsInFlight {
+  readonly #session: SftpSession;
+  readonly #handle: FileHandle;
+  readonly #start: number;
+  #asked: number;
+  #waiting: Promise<Uint8Array>[] = [];
+
+  constructor(session: SftpSession, handle: FileHandle, start: number) {
+    this.#session = session;
+    this.#handle = handle;
+    this.#start = start;
+    this.#asked = start;
+  }
+
+  /** Asks for more, up to the end or as much as may be in flight. */
+  ask(end: number): void {
+    while (this.#asked < end && this.#waiting.length < READS_IN_FLIGHT) {
+      const length = Math.min(this.#session.maxReadBytes, end - this.#asked);
+      const reading = readFully(this.#session, this.#handle, this.#asked, length);
+      // a failure is met when its turn comes; until then it must not count as unhandled
+      reading.catch(() => undefined);
+      this.#waiting.push(reading);
+      this.#asked += length;
+    }
+  }
+
+  /** Drops what was asked for. */
+  startAgain(): void {
+    this.#waiting = [];
+    this.#asked = this.#start;
+  }
+
+  /** The next piece; null where nothing is in flight. */
+  next(): Promise<Uint8Array> | null {
+    return this.#waiting.shift() ?? null;
   }
 }
 

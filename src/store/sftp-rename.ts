@@ -87,10 +87,10 @@ export async function nameIfFree(
   await removeIfThere(session, from);
 }
 
-/** null where there is nothing of that name. */
+/** null where there is nothing of that name; links are not followed. */
 export async function factsIfThere(session: SftpSession, path: string): Promise<FileFacts | null> {
   try {
-    return await session.facts(path);
+    return await session.linkFacts(path);
   } catch (error) {
     if (isNoSuchFile(error)) return null;
     throw error;
@@ -129,11 +129,17 @@ async function holdTheSame(
   otherPath: string,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const others = readThroughWindow(session, { path: otherPath, range: undefined, signal });
+  const others = readThroughWindow(session, { path: otherPath, range: undefined, sizeBytes: null, signal });
   try {
-    const [facts, otherFacts] = await Promise.all([session.facts(path), session.facts(otherPath)]);
+    const [facts, otherFacts] = await Promise.all([session.linkFacts(path), session.linkFacts(otherPath)]);
+    if (facts.kind !== 'file' || otherFacts.kind !== 'file') return false;
     if (facts.sizeBytes === null || facts.sizeBytes !== otherFacts.sizeBytes) return false;
-    for await (const piece of readThroughWindow(session, { path, range: undefined, signal })) {
+    for await (const piece of readThroughWindow(session, {
+      path,
+      range: undefined,
+      sizeBytes: null,
+      signal,
+    })) {
       const other = await others.next();
       if (other.done === true || !Buffer.from(piece).equals(other.value)) return false;
     }

@@ -104,6 +104,11 @@ export class SftpSession {
     return factsOf(await this.#request<Stats>((done) => this.#sftp.stat(path, done)));
   }
 
+  /** Of a link itself, where it is one. */
+  async linkFacts(path: string): Promise<FileFacts> {
+    return factsOf(await this.#request<Stats>((done) => this.#sftp.lstat(path, done)));
+  }
+
   /**
    * All entries of a folder but `.` and `..`, links not followed.
    * @param onSome called as they come

@@ -44,8 +44,8 @@ class SftpStore implements PlacedStore {
     this.#hostName = hostName;
     this.#port = port;
     this.#session = session;
-    this.#place = new SftpDirectory(session, directory);
     this.location = this.#locationOf(directory);
+    this.#place = new SftpDirectory(session, directory, this.location);
     this.shortcomings = shortcomingsWithout((extension) => session.offers(extension), hostName);
   }
 
@@ -84,6 +84,7 @@ class SftpStore implements PlacedStore {
     const neededBytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
     let handle: FileHandle | null = null;
     try {
+      await untilAborted(options.signal, () => this.#place.checkFile(name));
       handle = await untilAborted(options.signal, () => this.#place.createFile(temporaryName));
       await writeParts(this.#session, handle, parts, options, this.#turns);
       const sizeBytes = await settle(this.#session, handle, options);
@@ -110,7 +111,10 @@ class SftpStore implements PlacedStore {
   async *get(name: string, signal: AbortSignal, range?: ByteRange): AsyncGenerator<Uint8Array> {
     checkStoreName(name);
     try {
-      yield* readThroughWindow(this.#session, { path: this.#place.path(name), range, signal });
+      const facts = await untilAborted(signal, () => this.#place.checkFile(name));
+      if (facts === null) throw this.#missing(name);
+      const { sizeBytes } = facts;
+      yield* readThroughWindow(this.#session, { path: this.#place.path(name), range, sizeBytes, signal });
     } catch (error) {
       throw this.#explainRead(error, name);
     }
@@ -118,11 +122,12 @@ class SftpStore implements PlacedStore {
 
   async remove(name: string, signal: AbortSignal): Promise<void> {
     checkStoreName(name);
-    await this.#writing(signal, () =>
-      this.#session.remove(this.#place.path(name)).catch((error: unknown) => {
+    await this.#writing(signal, async () => {
+      if ((await this.#place.checkFile(name)) === null) return;
+      await this.#session.remove(this.#place.path(name)).catch((error: unknown) => {
         if (!isNoSuchFile(error)) throw error;
-      }),
-    );
+      });
+    });
   }
 
   async list(
@@ -142,6 +147,8 @@ class SftpStore implements PlacedStore {
     checkStoreName(from);
     checkStoreName(to);
     return this.#writing(signal, async () => {
+      const [facts] = await Promise.all([this.#place.checkFile(from), this.#place.checkFoldersOf(to)]);
+      if (facts === null) return false;
       const isMoved = await moveFile(
         this.#session,
         this.#place.path(from),
@@ -157,12 +164,13 @@ class SftpStore implements PlacedStore {
   async removeFolder(folder: string, signal: AbortSignal): Promise<void> {
     checkStoreName(folder);
     // the same status may say that it is not empty, and anything else
-    await this.#writing(signal, () =>
-      this.#session.removeDirectory(this.#place.path(folder)).catch((error: unknown) => {
+    await this.#writing(signal, async () => {
+      await this.#place.checkFoldersOf(folder);
+      await this.#session.removeDirectory(this.#place.path(folder)).catch((error: unknown) => {
         if (error instanceof SftpRefusal && error.status === sftpStatus.permissionDenied) throw error;
         ignoreRefusal(error);
-      }),
-    );
+      });
+    });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -209,8 +217,7 @@ class SftpStore implements PlacedStore {
 
   #explainRead(error: unknown, name: string): unknown {
     if (!(error instanceof SftpRefusal)) return error;
-    if (isNoSuchFile(error))
-      return new Failure('target-missing', `${this.location} holds nothing named ${name}.`, { cause: error });
+    if (isNoSuchFile(error)) return this.#missing(name, error);
     if (error.status === sftpStatus.permissionDenied)
       return new Failure('not-permitted', `${name} in ${this.location} may not be read: permission denied.`, {
         advice: 'Give the user that logs in there the right to read it, or log in as another.',
@@ -219,5 +226,9 @@ class SftpStore implements PlacedStore {
     return new Failure('transfer-failed', `${name} in ${this.location} cannot be read: ${error.message}.`, {
       cause: error,
     });
+  }
+
+  #missing(name: string, cause?: unknown): Failure {
+    return new Failure('target-missing', `${this.location} holds nothing named ${name}.`, { cause });
   }
 }

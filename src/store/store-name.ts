@@ -28,3 +28,9 @@ export function foldersOf(name: string): string[] {
   const parts = name.split('/').slice(0, -1);
   return parts.map((_, index) => parts.slice(0, index + 1).join('/'));
 }
+
+/** The folder that a name lies in (`''`: the store's own directory), and the name within it. */
+export function splitName(name: string): { folder: string; base: string } {
+  const slash = name.lastIndexOf('/');
+  return { folder: name.slice(0, Math.max(slash, 0)), base: name.slice(slash + 1) };
+}

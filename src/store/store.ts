@@ -1,6 +1,10 @@
 /**
  * A place for named bytes: a directory here, or one on an SFTP server. Names are relative, use `/`, and have no
  * empty, `.` or `..` part (Failure `internal` otherwise: names are never taken from outside).
+ *
+ * The store's own directory may be a symbolic link, for a person has named it. Below it no operation follows a link: where a link,
+ * or anything else than an ordinary file or folder, has a name that an operation is given, or that of a folder on the way
+ * there, Failure `store-damaged` is thrown, and it stays as it is.
  */
 export interface Store extends AsyncDisposable {
   /** For people; holds no secret. */
@@ -74,6 +78,8 @@ export interface StoreEntry {
   /** Within the folder: no `/` in it. */
   name: string;
   isFolder: boolean;
+  /** Neither an ordinary file nor a folder, but a link, a FIFO, a device: it can be neither read, renamed nor removed. */
+  isStrange?: true;
   /** Of a file. */
   sizeBytes: number;
   /** By the server's clock, in milliseconds since 1970; may be whole seconds. */

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { setMaxListeners } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { BackupStore, StoreEntry } from '../../src/store/store.ts';
+import { run } from '../../src/system/processes.ts';
 import { seededBytes } from '../support/images.ts';
 import { describeStore, type StoreUnderTest } from './store-contract.ts';
 
@@ -108,16 +109,95 @@ export function describeBackupStore(name: string, start: () => Promise<BackupSto
       expect(await readdir(directory)).toEqual([]);
     });
 
-    test('follows links, and leaves out those that lead nowhere', async () => {
+    /** A folder beside the store with a file in it, and its path as a link in the store has to give it. */
+    const outside = async (): Promise<{ path: string; target: string; names: () => Promise<string[]> }> => {
+      const path = await mkdtemp(join(subject.scratch, 'outside-'));
+      await writeFile(join(path, 'file'), 'precious');
+      const all = async () => (await readdir(path, { recursive: true })).toSorted();
+      return { path, target: `../${basename(path)}`, names: all };
+    };
+    const damaged = { code: 'store-damaged' };
+
+    test('lists what is neither a file nor a folder as strange, and does not look where links lead', async () => {
+      const { target } = await outside();
       await put('elsewhere/file', 'twelve bytes');
-      await symlink('elsewhere', join(directory, 'folder'));
+      await symlink(target, join(directory, 'folder'));
       await symlink('elsewhere/file', join(directory, 'linked'));
       await symlink('nowhere', join(directory, 'broken'));
-      const entries = await listed('');
-      expect(entries.map(({ name: entryName }) => entryName)).toEqual(['elsewhere', 'folder', 'linked']);
-      expect(entries[1]).toMatchObject({ isFolder: true });
-      expect(entries[2]).toMatchObject({ isFolder: false, sizeBytes: 12 });
-      expect(await names('folder')).toEqual(['file']);
+      await run('mkfifo', [join(directory, 'pipe')]);
+      expect(
+        (await listed('')).map(({ name: entryName, isFolder, isStrange }) => [
+          entryName,
+          isFolder,
+          isStrange,
+        ]),
+      ).toEqual([
+        ['broken', false, true],
+        ['elsewhere', true, undefined],
+        ['folder', false, true],
+        ['linked', false, true],
+        ['pipe', false, true],
+      ]);
+      await symlink('nowhere', join(directory, 'd.part-0123456789ab'));
+      expect(await store.list('', signal, 'leftovers')).toMatchObject([{ isFolder: false, isStrange: true }]);
+    });
+
+    test('follows no link that has the name itself, and leaves it alone', async () => {
+      const { path, target, names: namesOutside } = await outside();
+      await symlink(`${target}/file`, join(directory, 'link'));
+      await symlink(target, join(directory, 'folder'));
+      for (const link of ['link', 'folder']) {
+        await expect(stored(link)).rejects.toMatchObject(damaged);
+        await expect(stored(link, 0, 4)).rejects.toMatchObject(damaged);
+        await expect(put(link, 'overwritten')).rejects.toMatchObject(damaged);
+        await expect(store.remove(link, signal)).rejects.toMatchObject(damaged);
+        await expect(store.rename(link, 'other', signal)).rejects.toMatchObject(damaged);
+      }
+      await expect(store.list('folder', signal)).rejects.toMatchObject(damaged);
+      await store.removeFolder('folder', signal);
+      expect((await readdir(directory)).toSorted()).toEqual(['folder', 'link']);
+      expect(await namesOutside()).toEqual(['file']);
+      expect(String(await readFile(join(path, 'file')))).toBe('precious');
+    });
+
+    test('follows no link on the way to a name', async () => {
+      const { path, target, names: namesOutside } = await outside();
+      await mkdir(join(path, 'empty'));
+      await mkdir(join(directory, 'guests'));
+      await writeFile(join(directory, 'file'), 'x');
+      await symlink(`../${target}`, join(directory, 'guests', 'web'));
+      await symlink(target, join(directory, 'packs'));
+      for (const folder of ['packs', 'guests/web']) {
+        await expect(store.list(folder, signal)).rejects.toMatchObject(damaged);
+        await expect(store.list(`${folder}/empty`, signal)).rejects.toMatchObject(damaged);
+        await expect(stored(`${folder}/file`)).rejects.toMatchObject(damaged);
+        await expect(store.remove(`${folder}/file`, signal)).rejects.toMatchObject(damaged);
+        await expect(put(`${folder}/file`, 'overwritten')).rejects.toMatchObject(damaged);
+        await expect(put(`${folder}/new/file`, 'x')).rejects.toMatchObject(damaged);
+        await expect(store.rename(`${folder}/file`, 'stolen', signal)).rejects.toMatchObject(damaged);
+        await expect(store.rename('file', `${folder}/file`, signal)).rejects.toMatchObject(damaged);
+        await expect(store.removeFolder(`${folder}/empty`, signal)).rejects.toMatchObject(damaged);
+      }
+      expect(await namesOutside()).toEqual(['empty', 'file']);
+      expect(String(await readFile(join(path, 'file')))).toBe('precious');
+      expect(String(await readFile(join(directory, 'file')))).toBe('x');
+    });
+
+    test('reads no FIFO, and waits for none', async () => {
+      await run('mkfifo', [join(directory, 'pipe')]);
+      await expect(stored('pipe')).rejects.toMatchObject(damaged);
+      await expect(store.remove('pipe', signal)).rejects.toMatchObject(damaged);
+      await expect(store.rename('pipe', 'other', signal)).rejects.toMatchObject(damaged);
+      await expect(put('pipe', 'x')).rejects.toMatchObject(damaged);
+    });
+
+    test('its own directory may be a link, for a person has named it', async () => {
+      await symlink(basename(directory), `${directory}-link`);
+      const linked = await subject.open(`${directory}-link`);
+      await linked.put('folder/file', [Buffer.from('x')], { signal });
+      expect(await linked.rename('folder/file', 'other/file', signal)).toBe(true);
+      expect(await linked.list('other', signal)).toMatchObject([{ name: 'file', sizeBytes: 1 }]);
+      expect(String(await stored('other/file'))).toBe('x');
     });
 
     test('lists many files', async () => {

@@ -161,6 +161,12 @@ function serveFolders(sftp: SFTPWrapper, loginDirectory: string, faults: () => P
       return true;
     }),
   );
+  sftp.on('LSTAT', (request, path) =>
+    answering(request, () => {
+      sftp.attrs(request, attributesOf(lstatSync(path)));
+      return true;
+    }),
+  );
   sftp.on('OPENDIR', (request, path) =>
     answering(request, () => {
       const id = -1 - listings.size;

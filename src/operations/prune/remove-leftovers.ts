@@ -17,6 +17,11 @@ export async function removeLeftovers(
 ): Promise<void> {
   const olderThanMs = serverNowMs - Math.max(graceMs, DAY_MS);
   for (const path of FOLDERS.map((name) => folder.pathOf(name)))
-    for (const { name, isFolder, modifiedMs } of await folder.store.list(path, signal, 'leftovers'))
-      if (!isFolder && modifiedMs <= olderThanMs) await folder.store.remove(`${path}/${name}`, signal);
+    for (const { name, isFolder, isStrange, modifiedMs } of await folder.store.list(
+      path,
+      signal,
+      'leftovers',
+    ))
+      if (!isFolder && isStrange !== true && modifiedMs <= olderThanMs)
+        await folder.store.remove(`${path}/${name}`, signal);
 }

@@ -26,7 +26,7 @@ export interface StoredCheckRecord {
 export async function readCheckRecord(folder: GuestFolder, signal: AbortSignal): Promise<StoredCheckRecord> {
   const entries = await folder.store.list(folder.pathOf('checked'), signal);
   const files = entries
-    .filter(({ name, isFolder }) => !isFolder && idOf(folder, name) !== null)
+    .filter(({ name, isFolder, isStrange }) => !isFolder && isStrange !== true && idOf(folder, name) !== null)
     .map(({ name }) => folder.pathOf(`checked/${name}`));
   const failures: Failure[] = [];
   const records: CheckRecord[] = [];
