@@ -1,0 +1,329 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { commands } from '../../src/cli/commands.ts';
+import type { Event } from '../../src/events.ts';
+import type { FailureRecord } from '../../src/failure.ts';
+import type { BackupReport } from '../../src/operations/backup-report.ts';
+import type { DiffReport } from '../../src/operations/diff-snapshots.ts';
+import type { ForgetReport } from '../../src/operations/forget-guest.ts';
+import type { GuestSummary } from '../../src/operations/guests.ts';
+import type { HaltReport } from '../../src/operations/halt-guest.ts';
+import type { ImageReport } from '../../src/operations/inspect.ts';
+import type { StoreListing } from '../../src/operations/list-store.ts';
+import type { MigrationPlan, MigrationReport } from '../../src/operations/migration-report.ts';
+import type { ProtectReport } from '../../src/operations/protect-snapshot.ts';
+import type { PruneReport } from '../../src/operations/prune/prune-report.ts';
+import type { RestoreReport } from '../../src/operations/restore-report.ts';
+import type { RevertReport } from '../../src/operations/revert.ts';
+import type { ScheduleReport } from '../../src/operations/schedule.ts';
+import type { UnscheduleReport } from '../../src/operations/schedule-units.ts';
+import type { StartReport } from '../../src/operations/start-guest.ts';
+import type { KeyChangeReport, KeyExportReport, KeyListReport } from '../../src/operations/store-key.ts';
+import type { VerifyReport } from '../../src/operations/verify/verify-report.ts';
+
+/** Whatever a command prints with --json. */
+type JsonRecord =
+  | Event
+  | MigrationPlan
+  | MigrationReport
+  | RevertReport
+  | BackupReport
+  | StoreListing
+  | RestoreReport
+  | VerifyReport
+  | DiffReport
+  | PruneReport
+  | ProtectReport
+  | ForgetReport
+  | KeyListReport
+  | KeyChangeReport
+  | KeyExportReport
+  | ScheduleReport
+  | UnscheduleReport
+  | { type: 'guests'; guests: readonly GuestSummary[] }
+  | HaltReport
+  | StartReport
+  | ({ type: 'image' } & ImageReport)
+  | ({ type: 'error'; exitStatus: number; problems: FailureRecord[] } & FailureRecord);
+
+/** With each field that a record can have: none left out, null or empty. */
+type Complete<T> = T extends readonly (infer Item)[]
+  ? readonly [Complete<Item>, ...Complete<Item>[]]
+  : T extends object
+    ? { [Key in keyof T]-?: Complete<NonNullable<T[Key]>> }
+    : T;
+type RecordOf<Type, Candidate = JsonRecord> = Candidate extends { type: infer Types }
+  ? Type extends Types
+    ? Complete<Candidate>
+    : never
+  : never;
+
+const account = { source: '', target: '', sizeBytes: 0, readBytes: 0, holeBytes: 0, freeBytes: 0 };
+const failure = { code: 'usage', message: '', advice: '' } as const;
+const fileCount = { count: 0, bytes: 0 };
+const extents = [{ offset: 0, length: 0 }] as const;
+
+/**
+ * A record of each type. The type checker finds a type or a field that is missing here, and the test one that is missing
+ * in the document.
+ */
+const samples: { [Type in JsonRecord['type']]: RecordOf<Type> } = {
+  'stage-started': { type: 'stage-started', stage: 'copy', message: '' },
+  'stage-finished': { type: 'stage-finished', stage: 'copy', message: '', seconds: 0 },
+  progress: { type: 'progress', stage: 'copy', doneBytes: 0, totalBytes: 0, sentBytes: 0 },
+  warning: { type: 'warning', code: 'other', message: '' },
+  notice: { type: 'notice', message: '' },
+  error: { type: 'error', ...failure, exitStatus: 0, problems: [failure] },
+  plan: {
+    type: 'plan',
+    guest: '',
+    destination: '',
+    willHalt: true,
+    willBoot: true,
+    disks: [account],
+    estimatedSendBytes: 0,
+    estimatedDowntimeSeconds: 0,
+    warnings: [''],
+  },
+  moved: {
+    type: 'moved',
+    guest: '',
+    destination: '',
+    directory: '',
+    disks: [{ ...account, sentBytes: 0, fingerprint: '', readBack: 'direct' }],
+    seconds: 0,
+    downtimeSeconds: 0,
+    booted: { pid: 0, consoleLog: '' },
+    warnings: [''],
+  },
+  reverted: { type: 'reverted', guest: '', pid: 0, consoleLog: '', wasRunningThere: true },
+  'backed-up': {
+    type: 'backed-up',
+    store: '',
+    newStore: 'plain',
+    guests: [
+      {
+        guest: '',
+        snapshot: '',
+        consistency: 'halted',
+        disks: [
+          {
+            name: '',
+            sizeBytes: 0,
+            readBytes: 0,
+            unchangedBytes: 0,
+            holeBytes: 0,
+            freeBytes: 0,
+            fingerprint: '',
+          },
+        ],
+        newPlainBytes: 0,
+        newBytes: 0,
+        seconds: 0,
+      },
+    ],
+    failed: [{ guest: '', ...failure }],
+  },
+  store: {
+    type: 'store',
+    store: '',
+    isEncrypted: true,
+    guests: [
+      {
+        guest: '',
+        snapshots: [
+          {
+            id: '',
+            createdAt: '',
+            consistency: 'halted',
+            sizeBytes: 0,
+            newBytes: 0,
+            isProtected: true,
+            state: 'whole',
+            checkedAt: '',
+            verifiedAt: '',
+            bootedAt: '',
+            problem: '',
+          },
+        ],
+        packs: 0,
+        storedBytes: 0,
+        trashBytes: 0,
+        damagedFiles: 0,
+      },
+    ],
+  },
+  restored: {
+    type: 'restored',
+    guest: '',
+    snapshot: '',
+    consistency: 'halted',
+    disks: [
+      {
+        name: '',
+        target: '',
+        sizeBytes: 0,
+        readFromStoreBytes: 0,
+        writtenBytes: 0,
+        unchangedBytes: 0,
+        fingerprint: '',
+        readBack: 'direct',
+        missing: extents,
+      },
+    ],
+    started: { pid: 0, consoleLog: '' },
+    seconds: 0,
+  },
+  verified: {
+    type: 'verified',
+    store: '',
+    guests: [
+      {
+        guest: '',
+        snapshots: 0,
+        packs: fileCount,
+        read: fileCount,
+        problems: [{ kind: 'map-missing', file: '', message: '' }],
+        damaged: [{ snapshot: '', disks: [{ name: '', damagedBytes: 0, ranges: extents }] }],
+        unreferenced: fileCount,
+        takenBack: 0,
+      },
+    ],
+    boot: { guest: '', snapshot: '', bootSeconds: 0 },
+    bootFailure: failure,
+    isDamaged: true,
+    seconds: 0,
+  },
+  diff: {
+    type: 'diff',
+    guest: '',
+    from: '',
+    to: '',
+    disks: [
+      {
+        name: '',
+        fromBytes: 0,
+        toBytes: 0,
+        changedBytes: 0,
+        addedBytes: 0,
+        removedBytes: 0,
+        ranges: [{ offset: 0, length: 0, difference: 'changed' }],
+      },
+    ],
+  },
+  pruned: {
+    type: 'pruned',
+    store: '',
+    dryRun: true,
+    guests: [
+      {
+        guest: '',
+        kept: [{ id: '', reasons: [{ rule: 'daily', period: '' }] }],
+        removed: [''],
+        trashedBytes: 0,
+        freedBytes: 0,
+        rewrittenPacks: 0,
+        neededBytes: 0,
+        wastedBytes: 0,
+        missingChunks: 0,
+        failure,
+      },
+    ],
+  },
+  protected: { type: 'protected', guest: '', snapshot: '' },
+  unprotected: { type: 'unprotected', guest: '', snapshot: '' },
+  forgotten: { type: 'forgotten', guest: '', snapshots: [''], freedBytes: 0 },
+  keys: { type: 'keys', store: '', keys: [{ id: '', createdAt: '', label: '' }] },
+  'key-added': { type: 'key-added', store: '', key: '' },
+  'key-removed': { type: 'key-removed', store: '', key: '' },
+  'key-export': { type: 'key-export', store: '', text: '' },
+  schedule: {
+    type: 'schedule',
+    unit: '',
+    files: [{ path: '', text: '' }],
+    cronLine: '',
+    state: 'enabled',
+    isSystem: true,
+    replaced: true,
+    prunes: true,
+  },
+  unschedule: { type: 'unschedule', unit: '', removed: [''] },
+  guests: {
+    type: 'guests',
+    guests: [
+      {
+        name: '',
+        driver: 'uml',
+        state: 'running',
+        memoryBytes: 0,
+        cpuSeconds: 0,
+        pid: 0,
+        disks: [{ path: '', sizeBytes: 0, usedBytes: 0 }],
+        movedTo: '',
+        unsupported: '',
+      },
+    ],
+  },
+  halted: { type: 'halted', guest: '', notClean: [''] },
+  started: { type: 'started', guest: '', pid: 0, consoleLog: '' },
+  image: {
+    type: 'image',
+    path: '',
+    sizeBytes: 0,
+    allocatedBytes: 0,
+    holeBytes: 0,
+    freeBytes: 0,
+    sendBytes: 0,
+    regions: [
+      {
+        ...extents[0],
+        kind: '',
+        label: '',
+        uuid: '',
+        clean: true,
+        usedBytes: 0,
+        skippable: true,
+        reason: '',
+      },
+    ],
+    users: [{ kind: 'process', pid: 0, name: '', description: '' }],
+  },
+};
+
+const projectDirectory = join(import.meta.dirname, '..', '..');
+const document = readFileSync(join(projectDirectory, 'doc', 'json.md'), 'utf8');
+/** The sections of the document by the type that their heading names; two types may share one. */
+const sections = new Map(
+  document
+    .split(/^### /m)
+    .slice(1)
+    .flatMap((section) => {
+      const [heading = ''] = section.split('\n');
+      return [...heading.matchAll(/`([a-z-]+)`/g)].map(([, type = '']) => [type, section] as const);
+    }),
+);
+
+/** `disks[].source` for a field of the objects in a list. */
+function pathsOf(value: unknown, path: string): string[] {
+  if (Array.isArray(value)) return pathsOf(value[0], `${path}[]`);
+  if (typeof value !== 'object' || value === null) return [path];
+  return Object.entries(value).flatMap(([key, item]) => pathsOf(item, path === '' ? key : `${path}.${key}`));
+}
+
+test('doc/json.md has a section for each type of record, and for no other', () => {
+  expect([...sections.keys()].sort()).toEqual(Object.keys(samples).sort());
+});
+
+describe.each(Object.entries(samples))('doc/json.md, %s', (type, sample) => {
+  test('lists each field of the record, and no other', () => {
+    const rows = [...(sections.get(type) ?? '').matchAll(/^\| `([^`]+)` \| (.+) \|$/gm)];
+    const fields = pathsOf(sample, '').filter((path) => path !== 'type');
+    expect(rows.map(([, path = '']) => path).sort()).toEqual(fields.sort());
+  });
+});
+
+test('doc/json.md names each command', () => {
+  const names = commands.filter(({ internal }) => internal !== true).map(({ usage }) => usage.split(' ')[0]);
+  expect(names.filter((name) => !document.includes(`\`vmferry ${name}`))).toEqual([]);
+});
