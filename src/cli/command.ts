@@ -9,6 +9,8 @@ export interface Command<Dependencies> {
   /** The word and its positionals, as yargs writes them: `migrate <guest>`. */
   usage: string;
   summary: string;
+  /** Other words for the same command. */
+  aliases?: readonly string[];
   /** Not for people: left out of the help. Its stdout is its own, so nothing else is ever printed there. */
   internal?: true;
   /** Declares positionals, options and examples. */

@@ -1,6 +1,8 @@
 import yargs from 'yargs';
 import { Failure } from '../failure.ts';
 import type { Command, Run } from './command.ts';
+import { collectExamples, examplesText, type Example } from './help-examples.ts';
+import { meantCommand } from './meant-command.ts';
 import { globalOptions, type Arguments } from './options.ts';
 
 /** What a command line asks for: a text to print (the help, the version), or a command to run. */
@@ -22,10 +24,12 @@ const ending = `'$0 COMMAND --help' explains a command, with examples. Exit stat
 
 /** Reads a command line; runs nothing. Throws Failure `usage` for what it does not understand. */
 export async function parseCommandLine<Dependencies>(
-  argv: readonly string[],
+  typed: readonly string[],
   commands: readonly Command<Dependencies>[],
   options: ParseOptions,
 ): Promise<ParsedCommandLine<Dependencies>> {
+  const argv = withHelpOption(typed, commands);
+  const examples: Example[] = [];
   let output = '';
   let chosen: { command: Command<Dependencies>; args: Arguments } | null = null;
   let parser = yargs()
@@ -42,10 +46,11 @@ export async function parseCommandLine<Dependencies>(
     .epilogue(ending)
     .options(globalOptions)
     .help()
+    .alias('help', 'h')
     .version(options.version)
+    .alias('version', 'v')
     .strict()
     .demandCommand(1, 'Say what to do: a command is missing.')
-    .recommendCommands()
     .exitProcess(false)
     .fail((message, error) => {
       // Our own code throws nothing in here, so an error is the parser's, too.
@@ -54,10 +59,11 @@ export async function parseCommandLine<Dependencies>(
   for (const command of commands)
     parser = parser.command({
       command: command.usage,
+      aliases: command.aliases ?? [],
       describe: command.internal === true ? false : command.summary,
       builder: (one) =>
         command
-          .define(one)
+          .define(collectExamples(one, examples))
           .usage(`Usage: $0 ${command.usage} [OPTIONS]\n\n${command.summary}`)
           .epilogue('')
           // Groups are shown in the order they are first named in: the command's own options come first.
@@ -70,7 +76,40 @@ export async function parseCommandLine<Dependencies>(
   await parser.parseAsync([...argv], {}, (_error: unknown, _args: unknown, text: string) => {
     output = text;
   });
-  return chosen === null ? { kind: 'text', text: output } : readCommand(chosen);
+  if (chosen !== null) return readCommand(chosen);
+  const isHelp = output.startsWith('Usage:') && examples.length > 0;
+  return { kind: 'text', text: isHelp ? `${output}\n\n${examplesText(examples, options.columns)}` : output };
+}
+
+/** `help COMMAND` is `COMMAND --help`. Throws Failure `usage` where there is no such command. */
+function withHelpOption<Dependencies>(
+  argv: readonly string[],
+  commands: readonly Command<Dependencies>[],
+): readonly string[] {
+  const [word, ...rest] = argv;
+  if (word !== 'help') return argv;
+  const [name] = rest.filter((argument) => !argument.startsWith('-'));
+  if (name !== undefined && commandOf(name, commands) === undefined) throw unknownCommand(name, commands);
+  return [...(name === undefined ? [] : [name]), '--help'];
+}
+
+function commandOf<Dependencies>(
+  word: string | undefined,
+  commands: readonly Command<Dependencies>[],
+): Command<Dependencies> | undefined {
+  if (word === undefined) return undefined;
+  return commands.find(({ usage, aliases = [] }) => usage.split(' ')[0] === word || aliases.includes(word));
+}
+
+function unknownCommand<Dependencies>(word: string, commands: readonly Command<Dependencies>[]): Failure {
+  const names = commands
+    .filter(({ internal }) => internal !== true)
+    .map(({ usage }) => usage.split(' ')[0] ?? '');
+  const meant = meantCommand(word, names);
+  const suggestion = meant === null ? '' : ` Did you mean ${meant}?`;
+  return new Failure('usage', `There is no command ${JSON.stringify(word)}.${suggestion}`, {
+    advice: 'See: vmferry --help',
+  });
 }
 
 /** Of an option that was given several times the last one counts; of `<guests..>` all do. */
@@ -106,11 +145,10 @@ function asUsageFailure<Dependencies>(
 ): Failure {
   const said = sentence(message);
   const word = argv.find((arg) => !arg.startsWith('-'));
-  const command = commands.find(({ usage }) => usage.split(' ')[0] === word);
+  const command = commandOf(word, commands);
   if (command !== undefined) return new Failure('usage', said, { advice: usageAdvice(command) });
-  const suggestion = said.startsWith('Did you mean') ? ` ${said}` : '';
-  const unknown = word === undefined ? said : `There is no command ${JSON.stringify(word)}.${suggestion}`;
-  return new Failure('usage', unknown, { advice: 'See: vmferry --help' });
+  if (word !== undefined) return unknownCommand(word, commands);
+  return new Failure('usage', said, { advice: 'See: vmferry --help' });
 }
 
 function usageAdvice({ usage }: { usage: string }): string {

@@ -6,6 +6,7 @@ import { haltOptions, readHaltOptions } from './guest-options.ts';
 
 export const haltCommand: Command<GuestDependencies> = {
   usage: 'halt <guest>',
+  aliases: ['stop', 'shutdown'],
   summary: 'Halt a guest in an orderly way, and remember how it ran',
   define: (parser) =>
     parser
