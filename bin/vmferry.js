@@ -1,2 +1,12 @@
 #!/usr/bin/env node
-import '../dist/cli/main.js';
+try {
+  await import('../dist/cli/main.js');
+} catch (error) {
+  // With so few files that the program cannot even be loaded, nothing that it has can say so.
+  if (error.code !== 'EMFILE') throw error;
+  process.stderr.write(
+    'error: vmferry may not open any more files here (EMFILE).\n' +
+      '       It needs some 200 at once. Raise the limit, and run it again: ulimit -n 1024\n',
+  );
+  process.exitCode = 10;
+}

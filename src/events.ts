@@ -48,6 +48,7 @@ export type WarningCode =
   | 'store-incomplete'
   | 'after-a-crash'
   | 'not-remembered'
+  | 'config-passed-over'
   | 'other';
 
 /** What every stage and operation is given besides its own arguments. */

@@ -1,4 +1,5 @@
 import { asPlaced, PlacedText } from './placed-text.ts';
+import { systemErrorText } from './system-error-text.ts';
 
 /**
  * Everything that can go wrong in a way a person should read about, and the exit status it gives.
@@ -19,6 +20,7 @@ export const exitStatusByCode = {
   'image-not-a-disk': 10,
   'image-in-use': 10,
   'not-permitted': 10,
+  'resources-short': 10,
 
   // halting, starting
   'halt-failed': 11,
@@ -150,12 +152,23 @@ function isSuppressed(thrown: unknown): thrown is { error: unknown; suppressed: 
   return typeof thrown === 'object' && thrown !== null && 'error' in thrown && 'suppressed' in thrown;
 }
 
-/** Turns whatever was thrown into a Failure; what is not one already is a defect of ours, `internal`. */
+/**
+ * Turns whatever was thrown into a Failure; what is not one already, and no lack of files, memory or processes
+ * (`resources-short`), is a defect of ours, `internal`.
+ */
 export function asFailure(error: unknown): Failure {
   const thrown = unsuppressed(error);
   if (thrown instanceof Failure) return thrown;
+  const known = systemErrorText(thrown);
+  if (known !== null) return new Failure(known.code, known.message, { advice: known.advice, cause: thrown });
   // By its shape: an error of Node's own modules need not be an instance of the Error that is known here.
   const hasMessage = typeof thrown === 'object' && thrown !== null && 'message' in thrown;
   const message = String(hasMessage ? thrown.message : thrown);
   return new Failure('internal', message, { cause: thrown });
+}
+
+/** The error itself, or, where it says that files, memory or processes are short, the Failure for it. */
+export function orShortage(error: unknown): unknown {
+  const failure = asFailure(error);
+  return failure.code === 'resources-short' ? failure : error;
 }

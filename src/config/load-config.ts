@@ -18,18 +18,19 @@ export function configFiles(environment: NodeJS.ProcessEnv): string[] {
 
 /**
  * Reads the configuration; none at all is an empty one. Throws Failure `usage` for what is wrong in a file, with line
- * and column, and `not-permitted` where a file cannot be read, or where others than root and this account could have
+ * and column, and `not-permitted` where a file cannot be read for another reason than that it is not for this account
+ * (warning `config-passed-over`), or where others than root and this account could have
  * written it: what it says is done with the rights of this account.
  */
 export async function loadConfig(
   environment: NodeJS.ProcessEnv,
-  { signal }: Pick<Context, 'signal'>,
+  { signal, report }: Context,
   paths: readonly string[] = configFiles(environment),
 ): Promise<Config> {
   const files: { path: string; content: ConfigFile }[] = [];
   for (const path of paths) {
     signal.throwIfAborted();
-    const text = await readIfThere(path);
+    const text = await readIfThere(path, report);
     if (text === null) continue;
     // Most have none, and do without the parser.
     const { parseConfig } = await import('./parse-config.ts');
@@ -38,7 +39,7 @@ export async function loadConfig(
   return mergeConfig(files);
 }
 
-async function readIfThere(path: string): Promise<string | null> {
+async function readIfThere(path: string, report: Context['report']): Promise<string | null> {
   let file;
   try {
     file = await open(path, 'r');
@@ -52,6 +53,12 @@ async function readIfThere(path: string): Promise<string | null> {
     if (error instanceof Failure) throw error;
     const { code = '' } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+    // Made for root alone, it is not meant for this account. A store that it names is asked for in vain then, and says so.
+    if (code === 'EACCES') {
+      const message = `The configuration ${path} may not be read by this account, and is passed over.`;
+      report({ type: 'warning', code: 'config-passed-over', message });
+      return null;
+    }
     throw new Failure('not-permitted', `The configuration ${path} cannot be read: ${code}.`, {
       cause: error,
     });

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { Pack } from '../archive/pack.ts';
-import { Failure } from '../failure.ts';
+import { Failure, orShortage } from '../failure.ts';
 import { collectGrownGarbage, collectYoungGarbage, releaseFreeMemory } from '../system/memory.ts';
 import { memoryOf, withIdsOfTheirOwn } from './job-memory.ts';
 import {
@@ -86,7 +86,9 @@ export class FramePool implements AsyncDisposable {
       if (answer.number % ANSWERS_BETWEEN_LOOKS === 0) collectGrownGarbage();
     });
     worker.on('error', (error) => {
-      this.#fail(new Failure('internal', `A worker thread failed: ${error.message}.`, { cause: error }));
+      const known = orShortage(error);
+      const failed = new Failure('internal', `A worker thread failed: ${error.message}.`, { cause: error });
+      this.#fail(known instanceof Failure ? known : failed);
     });
     worker.on('exit', (status) => {
       this.#fail(new Failure('internal', `A worker thread ended by itself, with status ${status}.`));

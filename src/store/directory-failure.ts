@@ -1,4 +1,4 @@
-import { Failure } from '../failure.ts';
+import { asFailure, Failure } from '../failure.ts';
 
 /** What was done in the store's directory when a system call failed. */
 export type DirectoryAccess = 'read' | 'write';
@@ -26,6 +26,10 @@ export function explainSystemError(error: unknown, location: string, access: Dir
       });
     case null:
       return error;
+    case 'EMFILE':
+    case 'ENFILE':
+    case 'ENOMEM':
+      return asFailure(error);
     default:
       return new Failure('transfer-failed', `${location}: ${messageOf(error)}.`, { cause });
   }

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { orShortage } from '../failure.ts';
 
 export interface CommandResult {
   /** null when the program was ended by a signal or could not be started. */
@@ -38,7 +39,7 @@ export function run(
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-    child.on('error', reject);
+    child.on('error', (error) => reject(orShortage(error) as Error));
     child.on('close', (exitStatus) => {
       resolve({ exitStatus, stdout, stderr });
     });
