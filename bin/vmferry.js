@@ -5,7 +5,7 @@ try {
   // With so few files that the program cannot even be loaded, nothing that it has can say so.
   if (error.code !== 'EMFILE') throw error;
   process.stderr.write(
-    'error: vmferry may not open any more files here (EMFILE).\n' +
+    'error: This process may not open any more files (EMFILE).\n' +
       '       It needs some 200 at once. Raise the limit, and run it again: ulimit -n 1024\n',
   );
   process.exitCode = 10;

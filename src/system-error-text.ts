@@ -7,7 +7,7 @@ export interface SystemErrorText {
 
 const noFiles: SystemErrorText = {
   code: 'resources-short',
-  message: 'vmferry may not open any more files here (EMFILE).',
+  message: 'This process may not open any more files (EMFILE).',
   advice:
     'It needs some 200 at once. Raise the limit, and run it again: `ulimit -n 1024` in this shell, `LimitNOFILE=1024` in a systemd unit.',
 };

@@ -26,7 +26,7 @@ test.each([24, 48])('at most %d open files: the limit is named, and how it is ra
   expect({ exitStatus, stdout, stderr }).toEqual({
     exitStatus: 10,
     stdout: '',
-    stderr: expect.stringMatching(/may not open any more files here.*ulimit -n 1024/s),
+    stderr: expect.stringMatching(/may not open any more files.*ulimit -n 1024/s),
   });
 });
 
