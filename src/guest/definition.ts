@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Failure } from '../failure.ts';
+import { issuesText, shortArray } from './short-array.ts';
 
 export type DriverKind = 'uml' | 'offline';
 
@@ -75,8 +76,8 @@ const guestDefinition = z.strictObject({
   cpuCount: positiveInteger.nullable(),
   kernel: absolutePath.nullable(),
   initrd: absolutePath.nullable(),
-  disks: z.array(diskDefinition).max(256),
-  commandLine: z.array(withoutNul.min(1).max(65_536)).max(1024),
+  disks: shortArray(diskDefinition, 256),
+  commandLine: shortArray(withoutNul.min(1).max(65_536), 1024),
 });
 
 /**
@@ -86,8 +87,7 @@ const guestDefinition = z.strictObject({
 export function parseGuestDefinition(json: unknown): GuestDefinition {
   const { success, data, error } = guestDefinition.safeParse(json);
   if (success) return data;
-  const problems = error.issues.map((issue) => `${issue.path.join('.') || 'as a whole'}: ${issue.message}`);
-  throw new Failure('guest-unsupported', `The guest's definition is not valid: ${problems.join('; ')}.`, {
+  throw new Failure('guest-unsupported', `The guest's definition is not valid: ${issuesText(error)}.`, {
     advice: 'Use the same version of vmferry on both machines.',
   });
 }

@@ -86,7 +86,7 @@ export class PartialImage {
       ownerKept = own.uid === uid && own.gid === gid;
     }
     await this.#handle.chmod(mode & 0o777);
-    await this.#handle.utimes(modifiedMs / 1000, modifiedMs / 1000);
+    await this.#handle.utimes(fileTime(modifiedMs), fileTime(modifiedMs));
     return ownerKept;
   }
 
@@ -116,6 +116,23 @@ export class PartialImage {
     await rm(this.path, { force: true });
     if (this.#hasName) await rm(this.finalPath, { force: true });
   }
+}
+
+const LONGEST_FILE_NAME_BYTES = 255;
+/** What the longest name has besides that a file has while it is made: `.partial.vmferry`. */
+const WORKING_SUFFIX_BYTES = '.partial.vmferry'.length;
+
+/** Whether a file can get this name, and while it is made a longer one. */
+export function isFileNameShort(path: string): boolean {
+  return Buffer.byteLength(basename(path)) + WORKING_SUFFIX_BYTES <= LONGEST_FILE_NAME_BYTES;
+}
+
+/** Of the language: file systems have narrower limits, and take the nearest time. */
+const MOST_MS = 8.64e15;
+
+/** A time as file systems take it: whatever a store or the other machine says. */
+export function fileTime(ms: number): Date {
+  return new Date(Math.min(Math.max(ms, -MOST_MS), MOST_MS));
 }
 
 export function partialPath(finalPath: string): string {

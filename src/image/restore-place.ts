@@ -5,7 +5,7 @@ import { Failure } from '../failure.ts';
 import { errorCode, errorMessage } from '../system/error-code.ts';
 import { blockDeviceSizeBytes } from '../system/native.ts';
 import { isSameClaim, readClaim, type PartialClaim } from './partial-claim.ts';
-import { partialPath } from './partial-image.ts';
+import { isFileNameShort, partialPath } from './partial-image.ts';
 import { findUsers } from './usage.ts';
 
 /** Where an image is to be restored, as it was found; nothing was changed. */
@@ -37,6 +37,10 @@ export interface PlaceRequest {
  */
 export async function findRestorePlace(request: PlaceRequest): Promise<RestorePlace> {
   const { path, inPlace } = request;
+  if (!isFileNameShort(path))
+    throw new Failure('target-not-writable', `The name of ${path} is too long for a file that is restored.`, {
+      advice: 'Restore that disk alone, to a shorter name: --disk NAME --to FILE.',
+    });
   const there = await statOrNull(path);
   if (there === null) return findNewPlace(request);
   const kind = there.isFile() ? 'file' : there.isBlockDevice() ? 'block-device' : null;

@@ -8,7 +8,7 @@ import { syncDirectory } from '../system/sync-directory.ts';
 import type { Extent } from './extents.ts';
 import { openImage } from './open-image.ts';
 import { removeClaim, writeClaim, type PartialClaim } from './partial-claim.ts';
-import { exists, partialPath, type ImageAttributes } from './partial-image.ts';
+import { exists, fileTime, partialPath, type ImageAttributes } from './partial-image.ts';
 import type { RestorePlace } from './restore-place.ts';
 
 const SECTOR_BYTES = 512;
@@ -116,7 +116,7 @@ export class RestoreTarget implements AsyncDisposable {
       ownerKept = own.uid === uid && own.gid === gid;
     }
     await this.#handle.chmod(mode & 0o777);
-    await this.#handle.utimes(modifiedMs / 1000, modifiedMs / 1000);
+    await this.#handle.utimes(fileTime(modifiedMs), fileTime(modifiedMs));
     return ownerKept;
   }
 

@@ -5,7 +5,13 @@ import type { Context } from '../events.ts';
 import { Failure } from '../failure.ts';
 import type { GuestDefinition } from '../guest/definition.ts';
 import type { GuestDriver } from '../guest/guest-driver.ts';
-import { directoryMissing, exists, partialPath, targetExists } from '../image/partial-image.ts';
+import {
+  directoryMissing,
+  exists,
+  isFileNameShort,
+  partialPath,
+  targetExists,
+} from '../image/partial-image.ts';
 import { command, here, placed } from '../placed-text.ts';
 import { errorCode } from '../system/error-code.ts';
 import { SPOOL_LIMIT_BYTES } from './wire.ts';
@@ -56,6 +62,16 @@ async function checkDirectory(directory: string): Promise<Failure | null> {
 }
 
 async function checkName(path: string): Promise<Failure[]> {
+  if (!isFileNameShort(path))
+    return [
+      new Failure(
+        'target-not-writable',
+        placed`The name of ${path} ${here} is too long for an image that is moved.`,
+        {
+          advice: 'Give the image a shorter name (up to 239 bytes).',
+        },
+      ),
+    ];
   if (await exists(path)) return [targetExists(path)];
   if (!(await exists(partialPath(path)))) return [];
   return [

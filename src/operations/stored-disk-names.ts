@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 
 /** Leaves room for what is appended to it: a number, and what a restore names its files by while it works. */
-const MOST_CHARACTERS = 200;
+const MOST_BYTES = 200;
 
 /**
  * The names by which the images at these paths are kept, in their order: their file names, but no two the same, and
@@ -15,8 +15,14 @@ export function storedDiskNames(paths: readonly string[]): string[] {
       .replace(/^\.+/, '');
     const stem = plain === '' ? 'disk' : plain;
     let name = stem;
-    for (let number = 2; names.includes(name); number++) name = `${stem.slice(0, MOST_CHARACTERS)}-${number}`;
+    for (let number = 2; names.includes(name); number++) name = `${beginning(stem)}-${number}`;
     names.push(name);
   }
   return names;
+}
+
+function beginning(name: string): string {
+  let short = name;
+  while (Buffer.byteLength(short) > MOST_BYTES) short = Array.from(short).slice(0, -1).join('');
+  return short;
 }

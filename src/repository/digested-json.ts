@@ -11,12 +11,24 @@ export function digestedText(content: object): string {
   return plainText({ ...content, digest });
 }
 
+/** No such JSON has more levels. What has tens of thousands cannot be written again: each level needs a piece of the stack. */
+const MOST_LEVELS = 32;
+
 /** Whether the text is, to the byte, what `digestedText` made. */
 export function isDigestedText(text: string): boolean {
   const json: unknown = JSON.parse(text);
-  if (typeof json !== 'object' || json === null || !('digest' in json)) return false;
+  if (typeof json !== 'object' || json === null || !('digest' in json) || !isShallow(json)) return false;
   const { digest: _digest, ...content } = json;
   return digestedText(content) === text;
+}
+
+function isShallow(json: object): boolean {
+  let level: unknown[] = [json];
+  for (let levels = 0; level.length > 0; levels++) {
+    if (levels > MOST_LEVELS) return false;
+    level = level.flatMap((one) => (typeof one === 'object' && one !== null ? Object.values(one) : []));
+  }
+  return true;
 }
 
 function plainText(content: object): string {

@@ -1,8 +1,9 @@
 import { z } from 'zod';
-import { chunkGridFor } from '../chunk/chunk-grid.ts';
-import { Failure } from '../failure.ts';
+import { chunkGridFor, MOST_CHUNKS } from '../chunk/chunk-grid.ts';
+import { asFailure, Failure } from '../failure.ts';
 import { isGuestName, parseGuestDefinition, type GuestDefinition } from '../guest/definition.ts';
-import { pageCount } from './chunk-map-page.ts';
+import { issuesText, shortArray } from '../guest/short-array.ts';
+import { pageCount, POSITIONS_PER_PAGE } from './chunk-map-page.ts';
 import { digestedText, isDigestedText } from './digested-json.ts';
 import { isSnapshotId } from './snapshot-id.ts';
 
@@ -45,6 +46,8 @@ export interface Snapshot {
   newBytes: number;
 }
 
+const MOST_DISKS = 256;
+const MOST_PAGES = MOST_CHUNKS / POSITIONS_PER_PAGE;
 const bytes = z.int().nonnegative();
 const hexId = z.string().regex(/^[0-9a-f]{64}$/);
 const disk = z.strictObject({
@@ -59,7 +62,7 @@ const disk = z.strictObject({
   uid: bytes,
   gid: bytes,
   modifiedMs: z.number(),
-  pages: z.array(hexId.nullable()),
+  pages: shortArray(hexId.nullable(), MOST_PAGES),
 });
 const manifest = z.strictObject({
   format: z.literal(FORMAT),
@@ -71,7 +74,7 @@ const manifest = z.strictObject({
   definition: z.unknown(),
   host: z.string().max(255),
   vmferryVersion: z.string().max(64),
-  disks: z.array(disk).min(1).max(256),
+  disks: shortArray(disk, MOST_DISKS).refine((disks) => disks.length > 0, 'is empty'),
   newBytes: bytes,
   digest: z.string(),
 });
@@ -96,20 +99,31 @@ export function parseSnapshot(text: string, guest: string, id: string): Snapshot
     );
   }
   const { success, data, error } = manifest.safeParse(json);
-  if (!success)
-    throw damaged(
-      id,
-      error.issues.map((issue) => `${issue.path.join('.') || 'as a whole'}: ${issue.message}`).join('; '),
-    );
+  if (!success) throw damaged(id, issuesText(error));
   if (!isDigestedText(text)) throw damaged(id, 'it is not what was written');
   if (data.id !== id || data.guest !== guest) throw damaged(id, `it is ${data.id} of ${data.guest}`);
+  const names = new Set(data.disks.map(({ name }) => name));
+  if (names.size < data.disks.length) throw damaged(id, 'two of its disks have one name');
   for (const { name, sizeBytes, chunkBytes, pages } of data.disks) {
     const grid = chunkGridFor(sizeBytes);
     if (grid.chunkBytes !== chunkBytes || pages.length !== pageCount(grid))
       throw damaged(id, `the pages of ${name} do not fit its size`);
   }
   const { format: _format, version: _version, digest: _digest, ...snapshot } = data;
-  return { ...snapshot, definition: parseGuestDefinition(data.definition) };
+  return { ...snapshot, definition: parseDefinition(data.definition, id) };
+}
+
+/** Whole, but perhaps of a later vmferry: it says nothing of the other snapshots. */
+function parseDefinition(json: unknown, id: string): GuestDefinition {
+  try {
+    return parseGuestDefinition(json);
+  } catch (cause) {
+    const { message } = asFailure(cause);
+    throw new Failure('store-unsupported', `The snapshot ${id} cannot be used: ${message}`, {
+      advice: 'Use the version of vmferry that made it, or a later one.',
+      cause,
+    });
+  }
 }
 
 function parseJson(text: string, id: string): unknown {

@@ -21,12 +21,12 @@ export async function* readManifests(
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       if (error.code === 'snapshot-missing') return null;
-      if (!manifestCodes.has(error.code)) throw error;
+      if (!manifestCodes.has(error.code) || error.transient) throw error;
       return { id, snapshot: null, failure: error };
     }
   });
   for await (const manifest of manifests) if (manifest !== null) yield manifest;
 }
 
-/** What is wrong with one manifest, and says nothing of the others. */
-const manifestCodes = new Set(['store-damaged', 'store-unsupported', 'guest-unsupported']);
+/** What is wrong with one manifest, and says nothing of the others; a failing disk does not give a few files among good ones. */
+const manifestCodes = new Set(['store-damaged', 'store-unsupported', 'transfer-failed']);

@@ -12,6 +12,12 @@ test('images of several directories are kept apart, whatever they are called', (
   expect(storedDiskNames(['/a/.x', '/b/x', '/c/...', '/d/a\nb'])).toEqual(['x', 'x-2', 'disk', 'a_b']);
 });
 
+test('a name that gets a number stays one that a file can have', () => {
+  const long = 'é'.repeat(120);
+  const [, second = ''] = storedDiskNames([`/a/${long}`, `/b/${long}`]);
+  expect(second).toBe(`${'é'.repeat(100)}-2`);
+});
+
 test('every name is one that a manifest may have', () => {
   const names = fc.string({ unit: 'grapheme', maxLength: 255 }).filter((name) => !name.includes('/'));
   fc.assert(

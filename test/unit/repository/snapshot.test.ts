@@ -94,6 +94,29 @@ describe('a manifest', () => {
     expect(() => parseSnapshot(text, 'web', id)).toThrow(Failure);
   });
 
+  test.each([
+    ['a definition of 50,000 levels', { definition: '@' }, `${'['.repeat(50_000)}${']'.repeat(50_000)}`],
+    ['millions of pages', { disks: [{ ...disk, pages: '@' }] }, `[${'1,'.repeat(5_000_000)}1]`],
+    ['millions of disks', { disks: '@' }, `[${'1,'.repeat(5_000_000)}1]`],
+  ])('with %s is damaged, and said to be so in few words', (_what, change, content) => {
+    const text = JSON.stringify({ ...(JSON.parse(snapshotText(snapshot)) as object), ...change });
+    const parse = () => parseSnapshot(text.replace('"@"', content), 'web', id);
+    expect(parse).toThrow(expect.objectContaining({ code: 'store-damaged' }));
+    expect(parse).toThrow(/^.{1,500}$/s);
+  });
+
+  test('with two disks of one name is damaged', () => {
+    const twice = { ...snapshot, disks: [...snapshot.disks, ...snapshot.disks] };
+    expect(() => parseSnapshot(snapshotText(twice), 'web', id)).toThrow('two of its disks have one name');
+  });
+
+  test('with a definition that this vmferry does not know is not damaged, but not known', () => {
+    const later = { ...snapshot, definition: { ...snapshot.definition, tpm: true } };
+    expect(() => parseSnapshot(snapshotText(later), 'web', id)).toThrow(
+      expect.objectContaining({ code: 'store-unsupported' }),
+    );
+  });
+
   test('of a later version is not damaged, but not known', () => {
     const text = snapshotText(snapshot).replace('"version": 1', '"version": 2');
     expect(() => parseSnapshot(text, 'web', id)).toThrow(

@@ -1,0 +1,19 @@
+import { z } from 'zod';
+
+/** At most so many items. One that is longer is refused as a whole: to say of millions what is wrong with each takes gigabytes. */
+export function shortArray<Item extends z.ZodType>(item: Item, most: number) {
+  return z
+    .custom<unknown[]>((value) => Array.isArray(value) && value.length <= most, `is no list of up to ${most}`)
+    .pipe(z.array(item));
+}
+
+const MOST_ISSUES_TOLD = 5;
+
+/** What is wrong, in a line. */
+export function issuesText({ issues }: z.ZodError): string {
+  const told = issues
+    .slice(0, MOST_ISSUES_TOLD)
+    .map(({ path, message }) => `${path.join('.') || 'as a whole'}: ${message.slice(0, 200)}`);
+  const others = issues.length > MOST_ISSUES_TOLD ? [`and ${issues.length - MOST_ISSUES_TOLD} more`] : [];
+  return [...told, ...others].join('; ');
+}

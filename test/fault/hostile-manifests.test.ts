@@ -1,0 +1,135 @@
+import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { listStore } from '../../src/operations/list-store.ts';
+import { prune } from '../../src/operations/prune.ts';
+import { verifyStore } from '../../src/operations/verify-store.ts';
+import { digestedText } from '../../src/repository/digested-json.ts';
+import { BackupWorld } from '../support/backup-world.ts';
+import { failureOf } from '../support/failures.ts';
+import { seededBytes } from '../support/images.ts';
+import { inProcessPool } from '../support/in-process-pool.ts';
+import { memoryStoreOf, type MemoryStore } from '../support/memory-store.ts';
+import { restoreWhole } from '../support/restoring.ts';
+import { storeSnapshot } from '../support/stored-snapshots.ts';
+
+const CHUNK = 64 * 1024;
+
+let world: BackupWorld;
+let store: MemoryStore;
+const image = Buffer.from(seededBytes(1, 4 * CHUNK));
+/** Of web; mail has one too. */
+let ids: string[];
+
+beforeEach(async () => {
+  world = new BackupWorld();
+  mkdirSync(join(world.path, 'back'));
+  const session = await world.session();
+  ids = [];
+  for (const day of [22, 23]) {
+    const at = new Date(`2026-11-${day}T03:00:00Z`);
+    ids.push((await storeSnapshot(session.folder('web'), [{ name: 'web.img', image }], at)).id);
+    await storeSnapshot(session.folder('mail'), [{ name: 'mail.img', image }], at);
+  }
+  store = memoryStoreOf(world.storePath);
+});
+afterEach(async () => {
+  await world[Symbol.asyncDispose]();
+});
+
+/** Puts a manifest with another digest in the place of the first snapshot's of web. */
+function rewrite(change: (manifest: Manifest) => void): void {
+  const name = `guests/web/snapshots/${ids[0]}.json`;
+  const { digest: _digest, ...manifest } = JSON.parse(
+    Buffer.from(store.files.get(name) ?? []).toString(),
+  ) as Manifest;
+  change(manifest);
+  store.files.set(name, Buffer.from(digestedText(manifest)));
+}
+
+interface Manifest {
+  digest?: string;
+  definition: unknown;
+  disks: { name: string; modifiedMs: number; uid: number }[];
+}
+
+function nested(levels: number): string {
+  return `${'['.repeat(levels)}${']'.repeat(levels)}`;
+}
+
+test('a manifest that is nested 50,000 deep stops nothing but its own snapshot', async () => {
+  rewrite((manifest) => (manifest.definition = '@'));
+  const name = `guests/web/snapshots/${ids[0]}.json`;
+  const text = Buffer.from(store.files.get(name) ?? []).toString();
+  store.files.set(name, Buffer.from(text.replace('"@"', nested(50_000))));
+  const session = await world.session(store);
+
+  const { guests } = await listStore(null, session, world.context());
+  expect(guests.map(({ guest }) => guest)).toEqual(['mail', 'web']);
+  expect(guests[1]?.snapshots).toMatchObject([
+    { id: ids[0], state: 'damaged' },
+    { id: ids[1], problem: null },
+  ]);
+
+  const verified = await verifyStore(
+    { guest: null, readPercent: 100 },
+    session,
+    { pool: inProcessPool, now: () => new Date('2026-11-25T04:00:00Z') },
+    null,
+    () => undefined,
+    world.context(),
+  );
+  expect(verified.report.guests[1]?.damaged).toEqual([{ snapshot: ids[0], disks: [] }]);
+  expect(verified.failure).toMatchObject({ code: 'store-damaged' });
+
+  const target = join(world.path, 'back', 'web.img');
+  await restoreWhole(world, `web@${ids[1]}`, target, { store });
+  expect(readFileSync(target).equals(image)).toBe(true);
+  const failure = await failureOf(() =>
+    restoreWhole(world, `web@${ids[0]}`, join(world.path, 'no.img'), { store }),
+  );
+  expect(failure.code).toBe('store-damaged');
+
+  const files = [...store.files.keys()].filter((file) => file.startsWith('guests/web/'));
+  const pruned = await prune(
+    { guest: null, dryRun: false, rules: { last: 1 }, graceMs: 0, maxWaste: 1 },
+    session,
+    {
+      now: () => new Date('2026-11-25T04:00:00Z'),
+      timeZone: 'UTC',
+      randomHex: (digits) => '0'.repeat(digits),
+    },
+    world.context(),
+  );
+  expect(pruned.guests).toMatchObject([
+    { guest: 'mail', failure: null, removed: [expect.any(String)] },
+    { guest: 'web', failure: { code: 'store-damaged' }, removed: [] },
+  ]);
+  // What the damaged snapshot needs cannot be known: nothing of its guest is removed.
+  expect([...store.files.keys()].filter((file) => file.startsWith('guests/web/'))).toEqual(files);
+});
+
+test('a time, an owner and a size that no file can have are restored as near as can be', async () => {
+  rewrite(({ disks: [disk] }) => {
+    if (disk !== undefined) Object.assign(disk, { modifiedMs: 1e300, uid: 2 ** 40 });
+  });
+  const target = join(world.path, 'back', 'web.img');
+  await restoreWhole(world, `web@${ids[0]}`, target, { store });
+  expect(readFileSync(target).equals(image)).toBe(true);
+  expect(statSync(target).mtimeMs).toBeGreaterThan(Date.parse('2100-01-01'));
+});
+
+test('a disk whose name is too long for a file is restored to a shorter one', async () => {
+  rewrite(({ disks: [disk] }) => {
+    if (disk !== undefined) disk.name = 'é'.repeat(240);
+  });
+  const directory = join(world.path, 'back');
+  const failure = await failureOf(() => restoreWhole(world, `web@${ids[0]}`, directory, { store }));
+  expect(failure).toMatchObject({
+    code: 'target-not-writable',
+    advice: expect.stringContaining('--to FILE'),
+  });
+  expect(readdirSync(directory)).toEqual([]);
+  await restoreWhole(world, `web@${ids[0]}`, join(directory, 'short.img'), { store });
+  expect(readFileSync(join(directory, 'short.img')).equals(image)).toBe(true);
+});
