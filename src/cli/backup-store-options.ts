@@ -72,15 +72,18 @@ export interface BeforeWork {
   check?: (config: Config) => void;
 }
 
+/** Which store a command wants: one to read and to tidy up, one to send backups to, or a new one, which is made. */
+export type WantedStore =
+  null | { kind: 'for-backups'; mustBeEncrypted: boolean } | { kind: 'new'; encrypt: boolean };
+
 /**
  * Opens the store, gives it to the work, and closes it. Throws Failure `usage` for what names no store, and what opening
  * it throws; who watches over the run hears of that, too.
- * @param make null: there has to be one; else it is made where there is none
  * @param watched null: nobody does
  */
 export async function withStore<Result>(
   storeArguments: StoreArguments,
-  make: { encrypt: boolean } | null,
+  wanted: WantedStore,
   environment: CommandEnvironment<StoreDependencies>,
   work: (opened: OpenedArguments) => Promise<Result>,
   watched: WatchedRun | null = null,
@@ -93,7 +96,7 @@ export async function withStore<Result>(
   const settings = resolveStore(config, storeArguments.store);
   const run = async (guestDone: GuestDone) => {
     check(config);
-    return withOpenedStore(storeArguments, settings, make, environment, load, (session) =>
+    return withOpenedStore(storeArguments, settings, wanted, environment, load, (session) =>
       work({ session, config, guestDone }),
     );
   };
@@ -107,11 +110,12 @@ export async function withStore<Result>(
 async function withOpenedStore<Result>(
   { sshConfigFile, passphrase, isPassphraseForAll }: StoreArguments,
   settings: StoreSettings,
-  make: { encrypt: boolean } | null,
+  wanted: WantedStore,
   environment: CommandEnvironment<StoreDependencies>,
   load: () => unknown,
   work: (session: StoreSession) => Promise<Result>,
 ): Promise<Result> {
+  const { askedNow } = await import('../operations/passphrase-source.ts');
   const { dependencies, context } = environment;
   const location = parseStoreLocation(settings.location);
   const secret = isGiven(passphrase)
@@ -122,8 +126,16 @@ async function withOpenedStore<Result>(
     : isGiven(passphrase) && isPassphraseForAll
       ? 'for-all'
       : 'for-it';
+  const isNew = wanted?.kind === 'new';
+  if (isNew) {
+    const { refusePlain } = await import('../operations/refuse-plain.ts');
+    refusePlain(null, wanted.encrypt, secretGiven, settings.location);
+  }
+  const source = await openPassphraseSource(secret, environment);
   const options = {
-    passphrase: await openPassphraseSource(secret, environment),
+    // Nothing is made before it is certain that there is one.
+    passphrase: isNew && wanted.encrypt ? await askedNow(source) : source,
+    forBackups: wanted?.kind === 'for-backups' ? wanted : null,
     memory: dependencies.storeMemory,
     secretGiven,
   };
@@ -133,14 +145,13 @@ async function withOpenedStore<Result>(
   };
   await using store = await dependencies.openStoreAt(
     location,
-    { sshConfigFile: sshConfigFile ?? settings.sshConfig, create: make !== null, meanwhile },
+    { sshConfigFile: sshConfigFile ?? settings.sshConfig, create: isNew, meanwhile },
     context,
   );
   const { StoreSession } = await import('../operations/store-session.ts');
-  const session =
-    make === null
-      ? await StoreSession.open(store, options, context)
-      : await StoreSession.openOrMake(store, options, { ...make, ...dependencies }, context);
+  const session = isNew
+    ? await StoreSession.make(store, options, { encrypt: wanted.encrypt, ...dependencies }, context)
+    : await StoreSession.open(store, options, context);
   return await work(session);
 }
 

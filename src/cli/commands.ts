@@ -3,6 +3,7 @@ import { diffCommand } from './commands/diff.ts';
 import { forgetCommand } from './commands/forget.ts';
 import { guestsCommand } from './commands/guests.ts';
 import { haltCommand } from './commands/halt.ts';
+import { initCommand } from './commands/init.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { keyCommand } from './commands/key.ts';
 import { listCommand } from './commands/list.ts';
@@ -20,6 +21,7 @@ import { verifyCommand } from './commands/verify.ts';
 export const commands = [
   migrateCommand,
   revertCommand,
+  initCommand,
   backupCommand,
   listCommand,
   restoreCommand,

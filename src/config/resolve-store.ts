@@ -9,37 +9,38 @@ export interface ResolvedStore extends StoreSettings {
 }
 
 /**
- * The store that a person means. `@NAME` is always one of the configuration; a word without a slash and a colon is one
- * if it is there, else a directory; `./NAME` is always a directory. Null: the default one. Throws Failure `usage` for a
- * name that is not there.
+ * The store that a person means. A word without a slash and a colon, and `@NAME`, is always one of the configuration; a
+ * directory has a slash: `./NAME`. Null: the default one. Throws Failure `usage` for a name that is not there.
  */
 export function resolveStore(config: Config, text: string | null): ResolvedStore {
   if (text === null) return defaultStore(config);
-  if (text.startsWith('@')) return namedStore(config, text.slice(1));
-  const named = /[/:]/.test(text) ? undefined : settingsOf(config, text);
-  if (named !== undefined) return { name: text, ...named };
+  if (text.startsWith('@')) return namedStore(config, text.slice(1), text);
+  if (!/[/:]/.test(text) && text !== '.' && text !== '..') return namedStore(config, text, text);
   return { name: null, location: text, passphraseFile: null, sshConfig: null, passphraseCommand: null };
 }
 
 function defaultStore(config: Config): ResolvedStore {
-  if (config.defaultStore !== null) return namedStore(config, config.defaultStore);
+  if (config.defaultStore !== null) return namedStore(config, config.defaultStore, '');
   throw new Failure('usage', 'No store is named.', {
     advice:
       'Name one: a directory, sftp://USER@HOST/PATH, or one of the configuration file, where `defaults: {store: NAME}` can name the one that is meant.',
   });
 }
 
-function namedStore(config: Config, name: string): ResolvedStore {
+/** @param typed empty for the default */
+function namedStore(config: Config, name: string, typed: string): ResolvedStore {
   const settings = settingsOf(config, name);
   if (settings !== undefined) return { name, ...settings };
   const known = Object.keys(config.stores);
   const meant = closest(name, known);
   const suggestion = meant === null ? '' : ` Did you mean ${meant}?`;
+  const directory = typed === name ? `A directory of that name is written ./${name}. ` : '';
   throw new Failure('usage', `The configuration has no store named ${JSON.stringify(name)}.${suggestion}`, {
     advice:
-      known.length === 0
-        ? 'It has none at all; see doc/schedule.md for how one is written down.'
-        : `It has: ${known.toSorted().join(', ')}.`,
+      directory +
+      (known.length === 0
+        ? 'The configuration has no stores; doc/schedule.md tells how one is written down.'
+        : `The configuration has: ${known.toSorted().join(', ')}.`),
   });
 }
 

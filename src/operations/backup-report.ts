@@ -30,8 +30,6 @@ export interface BackupReport {
   type: 'backed-up';
   /** As people know it. */
   store: string;
-  /** What kind of store was made for this; null: it was there. */
-  newStore: 'encrypted' | 'plain' | null;
   guests: readonly GuestBackup[];
   /** Guests of which there is none. */
   failed: readonly ({ guest: string } & FailureRecord)[];

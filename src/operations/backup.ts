@@ -49,7 +49,6 @@ export async function backup(
   return {
     type: 'backed-up',
     store: session.store.location,
-    newStore: session.isNew ? (session.opened.key === null ? 'plain' : 'encrypted') : null,
     guests: done,
     failed: failed.map(({ guest, failure }) => ({ guest, ...toFailureRecord(failure) })),
   };

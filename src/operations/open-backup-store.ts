@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../events.ts';
-import { Failure } from '../failure.ts';
 import { whatChanged } from '../repository/store-changes.ts';
+import { noStore } from '../repository/store-keys.ts';
 import type { StoreMemory } from '../repository/store-memory.ts';
 import { reconnectingStore } from '../store/reconnecting-store.ts';
 import type { ConnectOptions, SshConnection } from '../store/ssh-connection.ts';
@@ -101,10 +101,7 @@ interface Preparing {
 /** The same store, when its directory is there. */
 async function prepared(store: PlacedStore, { create, memory, signal }: Preparing): Promise<PlacedStore> {
   if (await store.exists(signal)) return store;
-  if (!create)
-    throw new Failure('store-missing', `There is no directory ${store.location}.`, {
-      advice: 'Check the path, and that what it lies on is mounted. The first backup makes it.',
-    });
+  if (!create) throw noStore(store.location);
   const { failure } = whatChanged(await memory.recall(store.location), null, store.location);
   if (failure !== null) throw failure;
   await store.create(signal);

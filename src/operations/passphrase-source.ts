@@ -1,5 +1,6 @@
 import { open } from 'node:fs/promises';
 import { Failure } from '../failure.ts';
+import { refuseShortPassphrase } from '../repository/store-key-file.ts';
 import { parseStoreKeyText } from '../repository/store-key-text.ts';
 import type { PassphraseSource } from '../repository/store-keys.ts';
 import { errorCode } from '../system/error-code.ts';
@@ -39,13 +40,24 @@ export function createPassphraseSource(
   if (command !== null)
     return async () => firstLine(await outputOf(command, signal), `The output of ‘${command}’`);
   if (ask === null)
-    return () =>
+    return (use) =>
       Promise.reject(
-        new Failure('key-missing', 'The store is encrypted, and no passphrase was given.', {
-          advice: `Say where it is with ${request.options}.`,
-        }),
+        new Failure(
+          'key-missing',
+          use === 'new'
+            ? 'No new passphrase was given.'
+            : 'The store is encrypted, and no passphrase was given.',
+          { advice: `Say where it is with ${request.options}.` },
+        ),
       );
   return (use) => (use === 'new' ? askForNew(ask, signal) : ask('Passphrase of the store: ', signal));
+}
+
+/** Asks for a new passphrase at once, and gives it from then on. Throws Failure `usage` when it is too short. */
+export async function askedNow(source: PassphraseSource): Promise<PassphraseSource> {
+  const secret = await source('new');
+  if (typeof secret === 'string') refuseShortPassphrase(secret);
+  return () => Promise.resolve(secret);
 }
 
 async function askForNew(ask: AskSecret, signal: AbortSignal): Promise<string> {

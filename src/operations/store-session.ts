@@ -22,53 +22,49 @@ export interface SessionOptions {
   memory: StoreMemory;
   /** `no` unless told. */
   secretGiven?: SecretGiven;
+  /** The store is to be sent backups; null unless told: it is only to be read, pruned and the like. */
+  forBackups?: {
+    /** A plain store is refused, whatever was given for it. */ mustBeEncrypted: boolean;
+  } | null;
 }
 
 /** A store of backups that was opened: its guests' folders can be read and written. */
 export class StoreSession {
   readonly store: BackupStore;
   readonly opened: OpenedStore;
-  /** It was made now. */
-  readonly isNew: boolean;
   readonly #memory: StoreMemory;
 
-  private constructor(store: BackupStore, opened: OpenedStore, isNew: boolean, memory: StoreMemory) {
+  private constructor(store: BackupStore, opened: OpenedStore, memory: StoreMemory) {
     this.store = store;
     this.opened = opened;
-    this.isNew = isNew;
     this.#memory = memory;
   }
 
   /** Throws what `openKnownStore`, `refusePlain` and `openStore` throw. */
   static async open(
     store: BackupStore,
-    { passphrase, memory: given, secretGiven = 'no' }: SessionOptions,
+    { passphrase, memory: given, secretGiven = 'no', forBackups = null }: SessionOptions,
     context: Context,
   ): Promise<StoreSession> {
-    const memory = forgivingMemory(given, true, context);
+    const memory = forgivingMemory(given, forBackups === null, context);
     const open = () => openStore(store, passphrase, context.signal);
     const opened = await openKnownStore(store, open, memory, context, (marker) =>
-      refusePlain(marker, null, secretGiven, store.location),
+      refusePlain(marker, forBackups?.mustBeEncrypted ?? false, secretGiven, store.location),
     );
-    return new StoreSession(store, opened, false, memory);
+    return new StoreSession(store, opened, memory);
   }
 
-  /** The same; where there is no store yet it is made, which is told. */
-  static async openOrMake(
+  /** Makes a store. Throws what `openKnownStore` and `initStore` throw. */
+  static async make(
     store: BackupStore,
-    { passphrase, memory: given, secretGiven = 'no' }: SessionOptions,
+    { passphrase, memory: given }: Pick<SessionOptions, 'passphrase' | 'memory'>,
     { random, now, ...init }: InitOptions & { random: Random; now: () => Date },
     context: Context,
   ): Promise<StoreSession> {
     const memory = forgivingMemory(given, false, context);
-    const open = () => initStore(store, init, passphrase, random, now, context.signal);
-    let isNew = false;
-    const opened = await openKnownStore(store, open, memory, context, (marker) => {
-      refusePlain(marker, init.encrypt, secretGiven, store.location);
-      isNew = marker === null;
-    });
-    if (isNew) context.report({ type: 'notice', message: madeText(store, opened) });
-    return new StoreSession(store, opened, isNew, memory);
+    const make = () => initStore(store, init, passphrase, random, now, context.signal);
+    const opened = await openKnownStore(store, make, memory, context);
+    return new StoreSession(store, opened, memory);
   }
 
   folder(guest: string): GuestFolder {
@@ -105,8 +101,4 @@ export class StoreSession {
     const store = { id, isEncrypted: key !== null };
     await this.#memory.remember(this.store.location, store, new Map([[guest, null]]));
   }
-}
-
-function madeText({ location }: BackupStore, { key }: OpenedStore): string {
-  return `Made a new store at ${location}, ${key === null ? 'not encrypted' : 'encrypted'}.`;
 }

@@ -100,15 +100,7 @@ export async function wrapStoreKey(
   passphrase: string,
   { label, createdAt, random, cost = defaultScryptCost }: WrapOptions,
 ): Promise<StoreKeyFile> {
-  if (Array.from(passphrase.normalize('NFC')).length < LEAST_PASSPHRASE_CHARACTERS)
-    throw new Failure(
-      'usage',
-      `A passphrase for a store has at least ${LEAST_PASSPHRASE_CHARACTERS} characters.`,
-      {
-        advice:
-          'Take several random words: whoever has the store can try passphrases for as long as they like.',
-      },
-    );
+  refuseShortPassphrase(passphrase);
   const salt = random(SALT_BYTES);
   const seal = encryptedSeal(await deriveKey(passphrase, salt, cost), random);
   return {
@@ -118,6 +110,19 @@ export async function wrapStoreKey(
     kdf: { name: 'scrypt', N: cost.N, r: cost.r, p: cost.p, salt: Buffer.from(salt).toString('base64') },
     wrapped: Buffer.from(seal.seal(sealPurpose.key, storeKey)).toString('base64'),
   };
+}
+
+/** Throws Failure `usage`. */
+export function refuseShortPassphrase(passphrase: string): void {
+  if (Array.from(passphrase.normalize('NFC')).length >= LEAST_PASSPHRASE_CHARACTERS) return;
+  throw new Failure(
+    'usage',
+    `A passphrase for a store has at least ${LEAST_PASSPHRASE_CHARACTERS} characters.`,
+    {
+      advice:
+        'Take several random words: whoever has the store can try passphrases for as long as they like.',
+    },
+  );
 }
 
 export interface WrapOptions {

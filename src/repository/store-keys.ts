@@ -1,6 +1,7 @@
 import { SEAL_KEY_BYTES } from '../codec/encrypted-seal.ts';
 import { sealFor, type Seal, type SealKey } from '../codec/seal.ts';
 import { Failure } from '../failure.ts';
+import { quoteForShell } from '../quote-for-shell.ts';
 import type { BackupStore } from '../store/store.ts';
 import { guestsFolder, markerName } from './layout.ts';
 import { readSmallFile } from './small-file.ts';
@@ -45,9 +46,9 @@ export interface InitOptions {
 }
 
 /**
- * Opens the store, and makes it when there is none yet: chooses its id, and its key when it is to be encrypted. Throws
- * Failure `usage` when encryption is asked of a store that is there already without it, `store-damaged` when guests are
- * there but the marker is lost, and what `openStore` throws.
+ * Makes a store: chooses its id, and its key when it is to be encrypted. Throws Failure `target-exists` when there is one
+ * already, also when somebody else made it at the same moment; `store-damaged` when guests are there but the marker is
+ * lost; `usage` for a passphrase that is too short, and what the source of the passphrase throws.
  */
 export async function initStore(
   store: BackupStore,
@@ -57,39 +58,39 @@ export async function initStore(
   now: () => Date,
   signal: AbortSignal,
 ): Promise<OpenedStore> {
-  if ((await readMarker(store, signal)) !== null) return openAsAsked(store, options, passphrase, signal);
+  refuseExisting(store, await readMarker(store, signal));
   const entries = await store.list('', signal);
   if (entries.some(({ name }) => name === guestsFolder)) throw markerLost(store);
   const id = hex(random(16));
   if (!options.encrypt) {
     await putMarker(store, { id, encryption: null }, signal);
-    return openAsAsked(store, options, passphrase, signal);
+    return { id, key: null, seal: sealFor(null), openedBy: null };
   }
   const secret = await passphrase('new');
   if (typeof secret !== 'string')
     throw new Failure('usage', 'A new store takes a passphrase, not the key of another store.');
   const key = random(SEAL_KEY_BYTES);
+  const seal = sealFor(key);
   const file = await wrapStoreKey(key, secret, { ...options, label: '', createdAt: now(), random });
   // The marker is last: what has one can be opened.
   await putKeyFile(store, file, signal);
-  await putMarker(store, { id, encryption: encryptionOf(id, sealFor(key)) }, signal);
-  // Somebody else may have made it at the same moment: then it is theirs, and this key opens nothing.
-  if ((await readMarker(store, signal))?.id !== id) await store.remove(keyFileName(file.id), signal);
-  return openAsAsked(store, options, () => Promise.resolve(secret), signal);
+  try {
+    await putMarker(store, { id, encryption: encryptionOf(id, seal) }, signal);
+  } catch (error) {
+    // Where another's marker stays, this key opens nothing.
+    if (error instanceof Failure && error.code === 'target-exists')
+      await store.remove(keyFileName(file.id), signal);
+    throw error;
+  }
+  return { id, key, seal, openedBy: file.id };
 }
 
-async function openAsAsked(
-  store: BackupStore,
-  { encrypt }: InitOptions,
-  passphrase: PassphraseSource,
-  signal: AbortSignal,
-): Promise<OpenedStore> {
-  const opened = await openStore(store, passphrase, signal);
-  if (encrypt && opened.key === null)
-    throw new Failure('usage', `The store ${store.location} is there already, and is not encrypted.`, {
-      advice: 'Whether a store is encrypted is chosen when it is first used: name a new one.',
-    });
-  return opened;
+function refuseExisting(store: BackupStore, marker: StoreMarker | null): void {
+  if (marker === null) return;
+  const kind = marker.encryption === null ? 'not encrypted' : 'encrypted';
+  throw new Failure('target-exists', `There is a store at ${store.location} already; it is ${kind}.`, {
+    advice: `Nothing was changed. Back up to it: vmferry backup GUEST --to ${quoteForShell(store.location)}`,
+  });
 }
 
 /**
@@ -102,11 +103,7 @@ export async function openStore(
   signal: AbortSignal,
 ): Promise<OpenedStore> {
   const marker = await readMarker(store, signal);
-  if (marker === null)
-    throw new Failure('store-missing', `There is no store of backups at ${store.location}.`, {
-      advice:
-        'Check the path, and that what lies there is mounted; the first `vmferry backup` makes a store.',
-    });
+  if (marker === null) throw noStore(store.location);
   const { id, encryption } = marker;
   if (encryption === null) return { id, key: null, seal: sealFor(null), openedBy: null };
   return unlock(store, { id, encryption }, passphrase, signal);
@@ -148,9 +145,20 @@ export async function readMarker(store: BackupStore, signal: AbortSignal): Promi
   return text === null ? null : parseMarker(text, store.location);
 }
 
-/** Where there is a marker already, it stays. */
+/** Throws Failure `target-exists` where another marker is there by now: that stays. */
 async function putMarker(store: BackupStore, marker: StoreMarker, signal: AbortSignal): Promise<void> {
   await store.put(markerName, [Buffer.from(markerText(marker))], { signal, keepExisting: true });
+  const there = await readMarker(store, signal);
+  if (there?.id !== marker.id) refuseExisting(store, there);
+}
+
+/** For a store that is not there, or whose directory is not. */
+export function noStore(location: string): Failure {
+  return new Failure('store-missing', `There is no store of backups at ${location}.`, {
+    advice:
+      'Check the path, and that what it lies on is mounted. ' +
+      `A new store is made by: vmferry init ${quoteForShell(location)} --encrypt (or --no-encrypt)`,
+  });
 }
 
 function hex(bytes: Uint8Array): string {

@@ -17,18 +17,19 @@ import { basename, join } from 'node:path';
  * leaves out free blocks, so there the file systems are compared.
  */
 export const backupPeers = [
-  ...['', ' --encrypt --passphrase-file $PASSPHRASE_FILE'].map((encryption) => ({
-    name: encryption === '' ? 'vmferry' : 'vmferry-encrypted',
-    reference: encryption === '' ? 'vmferry' : 'vmferry-encrypted',
+  ...[false, true].map((encrypts) => ({
+    name: encrypts ? 'vmferry-encrypted' : 'vmferry',
+    reference: encrypts ? 'vmferry-encrypted' : 'vmferry',
     version: '$VMFERRY --version',
-    title: encryption === '' ? 'vmferry' : 'vmferry, encrypted',
+    title: encrypts ? 'vmferry, encrypted' : 'vmferry',
     programs: [],
     settings: [
-      `OPTIONS="--ssh-config $SSH_CONFIG --json${encryption.replace(' --encrypt', '')}"`,
+      `OPTIONS="--ssh-config $SSH_CONFIG --json${encrypts ? ' --passphrase-file $PASSPHRASE_FILE' : ''}"`,
       'prune() { $VMFERRY prune $NEW:$STORE --keep-last 1 --grace 0 $OPTIONS; }',
     ].join('\n'),
     steps: {
-      first: `$VMFERRY backup $IMAGE --to $NEW:$STORE $OPTIONS${encryption === '' ? '' : ' --encrypt'}`,
+      init: `$VMFERRY init $NEW:$STORE ${encrypts ? '--encrypt' : '--no-encrypt'} $OPTIONS`,
+      first: '$VMFERRY backup $IMAGE --to $NEW:$STORE $OPTIONS',
       second: '$VMFERRY backup $IMAGE --to $NEW:$STORE $OPTIONS',
       restore: '$VMFERRY restore $NEW:$STORE $(basename $IMAGE) --to $RESTORED/restored.img $OPTIONS',
       verify: '$VMFERRY verify $NEW:$STORE --read-data $OPTIONS',

@@ -121,9 +121,8 @@ describeUnless(missing, 'a guest that is backed up night after night', () => {
   test('by the line of its schedule, which prunes as well', async () => {
     const { hosts, account, access } = world;
     const store = `sftp://${account.login}:${account.server.port}/./backups/scheduled`;
-    expect((await hosts.run(['backup', 'web', '--to', store, '--encrypt', ...access])).stderr).not.toContain(
-      'error',
-    );
+    expect(await hosts.run(['init', store, '--encrypt', ...access])).toMatchObject({ exitStatus: 0 });
+    expect((await hosts.run(['backup', 'web', '--to', store, ...access])).stderr).not.toContain('error');
     const rules = ['--at', '03:00', '--keep-last', '1'];
     const printed = await hosts.run(['schedule', 'web', '--to', store, ...rules, ...access, '--print']);
     const valuesOf = (name: string) =>

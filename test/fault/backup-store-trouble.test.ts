@@ -149,6 +149,7 @@ describeUnless(networkLabMissing() ?? toolsMissing('mke2fs'), 'a store in troubl
     const { account, hosts } = world;
     const disk = await account.mountSmall(16 * MIB);
     const store = `${account.login}:backups/small`;
+    expect(resultOf(await run('init', store, '--encrypt'))).toMatchObject({ type: 'store-made' });
     expect(resultOf(await backup(store))).toMatchObject({ type: 'backed-up' });
     const big = join(hosts.old.images, 'big.img');
     writeFileSync(big, seededBytes(seed + 3, 24 * MIB));
@@ -163,6 +164,7 @@ describeUnless(networkLabMissing() ?? toolsMissing('mke2fs'), 'a store in troubl
     await disk.unmount();
     for (const command of [
       ['backup', image, '--to', store, '--encrypt'],
+      ['init', store, '--encrypt'],
       ['list', store],
       ['restore', store, 'disk.img', '--to', join(hosts.old.images, 'restored.img')],
     ])

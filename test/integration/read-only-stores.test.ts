@@ -23,8 +23,11 @@ describeUnless(noMounts, 'a store on a read-only file system that was never veri
     mkdirSync(mounted);
     writeFileSync(image, seededBytes(1, 1 << 20));
     runTool('mount', ['-t', 'tmpfs', '-o', 'size=32m', 'none', mounted]);
-    const made = await inState('vmferry-first', ['backup', image, '--to', store]);
-    expect(made).toMatchObject({ exitStatus: 0 });
+    for (const args of [
+      ['init', store, '--no-encrypt'],
+      ['backup', image, '--to', store],
+    ])
+      expect(await inState('vmferry-first', args)).toMatchObject({ exitStatus: 0 });
     runTool('mount', ['-o', 'remount,ro', mounted]);
     server = await startSshServer();
     byReadOnlyServer = await startSshServer({ sshdConfig: ['Subsystem sftp internal-sftp -R'] });
@@ -77,7 +80,7 @@ describeUnless(noMounts, 'a store on a read-only file system that was never veri
 
   test('cannot get a new store in it, and that is said', async () => {
     const places = [`server:${mounted}/other`, ...by(server)];
-    const refused = await inState('new', ['backup', image, '--to', ...places]);
+    const refused = await inState('new', ['init', ...places, '--no-encrypt']);
     expect(refused).toMatchObject({ exitStatus: 14 });
     expect(refused.stderr).toContain('other is on a file system that is mounted read-only.');
   });

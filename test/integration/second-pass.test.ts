@@ -272,6 +272,7 @@ for (const kind of ['xfs', 'btrfs'] as const)
 
     test('that is killed leaves no base, and what it leaves is removed', async () => {
       makeDisk(200 * MIB);
+      await world.session();
       const { child, ended } = startVmferry(['backup', image, '--to', world.storePath], {
         VMFERRY_STATE_DIR: join(world.path, 'state'),
       });

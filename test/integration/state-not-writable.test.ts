@@ -51,7 +51,11 @@ for (const { what, reason, code, spoil } of places)
       writeFileSync(image, seededBytes(1, 1 << 20));
       runTool('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'none', mounted]);
       const elsewhere = { VMFERRY_STATE_DIR: join(scratch.path, 'state'), HOME: scratch.path };
-      expect(await vmferry(['backup', image, '--to', store], elsewhere)).toMatchObject({ exitStatus: 0 });
+      for (const args of [
+        ['init', store, '--no-encrypt'],
+        ['backup', image, '--to', store],
+      ])
+        expect(await vmferry(args, elsewhere)).toMatchObject({ exitStatus: 0 });
       spoil(mounted);
     });
     afterAll(() => {

@@ -12,14 +12,14 @@ import { startTwoHosts, type CommandEnd, type TwoHosts } from './two-hosts.ts';
 export interface BackupHosts extends AsyncDisposable {
   hosts: TwoHosts;
   account: OffsiteAccount;
-  /** Encrypted as soon as it is made; in the account's directory. */
+  /** New and encrypted; in the account's directory. */
   store: string;
   /** The store as the account's server has it, on this machine. */
   storeDirectory: string;
   passphraseFile: string;
   /** What every command for the store needs: the passphrase and the ssh configuration. */
   access: readonly string[];
-  /** Makes a snapshot, on the old host; the store's first one makes the store. */
+  /** Makes a snapshot, on the old host. */
   backup(guest: string, ...options: string[]): Promise<GuestBackup>;
   /** The ids of a guest's snapshots, the oldest first. */
   snapshots(guest: string): Promise<string[]>;
@@ -37,6 +37,7 @@ export async function startBackupHosts(): Promise<BackupHosts> {
   const access = ['--passphrase-file', passphraseFile, '-F', account.server.sshConfigFile];
   const store = `${account.login}:backups/vmferry`;
   const runOnOld = (...args: string[]): Promise<CommandEnd> => hosts.run([...args, ...access, '--json']);
+  resultOf(await runOnOld('init', store, '--encrypt'));
   return {
     hosts,
     account,
@@ -45,7 +46,7 @@ export async function startBackupHosts(): Promise<BackupHosts> {
     passphraseFile,
     access,
     backup: async (guest, ...options) => {
-      const ended = await runOnOld('backup', guest, '--to', store, '--encrypt', ...options);
+      const ended = await runOnOld('backup', guest, '--to', store, ...options);
       const [made] = resultOf<BackupReport>(ended).guests;
       if (made === undefined || ended.exitStatus !== 0) throw new Error(ended.stdout);
       return made;

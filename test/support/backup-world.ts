@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Context, Event } from '../../src/events.ts';
+import { Failure } from '../../src/failure.ts';
 import { FramePool } from '../../src/frame/frame-pool.ts';
 import { createRecordStore } from '../../src/guest/record-store.ts';
 import type { BackupDependencies } from '../../src/operations/backup-guest.ts';
@@ -54,11 +55,15 @@ export class BackupWorld implements AsyncDisposable {
     return this.events.flatMap((event) => (event.type === 'warning' ? [event.message] : []));
   }
 
-  /** @param store by default, the directory */
+  /**
+   * Opens the store, and makes it where there is none.
+   * @param store by default, the directory
+   */
   async session(store: BackupStore = openDirectoryStore(this.storePath)): Promise<StoreSession> {
     const options = {
       passphrase: () => Promise.resolve(TEST_PASSPHRASE),
       memory: createStoreMemory(join(this.path, 'memory')),
+      forBackups: { mustBeEncrypted: false },
     };
     const init = {
       encrypt: this.#isEncrypted,
@@ -67,7 +72,12 @@ export class BackupWorld implements AsyncDisposable {
       random: (bytes: number) => randomBytes(bytes),
       now: () => new Date('2026-11-22T03:00:00Z'),
     };
-    return StoreSession.openOrMake(store, options, init, this.context());
+    // Quicker than to look first; tests of several machines in one store need it, too.
+    const isMade = (error: unknown) => error instanceof Failure && error.code === 'target-exists';
+    return StoreSession.make(store, options, init, this.context()).catch((error: unknown) => {
+      if (!isMade(error)) throw error;
+      return StoreSession.open(store, options, this.context());
+    });
   }
 
   /** Backs up images that nothing runs. */

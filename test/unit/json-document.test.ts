@@ -18,6 +18,7 @@ import type { RestoreReport } from '../../src/operations/restore-report.ts';
 import type { RevertReport } from '../../src/operations/revert.ts';
 import type { ScheduleReport } from '../../src/operations/schedule.ts';
 import type { UnscheduleReport } from '../../src/operations/schedule-units.ts';
+import type { StoreMadeReport } from '../../src/operations/store-made.ts';
 import type { StartReport } from '../../src/operations/start-guest.ts';
 import type { KeyChangeReport, KeyExportReport, KeyListReport } from '../../src/operations/store-key.ts';
 import type { VerifyReport } from '../../src/operations/verify/verify-report.ts';
@@ -28,6 +29,7 @@ type JsonRecord =
   | MigrationPlan
   | MigrationReport
   | RevertReport
+  | StoreMadeReport
   | BackupReport
   | StoreListing
   | RestoreReport
@@ -98,10 +100,10 @@ const samples: { [Type in JsonRecord['type']]: RecordOf<Type> } = {
     warnings: [''],
   },
   reverted: { type: 'reverted', guest: '', pid: 0, consoleLog: '', wasRunningThere: true },
+  'store-made': { type: 'store-made', store: '', id: '', encrypted: true },
   'backed-up': {
     type: 'backed-up',
     store: '',
-    newStore: 'plain',
     guests: [
       {
         guest: '',

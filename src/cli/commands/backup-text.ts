@@ -7,26 +7,11 @@ const consistencyText: Record<GuestBackup['consistency'], string> = {
   'after-a-crash': 'as after a loss of power: a journal may have to be replayed',
 };
 
-/**
- * What was made, for people.
- * @param typedStore as the store was named; null: it is the configuration's default
- */
-export function backupText(
-  { store, newStore, guests, failed }: BackupReport,
-  typedStore: string | null,
-): string {
+/** What was made, for people. */
+export function backupText({ store, guests, failed }: BackupReport): string {
   const made = guests.map((guest) => guestText(guest, store));
   const missed = failed.map((one) => notDoneText(one.guest, one));
-  const note = newStore === null ? [] : [newStoreText(newStore, typedStore)];
-  return [...made, ...missed, ...note].join('\n\n');
-}
-
-function newStoreText(kind: 'encrypted' | 'plain', typedStore: string | null): string {
-  return kind === 'encrypted'
-    ? 'The store is new, and encrypted: without its passphrase or its key nothing can be restored.\n' +
-        `Keep the key on paper, somewhere else: ${['vmferry key export', typedStore ?? []].flat().join(' ')}`
-    : 'The store is new, and not encrypted: who gets at its files can read the guests.\n' +
-        'To have one that is, name another directory, and say --encrypt.';
+  return [...made, ...missed].join('\n\n');
 }
 
 function guestText(

@@ -37,7 +37,7 @@ export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
       })
       .options({
         to: { type: 'string', requiresArg: true, describe: storeDescription },
-        encrypt: { type: 'boolean', describe: 'Make the store an encrypted one, when it is first used' },
+        encrypt: { type: 'boolean', describe: 'Refuse a store that is not encrypted' },
         pause: {
           type: 'boolean',
           describe: 'Stop a running guest while it is read, where its file system has no reflinks',
@@ -62,12 +62,12 @@ export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
         ...runReportOptions,
       })
       .example('$0 backup web --to /mnt/backups', 'the guest goes on running, where reflinks are')
-      .example('$0 backup web mail --to backup@example.org:vmferry --encrypt', 'two guests, off site')
+      .example('$0 backup web mail --to backup@example.org:vmferry', 'two guests, off site')
       .example('$0 backup /srv/old.img --to sftp://backup@example.org/vmferry', 'an image that nothing runs'),
   read: (args) => {
     const request = readBackupRequest(args);
     const storeArguments = readStoreArguments(args, 'to');
-    const encrypt = flag(args, 'encrypt');
+    const wanted = { kind: 'for-backups', mustBeEncrypted: flag(args, 'encrypt') } as const;
     const reports = readRunReportOptions(args);
     return async (environment) => {
       const { dependencies, context } = environment;
@@ -84,14 +84,14 @@ export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
           guestDone(guest, { newBytes, readBytes: disks.reduce((sum, { readBytes }) => sum + readBytes, 0) });
         // Who watches over it must hear of each guest that has no new snapshot.
         refuseIncomplete(report);
-        return resultOf(report, storeArguments.store);
+        return resultOf(report);
       };
       try {
         const watched = { operation: 'backup' as const, guests: request.guests, reports };
-        return await withStore(storeArguments, { encrypt }, environment, work, watched, { load });
+        return await withStore(storeArguments, wanted, environment, work, watched, { load });
       } catch (error) {
         if (report === null || !(error instanceof Failure)) throw error;
-        return { ...resultOf(report, storeArguments.store), failure: error };
+        return { ...resultOf(report), failure: error };
       }
     };
   },
@@ -114,8 +114,8 @@ function readBackupRequest(args: Arguments): BackupRequest {
   };
 }
 
-function resultOf(report: BackupReport, typedStore: string | null): CommandResult {
-  return { record: report, text: backupText(report, typedStore) };
+function resultOf(report: BackupReport): CommandResult {
+  return { record: report, text: backupText(report) };
 }
 
 /** Throws what the worst of them failed with, with the names of all: each has been told before, with its reason. */

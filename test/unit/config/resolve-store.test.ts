@@ -3,6 +3,7 @@ import { mergeConfig } from '../../../src/config/config.ts';
 import { durationText, parseDuration } from '../../../src/config/duration.ts';
 import { parseConfig } from '../../../src/config/parse-config.ts';
 import { resolveStore } from '../../../src/config/resolve-store.ts';
+import { Failure } from '../../../src/failure.ts';
 
 const text = 'stores: { offsite: { location: "h:/v", ssh-config: /c } }\ndefaults: { store: offsite }';
 const config = mergeConfig([{ path: '/c.yaml', content: parseConfig(text, '/c.yaml') }]);
@@ -19,7 +20,7 @@ describe('a store', () => {
     });
   });
 
-  test.each(['./offsite', '/offsite', 'offsite:/x', 'sftp://offsite/x', 'other', 'toString'])(
+  test.each(['./offsite', '/offsite', 'offsite:/x', 'sftp://offsite/x', '.', '..'])(
     '%s is what it says',
     (location) => {
       expect(resolveStore(config, location)).toMatchObject({ name: null, location, sshConfig: null });
@@ -30,9 +31,28 @@ describe('a store', () => {
     expect(() => resolveStore(config, '@ofsite')).toThrow(/no store named "ofsite".*mean offsite/);
     expect(() => resolveStore(config, '@__proto__')).toThrow(/no store named/);
     expect(() => resolveStore(none, '@x')).toThrow(/no store named "x"/);
+    expect(() => resolveStore(config, 'ofsite')).toThrow(/no store named "ofsite".*mean offsite/);
+    expect(() => resolveStore(config, 'toString')).toThrow(/no store named "toString"\.$/);
     expect(() => resolveStore(none, null)).toThrow(/No store is named/);
   });
 });
+
+test('whoever meant a directory is told how it is written', () => {
+  const advice = (named: string) => failureFrom(() => resolveStore(config, named)).advice;
+  expect(advice('ofsite')).toBe(
+    'A directory of that name is written ./ofsite. The configuration has: offsite.',
+  );
+  expect(advice('@ofsite')).toBe('The configuration has: offsite.');
+});
+
+function failureFrom(work: () => unknown): Failure {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof Failure) return error;
+  }
+  throw new Error('nothing was thrown');
+}
 
 test.each([
   ['36h', 36 * 3_600_000, '36h'],

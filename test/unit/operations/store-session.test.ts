@@ -1,28 +1,40 @@
 import { randomBytes } from 'node:crypto';
-import { expect, test } from '@jest/globals';
-import type { Event } from '../../../src/events.ts';
+import { beforeEach, expect, test } from '@jest/globals';
 import { StoreSession } from '../../../src/operations/store-session.ts';
+import { codeOf, failureOf } from '../../support/failures.ts';
 import { memoryStore } from '../../support/memory-store.ts';
 
-test.each([
-  { encrypt: true, kind: ', encrypted' },
-  { encrypt: false, kind: 'not encrypted' },
-])('a store that is made is told, once, and of what kind it is: $kind', async ({ encrypt, kind }) => {
-  const store = memoryStore('/srv/backups');
-  const events: Event[] = [];
-  const open = () =>
-    StoreSession.openOrMake(
-      store,
-      {
-        passphrase: () => Promise.resolve('correct horse battery'),
-        memory: { recall: () => Promise.resolve(null), remember: () => Promise.resolve() },
-      },
-      { encrypt, cost: { N: 2 ** 14, r: 8, p: 1 }, random: randomBytes, now: () => new Date(0) },
-      { signal: new AbortController().signal, report: (event) => void events.push(event) },
-    );
-  expect((await open()).isNew).toBe(true);
-  expect(events).toEqual([{ type: 'notice', message: expect.stringContaining(`/srv/backups, `) }]);
-  expect(events).toEqual([{ type: 'notice', message: expect.stringContaining(kind) }]);
-  expect((await open()).isNew).toBe(false);
-  expect(events).toHaveLength(1);
+const context = { signal: new AbortController().signal, report: () => undefined };
+const options = {
+  passphrase: () => Promise.resolve('correct horse battery'),
+  memory: { recall: () => Promise.resolve(null), remember: () => Promise.resolve() },
+};
+
+let store: ReturnType<typeof memoryStore>;
+beforeEach(() => {
+  store = memoryStore('/srv/backups');
+});
+
+function make(encrypt: boolean) {
+  const init = { encrypt, cost: { N: 2 ** 14, r: 8, p: 1 }, random: randomBytes, now: () => new Date(0) };
+  return StoreSession.make(store, options, init, context);
+}
+
+test('a store is opened only where one was made, and the error says how', async () => {
+  expect(await failureOf(() => StoreSession.open(store, options, context))).toMatchObject({
+    code: 'store-missing',
+    advice: expect.stringContaining('vmferry init /srv/backups --encrypt'),
+  });
+  expect(store.files.size).toBe(0);
+  const { id } = (await make(true)).opened;
+  expect((await StoreSession.open(store, options, context)).opened.id).toBe(id);
+});
+
+test('a store that is to be an encrypted one is refused where it is not', async () => {
+  await make(false);
+  const mustBe = { ...options, forBackups: { mustBeEncrypted: true } };
+  expect(await codeOf(() => StoreSession.open(store, mustBe, context))).toBe('usage');
+  store.files.clear();
+  await make(true);
+  expect((await StoreSession.open(store, mustBe, context)).opened.key).not.toBeNull();
 });

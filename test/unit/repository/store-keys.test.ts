@@ -30,12 +30,14 @@ describe('a plain store', () => {
     expect(made).toMatchObject({ id: expect.stringMatching(/^[0-9a-f]{32}$/), key: null });
     expect([...store.files.keys()]).toEqual(['vmferry-store.json']);
     expect(await openStore(store, notAsked, signal)).toEqual(made);
-    expect(await init(false, notAsked)).toEqual(made);
+    expect(await codeOf(() => init(false, notAsked))).toBe('target-exists');
+    expect(await openStore(store, notAsked, signal)).toEqual(made);
   });
 
   test('never becomes an encrypted one', async () => {
     await init(false, notAsked);
-    expect(await codeOf(() => init(true, secret))).toBe('usage');
+    expect(await codeOf(() => init(true, notAsked))).toBe('target-exists');
+    expect([...store.files.keys()]).toEqual(['vmferry-store.json']);
   });
 });
 
@@ -66,10 +68,13 @@ describe('an encrypted store', () => {
     expect(uses).toEqual(['new']);
   });
 
-  test('that is there is opened when it is to be made, whatever was asked', async () => {
+  test('is never made anew', async () => {
     const made = await init(true, secret);
-    expect((await init(true, secret)).key).toEqual(made.key);
-    expect((await init(false, secret)).key).toEqual(made.key);
+    const files = new Map(store.files);
+    for (const encrypt of [true, false])
+      expect(await codeOf(() => init(encrypt, notAsked))).toBe('target-exists');
+    expect(store.files).toEqual(files);
+    expect((await openStore(store, secret, signal)).key).toEqual(made.key);
   });
 
   test('is not opened by anything else', async () => {
@@ -150,28 +155,22 @@ describe('a store that two make at the same moment', () => {
     };
   }
 
-  test('is one store for both, with one key', async () => {
+  test.each([
+    ['the same passphrase', secret],
+    ['another passphrase', () => Promise.resolve('another passphrase')],
+  ])('is one’s, and the other hears of it: %s', async (_, othersSecret) => {
     meetAtMarker(2);
-    const [one, other] = await Promise.all([init(true, secret), init(true, secret)]);
-    expect(other.id).toBe(one.id);
-    expect(other.key).toEqual(one.key);
+    const outcomes = await Promise.allSettled([init(true, secret), init(true, othersSecret)]);
+    const [made, ...others] = outcomes.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+    expect(others).toEqual([]);
+    expect(outcomes).toContainEqual(
+      expect.objectContaining({ reason: expect.objectContaining({ code: 'target-exists' }) }),
+    );
     expect([...store.files.keys()].filter((name) => name.startsWith('keys/'))).toEqual([
-      `keys/${one.openedBy}.json`,
+      `keys/${made?.openedBy}.json`,
     ]);
-    expect((await openStore(store, secret, signal)).key).toEqual(one.key);
-  });
-
-  test('is the first one’s where the passphrases differ, and the second hears of it', async () => {
-    meetAtMarker(2);
-    const outcomes = await Promise.allSettled([
-      init(true, secret),
-      init(true, () => Promise.resolve('another passphrase')),
-    ]);
-    expect(outcomes).toMatchObject([
-      { status: 'fulfilled' },
-      { status: 'rejected', reason: { code: 'key-wrong' } },
-    ]);
-    expect((await openStore(store, secret, signal)).key).not.toBeNull();
+    const winner = outcomes[0]?.status === 'fulfilled' ? secret : othersSecret;
+    expect((await openStore(store, winner, signal)).key).toEqual(made?.key);
   });
 });
 

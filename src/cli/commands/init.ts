@@ -1,0 +1,70 @@
+import { Failure } from '../../failure.ts';
+import type { StoreDependencies } from '../../operations/store-dependencies.ts';
+import type { StoreMadeReport } from '../../operations/store-made.ts';
+import { quoteForShell } from '../../quote-for-shell.ts';
+import {
+  backupStoreOptions,
+  readStoreArguments,
+  storeDescription,
+  withStore,
+} from '../backup-store-options.ts';
+import type { Command } from '../command.ts';
+import { flag, type Arguments } from '../options.ts';
+
+const { 'key-file': _, ...storeOptions } = backupStoreOptions;
+
+/** `vmferry init`: the one command that makes a store. */
+export const initCommand: Command<StoreDependencies> = {
+  usage: 'init [store]',
+  summary: 'Make a new store for backups, here or on any SFTP server',
+  define: (parser) =>
+    parser
+      .positional('store', { type: 'string', describe: storeDescription })
+      .options({
+        encrypt: {
+          type: 'boolean',
+          describe: 'Encrypt it: without its passphrase nobody can read the backups',
+        },
+        'no-encrypt': { type: 'boolean', describe: 'Whoever gets at its files can read the guests' },
+        ...storeOptions,
+      })
+      .example('$0 init backup@example.org:vmferry --encrypt', 'asks for a passphrase')
+      .example('$0 init /mnt/backups --no-encrypt', 'a directory; the one above it has to be there'),
+  read: (args) => {
+    const encrypt = readEncrypt(args);
+    const storeArguments = readStoreArguments(args, 'store');
+    storeArguments.passphrase.options = '--passphrase-file or --passphrase-command';
+    return (environment) =>
+      withStore(storeArguments, { kind: 'new', encrypt }, environment, async ({ session }) => {
+        const { storeMade } = await import('../../operations/store-made.ts');
+        const report = storeMade(session);
+        return { record: report, text: storeMadeText(report, storeArguments.store) };
+      });
+  },
+};
+
+function readEncrypt(args: Arguments): boolean {
+  const [encrypt, plain] = [flag(args, 'encrypt'), flag(args, 'no-encrypt')];
+  if (encrypt && plain) throw new Failure('usage', '--encrypt and --no-encrypt exclude each other.');
+  if (!encrypt && !plain)
+    throw new Failure('usage', 'Say whether the new store is to be encrypted: it cannot be changed later.', {
+      advice: 'Add --encrypt, or --no-encrypt.',
+    });
+  return encrypt;
+}
+
+/** @param typedStore as the store was named; null: it is the configuration's default */
+export function storeMadeText(
+  { store, encrypted }: Pick<StoreMadeReport, 'store' | 'encrypted'>,
+  typedStore: string | null,
+): string {
+  const to = typedStore === null ? '' : ` --to ${quoteForShell(typedStore)}`;
+  const named = typedStore === null ? '' : ` ${quoteForShell(typedStore)}`;
+  return [
+    encrypted
+      ? `Made the store ${store}, encrypted: without its passphrase or its key nothing can be restored.`
+      : `Made the store ${store}, not encrypted: whoever gets at its files can read the guests.`,
+    ...(encrypted ? [`Keep the key on paper, somewhere else: vmferry key export${named}`] : []),
+    `Back up to it: vmferry backup GUEST${to}`,
+  ].join('\n');
+}
