@@ -21,7 +21,9 @@ export class MessageChannel<Out extends Message, In extends Message> implements 
   readonly #ends: ChannelEnds<In>;
   readonly #aliveTimer: NodeJS.Timeout;
   #silenceTimer: NodeJS.Timeout;
+  /** Nothing more is read. */
   #hasEnded = false;
+  #isDisposed = false;
 
   constructor(ends: ChannelEnds<In>) {
     this.#ends = ends;
@@ -32,8 +34,9 @@ export class MessageChannel<Out extends Message, In extends Message> implements 
     void this.#read();
   }
 
+  /** Also after what came could not be understood, or nothing comes any more: the other side may still listen. */
   send(message: Out): void {
-    if (!this.#hasEnded) this.#ends.write(formatMessage(message));
+    if (!this.#isDisposed) this.#ends.write(formatMessage(message));
   }
 
   #watchSilence(): NodeJS.Timeout {
@@ -74,13 +77,15 @@ export class MessageChannel<Out extends Message, In extends Message> implements 
 
   #end(failure: Failure | null): void {
     if (this.#hasEnded) return;
-    this[Symbol.dispose]();
+    this.#hasEnded = true;
+    clearTimeout(this.#silenceTimer);
     this.#ends.onEnd(failure);
   }
 
   /** Stops the timers; nothing is sent or delivered any more. */
   [Symbol.dispose](): void {
     this.#hasEnded = true;
+    this.#isDisposed = true;
     clearInterval(this.#aliveTimer);
     clearTimeout(this.#silenceTimer);
   }

@@ -2,8 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Failure } from '../failure.ts';
 import type { OtherMachine } from '../placed-text.ts';
 import type { RemoteProcess } from '../store/ssh-remote-process.ts';
+import { StallWatch } from '../pipeline/stall-watch.ts';
 import { MessageChannel } from './message-channel.ts';
 import { receiveCommand } from './new-hardware.ts';
+import { guestTimeMs, STEP_LIMITS_MS, type Step } from './step-limits.ts';
 import {
   fromWireFailure,
   fromWireWarning,
@@ -29,10 +31,12 @@ const COMMAND_NOT_EXECUTABLE = 126;
 
 /**
  * The mover's end of the wire (doc/wire.md): one request at a time, its answer awaited; `applied` and `progress` come
- * between as they come. When the receiver fails or is lost, all that waits is rejected, and `failed` is.
+ * between as they come. When the receiver fails, is lost, or lives and gets on with nothing, all that waits is rejected,
+ * and `failed` is.
  */
 export class RemoteReceiver implements AsyncDisposable {
-  onApplied: (message: MessageOf<'applied'>) => void = () => undefined;
+  /** Answers whether that pack was on its way. */
+  onApplied: (message: MessageOf<'applied'>) => boolean = () => false;
   onProgress: (message: MessageOf<'progress'>) => void = () => undefined;
   readonly #process: RemoteProcess;
   readonly #channel: MessageChannel<MoverMessage, ReceiverMessage>;
@@ -47,9 +51,14 @@ export class RemoteReceiver implements AsyncDisposable {
   #published: readonly string[] = [];
   /** Where it runs. */
   readonly machine: OtherMachine;
+  readonly #limitsMs: Readonly<Record<Step, number>>;
+  #watch: StallWatch | null = null;
+  #verifiedBytes = 0;
 
-  constructor(process: RemoteProcess, machine: OtherMachine) {
+  /** @param limitsMs how long each step may be without progress */
+  constructor(process: RemoteProcess, machine: OtherMachine, limitsMs = STEP_LIMITS_MS) {
     this.#process = process;
+    this.#limitsMs = limitsMs;
     this.machine = machine;
     this.#channel = new MessageChannel({
       input: process.stdout,
@@ -86,7 +95,7 @@ export class RemoteReceiver implements AsyncDisposable {
   /** Waits until the receiver speaks. Throws Failure `receiver-missing` or `receiver-incompatible`. */
   async ready(signal: AbortSignal): Promise<void> {
     this.failed.throwIfAborted();
-    const { protocol, version } = this.#greeting ?? (await this.#answer('ready', signal));
+    const { protocol, version } = this.#greeting ?? (await this.#answer('ready', 'ready', 0, signal));
     if (protocol === PROTOCOL_VERSION) return;
     throw new Failure(
       'receiver-incompatible',
@@ -106,9 +115,29 @@ export class RemoteReceiver implements AsyncDisposable {
   ): Promise<MessageOf<Type>> {
     this.#isAborting ||= message.type === 'abort';
     this.send(message);
-    const answered = await this.#answer(answer, signal);
+    this.#verifiedBytes = 0;
+    const step = message.type === 'pack' || message.type === 'alive' ? 'copy' : message.type;
+    const answered = await this.#answer(answer, step, guestTimeMs(message), signal);
     if (message.type === 'open') this.#opened.push(message.name);
     return answered;
+  }
+
+  /** Watches over a step: without progress for too long, the receiver has failed. */
+  watch(step: Step, guestMs = 0): StallWatch {
+    const limitMs = this.#limitsMs[step] + guestMs;
+    return new StallWatch(limitMs, () => this.#fail(this.#stalled(step, limitMs)));
+  }
+
+  #stalled(step: Step, limitMs: number): Failure {
+    const seconds = Math.ceil(limitMs / 1000);
+    return new Failure(
+      'receiver-died',
+      `The vmferry on ${this.machine.name} is there, but has got on with nothing for ${seconds} s (${step}).`,
+      {
+        advice: `See what keeps it, its disk for one: ${this.machine.ssh} dmesg`,
+        transient: true,
+      },
+    );
   }
 
   send(message: MoverMessage): void {
@@ -117,6 +146,8 @@ export class RemoteReceiver implements AsyncDisposable {
 
   async #answer<Type extends ReceiverMessage['type']>(
     type: Type,
+    step: Step,
+    guestMs: number,
     signal: AbortSignal,
   ): Promise<MessageOf<Type>> {
     this.failed.throwIfAborted();
@@ -127,9 +158,13 @@ export class RemoteReceiver implements AsyncDisposable {
     };
     signal.addEventListener('abort', onAbort, { once: true });
     this.#waiting = { type, resolve: resolve as (message: never) => void, reject };
+    using watch = this.watch(step, guestMs);
+    watch.waiting();
+    this.#watch = watch;
     try {
       return await promise;
     } finally {
+      this.#watch = null;
       signal.removeEventListener('abort', onAbort);
     }
   }
@@ -150,9 +185,12 @@ export class RemoteReceiver implements AsyncDisposable {
   #take(message: ReceiverMessage): void {
     switch (message.type) {
       case 'applied':
-        this.onApplied(message);
+        if (this.onApplied(message)) this.#watch?.progressed();
         return;
       case 'progress':
+        // Saying the same again is no progress.
+        if (message.verifiedBytes > this.#verifiedBytes) this.#watch?.progressed();
+        this.#verifiedBytes = Math.max(this.#verifiedBytes, message.verifiedBytes);
         this.onProgress(message);
         return;
       case 'failed': {

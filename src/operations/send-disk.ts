@@ -100,9 +100,14 @@ async function copyPacks(
     doneBytes = Math.max(doneBytes, Math.floor(readBytes - waitingBytes));
     context.report({ type: 'progress', stage: 'copy', doneBytes, totalBytes: disk.readBytes, sentBytes });
   };
+  using watch = receiver.watch('copy');
   receiver.onApplied = ({ id }) => {
-    credit.give(sizeById.get(id) ?? 0);
+    const sizeBytes = sizeById.get(id);
+    if (sizeBytes === undefined) return false;
     sizeById.delete(id);
+    credit.give(sizeBytes);
+    watch.progressed();
+    return true;
   };
   receiver.onProgress = ({ verifiedBytes }) => {
     const totalBytes = Math.max(disk.readBytes, plainBytes);
@@ -126,8 +131,10 @@ async function copyPacks(
     const { id, bytes: packBytes } = pack;
     const sizeBytes = packBytes.length;
     plainBytes += pack.plainBytes;
+    using _ = watch.waiting();
     await credit.take(sizeBytes);
     const onWritten = (bytes: number) => {
+      watch.progressed();
       sentBytes += bytes;
       waitingBytes -= (bytes / sizeBytes) * pack.plainBytes;
       report();

@@ -20,6 +20,18 @@ test('says only what the protocol says on stdout, even with --json', async () =>
     expect((JSON.parse(line) as { type: string }).type).toMatch(/^(ready|alive|aborted)$/);
 });
 
+test.each([
+  ['no JSON', 'hello'],
+  ['an unknown message', JSON.stringify({ type: 'explode' })],
+])('says that it failed after what it cannot understand: %s', async (_, line) => {
+  const { child, ended } = await startReceiver();
+  child.stdin.write(`${line}\n`);
+  const { stdout, exitStatus } = await ended;
+  expect(exitStatus).toBe(13);
+  const last = stdout.trim().split('\n').at(-1) ?? '';
+  expect(JSON.parse(last)).toMatchObject({ type: 'failed', code: 'protocol-violation' });
+});
+
 test('ends when the line does', async () => {
   const { child, ended } = await startReceiver();
   child.stdin.end();

@@ -2,6 +2,7 @@ import { PassThrough } from 'node:stream';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { Failure } from '../../../src/failure.ts';
 import { RemoteReceiver } from '../../../src/operations/remote-receiver.ts';
+import { STEP_LIMITS_MS } from '../../../src/operations/step-limits.ts';
 import { PROTOCOL_VERSION, toWireFailure } from '../../../src/operations/wire.ts';
 import { here, placed, vmferry } from '../../../src/placed-text.ts';
 import type { RemoteProcess } from '../../../src/store/ssh-remote-process.ts';
@@ -12,13 +13,16 @@ const ready = { type: 'ready', protocol: PROTOCOL_VERSION, version: '0.1.0' };
 const machine = { name: 'root@new', ssh: 'ssh root@new', vmferry: 'sudo vmferry' };
 
 let started: RemoteReceiver[] = [];
+/** What receivers say over and over. */
+const talking: NodeJS.Timeout[] = [];
 afterEach(async () => {
   for (const receiver of started) await receiver[Symbol.asyncDispose]();
   started = [];
+  talking.splice(0).forEach(clearInterval);
 });
 
 /** A receiver that says what it is told to say. */
-function start() {
+function start(limitsMs = STEP_LIMITS_MS) {
   const stdout = new PassThrough();
   const process: RemoteProcess = {
     stdin: { write: () => Promise.resolve(), end: () => undefined },
@@ -27,7 +31,7 @@ function start() {
     exited: Promise.resolve({ exitStatus: 0, signal: null }),
     kill: () => stdout.end(),
   };
-  const receiver = new RemoteReceiver(process, machine);
+  const receiver = new RemoteReceiver(process, machine, limitsMs);
   started.push(receiver);
   return { receiver, say: (message: object) => stdout.write(`${JSON.stringify(message)}\n`) };
 }
@@ -103,5 +107,63 @@ describe('what a receiver says is wrong', () => {
     const answer = receiver.request(boot, 'up', signal);
     say({ type: 'up', pid: 1, consoleLog: '/log', warnings: ['It was started once more.'] });
     expect((await answer).warnings).toEqual(['On root@new: It was started once more.']);
+  });
+});
+
+describe('a receiver that says only that it is alive', () => {
+  const id = 'a'.repeat(64);
+  const boot = { type: 'boot', guest: {}, timeoutMs: 150 } as const;
+  const quick = { ...STEP_LIMITS_MS, finish: 150, publish: 150, boot: 150, copy: 150 };
+
+  /** It has greeted, and says the message over and over, as long as it is asked. */
+  async function startSaying(message: () => object) {
+    const { receiver, say } = start(quick);
+    say(ready);
+    await receiver.ready(signal);
+    const saying = setInterval(() => say(message()), 20);
+    talking.push(saying);
+    return { receiver, say };
+  }
+
+  test.each([
+    ['finish', { type: 'finish', fingerprint: 'sha256:0' }, 'verified'],
+    ['publish', { type: 'publish' }, 'published'],
+    ['boot', boot, 'up'],
+  ] as const)('has failed when it is to %s', async (step, request, answer) => {
+    const { receiver } = await startSaying(() => ({ type: 'alive' }));
+    const failure = await receiver.request(request, answer, signal).catch((error: unknown) => error);
+    expect(failure).toMatchObject({
+      code: 'receiver-died',
+      message: expect.stringMatching(`^The vmferry on root@new is there.*\\(${step}\\)`),
+    });
+    expect(receiver.failed.reason).toBe(failure);
+  });
+
+  test.each([
+    ['the same bytes as verified', { type: 'progress', verifiedBytes: 0 }],
+    ['a pack as applied that was not sent', { type: 'applied', id, plainBytes: 1 }],
+  ])('or reports %s again and again', async (_, message) => {
+    const { receiver } = await startSaying(() => message);
+    const asked = receiver.request({ type: 'finish', fingerprint: 'sha256:0' }, 'verified', signal);
+    await expect(asked).rejects.toMatchObject({ code: 'receiver-died' });
+  });
+
+  test('has failed when packs are sent and it does nothing with them', async () => {
+    const { receiver } = await startSaying(() => ({ type: 'alive' }));
+    using watch = receiver.watch('copy');
+    watch.waiting();
+    await new Promise((resolve) => receiver.failed.addEventListener('abort', resolve));
+    expect(receiver.failed.reason).toMatchObject({ code: 'receiver-died' });
+  });
+
+  test('has the time that it needs when it gets on', async () => {
+    let verifiedBytes = 0;
+    const { receiver, say } = await startSaying(() => ({ type: 'progress', verifiedBytes: ++verifiedBytes }));
+    const asked = receiver.request({ type: 'finish', fingerprint: 'sha256:0' }, 'verified', signal);
+    while (verifiedBytes < 30) await new Promise((resolve) => setTimeout(resolve, 20));
+    const fingerprint = `sha256:${'0'.repeat(64)}`;
+    say({ type: 'verified', fingerprint, readBack: 'direct', warnings: [] });
+    expect(await asked).toMatchObject({ fingerprint });
+    receiver.failed.throwIfAborted();
   });
 });
