@@ -1,4 +1,13 @@
-import { closeSync, fstatSync, openSync, readSync, realpathSync, statSync, type Stats } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readSync,
+  realpathSync,
+  statSync,
+  type Stats,
+} from 'node:fs';
 import { Failure } from '../failure.ts';
 import { placed, vmferry } from '../placed-text.ts';
 import { SystemCallError, blockDeviceSizeBytes, seekData, seekHole } from '../system/native.ts';
@@ -21,11 +30,28 @@ export function openImage(path: string): ImageSource {
     path,
     attempt(path, () => statSync(resolved)),
   );
-  const fd = attempt(path, () => openSync(resolved, 'r'));
+  // what is looked at may be replaced before it is opened: never wait for a FIFO
+  const fd = attempt(path, () =>
+    openSync(resolved, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK),
+  );
   try {
     const stats = fstatSync(fd);
     checkKind(path, stats);
     return makeSource(path, resolved, fd, stats);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/**
+ * Opens an image that is open already once more, for reading, whatever lies at its path by now. Throws as `openImage`.
+ * @param path for people
+ */
+export function openImageAgain(openFd: number, path: string): ImageSource {
+  const fd = attempt(path, () => openSync(`/proc/self/fd/${openFd}`, 'r'));
+  try {
+    return makeSource(path, path, fd, fstatSync(fd));
   } catch (error) {
     closeSync(fd);
     throw error;

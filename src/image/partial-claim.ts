@@ -1,6 +1,7 @@
-import { open, readFile, rm, writeFile } from 'node:fs/promises';
+import { constants, open, rm, writeFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { partialPath } from './partial-image.ts';
+import { requireOwnFile } from './trusted-partial.ts';
 
 /** What a restore was making in `PATH.partial`: by it the next one knows that it may go on there. */
 export interface PartialClaim {
@@ -40,15 +41,27 @@ export async function writeClaim(finalPath: string, claim: PartialClaim): Promis
   }
 }
 
-/** Null where there is none, or none that can be read: the partial image is then somebody else's. */
+/** Null where there is none that this account has written: the partial image is then somebody else's. */
 export async function readClaim(finalPath: string): Promise<PartialClaim | null> {
   try {
-    const text = await readFile(claimPath(finalPath), 'utf8');
-    if (text.length > LIMIT_BYTES) return null;
+    const text = await readOwn(claimPath(finalPath));
+    if (text === null) return null;
     const { format: _format, version: _version, ...claim } = claimFile.parse(JSON.parse(text));
     return claim;
   } catch {
     return null;
+  }
+}
+
+/** Null for one that is too long. Neither follows a link nor waits for a FIFO. */
+async function readOwn(path: string): Promise<string | null> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const stats = await file.stat();
+    await requireOwnFile(stats, path);
+    return stats.size > LIMIT_BYTES ? null : await file.readFile('utf8');
+  } finally {
+    await file.close();
   }
 }
 

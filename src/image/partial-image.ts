@@ -1,10 +1,12 @@
-import { constants } from 'node:fs';
-import { link, open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { link, lstat, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Failure } from '../failure.ts';
 import { command, here, placed } from '../placed-text.ts';
 import { errorCode, errorMessage } from '../system/error-code.ts';
 import { syncDirectory } from '../system/sync-directory.ts';
+import type { ImageSource } from './image-source.ts';
+import { openDirectAgain, requireSameFile } from './open-again.ts';
+import { openImageAgain } from './open-image.ts';
 
 export interface ImageAttributes {
   /** Permission bits. */
@@ -68,12 +70,12 @@ export class PartialImage {
 
   /** Opens it again past the page cache; null where its file system cannot do that. */
   async openDirect(): Promise<FileHandle | null> {
-    try {
-      return await open(this.path, constants.O_RDWR | constants.O_DIRECT);
-    } catch (error) {
-      if (errorCode(error) === 'EINVAL') return null;
-      throw error;
-    }
+    return openDirectAgain(this.#handle);
+  }
+
+  /** Opens it again for reading, whatever lies at its path now. */
+  openForReading(): ImageSource {
+    return openImageAgain(this.fd, this.path);
   }
 
   /** Mode, owner and time of last change as the source had them. False when the owner could not be kept. */
@@ -93,6 +95,7 @@ export class PartialImage {
   /** Gives it its name, durably. Throws Failure `target-exists` rather than replace anything. */
   async publish(): Promise<void> {
     await this.#handle.sync();
+    await requireSameFile(this.#handle, this.path);
     try {
       // link(2), unlike rename(2), refuses to replace a file that came there meanwhile.
       await link(this.path, this.finalPath);
@@ -104,6 +107,7 @@ export class PartialImage {
       await rename(this.path, this.finalPath);
       this.#hasName = true;
     }
+    await requireSameFile(this.#handle, this.finalPath);
     await syncDirectory(dirname(this.finalPath));
   }
 
@@ -141,7 +145,7 @@ export function partialPath(finalPath: string): string {
 
 export async function exists(path: string): Promise<boolean> {
   try {
-    await stat(path);
+    await lstat(path);
     return true;
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return false;

@@ -1,12 +1,18 @@
 import { constants, type BigIntStats } from 'node:fs';
-import { access, open, stat, statfs } from 'node:fs/promises';
+import { access, lstat, open, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Failure } from '../failure.ts';
 import { errorCode, errorMessage } from '../system/error-code.ts';
 import { blockDeviceSizeBytes } from '../system/native.ts';
 import { isSameClaim, readClaim, type PartialClaim } from './partial-claim.ts';
 import { isFileNameShort, partialPath } from './partial-image.ts';
+import { requireOwnFile } from './trusted-partial.ts';
 import { findUsers } from './usage.ts';
+
+interface FileIdentity {
+  dev: bigint;
+  ino: bigint;
+}
 
 /** Where an image is to be restored, as it was found; nothing was changed. */
 export interface RestorePlace {
@@ -20,6 +26,8 @@ export interface RestorePlace {
   sizeBytes: number;
   /** What the file system takes up for it already. */
   allocatedBytes: number;
+  /** Of what is there: which file it is, so that no other is opened in its place; null for a new one. */
+  identity: FileIdentity | null;
 }
 
 export interface PlaceRequest {
@@ -53,7 +61,7 @@ export async function findRestorePlace(request: PlaceRequest): Promise<RestorePl
   await requireWritable(path);
   if (kind === 'file') {
     const sizeBytes = Number(there.size);
-    return { kind, path, sizeBytes, allocatedBytes: Number(there.blocks) * 512 };
+    return { kind, path, sizeBytes, allocatedBytes: Number(there.blocks) * 512, identity: there };
   }
   const deviceBytes = await deviceSizeBytes(path);
   if (deviceBytes < request.sizeBytes)
@@ -62,20 +70,25 @@ export async function findRestorePlace(request: PlaceRequest): Promise<RestorePl
       `${path} has ${deviceBytes} bytes, and the image needs ${request.sizeBytes}.`,
       { advice: 'Name a larger device, or a file.' },
     );
-  return { kind, path, sizeBytes: deviceBytes, allocatedBytes: deviceBytes };
+  return { kind, path, sizeBytes: deviceBytes, allocatedBytes: deviceBytes, identity: there };
 }
 
 async function findNewPlace({ path, sizeBytes, claim }: PlaceRequest): Promise<RestorePlace> {
   await requireDirectory(dirname(path));
   const partial = partialPath(path);
-  const there = await statOrNull(partial);
-  if (there === null) return { kind: 'new-file', path, sizeBytes, allocatedBytes: 0 };
-  if (!there.isFile() || !isSameClaim(await readClaim(path), claim))
+  const there = await lstat(partial).catch((error: unknown) => {
+    if (errorCode(error) === 'ENOENT') return null;
+    throw error;
+  });
+  if (there === null) return { kind: 'new-file', path, sizeBytes, allocatedBytes: 0, identity: null };
+  await requireOwnFile(there, partial);
+  if (!isSameClaim(await readClaim(path), claim))
     throw new Failure('target-exists', `${partial} is there already, and is not of a restore of this.`, {
       advice: 'If nothing makes it at this moment, remove it; or restore to another path.',
     });
   await refuseUsed(partial);
-  return { kind: 'partial-file', path, sizeBytes, allocatedBytes: Number(there.blocks) * 512 };
+  const identity = { dev: BigInt(there.dev), ino: BigInt(there.ino) };
+  return { kind: 'partial-file', path, sizeBytes, allocatedBytes: Number(there.blocks) * 512, identity };
 }
 
 /** Throws Failure `target-full` where the directories' file systems have not the room. */

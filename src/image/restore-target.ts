@@ -6,10 +6,12 @@ import { errorCode, errorMessage } from '../system/error-code.ts';
 import { dropPageCache, tryLock } from '../system/native.ts';
 import { syncDirectory } from '../system/sync-directory.ts';
 import type { Extent } from './extents.ts';
-import { openImage } from './open-image.ts';
+import { openDirectAgain, requireSameFile } from './open-again.ts';
+import { openImageAgain } from './open-image.ts';
 import { removeClaim, writeClaim, type PartialClaim } from './partial-claim.ts';
 import { exists, fileTime, partialPath, type ImageAttributes } from './partial-image.ts';
 import type { RestorePlace } from './restore-place.ts';
+import { requireOwnFile } from './trusted-partial.ts';
 
 const SECTOR_BYTES = 512;
 
@@ -49,12 +51,13 @@ export class RestoreTarget implements AsyncDisposable {
     try {
       if (place.kind === 'new-file') await writeClaim(place.path, claim);
       handle = await open(path, openFlags[place.kind], 0o600);
+      await requireFound(handle, place);
       if (!tryLock(handle.fd))
         throw new Failure('image-in-use', `${path} is locked by another process.`, {
           advice: 'Another restore may be making it at this moment.',
         });
       if (place.kind === 'new-file') await handle.truncate(imageBytes);
-      return new RestoreTarget(place, imageBytes, handle, await openDirect(path));
+      return new RestoreTarget(place, imageBytes, handle, await openDirectAgain(handle));
     } catch (error) {
       await handle?.close();
       throw explain(error, path);
@@ -86,7 +89,7 @@ export class RestoreTarget implements AsyncDisposable {
     const isImage = size > 0 && size % SECTOR_BYTES === 0;
     if (this.kind === 'block-device') yield { offset: 0, length: this.imageBytes };
     else if (isImage) {
-      using image = openImage(this.workingPath);
+      using image = openImageAgain(this.fd, this.workingPath);
       yield* image.dataExtents();
     } else if (size > 0) yield { offset: 0, length: size };
   }
@@ -124,6 +127,7 @@ export class RestoreTarget implements AsyncDisposable {
   async publish(): Promise<void> {
     await this.#handle.sync();
     if (this.workingPath === this.path) return;
+    await requireSameFile(this.#handle, this.workingPath);
     try {
       // link(2), unlike rename(2), refuses to replace a file that came there meanwhile.
       await link(this.workingPath, this.path);
@@ -132,6 +136,7 @@ export class RestoreTarget implements AsyncDisposable {
       if (errorCode(error) === 'EEXIST' || (await exists(this.path))) throw explain(error, this.path);
       await rename(this.workingPath, this.path);
     }
+    await requireSameFile(this.#handle, this.path);
     await removeClaim(this.path);
     await syncDirectory(dirname(this.path));
   }
@@ -149,11 +154,12 @@ export class RestoreTarget implements AsyncDisposable {
   }
 }
 
-const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants;
 const openFlags: Record<RestorePlace['kind'], number> = {
   'new-file': O_RDWR | O_CREAT | O_EXCL,
-  'partial-file': O_RDWR | O_NOFOLLOW,
-  file: O_RDWR,
+  'partial-file': O_RDWR | O_NOFOLLOW | O_NONBLOCK,
+  // O_NONBLOCK: should a FIFO lie there by now, it is not waited for.
+  file: O_RDWR | O_NONBLOCK,
   // Without O_CREAT: refused while it is mounted, and it cannot be mounted meanwhile (open(2)).
   'block-device': O_RDWR | O_EXCL,
 };
@@ -162,13 +168,15 @@ function workingPathOf({ kind, path }: RestorePlace): string {
   return kind === 'new-file' || kind === 'partial-file' ? partialPath(path) : path;
 }
 
-async function openDirect(path: string): Promise<FileHandle | null> {
-  try {
-    return await open(path, constants.O_RDWR | constants.O_DIRECT);
-  } catch (error) {
-    if (errorCode(error) === 'EINVAL') return null;
-    throw error;
-  }
+/** Throws a Failure where something else lies at the path than was found there and looked at. */
+async function requireFound(handle: FileHandle, { kind, path, identity }: RestorePlace): Promise<void> {
+  if (kind === 'partial-file') await requireOwnFile(await handle.stat(), partialPath(path));
+  if (identity === null) return;
+  const { dev, ino } = await handle.stat({ bigint: true });
+  if (dev === identity.dev && ino === identity.ino) return;
+  throw new Failure('target-exists', `${path} has been replaced since it was looked at.`, {
+    advice: 'Find out who else writes there, and try again.',
+  });
 }
 
 function explain(error: unknown, path: string): unknown {

@@ -6,7 +6,6 @@ import { rowsOf, type ChunkList } from '../chunk/chunk-list.ts';
 import { ChunkMap } from '../chunk/chunk-map.ts';
 import { Failure } from '../failure.ts';
 import type { FramePool } from '../frame/frame-pool.ts';
-import { openImage } from '../image/open-image.ts';
 import type { PartialImage } from '../image/partial-image.ts';
 import { mapOrdered } from '../pipeline/map-ordered.ts';
 import { command, placed } from '../placed-text.ts';
@@ -106,7 +105,7 @@ export class ImageAssembly implements AsyncDisposable {
   async finish(): Promise<string> {
     if (this.#unverifiedChunks !== 0)
       throw new Failure('internal', `${this.#unverifiedChunks} chunks were not read back.`);
-    using written = openImage(this.#image.path);
+    using written = this.#image.openForReading();
     for (const extent of written.dataExtents()) {
       const end = extent.offset + extent.length;
       for (let offset = extent.offset; offset < end;) {

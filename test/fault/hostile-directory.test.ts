@@ -1,0 +1,145 @@
+import {
+  chmodSync,
+  linkSync,
+  lstatSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { claimPath, readClaim, writeClaim } from '../../src/image/partial-claim.ts';
+import { PartialImage } from '../../src/image/partial-image.ts';
+import { findRestorePlace } from '../../src/image/restore-place.ts';
+import { RestoreTarget } from '../../src/image/restore-target.ts';
+import { run } from '../../src/system/processes.ts';
+import { failureOf } from '../support/failures.ts';
+import { scratchDirectory } from '../support/images.ts';
+import { describeUnless } from '../support/tools.ts';
+
+const scratch = scratchDirectory();
+const MIB = 2 ** 20;
+const claim = {
+  store: 'ab'.repeat(16),
+  guest: 'web',
+  snapshot: '20261122T145114Z-9c6f78f5',
+  disk: 'web.img',
+};
+let path: string;
+let victim: string;
+
+beforeEach(() => {
+  const directory = mkdtempSync(join(scratch.path, 'case-'));
+  path = join(directory, 'web.img');
+  victim = join(directory, 'victim');
+  writeFileSync(victim, Buffer.alloc(MIB, 'v'));
+});
+afterAll(() => {
+  scratch[Symbol.dispose]();
+});
+
+/** What the owner of the directory can do at any moment. */
+function putLinkInPlace(file: string): void {
+  rmSync(file);
+  symlinkSync(victim, file);
+}
+function expectVictimIsUntouched(): void {
+  expect(readFileSync(victim).equals(Buffer.alloc(MIB, 'v'))).toBe(true);
+}
+const place = () => findRestorePlace({ path, sizeBytes: MIB, claim, inPlace: false });
+
+describe('a directory whose owner puts links into it', () => {
+  test('an image that is received is written to the file that was made, whatever lies at its path', async () => {
+    const image = await PartialImage.create(path, MIB);
+    putLinkInPlace(image.path);
+    const direct = await image.openDirect();
+    for (const handle of direct === null ? [] : [direct]) {
+      expect((await handle.stat()).ino).not.toBe(lstatSync(victim).ino);
+      await handle.close();
+    }
+    using reading = image.openForReading();
+    expect(reading.read(0, 4096).every((byte) => byte === 0)).toBe(true);
+    expect((await failureOf(() => image.publish())).message).toContain('somebody has replaced it');
+    await image.close();
+    expect(() => lstatSync(path)).toThrow();
+    expectVictimIsUntouched();
+  });
+
+  test('an image that is restored is never published as another file', async () => {
+    await using target = await RestoreTarget.open(await place(), MIB, claim);
+    putLinkInPlace(target.workingPath);
+    expect((await failureOf(() => target.publish())).message).toContain('somebody has replaced it');
+    expect(() => lstatSync(path)).toThrow();
+    expectVictimIsUntouched();
+  });
+
+  test('a file to be overwritten is not another one by the time that it is opened', async () => {
+    writeFileSync(path, Buffer.alloc(MIB));
+    const found = await findRestorePlace({ path, sizeBytes: MIB, claim, inPlace: true });
+    putLinkInPlace(path);
+    expect((await failureOf(() => RestoreTarget.open(found, MIB, claim))).code).toBe('target-exists');
+    expectVictimIsUntouched();
+  });
+});
+
+describe('a restore that was broken off', () => {
+  beforeEach(async () => {
+    await writeClaim(path, claim);
+    writeFileSync(`${path}.partial`, '', { mode: 0o600 });
+    truncateSync(`${path}.partial`, MIB);
+  });
+
+  test('goes on in its own file', async () => {
+    const found = await place();
+    expect(found.kind).toBe('partial-file');
+    await using target = await RestoreTarget.open(found, MIB, claim);
+    expect(target.kind).toBe('partial-file');
+  });
+
+  test.each([
+    ['has a second name', () => linkSync(`${path}.partial`, `${victim}.second`), 'a second name'],
+    ['may be written by others', () => chmodSync(`${path}.partial`, 0o666), 'other accounts may write to it'],
+    ['is a link', () => putLinkInPlace(`${path}.partial`), 'no ordinary file'],
+    [
+      'lies where others may write',
+      () => chmodSync(join(path, '..'), 0o777),
+      'other accounts may write to the directory',
+    ],
+  ])('does not go on in a file that %s, and leaves it alone', async (_what, change, why) => {
+    change();
+    const failure = await failureOf(place);
+    expect(failure.code).toBe('target-exists');
+    expect(failure.message).toContain(why);
+    expect(lstatSync(`${path}.partial`)).toBeDefined();
+    expectVictimIsUntouched();
+  });
+
+  test('does not go on where the claim is somebody’s link or FIFO', async () => {
+    renameSync(claimPath(path), `${victim}.claim`);
+    symlinkSync(`${victim}.claim`, claimPath(path));
+    expect(await readClaim(path)).toBeNull();
+    rmSync(claimPath(path));
+    await run('mkfifo', [claimPath(path)]);
+    expect(await readClaim(path)).toBeNull();
+  });
+
+  test('the file is looked at once more when it is opened', async () => {
+    const found = await place();
+    linkSync(`${path}.partial`, `${victim}.second`);
+    expect((await failureOf(() => RestoreTarget.open(found, MIB, claim))).message).toContain('a second name');
+  });
+});
+
+const noRoot = process.geteuid?.() === 0 ? null : 'only root may give files away';
+describeUnless(noRoot, 'as root', () => {
+  test('a half-made file of another account is not gone on with', async () => {
+    await writeClaim(path, claim);
+    writeFileSync(`${path}.partial`, Buffer.alloc(MIB), { mode: 0o600 });
+    await run('chown', ['12345', `${path}.partial`]);
+    expect((await failureOf(place)).message).toContain('belongs to another account');
+  });
+});
