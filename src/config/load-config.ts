@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { constants, open } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Context } from '../events.ts';
@@ -42,8 +42,11 @@ export async function loadConfig(
 async function readIfThere(path: string, report: Context['report']): Promise<string | null> {
   let file;
   try {
-    file = await open(path, 'r');
-    const { mode, uid } = await file.stat();
+    // A FIFO is not waited for.
+    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const stats = await file.stat();
+    if (!stats.isFile()) throw notAFile(path);
+    const { mode, uid } = stats;
     const isOthers = (uid !== 0 && uid !== process.getuid?.()) || (mode & 0o002) !== 0;
     if (isOthers) throw notTrusted(path);
     // One more than is allowed, so that more is noticed.
@@ -65,6 +68,12 @@ async function readIfThere(path: string, report: Context['report']): Promise<str
   } finally {
     await file?.close();
   }
+}
+
+function notAFile(path: string): Failure {
+  return new Failure('not-permitted', `The configuration ${path} is not taken: it is no ordinary file.`, {
+    advice: 'Put a file there, or a link to one.',
+  });
 }
 
 function notTrusted(path: string): Failure {

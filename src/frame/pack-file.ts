@@ -1,6 +1,9 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { Failure } from '../failure.ts';
 import { errorMessage } from '../system/error-code.ts';
+
+/** Through no link, and without waiting for whoever would write into a FIFO: the mover names the files. */
+const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /**
  * A pack's file, read whole into memory that `roomFor` gives. Throws Failure `pack-damaged` when it is larger than the
@@ -12,9 +15,11 @@ export function readPackFile(
   roomFor: (sizeBytes: number) => Buffer,
 ): Buffer {
   try {
-    const fd = openSync(path, 'r');
+    const fd = openSync(path, READ_FLAGS);
     try {
-      const { size } = fstatSync(fd);
+      const stats = fstatSync(fd);
+      if (!stats.isFile()) throw new Failure('pack-damaged', `${path} is no ordinary file.`);
+      const { size } = stats;
       if (size > limitBytes) throw new Failure('pack-damaged', `${path} is larger than any pack.`);
       const room = roomFor(size);
       let filled = 0;

@@ -1,9 +1,9 @@
-import { open } from 'node:fs/promises';
 import { Failure } from '../failure.ts';
 import { refuseShortPassphrase } from '../repository/store-key-file.ts';
 import { parseStoreKeyText } from '../repository/store-key-text.ts';
 import type { PassphraseSource } from '../repository/store-keys.ts';
 import { errorCode } from '../system/error-code.ts';
+import { openSecret, readSecret } from './read-secret.ts';
 import { run } from '../system/processes.ts';
 
 /** Where a passphrase comes from; one of them at most. */
@@ -35,8 +35,8 @@ export function createPassphraseSource(
 ): PassphraseSource {
   const { file, command, keyFile } = request;
   if (keyFile !== null)
-    return async () => ({ storeKey: parseStoreKeyText(await readSecretFile(keyFile)).key });
-  if (file !== null) return async () => firstLine(await readSecretFile(file), `The file ${file}`);
+    return async () => ({ storeKey: parseStoreKeyText(await readSecretFile(keyFile, signal)).key });
+  if (file !== null) return async () => firstLine(await readSecretFile(file, signal), `The file ${file}`);
   if (command !== null)
     return async () => firstLine(await outputOf(command, signal), `The output of ‘${command}’`);
   if (ask === null)
@@ -67,9 +67,9 @@ async function askForNew(ask: AskSecret, signal: AbortSignal): Promise<string> {
   return passphrase;
 }
 
-async function readSecretFile(path: string): Promise<string> {
+async function readSecretFile(path: string, signal: AbortSignal): Promise<string> {
   try {
-    const file = await open(path, 'r');
+    const file = await openSecret(path);
     try {
       // Asked of what is open, so that it cannot be another file by now.
       const { mode } = await file.stat();
@@ -81,18 +81,12 @@ async function readSecretFile(path: string): Promise<string> {
             advice: `Make it yours alone: chmod 600 ${path}`,
           },
         );
-      const buffer = Buffer.alloc(LIMIT_BYTES + 1);
-      let filled = 0;
-      for (;;) {
-        const { bytesRead } = await file.read(buffer, filled, buffer.length - filled);
-        if (bytesRead === 0) break;
-        filled += bytesRead;
-      }
-      return decode(buffer.subarray(0, filled), `The file ${path}`);
+      return decode(await readSecret(file, path, LIMIT_BYTES + 1, signal), `The file ${path}`);
     } finally {
       await file.close();
     }
   } catch (error) {
+    signal.throwIfAborted();
     if (error instanceof Failure) throw error;
     const code = errorCode(error);
     const message = code === 'ENOENT' ? `There is no file ${path}.` : `${path} cannot be read: ${code}.`;
