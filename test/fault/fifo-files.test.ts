@@ -33,7 +33,9 @@ describe('a FIFO into which nobody writes', () => {
     expect(await codeOf(async () => readPackFile(fifo, 1000, (size) => Buffer.alloc(size)))).toBe(
       'pack-damaged',
     );
-    expect(await codeOf(() => loadConfig({}, { signal }, [fifo]))).toBe('not-permitted');
+    expect(await codeOf(() => loadConfig({}, { signal, report: () => undefined }, [fifo]))).toBe(
+      'not-permitted',
+    );
     expect(await codeOf(async () => openImage(fifo))).toBe('image-not-a-disk');
   });
 
