@@ -20,6 +20,8 @@ export type StageName = (typeof stageNames)[number];
 export type Event =
   | { type: 'stage-started'; stage: StageName; message: string }
   | { type: 'stage-finished'; stage: StageName; message: string; seconds: number }
+  /** It began, and will not finish; why is told at the end, by the operation's own failure. */
+  | { type: 'stage-failed'; stage: StageName; message: string; seconds: number }
   | {
       type: 'progress';
       stage: StageName;

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Context, StageName } from '../events.ts';
 
-/** Runs one stage of an operation and reports its beginning and its end; `finished` says what became of it. */
+/** Runs one stage of an operation and reports its beginning and its end, also where it fails; `finished` says what became of it. */
 export async function runStage<Result>(
   context: Context,
   stage: StageName,
@@ -11,8 +11,14 @@ export async function runStage<Result>(
 ): Promise<Result> {
   context.report({ type: 'stage-started', stage, message });
   const startedMs = performance.now();
-  const result = await work();
-  const seconds = (performance.now() - startedMs) / 1000;
-  context.report({ type: 'stage-finished', stage, message: finished(result), seconds });
+  const seconds = () => (performance.now() - startedMs) / 1000;
+  let result: Result;
+  try {
+    result = await work();
+  } catch (error) {
+    context.report({ type: 'stage-failed', stage, message, seconds: seconds() });
+    throw error;
+  }
+  context.report({ type: 'stage-finished', stage, message: finished(result), seconds: seconds() });
   return result;
 }

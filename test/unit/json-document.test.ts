@@ -73,6 +73,7 @@ const extents = [{ offset: 0, length: 0 }] as const;
 const samples: { [Type in JsonRecord['type']]: RecordOf<Type> } = {
   'stage-started': { type: 'stage-started', stage: 'copy', message: '' },
   'stage-finished': { type: 'stage-finished', stage: 'copy', message: '', seconds: 0 },
+  'stage-failed': { type: 'stage-failed', stage: 'copy', message: '', seconds: 0 },
   progress: { type: 'progress', stage: 'copy', doneBytes: 0, totalBytes: 0, sentBytes: 0 },
   warning: { type: 'warning', code: 'other', message: '' },
   notice: { type: 'notice', message: '' },

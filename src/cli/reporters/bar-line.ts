@@ -4,6 +4,8 @@ import { percentage, progressText, type ProgressEvent } from './progress-text.ts
 export interface BarLine {
   event: ProgressEvent;
   history: ProgressHistory;
+  /** How long nothing has come through, whenever it is drawn. */
+  idleSeconds: () => number;
 }
 
 /** As wide as `copy` and `verify`, the stages that have progress. */
@@ -19,12 +21,12 @@ const percentageWidth = 6;
  * `  copy   [=======     ]  25 %  250 MiB of 1.20 GiB, 25.0 MiB/s, ratio 4.0, 38 s left`. Where there is no room, the
  * percentage is left out first, then the bar.
  */
-export function barLine({ event, history }: BarLine, columns: number): string {
+export function barLine({ event, history, idleSeconds }: BarLine, columns: number): string {
   const stage = `  ${event.stage.padEnd(stageWidth)} `;
   const room = columns - `${stage}[] `.length - textWidth;
   const withPercentage = room >= 12 + percentageWidth;
   const barWidth = Math.min(widestBar, withPercentage ? room - percentageWidth : room);
-  const text = progressText(event, history);
+  const text = progressText(event, history, idleSeconds());
   const bar = barWidth < narrowestBar ? '' : `[${filled(event, barWidth)}] `;
   const percent = withPercentage ? `${percentage(event).padStart(5)} ` : '';
   return `${stage}${bar}${percent}${text}`.slice(0, Math.max(0, columns));

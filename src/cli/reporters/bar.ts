@@ -5,6 +5,7 @@ import { emptyHistory, observe } from '../progress-rate.ts';
 import { barLine, type BarLine } from './bar-line.ts';
 import { failureText } from './failure-text.ts';
 import type { LinesReporterOptions } from './lines.ts';
+import type { ProgressEvent } from './progress-text.ts';
 import type { Reporter } from './reporter.ts';
 
 export interface BarReporterOptions extends LinesReporterOptions {
@@ -23,6 +24,10 @@ export function createBarReporter(options: BarReporterOptions): Reporter {
   const lastLine = createLastLine(stderr);
   let stage: StageName | null = null;
   let history = emptyHistory;
+  let last: ProgressEvent | null = null;
+  /** When something came through last. */
+  let movedMs = now();
+  const idleSeconds = () => (now() - movedMs) / 1000;
 
   const say = (text: string) => {
     lastLine.above(() => {
@@ -36,6 +41,7 @@ export function createBarReporter(options: BarReporterOptions): Reporter {
         case 'stage-started':
           stage = event.stage;
           history = emptyHistory;
+          last = null;
           lastLine.show(`  ${event.stage.padEnd(stageWidth)} ${event.message}`);
           break;
         case 'stage-finished':
@@ -45,11 +51,20 @@ export function createBarReporter(options: BarReporterOptions): Reporter {
               paint.faint(formatDuration(event.seconds)),
           );
           break;
+        case 'stage-failed':
+          lastLine.clear();
+          say(
+            `${paint.bad('failed')} ${event.stage.padEnd(stageWidth)} ${event.message} ` +
+              paint.faint(formatDuration(event.seconds)),
+          );
+          break;
         case 'progress':
           // Reading back begins while the copy goes on; one bar shows one of them.
           if (event.stage !== stage) break;
+          if (event.doneBytes !== last?.doneBytes || event.sentBytes !== last.sentBytes) movedMs = now();
+          last = event;
           history = observe(history, event.doneBytes, now());
-          if (event.totalBytes > 0) lastLine.showBar({ event, history });
+          if (event.totalBytes > 0) lastLine.showBar({ event, history, idleSeconds });
           break;
         case 'warning':
           say(`${paint.warning('warning:')} ${event.message}`);

@@ -47,6 +47,9 @@ export function createLinesReporter(options: LinesReporterOptions): Reporter {
         case 'stage-finished':
           say(`${event.stage}: ${event.message} (${formatDuration(event.seconds)})`);
           break;
+        case 'stage-failed':
+          say(`${event.stage}: failed: ${event.message} (${formatDuration(event.seconds)})`);
+          break;
         case 'progress':
           // Reading back begins while the copy goes on.
           if (event.stage === stage) progress(event);

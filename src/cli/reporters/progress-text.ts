@@ -4,12 +4,20 @@ import { bytesPerSecond, secondsLeft, type ProgressHistory } from '../progress-r
 
 export type ProgressEvent = Extract<Event, { type: 'progress' }>;
 
-/** `612 MiB of 1.35 GiB, 180 MiB/s, ratio 3.2, 4 s left`; what cannot be told yet is left out. */
-export function progressText(event: ProgressEvent, history: ProgressHistory): string {
+/** A line that is cut looks like a slow one at first; after this long nothing comes is worth telling. */
+const idleToldSeconds = 5;
+
+/**
+ * `612 MiB of 1.35 GiB, 180 MiB/s, ratio 3.2, 4 s left`; what cannot be told yet is left out. While nothing comes
+ * through: `612 MiB of 1.35 GiB, no progress for 12 s`.
+ */
+export function progressText(event: ProgressEvent, history: ProgressHistory, idleSeconds = 0): string {
+  const amount = `${formatBytes(event.doneBytes)} of ${formatBytes(event.totalBytes)}`;
+  if (idleSeconds >= idleToldSeconds) return `${amount}, no progress for ${Math.floor(idleSeconds)} s`;
   const rate = bytesPerSecond(history);
   const left = secondsLeft(history, event.totalBytes);
   return [
-    `${formatBytes(event.doneBytes)} of ${formatBytes(event.totalBytes)}`,
+    amount,
     ...(rate === null ? [] : [formatRate(rate)]),
     ...(event.stage === 'copy' && event.doneBytes > 0 && event.sentBytes > 0
       ? [`ratio ${formatRatio(event.doneBytes, event.sentBytes)}`]

@@ -8,6 +8,7 @@ const MiB = 2 ** 20;
 function copying(doneBytes: number, totalBytes: number, seconds = 10) {
   const history = observe(observe(emptyHistory, 0, 0), doneBytes, seconds * 1000);
   return {
+    idleSeconds: () => 0,
     history,
     event: { type: 'progress', stage: 'copy', doneBytes, totalBytes, sentBytes: doneBytes / 3 } as const,
   };

@@ -188,6 +188,29 @@ describe('bar', () => {
     ]);
   });
 
+  test('while nothing comes through the bar says for how long', () => {
+    shown = terminal();
+    shown.reporter.event(copyStarted);
+    shown.reporter.event(progress(250));
+    shown.clock.ms = 12_500;
+    // Told the same again: that is no progress.
+    shown.reporter.event(progress(250));
+    shown.reporter.event(warning);
+    expect(screenOf(shown.stderr.text).at(-1)).toMatch(/250 MiB of 0\.98 GiB, no progress for 12 s$/);
+    shown.reporter.event(progress(260));
+    shown.reporter.event(warning);
+    expect(screenOf(shown.stderr.text).at(-1)).not.toContain('no progress');
+  });
+
+  test('a stage that fails says so', () => {
+    shown = terminal();
+    shown.reporter.event(copyStarted);
+    shown.reporter.event(progress(500));
+    shown.reporter.event({ type: 'stage-failed', stage: 'copy', message: 'sending web.img', seconds: 40 });
+    shown.reporter.failed(fullDisk);
+    expect(screenOf(shown.stderr.text)[0]).toBe('failed copy      sending web.img 40 s');
+  });
+
   test('a message longer than the line is cut, so that it can be taken away again', () => {
     shown = terminal();
     shown.stderr.columns = 20;
