@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type { Context } from '../events.ts';
 import { Failure } from '../failure.ts';
 import type { DriverKind, GuestDefinition } from '../guest/definition.ts';
@@ -18,6 +19,8 @@ export interface GuestSummary {
   cpuSeconds: number | null;
   pid: number | null;
   disks: readonly DiskSummary[];
+  /** It does not run, and an image of it is not there any more: nothing can start it as it is. */
+  imageMissing: boolean;
   /** Where it is being moved, or was moved. */
   movedTo: string | null;
   /** Why vmferry cannot move it; null when it can. */
@@ -71,6 +74,7 @@ function summarize(
     cpuSeconds: running?.cpuSeconds ?? null,
     pid: running?.pid ?? null,
     disks: disks.map(({ path }) => summarizeDisk(path)),
+    imageMissing: running === null && disks.some(({ path }) => !existsSync(path)),
     movedTo: record?.move?.destination ?? null,
     unsupported: running?.unsupported?.message ?? null,
   };

@@ -1,6 +1,9 @@
 import type { Context } from '../events.ts';
 import type { ImageRegion } from '../image/probe.ts';
+import type { GuestDriver } from '../guest/guest-driver.ts';
 import { type ImageUser, findUsers } from '../image/usage.ts';
+import type { GuestUser } from './image-users.ts';
+import { nameGuests } from './name-guests.ts';
 import { openSourceDisk } from './source-disk.ts';
 
 /** What `vmferry inspect` tells. holeBytes + freeBytes + sendBytes = sizeBytes. */
@@ -17,17 +20,24 @@ export interface ImageReport {
   /** What a move would read and, compressed, send. */
   sendBytes: number;
   regions: readonly ImageRegion[];
-  users: readonly ImageUser[];
+  users: readonly (ImageUser | GuestUser)[];
 }
 
 /**
  * Looks at an image and at who uses it; changes nothing. An image that is being written to may be reported wrongly.
  * Throws Failure `image-missing`, `image-unreadable`, `image-not-a-disk` or `read-failed`.
+ * @param drivers whose guests are named as users of the image, in place of their processes
  */
-export async function inspectImage(path: string, context: Context): Promise<ImageReport> {
+export async function inspectImage(
+  path: string,
+  context: Context,
+  drivers: readonly GuestDriver[] = [],
+): Promise<ImageReport> {
   using disk = openSourceDisk(path, { everyBlock: false });
   const { source, layout, readBytes, holeBytes, freeBytes } = disk;
-  const users = await findUsers(source.path);
+  const found = await findUsers(source.path);
+  const guests = found.length === 0 ? [] : await Promise.all(drivers.map((driver) => driver.list(context)));
+  const users = nameGuests(found, guests.flat());
   context.signal.throwIfAborted();
   return {
     path: source.path,

@@ -7,6 +7,7 @@ import { createRecordStore } from '../../src/guest/record-store.ts';
 import { createUmlDriver } from '../../src/guest/uml-driver.ts';
 import { listGuests, type GuestDependencies } from '../../src/operations/guests.ts';
 import { haltGuest } from '../../src/operations/halt-guest.ts';
+import { inspectImage } from '../../src/operations/inspect.ts';
 import { startGuest } from '../../src/operations/start-guest.ts';
 import { describeUnless } from '../support/tools.ts';
 import {
@@ -74,10 +75,14 @@ describeUnless(umlMissing(), 'guests', () => {
       cpuSeconds: expect.any(Number),
       pid,
       disks: [{ path: image, sizeBytes: 64 * 2 ** 20, usedBytes: expect.any(Number) }],
+      imageMissing: false,
       movedTo: null,
       unsupported: null,
     };
     expect(await listGuests(dependencies, context)).toEqual([summary]);
+    // Its image has one user, however many processes that has.
+    const { users } = await inspectImage(image, context, dependencies.drivers);
+    expect(users).toEqual([expect.objectContaining({ kind: 'guest', name: 'alpha', pid })]);
 
     const report = await haltGuest(haltRequest, dependencies, context);
     expect(report).toEqual({ type: 'halted', guest: 'alpha', notClean: [] });

@@ -7,6 +7,7 @@ import type { FailureRecord } from '../../src/failure.ts';
 import type { BackupReport } from '../../src/operations/backup-report.ts';
 import type { DiffReport } from '../../src/operations/diff-snapshots.ts';
 import type { ForgetReport } from '../../src/operations/forget-guest.ts';
+import type { ForgetRecordReport } from '../../src/operations/forget-record.ts';
 import type { GuestSummary } from '../../src/operations/guests.ts';
 import type { HaltReport } from '../../src/operations/halt-guest.ts';
 import type { ImageReport } from '../../src/operations/inspect.ts';
@@ -44,6 +45,7 @@ type JsonRecord =
   | ScheduleReport
   | UnscheduleReport
   | { type: 'guests'; guests: readonly GuestSummary[] }
+  | ForgetRecordReport
   | HaltReport
   | StartReport
   | ({ type: 'image' } & ImageReport)
@@ -236,6 +238,7 @@ const samples: { [Type in JsonRecord['type']]: RecordOf<Type> } = {
   },
   protected: { type: 'protected', guest: '', snapshot: '' },
   unprotected: { type: 'unprotected', guest: '', snapshot: '' },
+  'record-forgotten': { type: 'record-forgotten', guest: '' },
   forgotten: { type: 'forgotten', guest: '', snapshots: [''], freedBytes: 0 },
   keys: { type: 'keys', store: '', keys: [{ id: '', createdAt: '', label: '' }] },
   'key-added': { type: 'key-added', store: '', key: '' },
@@ -263,6 +266,7 @@ const samples: { [Type in JsonRecord['type']]: RecordOf<Type> } = {
         cpuSeconds: 0,
         pid: 0,
         disks: [{ path: '', sizeBytes: 0, usedBytes: 0 }],
+        imageMissing: true,
         movedTo: '',
         unsupported: '',
       },

@@ -1,21 +1,36 @@
 import type { GuestDependencies, GuestSummary } from '../../operations/guests.ts';
 import type { Command } from '../command.ts';
 import { formatBytes, formatDuration, formatTable } from '../format.ts';
+import { optionalText } from '../options.ts';
 
 export const guestsCommand: Command<GuestDependencies> = {
   usage: 'guests',
   summary: 'List the guests that run here, and those that vmferry halted or moved away',
   define: (parser) =>
     parser
+      .options({
+        forget: {
+          type: 'string',
+          requiresArg: true,
+          describe: 'Forget a guest whose image is gone from here; backups of it stay',
+        },
+      })
       .example('$0 guests', 'name, state, memory, CPU time, images and how full they are')
-      .example('$0 guests --json', 'the same for a program: bytes and seconds'),
-  read:
-    () =>
-    async ({ dependencies, context }) => {
+      .example('$0 guests --json', 'the same for a program: bytes and seconds')
+      .example('$0 guests --forget old-web', 'no longer in the list: its image is gone'),
+  read: (args) => {
+    const forgotten = optionalText(args, 'forget');
+    return async ({ dependencies, context }) => {
+      if (forgotten !== null) {
+        const { forgetRecord } = await import('../../operations/forget-record.ts');
+        const record = await forgetRecord(forgotten, dependencies, context);
+        return { record, text: `This machine remembers nothing of ${record.guest} any more.` };
+      }
       const { listGuests } = await import('../../operations/guests.ts');
       const guests = await listGuests(dependencies, context);
       return { record: { type: 'guests', guests }, text: guestsText(guests) };
-    },
+    };
+  },
 };
 
 /** Paths are long: last, they alone are broken on a narrow terminal. */
@@ -28,8 +43,15 @@ export function guestsText(guests: readonly GuestSummary[]): string {
   const reasons = guests
     .filter(({ unsupported }) => unsupported !== null)
     .map(({ name, unsupported }) => `${name} cannot be moved: ${unsupported}`);
+  const missing = guests
+    .filter(({ imageMissing }) => imageMissing)
+    .map(
+      ({ name }) =>
+        `An image of ${name} is gone. To drop ${name} from this list: vmferry guests --forget ${name}`,
+    );
+  const notes = [...reasons, ...missing];
   const table = formatTable(heading, guests.flatMap(guestRows), numbers);
-  return [table, ...(reasons.length === 0 ? [] : [reasons.join('\n')])].join('\n\n');
+  return [table, ...(notes.length === 0 ? [] : [notes.join('\n')])].join('\n\n');
 }
 
 /** One row for each disk; the guest itself stands in the first. */

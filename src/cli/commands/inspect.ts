@@ -1,10 +1,12 @@
 import type { Argv } from 'yargs';
+import type { GuestDependencies } from '../../operations/guests.ts';
+import { describeUsers } from '../../operations/image-users.ts';
 import type { ImageReport } from '../../operations/inspect.ts';
 import type { Command } from '../command.ts';
 import { formatBytes, formatFields, formatTable } from '../format.ts';
 import { text } from '../options.ts';
 
-export const inspectCommand: Command<unknown> = {
+export const inspectCommand: Command<Pick<GuestDependencies, 'drivers'>> = {
   usage: 'inspect <image>',
   summary: 'Show what is in a disk image, who uses it, and what a move would send',
   define: (parser: Argv) =>
@@ -14,9 +16,9 @@ export const inspectCommand: Command<unknown> = {
       .example('$0 inspect /dev/vg0/web --json', 'the same for a program, sizes in bytes'),
   read: (args) => {
     const path = text(args, 'image');
-    return async ({ context }) => {
+    return async ({ dependencies, context }) => {
       const { inspectImage } = await import('../../operations/inspect.ts');
-      const report = await inspectImage(path, context);
+      const report = await inspectImage(path, context, dependencies.drivers);
       return { record: { type: 'image', ...report }, text: imageReportText(report) };
     };
   },
@@ -30,10 +32,7 @@ export function imageReportText(report: ImageReport): string {
     ['holes', formatBytes(report.holeBytes)],
     ['free', `${formatBytes(report.freeBytes)} (allocated, but free in its file system)`],
     ['to move', `${formatBytes(report.sendBytes)} before compression`],
-    [
-      'used by',
-      users.length === 0 ? 'nobody' : users.map(({ description }) => `it ${description}`).join(', '),
-    ],
+    ['used by', users.length === 0 ? 'nobody' : `it ${describeUsers(users)}`],
   ]);
   const rows = regions.map((region) => [
     formatBytes(region.offset),

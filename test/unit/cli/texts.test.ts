@@ -89,6 +89,7 @@ describe('guests', () => {
       { path: '/srv/web.img', sizeBytes: 4 * GiB, usedBytes: 1.25 * GiB },
       { path: '/srv/swap.img', sizeBytes: GiB, usedBytes: null },
     ],
+    imageMissing: false,
     movedTo: null,
     unsupported: null,
   } as const;
@@ -114,6 +115,12 @@ describe('guests', () => {
   test('that cannot be moved say why below it', () => {
     expect(guestsText([{ ...web, unsupported: 'it has a COW file.' }])).toMatch(
       /\n\nweb cannot be moved: it has a COW file\.$/,
+    );
+  });
+
+  test('whose image is gone are marked, with the way to drop them', () => {
+    expect(guestsText([{ ...web, state: 'halted', imageMissing: true }])).toMatch(
+      /\n\nAn image of web is gone\. .*: vmferry guests --forget web$/,
     );
   });
 
