@@ -9,6 +9,7 @@ import type { ReceiveDependencies } from './operations/receive.ts';
 import type { StoreDependencies } from './operations/store-dependencies.ts';
 import { createStoreMemory } from './repository/store-memory.ts';
 import { openDirectoryStore } from './store/directory-store.ts';
+import { thisMachine } from './system/machine.ts';
 
 export type Dependencies = MigrateDependencies &
   ReceiveDependencies &
@@ -40,6 +41,7 @@ export function createDependencies(version: string, environment: NodeJS.ProcessE
         .toString('hex')
         .slice(0, digits),
     now: () => new Date(),
+    machine: () => thisMachine(),
     async openStoreAt(location, options, context) {
       const { openBackupStore } = await import('./operations/open-backup-store.ts');
       const opening = { openDirectory: openDirectoryStore, connect, memory: storeMemory };

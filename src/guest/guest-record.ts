@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { Failure } from '../failure.ts';
 import { here, placed, vmferry, type PlacedText } from '../placed-text.ts';
 import { parseGuestDefinition, type GuestDefinition } from './definition.ts';
+import { guestSourceSchema, MOST_SOURCES, type GuestSource } from './guest-source.ts';
 
 /** `moving`: a move was begun and has not ended. `moved`: it runs, or is about to run, on the new hardware. */
 export type GuestState = 'running' | 'halted' | 'moving' | 'moved';
@@ -29,6 +30,11 @@ export interface GuestRecord {
   changedAt: string;
   /** Present in the states `moving` and `moved`. */
   move?: GuestMove;
+  /**
+   * Where the guest was before it was moved here, or went from here: snapshots of it from there are this guest's, too. The
+   * latest last.
+   */
+  sources?: readonly GuestSource[];
 }
 
 const guestRecord = z.strictObject({
@@ -45,6 +51,7 @@ const guestRecord = z.strictObject({
       mover: z.strictObject({ pid: z.int(), startTimeTicks: z.int() }).exactOptional(),
     })
     .exactOptional(),
+  sources: z.array(guestSourceSchema).max(MOST_SOURCES).exactOptional(),
 });
 
 /**

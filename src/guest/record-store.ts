@@ -12,7 +12,10 @@ import { parseGuestRecord, type GuestRecord } from './guest-record.ts';
 export interface RecordStore {
   /** Null when nothing is known of such a guest. Throws Failure `guest-unsupported` for a damaged record. */
   read(name: string): Promise<GuestRecord | null>;
-  /** Replaces the guest's record; when it returns, that survives loss of power. Throws as `writeStateFile` does. */
+  /**
+   * Replaces the guest's record, but keeps its sources unless others are given; when it returns, that survives loss of power.
+   * Throws as `writeStateFile` does.
+   */
   write(record: NewGuestRecord): Promise<GuestRecord>;
   /** All records, by name. Throws as `read` does. */
   list(): Promise<GuestRecord[]>;
@@ -23,7 +26,7 @@ export interface RecordStore {
 }
 
 /** The store adds the rest. A record that is put back keeps its time. */
-export type NewGuestRecord = Pick<GuestRecord, 'definition' | 'state' | 'move'> &
+export type NewGuestRecord = Pick<GuestRecord, 'definition' | 'state' | 'move' | 'sources'> &
   Partial<Pick<GuestRecord, 'changedAt'>>;
 
 /**
@@ -56,8 +59,17 @@ export function createRecordStore(directory: string, now: () => Date = () => new
   return {
     read,
 
-    async write({ definition, state, move, changedAt = now().toISOString() }) {
-      const record: GuestRecord = { version: 1, definition, state, changedAt, ...(move && { move }) };
+    async write({ definition, state, move, sources, changedAt = now().toISOString() }) {
+      // A record that cannot be read is replaced, as ever.
+      const kept = sources ?? (await read(definition.name).catch(() => null))?.sources ?? [];
+      const record: GuestRecord = {
+        version: 1,
+        definition,
+        state,
+        changedAt,
+        ...(move && { move }),
+        ...(kept.length > 0 && { sources: kept }),
+      };
       await writeStateFile(fileOf(definition.name), `${JSON.stringify(record, null, 2)}\n`, WHAT);
       return record;
     },

@@ -2,6 +2,7 @@ import type { Context } from '../events.ts';
 import { asFailure, Failure } from '../failure.ts';
 import type { FramePool } from '../frame/frame-pool.ts';
 import type { ResolvedGuest } from '../guest/resolve-guest.ts';
+import type { Machine } from '../system/machine.ts';
 import type { GuestFolder } from '../repository/guest-folder.ts';
 import type { Snapshot } from '../repository/snapshot.ts';
 import type { OpenedStore } from '../repository/store-keys.ts';
@@ -21,10 +22,13 @@ export interface BackupOptions extends StandstillOptions {
   everyBlock: boolean;
   /** Keep a clone of each image beside it, so that the next backup need not read what has not changed. */
   keepClones: boolean;
+  /** The store's snapshots under the guest's name are this guest's, wherever they were made. */
+  adopt: boolean;
 }
 
 export interface BackupDependencies extends GuestDependencies {
   version: string;
+  machine: () => Machine;
   pool: FramePool;
   now: () => Date;
   /** So many random hex digits. */
@@ -61,7 +65,7 @@ export async function backupGuest(
     still,
     captured,
     writer,
-    dependencies,
+    { ...dependencies, adopt: options.adopt },
     context,
   ).catch((error: unknown) => {
     throw notLetGo ?? error;

@@ -1,4 +1,3 @@
-import { hostname } from 'node:os';
 import type { Context } from '../events.ts';
 import { asFailure, Failure } from '../failure.ts';
 import type { ResolvedGuest } from '../guest/resolve-guest.ts';
@@ -9,8 +8,9 @@ import { refuseExchanged } from '../repository/refuse-exchanged.ts';
 import { parseSnapshot, snapshotText, type Snapshot, type SnapshotDisk } from '../repository/snapshot.ts';
 import { snapshotId } from '../repository/snapshot-id.ts';
 import type { CapturedDisk } from './backup-capture.ts';
-import type { BackupDependencies } from './backup-guest.ts';
+import type { BackupDependencies, BackupOptions } from './backup-guest.ts';
 import { LostFromStore, type BackupWriter } from './backup-writer.ts';
+import { refuseOtherSource } from './refuse-other-source.ts';
 import type { StillGuest } from './still-image.ts';
 
 /** A prune that takes away what a backup relies on, past its grace period, is rare; twice in a row is a defect somewhere. */
@@ -24,34 +24,45 @@ export interface Destination {
   storeId: string;
 }
 
+type SnapshotMaking = Pick<BackupDependencies, 'version' | 'randomHex' | 'machine' | 'now'> &
+  Pick<BackupOptions, 'adopt'>;
+
 /**
  * Stores the pages of the maps, and publishes a snapshot of what was captured. Throws Failure `store-damaged` (transient)
- * when a prune takes away time and again what it relies on, and what `refuseExchanged` throws; nothing is announced any
- * more then.
+ * when a prune takes away time and again what it relies on, `target-exists` when another guest has got the name meanwhile,
+ * and what `refuseExchanged` throws; nothing is announced any more then.
  */
 export async function makeSnapshot(
-  { definition }: ResolvedGuest,
+  guest: ResolvedGuest,
   destination: Destination,
   { createdAt, consistency }: StillGuest,
   captured: readonly CapturedDisk[],
   writer: BackupWriter,
-  { version, randomHex }: Pick<BackupDependencies, 'version' | 'randomHex'>,
+  { version, randomHex, machine, now, adopt }: SnapshotMaking,
   { signal }: Context,
 ): Promise<Snapshot> {
   const disks = await describeDisks(captured, writer, signal);
+  const { definition } = guest;
+  const here = machine();
   const snapshot: Snapshot = {
     id: snapshotId(createdAt, randomHex(5)),
-    guest: definition.name,
+    guest: destination.folder.guest,
     createdAt: createdAt.toISOString(),
     consistency,
     definition,
-    host: hostname(),
+    host: here.host,
+    ...(here.id !== null && { machine: here.id }),
     vmferryVersion: version,
     disks,
     newBytes: writer.newBytes,
   };
   const maps = captured.map(({ map }) => map);
-  await publish(snapshot, maps, destination, writer, signal);
+  // Looked at again after it was announced: of two backups that began at once, at least one sees the other.
+  const refuseOther = async () => {
+    const own = { guest, machine: here, now };
+    if (!adopt) await refuseOtherSource(destination.folder, own, signal, snapshot.id);
+  };
+  await publish(snapshot, maps, destination, writer, refuseOther, signal);
   return snapshot;
 }
 
@@ -85,12 +96,14 @@ async function publish(
   maps: readonly ChunkMap[],
   { folder, storeId }: Destination,
   writer: BackupWriter,
+  refuseOther: () => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
   refuseUnreadable(snapshot);
   try {
     for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
       await announceSnapshot(folder, snapshot, signal);
+      await refuseOther();
       await writer.secure(maps, signal);
       await refuseExchanged(folder.store, { id: storeId, seal: folder.seal }, signal);
       if (await confirmSnapshot(folder, snapshot.id, signal)) return;

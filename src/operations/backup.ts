@@ -4,12 +4,16 @@ import { resolveGuest } from '../guest/resolve-guest.ts';
 import { backupGuest, type BackupDependencies, type BackupOptions } from './backup-guest.ts';
 import { notDoneText, type BackupReport, type GuestBackup } from './backup-report.ts';
 import { warnOfImageOfGuest } from './image-of-guest.ts';
+import { refuseOtherSource } from './refuse-other-source.ts';
+import { refuseSameNames } from './stored-names.ts';
 import { requireWritable } from './require-writable.ts';
 import type { StoreSession } from './store-session.ts';
 
 export interface BackupRequest extends BackupOptions {
   /** Names of guests, and paths of images that nothing runs. */
   guests: readonly string[];
+  /** Under which the store keeps the guest, where that is not its own; only where there is but one. */
+  name: string | null;
 }
 
 /**
@@ -66,13 +70,17 @@ async function backupOne(
   dependencies: BackupDependencies,
   context: Context,
 ): Promise<GuestBackup> {
+  refuseSameNames(name, request.guests, 'Back each up by itself, under a name of its own: --name NAME');
   const guest = await resolveGuest(name, dependencies, context);
   if (guest.definition.disks.length === 0)
     throw new Failure('guest-unsupported', `${name} has no disk that could be backed up.`);
   await warnOfImageOfGuest(guest, dependencies, context);
-  const folder = session.folder(guest.definition.name);
+  const folder = session.folder(request.name ?? guest.definition.name);
   const before = await folder.snapshotIds(context.signal);
   await session.saw(new Map([[folder.guest, before]]), context);
+  // Before the guest has to stand still or to halt.
+  const { machine, now } = dependencies;
+  if (!request.adopt) await refuseOtherSource(folder, { guest, machine: machine(), now }, context.signal);
   const hasFolder = before.length > 0 || (await session.guests(context.signal)).includes(folder.guest);
   await requireWritable(folder, hasFolder, context.signal);
   const made = await backupGuest(guest, folder, session.opened, request, dependencies, context);

@@ -1,6 +1,8 @@
 import { performance } from 'node:perf_hooks';
 import type { Context } from '../events.ts';
 import { asFailure, Failure } from '../failure.ts';
+import { sourceOf, withSource } from '../guest/guest-source.ts';
+import { thisMachine } from '../system/machine.ts';
 import { warnOfDoubtfulFileSystems } from './file-system-warnings.ts';
 import { awaitReleases, haltForMove } from './halt-for-move.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
@@ -122,8 +124,13 @@ async function finishMove(
   const { destination, sshConfigFile } = request.target;
   const { remoteCommand } = request;
   const move = { destination, directory, sshConfigFile, remoteCommand, ...thisMover() };
-  refuseUnlessOwn(await dependencies.records.read(definition.name), definition.name);
-  await dependencies.records.write({ definition, state: 'moved', move });
+  const guestThere = relocate(definition, directory);
+  const record = await dependencies.records.read(definition.name);
+  refuseUnlessOwn(record, definition.name);
+  // A store that both machines back up to then takes them for one guest, there and, should the move be taken back, here.
+  const earlier = record?.sources ?? [];
+  const sources = withSource(earlier, sourceOf(guestThere, receiver.identity));
+  await dependencies.records.write({ definition, state: 'moved', move, sources });
   // The last look, with the fence up: whatever started the guest here again keeps it here.
   await awaitReleases(definition, receiver.failed);
   // Nothing was told to boot yet, so a line that broke by now leaves no doubt.
@@ -137,7 +144,8 @@ async function finishMove(
         // Not to be interrupted: once the new hardware was told to boot, only its answer tells where the guest runs.
         const boot = {
           type: 'boot',
-          guest: relocate(definition, directory),
+          guest: guestThere,
+          sources: withSource(earlier, sourceOf(definition, thisMachine())),
           timeoutMs: request.bootTimeoutMs,
         } as const;
         return await receiver.request(boot, 'up', receiver.failed);

@@ -6,6 +6,7 @@ import type { GuestDriver } from '../guest/guest-driver.ts';
 import type { RecordStore } from '../guest/record-store.ts';
 import { Queue } from '../pipeline/queue.ts';
 import { here, placed, vmferry } from '../placed-text.ts';
+import { thisMachine } from '../system/machine.ts';
 import { MessageChannel } from './message-channel.ts';
 import { checkTarget } from './receive-check.ts';
 import { ReceiveSession } from './receive-session.ts';
@@ -61,7 +62,14 @@ export async function receive(
     },
   });
   const receiver = new Receiver(dependencies, channel, { ...context, signal: stopping.signal });
-  channel.send({ type: 'ready', protocol: PROTOCOL_VERSION, version: dependencies.version });
+  const { host, id: machine } = thisMachine();
+  channel.send({
+    type: 'ready',
+    protocol: PROTOCOL_VERSION,
+    version: dependencies.version,
+    host,
+    machine,
+  });
   try {
     for await (const message of inbox) if (await receiver.handle(message)) return;
   } catch (error) {
@@ -136,7 +144,7 @@ class Receiver {
         this.#channel.send({ type: 'published', paths: await this.#session.publish() });
         return false;
       case 'boot':
-        await this.#boot(parseGuestDefinition(message.guest), message.timeoutMs);
+        await this.#boot(message);
         return false;
       case 'halt':
         await this.#halt(message);
@@ -178,14 +186,15 @@ class Receiver {
     this.#channel.send({ type: 'verified', fingerprint, readBack, warnings: this.#takeWarnings() });
   }
 
-  async #boot(guest: GuestDefinition, timeoutMs: number): Promise<void> {
+  async #boot({ guest: json, sources, timeoutMs }: Extract<MoverMessage, { type: 'boot' }>): Promise<void> {
+    const guest = parseGuestDefinition(json);
     const { records, consoleLogOf } = this.#dependencies;
     const consoleLog = consoleLogOf(guest.name);
     const earlier = await records.read(guest.name);
     let pid: number;
     try {
       // Written before the boot: once the guest is up nothing may fail any more, or it would be started twice.
-      await records.write({ definition: guest, state: 'running' });
+      await records.write({ definition: guest, state: 'running', sources });
       ({ pid } = await this.#driverOf(guest).start(guest, { consoleLog, timeoutMs }, this.#context));
     } catch (error) {
       const failure = asFailure(error);
@@ -194,7 +203,9 @@ class Receiver {
         this.#session.keep();
         throw failure;
       }
-      await (earlier === null ? records.remove(guest.name) : records.write(earlier)).catch(() => undefined);
+      await (
+        earlier === null ? records.remove(guest.name) : records.write({ sources: [], ...earlier })
+      ).catch(() => undefined);
       const { message, advice } = failure.placed;
       throw new Failure('boot-failed', placed`The guest did not boot ${here}: ${message}`, {
         ...(advice === undefined ? {} : { advice }),

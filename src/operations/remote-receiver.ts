@@ -3,6 +3,7 @@ import { Failure } from '../failure.ts';
 import type { OtherMachine } from '../placed-text.ts';
 import type { RemoteProcess } from '../store/ssh-remote-process.ts';
 import { StallWatch } from '../pipeline/stall-watch.ts';
+import type { Machine } from '../system/machine.ts';
 import { MessageChannel } from './message-channel.ts';
 import { receiveCommand } from './new-hardware.ts';
 import { guestTimeMs, STEP_LIMITS_MS, type Step } from './step-limits.ts';
@@ -85,6 +86,11 @@ export class RemoteReceiver implements AsyncDisposable {
   /** The images that it has given their names. */
   get published(): readonly string[] {
     return this.#published;
+  }
+
+  /** By what backups know the machine that it runs on, once it is ready. */
+  get identity(): Machine {
+    return { host: this.#greeting?.host ?? '', id: this.#greeting?.machine ?? null };
   }
 
   /** The receiver's spool directory there; null before a disk was opened. */

@@ -30,6 +30,8 @@ export interface ScheduleRequest {
   keepClones: boolean;
   /** Of the units; null: after the guest. */
   name: string | null;
+  /** Under which the store keeps the guest, where that is not its own; only where there is but one. */
+  guestName: string | null;
   /** For the system's manager, else for this account's. */
   isSystem: boolean;
   /** `units` are written and enabled; of the others nothing is written. */
@@ -49,7 +51,11 @@ export interface ScheduleFindings {
 export function planRun(request: ScheduleRequest, findings: ScheduleFindings): ScheduledRun {
   const { config, store, guests, calendar, world } = findings;
   const { vmferry, environment } = world;
-  const { isSystem, reports, whileRunning, maxPauseMs, keepClones } = request;
+  const { isSystem, reports, whileRunning, maxPauseMs, keepClones, guestName } = request;
+  const guestNames = guests.map(({ definition }) => guestName ?? definition.name);
+  const typedGuests = guests.map(({ definition }, index) =>
+    nameOrPath(definition, request.guests[index] ?? ''),
+  );
   // What the configuration says of a store holds as it is when the backup runs.
   const typedStore = store.name === null ? withoutRelative(store.location) : `@${store.name}`;
   const { file, command, keyFile } = request.passphrase;
@@ -59,13 +65,14 @@ export function planRun(request: ScheduleRequest, findings: ScheduleFindings): S
   const keepOptions = keep.length > 0 ? keep : keepArguments(config.keep ?? {});
   const commands = backupCommands({
     vmferry,
-    guests: guests.map(({ definition }, index) => nameOrPath(definition, request.guests[index] ?? '')),
-    guestNames: guests.map(({ definition }) => definition.name),
+    guests: typedGuests,
+    guestNames,
     store: typedStore,
     backupOptions: [
       ...(whileRunning === 'clone' ? [] : [`--${whileRunning}`]),
       ...option('--max-pause', maxPauseMs === null ? null : String(maxPauseMs / 1000)),
       ...(keepClones ? [] : ['--no-clone']),
+      ...option('--name', guestName),
     ],
     commonOptions: [
       ...option('--ping-url', reports.pingUrl),
@@ -87,8 +94,9 @@ export function planRun(request: ScheduleRequest, findings: ScheduleFindings): S
   ].filter((path) => !/^\/(?:dev|proc|sys)(?:\/|$)/.test(path));
   const kept = keptEnvironment(environment);
   return {
-    unit: unitOf(request.name ?? guests.map(({ definition }) => definition.name).join('-')),
-    guests: guests.map(({ definition }) => definition.name),
+    unit: unitOf(request.name ?? guestNames.join('-')),
+    guests: guestNames,
+    sources: typedGuests,
     store: typedStore,
     onCalendar: calendar.onCalendar,
     spreadSeconds: calendar.spreadSeconds,

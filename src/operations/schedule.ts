@@ -9,6 +9,7 @@ import { cronLine } from '../schedule/cron-line.ts';
 import { serviceText, timerText, type ScheduledRun } from '../schedule/systemd-units.ts';
 import { errorCode } from '../system/error-code.ts';
 import { warnOfImageOfGuest } from './image-of-guest.ts';
+import { checkStoredName, refuseSameNames } from './stored-names.ts';
 import { checkSecretFile } from './schedule-secret.ts';
 import { planRun, type ScheduleRequest } from './schedule-plan.ts';
 import { checkedCalendar } from './schedule-time.ts';
@@ -44,8 +45,10 @@ export async function scheduleBackups(
   const calendar = await checkedCalendar(request.at, request.output === 'cron', context);
   const store = resolveStore(config, request.store);
   await checkSecretFile(request, store, world.environment, context);
+  if (request.guestName !== null) checkStoredName(request.guestName);
   const guests: ResolvedGuest[] = [];
   for (const name of request.guests) {
+    refuseSameNames(name, request.guests, 'Make a schedule for each, with --guest-name NAME.');
     const guest = await resolveGuest(name, sources, context);
     await warnOfImageOfGuest(guest, sources, context);
     guests.push(guest);

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Failure, exitStatusByCode, type FailureCode } from '../failure.ts';
+import { guestSourceSchema, MOST_SOURCES } from '../guest/guest-source.ts';
 import { PlacedText, type OtherMachine } from '../placed-text.ts';
 
 /** The messages of doc/wire.md. */
@@ -65,7 +66,12 @@ const moverMessage = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('pack'), id: packId, sizeBytes: bytes }),
   z.strictObject({ type: z.literal('finish'), fingerprint }),
   z.strictObject({ type: z.literal('publish') }),
-  z.strictObject({ type: z.literal('boot'), guest: z.unknown(), timeoutMs }),
+  z.strictObject({
+    type: z.literal('boot'),
+    guest: z.unknown(),
+    sources: z.array(guestSourceSchema).max(MOST_SOURCES).readonly(),
+    timeoutMs,
+  }),
   z.strictObject({ type: z.literal('commit') }),
   z.strictObject({
     type: z.literal('halt'),
@@ -80,7 +86,13 @@ const moverMessage = z.discriminatedUnion('type', [
 
 const receiverMessage = z.discriminatedUnion('type', [
   // Of any version, with whatever else it says: what differs is told by its number.
-  z.object({ type: z.literal('ready'), protocol: z.int(), version: z.string() }),
+  z.object({
+    type: z.literal('ready'),
+    protocol: z.int(),
+    version: z.string(),
+    host: z.string().max(255).optional(),
+    machine: z.string().max(64).nullable().optional(),
+  }),
   z.strictObject({
     type: z.literal('checked'),
     problems: z.array(z.strictObject(failureFields)),

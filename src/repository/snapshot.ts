@@ -40,6 +40,8 @@ export interface Snapshot {
   consistency: Consistency;
   definition: GuestDefinition;
   host: string;
+  /** `Machine.id` of that host; snapshots made where it has none, and old ones, do not have it. */
+  machine?: string;
   vmferryVersion: string;
   disks: readonly SnapshotDisk[];
   /** What it added to the store. */
@@ -73,6 +75,10 @@ const manifest = z.strictObject({
   consistency: z.enum(['halted', 'frozen', 'after-a-crash']),
   definition: z.unknown(),
   host: z.string().max(255),
+  machine: z
+    .string()
+    .regex(/^[0-9a-f]{32}$/)
+    .exactOptional(),
   vmferryVersion: z.string().max(64),
   disks: shortArray(disk, MOST_DISKS).refine((disks) => disks.length > 0, 'is empty'),
   newBytes: bytes,

@@ -4,8 +4,10 @@ import { environmentAssignment, execLine, listedPath, plainLine } from './system
 export interface ScheduledRun {
   /** Of the units, without what they end in; see `isUnitName`. */
   unit: string;
-  /** What it backs up, and where to: two schedules of one name are the same one if they agree in this. */
+  /** What it backs up, by the names that the store has for it. */
   guests: readonly string[];
+  /** The same as the backup command names it: images by their paths. Two schedules of one name are the same one if they agree in this and in the store. */
+  sources: readonly string[];
   store: string;
   onCalendar: string;
   spreadSeconds: number;
@@ -40,8 +42,8 @@ export function scheduledBy(text: string): string | null {
 }
 
 /** The same from before it is written. */
-export function subjectOf({ guests, store }: Pick<ScheduledRun, 'guests' | 'store'>): string {
-  return JSON.stringify({ guests: guests.toSorted(), store });
+export function subjectOf({ sources, store }: Pick<ScheduledRun, 'sources' | 'store'>): string {
+  return JSON.stringify({ guests: sources.toSorted(), store });
 }
 
 /** Null: a path or a word has a sign in it that a unit file cannot hold. */

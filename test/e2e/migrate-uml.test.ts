@@ -43,6 +43,11 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a real guest', () => {
 
   test('moves with one command, and runs there exactly as before', async () => {
     const { image, path } = await bootOnOld('web');
+    // One store for both hosts.
+    const store = join(hosts.old.home, 'store');
+    expect(await hosts.run(['init', store, '--no-encrypt'])).toMatchObject({ exitStatus: 0 });
+    const backup = ['backup', 'web', '--to', store, '--pause'];
+    expect(await hosts.run(backup)).toMatchObject({ exitStatus: 0 });
     const moved = await hosts.run(['migrate', 'web', ...hosts.targetArguments(), '--json']);
     expect(moved.stderr).toBe('');
     if (moved.exitStatus !== 0) throw new Error(moved.stdout);
@@ -67,6 +72,8 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a real guest', () => {
     expect(await guestBootCount(target)).toBe(2);
     expect(await damagedGuestFiles(target, image.files)).toEqual([]);
     expect((await stat(target)).mode).toBe((await stat(path)).mode);
+    // Its backups go on under its name, though it is another host and another path.
+    expect(await hosts.runOnNew(backup)).toMatchObject({ exitStatus: 0 });
 
     // The way back.
     const started = await hosts.run(['start', 'web']);
@@ -77,6 +84,7 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a real guest', () => {
     expect(reverted.exitStatus).toBe(0);
     expect((await hosts.run(['halt', 'web'])).exitStatus).toBe(0);
     expect(await guestBootCount(path)).toBe(2);
+    expect(await hosts.run(backup)).toMatchObject({ exitStatus: 0 });
   });
 
   test('its image is not touched by the move', async () => {

@@ -68,6 +68,7 @@ function schedule(changes: Partial<ScheduleRequest> = {}, config: Config = noCon
     maxPauseMs: null,
     keepClones: true,
     name: 'web',
+    guestName: null,
     isSystem: true,
     output: 'units',
     ...changes,
@@ -155,6 +156,26 @@ describe('a schedule', () => {
       code: 'target-missing',
     });
     await expect(removeSchedule('../x', true, world, context)).rejects.toMatchObject({ code: 'usage' });
+  });
+
+  test('of an image does not replace that of another image of the same file name', async () => {
+    await schedule();
+    const other = join(directory, 'mail', 'web.img');
+    mkdirSync(join(directory, 'mail'));
+    writeFileSync(other, '');
+    truncateSync(other, 2 ** 20);
+    await expect(schedule({ guests: [other] })).rejects.toMatchObject({ code: 'target-exists' });
+    await expect(schedule({ guests: [image, other], name: 'both' })).rejects.toMatchObject({
+      code: 'usage',
+      message: expect.stringContaining('under the name web.img'),
+      advice: expect.stringContaining('--guest-name'),
+    });
+    const named = { guests: [other], name: null, guestName: 'mail', keep: { last: 2 } };
+    const { unit, files } = await schedule(named);
+    expect(unit).toBe('vmferry-backup-mail');
+    expect(files[0]?.text).toContain(' --name mail\n');
+    expect(files[0]?.text).toContain(' --guest mail --keep-last 2\n');
+    await expect(schedule({ ...named, guestName: '../x' })).rejects.toMatchObject({ code: 'usage' });
   });
 
   test('is only shown with --print and --cron', async () => {

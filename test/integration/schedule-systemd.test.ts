@@ -37,6 +37,7 @@ function scheduledRun(changes: Partial<ScheduledRun>): ScheduledRun {
   return {
     unit: 'vmferry-backup-web',
     guests: ['web'],
+    sources: ['web'],
     store: '/backups',
     onCalendar: 'Mon *-*-* 03:00:00',
     spreadSeconds: 900,

@@ -12,6 +12,7 @@ import type { BackupReport } from '../../src/operations/backup-report.ts';
 import { backup, type BackupRequest } from '../../src/operations/backup.ts';
 import { StoreSession } from '../../src/operations/store-session.ts';
 import { createStoreMemory } from '../../src/repository/store-memory.ts';
+import type { Machine } from '../../src/system/machine.ts';
 import { openDirectoryStore } from '../../src/store/directory-store.ts';
 import type { BackupStore } from '../../src/store/store.ts';
 import { frameWorkerUrl } from './assembly.ts';
@@ -29,6 +30,8 @@ export class BackupWorld implements AsyncDisposable {
   readonly events: Event[] = [];
   readonly pool = new FramePool(frameWorkerUrl, 2);
   readonly dependencies: BackupDependencies;
+  /** Where backups are made, from now on. */
+  machine: Machine = { host: 'old.example', id: 'a'.repeat(32) };
   readonly #isEncrypted: boolean;
   #time = Date.parse('2026-11-22T03:00:00Z');
 
@@ -40,6 +43,7 @@ export class BackupWorld implements AsyncDisposable {
       records: createRecordStore(join(this.path, 'guests')),
       consoleLogOf: (guest) => join(this.path, `${guest}.log`),
       version: '0.0.0',
+      machine: () => this.machine,
       pool: this.pool,
       // Each time is asked for, a second has passed.
       now: () => new Date((this.#time += 1000)),
@@ -91,6 +95,8 @@ export class BackupWorld implements AsyncDisposable {
   ): Promise<BackupReport> {
     const whole: BackupRequest = {
       guests: [guests].flat(),
+      name: null,
+      adopt: false,
       hold: 'clone',
       compression: 3,
       everyBlock: false,

@@ -12,7 +12,7 @@ import {
   type OpenedArguments,
 } from '../backup-store-options.ts';
 import type { Command } from '../command.ts';
-import { flag, wholeNumberOr, type Arguments } from '../options.ts';
+import { flag, optionalText, wholeNumberOr, type Arguments } from '../options.ts';
 import type { CommandResult } from '../reporters/reporter.ts';
 import { readRunReportOptions, runReportOptions } from '../run-report-options.ts';
 import { backupText } from './backup-text.ts';
@@ -56,6 +56,15 @@ export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
           describe:
             'Keep no clone beside an image on XFS or btrfs: it saves reading what has not changed since; remove those kept',
         },
+        name: {
+          type: 'string',
+          requiresArg: true,
+          describe: 'Keep the guest in the store under this name; only with one guest',
+        },
+        adopt: {
+          type: 'boolean',
+          describe: 'The snapshots under its name are this guest’s, though made elsewhere: go on with them',
+        },
         ...haltOptions,
         ...bootOptions,
         ...backupStoreOptions,
@@ -71,6 +80,8 @@ export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
     const reports = readRunReportOptions(args);
     return async (environment) => {
       const { dependencies, context } = environment;
+      if (request.name !== null)
+        (await import('../../operations/stored-names.ts')).checkStoredName(request.name);
       const load = () => {
         // Asked for, its threads start.
         void dependencies.pool;
@@ -87,7 +98,8 @@ export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
         return resultOf(report);
       };
       try {
-        const watched = { operation: 'backup' as const, guests: request.guests, reports };
+        const guests = request.name === null ? request.guests : [request.name];
+        const watched = { operation: 'backup' as const, guests, reports };
         return await withStore(storeArguments, wanted, environment, work, watched, { load });
       } catch (error) {
         if (report === null || !(error instanceof Failure)) throw error;
@@ -102,8 +114,11 @@ function readBackupRequest(args: Arguments): BackupRequest {
   if (pause && halt) throw new Failure('usage', '--pause and --halt exclude each other.');
   const guests = args['guests'];
   if (!Array.isArray(guests) || guests.length === 0) throw new Failure('usage', 'No guest is named.');
+  const names = [...new Set(guests.map(String))];
   return {
-    guests: [...new Set(guests.map(String))],
+    guests: names,
+    name: readStoredName(args, names),
+    adopt: flag(args, 'adopt'),
     hold: halt ? 'halt' : pause ? 'pause' : 'clone',
     compression: wholeNumberOr(args, 'compression', 1, 19, 'auto'),
     everyBlock: flag(args, 'every-block'),
@@ -112,6 +127,14 @@ function readBackupRequest(args: Arguments): BackupRequest {
     ...readHaltOptions(args),
     ...readBootOptions(args),
   };
+}
+
+/** Throws Failure `usage`. */
+function readStoredName(args: Arguments, guests: readonly string[]): string | null {
+  const name = optionalText(args, 'name');
+  if (name !== null && guests.length > 1)
+    throw new Failure('usage', '--name is for one guest, and several are named.');
+  return name;
 }
 
 function resultOf(report: BackupReport): CommandResult {

@@ -46,6 +46,11 @@ const scheduleOptions = {
     requiresArg: true,
     describe: 'Of the units: vmferry-backup-NAME; the guest’s unless given',
   },
+  'guest-name': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Keep the guest in the store under this name; only with one guest',
+  },
   print: { type: 'boolean', describe: 'Only print the units' },
   cron: { type: 'boolean', conflicts: 'print', describe: 'Only print a line for a crontab' },
   system: { type: 'boolean', describe: 'For the system’s systemd; the default for root' },
@@ -92,6 +97,7 @@ function readSchedule(args: Arguments, isSystem: boolean) {
     whileRunning: flag(args, 'halt') ? 'halt' : flag(args, 'pause') ? 'pause' : 'clone',
     maxPauseMs: readMaxPauseMs(args),
     name: optionalText(args, 'name'),
+    guestName: readGuestName(args, guests),
     isSystem,
     output: flag(args, 'cron') ? 'cron' : flag(args, 'print') ? 'print' : 'units',
   };
@@ -109,8 +115,16 @@ function readSchedule(args: Arguments, isSystem: boolean) {
   };
 }
 
+/** Throws Failure `usage`. */
+function readGuestName(args: Arguments, guests: readonly string[]): string | null {
+  const name = optionalText(args, 'guest-name');
+  if (name !== null && guests.length > 1)
+    throw new Failure('usage', '--guest-name is for one guest, and several are named.');
+  return name;
+}
+
 function readRemoval(args: Arguments, isSystem: boolean) {
-  const name = optionalText(args, 'name') ?? guestNames(args).join('-');
+  const name = optionalText(args, 'name') ?? optionalText(args, 'guest-name') ?? guestNames(args).join('-');
   if (name === '') throw new Failure('usage', 'Say which schedule: give the guest, or --name.');
   return async ({ context }: CommandEnvironment<GuestDependencies>) => {
     const { removeSchedule, scheduleWorld } = await import('../../operations/schedule-units.ts');

@@ -43,7 +43,9 @@ export async function requireStartable(
   dependencies: GuestDependencies,
   context: Context,
 ): Promise<GuestRecord | null> {
-  const { guest, definition, disks } = snapshot;
+  const { definition, disks } = snapshot;
+  // The name that it runs by, whatever the store keeps it under.
+  const guest = definition.name;
   const { drivers, records } = dependencies;
   if (places.length < disks.length)
     throw new Failure('usage', `--start needs all disks of ${guest}, and --disk restores only one.`);

@@ -29,4 +29,8 @@ export async function* readManifests(
 }
 
 /** What is wrong with one manifest, and says nothing of the others; a failing disk does not give a few files among good ones. */
-const manifestCodes = new Set(['store-damaged', 'store-unsupported', 'transfer-failed']);
+export const manifestCodes: ReadonlySet<string> = new Set([
+  'store-damaged',
+  'store-unsupported',
+  'transfer-failed',
+]);

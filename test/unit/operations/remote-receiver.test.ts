@@ -103,7 +103,7 @@ describe('what a receiver says is wrong', () => {
     const { receiver, say } = start();
     say(ready);
     await receiver.ready(signal);
-    const boot = { type: 'boot', guest: {}, timeoutMs: 1000 } as const;
+    const boot = { type: 'boot', guest: {}, sources: [], timeoutMs: 1000 } as const;
     const answer = receiver.request(boot, 'up', signal);
     say({ type: 'up', pid: 1, consoleLog: '/log', warnings: ['It was started once more.'] });
     expect((await answer).warnings).toEqual(['On root@new: It was started once more.']);
@@ -112,7 +112,7 @@ describe('what a receiver says is wrong', () => {
 
 describe('a receiver that says only that it is alive', () => {
   const id = 'a'.repeat(64);
-  const boot = { type: 'boot', guest: {}, timeoutMs: 150 } as const;
+  const boot = { type: 'boot', guest: {}, sources: [], timeoutMs: 150 } as const;
   const quick = { ...STEP_LIMITS_MS, finish: 150, publish: 150, boot: 150, copy: 150 };
 
   /** It has greeted, and says the message over and over, as long as it is asked. */

@@ -44,7 +44,12 @@ const moverMessages: MoverMessage[] = [
   { type: 'pack', id, sizeBytes: 0 },
   { type: 'finish', fingerprint },
   { type: 'publish' },
-  { type: 'boot', guest: { name: 'Grüße \n "quoted" \u2028 🚢' }, timeoutMs: 1 },
+  {
+    type: 'boot',
+    sources: [{ host: 'old', machine: null, images: ['/srv/a.img'] }],
+    guest: { name: 'Grüße \n "quoted" \u2028 🚢' },
+    timeoutMs: 1,
+  },
   { type: 'commit' },
   halt,
   { type: 'abort' },

@@ -12,6 +12,7 @@ import {
 const run: ScheduledRun = {
   unit: 'vmferry-backup-web',
   guests: ['web'],
+  sources: ['web'],
   store: '@offsite',
   onCalendar: '*-*-* 03:00:00',
   spreadSeconds: 900,
@@ -89,7 +90,7 @@ test('what vmferry wrote it knows again, and nothing else', () => {
     expect(scheduledBy(text)).toBe(subjectOf(run));
     expect(scheduledBy(`\n${text}`)).toBeNull();
   }
-  expect(subjectOf({ guests: ['b', 'a'], store: 's' })).toBe(subjectOf({ guests: ['a', 'b'], store: 's' }));
+  expect(subjectOf({ sources: ['b', 'a'], store: 's' })).toBe(subjectOf({ sources: ['a', 'b'], store: 's' }));
   expect(subjectOf(run)).not.toBe(subjectOf({ ...run, store: 'other' }));
   expect(scheduledBy('[Unit]\nDescription=mine\n')).toBeNull();
 });

@@ -130,6 +130,18 @@ describe('before anything is restored', () => {
     await check(join(scratch.path, 'same.img'));
   });
 
+  test('a guest that the store keeps under another name is looked for by its own', async () => {
+    const image = join(scratch.path, 'other.img');
+    writeFileSync(image, 'another guest');
+    const mail = { ...definition(image), name: 'mail' };
+    await records.write({ definition: mail, state: 'halted' });
+    expect(
+      await codeOf(() =>
+        check(join(scratch.path, 'web.img'), { ...mail, disks: definition('/srv/web.img').disks }),
+      ),
+    ).toBe('target-exists');
+  });
+
   test('a disk that is not in the snapshot would be one of this machine, and is refused', async () => {
     const stored = definition('/srv/web.img', '/dev/sda');
     expect(await codeOf(() => check(join(scratch.path, 'web.img'), stored))).toBe('store-damaged');
