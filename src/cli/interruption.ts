@@ -27,10 +27,10 @@ export function watchForInterruption(process: SignalSource, notice: (text: strin
 
   const onSignal = (name: unknown) => {
     if (controller.signal.aborted) {
-      notice('Clean-up is running. It ends by itself; please wait.');
+      notice('Still stopping. It ends by itself; please wait.');
       return;
     }
-    notice('Stopping: what was begun is being undone.');
+    notice('Stopping. Please wait: it is said below how it ends.');
     controller.abort(new Failure('interrupted', `It was interrupted (${String(name)}).`));
   };
   const onUncaught = (error: unknown) => {

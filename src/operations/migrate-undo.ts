@@ -25,7 +25,7 @@ export async function undoMove(
   const patient: Context = { ...context, signal: new AbortController().signal };
   // The guest first: every second counts, and nothing on the new hardware boots unless told to.
   const restarted = await restart(ready, dependencies, patient);
-  await undoRemote(ready, patient);
+  const isClean = await undoRemote(ready, patient);
   if (restarted instanceof Failure) {
     const { name } = ready.guest.definition;
     return new Failure(
@@ -34,14 +34,26 @@ export async function undoMove(
       { advice: restarted.advice ?? `Start it by: vmferry start ${name}`, cause: failure },
     );
   }
-  return failure;
+  return failure.code === 'interrupted' ? howItEnded(failure, restarted, isClean, ready) : failure;
 }
+
+function howItEnded(
+  { code, message }: Failure,
+  guestNow: string | null,
+  isClean: boolean,
+  { receiver }: Preflight,
+): Failure {
+  const there = isClean ? `Nothing was left on ${receiver.machine.name}.` : null;
+  return new Failure(code, [message, guestNow, there].filter((text) => text !== null).join(' '));
+}
+
+/** Answers with how the guest is now, as a sentence, or with why it is down; null: it was not touched. */
 
 async function restart(
   { guest }: Preflight,
   { drivers, records, consoleLogOf }: MigrateDependencies,
   context: Context,
-): Promise<Failure | null> {
+): Promise<string | Failure | null> {
   const { definition, running } = guest;
   const { name, driver: kind } = definition;
   if (kind === 'offline') return null;
@@ -58,7 +70,7 @@ async function restart(
     if ((await records.read(name))?.move?.mover?.pid !== process.pid) return null;
     if (running === null) {
       await remember('halted');
-      return null;
+      return `${name} is down here, as it was.`;
     }
     const driver = requireDriver(drivers, kind);
     const staying = await findStayingGuest(name, drivers, context);
@@ -78,17 +90,20 @@ async function restart(
       );
     }
     await remember('running');
-    return null;
+    return staying === null ? `${name} runs here again.` : `${name} still runs here.`;
   } catch (error) {
     return asFailure(error);
   }
 }
 
-/** A receiver that lives undoes by itself; for one that died, its files are removed over the same connection. */
+/**
+ * A receiver that lives undoes by itself; for one that died, its files are removed over the same connection. False, with a
+ * warning, when it is not known whether all of it is gone.
+ */
 async function undoRemote(
   { receiver, connection, directory, disks }: Preflight,
   context: Context,
-): Promise<void> {
+): Promise<boolean> {
   const limit = AbortSignal.timeout(REMOTE_UNDO_LIMIT_MS);
   // Only of disks that were begun: another partial image there is not ours.
   const partials = disks
@@ -97,21 +112,23 @@ async function undoRemote(
   try {
     if (!receiver.failed.aborted) {
       await receiver.request({ type: 'abort' }, 'aborted', limit);
-      return;
+      return true;
     }
     const { code } = asFailure(receiver.failed.reason);
     const isGone = code === 'receiver-died' || code === 'connection-lost' || code === 'protocol-violation';
     // No spool: nothing was begun.
-    if (!isGone || receiver.spool === null) return;
+    if (!isGone || receiver.spool === null) return true;
     const leftovers = [receiver.spool, ...partials, ...receiver.published];
     const command = `rm -rf -- ${leftovers.map(quoteForShell).join(' ')}`;
     const removing = await connection.exec(command, limit);
     const { exitStatus } = await removing.exited;
     if (exitStatus !== 0) throw new Failure('transfer-failed', removing.stderrText());
+    return true;
   } catch {
     const message =
       'The new hardware could not be told to clean up. It does so by itself when it notices, ' +
       `but look for what it left in ${directory} there.`;
     context.report({ type: 'warning', code: 'clean-up-incomplete', message });
+    return false;
   }
 }

@@ -12,8 +12,10 @@ import type { MigrateRequest, MigrationPlan, MigrationReport, MovedDisk } from '
 import { refuseUnlessOwn, thisMover } from './mover.ts';
 import { sendDisk } from './send-disk.ts';
 import { diskAccount, openSourceDisk, relocate } from './source-disk.ts';
+import { refuseSuspension } from '../system/suspension.ts';
 import { refuseChangedSource, stampSource } from './source-stamp.ts';
 import { runStage } from './stage.ts';
+import { tellWhenInterrupted } from './when-interrupted.ts';
 
 /**
  * Moves a guest to new hardware: preflight, halt, copy, verify, publish, fence, boot (doc/migration.md). Whatever
@@ -62,6 +64,16 @@ async function moveUntilBoot(
   const { receiver } = ready;
   const signal = AbortSignal.any([context.signal, receiver.failed]);
   const moving: Context = { ...context, signal };
+  const { name } = ready.guest.definition;
+  const { destination } = request.target;
+  let fate = `The move is undone: what ${destination} was sent is removed there${ready.guest.running === null ? '' : `, and ${name} runs on here`}.`;
+  using _told = tellWhenInterrupted(context, () => fate);
+  using _suspension = refuseSuspension(() =>
+    context.report({
+      type: 'notice',
+      message: `Ctrl-Z has no effect now: ${name} is being moved, and would be down for as long as this is stopped.`,
+    }),
+  );
   try {
     await haltForMove(request, ready, dependencies, moving);
     const stamp = await stampSource(ready.guest.definition);
@@ -76,6 +88,7 @@ async function moveUntilBoot(
     );
     signal.throwIfAborted();
     // From here on Ctrl-C comes too late.
+    fate = `It is too late to stop: only ${destination} knows whether ${name} has come up there. The move is finished.`;
     await refuseChangedSource(ready.guest.definition, stamp);
     return { disks, booted: await finishMove(request, ready, dependencies, context) };
   } catch (error) {

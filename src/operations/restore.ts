@@ -102,15 +102,17 @@ async function writeDisks(
       for (const one of restores) await one.write(onDone);
       refuseMissing();
     } catch (error) {
-      for (const { target } of restores) {
-        if (!hasBegun) await target.discard();
-        else context.report({ type: 'warning', code: 'other', message: leftText(target) });
-      }
+      if (hasBegun) tellWhatIsLeft(restores, context);
+      else for (const { target } of restores) await target.discard();
       throw error;
     }
   };
   const message = `restoring ${snapshot.guest} as it was at ${snapshot.createdAt}`;
   await runStage(context, 'restore', message, work, () => `restored ${snapshot.guest}`);
+}
+
+function tellWhatIsLeft(restores: readonly DiskRestore[], { report }: Context): void {
+  for (const { target } of restores) report({ type: 'warning', code: 'other', message: leftText(target) });
 }
 
 function leftText({ path, workingPath }: DiskRestore['target']): string {
@@ -131,7 +133,15 @@ async function verifyDisks(restores: readonly DiskRestore[], context: Context): 
     for (const one of restores) fingerprints.push(await one.verify((bytes) => progress.add(bytes)));
     return fingerprints;
   };
-  return runStage(context, 'verify', 'reading it back from the disk', work, () => 'every chunk is right');
+  const telling = async () => {
+    try {
+      return await work();
+    } catch (error) {
+      if (context.signal.aborted) tellWhatIsLeft(restores, context);
+      throw error;
+    }
+  };
+  return runStage(context, 'verify', 'reading it back from the disk', telling, () => 'every chunk is right');
 }
 
 function restoredDisk(one: DiskRestore, fingerprint: string): RestoredDisk {

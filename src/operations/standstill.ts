@@ -36,6 +36,7 @@ export class Standstill {
     waiting: () => ({ [Symbol.dispose]: () => undefined }),
     progressed: () => undefined,
   };
+  #hasWaited = false;
   #ending: Promise<void> | null = null;
 
   constructor(guest: ResolvedGuest, folder: GuestFolder, options: StandstillOptions, context: Context) {
@@ -60,6 +61,7 @@ export class Standstill {
       suspension?.[Symbol.dispose]();
       return still;
     }
+    this.#hasWaited = true;
     const limitMs = this.#options.maxPauseMs ?? DEFAULT_MAX_PAUSE_MS[hold];
     this.#watch = this.#held.hold(
       new StallWatch(limitMs, () => this.#stalled.abort(this.#stalledFailure(limitMs))),
@@ -78,14 +80,16 @@ export class Standstill {
 
   /** Ends it, and answers with the failure to show when this was thrown meanwhile. */
   async endAfter(error: unknown): Promise<unknown> {
-    const stalled: unknown = this.#stalled.signal.reason;
-    const first = stalled instanceof Failure ? stalled : error;
+    const { signal } = this.context;
+    // What an abort surfaces as says less than its reason.
+    const isAborted = this.#hasWaited && signal.aborted;
+    const first: unknown = isAborted ? signal.reason : error;
     try {
       await this.end();
     } catch (notLetGo) {
       return unsuppressed({ error: asFailure(notLetGo), suppressed: first });
     }
-    return first === stalled && stalled instanceof Failure ? this.#andRunsAgain(stalled) : first;
+    return isAborted && first instanceof Failure ? this.#andRunsAgain(first) : first;
   }
 
   #refuseSuspension(): Disposable {

@@ -73,7 +73,12 @@ describeUnless(networkLabMissing() ?? loopDevicesMissing(), 'a restore in troubl
     const command = world.hosts.start(restoreArguments(target));
     await command.printed(received);
     command.signal('SIGINT');
-    expect(errorOf(await command.ended).code).toBe('interrupted');
+    const ended = await command.ended;
+    expect(errorOf(ended).code).toBe('interrupted');
+    expect(ended.stdout).not.toContain('undone');
+    expect(warningsOf(ended).map(({ message }) => message)).toEqual([
+      `What was restored is kept in ${target}.partial: the same command goes on from there.`,
+    ]);
     expect(existsSync(target)).toBe(false);
     await world.hosts.lab.rate(null);
     expect(expectRestored(await restore(target)).readFromStoreBytes).toBeLessThan(0.8 * sizeBytes);

@@ -47,12 +47,19 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a move that is called off',
     if (stage === 'copy') await hosts.lab.rate('16mbit');
     const command = hosts.start(await guest.migrateArguments({ rules }));
     await command.printed(when);
+    if (stage === 'copy') {
+      command.signal('SIGTSTP');
+      await command.printed(/Ctrl-Z has no effect now/);
+    }
     command.signal(signal);
     // once more: it does not hurry it
     command.signal(signal);
     const ended = await command.ended;
     expect(errorOf(ended)).toMatchObject({ code: 'interrupted', exitStatus: 130 });
     expect(ended.exitStatus).toBe(130);
+    if (stage === 'preflight') return;
+    expect(errorOf(ended).message).toMatch(/web (?:runs here again|still runs here)\. Nothing was left on /);
+    expect(ended.stdout).toContain('The move is undone');
   });
 
   test('during halt, the guest being on its way down already', async () => {
@@ -72,6 +79,8 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a move that is called off',
     command.signal('SIGINT');
     const ended = await command.ended;
     expect(resultOf(ended)).toMatchObject({ type: 'moved' });
+    expect(ended.stdout).toContain('It is too late to stop');
+    expect(ended.stdout).not.toContain('undone');
     expect(ended.exitStatus).toBe(0);
     await guest.expectMoved();
     resultOf(await hosts.run(['revert', 'web', '--json']));

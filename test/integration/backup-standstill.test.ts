@@ -91,21 +91,24 @@ describeWithTools('a guest that waits for its backup', imageTools, () => {
     },
   );
 
-  test.each(ways)('runs again at once when its backup is interrupted: $hold', async ({ hold, history }) => {
-    const { store, answer } = silentStore();
-    const abort = new AbortController();
-    const reason = new Failure('interrupted', 'Interrupted.');
-    const held = guests.onHeld;
-    guests.onHeld = () => {
-      held();
-      setImmediate(() => abort.abort(reason));
-    };
-    const backup = world.backup('alpha', { hold, store, signal: abort.signal }).catch(() => undefined);
-    await gone();
-    expect(guests.history).toEqual(history);
-    answer();
-    await backup;
-  });
+  test.each(ways)(
+    'runs again at once when its backup is interrupted: $hold',
+    async ({ hold, history, runs }) => {
+      const { store, answer } = silentStore();
+      const abort = new AbortController();
+      const reason = new Failure('interrupted', 'Interrupted.');
+      const held = guests.onHeld;
+      guests.onHeld = () => {
+        held();
+        setImmediate(() => abort.abort(reason));
+      };
+      const backup = failureOf(() => world.backup('alpha', { hold, store, signal: abort.signal }));
+      await gone();
+      expect(guests.history).toEqual(history);
+      answer();
+      expect(await backup).toMatchObject({ message: expect.stringMatching(`^Interrupted. ${runs}`) });
+    },
+  );
 
   test.each(ways)('keeps Ctrl-Z from stopping vmferry, as long as it waits: $hold', async ({ hold }) => {
     const listening: number[] = [];

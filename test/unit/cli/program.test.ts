@@ -165,7 +165,7 @@ describe('a signal', () => {
       process.emit(name, name);
       expect(await status).toBe(130);
       expect(stderr.lines).toEqual([
-        'Stopping: what was begun is being undone.',
+        'Stopping. Please wait: it is said below how it ends.',
         `error: It was interrupted (${name}).`,
       ]);
     },
@@ -187,7 +187,7 @@ describe('a signal', () => {
     expect(await status).toBe(18);
   });
 
-  test('a second one says that clean-up is running', async () => {
+  test('a second one says that it is still stopping', async () => {
     let finish = () => {};
     const finished = new Promise<void>((resolve) => (finish = resolve));
     const { status, process, stderr } = start(
@@ -198,7 +198,7 @@ describe('a signal', () => {
     process.emit('SIGINT', 'SIGINT');
     finish();
     expect(await status).toBe(130);
-    expect(stderr.lines[1]).toBe('Clean-up is running. It ends by itself; please wait.');
+    expect(stderr.lines[1]).toBe('Still stopping. It ends by itself; please wait.');
   });
 
   test('an error that nobody caught aborts, too, so that the guest is up again', async () => {
