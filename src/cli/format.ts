@@ -1,3 +1,5 @@
+import { printableLine } from './printable.ts';
+
 /** Numbers as people read them. */
 
 const byteUnits = ['KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'] as const;
@@ -64,7 +66,7 @@ export function formatTable(
   rows: readonly (readonly string[])[],
   right: ReadonlySet<number> = new Set(),
 ): string {
-  const lines = [heading, ...rows];
+  const lines = [heading, ...rows.map((row) => row.map(printableLine))];
   const widths = heading.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)));
   return lines
     .map((line) =>
@@ -81,7 +83,7 @@ export function formatTable(
 /** Lines of `name  value`, the names indented and filled up to one width. */
 export function formatFields(fields: readonly (readonly [name: string, value: string])[]): string {
   const width = Math.max(...fields.map(([name]) => name.length));
-  return fields.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`).join('\n');
+  return fields.map(([name, value]) => `  ${name.padEnd(width)}  ${printableLine(value)}`).join('\n');
 }
 
 function threeDigits(amount: number): string {

@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline';
 import { Writable, type Readable } from 'node:stream';
 import { Failure } from '../failure.ts';
+import { printableLine } from './printable.ts';
 
 /**
  * Asks for secrets on the terminal that stdin is: what is typed is not shown. Null when stdin is none. What it gives
@@ -42,7 +43,7 @@ function askUnseen(
       signal.removeEventListener('abort', onAbort);
       reject(new Failure('key-missing', 'The passphrase was not typed: the input ended.'));
     });
-    stderr.write(question);
+    stderr.write(printableLine(question));
   }).finally(() => {
     lines.close();
     stderr.write('\n');

@@ -1,6 +1,9 @@
 import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { listingText } from '../../src/cli/commands/list-text.ts';
+import { createPaint } from '../../src/cli/paint.ts';
+import { createLinesReporter } from '../../src/cli/reporters/lines.ts';
 import { listStore } from '../../src/operations/list-store.ts';
 import { prune } from '../../src/operations/prune.ts';
 import { verifyStore } from '../../src/operations/verify-store.ts';
@@ -107,6 +110,18 @@ test('a manifest that is nested 50,000 deep stops nothing but its own snapshot',
   ]);
   // What the damaged snapshot needs cannot be known: nothing of its guest is removed.
   expect([...store.files.keys()].filter((file) => file.startsWith('guests/web/'))).toEqual(files);
+});
+
+test('a manifest with terminal escapes prints none of them in a list', async () => {
+  rewrite((manifest) => Object.assign(manifest, { '\u001b[2J\u202Ekey\r\nweb: all is well': 1 }));
+  const listing = await listStore(null, await world.session(store), world.context());
+  let shown = '';
+  const stdout = { write: (text: string) => void (shown += text) };
+  const options = { stdout, stderr: stdout, paint: createPaint(false), verbose: false, now: () => 0 };
+  createLinesReporter(options).succeeded({ record: listing, text: listingText(listing) });
+  expect(shown).toContain('\\x1b[2J\\u202ekey');
+  // oxlint-disable-next-line no-control-regex -- these are what must not be printed
+  expect(shown).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u202E]/);
 });
 
 test('a time, an owner and a size that no file can have are restored as near as can be', async () => {

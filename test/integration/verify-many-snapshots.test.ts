@@ -131,7 +131,6 @@ async function makeStore(path: string): Promise<void> {
 }
 
 async function storeChunks(folder: GuestFolder, path: string, ids: readonly Uint8Array[], length: number) {
-  const sizeBytes = 4096;
   const packs: IndexedPack[] = [];
   for (let first = 0; first < ids.length; first += 50) {
     const some = ids.slice(first, first + 50);
@@ -139,9 +138,15 @@ async function storeChunks(folder: GuestFolder, path: string, ids: readonly Uint
     const file = join(path, folder.nameOf('packs', id));
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, '');
+    // As in any pack: each frame is two members, its table and its bytes, and a chunk of 1 MiB is a frame of its own.
+    const frames = some.map((ids, frame) => ({
+      offsetBytes: 1024 + 2048 * frame + 1536,
+      sizeBytes: 512,
+      chunks: { ids, lengths: Uint32Array.of(length) },
+    }));
+    const sizeBytes = 1024 + 2048 * some.length + 1024;
     truncateSync(file, sizeBytes);
-    const chunks = { ids: Buffer.concat(some), lengths: new Uint32Array(some.length).fill(length) };
-    packs.push({ id, sizeBytes, frames: [{ offsetBytes: 2048, sizeBytes: 1024, chunks }] });
+    packs.push({ id, sizeBytes, frames });
   }
   await folder.writeIndex(packs, signal);
 }

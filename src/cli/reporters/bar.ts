@@ -1,6 +1,7 @@
 import cliProgress from 'cli-progress';
 import type { StageName } from '../../events.ts';
 import { formatDuration } from '../format.ts';
+import { printable, printableLine } from '../printable.ts';
 import { emptyHistory, observe } from '../progress-rate.ts';
 import { barLine, type BarLine } from './bar-line.ts';
 import { failureText } from './failure-text.ts';
@@ -42,19 +43,19 @@ export function createBarReporter(options: BarReporterOptions): Reporter {
           stage = event.stage;
           history = emptyHistory;
           last = null;
-          lastLine.show(`  ${event.stage.padEnd(stageWidth)} ${event.message}`);
+          lastLine.show(`  ${event.stage.padEnd(stageWidth)} ${printableLine(event.message)}`);
           break;
         case 'stage-finished':
           lastLine.clear();
           say(
-            `${paint.good('ok')} ${event.stage.padEnd(stageWidth)} ${event.message} ` +
+            `${paint.good('ok')} ${event.stage.padEnd(stageWidth)} ${printable(event.message)} ` +
               paint.faint(formatDuration(event.seconds)),
           );
           break;
         case 'stage-failed':
           lastLine.clear();
           say(
-            `${paint.bad('failed')} ${event.stage.padEnd(stageWidth)} ${event.message} ` +
+            `${paint.bad('failed')} ${event.stage.padEnd(stageWidth)} ${printable(event.message)} ` +
               paint.faint(formatDuration(event.seconds)),
           );
           break;
@@ -67,22 +68,24 @@ export function createBarReporter(options: BarReporterOptions): Reporter {
           if (event.totalBytes > 0) lastLine.showBar({ event, history, idleSeconds });
           break;
         case 'warning':
-          say(`${paint.warning('warning:')} ${event.message}`);
+          say(`${paint.warning('warning:')} ${printable(event.message)}`);
           break;
         case 'notice':
-          say(event.message);
+          say(printable(event.message));
           break;
       }
     },
     succeeded: ({ text }) => {
       lastLine.clear();
-      if (text !== '') stdout.write(`${text}\n`);
+      if (text !== '') stdout.write(`${printable(text)}\n`);
     },
     failed: (failure) => {
       lastLine.clear();
       stderr.write(failureText(failure, { paint, verbose }));
     },
-    notice: say,
+    notice: (text) => {
+      say(printable(text));
+    },
   };
 }
 

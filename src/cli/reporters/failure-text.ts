@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import type { Failure } from '../../failure.ts';
 import type { Paint } from '../paint.ts';
+import { printable } from '../printable.ts';
 
 export interface FailureTextOptions {
   paint: Paint;
@@ -18,17 +19,19 @@ export function failureText(failure: Failure, options: FailureTextOptions): stri
 
 function problemText(failure: Failure, { paint, verbose }: FailureTextOptions): string {
   if (failure.code === 'internal') return defectText(failure, { paint, verbose });
-  const advice = failure.advice === undefined ? '' : `${indent(failure.advice)}\n`;
-  const causes = verbose ? causesOf(failure).map((cause) => indent(paint.faint(`caused by: ${cause}`))) : [];
-  return `${paint.bad('error:')} ${failure.message}\n${advice}${causes.map((line) => `${line}\n`).join('')}`;
+  const advice = failure.advice === undefined ? '' : `${indent(printable(failure.advice))}\n`;
+  const causes = verbose
+    ? causesOf(failure).map((cause) => indent(paint.faint(`caused by: ${printable(cause)}`)))
+    : [];
+  return `${paint.bad('error:')} ${printable(failure.message)}\n${advice}${causes.map((line) => `${line}\n`).join('')}`;
 }
 
 function defectText(failure: Failure, { paint, verbose }: FailureTextOptions): string {
   const [message = ''] = failure.message.split('\n');
-  const line = `${paint.bad('error:')} This is a defect of vmferry: ${message}`;
+  const line = `${paint.bad('error:')} This is a defect of vmferry: ${printable(message)}`;
   if (!verbose) return `${line} (--verbose shows where.)\n`;
   const thrown = failure.cause instanceof Error ? failure.cause : failure;
-  return `${line}\n${thrown.stack ?? String(thrown)}\n`;
+  return `${line}\n${printable(thrown.stack ?? String(thrown))}\n`;
 }
 
 function causesOf(failure: Failure): string[] {

@@ -1,4 +1,5 @@
 import { toFailureRecord } from '../../failure.ts';
+import { printableJson } from '../printable.ts';
 import type { Reporter, TextSink } from './reporter.ts';
 
 /**
@@ -7,7 +8,7 @@ import type { Reporter, TextSink } from './reporter.ts';
  */
 export function createJsonReporter(stdout: TextSink): Reporter {
   const print = (record: object) => {
-    stdout.write(`${JSON.stringify(record)}\n`);
+    stdout.write(`${printableJson(record)}\n`);
   };
   return {
     event: print,

@@ -2,6 +2,7 @@ import type { StageName } from '../../events.ts';
 import type { Failure } from '../../failure.ts';
 import { formatDuration } from '../format.ts';
 import type { Paint } from '../paint.ts';
+import { printable } from '../printable.ts';
 import { emptyHistory, observe } from '../progress-rate.ts';
 import { failureText } from './failure-text.ts';
 import { percentage, progressText, type ProgressEvent } from './progress-text.ts';
@@ -45,29 +46,31 @@ export function createLinesReporter(options: LinesReporterOptions): Reporter {
           lastLineMs = now();
           break;
         case 'stage-finished':
-          say(`${event.stage}: ${event.message} (${formatDuration(event.seconds)})`);
+          say(`${event.stage}: ${printable(event.message)} (${formatDuration(event.seconds)})`);
           break;
         case 'stage-failed':
-          say(`${event.stage}: failed: ${event.message} (${formatDuration(event.seconds)})`);
+          say(`${event.stage}: failed: ${printable(event.message)} (${formatDuration(event.seconds)})`);
           break;
         case 'progress':
           // Reading back begins while the copy goes on.
           if (event.stage === stage) progress(event);
           break;
         case 'warning':
-          say(`${paint.warning('warning:')} ${event.message}`);
+          say(`${paint.warning('warning:')} ${printable(event.message)}`);
           break;
         case 'notice':
-          say(event.message);
+          say(printable(event.message));
           break;
       }
     },
     succeeded: ({ text }) => {
-      if (text !== '') stdout.write(`${text}\n`);
+      if (text !== '') stdout.write(`${printable(text)}\n`);
     },
     failed: (failure: Failure) => {
       stderr.write(failureText(failure, { paint, verbose }));
     },
-    notice: say,
+    notice: (text) => {
+      say(printable(text));
+    },
   };
 }

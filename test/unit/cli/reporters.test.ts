@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { formatFields, formatTable } from '../../../src/cli/format.ts';
 import { createPaint, wantsColour } from '../../../src/cli/paint.ts';
 import { createBarReporter } from '../../../src/cli/reporters/bar.ts';
 import { createJsonReporter } from '../../../src/cli/reporters/json.ts';
@@ -227,4 +228,54 @@ test('colour is for terminals, and not where NO_COLOR is set', () => {
   expect(wantsColour(tty, { TERM: 'dumb' })).toBe(false);
   expect(wantsColour({}, { TERM: 'xterm' })).toBe(false);
   expect(createPaint(true).bad('x')).toBe('\u001b[31mx\u001b[0m');
+});
+
+describe('what is no text', () => {
+  const hostile = 'a\u001b[2J\u001b]0;x\u0007b\rc\u009b31m\u202Ed\u2028e\u200Bf\uD800g\u0000';
+  // oxlint-disable-next-line no-control-regex -- these are what must not be printed
+  const raw = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]|[\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
+  const events: Event[] = [
+    { type: 'stage-started', stage: 'copy', message: hostile },
+    { type: 'stage-finished', stage: 'copy', message: hostile, seconds: 1 },
+    { type: 'stage-failed', stage: 'copy', message: hostile, seconds: 1 },
+    { type: 'warning', code: 'other', message: hostile },
+    { type: 'notice', message: hostile },
+  ];
+  const failure = () =>
+    new Failure('target-full', hostile, { advice: hostile, cause: new Error(hostile, { cause: hostile }) });
+
+  function tell(reporter: Reporter): void {
+    for (const event of events) reporter.event(event);
+    reporter.notice(hostile);
+    reporter.succeeded({ record: { type: 'moved', name: hostile } as { type: string }, text: hostile });
+    reporter.failed(failure());
+    reporter.failed(asFailure(new Error(hostile)));
+  }
+
+  test.each([
+    ['lines', createLinesReporter],
+    ['the bar', createBarReporter],
+  ])('is written out by %s', (_, create) => {
+    const { reporter, stdout, stderr } = show(create, true);
+    tell(reporter);
+    // The bar's own ways to erase its line.
+    const own = stderr.text.replaceAll('\r\u001b[2K', '');
+    expect(own + stdout.text).not.toMatch(raw);
+    expect(own).toContain('a\\x1b[2J\\x1b]0;x\\x07b\\x0dc\\x9b31m\\u202ed\\u2028e\\u200bf\\ud800g\\x00');
+    expect(stdout.text).toContain('\\u202e');
+  });
+
+  test('is escaped in JSON, which means the same', () => {
+    const stdout = new MemoryStream();
+    tell(createJsonReporter(stdout));
+    expect(stdout.text).not.toMatch(raw);
+    expect(stdout.lines.map((line) => JSON.parse(line) as { message?: string })[0]?.message).toBe(hostile);
+  });
+
+  test('does not break a table', () => {
+    expect(formatTable(['label', 'id'], [['x\ny\u001b[1A', '1']])).toBe(
+      'label          id\nx\\x0ay\\x1b[1A  1',
+    );
+    expect(formatFields([['host', 'a\nb']])).toBe('  host  a\\x0ab');
+  });
 });
