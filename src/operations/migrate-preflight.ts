@@ -6,7 +6,7 @@ import { Resources } from '../pipeline/resources.ts';
 import type { SshConnection } from '../store/ssh-connection.ts';
 import { untilAborted } from '../store/until-aborted.ts';
 import { levelToEstimateWith } from './compression-level.ts';
-import { estimateDowntimeSeconds, measureLine, sampleCompression } from './estimate.ts';
+import { estimateDowntimeSeconds, expectedReadBytes, measureLine, sampleCompression } from './estimate.ts';
 import { warnOfDoubtfulFileSystems } from './file-system-warnings.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
 import type { MigrateRequest, MigrationPlan } from './migration-report.ts';
@@ -151,7 +151,11 @@ export async function planMigration(
   { pool }: MigrateDependencies,
   context: Context,
 ): Promise<MigrationPlan> {
-  const readBytes = disks.reduce((sum, disk) => sum + disk.readBytes, 0);
+  const mostReadBytes = disks.reduce((sum, disk) => sum + disk.readBytes, 0);
+  const readBytes =
+    guest.running === null || request.everyBlock
+      ? mostReadBytes
+      : disks.reduce((sum, disk) => sum + expectedReadBytes(disk), 0);
   if (guest.running === null && !request.everyBlock)
     for (const disk of disks) warnOfDoubtfulFileSystems(disk, context);
   const sample = await sampleCompression(disks, pool, levelToEstimateWith(request.compression));
@@ -166,6 +170,7 @@ export async function planMigration(
     willBoot,
     disks: disks.map((disk) => diskAccount(disk, directory)),
     estimatedSendBytes: sample === null ? null : Math.round(readBytes * sample.ratio),
+    mostSendBytes: sample === null ? null : Math.round(mostReadBytes * sample.ratio),
     estimatedDowntimeSeconds: isDown ? null : estimateDowntimeSeconds(readBytes, sample, lineBytesPerSecond),
     warnings: [],
   };

@@ -49,6 +49,8 @@ export interface MigrationPlan {
   disks: readonly DiskAccount[];
   /** From a sample of the image's own blocks, compressed; null when nothing is to be read. */
   estimatedSendBytes: number | null;
+  /** The same, should the free blocks of a running guest's file systems not be known after the halt either. */
+  mostSendBytes: number | null;
   /** From the halt of the guest to its being up again; null where nothing runs. A guess. */
   estimatedDowntimeSeconds: number | null;
   warnings: readonly string[];

@@ -1,6 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
+import { countedUsedBytes } from '../../src/image/ext-counts.ts';
 import { type Extent, mergeTouching, subtract } from '../../src/image/extents.ts';
 import { openImage } from '../../src/image/open-image.ts';
 import { type ImageLayout, probeImage } from '../../src/image/probe.ts';
@@ -24,6 +25,12 @@ function probe(path: string): { layout: ImageLayout; data: Extent[]; used: Exten
   const layout = probeImage(source);
   const used = [...usedExtents(source, layout, { everyBlock: false })];
   return { layout, data: [...source.dataExtents()], used };
+}
+
+/** By the counts of its block groups. */
+function countedBytes(path: string): number | null {
+  using source = openImage(path);
+  return countedUsedBytes((offset, length) => source.read(offset, length), source.sizeBytes);
 }
 
 /** What a guest does: files of all sizes come and go. */
@@ -50,6 +57,7 @@ describeUnless(loopDevicesMissing(), 'a file system that a kernel has written', 
     runTool('mke2fs', ['-q', '-F', '-E', 'nodiscard', '-t', type, ...options, path]);
     const directory = join(scratch.path, 'mounted');
     mkdirSync(directory);
+    let countedLive: number | null = null;
     {
       using device = attachLoopDevice(path);
       using _mounted = mountDevice(device.path, directory);
@@ -58,12 +66,16 @@ describeUnless(loopDevicesMissing(), 'a file system that a kernel has written', 
       const { layout, data, used } = probe(path);
       expect(layout.regions).toMatchObject([{ kind: type, clean: false, skippable: false }]);
       expect(used).toEqual(data);
+      countedLive = countedBytes(path);
 
       runTool('mount', ['-o', 'remount,ro', directory]);
       expect(probe(path).layout.regions).toMatchObject([{ kind: type, clean: true, skippable: true }]);
     }
     const { layout, data, used } = probe(path);
     expect(layout.regions).toMatchObject([{ kind: type, clean: true, skippable: true }]);
+    // While it was mounted its counts told already about how much that is.
+    const usedBytes = layout.regions[0]?.usedBytes ?? 0;
+    expect(Math.abs((countedLive ?? 0) - usedBytes)).toBeLessThan(0.1 * usedBytes);
     expect(used).toEqual([...subtract(data, mergeTouching(freeExtentsByDumpe2fs(path)))]);
 
     const copy = join(scratch.path, 'copy');

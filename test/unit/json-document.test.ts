@@ -88,6 +88,7 @@ const samples: { [Type in JsonRecord['type']]: RecordOf<Type> } = {
     willBoot: true,
     disks: [account],
     estimatedSendBytes: 0,
+    mostSendBytes: 0,
     estimatedDowntimeSeconds: 0,
     warnings: [''],
   },

@@ -56,7 +56,15 @@ function whatNext({ guest, disks, booted }: MigrationReport): string {
 
 /** What `--dry-run` answers. */
 export function migrationPlanText(plan: MigrationPlan): string {
-  const { guest, destination, willHalt, willBoot, estimatedSendBytes, estimatedDowntimeSeconds } = plan;
+  const {
+    guest,
+    destination,
+    willHalt,
+    willBoot,
+    estimatedSendBytes,
+    mostSendBytes,
+    estimatedDowntimeSeconds,
+  } = plan;
   const steps = [
     ...(willHalt ? [`halt ${guest} here`] : []),
     `copy it to ${destination} and verify it`,
@@ -65,7 +73,7 @@ export function migrationPlanText(plan: MigrationPlan): string {
   const estimates: Field[] = [
     ...(estimatedSendBytes === null
       ? []
-      : [['to send', `about ${formatBytes(estimatedSendBytes)}`] as const]),
+      : [['to send', sendText(estimatedSendBytes, mostSendBytes)] as const]),
     ...(estimatedDowntimeSeconds === null
       ? []
       : [['downtime', `about ${formatDuration(estimatedDowntimeSeconds)}`] as const]),
@@ -76,6 +84,12 @@ export function migrationPlanText(plan: MigrationPlan): string {
     ...(estimates.length === 0 ? [] : [formatFields(estimates)]),
     'Nothing was changed.',
   ].join('\n\n');
+}
+
+function sendText(estimatedBytes: number, mostBytes: number | null): string {
+  const about = `about ${formatBytes(estimatedBytes)}`;
+  if (mostBytes === null || mostBytes <= estimatedBytes) return about;
+  return `${about}, at most about ${formatBytes(mostBytes)}: free blocks are known for certain after the halt`;
 }
 
 function accountFields(disk: DiskAccount, destination: string, read: string): Field[] {

@@ -67,12 +67,13 @@ test('a plan says what would happen, and that nothing did', () => {
     willBoot: true,
     disks: [account],
     estimatedSendBytes: 0.4 * GiB,
+    mostSendBytes: 0.8 * GiB,
     estimatedDowntimeSeconds: 20,
     warnings: [],
   });
   expect(text).toContain('This would halt web here, copy it to newhost and verify it, boot it there.');
   expect(text).toMatch(/to read +1\.25 GiB/);
-  expect(text).toMatch(/to send +about 410 MiB/);
+  expect(text).toMatch(/to send +about 410 MiB, at most about 819 MiB: free blocks/);
   expect(text).toMatch(/downtime +about 20 s/);
   expect(text).toMatch(/Nothing was changed\.$/);
 });
