@@ -137,6 +137,7 @@ async function withOpenedStore<Result>(
     passphrase: isNew && wanted.encrypt ? await askedNow(source) : source,
     forBackups: wanted?.kind === 'for-backups' ? wanted : null,
     memory: dependencies.storeMemory,
+    now: dependencies.now,
     secretGiven,
   };
   const meanwhile = () => {

@@ -1,5 +1,7 @@
+import type { Context } from '../events.ts';
 import { Failure } from '../failure.ts';
 import { isGuestName } from '../guest/definition.ts';
+import { isFromFuture, latestFirst } from '../repository/latest.ts';
 import { snapshotTime } from '../repository/snapshot-id.ts';
 
 /** A guest's snapshot as a person names it: `GUEST[@WHEN]`. */
@@ -23,16 +25,24 @@ export function parseSnapshotReference(text: string): SnapshotReference {
 }
 
 /**
- * The id of the snapshot that WHEN names among those of a guest: `latest`, an id, the beginning of one that no other
+ * The id of the snapshot that WHEN names among those of a guest: `latest` (see `latestFirst`; a warning names one from the future), an id, the beginning of one that no other
  * has, or a time: then the newest that was made until the end of that day, minute or second. A time is that of this
  * machine unless `Z` or an offset follows. Throws Failure `snapshot-missing`, or `usage` where several ids begin so or
  * WHEN is nothing of this.
  * @param ids the oldest first
  */
-export function chooseSnapshot(ids: readonly string[], { guest, when }: SnapshotReference): string {
-  const latest = ids.at(-1);
+export function chooseSnapshot(
+  ids: readonly string[],
+  { guest, when }: SnapshotReference,
+  now: Date,
+  report: Context['report'],
+): string {
+  const [latest] = latestFirst(ids, now);
   if (latest === undefined) throw missing(`The store has no snapshot of ${guest}.`);
-  if (when === 'latest') return latest;
+  if (when === 'latest') {
+    warnOfFuture(ids, latest, guest, now, report);
+    return latest;
+  }
   const until = parseWhen(when);
   if (until !== null) return newestUntil(ids, until, guest, when);
   if (!idPrefix.test(when)) throw badWhen(when);
@@ -43,6 +53,28 @@ export function chooseSnapshot(ids: readonly string[], { guest, when }: Snapshot
       advice: `Give more of the id: ${[found, ...others].slice(0, 5).join(', ')}${others.length > 4 ? ', …' : ''}`,
     });
   return found;
+}
+
+/** By the date, another one would be the latest: a person must hear which, and how to have it all the same. */
+function warnOfFuture(
+  ids: readonly string[],
+  latest: string,
+  guest: string,
+  now: Date,
+  report: Context['report'],
+): void {
+  const future = ids.filter((id) => isFromFuture(snapshotTime(id) ?? now, now));
+  const newest = future.at(-1);
+  if (newest === undefined) return;
+  const others = future.length === 1 ? '' : ` So are ${future.length - 1} more.`;
+  const taken =
+    newest === latest
+      ? 'It is taken, because there is no other.'
+      : `The latest of the others is taken: ${guest}@${latest}. For that one, say ${guest}@${newest}.`;
+  const message =
+    `The snapshot ${guest}@${newest} is dated later than now (${now.toISOString().slice(0, 16)}Z): ` +
+    `a clock was wrong when it was made, or is wrong now.${others} ${taken}`;
+  report({ type: 'warning', code: 'other', message });
 }
 
 /** What an id of doc/store.md begins with: at least the year. */

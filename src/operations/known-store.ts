@@ -1,6 +1,7 @@
 import type { Context } from '../events.ts';
 import { whatChanged, type FoundStore } from '../repository/store-changes.ts';
 import { readMarker, type OpenedStore } from '../repository/store-keys.ts';
+import { latestFirst } from '../repository/latest.ts';
 import type { StoreMarker } from '../repository/store-marker.ts';
 import type { StoreMemory } from '../repository/store-memory.ts';
 import type { BackupStore } from '../store/store.ts';
@@ -47,6 +48,7 @@ export async function compareSnapshots(
   opened: OpenedStore,
   snapshots: ReadonlyMap<string, readonly string[]>,
   memory: StoreMemory,
+  now: Date,
   { report }: Pick<Context, 'report'>,
 ): Promise<void> {
   const isEncrypted = opened.key !== null;
@@ -57,11 +59,11 @@ export async function compareSnapshots(
   for (const warning of warnings) report(warning);
   const newest = new Map<string, string>();
   for (const [guest, ids] of snapshots) {
-    // Ids sort as their times do.
-    const last = ids.toSorted().at(-1);
+    const [last] = latestFirst(ids, now);
     const known = remembered?.newest.get(guest);
     // One that is gone is remembered until there is a newer one: a warning that was not read comes again.
-    if (last !== undefined && (known === undefined || last > known)) newest.set(guest, last);
+    if (last !== undefined && (known === undefined || latestFirst([last, known], now)[0] !== known))
+      newest.set(guest, last);
   }
   if (newest.size > 0) await memory.remember(store.location, { id: opened.id, isEncrypted }, newest);
 }

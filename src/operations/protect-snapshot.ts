@@ -18,12 +18,12 @@ export async function protectSnapshot(
   reference: string,
   isProtected: boolean,
   session: StoreSession,
-  { signal }: Pick<Context, 'signal'>,
+  { signal, report }: Context,
 ): Promise<ProtectReport> {
   const parsed = parseSnapshotReference(reference);
   const { guest } = parsed;
   const folder = session.folder(guest);
-  const snapshot = chooseSnapshot(await folder.snapshotIds(signal), parsed);
+  const snapshot = chooseSnapshot(await folder.snapshotIds(signal), parsed, session.now(), report);
   if (!isProtected) {
     await folder.unmark('protected', snapshot, signal);
     return { type: 'unprotected', guest, snapshot };

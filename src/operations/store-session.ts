@@ -20,6 +20,8 @@ import { refusePlain, type SecretGiven } from './refuse-plain.ts';
 export interface SessionOptions {
   passphrase: PassphraseSource;
   memory: StoreMemory;
+  /** By which the latest snapshot is told from those of the future; this machine's clock unless given. */
+  now?: () => Date;
   /** `no` unless told. */
   secretGiven?: SecretGiven;
   /** The store is to be sent backups; null unless told: it is only to be read, pruned and the like. */
@@ -28,13 +30,17 @@ export interface SessionOptions {
   } | null;
 }
 
+const systemClock = () => new Date();
+
 /** A store of backups that was opened: its guests' folders can be read and written. */
 export class StoreSession {
   readonly store: BackupStore;
   readonly opened: OpenedStore;
+  readonly now: () => Date;
   readonly #memory: StoreMemory;
 
-  private constructor(store: BackupStore, opened: OpenedStore, memory: StoreMemory) {
+  private constructor(store: BackupStore, opened: OpenedStore, memory: StoreMemory, now: () => Date) {
+    this.now = now;
     this.store = store;
     this.opened = opened;
     this.#memory = memory;
@@ -43,7 +49,7 @@ export class StoreSession {
   /** Throws what `openKnownStore`, `refusePlain` and `openStore` throw. */
   static async open(
     store: BackupStore,
-    { passphrase, memory: given, secretGiven = 'no', forBackups = null }: SessionOptions,
+    { passphrase, memory: given, secretGiven = 'no', forBackups = null, now = systemClock }: SessionOptions,
     context: Context,
   ): Promise<StoreSession> {
     const memory = forgivingMemory(given, forBackups === null, context);
@@ -51,7 +57,7 @@ export class StoreSession {
     const opened = await openKnownStore(store, open, memory, context, (marker) =>
       refusePlain(marker, forBackups?.mustBeEncrypted ?? false, secretGiven, store.location),
     );
-    return new StoreSession(store, opened, memory);
+    return new StoreSession(store, opened, memory, now);
   }
 
   /** Makes a store. Throws what `openKnownStore` and `initStore` throw. */
@@ -64,7 +70,7 @@ export class StoreSession {
     const memory = forgivingMemory(given, false, context);
     const make = () => initStore(store, init, passphrase, random, now, context.signal);
     const opened = await openKnownStore(store, make, memory, context);
-    return new StoreSession(store, opened, memory);
+    return new StoreSession(store, opened, memory, now);
   }
 
   folder(guest: string): GuestFolder {
@@ -92,7 +98,7 @@ export class StoreSession {
    * @param snapshots of the guests that were looked at, the ids of all their snapshots
    */
   async saw(snapshots: ReadonlyMap<string, readonly string[]>, context: Context): Promise<void> {
-    await compareSnapshots(this.store, this.opened, snapshots, this.#memory, context);
+    await compareSnapshots(this.store, this.opened, snapshots, this.#memory, this.now(), context);
   }
 
   /** A guest whose snapshots were deleted on purpose: that they are gone is nothing to warn of. */

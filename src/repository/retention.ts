@@ -1,4 +1,5 @@
 import { Failure } from '../failure.ts';
+import { isFromFuture } from './latest.ts';
 import { periodOf, periodRules, type PeriodRule } from './retention-period.ts';
 
 /** By which snapshots are kept; a rule that is left out keeps none. Whole numbers of one or more. */
@@ -46,9 +47,9 @@ export function decideRetention(
   const keep = (id: string, reason: KeepReason) => reasonsById.get(id)?.push(reason);
   for (const { id, createdAt, isProtected } of inOrder) {
     if (isProtected) keep(id, { rule: 'protected' });
-    if (createdAt > now) keep(id, { rule: 'future' });
+    if (isFromFuture(createdAt, now)) keep(id, { rule: 'future' });
   }
-  const newestFirst = inOrder.filter(({ createdAt }) => createdAt <= now).toReversed();
+  const newestFirst = inOrder.filter(({ createdAt }) => !isFromFuture(createdAt, now)).toReversed();
   for (const { id } of newestFirst.slice(0, 1)) keep(id, { rule: 'newest' });
   for (const { id } of newestFirst.slice(0, rules.last ?? 0)) keep(id, { rule: 'last' });
   for (const rule of periodRules)

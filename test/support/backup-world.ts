@@ -67,6 +67,7 @@ export class BackupWorld implements AsyncDisposable {
     const options = {
       passphrase: () => Promise.resolve(TEST_PASSPHRASE),
       memory: createStoreMemory(join(this.path, 'memory')),
+      now: this.dependencies.now,
       forBackups: { mustBeEncrypted: false },
     };
     const init = {

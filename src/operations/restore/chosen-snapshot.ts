@@ -14,7 +14,8 @@ export async function readChosenSnapshots(
   const folder = session.folder(guest);
   const ids = await folder.snapshotIds(context.signal);
   await session.saw(new Map([[guest, ids]]), context);
-  const chosen = whens.map((when) => chooseSnapshot(ids, { guest, when }));
+  const now = session.now();
+  const chosen = whens.map((when) => chooseSnapshot(ids, { guest, when }, now, context.report));
   const snapshots: Snapshot[] = [];
   for (const id of chosen) snapshots.push(await folder.readSnapshot(id, context.signal));
   return { folder, snapshots };

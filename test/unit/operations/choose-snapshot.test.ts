@@ -11,8 +11,16 @@ const ids = [
   '20261123T230000Z-00000003',
 ];
 
+const now = new Date('2026-12-01T00:00:00Z');
+
+function choose(from: readonly string[], when: string, warn: (message: string) => void = () => undefined) {
+  return chooseSnapshot(from, { guest: 'web', when }, now, (event) => {
+    if (event.type === 'warning') warn(event.message);
+  });
+}
+
 function chosen(when: string): string {
-  return chooseSnapshot(ids, { guest: 'web', when });
+  return choose(ids, when);
 }
 
 function failureOf(work: () => unknown): Failure {
@@ -49,10 +57,10 @@ describe('a snapshot is chosen', () => {
   test('by a day or an hour of this machine', () => {
     const made = [new Date(2026, 5, 1, 23, 59, 59), new Date(2026, 5, 2, 12, 30, 1)];
     const local = made.map((date) => snapshotId(date, '12345'));
-    expect(chooseSnapshot(local, { guest: 'web', when: '2026-06-01' })).toBe(local[0]);
-    expect(chooseSnapshot(local, { guest: 'web', when: '2026-06-02' })).toBe(local[1]);
-    expect(chooseSnapshot(local, { guest: 'web', when: '2026-06-02T12:29' })).toBe(local[0]);
-    expect(chooseSnapshot(local, { guest: 'web', when: '2026-06-02T12:30' })).toBe(local[1]);
+    expect(choose(local, '2026-06-01')).toBe(local[0]);
+    expect(choose(local, '2026-06-02')).toBe(local[1]);
+    expect(choose(local, '2026-06-02T12:29')).toBe(local[0]);
+    expect(choose(local, '2026-06-02T12:30')).toBe(local[1]);
   });
 
   test('the newest that is not younger, whatever there is', () => {
@@ -64,9 +72,9 @@ describe('a snapshot is chosen', () => {
         const when = new Date(start + asked * 1000).toISOString().replace('.000Z', 'Z');
         const limit = snapshotId(new Date(start + asked * 1000), '00000');
         const expected = sorted.filter((id) => id <= limit).at(-1);
-        const choose = () => chooseSnapshot(sorted, { guest: 'web', when });
-        if (expected === undefined) expect(failureOf(choose).code).toBe('snapshot-missing');
-        else expect(choose()).toBe(expected);
+        const choosing = () => choose(sorted, when);
+        if (expected === undefined) expect(failureOf(choosing).code).toBe('snapshot-missing');
+        else expect(choosing()).toBe(expected);
       }),
     );
   });
@@ -85,9 +93,7 @@ describe('a snapshot is chosen', () => {
   });
 
   test('of a guest that has none', () => {
-    expect(failureOf(() => chooseSnapshot([], { guest: 'web', when: 'latest' })).code).toBe(
-      'snapshot-missing',
-    );
+    expect(failureOf(() => choose([], 'latest')).code).toBe('snapshot-missing');
   });
 });
 
@@ -103,5 +109,30 @@ describe('GUEST[@WHEN]', () => {
 
   test.each(['', '@latest', 'web@', '../web', 'web@soon', 'web@2026-13-01'])('%j is refused', (text) => {
     expect(failureOf(() => parseSnapshotReference(text)).code).toBe('usage');
+  });
+});
+
+describe('of snapshots that are dated later than now', () => {
+  const future = ['20301122T030000Z-00000001', '20311122T030000Z-00000001'];
+
+  test('none is the latest, and a warning names the newest', () => {
+    const warnings: string[] = [];
+    expect(choose([...ids, ...future], 'latest', (message) => warnings.push(message))).toBe(ids[3]);
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toContain(`web@${future[1]} is dated later than now (2026-12-01T00:00Z)`);
+    expect(warnings[0]).toContain('So are 1 more.');
+    expect(warnings[0]).toContain(`web@${ids[3]}`);
+  });
+
+  test('the newest is taken where there is no other, with a warning', () => {
+    const warnings: string[] = [];
+    expect(choose(future, 'latest', (message) => warnings.push(message))).toBe(future[1]);
+    expect(warnings[0]).toContain('there is no other');
+  });
+
+  test('one is had by its id, without a warning', () => {
+    const warnings: string[] = [];
+    expect(choose([...ids, ...future], '2030', (message) => warnings.push(message))).toBe(future[0]);
+    expect(warnings).toEqual([]);
   });
 });

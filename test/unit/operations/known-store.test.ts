@@ -70,7 +70,7 @@ describe('a store that is opened', () => {
 
 describe('the snapshots of a guest', () => {
   const compare = async (ids: string[]) =>
-    compareSnapshots(store, await open(), new Map([['web', ids]]), memory, context);
+    compareSnapshots(store, await open(), new Map([['web', ids]]), memory, new Date('2027-01-01'), context);
 
   test('are remembered by the newest', async () => {
     await make(true);
@@ -79,6 +79,17 @@ describe('the snapshots of a guest', () => {
     await compare([second, first]);
     expect(known?.newest.get('web')).toBe(second);
     expect(events).toEqual([]);
+  });
+
+  test('are not remembered by one from the future, where there are others', async () => {
+    const future = '20311122T030000Z-00000000';
+    await make(true);
+    await compare([future]);
+    expect(known?.newest.get('web')).toBe(future);
+    await compare([first, future]);
+    expect(known?.newest.get('web')).toBe(first);
+    await compare([first, second, future]);
+    expect(known?.newest.get('web')).toBe(second);
   });
 
   test('that are older than what was seen are warned of, until there is a newer one', async () => {
