@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import type { Context } from '../events.ts';
 import { Failure } from '../failure.ts';
-import { readSshHost } from '../system/ssh-config.ts';
+import { readSshHost } from '../system/read-ssh-host.ts';
 import { nameOf, openSshTransport } from '../system/ssh-transport.ts';
 import { SftpRefusal } from './sftp-refusal.ts';
 import { SftpSession } from './sftp-session.ts';
@@ -59,7 +59,7 @@ export async function connectSsh(
   context: Context,
 ): Promise<SshConnection> {
   const { signal } = context;
-  const host = await readSshHost(destination, sshConfigFile, signal, port);
+  const host = await readSshHost(destination, { sshConfigFile, givenPort: port }, signal);
   const timeoutMs = host.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
   const transport = await openSshTransport(host, { signal, timeoutMs });
   meanwhile?.();

@@ -7,6 +7,7 @@ import { nameOf, timedOut, type SshTransport } from '../system/ssh-transport.ts'
 import { hostKeyAlgorithms, readKnownHosts, refuseHostKey } from './ssh-host-key.ts';
 import { KEEPALIVE_INTERVAL_MS } from './ssh-liveness.ts';
 import { LoginWalk, planLogin } from './ssh-login.ts';
+import { SshOffers } from './ssh-offers.ts';
 
 /** A line on which the person is logged in. */
 export interface LoggedIn {
@@ -28,6 +29,7 @@ interface HandshakeNotes {
   refusedKey: Failure | null;
   errors: SshError[];
   negotiated: NegotiatedAlgorithms | null;
+  offers: SshOffers;
 }
 
 /** ssh2 says in `level` who raised an error: client-authentication, client-timeout, handshake, agent, … */
@@ -40,7 +42,7 @@ type SshError = Error & { level?: string };
 export async function handshake(host: SshHost, transport: SshTransport): Promise<LoggedIn> {
   const [known, plan] = await Promise.all([readKnownHosts(host), planLogin(host)]);
   const walk = new LoginWalk(plan);
-  const notes: HandshakeNotes = { refusedKey: null, errors: [], negotiated: null };
+  const notes: HandshakeNotes = { refusedKey: null, errors: [], negotiated: null, offers: new SshOffers() };
   // without these callbacks it prints to the console
   const sftpClient = new SftpClient('vmferry', {
     error: () => undefined,
@@ -54,6 +56,7 @@ export async function handshake(host: SshHost, transport: SshTransport): Promise
     sock: transport.stream,
     username: host.user,
     authHandler: walk.handler(host.user),
+    debug: notes.offers.note,
     hostVerifier: (key: Buffer) => {
       notes.refusedKey = refuseHostKey(known, host, key);
       return notes.refusedKey === null;
@@ -72,11 +75,11 @@ export async function handshake(host: SshHost, transport: SshTransport): Promise
     const sftp = await sftpClient.connect(config);
     return { host, transport, client, sftp, cipher: notes.negotiated?.cs.cipher ?? '' };
   } catch (error) {
-    throw explainHandshake(error as Error, { host, transport, walk, notes });
+    throw await explainHandshake(error as Error, { host, transport, walk, notes });
   }
 }
 
-function explainHandshake(
+async function explainHandshake(
   thrown: Error,
   {
     host,
@@ -84,13 +87,15 @@ function explainHandshake(
     walk,
     notes,
   }: { host: SshHost; transport: SshTransport; walk: LoginWalk; notes: HandshakeNotes },
-): Failure {
+): Promise<Failure> {
   if (notes.refusedKey !== null) return notes.refusedKey;
   const cause = notes.errors[0] ?? thrown;
   const { level, message } = cause as SshError;
   if (level === 'client-authentication') return walk.refused(host, null, cause);
   if (level === 'agent') return walk.refused(host, `the agent did not sign: ${message}`, cause);
   if (/authentication failures/i.test(message)) return walk.refused(host, message, cause);
+  const nothingInCommon = notes.offers.explain(message, host, cause);
+  if (nothingInCommon !== null) return nothingInCommon;
   if (level === 'client-timeout') return timedOut(host, LOGIN_TIMEOUT_MS);
   if (/subsystem|SFTP session|packet length/i.test(message))
     return new Failure('transfer-failed', `${nameOf(host)} offers no working SFTP: ${message}.`, {

@@ -1,28 +1,26 @@
 import { readFile } from 'node:fs/promises';
 import { Failure } from '../failure.ts';
 import {
+  certificateAuthorityOf,
   fingerprintOf,
   judgeHostKey,
   keyTypeOf,
-  knownHostsName,
   knownKeyTypes,
   parseKnownHosts,
   type KnownHostKey,
 } from '../system/known-hosts.ts';
-import { optionsFor, type SshHost } from '../system/ssh-config.ts';
-import { quoteForShell } from '../quote-for-shell.ts';
+import { isKeyRevoked } from '../system/revoked-keys.ts';
+import type { SshHost } from '../system/ssh-config.ts';
 import { nameOf } from '../system/ssh-transport.ts';
+import { adviceToAccept, adviceToForget } from './host-key-advice.ts';
 
-/**
- * What is taken for a host key's proof, best first. `ssh-rsa` here is the key type: its SHA-1 signatures are not
- * taken, as OpenSSH has not since 8.8.
- */
+/** What is taken for a host key's proof, best first. `ssh-rsa`, with SHA-1, only where ssh is told to take it. */
 const algorithmsByKeyType: Readonly<Record<string, readonly string[]>> = {
   'ssh-ed25519': ['ssh-ed25519'],
   'ecdsa-sha2-nistp256': ['ecdsa-sha2-nistp256'],
   'ecdsa-sha2-nistp384': ['ecdsa-sha2-nistp384'],
   'ecdsa-sha2-nistp521': ['ecdsa-sha2-nistp521'],
-  'ssh-rsa': ['rsa-sha2-512', 'rsa-sha2-256'],
+  'ssh-rsa': ['rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa'],
 };
 
 /** The keys of all known_hosts files of the host; files that are missing or unreadable count as empty. */
@@ -34,10 +32,21 @@ export async function readKnownHosts(host: SshHost): Promise<KnownHostKey[]> {
   return keys.flat();
 }
 
-/** The host key algorithms to offer: those of the keys that are known first. */
+/**
+ * The host key algorithms to offer: those of the keys that are known first, and none that ssh would not take. Throws
+ * Failure `host-unreachable` when that leaves none.
+ */
 export function hostKeyAlgorithms(known: readonly KnownHostKey[], host: SshHost): string[] {
   const types = new Set([...knownKeyTypes(known, host), ...Object.keys(algorithmsByKeyType)]);
-  return [...types].flatMap((type) => algorithmsByKeyType[type] ?? []);
+  const supported = [...types].flatMap((type) => algorithmsByKeyType[type] ?? []);
+  const taken = host.hostKeyAlgorithms ?? supported.filter((algorithm) => algorithm !== 'ssh-rsa');
+  const algorithms = supported.filter((algorithm) => taken.includes(algorithm));
+  if (algorithms.length > 0) return algorithms;
+  throw new Failure(
+    'host-unreachable',
+    `Your ssh configuration allows ${nameOf(host)} only host keys that vmferry cannot check: ${taken.join(', ')}.`,
+    { advice: `Add one of these to HostKeyAlgorithms in it: ${supported.join(', ')}` },
+  );
 }
 
 /** null when the key is known for the host; otherwise why the connection must end here. */
@@ -47,61 +56,68 @@ export function refuseHostKey(
   offered: Uint8Array,
 ): Failure | null {
   const verdict = judgeHostKey(known, host, offered);
-  const shown = `${keyTypeOf(offered)} ${fingerprintOf(offered)}`;
+  const shown = shownKey(offered);
   switch (verdict.verdict) {
     case 'matches':
-      return null;
+      return refuseRevoked(host, offered);
     case 'unknown':
-      return new Failure('host-key-unknown', `The host key of ${nameOf(host)} is not known here: ${shown}`, {
-        advice: adviceToAccept(host),
-      });
+      return unknown(known, host, offered);
     case 'changed':
       return new Failure(
         'host-key-changed',
         `${nameOf(host)} shows another host key than before: ${shown}. ` +
           `The known one is in ${verdict.known.file}:${verdict.known.lineNumber} (${verdict.known.keyType} ` +
           `${fingerprintOf(verdict.known.key)}). Either it was set up anew, or someone is between you and it.`,
-        {
-          advice: `Only if you know why it changed, forget the old key: ${[
-            'ssh-keygen',
-            '-R',
-            knownHostsName(host),
-            '-f',
-            verdict.known.file,
-          ]
-            .map(quoteForShell)
-            .join(' ')}`,
-        },
+        { advice: adviceToForget(host, verdict.known) },
       );
     case 'revoked':
-      return new Failure(
-        'host-key-changed',
-        `${nameOf(host)} shows a host key that is revoked in ${verdict.known.file}:${verdict.known.lineNumber}: ${shown}`,
-        { advice: 'Do not connect to it before its host key is replaced.' },
-      );
+      return revokedIn(`${verdict.known.file}:${verdict.known.lineNumber}`, host, offered);
   }
 }
 
-function adviceToAccept(host: SshHost): string {
-  const command = [
-    'ssh',
-    ...optionsFor(host),
-    '-o',
-    'StrictHostKeyChecking=ask',
-    ...(keepsNoKeys(host) ? ['-o', 'UserKnownHostsFile=FILE'] : []),
-    host.destination,
-    'true',
-  ];
-  const where = keepsNoKeys(host)
-    ? ' Your ssh configuration keeps no host keys (UserKnownHostsFile): give it a FILE for this host first.'
-    : '';
-  return (
-    `Accept it once with: ${command.map(quoteForShell).join(' ')}\n` +
-    'Before you say yes there, compare the fingerprint with what the machine itself shows: ' +
-    `ssh-keygen -lf /etc/ssh/ssh_host_TYPE_key.pub${where}`
+/** null unless the configuration's RevokedHostKeys has the key, or cannot be read: ssh, too, then refuses any key. */
+function refuseRevoked(host: SshHost, offered: Uint8Array): Failure | null {
+  const file = host.revokedHostKeysFile;
+  if (file === null) return null;
+  const answer = isKeyRevoked(file, offered);
+  if (answer === 'no') return null;
+  if (answer === 'yes') return revokedIn(file, host, offered);
+  return new Failure(
+    'host-key-unknown',
+    `${nameOf(host)} shows a host key that cannot be looked up in ${file} (RevokedHostKeys of your ssh ` +
+      `configuration): ${answer.problem}`,
+    { advice: 'Mend that file, or remove RevokedHostKeys from the configuration.' },
   );
 }
 
-function keepsNoKeys(host: SshHost): boolean {
-  return host.userKnownHostsFiles.every((file) => file === '/dev/null');
+function unknown(known: readonly KnownHostKey[], host: SshHost, offered: Uint8Array): Failure {
+  const keyType = keyTypeOf(offered);
+  const authority = certificateAuthorityOf(known, host);
+  const certified =
+    authority === null
+      ? ''
+      : `. A certificate authority for it is known (${authority.file}:${authority.lineNumber}), but vmferry ` +
+        'cannot check host certificates, as ssh does: it needs the key itself in known_hosts.';
+  return new Failure(
+    'host-key-unknown',
+    `The host key of ${nameOf(host)} is not known here: ${shownKey(offered)}${certified}`,
+    {
+      advice: adviceToAccept(host, keyType, {
+        algorithm: algorithmsByKeyType[keyType]?.[0] ?? keyType,
+        authority,
+      }),
+    },
+  );
+}
+
+function revokedIn(where: string, host: SshHost, offered: Uint8Array): Failure {
+  return new Failure(
+    'host-key-changed',
+    `${nameOf(host)} shows a host key that is revoked in ${where}: ${shownKey(offered)}`,
+    { advice: 'Do not connect to it before its host key is replaced.' },
+  );
+}
+
+function shownKey(key: Uint8Array): string {
+  return `${keyTypeOf(key)} ${fingerprintOf(key)}`;
 }

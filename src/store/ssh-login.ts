@@ -1,11 +1,13 @@
-import { readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import ssh2, { type AnyAuthMethod, type AuthHandlerMiddleware, type ParsedKey } from 'ssh2';
 import { Failure } from '../failure.ts';
 import { fingerprintOf } from '../system/known-hosts.ts';
 import { optionsFor, type SshHost } from '../system/ssh-config.ts';
 import { quoteForShell } from '../quote-for-shell.ts';
 import { nameOf } from '../system/ssh-transport.ts';
-import { publicKeyInside } from './ssh-private-key.ts';
+import { readIdentityFile, type IdentityFile } from './ssh-identity-file.ts';
+import { findUnusableKeys, type UnusableKeys } from './ssh-unusable-keys.ts';
 
 /** One key to log in with, and what people call it. Holds the secret itself in `method`, so: never printed. */
 interface LoginAttempt {
@@ -18,15 +20,11 @@ export interface LoginPlan {
   attempts: readonly LoginAttempt[];
   /** Key files that need their passphrase and that the agent does not hold. */
   lockedFiles: readonly string[];
+  /** Key files that others may read, which ssh does not use, either. */
+  exposedFiles: readonly string[];
+  /** The first key file that is there. */
+  firstFile: string | null;
   hasAgent: boolean;
-}
-
-interface IdentityFile {
-  path: string;
-  publicKey: Buffer | null;
-  /** null: missing, encrypted, or of a kind that is not understood. */
-  privateKey: ParsedKey | null;
-  locked: boolean;
 }
 
 /** Looks at the agent and the key files. Never fails: what cannot be used is left out. */
@@ -55,32 +53,13 @@ export async function planLogin(host: SshHost): Promise<LoginPlan> {
         method: { type: 'publickey', username, key: file.privateKey },
       });
   const lockedFiles = files.filter((file) => file.locked && !inAgent(file)).map((file) => file.path);
-  return { attempts, lockedFiles, hasAgent: agent !== null };
-}
-
-async function readIdentityFile(path: string): Promise<IdentityFile> {
-  const [text, publicText] = await Promise.all(
-    [path, `${path}.pub`].map((file) => readFile(file, 'utf8').catch(() => null)),
-  );
-  const parsed = text == null ? null : parseOneKey(text);
-  const privateKey = parsed !== null && parsed.isPrivateKey() ? parsed : null;
-  const published = publicText == null ? null : parseOneKey(publicText);
   return {
-    path,
-    privateKey,
-    publicKey:
-      parsed?.getPublicSSH() ??
-      (text == null ? null : publicKeyInside(text)) ??
-      published?.getPublicSSH() ??
-      null,
-    locked: parsed === null && text != null && /ENCRYPTED|BEGIN OPENSSH PRIVATE KEY/.test(text),
+    attempts,
+    lockedFiles,
+    exposedFiles: files.filter((file) => file.exposed && !inAgent(file)).map((file) => file.path),
+    firstFile: files.find((file) => file.privateKey !== null || file.locked)?.path ?? null,
+    hasAgent: agent !== null,
   };
-}
-
-function parseOneKey(text: string): ParsedKey | null {
-  const parsed = ssh2.utils.parseKey(text) as ParsedKey | ParsedKey[] | Error;
-  const key = Array.isArray(parsed) ? parsed[0] : parsed;
-  return key === undefined || key instanceof Error ? null : key;
 }
 
 function identitiesOf(agent: ssh2.OpenSSHAgent): Promise<ParsedKey[]> {
@@ -147,21 +126,54 @@ export class LoginWalk {
   }
 
   /** @param reason what the server or the agent said, besides no */
-  refused(host: SshHost, reason: string | null, cause: unknown): Failure {
-    const { lockedFiles, hasAgent } = this.#plan;
-    const tried = this.#tried.length === 0 ? 'no key to try' : `tried ${this.#tried.join(', ')}`;
+  async refused(host: SshHost, reason: string | null, cause: unknown): Promise<Failure> {
+    const unusable = await findUnusableKeys(host);
     const others = this.#methodsTaken.filter((method) => method !== 'publickey');
     const offers = this.#methodsTaken.includes('publickey') || others.length === 0;
-    const message =
-      `${nameOf(host)} refused the login of ${host.user}: ${tried}` +
-      `${reason === null ? '' : `; ${reason}`}${offers ? '' : `; it takes only ${others.join(', ')}`}.`;
-    const login = ['ssh-copy-id', ...optionsFor(host), host.destination];
-    const unlock = `ssh-add ${lockedFiles.map(quoteForShell).join(' ')}`;
-    const advice =
-      lockedFiles.length > 0
-        ? `${lockedFiles.join(', ')} needs a passphrase. Give it to the agent: ` +
-          `${hasAgent ? '' : 'eval "$(ssh-agent)" && '}${unlock}`
-        : `Let your key in there: ${login.map(quoteForShell).join(' ')}`;
-    return new Failure('login-refused', message, { advice, cause });
+    const account = [
+      this.#tried.length === 0 ? 'no key to try' : `tried ${this.#tried.join(', ')}`,
+      ...this.#plan.exposedFiles.map(
+        (file) => `${file} is not used, because others may read or write that file`,
+      ),
+      ...cannotUse('certificates', unusable.certificates),
+      ...cannotUse('keys of FIDO devices', unusable.deviceKeys),
+      ...(reason === null ? [] : [reason]),
+      ...(offers ? [] : [`it takes only ${others.join(', ')}`]),
+    ];
+    return new Failure(
+      'login-refused',
+      `${nameOf(host)} refused the login of ${host.user}: ${account.join('; ')}.`,
+      { advice: this.#advice(host, unusable), cause },
+    );
   }
+
+  #advice(host: SshHost, { certificates, deviceKeys }: UnusableKeys): string {
+    const { lockedFiles, exposedFiles, firstFile, hasAgent } = this.#plan;
+    if (exposedFiles.length > 0)
+      return `Take the others’ rights away: ${commandOf(['chmod', '600', ...exposedFiles])}`;
+    if (lockedFiles.length > 0)
+      return (
+        `${lockedFiles.join(', ')} needs a passphrase. Give it to the agent: ` +
+        `${hasAgent ? '' : 'eval "$(ssh-agent)" && '}${commandOf(['ssh-add', ...lockedFiles])}`
+      );
+    const destination = [...optionsFor(host), host.destination];
+    if (certificates.length === 0 && deviceKeys.length === 0)
+      return `Let your key in there: ${commandOf(['ssh-copy-id', ...destination])}`;
+    // without -f it logs in as ssh can, and takes that for a key that is let in already
+    const copy = (file: string): string => commandOf(['ssh-copy-id', '-f', '-i', file, ...destination]);
+    if (firstFile !== null) return `Let the key itself in there: ${copy(`${firstFile}.pub`)}`;
+    const file = join(homedir(), '.ssh', 'id_vmferry');
+    return (
+      `Make a key of another kind, let it in there, and name it with IdentityFile in your ssh configuration: ` +
+      `${commandOf(['ssh-keygen', '-t', 'ed25519', '-f', file])} && ${copy(`${file}.pub`)}`
+    );
+  }
+}
+
+function cannotUse(what: string, names: readonly string[]): string[] {
+  return names.length === 0 ? [] : [`vmferry cannot use ${what}, as ssh does: ${names.join(', ')}`];
+}
+
+function commandOf(words: readonly string[]): string {
+  return words.map(quoteForShell).join(' ');
 }

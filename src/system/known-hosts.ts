@@ -1,13 +1,11 @@
 import { createHash, createHmac } from 'node:crypto';
 
-/**
- * OpenSSH's known_hosts (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT), read without touching a file or a network.
- * `@cert-authority` lines are left out: host certificates are not used.
- */
+/** OpenSSH's known_hosts (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT), read without touching a file or a network. */
 export interface KnownHostKey {
   /** The file's first field: comma-separated patterns, or `|1|salt|hash` for one hashed name. */
   hosts: string;
-  revoked: boolean;
+  /** The line's marker. A `cert-authority` signs host certificates, and is no host key itself. */
+  marker: 'cert-authority' | 'revoked' | null;
   /** As the key itself says: `ssh-ed25519`, `ssh-rsa`, `ecdsa-sha2-nistp256`, … */
   keyType: string;
   /** The public key as it goes over the wire. */
@@ -29,21 +27,23 @@ export type HostKeyVerdict =
   { verdict: 'matches' } | { verdict: 'unknown' } | { verdict: 'changed' | 'revoked'; known: KnownHostKey };
 
 const DEFAULT_PORT = 22;
+const markers: Readonly<Record<string, KnownHostKey['marker']>> = {
+  '@cert-authority': 'cert-authority',
+  '@revoked': 'revoked',
+};
 
 /** The lines of one file that hold a key; what cannot be understood is skipped, as OpenSSH does. */
 export function parseKnownHosts(text: string, file: string): KnownHostKey[] {
   return text.split('\n').flatMap((line, index) => {
     const fields = line.trim().split(/[ \t]+/);
     if (fields[0] === undefined || fields[0] === '' || fields[0].startsWith('#')) return [];
-    const marker = fields[0].startsWith('@') ? fields.shift() : null;
+    const marker = fields[0].startsWith('@') ? markers[fields.shift() ?? ''] : null;
     const [hosts, declaredType, encoded] = fields;
-    if (marker !== null && marker !== '@revoked') return [];
+    if (marker === undefined) return [];
     if (hosts === undefined || declaredType === undefined || encoded === undefined) return [];
     const key = Buffer.from(encoded, 'base64');
     if (keyTypeOf(key) !== declaredType) return [];
-    return [
-      { hosts, revoked: marker === '@revoked', keyType: declaredType, key, file, lineNumber: index + 1 },
-    ];
+    return [{ hosts, marker, keyType: declaredType, key, file, lineNumber: index + 1 }];
   });
 }
 
@@ -83,19 +83,39 @@ export function judgeHostKey(
 function judgeByName(known: readonly KnownHostKey[], name: string, offered: Uint8Array): HostKeyVerdict {
   const entries = known.filter((entry) => matchesHost(entry.hosts, name));
   const isOffered = (entry: KnownHostKey): boolean => entry.key.equals(offered);
-  const revoked = entries.find((entry) => entry.revoked && isOffered(entry));
+  const revoked = entries.find((entry) => entry.marker === 'revoked' && isOffered(entry));
   if (revoked !== undefined) return { verdict: 'revoked', known: revoked };
-  const valid = entries.filter((entry) => !entry.revoked);
+  const valid = entries.filter((entry) => entry.marker === null);
   if (valid.some(isOffered)) return { verdict: 'matches' };
   const other = valid.find((entry) => entry.keyType === keyTypeOf(offered)) ?? valid[0];
   return other === undefined ? { verdict: 'unknown' } : { verdict: 'changed', known: other };
 }
 
-/** The types of the keys known for the host: to be offered first, or another type's key would look changed. */
+/**
+ * The types of the keys that the host may show: to be offered first, or another type's key would look changed. A key
+ * that is revoked as well does not count: the host is to show another one, if one is known.
+ */
 export function knownKeyTypes(known: readonly KnownHostKey[], host: HostIdentity): string[] {
   const name = knownHostsName(host);
-  const types = known.filter((entry) => !entry.revoked && matchesHost(entry.hosts, name));
-  return [...new Set(types.map((entry) => entry.keyType))];
+  const entries = known.filter((entry) => matchesHost(entry.hosts, name));
+  const revoked = entries.filter((entry) => entry.marker === 'revoked');
+  const usable = entries.filter(
+    (entry) => entry.marker === null && !revoked.some(({ key }) => key.equals(entry.key)),
+  );
+  return [...new Set(usable.map((entry) => entry.keyType))];
+}
+
+/** The line with which ssh would accept a certificate of the host; null when there is none. */
+export function certificateAuthorityOf(
+  known: readonly KnownHostKey[],
+  host: HostIdentity,
+): KnownHostKey | null {
+  const names = host.hostKeyAlias === null ? [knownHostsName(host), host.hostName] : [host.hostKeyAlias];
+  return (
+    known.find(
+      ({ marker, hosts }) => marker === 'cert-authority' && names.some((name) => matchesHost(hosts, name)),
+    ) ?? null
+  );
 }
 
 /** Whether the first field of a known_hosts line stands for the name. */

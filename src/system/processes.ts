@@ -1,4 +1,6 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import process from 'node:process';
+import type { Readable } from 'node:stream';
 import { orShortage } from '../failure.ts';
 
 export interface CommandResult {
@@ -17,7 +19,7 @@ export interface RunOptions {
 /**
  * Runs a program to its end, without a shell and with no standard input, and gives what it printed. Does not
  * throw for an exit status other than 0; throws Node's own error (`code` ENOENT, EACCES, ABORT_ERR) when it
- * cannot be started or is aborted. After `timeoutMs` it is killed.
+ * cannot be started or is aborted; what it started is then ended, too. After `timeoutMs` it is killed.
  */
 export function run(
   program: string,
@@ -39,9 +41,24 @@ export function run(
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-    child.on('error', (error) => reject(orShortage(error) as Error));
+    child.on('error', (error) => {
+      if (options.signal?.aborted === true) endGroup(child);
+      reject(orShortage(error) as Error);
+    });
     child.on('close', (exitStatus) => {
       resolve({ exitStatus, stdout, stderr });
     });
   });
+}
+
+/** Ends what the program started, which would otherwise live on and keep this process waiting for its output. */
+function endGroup(child: ChildProcessByStdio<null, Readable, Readable>): void {
+  child.stdout.destroy();
+  child.stderr.destroy();
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, 'SIGTERM');
+  } catch {
+    // nothing of it is left
+  }
 }

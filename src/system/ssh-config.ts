@@ -1,6 +1,4 @@
-import { homedir, userInfo } from 'node:os';
 import { Failure } from '../failure.ts';
-import { run, type CommandResult } from './processes.ts';
 
 /** Who and where a destination is, in OpenSSH's own words (ssh_config(5)), with paths expanded. */
 export interface SshHost {
@@ -18,9 +16,17 @@ export interface SshHost {
   /** Path of the agent's socket; null: use no agent. */
   agentSocket: string | null;
   identitiesOnly: boolean;
+  /** User certificates that the configuration names. */
+  certificateFiles: readonly string[];
   userKnownHostsFiles: readonly string[];
   globalKnownHostsFiles: readonly string[];
   hostKeyAlias: string | null;
+  /** What ssh takes for a host key's proof; null where it does not say. */
+  hostKeyAlgorithms: readonly string[] | null;
+  /** Keys that no host may show: a list of public keys, or a revocation list of ssh-keygen(1). */
+  revokedHostKeysFile: string | null;
+  /** Options for ssh that turn off all it trusts host keys by besides known_hosts, where that is turned on. */
+  withKnownHostsOnly: readonly string[];
   /** Comma-separated hops as `ssh -J` takes them. Wins over `proxyCommand`. */
   proxyJump: string | null;
   proxyCommand: string | null;
@@ -36,43 +42,14 @@ export interface SshConfigSurroundings {
   environment: NodeJS.ProcessEnv;
 }
 
-/** `ssh -G` may run the commands of `Match exec`; this bounds them. */
-const ANSWER_TIMEOUT_MS = 20_000;
+const sourcesBesidesKnownHosts = [
+  { keyword: 'knownhostscommand', off: 'KnownHostsCommand=none' },
+  { keyword: 'verifyhostkeydns', off: 'VerifyHostKeyDNS=no' },
+  { keyword: 'nohostauthenticationforlocalhost', off: 'NoHostAuthenticationForLocalhost=no' },
+];
 /** What a shell could take for more than a name; OpenSSH 9.6 and later refuse the same. */
 // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
 const UNSAFE_IN_DESTINATION = /["'`$\\;&<>|(){},\s\u0000-\u001f\u007f]/;
-
-/**
- * Asks OpenSSH (`ssh -G`) who the destination is. Connects to nothing. Throws Failure `usage` for a destination
- * or a configuration that OpenSSH does not take.
- */
-export async function readSshHost(
-  destination: string,
-  sshConfigFile: string | null,
-  signal: AbortSignal,
-  givenPort: number | null = null,
-): Promise<SshHost> {
-  checkDestination(destination);
-  const given = givenPort === null ? {} : { givenPort };
-  const args = [...optionsFor({ sshConfigFile, ...given }), '-G', '--', destination];
-  const answer = await askSsh(args, signal);
-  if (answer.exitStatus !== 0)
-    throw new Failure(
-      'usage',
-      `ssh does not take ‘${destination}’: ${answer.stderr.trim() || 'no reason given'}`,
-      {
-        advice: `Check the name and your ssh configuration with: ssh ${args.join(' ')}`,
-      },
-    );
-  const host = parseSshConfig(answer.stdout, {
-    destination,
-    sshConfigFile,
-    homeDirectory: homedir(),
-    localUser: userInfo().username,
-    environment: process.env,
-  });
-  return { ...host, ...given };
-}
 
 /** What ssh has to be told besides the destination to mean the same host. */
 export function optionsFor({
@@ -83,18 +60,6 @@ export function optionsFor({
     ...(sshConfigFile === null ? [] : ['-F', sshConfigFile]),
     ...(givenPort === undefined ? [] : ['-p', String(givenPort)]),
   ];
-}
-
-async function askSsh(args: readonly string[], signal: AbortSignal): Promise<CommandResult> {
-  try {
-    return await run('ssh', args, { signal, timeoutMs: ANSWER_TIMEOUT_MS });
-  } catch (cause) {
-    signal.throwIfAborted();
-    throw new Failure('host-unreachable', 'The program ssh cannot be started here.', {
-      advice: 'Install OpenSSH’s client: apt-get install openssh-client',
-      cause,
-    });
-  }
 }
 
 /** Throws Failure `usage` for what ssh would take for an option, or a shell for more than a name. */
@@ -139,26 +104,38 @@ export function parseSshConfig(text: string, surroundings: SshConfigSurroundings
       (_, name: string) => environment[name] ?? '',
     );
   const paths = (keyword: string): string[] =>
-    (first(keyword) ?? '')
-      .split(/\s+/)
-      .filter((name) => name !== '' && name !== 'none')
-      .map(path);
+    (values.get(keyword) ?? []).filter((name) => name !== 'none').map(path);
+  const revokedHostKeys = first('revokedhostkeys');
   return {
     destination,
     sshConfigFile,
     hostName,
     port,
     user,
-    identityFiles: (values.get('identityfile') ?? []).filter((name) => name !== 'none').map(path),
+    identityFiles: paths('identityfile'),
+    certificateFiles: paths('certificatefile'),
     agentSocket: agentSocket(values.get('identityagent')?.[0], environment, path),
     identitiesOnly: first('identitiesonly') === 'yes',
-    userKnownHostsFiles: paths('userknownhostsfile'),
-    globalKnownHostsFiles: paths('globalknownhostsfile'),
+    userKnownHostsFiles: severalPaths(first('userknownhostsfile')).map(path),
+    globalKnownHostsFiles: severalPaths(first('globalknownhostsfile')).map(path),
     hostKeyAlias,
+    hostKeyAlgorithms: first('hostkeyalgorithms')?.split(',') ?? null,
+    revokedHostKeysFile: revokedHostKeys === null ? null : path(revokedHostKeys),
+    withKnownHostsOnly: sourcesBesidesKnownHosts.flatMap(({ keyword, off }) =>
+      ['no', 'false', null].includes(first(keyword)) ? [] : ['-o', off],
+    ),
     proxyJump: first('proxyjump'),
     proxyCommand: first('proxycommand'),
     connectTimeoutMs: positiveSecondsAsMs(first('connecttimeout')),
   };
+}
+
+/**
+ * `ssh -G` prints several paths on one line, separated by blanks, and does not quote a blank inside a path. So a word
+ * begins another path only if it looks like the beginning of an absolute one.
+ */
+function severalPaths(line: string | null): string[] {
+  return (line ?? '').split(/\s+(?=[/~%$])/).filter((path) => path !== '');
 }
 
 /** IdentityAgent: a path, `none`, `SSH_AUTH_SOCK`, or `$NAME` of an environment variable. */

@@ -2,6 +2,8 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connectSsh } from '../../src/store/ssh-connection.ts';
+import { run } from '../../src/system/processes.ts';
+import { makeKey } from '../support/ssh-client-files.ts';
 import { startSshServer, type TestSshServer } from '../support/ssh-server.ts';
 import { describeWithTools } from '../support/tools.ts';
 
@@ -50,6 +52,23 @@ describeWithTools('a connection by ssh', ['ssh', 'sshd', 'ssh-keygen'], () => {
     };
     await expect(flood()).rejects.toMatchObject({ code: 'connection-lost' });
     expect(await remote.exited).toEqual({ exitStatus: 5, signal: null });
+  });
+
+  test('lives on when the server wants new keys, time and again', async () => {
+    await using narrow = await startSshServer({ sshdConfig: ['RekeyLimit 200K'] });
+    const revoked = join(narrow.directory, 'revoked');
+    await makeKey(`${revoked}-key`);
+    await run('ssh-keygen', ['-kf', revoked, `${revoked}-key.pub`]);
+    const sshConfigFile = await narrow.configWith(`RevokedHostKeys ${revoked}`);
+    await using connection = await connectSsh(narrow.destination, { sshConfigFile }, context);
+    const remote = await connection.exec('cat', context.signal);
+    const sizeBytes = 1 << 20;
+    const feed = async (): Promise<void> => {
+      await remote.stdin.write(Buffer.alloc(sizeBytes));
+      remote.stdin.end();
+    };
+    const [pieces] = await Promise.all([remote.stdout.toArray(), feed()]);
+    expect(Buffer.concat(pieces).length).toBe(sizeBytes);
   });
 
   test('passes more through a program than any window holds', async () => {

@@ -1,12 +1,14 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { spawn, type ChildProcess } from 'node:child_process';
-import { appendFile, copyFile, readFile, rm } from 'node:fs/promises';
+import { appendFile, chmod, copyFile, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import process from 'node:process';
 import { asFailure, type Failure } from '../../src/failure.ts';
 import { connectSsh } from '../../src/store/ssh-connection.ts';
 import { run } from '../../src/system/processes.ts';
+import { readSshHost } from '../../src/system/read-ssh-host.ts';
+import { failureAsSshDoes } from '../support/as-ssh-does.ts';
 import { makeKey } from '../support/ssh-client-files.ts';
 import { freePort, startSshServer, type TestSshServer } from '../support/ssh-server.ts';
 import { descendantsOf } from '../support/process-tree.ts';
@@ -29,6 +31,29 @@ async function greet(sshConfigFile: string, destination = 'server'): Promise<str
   await using connection = await connectSsh(destination, { sshConfigFile }, context);
   const remote = await connection.exec('echo hello', context.signal);
   return Buffer.concat(await remote.stdout.toArray()).toString();
+}
+
+/** A private key file as ssh-keygen makes it for a device, but for the secret part, which is of no use here. */
+async function writeDeviceKey(path: string): Promise<void> {
+  const field = (text: string): Buffer => {
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(text.length);
+    return Buffer.concat([length, Buffer.from(text)]);
+  };
+  const publicKey = Buffer.concat(['sk-ssh-ed25519@openssh.com', 'x'.repeat(32), 'ssh:'].map(field));
+  const header = Buffer.concat(['none', 'none', ''].map(field));
+  const count = Buffer.from([0, 0, 0, 1]);
+  const body = Buffer.concat([
+    Buffer.from('openssh-key-v1\0'),
+    header,
+    count,
+    field(publicKey.toString('latin1')),
+    field('secret'),
+  ]);
+  const text = body.toString('base64');
+  await writeFile(path, `-----BEGIN OPENSSH PRIVATE KEY-----\n${text}\n-----END OPENSSH PRIVATE KEY-----\n`, {
+    mode: 0o600,
+  });
 }
 
 describeWithTools('logging in by ssh', ['ssh', 'sshd', 'ssh-keygen', 'ssh-agent', 'ssh-add'], () => {
@@ -106,6 +131,34 @@ describeWithTools('logging in by ssh', ['ssh', 'sshd', 'ssh-keygen', 'ssh-agent'
     const shown = inspect(failure, { depth: 10, showHidden: true }) + (failure.advice ?? '');
     for (const line of secret) expect(shown).not.toContain(line);
     await stranger.stop();
+  });
+
+  test('does not use a key file that others may read, as ssh does not', async () => {
+    const other = await startSshServer();
+    const key = join(other.directory, 'a key');
+    await copyFile(other.identityFile, key);
+    const config = await other.configWith('Host server', `  IdentityFile "${key}"`);
+    await rm(other.identityFile);
+    await chmod(key, 0o640);
+    const failure = await failureAsSshDoes(config);
+    expect(failure?.code).toBe('login-refused');
+    expect(failure?.message).toContain(`${key} is not used, because others may read or write that file`);
+    expect(failure?.advice).toContain(`chmod 600 '${key}'`);
+    await run('sh', ['-c', failure?.advice?.split(': ').pop() ?? '']);
+    expect(await failureAsSshDoes(config)).toBeNull();
+    await other.stop();
+  });
+
+  test('says that a key of a FIDO device cannot be used, rather than that it has a passphrase', async () => {
+    const other = await startSshServer();
+    const key = join(other.directory, 'id_ed25519_sk');
+    await writeDeviceKey(key);
+    const config = await other.configWith('Host server', `  IdentityFile ${key}`);
+    await rm(other.identityFile);
+    const failure = await refusalOf(config);
+    expect(failure.message).toContain(`vmferry cannot use keys of FIDO devices, as ssh does: ${key}`);
+    expect(failure.advice).toContain('ssh-keygen -t ed25519 -f ');
+    await other.stop();
   });
 
   test('takes a key with a passphrase from the agent', async () => {
@@ -224,6 +277,38 @@ describeWithTools('the way to a host by ssh', ['ssh', 'sshd', 'ssh-keygen'], () 
       expect(await refusalOf(server.sshConfigFile, name)).toMatchObject({ code: 'usage' });
     },
   );
+
+  test('ends when a command of the configuration takes too long, and names the limit', async () => {
+    const config = await server.configWith('Match host server exec "sleep 60; true"', '  Port 1');
+    const { signal } = context;
+    const started = Date.now();
+    const read = readSshHost('server', { sshConfigFile: config, answerLimitMs: 300 }, signal);
+    await expect(read).rejects.toMatchObject({
+      code: 'host-unreachable',
+      message: expect.stringMatching(/within 0\.3 s.*‘Match exec’/) as unknown,
+      advice: `See how long it takes with: time ssh -F ${config} -G -- server`,
+    });
+    expect(Date.now() - started).toBeLessThan(20_000);
+  });
+
+  test('waits for a command of the configuration', async () => {
+    const config = await server.configWith('Match host server exec "sleep 1"', `  Port ${server.port}`);
+    expect(await greet(config)).toBe('hello\n');
+  });
+
+  test.each([
+    ['KexAlgorithms sntrup761x25519-sha512@openssh.com', 'key exchange', 'curve25519-sha256'],
+    ['Ciphers aes256-cbc', 'cipher', 'aes128-gcm@openssh.com'],
+    ['MACs umac-64-etm@openssh.com\nCiphers aes128-ctr', 'message authentication code', 'hmac-sha2-256'],
+  ])('is missing where the server has only %s', async (line, what, cure) => {
+    const narrow = await startSshServer({ sshdConfig: line.split('\n') });
+    const [keyword = '', algorithm = ''] = (line.split('\n')[0] ?? '').split(' ');
+    const failure = await refusalOf(narrow.sshConfigFile);
+    expect(failure).toMatchObject({ code: 'host-unreachable', transient: false });
+    expect(failure.message).toContain(`have no ${what} in common. It offers only ${algorithm}; `);
+    expect(failure.advice).toMatch(new RegExp(`In its sshd_config, add ${cure}\\S* to ${keyword}`));
+    await narrow.stop();
+  });
 
   test('tells of a configuration that ssh does not take', async () => {
     const failure = await refusalOf(await server.configWith('Nonsense yes'));

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import {
+  certificateAuthorityOf,
   fingerprintOf,
   judgeHostKey,
   keyTypeOf,
@@ -55,10 +56,11 @@ describe('known_hosts', () => {
       'h',
       '\u0000\u0001 binary',
     );
-    expect(entries.map(({ hosts, lineNumber, revoked }) => [hosts, lineNumber, revoked])).toEqual([
-      ['a', 3, false],
-      ['b', 4, false],
-      ['c', 6, true],
+    expect(entries.map(({ hosts, lineNumber, marker }) => [hosts, lineNumber, marker])).toEqual([
+      ['a', 3, null],
+      ['b', 4, null],
+      ['*', 5, 'cert-authority'],
+      ['c', 6, 'revoked'],
     ]);
   });
 
@@ -152,6 +154,26 @@ describe('known_hosts', () => {
       line('new.*', rsa),
     );
     expect(knownKeyTypes(entries, host)).toEqual(['ssh-rsa']);
+  });
+
+  test('a revoked key’s type is not asked for, unless another key of that type is known', () => {
+    const revoked = `@revoked ${line('*', ed25519)}`;
+    expect(knownKeyTypes(parse(line('*', ed25519), line('*', rsa), revoked), host)).toEqual(['ssh-rsa']);
+    expect(knownKeyTypes(parse(line('*', ed25519), line('*', stranger), revoked), host)).toEqual([
+      'ssh-ed25519',
+    ]);
+  });
+
+  test('a certificate authority is no key of the host, and is found by the host’s names', () => {
+    const authority = `@cert-authority ${line('*.example.org', ed25519)}`;
+    expect(verdict([authority], ed25519)).toBe('unknown');
+    expect(knownKeyTypes(parse(authority), host)).toEqual([]);
+    const found = (of: Parameters<typeof certificateAuthorityOf>[1]) =>
+      certificateAuthorityOf(parse(line('*', rsa), authority), of)?.lineNumber ?? null;
+    expect(found(host)).toBe(2);
+    expect(found({ ...host, port: 2222 })).toBe(2);
+    expect(found({ ...host, hostName: 'elsewhere.net' })).toBeNull();
+    expect(found({ ...host, hostKeyAlias: 'the-name' })).toBeNull();
   });
 });
 

@@ -36,9 +36,13 @@ test('reads what ssh -G prints', () => {
     identityFiles: ['/home/me/.ssh/id_ed25519', '/home/me/keys/root@new.example.org:2222-alias'],
     agentSocket: '/run/agent',
     identitiesOnly: true,
+    certificateFiles: [],
     userKnownHostsFiles: ['/home/me/.ssh/known_hosts', '/home/me/.ssh/known_hosts2'],
     globalKnownHostsFiles: ['/dev/null'],
     hostKeyAlias: 'the-new-one',
+    hostKeyAlgorithms: null,
+    revokedHostKeysFile: null,
+    withKnownHostsOnly: [],
     proxyJump: 'a,b',
     proxyCommand: null,
     connectTimeoutMs: 7000,
@@ -54,6 +58,38 @@ test('takes none for nothing', () => {
   );
   expect(host).toMatchObject({ connectTimeoutMs: null, proxyCommand: null, identityFiles: [] });
   expect(host.userKnownHostsFiles).toEqual([]);
+});
+
+test('keeps a blank inside a path, in each of several paths', () => {
+  const host = parse(
+    'userknownhostsfile /home/my home/.ssh/known hosts /home/my home/.ssh/known_hosts2 ~/third one',
+    'globalknownhostsfile known hosts',
+    'identityfile /home/my home/.ssh/id',
+    'certificatefile /home/my home/.ssh/id-cert.pub',
+    'revokedhostkeys ~/revoked keys',
+  );
+  expect(host).toMatchObject({
+    userKnownHostsFiles: [
+      '/home/my home/.ssh/known hosts',
+      '/home/my home/.ssh/known_hosts2',
+      '/home/me/third one',
+    ],
+    globalKnownHostsFiles: ['known hosts'],
+    identityFiles: ['/home/my home/.ssh/id'],
+    certificateFiles: ['/home/my home/.ssh/id-cert.pub'],
+    revokedHostKeysFile: '/home/me/revoked keys',
+  });
+});
+
+test('knows what else than known_hosts ssh trusts, and how to turn it off', () => {
+  expect(
+    parse(
+      'knownhostscommand /usr/bin/keys %H',
+      'verifyhostkeydns true',
+      'nohostauthenticationforlocalhost no',
+    ).withKnownHostsOnly,
+  ).toEqual(['-o', 'KnownHostsCommand=none', '-o', 'VerifyHostKeyDNS=no']);
+  expect(parse('knownhostscommand none', 'verifyhostkeydns false').withKnownHostsOnly).toEqual([]);
 });
 
 test.each([
