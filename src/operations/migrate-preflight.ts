@@ -15,6 +15,7 @@ import { lookAtDisks, type Attempt } from './preflight-disks.ts';
 import { newHardware, receiveCommand } from './new-hardware.ts';
 import { RemoteReceiver } from './remote-receiver.ts';
 import { fromWireFailure } from './wire.ts';
+import { explainNoReceiver } from './sftp-only-account.ts';
 import { diskAccount, relocate, type SourceDisk } from './source-disk.ts';
 import { runStage } from './stage.ts';
 
@@ -63,7 +64,7 @@ async function look(
   const guest = await attempt(() => resolveGuest(request.guest, dependencies, context));
   await attempt(() => refuseWhileMoved(guest?.record ?? null));
   const disks = guest === null ? [] : await lookAtDisks(guest, request, attempt, cleanup, context);
-  await attemptThere(() => remote?.receiver.ready(context.signal));
+  await attemptThere(() => remote && receiverReady(remote, context.signal));
   const [firstDisk] = guest?.definition.disks ?? [];
   const directory = request.target.directory ?? (firstDisk === undefined ? null : dirname(firstDisk.path));
   const isThere = remote !== null && problemsThere.length === 0;
@@ -116,6 +117,18 @@ async function startReceiver(
   const patient = new AbortController().signal;
   const process = await untilAborted(context.signal, () => connection.exec(receiveCommand(machine), patient));
   return { connection, receiver: cleanup.hold(new RemoteReceiver(process, machine)) };
+}
+
+async function receiverReady(
+  { connection, receiver }: { connection: SshConnection; receiver: RemoteReceiver },
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await receiver.ready(signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error instanceof Failure ? await explainNoReceiver(error, connection) : error;
+  }
 }
 
 async function checkRemote(

@@ -46,12 +46,19 @@ export function explainRefusedWrite(
     });
   return new Failure(
     'target-not-writable',
-    `${location} refused the data and did not say why${room === null ? '' : `; ${roomLeft(room)} are left there`}.`,
+    `${location} refused the data ${ownWords(refusal)}${room === null ? '' : `; ${roomLeft(room)} are left there`}.`,
     {
       advice: 'Look there for a quota, a full or a failing disk: df, quota, dmesg.',
       cause,
     },
   );
+}
+
+/** OpenSSH's text says no more than the status does; other servers may say what is wrong. */
+function ownWords({ message }: SftpRefusal): string {
+  return /^(?:failure|no such file\b.*)?$/i.test(message)
+    ? 'and did not say why'
+    : `and said: ${message.replace(/\.$/, '')}`;
 }
 
 function roomLeft({ availableBytes, availableFiles }: FileSystemRoom): string {

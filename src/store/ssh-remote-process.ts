@@ -93,8 +93,10 @@ function openChannel(client: Client, command: string): Promise<ClientChannel> {
     const refuse = (cause: Error): void => {
       reject(
         new Failure('connection-lost', `No command can be started on the other machine: ${cause.message}.`, {
-          advice:
-            'Check that the account there may run commands (not SFTP alone), and MaxSessions of its sshd.',
+          advice: /channel open/i.test(cause.message)
+            ? 'A command needs a second session on the connection, besides SFTP. In the sshd_config there, set ' +
+              'MaxSessions to 10, its usual value, and reload sshd.'
+            : 'Check that the account there may run commands (not SFTP alone).',
           cause,
         }),
       );

@@ -15,9 +15,9 @@ test.each([
   [2, { ...room, readOnly: true }, 'target-not-writable', 'mounted read-only'],
   [2, room, 'target-not-writable', 'did not say why'],
   [3, { ...room, readOnly: true }, 'target-not-writable', 'mounted read-only'],
-  [5, room, 'transfer-failed', 'refused the data: no'],
+  [5, room, 'transfer-failed', 'refused the data: Failure'],
 ])('status %d with room %j is %s', (status, left, code, text) => {
-  const failure = explainRefusedWrite(new SftpRefusal(status, 'no'), {
+  const failure = explainRefusedWrite(new SftpRefusal(status, 'Failure'), {
     location: 'new:/srv',
     neededBytes: 8192,
     room: left,
@@ -33,4 +33,10 @@ test('no such file is a missing directory where the directory is not there', () 
   const failure = explainRefusedWrite(new SftpRefusal(2, 'no'), refused);
   expect(failure.code).toBe('target-missing');
   expect(failure.message).toBe('There is no directory new:/srv.');
+});
+
+test('the server’s own words are shown', () => {
+  const refused = { location: 'new:/srv', neededBytes: 1, room: null, isThere: true };
+  const failure = explainRefusedWrite(new SftpRefusal(4, 'Too many open handles.'), refused);
+  expect(failure.message).toBe('new:/srv refused the data and said: Too many open handles.');
 });
