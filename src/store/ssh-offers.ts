@@ -35,7 +35,7 @@ export class SshOffers {
     return new Failure(
       'host-unreachable',
       `${nameOf(host)} and vmferry have no ${called} in common. It offers only ${theirs.join(', ')}; ` +
-        `vmferry’s ssh library has only ${ours.join(', ')}. (ssh itself has others, so it may connect.)`,
+        `vmferry’s ssh library has only ${ours.join(', ')}. ssh itself has others, so it may connect.`,
       {
         advice:
           keyword === 'HostKeyAlgorithms'
