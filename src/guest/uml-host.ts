@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync, rmSync, rmdirSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync, readdirSync, rmSync, rmdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { errorCode } from '../system/error-code.ts';
@@ -49,15 +49,23 @@ export function readPidFile(host: UmlHost, name: string): number | null {
   }
 }
 
-/** Removes what a guest that is gone left behind; the kernel itself does that only when it halts in order. */
+/**
+ * Removes what a guest that is gone left behind; the kernel itself does that only when it halts in order. Where others may write,
+ * somebody may have put a link in the directory's place: what that leads to is not touched.
+ */
 export function removeUmidDirectory(host: UmlHost, name: string): void {
   const directory = join(host.directory, name);
-  for (const file of ['pid', 'mconsole']) rmSync(join(directory, file), { force: true });
   try {
+    const fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+    try {
+      for (const file of ['pid', 'mconsole']) rmSync(`/proc/self/fd/${fd}/${file}`, { force: true });
+    } finally {
+      closeSync(fd);
+    }
     rmdirSync(directory);
   } catch (error) {
-    // ENOTEMPTY: what else is in there is not ours; the kernel copes with it or says so.
-    if (!isMissing(error) && errorCode(error) !== 'ENOTEMPTY') throw error;
+    // ENOTEMPTY: what else is in there is not ours; the kernel copes with it or says so. ELOOP: a link.
+    if (!isMissing(error) && !['ENOTEMPTY', 'ELOOP'].includes(errorCode(error))) throw error;
   }
 }
 

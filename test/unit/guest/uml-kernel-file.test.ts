@@ -65,3 +65,13 @@ describeWithTools('the kernel that is installed', ['linux.uml'], () => {
     expect(await refuseStrangeKernel(findTool('linux.uml') ?? '')).toBeNull();
   });
 });
+
+test('a kernel is none where others may put another file in its place', async () => {
+  write();
+  chmodSync(scratch.path, 0o777);
+  expect(await refuseStrangeKernel(file)).toMatchObject({
+    message: expect.stringContaining('others than root and this account could have written it'),
+  });
+  chmodSync(scratch.path, 0o700);
+  expect(await refuseStrangeKernel(file)).toBeNull();
+});
