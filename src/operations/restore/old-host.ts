@@ -1,28 +1,36 @@
 import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import { describeMove, fenceOf, type GuestRecord } from '../../guest/guest-record.ts';
+import { isSameMachine } from '../../guest/guest-source.ts';
 import { here, placed } from '../../placed-text.ts';
 import type { Snapshot } from '../../repository/snapshot.ts';
+import type { Machine } from '../../system/machine.ts';
 import type { StartAfterRestore } from '../restore-report.ts';
 
 /**
  * Makes sure that the guest runs nowhere else before it is restored to be started: its backup was made on another machine,
  * or this machine's own record says that it went to one. The person says that it is gone, by an option or asked on the
  * terminal. Changes nothing. Throws Failure `guest-fenced`.
+ * @param backup of whom, by the name that the guest runs by; where and when it was made
  */
 export async function requireOldHostGone(
-  { guest, host, createdAt }: Pick<Snapshot, 'guest' | 'host' | 'createdAt'>,
+  { guest, host, machine, createdAt }: Pick<Snapshot, 'guest' | 'host' | 'machine' | 'createdAt'>,
   record: GuestRecord | null,
   { oldHostIsGone, ask }: StartAfterRestore,
-  thisHost: string,
+  thisMachine: Machine,
   context: Context,
 ): Promise<void> {
   const made = `The backup of ${guest} was made on ${host} at ${createdAt.slice(0, 16).replace('T', ' ')} UTC.`;
   context.report({ type: 'notice', message: made });
   const move = record !== null && fenceOf(record) !== null ? record.move : undefined;
-  if (oldHostIsGone || (move === undefined && host === thisHost)) return;
-  const other = move?.destination ?? host;
-  const why = record !== null && move !== undefined ? `${guest} was ${describeMove(record)}.` : `${made}`;
+  const madeHere = isSameMachine(
+    { host, machine: machine ?? null, images: [] },
+    { host: thisMachine.host, machine: thisMachine.id, images: [] },
+  );
+  if (oldHostIsGone || (move === undefined && madeHere)) return;
+  const madeOn = host === thisMachine.host ? `the other machine that is called ${host}` : host;
+  const other = move?.destination ?? madeOn;
+  const why = record !== null && move !== undefined ? `${guest} was ${describeMove(record)}.` : made;
   const question =
     `${move === undefined ? '' : `${why} `}While ${guest} runs on ${other}, it must not be started here. ` +
     `Is ${other} off, or gone for good? Type yes to go on: `;

@@ -1,4 +1,3 @@
-import { hostname } from 'node:os';
 import type { Context } from '../../events.ts';
 import { combineFailures, Failure } from '../../failure.ts';
 import type { GuestDefinition } from '../../guest/definition.ts';
@@ -7,6 +6,7 @@ import { findRunningGuest } from '../../guest/resolve-guest.ts';
 import type { Snapshot } from '../../repository/snapshot.ts';
 import type { OpenedStore } from '../../repository/store-keys.ts';
 import { fileIdentity } from '../../system/file-identity.ts';
+import { thisMachine } from '../../system/machine.ts';
 import type { GuestDependencies } from '../guests.ts';
 import { refuseWhileMoved } from '../mover.ts';
 import type { StartAfterRestore } from '../restore-report.ts';
@@ -68,7 +68,7 @@ export async function requireStartable(
     });
   const record = await records.read(guest);
   refuseWhileMoved(record);
-  await requireOldHostGone(snapshot, record, start, hostname(), context);
+  await requireOldHostGone({ ...snapshot, guest }, record, start, thisMachine(), context);
   // Before hours of restoring, too.
   await records.requireWritable();
   await refuseOther(record, places);

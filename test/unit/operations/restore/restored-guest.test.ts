@@ -142,6 +142,17 @@ describe('before anything is restored', () => {
     ).toBe('target-exists');
   });
 
+  test('a guest that went elsewhere is told of by its own name, whatever the store keeps it under', async () => {
+    const mail = { ...definition('/srv/mail.img'), name: 'mail' };
+    const move = { destination: 'new', directory: null, sshConfigFile: null, remoteCommand: 'vmferry' };
+    await records.write({ definition: mail, state: 'moved', move });
+    expect(await failureOf(() => check(join(scratch.path, 'web.img'), mail, false))).toMatchObject({
+      code: 'guest-fenced',
+      message: expect.stringMatching(/^mail was moved to new/),
+      advice: expect.stringMatching(/vmferry revert mail\.$/),
+    });
+  });
+
   test('a disk that is not in the snapshot would be one of this machine, and is refused', async () => {
     const stored = definition('/srv/web.img', '/dev/sda');
     expect(await codeOf(() => check(join(scratch.path, 'web.img'), stored))).toBe('store-damaged');
