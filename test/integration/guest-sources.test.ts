@@ -17,6 +17,7 @@ let world: BackupWorld;
 
 beforeEach(() => {
   world = new BackupWorld();
+  world.machine = { host: 'old.example', id: 'a'.repeat(32) };
 });
 afterEach(async () => {
   await world[Symbol.asyncDispose]();

@@ -12,7 +12,7 @@ import type { BackupReport } from '../../src/operations/backup-report.ts';
 import { backup, type BackupRequest } from '../../src/operations/backup.ts';
 import { StoreSession } from '../../src/operations/store-session.ts';
 import { createStoreMemory } from '../../src/repository/store-memory.ts';
-import type { Machine } from '../../src/system/machine.ts';
+import { thisMachine, type Machine } from '../../src/system/machine.ts';
 import { openDirectoryStore } from '../../src/store/directory-store.ts';
 import type { BackupStore } from '../../src/store/store.ts';
 import { frameWorkerUrl } from './assembly.ts';
@@ -31,7 +31,7 @@ export class BackupWorld implements AsyncDisposable {
   readonly pool = new FramePool(frameWorkerUrl, 2);
   readonly dependencies: BackupDependencies;
   /** Where backups are made, from now on. */
-  machine: Machine = { host: 'old.example', id: 'a'.repeat(32) };
+  machine: Machine = thisMachine();
   readonly #isEncrypted: boolean;
   #time = Date.parse('2026-11-22T03:00:00Z');
 
