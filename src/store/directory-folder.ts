@@ -3,6 +3,7 @@ import { constants, lstat, mkdir, open, type FileHandle } from 'node:fs/promises
 import { syncDirectory } from '../system/sync-directory.ts';
 import { isNothingThere, systemErrorCode } from './directory-failure.ts';
 import { strangeEntry } from './strange-entry.ts';
+import { FOLDER_MODE } from './store.ts';
 
 /** O_PATH, which Node has no name for: enough to reach what is in a folder, and it needs no right to list it. */
 const O_PATH = 0o10000000;
@@ -78,7 +79,7 @@ export class OpenFolder {
         return null;
       if (!make || systemErrorCode(error) !== 'ENOENT') throw error;
     }
-    await mkdir(this.at(name)).catch((error: unknown) => {
+    await mkdir(this.at(name), { mode: FOLDER_MODE }).catch((error: unknown) => {
       // somebody else made it
       if (systemErrorCode(error) !== 'EEXIST') throw error;
     });

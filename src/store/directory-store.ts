@@ -12,7 +12,7 @@ import {
 } from './directory-failure.ts';
 import { kindOf, OpenFolder } from './directory-folder.ts';
 import { checkStoreName, isTemporaryName, splitName, temporaryNameFor } from './store-name.ts';
-import type { ByteRange, PlacedStore, PutOptions, StoreEntry } from './store.ts';
+import { FOLDER_MODE, type ByteRange, type PlacedStore, type PutOptions, type StoreEntry } from './store.ts';
 import { strangeEntry } from './strange-entry.ts';
 
 const READ_BYTES = 1 << 20;
@@ -53,7 +53,7 @@ class DirectoryStore implements PlacedStore {
     await this.#explaining(signal, async () => {
       const above = dirname(resolve(this.location));
       try {
-        await mkdir(this.location);
+        await mkdir(this.location, { mode: FOLDER_MODE });
       } catch (error) {
         // somebody else made it
         if (await this.exists(signal)) return;

@@ -5,7 +5,7 @@ import { ignoreRefusal, isNoSuchFile } from './sftp-refusal.ts';
 import { factsIfThere } from './sftp-rename.ts';
 import type { FileHandle, FolderEntry, SftpSession } from './sftp-session.ts';
 import { foldersOf, isEntryName } from './store-name.ts';
-import type { StoreEntry } from './store.ts';
+import { FOLDER_MODE, type StoreEntry } from './store.ts';
 import { strangeEntry } from './strange-entry.ts';
 
 const FACTS_AT_ONCE = 32;
@@ -105,7 +105,7 @@ export class SftpDirectory {
   async #makeFolder(folder: string): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       try {
-        await this.#session.makeDirectory(this.path(folder));
+        await this.#session.makeDirectory(this.path(folder), FOLDER_MODE);
         await this.syncFolder(this.folderOf(folder));
         return;
       } catch (error) {

@@ -2,7 +2,7 @@ import type { FileEntryWithStats, SFTPWrapper, Stats } from 'ssh2';
 import { Failure } from '../failure.ts';
 import { factsOf, type FileFacts } from './sftp-attributes.ts';
 import { readOffers, type SftpExtension } from './sftp-extensions.ts';
-import { asRefusal, sessionOver, sftpStatus, SftpRefusal } from './sftp-refusal.ts';
+import { asRefusal, ignoreRefusal, sessionOver, sftpStatus, SftpRefusal } from './sftp-refusal.ts';
 
 /** Far more than a store has in one folder; bounds what a server can make this side keep. */
 const MOST_ENTRIES = 2_000_000;
@@ -152,8 +152,10 @@ export class SftpSession {
     return this.#request<void>((done) => this.#sftp.ext_openssh_fsync(handle, (error) => done(error)));
   }
 
-  makeDirectory(path: string): Promise<void> {
-    return this.#request<void>((done) => this.#sftp.mkdir(path, done));
+  /** Some servers pass the mode over: then it is set afterwards, where they let it be. */
+  async makeDirectory(path: string, mode: number): Promise<void> {
+    await this.#request<void>((done) => this.#sftp.mkdir(path, { mode }, done));
+    await this.#request<void>((done) => this.#sftp.chmod(path, mode, done)).catch(ignoreRefusal);
   }
 
   remove(path: string): Promise<void> {

@@ -9,7 +9,7 @@ import type { FileHandle, SftpSession } from './sftp-session.ts';
 import { shortcomingsWithout } from './sftp-shortcomings.ts';
 import { settle, shortFile, writeParts } from './sftp-write.ts';
 import { checkStoreName, isTemporaryName, temporaryNameFor } from './store-name.ts';
-import type { ByteRange, PlacedStore, PutOptions, StoreEntry } from './store.ts';
+import { FOLDER_MODE, type ByteRange, type PlacedStore, type PutOptions, type StoreEntry } from './store.ts';
 import { untilAborted } from './until-aborted.ts';
 
 /** How long an aborted put waits for its temporary file to be removed, behind whatever is still in flight. */
@@ -64,7 +64,7 @@ class SftpStore implements PlacedStore {
     if (await this.exists(signal)) return;
     await this.#writing(signal, async () => {
       try {
-        await this.#session.makeDirectory(this.#place.path(''));
+        await this.#session.makeDirectory(this.#place.path(''), FOLDER_MODE);
       } catch (error) {
         // somebody else made it
         if (await this.#place.exists()) return;

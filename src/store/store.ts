@@ -33,6 +33,9 @@ export interface Store extends AsyncDisposable {
  */
 export const OVERLAP_MS = 2000;
 
+/** Of folders that a store makes, whatever the umask: nobody but their owner may look into them. */
+export const FOLDER_MODE = 0o700;
+
 export interface ByteRange {
   offset: number;
   length: number;

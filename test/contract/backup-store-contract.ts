@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { setMaxListeners } from 'node:events';
-import { mkdir, mkdtemp, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, symlink, writeFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { BackupStore, StoreEntry } from '../../src/store/store.ts';
 import { run } from '../../src/system/processes.ts';
@@ -89,6 +89,28 @@ export function describeBackupStore(name: string, start: () => Promise<BackupSto
       expect(await names('folder/deeper')).toEqual(['c']);
       expect(await names('nothing')).toEqual([]);
       expect(await names('nothing/at/all')).toEqual([]);
+    });
+
+    test('makes folders that nobody but their owner may look into, and leaves those that are there', async () => {
+      await mkdir(join(directory, 'guests'));
+      await chmod(join(directory, 'guests'), 0o775);
+      await put('guests/web/packs/one', 'x');
+      await store.rename('guests/web/packs/one', 'guests/web/trash/today/one', signal);
+      const modes = [
+        'guests',
+        'guests/web',
+        'guests/web/packs',
+        'guests/web/trash',
+        'guests/web/trash/today',
+      ];
+      const found = await Promise.all(modes.map((folder) => stat(join(directory, folder))));
+      expect(found.map(({ mode }) => (mode & 0o777).toString(8))).toEqual([
+        '775',
+        '700',
+        '700',
+        '700',
+        '700',
+      ]);
     });
 
     test('lists what broken puts have left apart, and removes it', async () => {

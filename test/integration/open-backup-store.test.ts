@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { mkdir, mkdtemp, readdir, realpath, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import process from 'node:process';
@@ -68,6 +68,7 @@ describe('a store in a directory', () => {
     await using store = await open(join(scratch, 'new'), true);
     await store.put('a', [Buffer.from('x')], { signal });
     expect(await readdir(join(scratch, 'new'))).toEqual(['a']);
+    expect((await stat(join(scratch, 'new'))).mode & 0o777).toBe(0o700);
     await open(join(scratch, 'new'), true);
     await open(join(scratch, 'new'), false);
     await expect(open(join(scratch, 'no', 'where'), true)).rejects.toMatchObject({

@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   closeSync,
   fstatSync,
   mkdirSync,
@@ -131,6 +132,8 @@ function serve(sftp: SFTPWrapper, loginDirectory: string, faults: () => PlainSft
     }),
   );
   sftp.on('REMOVE', (request, path) => answering(request, () => unlinkSync(path)));
+  sftp.on('SETSTAT', (request, path, { mode }) => answering(request, () => chmodSync(path, mode)));
+  // it passes the mode over, as some servers do
   sftp.on('MKDIR', (request, path) =>
     answering(request, () => {
       mkdirSync(path);
