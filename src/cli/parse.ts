@@ -143,9 +143,9 @@ function asUsageFailure<Dependencies>(
   argv: readonly string[],
   commands: readonly Command<Dependencies>[],
 ): Failure {
-  const said = sentence(message);
   const word = argv.find((arg) => !arg.startsWith('-'));
   const command = commandOf(word, commands);
+  const said = sentence(message, command?.usage ?? '');
   if (command !== undefined) return new Failure('usage', said, { advice: usageAdvice(command) });
   if (word !== undefined) return unknownCommand(word, commands);
   return new Failure('usage', said, { advice: 'See: vmferry --help' });
@@ -155,7 +155,22 @@ function usageAdvice({ usage }: { usage: string }): string {
   return `Usage: vmferry ${usage} [OPTIONS]; see: vmferry ${usage.split(' ')[0]} --help`;
 }
 
-function sentence(message: string): string {
-  if (message.startsWith('Not enough non-option arguments')) return 'An argument is missing.';
+/** The parser names an option twice where its name has a hyphen: `no-encrypt, noEncrypt`. */
+function unknownArguments(names: readonly string[]): string {
+  const typed = names.filter((name) => {
+    const hyphened = name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    return hyphened === name || !names.includes(hyphened);
+  });
+  return `Unknown argument${typed.length === 1 ? '' : 's'}: ${typed.join(', ')}.`;
+}
+
+function sentence(message: string, usage: string): string {
+  const given = /^Not enough non-option arguments: got (\d+)/.exec(message)?.[1];
+  if (given !== undefined) {
+    const missing = [...usage.matchAll(/<(\w+)/g)][Number(given)]?.[1];
+    return missing === undefined ? 'An argument is missing.' : `The argument ${missing} is missing.`;
+  }
+  const unknown = /^Unknown arguments?: (.*)$/.exec(message)?.[1];
+  if (unknown !== undefined) return unknownArguments(unknown.split(', '));
   return /[.?]$/.test(message) ? message : `${message}.`;
 }

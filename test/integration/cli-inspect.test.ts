@@ -66,7 +66,7 @@ describe('bad input', () => {
   test.each([
     [['inspect', '/nowhere/web.img'], 10, 'error: '],
     [['inspect', '/'], 10, 'error: '],
-    [['inspect'], 2, 'An argument is missing.'],
+    [['inspect'], 2, 'The argument image is missing.'],
     [['migrate', 'web', '--to', 'newhost:relative'], 2, 'absolute path'],
     [['frobnicate'], 2, 'There is no command "frobnicate"'],
     [[], 2, 'a command is missing'],
