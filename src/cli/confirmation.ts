@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
+import { printableLine } from './printable.ts';
 
 /** Asks for a yes on the terminal that stdin is; anything else is a no. Null when stdin is none. */
 export function confirmation(
@@ -14,7 +15,7 @@ export function confirmation(
         signal.throwIfAborted();
         signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
         lines.once('close', () => resolve(false));
-        lines.question(question, (line) => resolve(line.trim().toLowerCase() === 'yes'));
+        lines.question(printableLine(question), (line) => resolve(line.trim().toLowerCase() === 'yes'));
       });
     } finally {
       lines.close();
