@@ -32,7 +32,7 @@ export async function noteBeforeHalt(definition: GuestDefinition, records: Recor
     const { code, message, advice } = error;
     throw new Failure(
       code,
-      `${definition.name} is not halted, because it could be lost how it is started. ${message}`,
+      `${definition.name} is not halted: vmferry could not write down how to start it again. ${message}`,
       {
         ...(advice === undefined ? {} : { advice }),
         cause: error,
