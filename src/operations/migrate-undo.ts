@@ -6,6 +6,7 @@ import { partialPath } from '../image/partial-image.ts';
 import { quoteForShell } from '../quote-for-shell.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
 import type { Preflight } from './migrate-preflight.ts';
+import { noteState } from './note-state.ts';
 import { runStage } from './stage.ts';
 import { findStayingGuest } from './staying-guest.ts';
 
@@ -48,7 +49,6 @@ function howItEnded(
 }
 
 /** Answers with how the guest is now, as a sentence, or with why it is down; null: it was not touched. */
-
 async function restart(
   { guest }: Preflight,
   { drivers, records, consoleLogOf }: MigrateDependencies,
@@ -58,13 +58,7 @@ async function restart(
   const { name, driver: kind } = definition;
   if (kind === 'offline') return null;
   /** That the guest runs is worth more than that it is written down: should the disk be full, say. */
-  const remember = async (state: 'halted' | 'running') => {
-    try {
-      await records.write({ definition, state });
-    } catch (error) {
-      context.report({ type: 'warning', code: 'other', message: asFailure(error).message });
-    }
-  };
+  const remember = (state: 'halted' | 'running') => noteState({ definition, state }, records, context);
   try {
     // Another's, or not yet anyone's: then it was not touched.
     if ((await records.read(name))?.move?.mover?.pid !== process.pid) return null;
@@ -125,9 +119,7 @@ async function undoRemote(
     if (exitStatus !== 0) throw new Failure('transfer-failed', removing.stderrText());
     return true;
   } catch {
-    const message =
-      'The new hardware could not be told to clean up. It does so by itself when it notices, ' +
-      `but look for what it left in ${directory} there.`;
+    const message = `${receiver.machine.name} did not confirm that it removed what it was sent: look in ${directory} there.`;
     context.report({ type: 'warning', code: 'clean-up-incomplete', message });
     return false;
   }

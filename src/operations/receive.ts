@@ -86,7 +86,9 @@ export async function receive(
       const message = `Not all that was received could be removed: ${leftover.message}`;
       context.report({ type: 'warning', code: 'clean-up-incomplete', message });
     }
-    channel.send(failure === calledOff ? { type: 'aborted' } : { type: 'failed', ...toWireFailure(failure) });
+    // `aborted` says that nothing is left.
+    const told = failure === calledOff ? leftover : failure;
+    channel.send(told === null ? { type: 'aborted' } : { type: 'failed', ...toWireFailure(told) });
     throw failure;
   }
 }

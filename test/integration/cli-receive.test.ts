@@ -1,7 +1,10 @@
 import { once } from 'node:events';
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect, test } from '@jest/globals';
 import { startVmferry, type RunningProgram } from '../support/command-line.ts';
+import { scratchDirectory } from '../support/images.ts';
 
 /** A receiver that has said that it is ready. */
 async function startReceiver(...args: string[]): Promise<RunningProgram & { ready: unknown }> {
@@ -30,6 +33,32 @@ test.each([
   expect(exitStatus).toBe(13);
   const last = stdout.trim().split('\n').at(-1) ?? '';
   expect(JSON.parse(last)).toMatchObject({ type: 'failed', code: 'protocol-violation' });
+});
+
+test('does not say that nothing is left where something could not be removed', async () => {
+  using scratch = scratchDirectory();
+  const { child, ended } = await startReceiver();
+  const say = (message: object) => child.stdin.write(`${JSON.stringify(message)}\n`);
+  const attributes = { mode: 0o600, uid: 0, gid: 0, modifiedMs: 0 };
+  say({
+    type: 'open',
+    directory: scratch.path,
+    name: 'web.img',
+    sizeBytes: 65_536,
+    chunkBytes: 65_536,
+    ...attributes,
+  });
+  const partial = join(scratch.path, 'web.img.partial');
+  for await (const line of createInterface(child.stdout)) {
+    if ((JSON.parse(line) as { type: string }).type === 'opened') break;
+  }
+  rmSync(partial);
+  // What is in the place of the image in the making now cannot be removed like a file.
+  mkdirSync(partial);
+  say({ type: 'abort' });
+  const { stdout } = await ended;
+  const last = stdout.trim().split('\n').at(-1) ?? '';
+  expect(JSON.parse(last)).toMatchObject({ type: 'failed' });
 });
 
 test('ends when the line does', async () => {
