@@ -20,7 +20,7 @@ export const globalOptions = {
     type: 'boolean',
     describe: 'Show where errors come from (also: VMFERRY_DEBUG=1)',
   },
-  quiet: { type: 'boolean', describe: 'Show only warnings, errors and the result' },
+  quiet: { type: 'boolean', describe: 'Show only warnings, errors and what was asked for; no summary' },
 } as const satisfies Record<keyof GlobalOptions, Options>;
 
 export function readGlobalOptions(args: Arguments, environment: NodeJS.ProcessEnv): GlobalOptions {

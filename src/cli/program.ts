@@ -9,7 +9,7 @@ import { parseCommandLine, type ParsedCommandLine } from './parse.ts';
 import { createBarReporter } from './reporters/bar.ts';
 import { createJsonReporter } from './reporters/json.ts';
 import { createLinesReporter } from './reporters/lines.ts';
-import type { Reporter } from './reporters/reporter.ts';
+import type { CommandResult, Reporter } from './reporters/reporter.ts';
 
 /** Everything that the program has from outside. */
 export interface ProgramWorld<Dependencies extends AsyncDisposable> {
@@ -56,7 +56,7 @@ export async function runProgram<Dependencies extends AsyncDisposable>(
         parsed.command.internal === true ? { ...options, json: false } : options,
       );
       const result = await runCommand(world, parsed, reporter, options);
-      reporter.succeeded(result);
+      reporter.succeeded(options.quiet && isOnlySummary(result) ? { ...result, text: '' } : result);
       if (result.failure !== undefined) throw result.failure;
     }
     await output.flush();
@@ -66,6 +66,11 @@ export async function runProgram<Dependencies extends AsyncDisposable>(
     reporter.failed(failure);
     return failure.exitStatus;
   }
+}
+
+/** cron mails whatever is printed: with --quiet, a night on which all went well prints nothing. */
+function isOnlySummary({ isSummary = false, failure }: CommandResult): boolean {
+  return isSummary && failure === undefined;
 }
 
 async function runCommand<Dependencies extends AsyncDisposable>(

@@ -138,7 +138,7 @@ function readStoredName(args: Arguments, guests: readonly string[]): string | nu
 }
 
 function resultOf(report: BackupReport): CommandResult {
-  return { record: report, text: backupText(report) };
+  return { record: report, text: backupText(report), isSummary: true };
 }
 
 /** Throws what the worst of them failed with, with the names of all: each has been told before, with its reason. */

@@ -44,6 +44,7 @@ export const forgetCommand: Command<StoreDependencies> = {
         return {
           record: report,
           text: `${guest} is forgotten: ${count} deleted, ${formatBytes(report.freedBytes)} freed.`,
+          isSummary: true,
         };
       });
   },

@@ -19,7 +19,7 @@ export const haltCommand: Command<GuestDependencies> = {
     return async ({ dependencies, context }) => {
       const { haltGuest } = await import('../../operations/halt-guest.ts');
       const report = await haltGuest(request, dependencies, context);
-      return { record: report, text: haltReportText(report) };
+      return { record: report, text: haltReportText(report), isSummary: true };
     };
   },
 };

@@ -13,7 +13,7 @@ export const migrateCommand: Command<MigrateDependencies> = {
       const { migrate } = await import('../../operations/migrate.ts');
       const answer = await migrate(request, dependencies, context);
       const text = answer.type === 'plan' ? migrationPlanText(answer) : migrationReportText(answer);
-      return { record: answer, text };
+      return { record: answer, text, isSummary: answer.type !== 'plan' };
     };
   },
 };

@@ -48,7 +48,7 @@ function protectionCommand(
           const { protectSnapshot } = await import('../../operations/protect-snapshot.ts');
           const report = await protectSnapshot(snapshot, isProtected, session, environment.context);
           const what = isProtected ? 'is protected: no prune removes it' : 'is not protected any more';
-          return { record: report, text: `${report.guest}@${report.snapshot} ${what}.` };
+          return { record: report, text: `${report.guest}@${report.snapshot} ${what}.`, isSummary: true };
         });
     },
   };

@@ -15,34 +15,57 @@ export function pruneText({ guests, dryRun }: PruneReport, timeZone: string): st
 
 function guestText(guest: GuestPrune, dryRun: boolean): string {
   const { kept, removed, failure } = guest;
+  const [keptText, removedText] = dryRun ? ['would be kept', 'would be removed'] : ['kept', 'removed'];
   const lines = [
-    `${guest.guest}: ${formatCount(kept.length, 'snapshot')} kept, ${formatCount(removed.length, 'snapshot')} removed`,
+    `${guest.guest}: ${formatCount(kept.length, 'snapshot')} ${keptText}, ${formatCount(removed.length, 'snapshot')} ${removedText}`,
   ];
   if (dryRun)
-    for (const { id, reasons } of kept) lines.push(`  keep    ${id}  ${reasons.map(reasonText).join(', ')}`);
-  for (const id of removed) lines.push(`  ${dryRun ? 'remove ' : 'removed'} ${id}`);
+    for (const { id, reasons } of kept)
+      lines.push(`  would keep    ${id}  ${reasons.map(reasonText).join(', ')}`);
+  for (const id of removed) lines.push(`  ${dryRun ? 'would remove ' : 'removed'} ${id}`);
   if (failure === null) lines.push(...sizeLines(guest, dryRun));
   else lines.push(`  ${failure.message}`);
   return lines.join('\n');
 }
 
 function sizeLines(guest: GuestPrune, dryRun: boolean): string[] {
-  const { removed, trashedBytes, freedBytes, rewrittenPacks, neededBytes, wastedBytes, missingChunks } =
-    guest;
-  const dead = `${formatPercentage(wastedBytes, neededBytes === 0 ? 1 : neededBytes)} of ${formatBytes(neededBytes)} is dead`;
+  const { trashedBytes, freedBytes, rewrittenPacks, missingChunks } = guest;
   const lines = dryRun
     ? [
-        `  would free ${formatBytes(trashedBytes + freedBytes)}, of which ${formatBytes(freedBytes)} are in the trash`,
-        `  ${dead}; packs to be written anew: ${rewrittenPacks}`,
+        `  would free ${formatBytes(trashedBytes + freedBytes)} in time: ${formatBytes(freedBytes)} are in the trash already, ${formatBytes(trashedBytes)} would go there first`,
+        wasteLine(
+          guest,
+          rewrittenPacks === 0
+            ? 'too little to repack'
+            : `${formatCount(rewrittenPacks, 'pack')} would be repacked`,
+        ),
       ]
     : [
-        removed.length > 0 && trashedBytes + freedBytes === 0
-          ? `  Nothing is freed yet. ${later}`
-          : `  freed ${formatBytes(freedBytes)}; to the trash, for a later prune to delete: ${formatBytes(trashedBytes)}`,
-        ...(rewrittenPacks === 0 ? [] : [`  ${dead} before; packs written anew: ${rewrittenPacks}`]),
+        ...freedLines(guest),
+        ...(rewrittenPacks === 0
+          ? []
+          : [wasteLine(guest, `${formatCount(rewrittenPacks, 'pack')} repacked`)]),
       ];
   if (missingChunks > 0) lines.push(`  chunks that are lost: ${missingChunks}; see vmferry verify`);
   return lines;
+}
+
+/** What is in the trash still takes its room: it is not called freed. */
+function freedLines({ removed, trashedBytes, freedBytes }: GuestPrune): string[] {
+  if (removed.length > 0 && trashedBytes + freedBytes === 0) return [`  Nothing is freed yet. ${later}`];
+  return [
+    `  freed: ${formatBytes(freedBytes)}`,
+    ...(trashedBytes === 0
+      ? []
+      : [
+          `  moved to the trash: ${formatBytes(trashedBytes)}, which take their room until a later prune deletes them`,
+        ]),
+  ];
+}
+
+function wasteLine({ neededBytes, wastedBytes }: GuestPrune, consequence: string): string {
+  const share = formatPercentage(wastedBytes, neededBytes === 0 ? 1 : neededBytes);
+  return `  ${share} of the ${formatBytes(neededBytes)} in packs are no longer needed (${consequence})`;
 }
 
 function reasonText(reason: Reason): string {

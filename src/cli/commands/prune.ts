@@ -100,7 +100,7 @@ function readGrace(args: Arguments): number {
 }
 
 function resultOf(report: PruneReport, timeZone: string): CommandResult {
-  const result = { record: report, text: pruneText(report, timeZone) };
+  const result = { record: report, text: pruneText(report, timeZone), isSummary: !report.dryRun };
   const failed = report.guests.flatMap(({ guest, failure }) =>
     failure === null ? [] : [{ guest, failure }],
   );

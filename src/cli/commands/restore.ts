@@ -89,7 +89,7 @@ export const restoreCommand: Command<RestoreDependencies & StoreDependencies> = 
       const work = async ({ session }: OpenedArguments) => {
         const { restore } = await load();
         const { report, failure } = await restore(request, session, dependencies, context);
-        const result = { record: report, text: restoreReportText(report) };
+        const result = { record: report, text: restoreReportText(report), isSummary: true };
         return failure === null ? result : { ...result, failure };
       };
       return withStore(storeArguments, null, environment, work, null, { load });

@@ -31,7 +31,7 @@ export const revertCommand: Command<MigrateDependencies> = {
     return async ({ dependencies, context }) => {
       const { revertMigration } = await import('../../operations/revert.ts');
       const report = await revertMigration(request, dependencies, context);
-      return { record: report, text: revertReportText(report) };
+      return { record: report, text: revertReportText(report), isSummary: true };
     };
   },
 };

@@ -18,7 +18,7 @@ export const startCommand: Command<GuestDependencies> = {
     return async ({ dependencies, context }) => {
       const { startGuest } = await import('../../operations/start-guest.ts');
       const report = await startGuest(request, dependencies, context);
-      return { record: report, text: startReportText(report) };
+      return { record: report, text: startReportText(report), isSummary: true };
     };
   },
 };

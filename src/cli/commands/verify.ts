@@ -94,7 +94,7 @@ export const verifyCommand: Command<BootDependencies & StoreDependencies> = {
 };
 
 function resultOf(report: VerifyReport): CommandResult {
-  return { record: report, text: verifyText(report) };
+  return { record: report, text: verifyText(report), isSummary: true };
 }
 
 /** 0: only the structure; `--read-data` alone: 100. Throws Failure `usage`. */

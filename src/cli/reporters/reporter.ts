@@ -5,6 +5,8 @@ import type { Failure } from '../../failure.ts';
 export interface CommandResult {
   record: { type: string };
   text: string;
+  /** The text only says what was done, and that it was done well: with --quiet it is not shown. */
+  isSummary?: boolean;
   /** What went wrong all the same, shown after it: some guests of several, damage that was looked for and found. */
   failure?: Failure;
 }

@@ -53,6 +53,11 @@ function start(run: Run<Dependencies>, { argv = ['work'], environment = {}, stdo
 }
 
 const done = { record: { type: 'worked', pieces: 3 }, text: '3 pieces' };
+async function textOf({ status, stdout }: ReturnType<typeof start>): Promise<string> {
+  await status;
+  return stdout.text;
+}
+
 const succeed: Run<Dependencies> = ({ context }) => {
   context.report({ type: 'stage-finished', stage: 'copy', message: 'copied', seconds: 1 });
   context.report({ type: 'warning', code: 'other', message: 'odd' });
@@ -94,7 +99,22 @@ describe('a command that succeeds', () => {
     expect(stderr.text).toBe('');
   });
 
-  test('with --quiet only warnings and the result are shown', async () => {
+  test('with --quiet a summary is not shown, unless something went wrong', async () => {
+    const summary: Run<Dependencies> = (environment) =>
+      succeed(environment).then(() => ({ ...done, isSummary: true }));
+    const { status, stdout, stderr } = start(summary, { argv: ['work', '--quiet'] });
+    expect(await status).toBe(0);
+    expect(stdout.text).toBe('');
+    expect(stderr.lines).toEqual(['warning: odd']);
+    expect(await textOf(start(summary, { argv: ['work'] }))).toBe('3 pieces\n');
+    const failing: Run<Dependencies> = (environment) =>
+      summary(environment).then((result) => ({ ...result, failure: new Failure('store-damaged', 'No.') }));
+    expect(await textOf(start(failing, { argv: ['work', '--quiet'] }))).toBe('3 pieces\n');
+    const json = start(summary, { argv: ['work', '--quiet', '--json'] });
+    expect(await textOf(json)).toContain('"type":"worked"');
+  });
+
+  test('with --quiet only warnings and what was asked for are shown', async () => {
     const { status, stdout, stderr } = start(succeed, { argv: ['work', '--quiet'] });
     expect(await status).toBe(0);
     expect(stdout.text).toBe('3 pieces\n');

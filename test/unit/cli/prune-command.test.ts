@@ -94,9 +94,15 @@ describe('pruneText', () => {
 
   test('a dry run says what is kept and why, and what would be freed', () => {
     const text = pruneText({ type: 'pruned', store: '/srv', dryRun: true, guests: [guest] }, 'Europe/Berlin');
-    expect(text).toContain('keep    20261122T030000Z-1f3a9c2e  the newest of all, of the day 2026-11-22');
-    expect(text).toContain('remove  20261101T030000Z-1f3a9c2e');
-    expect(text).toContain('would free 3.00 KiB, of which 1.00 KiB are in the trash');
+    expect(text).toContain('web: 1 snapshot would be kept, 1 snapshot would be removed\n');
+    expect(text).toContain(
+      'would keep    20261122T030000Z-1f3a9c2e  the newest of all, of the day 2026-11-22',
+    );
+    expect(text).toContain('would remove  20261101T030000Z-1f3a9c2e');
+    expect(text).not.toMatch(/snapshot removed|^ *removed/m);
+    expect(text).toContain(
+      'would free 3.00 KiB in time: 1.00 KiB are in the trash already, 2.00 KiB would go there first',
+    );
     expect(text).toContain('Days are those of Europe/Berlin. Nothing was changed.');
   });
 
@@ -107,7 +113,8 @@ describe('pruneText', () => {
       [
         'web: 1 snapshot kept, 1 snapshot removed',
         '  removed 20261101T030000Z-1f3a9c2e',
-        '  freed 1.00 KiB; to the trash, for a later prune to delete: 2.00 KiB',
+        '  freed: 1.00 KiB',
+        '  moved to the trash: 2.00 KiB, which take their room until a later prune deletes them',
       ].join('\n'),
     );
     const fresh = { ...guest, trashedBytes: 0, freedBytes: 0 };
