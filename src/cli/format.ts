@@ -1,21 +1,7 @@
+import { formatBytes } from '../figures.ts';
 import { printableLine } from './printable.ts';
 
-/** Numbers as people read them. */
-
-const byteUnits = ['KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'] as const;
-
-/** Three significant digits in IEC units: `999 B`, `1.35 GiB`, `612 MiB`. */
-export function formatBytes(bytes: number): string {
-  let amount = bytes;
-  let unit = 'B';
-  for (const next of byteUnits) {
-    // From here on three digits would be rounded up to 1000: that reads better as 0.98 of the next unit.
-    if (amount < 999.5) break;
-    amount /= 1024;
-    unit = next;
-  }
-  return `${unit === 'B' ? String(Math.round(amount)) : threeDigits(amount)} ${unit}`;
-}
+/** Numbers and tables as people read them; for times and sizes see figures.ts. */
 
 export function formatRate(bytesPerSecond: number): string {
   return `${formatBytes(bytesPerSecond)}/s`;
@@ -84,11 +70,6 @@ export function formatTable(
 export function formatFields(fields: readonly (readonly [name: string, value: string])[]): string {
   const width = Math.max(...fields.map(([name]) => name.length));
   return fields.map(([name, value]) => `  ${name.padEnd(width)}  ${printableLine(value)}`).join('\n');
-}
-
-function threeDigits(amount: number): string {
-  if (amount < 9.995) return amount.toFixed(2);
-  return amount < 99.95 ? amount.toFixed(1) : amount.toFixed(0);
 }
 
 function twoUnits(amount: number, perBig: number, big: string, small: string): string {

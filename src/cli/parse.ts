@@ -20,7 +20,7 @@ const introduction = `Usage: $0 COMMAND [OPTIONS]
 
 Moves a virtual machine guest to new hardware: halts it here, sends its disk over ssh, proves that what was written there is what was read here, and boots it there. Keeps backups of guests in a directory or on any SFTP account.`;
 
-const ending = `'$0 COMMAND --help' explains a command, with examples. Exit statuses: doc/errors.md.`;
+const ending = `'$0 COMMAND --help' explains a command, with examples. Exit statuses: doc/errors.md. Words such as pack, fence and trash: doc/glossary.md.`;
 
 /** Reads a command line; runs nothing. Throws Failure `usage` for what it does not understand. */
 export async function parseCommandLine<Dependencies>(

@@ -2,6 +2,7 @@ import { constants, type BigIntStats } from 'node:fs';
 import { access, lstat, open, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Failure } from '../failure.ts';
+import { formatBytes } from '../figures.ts';
 import { errorCode, errorMessage } from '../system/error-code.ts';
 import { blockDeviceSizeBytes } from '../system/native.ts';
 import { isSameClaim, readClaim, type PartialClaim } from './partial-claim.ts';
@@ -107,7 +108,7 @@ export async function requireRoom(
     if (bavail * bsize >= neededBytes) continue;
     throw new Failure(
       'target-full',
-      `${directory} has ${bavail * bsize} bytes free, and ${neededBytes} may be needed.`,
+      `${directory} has ${formatBytes(bavail * bsize)} free, and ${formatBytes(neededBytes)} may be needed.`,
       { advice: 'Make room there, or restore to another path.' },
     );
   }

@@ -3,6 +3,7 @@ import { access, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Context } from '../events.ts';
 import { Failure } from '../failure.ts';
+import { formatBytes } from '../figures.ts';
 import type { GuestDefinition } from '../guest/definition.ts';
 import type { GuestDriver } from '../guest/guest-driver.ts';
 import {
@@ -90,10 +91,9 @@ function checkRoom(directory: string, freeBytes: number, disks: CheckRequest['di
   const imageBytes = disks.reduce((sum, disk) => sum + disk.neededBytes, 0);
   const neededBytes = imageBytes + Math.min(imageBytes, SPOOL_LIMIT_BYTES);
   if (freeBytes >= neededBytes) return null;
-  const mebibytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
   return new Failure(
     'target-full',
-    placed`${directory} ${here} has ${mebibytes(freeBytes)} free, and ${mebibytes(neededBytes)} may be needed.`,
+    placed`${directory} ${here} has ${formatBytes(freeBytes)} free, and ${formatBytes(neededBytes)} may be needed.`,
     { advice: 'Make room there, or choose another directory with --to HOST:DIR.' },
   );
 }

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Context } from '../events.ts';
 import type { Failure } from '../failure.ts';
+import { formatTimeWithZone } from '../figures.ts';
 import type { FramePool } from '../frame/frame-pool.ts';
 import { Resources } from '../pipeline/resources.ts';
 import type { Snapshot } from '../repository/snapshot.ts';
@@ -107,7 +108,7 @@ async function writeDisks(
       throw error;
     }
   };
-  const message = `restoring ${snapshot.guest} as it was at ${snapshot.createdAt}`;
+  const message = `restoring ${snapshot.guest} as it was at ${formatTimeWithZone(snapshot.createdAt)}`;
   await runStage(context, 'restore', message, work, () => `restored ${snapshot.guest}`);
 }
 

@@ -1,4 +1,5 @@
 import { Failure } from '../failure.ts';
+import { formatBytes } from '../figures.ts';
 import { READ_ONLY_ADVICE, readOnlyText } from './directory-failure.ts';
 import { sftpStatus, type SftpRefusal } from './sftp-refusal.ts';
 import type { FileSystemRoom } from './sftp-session.ts';
@@ -62,5 +63,5 @@ function ownWords({ message }: SftpRefusal): string {
 }
 
 function roomLeft({ availableBytes, availableFiles }: FileSystemRoom): string {
-  return availableFiles === 0 ? 'no inode is' : `${Math.floor(availableBytes / 1024)} KiB`;
+  return availableFiles === 0 ? 'no inode is' : formatBytes(availableBytes);
 }

@@ -1,5 +1,6 @@
 import { notDoneText, type BackupReport, type GuestBackup } from '../../operations/backup-report.ts';
-import { formatBytes, formatDuration, formatFields } from '../format.ts';
+import { formatBytes } from '../../figures.ts';
+import { formatDuration, formatFields } from '../format.ts';
 
 const consistencyText: Record<GuestBackup['consistency'], string> = {
   halted: 'the guest was halted',

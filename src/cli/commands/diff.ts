@@ -9,7 +9,8 @@ import {
   withStore,
 } from '../backup-store-options.ts';
 import type { Command } from '../command.ts';
-import { formatBytes, formatTable } from '../format.ts';
+import { formatBytes } from '../../figures.ts';
+import { formatTable } from '../format.ts';
 import { optionalText, text } from '../options.ts';
 
 /** Of each disk in the text; --json has all. */

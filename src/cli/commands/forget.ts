@@ -10,7 +10,8 @@ import {
   withStore,
 } from '../backup-store-options.ts';
 import type { Command } from '../command.ts';
-import { formatBytes, formatCount } from '../format.ts';
+import { formatBytes } from '../../figures.ts';
+import { formatCount } from '../format.ts';
 import { optionalText, text } from '../options.ts';
 
 export const forgetCommand: Command<StoreDependencies> = {

@@ -1,6 +1,7 @@
 import type { GuestDependencies, GuestSummary } from '../../operations/guests.ts';
 import type { Command } from '../command.ts';
-import { formatBytes, formatDuration, formatTable } from '../format.ts';
+import { formatBytes } from '../../figures.ts';
+import { formatDuration, formatTable } from '../format.ts';
 import { optionalText } from '../options.ts';
 
 export const guestsCommand: Command<GuestDependencies> = {

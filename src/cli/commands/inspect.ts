@@ -3,7 +3,8 @@ import type { GuestDependencies } from '../../operations/guests.ts';
 import { describeUsers } from '../../operations/image-users.ts';
 import type { ImageReport } from '../../operations/inspect.ts';
 import type { Command } from '../command.ts';
-import { formatBytes, formatFields, formatTable } from '../format.ts';
+import { formatBytes } from '../../figures.ts';
+import { formatFields, formatTable } from '../format.ts';
 import { text } from '../options.ts';
 
 export const inspectCommand: Command<Pick<GuestDependencies, 'drivers'>> = {

@@ -1,3 +1,4 @@
+import { formatTimeWithZone } from '../../figures.ts';
 import { Failure } from '../../failure.ts';
 import type { KeyListReport } from '../../operations/store-key.ts';
 import type { StoreDependencies } from '../../operations/store-dependencies.ts';
@@ -92,7 +93,7 @@ const runActions: Record<(typeof actions)[number], (args: Arguments) => RunActio
 };
 
 export function keyListText({ keys }: KeyListReport): string {
-  const rows = keys.map(({ id, createdAt, label }) => [id, createdAt, label]);
+  const rows = keys.map(({ id, createdAt, label }) => [id, formatTimeWithZone(createdAt), label]);
   return formatTable(['key', 'made', 'label'], rows);
 }
 

@@ -1,5 +1,6 @@
 import type { GuestListing, SnapshotListing, StoreListing } from '../../operations/list-store.ts';
-import { formatBytes, formatCount, formatTable } from '../format.ts';
+import { formatBytes, formatTime } from '../../figures.ts';
+import { formatCount, formatTable } from '../format.ts';
 
 const heading = ['snapshot', 'made', 'size', 'new', 'state', 'verified', ''];
 const numbers = new Set([2, 3]);
@@ -31,10 +32,10 @@ function snapshotRow(snapshot: SnapshotListing): string[] {
     ...(snapshot.problem !== null ? ['cannot be read'] : snapshot.state === 'damaged' ? ['damaged'] : []),
     ...(snapshot.isProtected ? ['protected'] : []),
   ];
-  const verified = verifiedAt === null ? 'never' : localTime(verifiedAt);
+  const verified = verifiedAt === null ? 'never' : formatTime(verifiedAt);
   return [
     id,
-    localTime(createdAt),
+    formatTime(createdAt),
     sizeBytes === null ? '-' : formatBytes(sizeBytes),
     newBytes === null ? '-' : formatBytes(newBytes),
     consistency ?? '-',
@@ -43,10 +44,8 @@ function snapshotRow(snapshot: SnapshotListing): string[] {
   ];
 }
 
-/** `2026-11-22 04:00`, of this machine's time zone. */
-function localTime(iso: string): string {
-  const time = new Date(iso);
-  const two = (number: number) => String(number).padStart(2, '0');
-  const date = [String(time.getFullYear()), two(time.getMonth() + 1), two(time.getDate())].join('-');
-  return `${date} ${two(time.getHours())}:${two(time.getMinutes())}`;
+/** Ids are in UTC, in every time zone; where that is another one, it is said. */
+export function timesNote({ guests }: StoreListing, timeZone: string): string {
+  if (guests.length === 0 || /^(?:Etc[/])?(?:UTC|GMT|Universal|Zulu)$/.test(timeZone)) return '';
+  return `\n\nTimes are those of ${timeZone}; the ids of snapshots are in UTC.`;
 }

@@ -8,7 +8,8 @@ import {
 } from '../backup-store-options.ts';
 import type { Command } from '../command.ts';
 import { optionalText } from '../options.ts';
-import { listingText } from './list-text.ts';
+import { localTimeZone } from '../../figures.ts';
+import { listingText, timesNote } from './list-text.ts';
 
 export const listCommand: Command<StoreDependencies> = {
   usage: 'list [store] [guest]',
@@ -27,7 +28,7 @@ export const listCommand: Command<StoreDependencies> = {
       const { listStore } = await import('../../operations/list-store.ts');
       return withStore(storeArguments, null, environment, async ({ session }) => {
         const listing = await listStore(guest, session, environment.context);
-        return { record: listing, text: listingText(listing) };
+        return { record: listing, text: `${listingText(listing)}${timesNote(listing, localTimeZone())}` };
       });
     };
   },

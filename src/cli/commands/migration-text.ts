@@ -4,7 +4,8 @@ import type {
   MigrationReport,
   MovedDisk,
 } from '../../operations/migration-report.ts';
-import { formatBytes, formatDuration, formatFields, formatRatio } from '../format.ts';
+import { formatBytes } from '../../figures.ts';
+import { formatDuration, formatFields, formatRatio } from '../format.ts';
 
 type Field = readonly [name: string, value: string];
 

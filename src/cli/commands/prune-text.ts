@@ -1,5 +1,6 @@
 import type { GuestPrune, PruneReport } from '../../operations/prune/prune-report.ts';
-import { formatBytes, formatCount, formatPercentage } from '../format.ts';
+import { formatBytes } from '../../figures.ts';
+import { formatCount, formatPercentage } from '../format.ts';
 
 const later = 'What is younger than the grace period is freed by a later prune.';
 

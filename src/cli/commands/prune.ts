@@ -1,3 +1,4 @@
+import { localTimeZone } from '../../figures.ts';
 import { durationForm, parseDuration } from '../../config/duration.ts';
 import { Failure } from '../../failure.ts';
 import type { PruneClock } from '../../operations/prune/prune-guest.ts';
@@ -59,7 +60,7 @@ export const pruneCommand: Command<StoreDependencies & Pick<PruneClock, 'randomH
       let result: CommandResult | null = null;
       const work = async ({ session, config }: OpenedArguments) => {
         const { prune } = await import('../../operations/prune.ts');
-        const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+        const timeZone = localTimeZone();
         const clock = { ...environment.dependencies, timeZone };
         const rules = rulesOf(given, config.keep);
         result = resultOf(await prune({ ...request, rules }, session, clock, environment.context), timeZone);

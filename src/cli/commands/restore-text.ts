@@ -1,5 +1,6 @@
 import type { RestoredDisk, RestoreReport } from '../../operations/restore-report.ts';
-import { formatBytes, formatDuration, formatFields } from '../format.ts';
+import { formatBytes } from '../../figures.ts';
+import { formatDuration, formatFields } from '../format.ts';
 
 const readBackText: Record<RestoredDisk['readBack'], string> = {
   direct: 'every chunk, read back from the disk (O_DIRECT)',

@@ -4,7 +4,8 @@ import type {
   GuestVerdict,
   VerifyReport,
 } from '../../operations/verify/verify-report.ts';
-import { formatBytes, formatCount, formatDuration } from '../format.ts';
+import { formatBytes } from '../../figures.ts';
+import { formatCount, formatDuration } from '../format.ts';
 
 /** More ranges of a disk, and more damaged files, than that are only counted; --json lists them all. */
 const MOST_SHOWN = 20;

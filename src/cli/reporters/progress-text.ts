@@ -1,5 +1,6 @@
 import type { Event } from '../../events.ts';
-import { formatBytes, formatPercentage, formatRate, formatRatio, formatTimeLeft } from '../format.ts';
+import { formatBytes } from '../../figures.ts';
+import { formatPercentage, formatRate, formatRatio, formatTimeLeft } from '../format.ts';
 import { bytesPerSecond, secondsLeft, type ProgressHistory } from '../progress-rate.ts';
 
 export type ProgressEvent = Extract<Event, { type: 'progress' }>;

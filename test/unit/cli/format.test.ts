@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { formatBytes } from '../../../src/figures.ts';
 import {
-  formatBytes,
   formatDuration,
   formatFields,
   formatPercentage,

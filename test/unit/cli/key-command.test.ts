@@ -55,7 +55,7 @@ describe('vmferry key', () => {
     const first = ['--passphrase-file', secretFile('first', 'correct horse battery\n')];
     const second = secretFile('second', 'another passphrase\n');
     expect((await key('list', '/srv/x', ...first)).text).toMatch(
-      /^key {15}made {22}label\n[0-9a-f]{16} {2}2026-11-22T03:00:00.000Z$/,
+      /^key {15}made {21}label\n[0-9a-f]{16} {2}2026-11-2[12] \d\d:\d\d [+-]\d\d:\d\d$/,
     );
     const added = await key('add', '/srv/x', ...first, '--new-passphrase-file', second, '--label', 'safe');
     expect(added.record).toMatchObject({ type: 'key-added' });

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { listingText } from '../../../src/cli/commands/list-text.ts';
+import { listingText, timesNote } from '../../../src/cli/commands/list-text.ts';
 import type { SnapshotListing } from '../../../src/operations/list-store.ts';
 
 /** Times are shown in this machine's time zone; the test's own are made to be shown so. */
@@ -70,4 +70,14 @@ test('nothing to show', () => {
   expect(listingText({ ...store, guests: [guest] })).toMatch(
     /^web: 4\.00 KiB in 3 packs\n\nIt has no snapshot/,
   );
+});
+
+test('of what time zone the times are is said, where it is not that of the ids', () => {
+  const listing = { type: 'store' as const, store: '/srv', isEncrypted: false, guests: [] };
+  const guest = { guest: 'web', snapshots: [], packs: 0, storedBytes: 0, trashBytes: 0, damagedFiles: 0 };
+  expect(timesNote({ ...listing, guests: [guest] }, 'Europe/Berlin')).toBe(
+    '\n\nTimes are those of Europe/Berlin; the ids of snapshots are in UTC.',
+  );
+  expect(timesNote({ ...listing, guests: [guest] }, 'UTC')).toBe('');
+  expect(timesNote(listing, 'Europe/Berlin')).toBe('');
 });

@@ -6,10 +6,10 @@ const room = { availableBytes: 1e9, availableFiles: 1000, readOnly: false };
 
 test.each([
   [3, room, 'target-not-writable', 'permission denied'],
-  [4, { ...room, availableBytes: 4096 }, 'target-full', 'is full: 4 KiB left'],
+  [4, { ...room, availableBytes: 4096 }, 'target-full', 'is full: 4.00 KiB left'],
   [4, { ...room, availableFiles: 0 }, 'target-full', 'no inode is left'],
   [4, { ...room, readOnly: true, availableBytes: 0 }, 'target-not-writable', 'mounted read-only'],
-  [4, room, 'target-not-writable', 'did not say why; 976562 KiB are left there'],
+  [4, room, 'target-not-writable', 'did not say why; 954 MiB are left there'],
   [4, null, 'target-not-writable', 'did not say why.'],
   // a server that says so of what it only does not let one write
   [2, { ...room, readOnly: true }, 'target-not-writable', 'mounted read-only'],
