@@ -45,7 +45,7 @@ describeUnless(
       );
       expect({ exitStatus, stderr }).toEqual({
         exitStatus: 19,
-        stderr: expect.stringContaining(`There is no directory ${join(scratch.path, 'nothing')}`),
+        stderr: expect.stringContaining(`There is no store of backups at ${join(scratch.path, 'nothing')}`),
       });
     });
 
@@ -61,7 +61,7 @@ describeUnless(
 
     test('is read where it may be', async () => {
       chmodSync(closed, 0o700);
-      expect((await list('@offsite')).stderr).toContain('There is no directory /srv/offsite');
+      expect((await list('@offsite')).stderr).toContain('There is no store of backups at /srv/offsite');
     });
   },
 );
