@@ -12,11 +12,13 @@ export interface SnapshotReference {
 }
 
 /**
- * Reads `GUEST[@WHEN]`; what follows the last `@` is WHEN. Throws Failure `usage` where that is no guest's name, or a
+ * Reads `GUEST[@WHEN]`; what follows the last `@` is WHEN if it is `latest` or begins with a digit, else part of the guest's name. Throws Failure `usage` where that is no guest's name, or a
  * WHEN that cannot name a snapshot.
  */
 export function parseSnapshotReference(text: string): SnapshotReference {
-  const at = text.lastIndexOf('@');
+  const last = text.lastIndexOf('@');
+  // As in `a@b.img`: what follows does not even begin as an id or a time does.
+  const at = /@(?:\d[^@]*|latest)?$/.test(text) ? last : -1;
   const guest = at === -1 ? text : text.slice(0, at);
   const when = at === -1 ? 'latest' : text.slice(at + 1);
   if (!isGuestName(guest)) throw new Failure('usage', `${JSON.stringify(guest)} cannot be a guest's name.`);
@@ -44,8 +46,17 @@ export function chooseSnapshot(
     return latest;
   }
   const until = parseWhen(when);
+  if (until === null && !idPrefix.test(when)) throw badWhen(when);
   if (until !== null) return newestUntil(ids, until, guest, when);
-  if (!idPrefix.test(when)) throw badWhen(when);
+  return chooseSnapshotById(ids, { guest, when });
+}
+
+/** The same, but WHEN must be an id or its beginning. For what cannot be undone: a time could name another than was meant. */
+export function chooseSnapshotById(ids: readonly string[], { guest, when }: SnapshotReference): string {
+  if (when === 'latest' || !idPrefix.test(when))
+    throw new Failure('usage', `${JSON.stringify(when)} is not the id of a snapshot.`, {
+      advice: `vmferry list STORE ${guest} shows the ids: GUEST@ID`,
+    });
   const [found, ...others] = ids.filter((id) => id.startsWith(when));
   if (found === undefined) throw missing(`The store has no snapshot ${when} of ${guest}.`);
   if (others.length > 0)
@@ -116,7 +127,7 @@ function missing(message: string): Failure {
   return new Failure('snapshot-missing', message, { advice: 'vmferry list STORE shows what there is.' });
 }
 
-function badWhen(when: string): Failure {
+export function badWhen(when: string): Failure {
   return new Failure('usage', `${JSON.stringify(when)} names no snapshot and no time.`, {
     advice:
       'After the @ comes ‘latest’, a snapshot’s id or its beginning, or a time: 2026-11-22, 2026-11-22T03:00, 2026-11-22T03:00Z.',

@@ -4,6 +4,7 @@ import { mapOrdered } from '../pipeline/map-ordered.ts';
 import type { GuestFolder } from '../repository/guest-folder.ts';
 import { guestFolder } from '../repository/layout.ts';
 import type { BackupStore } from '../store/store.ts';
+import { refuseAnyProtected } from './forget-snapshot.ts';
 import { runStage } from './stage.ts';
 import type { StoreSession } from './store-session.ts';
 
@@ -19,7 +20,7 @@ export interface ForgetReport {
 /**
  * Deletes all that the store has of a guest, for good: its snapshots first, so that there is never one that cannot be
  * restored, then the rest. Broken off, it goes on the next time. Throws Failure `usage` when the name to confirm is
- * another, `snapshot-missing` for a guest that the store does not have.
+ * another or a snapshot is protected, `snapshot-missing` for a guest that the store does not have.
  * @param confirm gives the name as somebody has typed it to confirm, told what is there
  */
 export async function forgetGuest(
@@ -35,6 +36,9 @@ export async function forgetGuest(
       advice: 'vmferry list STORE shows what it has.',
     });
   const snapshots = await folder.snapshotIds(signal);
+  const marked = await folder.marks('protected', signal);
+  const kept = snapshots.filter((id) => marked.has(id));
+  if (kept.length > 0) throw refuseAnyProtected(guest, kept, session);
   if ((await confirm(snapshots.length)) !== guest)
     throw new Failure('usage', `Nothing was deleted: the name given to confirm is not ${guest}.`);
   const freedBytes = await runStage(

@@ -2,6 +2,8 @@ import { createInterface } from 'node:readline';
 import process from 'node:process';
 import type { Readable, Writable } from 'node:stream';
 import { Failure } from '../../failure.ts';
+import type { Context } from '../../events.ts';
+import type { StoreSession } from '../../operations/store-session.ts';
 import type { StoreDependencies } from '../../operations/store-dependencies.ts';
 import {
   backupStoreOptions,
@@ -16,11 +18,11 @@ import { optionalText, text } from '../options.ts';
 
 export const forgetCommand: Command<StoreDependencies> = {
   usage: 'forget <store> <guest>',
-  summary: 'Delete all snapshots of a guest, and all that the store has of it, for good',
+  summary: 'Delete all that the store has of a guest, or one snapshot of it, for good',
   define: (parser) =>
     parser
       .positional('store', { type: 'string', describe: storeDescription })
-      .positional('guest', { type: 'string', describe: 'The guest, by its name' })
+      .positional('guest', { type: 'string', describe: 'The guest, by its name; GUEST@ID for one snapshot' })
       .options({
         'yes-forget': {
           type: 'string',
@@ -29,7 +31,8 @@ export const forgetCommand: Command<StoreDependencies> = {
         },
         ...backupStoreOptions,
       })
-      .example('$0 forget /mnt/backups old-web', 'asks for the name, and deletes'),
+      .example('$0 forget /mnt/backups old-web', 'asks for the name, and deletes')
+      .example('$0 forget /mnt/backups web@20261122T030000Z-1f3a9c2e', 'one snapshot'),
   read: (args) => {
     const store = readStoreArguments(args, 'store');
     const guest = text(args, 'guest');
@@ -38,8 +41,21 @@ export const forgetCommand: Command<StoreDependencies> = {
       withStore(store, null, environment, async ({ session }) => {
         const { forgetGuest } = await import('../../operations/forget-guest.ts');
         const { stdin, context } = environment;
+        const ask = (name: string, what: string) =>
+          askForName(name, what, { stdin, stderr: process.stderr }, context.signal);
+        const reference = await oneSnapshot(guest, session, context);
+        if (reference !== null) {
+          const { forgetSnapshot } = await import('../../operations/forget-snapshot.ts');
+          const confirmOne = async (name: string) => typed ?? (await ask(name, `the snapshot ${name}`));
+          const report = await forgetSnapshot(reference, confirmOne, session, context);
+          const name = `${report.guest}@${report.snapshots[0]}`;
+          return {
+            record: report,
+            text: `${name} is deleted. The room that it alone took is freed by vmferry prune.`,
+          };
+        }
         const confirm = async (count: number) =>
-          typed ?? (await askForName(guest, count, { stdin, stderr: process.stderr }, context.signal));
+          typed ?? (await ask(guest, `${formatCount(count, 'snapshot')} of ${guest}`));
         const report = await forgetGuest(guest, confirm, session, context);
         const count = formatCount(report.snapshots.length, 'snapshot');
         return {
@@ -51,19 +67,26 @@ export const forgetCommand: Command<StoreDependencies> = {
   },
 };
 
+/** What names one snapshot; null for a guest, whose name may have an @ in it. */
+async function oneSnapshot(typed: string, session: StoreSession, { signal }: Pick<Context, 'signal'>) {
+  if (!typed.includes('@') || (await session.guests(signal)).includes(typed)) return null;
+  const { parseSnapshotReference } = await import('../../operations/choose-snapshot.ts');
+  return parseSnapshotReference(typed);
+}
+
 /** Throws Failure `usage` where there is no terminal to ask on. */
 export async function askForName(
-  guest: string,
-  count: number,
+  name: string,
+  what: string,
   { stdin, stderr }: { stdin: Readable & { isTTY?: boolean }; stderr: Writable },
   signal: AbortSignal,
 ): Promise<string> {
   if (stdin.isTTY !== true)
-    throw new Failure('usage', `Nobody is there to confirm that ${guest} is to be forgotten.`, {
-      advice: `Give the name once more: --yes-forget ${guest}`,
+    throw new Failure('usage', `Nobody is there to confirm that ${name} is to be forgotten.`, {
+      advice: `Give the name once more: --yes-forget ${name}`,
     });
   const lines = createInterface({ input: stdin, output: stderr });
-  const question = `This deletes ${formatCount(count, 'snapshot')} of ${guest} for good. Type the name to go on: `;
+  const question = `This deletes ${what} for good. Type ${name} to go on: `;
   try {
     return await new Promise<string>((resolve, reject) => {
       signal.throwIfAborted();

@@ -51,7 +51,11 @@ export async function decideSnapshots(
  * whether the snapshot still is; here it is removed first, and then it is looked for the mark. So at least one of the two sees the
  * other, and what somebody was told is protected stays.
  */
-async function removeUnlessProtected(folder: GuestFolder, id: string, signal: AbortSignal): Promise<boolean> {
+export async function removeUnlessProtected(
+  folder: GuestFolder,
+  id: string,
+  signal: AbortSignal,
+): Promise<boolean> {
   const isProtected = async () => (await folder.marks('protected', signal)).has(id);
   if (await isProtected()) return false;
   const name = folder.nameOf('snapshots', id);

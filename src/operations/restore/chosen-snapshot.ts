@@ -1,7 +1,9 @@
 import type { Context } from '../../events.ts';
 import type { GuestFolder } from '../../repository/guest-folder.ts';
 import type { Snapshot } from '../../repository/snapshot.ts';
-import { chooseSnapshot, type SnapshotReference } from '../choose-snapshot.ts';
+import { closest } from '../../config/suggestion.ts';
+import { Failure } from '../../failure.ts';
+import { badWhen, chooseSnapshot, type SnapshotReference } from '../choose-snapshot.ts';
 import type { StoreSession } from '../store-session.ts';
 
 /** The guest's folder, and those of its snapshots that the references name. Throws what `chooseSnapshot` throws. */
@@ -14,11 +16,25 @@ export async function readChosenSnapshots(
   const folder = session.folder(guest);
   const ids = await folder.snapshotIds(context.signal);
   await session.saw(new Map([[guest, ids]]), context);
+  if (ids.length === 0) throw noSuchGuest(guest, await session.guests(context.signal));
   const now = session.now();
   const chosen = whens.map((when) => chooseSnapshot(ids, { guest, when }, now, context.report));
   const snapshots: Snapshot[] = [];
   for (const id of chosen) snapshots.push(await folder.readSnapshot(id, context.signal));
   return { folder, snapshots };
+}
+
+function noSuchGuest(guest: string, guests: readonly string[]): Failure {
+  const [, name = '', when = ''] = /^(.+)@([^@]*)$/.exec(guest) ?? [];
+  if (guests.includes(name)) return badWhen(when);
+  const meant = closest(guest, guests);
+  return new Failure(
+    'snapshot-missing',
+    `The store has no snapshot of ${guest}.${meant === null || meant === guest ? '' : ` Did you mean ${meant}?`}`,
+    {
+      advice: guests.length === 0 ? 'It has no guest at all.' : `It has these guests: ${guests.join(', ')}.`,
+    },
+  );
 }
 
 /** The same for one. */

@@ -36,6 +36,7 @@ describe('the command lines', () => {
     [['protect', '/srv', 'web@latest']],
     [['unprotect', '/srv', 'web@2026-11-22']],
     [['forget', '/srv', 'web', '--yes-forget', 'web']],
+    [['forget', '/srv', 'web@20261122T030000Z-1f3a9c2e']],
   ])('%j', async (argv) => {
     expect((await parse(...argv)).kind).toBe('command');
   });
@@ -133,22 +134,29 @@ describe('askForName', () => {
   }
 
   test('gives what is typed; nothing where the input ends', async () => {
-    expect(await askForName('web', 2, terminal('web\n'), signal)).toBe('web');
-    expect(await askForName('web', 2, terminal(''), signal)).toBe('');
+    expect(await askForName('web', 'two snapshots of web', terminal('web\n'), signal)).toBe('web');
+    expect(await askForName('web', 'two snapshots of web', terminal(''), signal)).toBe('');
   });
 
   test('refuses where there is no terminal', async () => {
     const stdin = new PassThrough();
-    expect(await codeOf(() => askForName('web', 1, { stdin, stderr: new PassThrough() }, signal))).toBe(
-      'usage',
-    );
+    expect(
+      await codeOf(() =>
+        askForName('web', 'two snapshots of web', { stdin, stderr: new PassThrough() }, signal),
+      ),
+    ).toBe('usage');
   });
 
   test('ends when it is interrupted', async () => {
     const stdin = Object.assign(new PassThrough(), { isTTY: true });
     const reason = new Error('Ctrl-C');
     await expect(
-      askForName('web', 1, { stdin, stderr: new PassThrough() }, AbortSignal.abort(reason)),
+      askForName(
+        'web',
+        'two snapshots of web',
+        { stdin, stderr: new PassThrough() },
+        AbortSignal.abort(reason),
+      ),
     ).rejects.toBe(reason);
   });
 });

@@ -6,13 +6,14 @@ import { readChosenSnapshot } from '../../../src/operations/restore/chosen-snaps
 import { StoreSession } from '../../../src/operations/store-session.ts';
 import { GuestFolder } from '../../../src/repository/guest-folder.ts';
 import { markerText } from '../../../src/repository/store-marker.ts';
+import { failureOf } from '../../support/failures.ts';
 import { seededBytes } from '../../support/images.ts';
 import { memoryStore } from '../../support/memory-store.ts';
 import { storeSnapshot } from '../../support/stored-snapshots.ts';
 
 const { signal } = new AbortController();
 
-test('what restore, verify --boot and diff take for the latest is no snapshot from the future', async () => {
+test('restore, verify --boot and diff take no snapshot from the future for the latest, and know a misspelled guest', async () => {
   const events: Event[] = [];
   const context = { signal, report: (event: Event) => void events.push(event) };
   const store = memoryStore();
@@ -31,6 +32,17 @@ test('what restore, verify --boot and diff take for the latest is no snapshot fr
   const session = await StoreSession.open(store, options, context);
   const { snapshot } = await readChosenSnapshot({ guest: 'web', when: 'latest' }, session, context);
   expect(snapshot.id).toBe(ids[1]);
+  const chosen = (guest: string) =>
+    failureOf(() => readChosenSnapshot({ guest, when: 'latest' }, session, context));
+  expect(await chosen('webb')).toMatchObject({
+    code: 'snapshot-missing',
+    message: 'The store has no snapshot of webb. Did you mean web?',
+  });
+  expect(await chosen('web@soon')).toMatchObject({
+    code: 'usage',
+    message: expect.stringContaining('"soon"'),
+  });
+  events.length = 1;
   const { to } = await diffSnapshots({ guest: 'web', from: ids[0] ?? '', to: 'latest' }, session, context);
   expect(to).toBe(ids[1]);
   const warnings = events.flatMap((event) => (event.type === 'warning' ? [event.message] : []));

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from '@jest/globals';
 import { noSeal, sealFor, type Seal } from '../../../src/codec/seal.ts';
 import type { Event } from '../../../src/events.ts';
 import { forgetGuest } from '../../../src/operations/forget-guest.ts';
+import { forgetSnapshot } from '../../../src/operations/forget-snapshot.ts';
 import { protectSnapshot } from '../../../src/operations/protect-snapshot.ts';
 import type { PruneReport } from '../../../src/operations/prune/prune-report.ts';
 import { prune, type PruneRequest } from '../../../src/operations/prune.ts';
@@ -433,6 +434,33 @@ describe('forgetGuest', () => {
     await forgetGuest('web', typed('web'), session, context);
     await session.saw(new Map([['web', []]]), context);
     expect(events.filter(({ type }) => type === 'warning')).toEqual([]);
+  });
+
+  test('deletes nothing of a guest that has a protected snapshot', async () => {
+    const id = await backUp(1, [1, 2]);
+    await backUp(2, [3, 4]);
+    await folder.mark('protected', id, signal);
+    const before = files();
+    const failure = await failureOf(() => forgetGuest('web', typed('web'), session, context));
+    expect(failure.code).toBe('usage');
+    expect(failure.message).toContain(`web@${id} is protected`);
+    expect(failure.advice).toContain('vmferry unprotect');
+    expect(files()).toEqual(before);
+  });
+
+  test('deletes one snapshot, by its id, unless it is protected', async () => {
+    const [first, second] = [await backUp(1, [1, 2]), await backUp(2, [3, 4])];
+    const forget = (when: string, name: string) =>
+      forgetSnapshot({ guest: 'web', when }, typed(name), session, context);
+    expect(await codeOf(() => forget('latest', `web@${second}`))).toBe('usage');
+    expect(await codeOf(() => forget('2026-11-02', `web@${second}`))).toBe('usage');
+    expect(await codeOf(() => forget(second, 'web'))).toBe('usage');
+    await folder.mark('protected', first, signal);
+    expect(await codeOf(() => forget(first, `web@${first}`))).toBe('usage');
+    expect(await folder.snapshotIds(signal)).toEqual([first, second]);
+    const report = await forget('20261102', `web@${second}`);
+    expect(report).toEqual({ type: 'forgotten', guest: 'web', snapshots: [second], freedBytes: 0 });
+    expect(await folder.snapshotIds(signal)).toEqual([first]);
   });
 
   test('deletes nothing when another name is typed, or the guest is not there', async () => {
