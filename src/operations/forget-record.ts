@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import type { Context } from '../events.ts';
 import { Failure } from '../failure.ts';
+import { describeMove } from '../guest/guest-record.ts';
 import { findRunningGuest, notFound } from '../guest/resolve-guest.ts';
 import type { GuestDependencies } from './guests.ts';
 import { refuseWhileMoved } from './mover.ts';
@@ -32,5 +33,9 @@ export async function forgetRecord(
       advice: `What vmferry remembers of ${name} is how to start it from that image, and whether it may be started. Remove the image, or move it away, if it is not needed; then ${name} can be forgotten.`,
     });
   await records.remove(name);
+  if (record.state === 'moved') {
+    const message = `${name} was ${describeMove(record)}. That is forgotten as well: nothing here keeps ${name} from being restored and started while it runs there.`;
+    context.report({ type: 'warning', code: 'other', message });
+  }
   return { type: 'record-forgotten', guest: name };
 }

@@ -1,4 +1,5 @@
 import type { GuestDependencies, GuestSummary } from '../../operations/guests.ts';
+import { quoteForShell } from '../../quote-for-shell.ts';
 import type { Command } from '../command.ts';
 import { formatBytes } from '../../figures.ts';
 import { formatDuration, formatTable } from '../format.ts';
@@ -48,7 +49,7 @@ export function guestsText(guests: readonly GuestSummary[]): string {
     .filter(({ imageMissing }) => imageMissing)
     .map(
       ({ name }) =>
-        `An image of ${name} is gone. To drop ${name} from this list: vmferry guests --forget ${name}`,
+        `An image of ${name} is not there. Mount its disk; or, where it is gone for good, drop ${name} from this list: vmferry guests --forget ${quoteForShell(name)}`,
     );
   const notes = [...reasons, ...missing];
   const table = formatTable(heading, guests.flatMap(guestRows), numbers);

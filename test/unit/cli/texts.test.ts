@@ -119,9 +119,9 @@ describe('guests', () => {
     );
   });
 
-  test('whose image is gone are marked, with the way to drop them', () => {
+  test('whose image is not there are marked, with the way to drop them', () => {
     expect(guestsText([{ ...web, state: 'halted', imageMissing: true }])).toMatch(
-      /\n\nAn image of web is gone\. .*: vmferry guests --forget web$/,
+      /\n\nAn image of web is not there\. Mount its disk; .*: vmferry guests --forget web$/,
     );
   });
 

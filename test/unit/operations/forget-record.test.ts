@@ -43,10 +43,14 @@ test('a guest that was moved away is forgotten once its old image is gone, and n
   expect(await listGuests(dependencies, context)).toMatchObject([{ name: 'web', imageMissing: false }]);
   rmSync(image);
   expect(await listGuests(dependencies, context)).toMatchObject([{ name: 'web', imageMissing: true }]);
-  expect(await forgetRecord('web', dependencies, context)).toEqual({
+  const told: unknown[] = [];
+  const telling = { ...context, report: (event: unknown) => told.push(event) };
+  expect(await forgetRecord('web', dependencies, telling)).toEqual({
     type: 'record-forgotten',
     guest: 'web',
   });
+  // What kept it from being started twice is gone.
+  expect(told).toMatchObject([{ type: 'warning', message: expect.stringContaining('web was moved to new') }]);
   expect(await listGuests(dependencies, context)).toEqual([]);
   expect(await codeOf(() => forgetRecord('web', dependencies, context))).toBe('guest-not-found');
 });
