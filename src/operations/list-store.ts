@@ -5,6 +5,7 @@ import type { GuestFolder, StoredObject } from '../repository/guest-folder.ts';
 import type { Consistency } from '../repository/snapshot.ts';
 import { snapshotTime } from '../repository/snapshot-id.ts';
 import { trashed } from '../repository/trash.ts';
+import { damageOfOneGuest } from './damage-of-one-guest.ts';
 import type { StoreSession } from './store-session.ts';
 import { readManifests, type ReadManifest } from './verify/read-manifests.ts';
 import { readCheckRecord } from './verify/stored-check-records.ts';
@@ -68,7 +69,17 @@ export async function listStore(
     });
   const guests: GuestListing[] = [];
   for (const name of guest === null ? names : [guest])
-    guests.push(await listGuest(session.folder(name), context));
+    try {
+      guests.push(await listGuest(session.folder(name), context));
+    } catch (error) {
+      if (guest !== null) throw error;
+      const { message } = damageOfOneGuest(error, context.signal);
+      context.report({
+        type: 'warning',
+        code: 'store-incomplete',
+        message: `${name} is not listed: ${message}`,
+      });
+    }
   await session.saw(
     new Map(guests.map(({ guest: name, snapshots }) => [name, snapshots.map(({ id }) => id)])),
     context,

@@ -26,8 +26,6 @@ export async function prune(
   decideRetention([], request.rules, clock.now(), clock.timeZone);
   const guests: GuestPrune[] = [];
   for (const guest of await guestsOf(request, session, context.signal)) {
-    const snapshots = await session.folder(guest).snapshotIds(context.signal);
-    await session.saw(new Map([[guest, snapshots]]), context);
     guests.push(await pruneOne(guest, request, session, clock, context));
   }
   return { type: 'pruned', store: session.store.location, dryRun: request.dryRun, guests };
@@ -56,6 +54,8 @@ async function pruneOne(
   const result = newGuestPrune(guest);
   const work = request.dryRun ? foreseePrune : pruneGuest;
   try {
+    const snapshots = await session.folder(guest).snapshotIds(context.signal);
+    await session.saw(new Map([[guest, snapshots]]), context);
     await runStage(
       context,
       'prune',

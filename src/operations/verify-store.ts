@@ -1,6 +1,7 @@
 import type { Context } from '../events.ts';
 import { combineFailures, Failure, toFailureRecord } from '../failure.ts';
 import type { GuestDone, RunFigures } from './run-record.ts';
+import { damageOfOneGuest } from './damage-of-one-guest.ts';
 import { runStage } from './stage.ts';
 import type { StoreSession } from './store-session.ts';
 import { verifyGuest, type VerifyGuestDependencies } from './verify/verify-guest.ts';
@@ -47,11 +48,17 @@ export async function verifyStore(
       advice: 'vmferry list STORE shows what it has.',
     });
   const verdicts: GuestVerdict[] = [];
-  for (const guest of guests) {
-    const verdict = await verifyOne(guest, request.readPercent, session, dependencies, context);
-    verdicts.push(verdict);
-    guestDone(guest, figuresOf(verdict, request.readPercent > 0));
-  }
+  const notVerified: Failure[] = [];
+  for (const guest of guests)
+    try {
+      const verdict = await verifyOne(guest, request.readPercent, session, dependencies, context);
+      verdicts.push(verdict);
+      guestDone(guest, figuresOf(verdict, request.readPercent > 0));
+    } catch (error) {
+      if (guests.length === 1) throw error;
+      notVerified.push(damageOfOneGuest(error, context.signal));
+      guestDone(guest, { isVerified: false, hasFailed: true });
+    }
   const booted = await attempt(boot, context);
   const bootFailure = booted instanceof Failure ? booted : null;
   if (boot !== null) {
@@ -62,7 +69,7 @@ export async function verifyStore(
       bootFailure === null ? figures : { ...figures, isVerified: false, hasFailed: true },
     );
   }
-  const failure = combined([damageFailure(session.store.location, verdicts), bootFailure]);
+  const failure = combined([...notVerified, damageFailure(session.store.location, verdicts), bootFailure]);
   return {
     report: {
       type: 'verified',
@@ -70,7 +77,7 @@ export async function verifyStore(
       guests: verdicts,
       boot: booted instanceof Failure ? null : booted,
       bootFailure: bootFailure === null ? null : toFailureRecord(bootFailure),
-      isDamaged: !verdicts.every(isSound),
+      isDamaged: notVerified.length > 0 || !verdicts.every(isSound),
       seconds: (performance.now() - startedMs) / 1000,
     },
     failure,

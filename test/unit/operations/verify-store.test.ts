@@ -3,9 +3,12 @@ import { noSeal } from '../../../src/codec/seal.ts';
 import { Failure } from '../../../src/failure.ts';
 import type { RunFigures } from '../../../src/operations/run-record.ts';
 import { StoreSession } from '../../../src/operations/store-session.ts';
+import { listStore } from '../../../src/operations/list-store.ts';
+import { prune } from '../../../src/operations/prune.ts';
 import { verifyStore, type BootCheck } from '../../../src/operations/verify-store.ts';
 import { GuestFolder } from '../../../src/repository/guest-folder.ts';
 import { markerText } from '../../../src/repository/store-marker.ts';
+import { strangeEntry } from '../../../src/store/strange-entry.ts';
 import { seededBytes } from '../../support/images.ts';
 import { inProcessPool } from '../../support/in-process-pool.ts';
 import { memoryStore } from '../../support/memory-store.ts';
@@ -86,4 +89,45 @@ describe('who watches over a verify is told', () => {
       hasFailed: true,
     });
   });
+});
+
+test('a guest whose folder is a link keeps the others from nothing', async () => {
+  const list = store.list.bind(store);
+  store.list = (folder, ...others) =>
+    folder.startsWith('guests/mail/')
+      ? Promise.reject(strangeEntry('/srv/backups', 'guests/mail', 'a symbolic link'))
+      : list(folder, ...others);
+  const told = new Map<string, RunFigures>();
+  const dependencies = { pool: inProcessPool, now: () => new Date('2026-11-24T04:00:00Z') };
+  const done = (name: string, figures: RunFigures) => void told.set(name, figures);
+  const { report, failure } = await verifyStore(
+    { guest: null, readPercent: 100 },
+    session,
+    dependencies,
+    null,
+    done,
+    context,
+  );
+  expect(report).toMatchObject({ guests: [{ guest: 'web', problems: [] }], isDamaged: true });
+  expect(failure).toMatchObject({
+    code: 'store-damaged',
+    message: expect.stringContaining('guests/mail in'),
+  });
+  expect(told.get('mail')).toMatchObject({ isVerified: false, hasFailed: true });
+  expect(told.get('web')).toMatchObject({ isVerified: true, hasFailed: false });
+  const alone = verifyStore({ guest: 'mail', readPercent: 0 }, session, dependencies, null, done, context);
+  await expect(alone).rejects.toMatchObject({ code: 'store-damaged' });
+
+  const events: unknown[] = [];
+  const telling = { ...context, report: (event: unknown) => events.push(event) };
+  expect((await listStore(null, session, telling)).guests).toMatchObject([{ guest: 'web' }]);
+  expect(events).toMatchObject([{ type: 'warning', message: expect.stringContaining('mail is not listed') }]);
+  await expect(listStore('mail', session, context)).rejects.toMatchObject({ code: 'store-damaged' });
+
+  const clock = { now: dependencies.now, timeZone: 'UTC', randomHex: (digits: number) => '0'.repeat(digits) };
+  const request = { guest: null, dryRun: true, rules: { last: 1 }, graceMs: 0, maxWaste: 0 };
+  expect((await prune(request, session, clock, context)).guests).toMatchObject([
+    { guest: 'mail', failure: { code: 'store-damaged' } },
+    { guest: 'web', failure: null },
+  ]);
 });
