@@ -195,6 +195,10 @@ describeUnless(missing, 'a real systemd', () => {
     chownSync(image, 65_534, 65_534);
     const metrics = join(state, 'vmferry.prom');
     const vmferry = [process.execPath, programFile];
+    const made = await run(process.execPath, [programFile, 'init', store, '--no-encrypt'], {
+      env: { ...process.env, VMFERRY_STATE_DIR: state },
+    });
+    expect(made).toMatchObject({ exitStatus: 0 });
     const commands = backupCommands({
       vmferry,
       guests: [image],
