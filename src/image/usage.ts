@@ -1,8 +1,9 @@
 import { closeSync, constants, openSync, type BigIntStats } from 'node:fs';
-import { readFile, readdir, readlink, stat } from 'node:fs/promises';
+import { readFile, readdir, stat } from 'node:fs/promises';
 import { lockHolderPid } from '../system/native.ts';
-import { cleanText } from './identity-text.ts';
 import { errorCode } from '../system/error-code.ts';
+import { howOpen, isSameFile } from './open-descriptors.ts';
+import { processName } from './process-name.ts';
 
 /*
  * Who uses an image: proc(5), and Linux, Documentation/ABI/{testing/sysfs-block,stable/sysfs-block}. Processes come
@@ -13,6 +14,8 @@ export interface ImageUser {
   kind: 'process' | 'lock' | 'loop-device' | 'mount' | 'holder';
   /** For a process, and for a lock where the kernel tells who holds it. */
   pid?: number;
+  /** For a process: it has the image open for reading only, as a backup that runs beside this one. */
+  onlyReads?: boolean;
   /** The process's name, the device, or the mount point. */
   name: string;
   /** For people: "is open in qemu (process 123)". */
@@ -56,20 +59,6 @@ async function namesIn(directory: string): Promise<string[]> {
   return readdir(directory).catch(() => []);
 }
 
-/** The same file; or, for block devices, the same device whatever node names it. */
-function isSame(first: BigIntStats, second: BigIntStats): boolean {
-  if (first.isBlockDevice()) return second.isBlockDevice() && first.rdev === second.rdev;
-  return first.dev === second.dev && first.ino === second.ino;
-}
-
-async function processName(pid: number): Promise<string> {
-  const name = cleanText(await readFile(`/proc/${pid}/comm`).catch(() => new Uint8Array())).replace(
-    /\?$/,
-    '',
-  );
-  return name === '' ? 'unknown' : name;
-}
-
 async function findLock(path: string): Promise<ImageUser | null> {
   const pid = askForLock(path);
   if (pid === null) return null;
@@ -101,23 +90,14 @@ async function findProcesses(image: BigIntStats): Promise<ImageUser[]> {
   const users: ImageUser[] = [];
   for (const entry of await namesIn('/proc')) {
     const pid = Number(entry);
-    if (!Number.isInteger(pid) || pid === process.pid || !(await hasOpen(pid, image))) continue;
+    if (!Number.isInteger(pid) || pid === process.pid) continue;
+    const open = await howOpen(pid, image);
+    if (open === null) continue;
     const name = await processName(pid);
-    users.push({ kind: 'process', pid, name, description: `is open in ${name} (process ${pid})` });
+    const onlyReads = open === 'to-read';
+    users.push({ kind: 'process', pid, name, onlyReads, description: `is open in ${name} (process ${pid})` });
   }
   return users;
-}
-
-async function hasOpen(pid: number, image: BigIntStats): Promise<boolean> {
-  for (const descriptor of await namesIn(`/proc/${pid}/fd`)) {
-    const link = `/proc/${pid}/fd/${descriptor}`;
-    // sockets and pipes are passed over by name: most descriptors are such, and a stat of each costs more
-    const target = await readlink(link).catch(() => '');
-    if (!target.startsWith('/')) continue;
-    const opened = await statOrNull(link);
-    if (opened !== null && isSame(image, opened)) return true;
-  }
-  return false;
 }
 
 async function findLoopDevices(image: BigIntStats): Promise<ImageUser[]> {
@@ -127,7 +107,7 @@ async function findLoopDevices(image: BigIntStats): Promise<ImageUser[]> {
     const backing = (await textOrEmpty(`/sys/block/${device}/loop/backing_file`)).replace(/\n$/, '');
     if (backing === '') continue;
     const backed = await statOrNull(backing);
-    if (backed === null || !isSame(image, backed)) continue;
+    if (backed === null || !isSameFile(image, backed)) continue;
     users.push({
       kind: 'loop-device',
       name: `/dev/${device}`,

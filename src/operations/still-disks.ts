@@ -32,7 +32,8 @@ export function removeLeftClones(image: string, { report }: Context): void {
 
 /**
  * Throws Failure `image-in-use` when anyone but the guest itself has one of its images open. What the guest only reads
- * may be shared with other guests.
+ * may be shared with other guests. An image that no guest runs on may have readers: two backups of it do no harm to each
+ * other. While the guest runs they would, as both stop it, and the first that ends lets it go on.
  */
 export async function refuseUsed({ disks }: GuestDefinition, running: RunningGuest | null): Promise<void> {
   for (const { path, readOnly } of disks) {
@@ -40,12 +41,13 @@ export async function refuseUsed({ disks }: GuestDefinition, running: RunningGue
     const found = await findUsers(path);
     // Asked afterwards: a guest's own processes come and go, and those that are gone use nothing.
     const own = running === null ? [] : [running.pid, ...descendantsOf(running.pid).map(({ pid }) => pid)];
-    const users = found.filter(
-      ({ pid }) => pid === undefined || (!own.includes(pid) && readProcess(pid) !== null),
-    );
+    const users = found
+      .filter(({ onlyReads }) => running !== null || onlyReads !== true)
+      .filter(({ pid }) => pid === undefined || (!own.includes(pid) && readProcess(pid) !== null));
     if (users.length === 0) continue;
     throw new Failure('image-in-use', `${path} ${describeUsers(users)}.`, {
-      advice: 'End that first. A running guest is backed up by its name: see `vmferry guests`.',
+      advice:
+        'End that first, or wait until it ends. A running guest is backed up by its name: see `vmferry guests`.',
     });
   }
 }

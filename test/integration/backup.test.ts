@@ -7,6 +7,7 @@ import { openDirectoryStore } from '../../src/store/directory-store.ts';
 import { BackupWorld } from '../support/backup-world.ts';
 import { failureOf } from '../support/failures.ts';
 import { FaultyStore } from '../support/faulty-store.ts';
+import { end, startHolder } from '../support/holder.ts';
 import {
   extVariant,
   filesInExt,
@@ -199,6 +200,39 @@ describeWithTools('a backup that fails', [...imageTools, 'zstd', 'tar'], () => {
       world.backup([join(world.path, 'none.img'), join(world.path, 'no.img')]),
     );
     expect(failure.code).toBe('image-missing');
+  });
+
+  test('is made while somebody else reads the image, as another backup does', async () => {
+    makeDisk();
+    const reader = await startHolder(image, ['r']);
+    try {
+      expect((await world.backup(image)).failed).toEqual([]);
+    } finally {
+      await end(reader);
+    }
+    const writer = await startHolder(image, ['r', 'r+']);
+    try {
+      expect(await failureOf(() => world.backup(image))).toMatchObject({
+        code: 'image-in-use',
+        message: `${image} is open in sleep (process ${writer.pid}).`,
+      });
+    } finally {
+      await end(writer);
+    }
+    expect(folder('snapshots')).toHaveLength(1);
+  });
+
+  test('leaves no snapshot of an image that somebody opens to write to it meanwhile', async () => {
+    makeDisk(64 * MIB);
+    const session = world.backup(image);
+    while (folder('packs').length === 0) await new Promise(setImmediate);
+    const writer = await startHolder(image, ['r+']);
+    try {
+      expect((await failureOf(() => session)).message).toContain(`process ${writer.pid}`);
+    } finally {
+      await end(writer);
+    }
+    expect(folder('snapshots')).toEqual([]);
   });
 
   test('leaves no snapshot of an image that changed while it was read', async () => {

@@ -1,20 +1,15 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdirSync, openSync, symlinkSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { findUsers } from '../../src/image/usage.ts';
 import { makeSparseFile, runTool, scratchDirectory } from '../support/images.ts';
+import { end, startHolder } from '../support/holder.ts';
 import { attachLoopDevice, loopDevicesMissing, mountDevice } from '../support/loop-device.ts';
 import { describeUnless } from '../support/tools.ts';
 
 const MIB = 2 ** 20;
-
-async function end(child: ChildProcess): Promise<void> {
-  const ended = once(child, 'exit');
-  child.kill('SIGKILL');
-  await ended;
-}
 
 /** A program that locks its argument's file for writing, says so, and waits. `command`: F_SETLK or F_OFD_SETLK. */
 const locker = `
@@ -38,6 +33,31 @@ async function startLocker(path: string, command: number): Promise<ChildProcess>
 }
 
 describe('who uses an image file', () => {
+  test('a vmferry, which is no node to people; of its arguments, only the command is said', async () => {
+    using scratch = scratchDirectory();
+    const [path, script] = [join(scratch.path, 'image'), join(scratch.path, 'vmferry.js')];
+    makeSparseFile(path, MIB);
+    writeFileSync(script, 'console.log(0); setInterval(() => {}, 1000);');
+    for (const [argument, name] of [
+      ['backup', 'vmferry backup'],
+      ['\u001b[2J', 'vmferry'],
+    ] as const) {
+      const fd = openSync(path, 'r');
+      const child = spawn('node', [script, argument, 'secret'], { stdio: ['ignore', 'pipe', 'inherit', fd] });
+      closeSync(fd);
+      if (child.stdout === null) throw new Error('it has no output');
+      await once(child.stdout, 'data');
+      try {
+        const { pid } = child;
+        expect(await findUsers(path)).toMatchObject([
+          { pid, name, onlyReads: true, description: `is open in ${name} (process ${pid})` },
+        ]);
+      } finally {
+        await end(child);
+      }
+    }
+  });
+
   test('nobody, though this process has it open; nor one that is not there', async () => {
     using scratch = scratchDirectory();
     const path = join(scratch.path, 'image');
@@ -48,19 +68,21 @@ describe('who uses an image file', () => {
     closeSync(fd);
   });
 
-  test('a process that has it open, by whatever name', async () => {
+  test.each([
+    ['to read', ['r'], true],
+    ['to write', ['r+'], false],
+    ['both', ['r', 'a', 'r'], false],
+  ])('a process that has it open, by whatever name: %s', async (_, modes, onlyReads) => {
     using scratch = scratchDirectory();
     const path = join(scratch.path, 'image');
     makeSparseFile(path, MIB);
     const link = join(scratch.path, 'link');
     symlinkSync(path, link);
-    const fd = openSync(path, 'r');
-    const child = spawn('sleep', ['600'], { stdio: ['ignore', 'ignore', 'ignore', fd] });
-    await once(child, 'spawn');
-    closeSync(fd);
+    const child = await startHolder(path, modes);
     try {
       const { pid } = child;
-      const user = { kind: 'process', pid, name: 'sleep', description: `is open in sleep (process ${pid})` };
+      const description = `is open in sleep (process ${pid})`;
+      const user = { kind: 'process', pid, name: 'sleep', onlyReads, description };
       expect(await findUsers(path)).toEqual([user]);
       expect(await findUsers(link)).toEqual([user]);
     } finally {

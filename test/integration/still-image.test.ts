@@ -16,6 +16,7 @@ import type { GuestDependencies } from '../../src/operations/guests.ts';
 import { holdStill, type HoldMethod, type StillGuest } from '../../src/operations/still-image.ts';
 import { listProcesses } from '../../src/system/proc-process.ts';
 import { bootCountingGuest, type CountingGuest } from '../support/counting-guest.ts';
+import { end, startHolder } from '../support/holder.ts';
 import { makeSparseFile, runTool, scratchDirectory } from '../support/images.ts';
 import { mountingMissing, mountNew, type MountedKind } from '../support/reflink-file-system.ts';
 import { describeUnless } from '../support/tools.ts';
@@ -233,6 +234,21 @@ describeUnless(umlMissing() ?? mountingMissing('ext4'), 'a running guest where t
     await expectRunningAsBefore(guest);
     runTool('e2fsck', ['-p', copy]);
     expect(await countIn(copy)).toBeGreaterThanOrEqual(before);
+  });
+
+  test('is not stopped by two backups at once: the first that ends would let it go on', async () => {
+    const reader = await startHolder(guest.image, ['r']);
+    try {
+      for (const method of ['pause', 'halt'] as const)
+        expect(await failureOf(hold(method))).toMatchObject({
+          code: 'image-in-use',
+          message: expect.stringContaining(`process ${reader.pid}`),
+          advice: expect.stringContaining('wait until it ends'),
+        });
+    } finally {
+      await end(reader);
+    }
+    await expectRunningAsBefore(guest);
   });
 
   test('that somebody lets go on while it is read is not taken for still', async () => {

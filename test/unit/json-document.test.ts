@@ -295,7 +295,7 @@ const samples: { [Type in JsonRecord['type']]: RecordOf<Type> } = {
         reason: '',
       },
     ],
-    users: [{ kind: 'process', pid: 0, name: '', description: '' }],
+    users: [{ kind: 'process', pid: 0, onlyReads: true, name: '', description: '' }],
   },
 };
 
