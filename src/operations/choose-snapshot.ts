@@ -1,5 +1,6 @@
 import type { Context } from '../events.ts';
 import { Failure } from '../failure.ts';
+import { formatTimeWithZone } from '../figures.ts';
 import { isGuestName } from '../guest/definition.ts';
 import { isFromFuture, latestFirst } from '../repository/latest.ts';
 import { snapshotTime } from '../repository/snapshot-id.ts';
@@ -83,7 +84,7 @@ function warnOfFuture(
       ? 'It is taken, because there is no other.'
       : `The latest of the others is taken: ${guest}@${latest}. For that one, say ${guest}@${newest}.`;
   const message =
-    `The snapshot ${guest}@${newest} is dated later than now (${now.toISOString().slice(0, 16)}Z): ` +
+    `The snapshot ${guest}@${newest} is dated later than now (${formatTimeWithZone(now.toISOString())}): ` +
     `a clock was wrong when it was made, or is wrong now.${others} ${taken}`;
   report({ type: 'warning', code: 'other', message });
 }

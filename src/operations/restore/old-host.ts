@@ -1,5 +1,6 @@
 import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
+import { formatTimeWithZone } from '../../figures.ts';
 import { describeMove, fenceOf, type GuestRecord } from '../../guest/guest-record.ts';
 import { isSameMachine } from '../../guest/guest-source.ts';
 import { here, placed } from '../../placed-text.ts';
@@ -20,7 +21,7 @@ export async function requireOldHostGone(
   thisMachine: Machine,
   context: Context,
 ): Promise<void> {
-  const made = `The backup of ${guest} was made on ${host} at ${createdAt.slice(0, 16).replace('T', ' ')} UTC.`;
+  const made = `The backup of ${guest} was made on ${host} at ${formatTimeWithZone(createdAt)}.`;
   context.report({ type: 'notice', message: made });
   const move = record !== null && fenceOf(record) !== null ? record.move : undefined;
   const madeHere = isSameMachine(

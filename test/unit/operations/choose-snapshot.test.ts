@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { formatTimeWithZone } from '../../../src/figures.ts';
 import { Failure } from '../../../src/failure.ts';
 import { chooseSnapshot, parseSnapshotReference } from '../../../src/operations/choose-snapshot.ts';
 import { snapshotId } from '../../../src/repository/snapshot-id.ts';
@@ -121,7 +122,9 @@ describe('of snapshots that are dated later than now', () => {
     const warnings: string[] = [];
     expect(choose([...ids, ...future], 'latest', (message) => warnings.push(message))).toBe(ids[3]);
     expect(warnings).toHaveLength(1);
-    expect(warnings[0]).toContain(`web@${future[1]} is dated later than now (2026-12-01T00:00Z)`);
+    expect(warnings[0]).toContain(
+      `web@${future[1]} is dated later than now (${formatTimeWithZone('2026-12-01T00:00:00Z')})`,
+    );
     expect(warnings[0]).toContain('So are 1 more.');
     expect(warnings[0]).toContain(`web@${ids[3]}`);
   });
