@@ -35,6 +35,8 @@ export interface SnapshotListing {
   createdAt: string;
   /** Null, as all that only its manifest says, where that cannot be read. */
   consistency: Consistency | null;
+  /** The host that it was made on. */
+  host: string | null;
   /** Of its disks. */
   sizeBytes: number | null;
   /** What it added to the store. */
@@ -121,6 +123,7 @@ function describe(
     id,
     createdAt: snapshot?.createdAt ?? snapshotTime(id)?.toISOString() ?? '',
     consistency: snapshot?.consistency ?? null,
+    host: snapshot?.host ?? null,
     sizeBytes: snapshot?.disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) ?? null,
     newBytes: snapshot?.newBytes ?? null,
     isProtected,

@@ -143,6 +143,7 @@ const samples: { [Type in JsonRecord['type']]: RecordOf<Type> } = {
             id: '',
             createdAt: '',
             consistency: 'halted',
+            host: 'alpha',
             sizeBytes: 0,
             newBytes: 0,
             isProtected: true,

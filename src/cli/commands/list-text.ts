@@ -13,10 +13,12 @@ export function listingText({ store, guests }: StoreListing): string {
 
 function guestText(listing: GuestListing): string {
   const { guest, snapshots, packs, storedBytes, trashBytes, damagedFiles } = listing;
+  const hosts = [...new Set(snapshots.flatMap(({ host }) => (host === null ? [] : [host])))];
   const totals = [
     `${formatBytes(storedBytes)} in ${formatCount(packs, 'pack')}`,
     ...(trashBytes === 0 ? [] : [`${formatBytes(trashBytes)} in the trash`]),
     ...(damagedFiles === 0 ? [] : [formatCount(damagedFiles, 'damaged file')]),
+    ...(hosts.length === 0 ? [] : [`made on ${hosts.join(' and ')}`]),
   ].join(', ');
   const problems = snapshots.flatMap(({ problem }) => (problem === null ? [] : [problem]));
   const table =

@@ -8,6 +8,7 @@ const snapshot: SnapshotListing = {
   id: '20261122T030000Z-00000001',
   createdAt: at('2026-11-22T03:00:00'),
   consistency: 'frozen',
+  host: 'alpha',
   sizeBytes: 2 ** 32,
   newBytes: 3 * 2 ** 20,
   isProtected: false,
@@ -21,7 +22,13 @@ const snapshot: SnapshotListing = {
 test('a store of one guest', () => {
   const snapshots: SnapshotListing[] = [
     snapshot,
-    { ...snapshot, id: '20261123T030000Z-00000002', bootedAt: snapshot.verifiedAt, isProtected: true },
+    {
+      ...snapshot,
+      id: '20261123T030000Z-00000002',
+      host: 'beta',
+      bootedAt: snapshot.verifiedAt,
+      isProtected: true,
+    },
     {
       ...snapshot,
       id: '20261124T030000Z-00000003',
@@ -33,6 +40,7 @@ test('a store of one guest', () => {
       ...snapshot,
       id: '20261125T030000Z-00000004',
       consistency: null,
+      host: null,
       sizeBytes: null,
       newBytes: null,
       state: 'damaged',
@@ -50,7 +58,7 @@ test('a store of one guest', () => {
   };
   expect(listingText({ type: 'store', store: '/srv/backups', isEncrypted: false, guests: [guest] })).toBe(
     [
-      'web: 1.00 GiB in 12 packs, 1.00 MiB in the trash, 1 damaged file',
+      'web: 1.00 GiB in 12 packs, 1.00 MiB in the trash, 1 damaged file, made on alpha and beta',
       '',
       'snapshot                   made                  size       new  state          verified',
       '20261122T030000Z-00000001  2026-11-22 03:00  4.00 GiB  3.00 MiB  frozen         2026-11-23 04:05',

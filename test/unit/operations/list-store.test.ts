@@ -58,6 +58,7 @@ test('what a store has', async () => {
         id,
         createdAt: `2026-11-2${index + 2}T03:00:00.000Z`,
         consistency: 'halted',
+        host: 'old.example',
         sizeBytes: 4 * 65_536,
         newBytes: 1,
         isProtected: index === 0,
