@@ -3,6 +3,7 @@ import type { Context } from '../events.ts';
 import { asFailure, combineFailures, Failure } from '../failure.ts';
 import { resolveGuest, type ResolvedGuest } from '../guest/resolve-guest.ts';
 import { Resources } from '../pipeline/resources.ts';
+import { whyCiphersAreSlow } from '../store/ssh-ciphers.ts';
 import type { SshConnection } from '../store/ssh-connection.ts';
 import { untilAborted } from '../store/until-aborted.ts';
 import { levelToEstimateWith } from './compression-level.ts';
@@ -106,12 +107,8 @@ async function startReceiver(
   cleanup: Resources,
 ): Promise<{ connection: SshConnection; receiver: RemoteReceiver }> {
   const connection = cleanup.hold(await dependencies.connect(target.destination, target, context));
-  if (!connection.nativeCiphers) {
-    const message =
-      "The line is slower than it could be: ssh2's compiled ciphers are not here. " +
-      'Installed with --allow-scripts=ssh2, where a C++ compiler is, vmferry has them.';
-    context.report({ type: 'warning', code: 'slow-ciphers', message });
-  }
+  if (!connection.nativeCiphers)
+    context.report({ type: 'warning', code: 'slow-ciphers', message: whyCiphersAreSlow() });
   const machine = newHardware(target, remoteCommand);
   // Not given up when interrupted: it has to be told to undo what it did, and to answer that it has.
   const patient = new AbortController().signal;

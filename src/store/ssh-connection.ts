@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module';
 import type { Context } from '../events.ts';
 import { Failure } from '../failure.ts';
 import { readSshHost } from '../system/read-ssh-host.ts';
@@ -6,6 +5,7 @@ import { nameOf, openSshTransport } from '../system/ssh-transport.ts';
 import { SftpRefusal } from './sftp-refusal.ts';
 import { SftpSession } from './sftp-session.ts';
 import { openSftpStore } from './sftp-store.ts';
+import { hasNativeCiphers } from './ssh-ciphers.ts';
 import { handshake, type LoggedIn } from './ssh-handshake.ts';
 import { watchForSilence } from './ssh-liveness.ts';
 import { startRemoteProcess, type RemoteProcess } from './ssh-remote-process.ts';
@@ -149,10 +149,4 @@ class OpenConnection implements SshConnection {
     await this.closed;
     clearTimeout(giveUp);
   }
-}
-
-/** ssh2 compiles its ciphers when it is installed; there is no public way to ask whether that went well. */
-function hasNativeCiphers(): boolean {
-  const crypto: unknown = createRequire(import.meta.url)('ssh2/lib/protocol/crypto.js');
-  return (crypto as { bindingAvailable?: boolean }).bindingAvailable === true;
 }
