@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { CHUNK_ID_BYTES } from '../chunk/chunk-id.ts';
 
 /** The chunks of a frame, in their order: ids, one after the other, and plain lengths in bytes. */
@@ -27,6 +28,10 @@ export interface FramePlace extends IndexedFrame {
 
 const FIRST_CHUNKS = 1024;
 const SLOTS_PER_CHUNK = 2;
+/** Of one chunk, in how many places it can be found. Each place makes adding the next one slower; a store has two or three. */
+const MOST_PLACES = 16;
+/** For `#slotOf`: a factor for each four bytes of an id. */
+const factors = Array.from({ length: CHUNK_ID_BYTES / 4 }, () => randomBytes(4).readUInt32LE() | 1);
 
 /**
  * Which chunks lie in which frames of which packs. Some 60 bytes a chunk, in a few large arrays: a guest has up to
@@ -44,7 +49,7 @@ export class ChunkIndex {
   #ids = new Uint8Array(FIRST_CHUNKS * CHUNK_ID_BYTES);
   #lengths = new Uint32Array(FIRST_CHUNKS);
   #frameOf = new Uint32Array(FIRST_CHUNKS);
-  /** Open addressing: numbers of chunks, plus one; 0 is a free slot. A chunk that lies in several packs has several. */
+  /** Open addressing: numbers of chunks, plus one; 0 is a free slot. A chunk that lies in several packs has several, up to MOST_PLACES. */
   #slots = new Uint32Array(FIRST_CHUNKS * SLOTS_PER_CHUNK);
   #chunkCount = 0;
 
@@ -76,7 +81,7 @@ export class ChunkIndex {
     return this.#find(id).next().done !== true;
   }
 
-  /** The frames that hold the chunk, those added first to begin with; none where it is not known. */
+  /** The frames that hold the chunk, those added first to begin with, at most MOST_PLACES; none where it is not known. */
   placesOf(id: Uint8Array): FramePlace[] {
     return this.frameNumbersOf(id).map((frame) => this.frame(frame));
   }
@@ -132,15 +137,27 @@ export class ChunkIndex {
   }
 
   #insert(chunk: number): void {
-    let slot = this.#slotOf(this.#idOf(chunk));
-    while (this.#slots[slot] !== 0) slot = (slot + 1) % this.#slots.length;
+    const id = this.#idOf(chunk);
+    let places = 0;
+    let slot = this.#slotOf(id);
+    for (let entry = this.#slots[slot] ?? 0; entry !== 0; entry = this.#slots[slot] ?? 0) {
+      if (Buffer.compare(this.#idOf(entry - 1), id) === 0 && ++places === MOST_PLACES) return;
+      slot = (slot + 1) % this.#slots.length;
+    }
     this.#slots[slot] = chunk + 1;
   }
 
-  /** Ids are hashes: any four bytes of them are as good as a hash of them. */
+  /** Ids should be hashes, but a hostile index can name such as would all get one slot: by factors that nobody knows they do not. */
   #slotOf(id: Uint8Array): number {
-    const [first = 0, second = 0, third = 0, fourth = 0] = id;
-    return (((first << 24) | (second << 16) | (third << 8) | fourth) >>> 0) % this.#slots.length;
+    let mixed = 0;
+    for (const [number, factor] of factors.entries()) {
+      const at = number * 4;
+      const word =
+        ((id[at] ?? 0) << 24) | ((id[at + 1] ?? 0) << 16) | ((id[at + 2] ?? 0) << 8) | (id[at + 3] ?? 0);
+      mixed = (mixed + Math.imul(word, factor)) | 0;
+    }
+    // The upper bits depend on all of the lower ones.
+    return Math.floor(((mixed >>> 0) / 2 ** 32) * this.#slots.length);
   }
 
   #idOf(chunk: number): Uint8Array {

@@ -1,4 +1,4 @@
-import { compressText, decompressText } from '../codec/compressed-text.ts';
+import { compressText, decompressIds, decompressText } from '../codec/compressed-text.ts';
 import { sealPurpose, type Seal } from '../codec/seal.ts';
 import { chunkGridFor } from '../chunk/chunk-grid.ts';
 import { ChunkMap } from '../chunk/chunk-map.ts';
@@ -252,7 +252,8 @@ export class GuestFolder {
       if (!isMissingFile(error) || kind === 'index') throw error;
       throw new Failure('store-damaged', `${name} is missing.`, { cause: error });
     });
-    const text = decompressText(this.seal.open(purpose, sealed), limitBytes, name);
+    const decompress = kind === 'index' ? decompressIds : decompressText;
+    const text = decompress(this.seal.open(purpose, sealed), limitBytes, name);
     if (this.seal.nameOf(Buffer.from(text)) !== id)
       throw new Failure('store-damaged', `${name} is damaged: it is not what its name says.`);
     return text;

@@ -4,8 +4,9 @@ import { Failure } from '../failure.ts';
 import type { IndexedFrame, IndexedPack } from './chunk-index.ts';
 
 const HEADER = 'vmferry-index 1';
-/** Of an index file's text; it is split long before. */
-export const INDEX_LIMIT_BYTES = 64 * 2 ** 20;
+/** Of an index file's text. Those with the most have 64 packs of some 2,000 chunks, which are 10 MiB. */
+export const INDEX_LIMIT_BYTES = 16 * 2 ** 20;
+const EMPTY = 'has a frame without chunks, or a pack without frames';
 /** More than any pack, frame or chunk has. */
 const MOST_BYTES = 2 ** 31;
 
@@ -39,6 +40,7 @@ export function parseIndexText(text: string): IndexedPack[] {
   for (const line of lines) {
     const [word, first = '', second = '', ...more] = line.split(' ');
     const pack = packs.at(-1);
+    if ((word === 'pack' || word === 'frame') && lacksChunk(pack, word)) throw damaged(EMPTY);
     if (more.length > 0) throw damaged(`has the line ${JSON.stringify(line.slice(0, 100))}`);
     if (word === 'pack' && isId(first))
       packs.push({
@@ -59,7 +61,15 @@ export function parseIndexText(text: string): IndexedPack[] {
       pack.lengths.push(number(second, line));
     } else throw damaged(`has the line ${JSON.stringify(line.slice(0, 100))}`);
   }
+  if (lacksChunk(packs.at(-1), 'pack')) throw damaged(EMPTY);
   return packs.map(finished);
+}
+
+/** Whether the pack cannot end, or get another frame, yet: what is empty would need more memory than its line has bytes. */
+function lacksChunk(pack: PackInTheMaking | undefined, next: 'pack' | 'frame'): boolean {
+  if (pack === undefined) return false;
+  const lastFirst = pack.firsts.at(-1);
+  return lastFirst === undefined ? next === 'pack' : lastFirst === pack.lengths.length;
 }
 
 interface PackInTheMaking {

@@ -1,4 +1,4 @@
-import { decompressText } from '../codec/compressed-text.ts';
+import { decompressIds, decompressText } from '../codec/compressed-text.ts';
 import { sealPurpose } from '../codec/seal.ts';
 import { Failure } from '../failure.ts';
 import { PAGE_LIMIT_BYTES } from './chunk-map-page.ts';
@@ -25,8 +25,7 @@ export async function readPageAnywhere(
     }
     const object = (await trashed(folder, 'maps', signal)).get(id);
     if (object === undefined) continue;
-    const purpose = sealPurpose.page(folder.guest);
-    const text = await readText(folder, object, purpose, PAGE_LIMIT_BYTES, signal);
+    const text = await readText(folder, object, 'maps', signal);
     if (text !== null) return text;
   }
 }
@@ -37,18 +36,20 @@ export async function readTrashedIndex(
   object: StoredObject,
   signal: AbortSignal,
 ): Promise<IndexedPack[] | null> {
-  const purpose = sealPurpose.index(folder.guest);
-  const text = await readText(folder, object, purpose, INDEX_LIMIT_BYTES, signal);
+  const text = await readText(folder, object, 'index', signal);
   return text === null ? null : parseIndexText(text);
 }
 
 async function readText(
   folder: GuestFolder,
   { id, name }: StoredObject,
-  purpose: string,
-  limitBytes: number,
+  kind: 'maps' | 'index',
   signal: AbortSignal,
 ): Promise<string | null> {
+  const [purpose, limitBytes, decompress] =
+    kind === 'index'
+      ? [sealPurpose.index(folder.guest), INDEX_LIMIT_BYTES, decompressIds]
+      : [sealPurpose.page(folder.guest), PAGE_LIMIT_BYTES, decompressText];
   let sealed: Uint8Array;
   try {
     sealed = await folder.read(name, limitBytes, signal);
@@ -56,7 +57,7 @@ async function readText(
     if (isMissingFile(error)) return null;
     throw error;
   }
-  const text = decompressText(folder.seal.open(purpose, sealed), limitBytes, name);
+  const text = decompress(folder.seal.open(purpose, sealed), limitBytes, name);
   if (folder.seal.nameOf(Buffer.from(text)) === id) return text;
   throw new Failure('store-damaged', `${name} is damaged: it is not what its name says.`);
 }

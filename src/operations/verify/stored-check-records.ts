@@ -1,4 +1,4 @@
-import { compressText, decompressText } from '../../codec/compressed-text.ts';
+import { compressText, decompressIds } from '../../codec/compressed-text.ts';
 import { sealPurpose } from '../../codec/seal.ts';
 import { Failure } from '../../failure.ts';
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
@@ -61,7 +61,7 @@ async function readFile(
   try {
     const sealed = await folder.read(file, CHECK_RECORD_LIMIT_BYTES, signal);
     const compressed = folder.seal.open(purposeOf(folder), sealed);
-    const text = decompressText(compressed, CHECK_RECORD_LIMIT_BYTES, file);
+    const text = decompressIds(compressed, CHECK_RECORD_LIMIT_BYTES, file);
     if (folder.seal.nameOf(Buffer.from(text)) !== idOf(folder, file.split('/').at(-1) ?? ''))
       return new Failure('store-damaged', `${file} is damaged: it is not what its name says.`);
     return parseCheckRecord(text);

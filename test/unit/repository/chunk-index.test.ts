@@ -1,9 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { ChunkIndex, type IndexedPack } from '../../../src/repository/chunk-index.ts';
-import { indexText, parseIndexText } from '../../../src/repository/index-text.ts';
+import { INDEX_LIMIT_BYTES, indexText, parseIndexText } from '../../../src/repository/index-text.ts';
 import { chunkId } from '../../../src/chunk/chunk-id.ts';
+import { compressText, decompressIds } from '../../../src/codec/compressed-text.ts';
 import { Failure } from '../../../src/failure.ts';
+import { seededBytes } from '../../support/images.ts';
 
 /** Few different chunks, so that many lie in several packs. */
 const chunkName = fc.integer({ min: 0, max: 200 });
@@ -85,7 +87,38 @@ describe('an index of chunks', () => {
     expect(index.placesOf(idOf('39 999')).map(({ packId }) => packId)).toEqual(['39']);
     expect(index.has(idOf('40 0'))).toBe(false);
   });
+
+  /** Slow where each chunk is compared with all that were added before: minutes. */
+  const many = 200_000;
+  const mostMs = 20_000;
+
+  test('that names one chunk very often is read as quickly as any other', () => {
+    const ids = new Uint8Array(many * 32).fill(7);
+    const start = performance.now();
+    const index = indexOf([packOf(ids)]);
+    expect(index.chunkCount).toBe(many);
+    expect(index.placesOf(ids.subarray(0, 32))).toHaveLength(16);
+    expect(performance.now() - start).toBeLessThan(mostMs);
+  });
+
+  test('whose ids begin alike is read as quickly as any other', () => {
+    const ids = new Uint8Array(many * 32);
+    for (let chunk = 0; chunk < many; chunk++) new DataView(ids.buffer).setUint32(chunk * 32 + 28, chunk);
+    const start = performance.now();
+    const index = indexOf([packOf(ids)]);
+    expect(index.placesOf(ids.subarray(32, 64))).toHaveLength(1);
+    expect(performance.now() - start).toBeLessThan(mostMs);
+  });
 });
+
+function packOf(ids: Uint8Array, id = 'ab'.repeat(32)): IndexedPack {
+  const lengths = new Uint32Array(ids.length / 32).fill(65_536);
+  return {
+    id,
+    sizeBytes: 8_000_000,
+    frames: [{ offsetBytes: 4096, sizeBytes: 1000, chunks: { ids, lengths } }],
+  };
+}
 
 function plain(pack: IndexedPack): unknown {
   return {
@@ -122,7 +155,29 @@ describe('an index file', () => {
     `vmferry-index 1\npack ${id} 5\nchunk ${id} 5\n`,
     `vmferry-index 1\npack ${id} 5\nframe 1 1\nchunk ${id} -5\n`,
     `vmferry-index 1\npack ${id} 5\nframe 1 1\nchunk ${id} 5`,
+    `vmferry-index 1\npack ${id} 5\n`,
+    `vmferry-index 1\npack ${id} 5\npack ${id} 5\nframe 1 1\nchunk ${id} 5\n`,
+    `vmferry-index 1\npack ${id} 5\nframe 1 1\nframe 2 1\nchunk ${id} 5\n`,
+    `vmferry-index 1\npack ${id} 5\nframe 1 1\nchunk ${id} 5\nframe 2 1\n`,
   ])('is refused: %j', (text) => {
     expect(() => parseIndexText(text)).toThrow(Failure);
+  });
+
+  test('of as many chunks as a backup or a prune ever puts into one is read', () => {
+    // A pack is closed once its chunks have 128 MiB, and a frame more has 1 MiB.
+    const chunks = 129 * 16;
+    const full = Array.from({ length: 64 }, (_, number) =>
+      packOf(seededBytes(number, chunks * 32), Buffer.from(idOf(number)).toString('hex')),
+    );
+    const text = indexText(full);
+    const read = decompressIds(compressText(text), INDEX_LIMIT_BYTES, 'it');
+    expect(parseIndexText(read)).toHaveLength(64);
+  });
+
+  test('that unpacks to far more than ids can is refused before it is unpacked', () => {
+    const text = indexText([packOf(new Uint8Array(10_000 * 32))]);
+    expect(() => decompressIds(compressText(text), INDEX_LIMIT_BYTES, 'It')).toThrow(
+      'It is damaged: its text is longer than that of any such file.',
+    );
   });
 });

@@ -1,0 +1,84 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { noSeal } from '../../src/codec/seal.ts';
+import { GuestFolder } from '../../src/repository/guest-folder.ts';
+import { markerText } from '../../src/repository/store-marker.ts';
+import { openDirectoryStore } from '../../src/store/directory-store.ts';
+import { peakModule, vmferry } from '../support/command-line.ts';
+import { storeSwellingIndexes } from '../support/hostile-store.ts';
+import { scratchDirectory } from '../support/images.ts';
+import { storeSnapshot } from '../support/stored-snapshots.ts';
+
+const MIB = 2 ** 20;
+const MOST_BYTES = 400 * MIB;
+const FILES = 8;
+const { signal } = new AbortController();
+
+let scratch: ReturnType<typeof scratchDirectory>;
+const image = Buffer.alloc(256 * 1024, 'what the guest has written');
+
+beforeAll(() => {
+  scratch = scratchDirectory();
+});
+afterAll(() => {
+  scratch[Symbol.dispose]();
+});
+
+async function newStore(name: string) {
+  const path = join(scratch.path, name);
+  mkdirSync(path);
+  writeFileSync(join(path, 'vmferry-store.json'), markerText({ id: 'ab'.repeat(16), encryption: null }));
+  const folder = new GuestFolder(openDirectoryStore(path), 'web', noSeal);
+  const snapshot = await storeSnapshot(
+    folder,
+    [{ name: 'disk.img', image }],
+    new Date('2026-11-22T03:00:00Z'),
+  );
+  return { path, folder, snapshot };
+}
+
+/** Runs vmferry, and tells how much memory it took at most. */
+async function run(...args: string[]) {
+  const peakFile = join(scratch.path, 'peak');
+  const ended = await vmferry(args, {
+    NODE_OPTIONS: `--import=${peakModule}`,
+    VMFERRY_TEST_PEAK_FILE: peakFile,
+    VMFERRY_STATE_DIR: join(scratch.path, 'state'),
+  });
+  return { ...ended, peakBytes: Number(readFileSync(peakFile, 'utf8')) };
+}
+
+describe('small index files that unpack to a lot', () => {
+  let store: Awaited<ReturnType<typeof newStore>>;
+
+  beforeAll(async () => {
+    store = await newStore('indexes');
+    const [pack] = (await store.folder.objects('packs', signal)).values();
+    if (pack === undefined) throw new Error('no pack was stored');
+    storeSwellingIndexes(store.path, store.folder, pack, { files: FILES, textBytes: 60 * MIB });
+  }, 120_000);
+
+  test('do not fill the memory of list', async () => {
+    const { exitStatus, peakBytes } = await run('list', store.path);
+    expect(exitStatus).toBe(0);
+    expect(peakBytes).toBeLessThan(MOST_BYTES);
+  }, 120_000);
+
+  test('do not fill the memory of verify, which names them', async () => {
+    const { stdout, stderr, peakBytes } = await run('verify', store.path);
+    expect(
+      stdout.match(/index\/\S+ is damaged: its text is longer than that of any such file/g),
+    ).toHaveLength(FILES);
+    expect(stderr).toContain('All snapshots can still be restored.');
+    expect(peakBytes).toBeLessThan(MOST_BYTES);
+  }, 120_000);
+
+  test('do not fill the memory of restore, which restores without them', async () => {
+    const to = join(scratch.path, 'restored.img');
+    const { exitStatus, peakBytes } = await run('restore', store.path, 'web', '--to', to);
+    expect(exitStatus).toBe(0);
+    expect(readFileSync(to).equals(image)).toBe(true);
+    expect(peakBytes).toBeLessThan(MOST_BYTES);
+  }, 120_000);
+});
