@@ -103,7 +103,7 @@ describeUnless(
     test(
       'backup takes less than 300 MB',
       async () => {
-        const { guests } = await run<BackupReport>('backup', image, '--to', store);
+        const { guests } = await run<BackupReport>('backup', image, '--adopt', '--to', store);
         // What the image has more than the last snapshot, in chunks of 1 MiB.
         expect(guests[0]?.newPlainBytes).toBe(shape.changedChunks * 2 ** 20);
         fingerprint = guests[0]?.disks[0]?.fingerprint;
