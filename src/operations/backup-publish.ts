@@ -79,6 +79,7 @@ async function describeDisks(
       name: report.name,
       sizeBytes,
       chunkBytes,
+      usedBytes: report.readBytes + report.unchangedBytes,
       fingerprint: report.fingerprint,
       ...still.attributes,
       pages,

@@ -39,6 +39,8 @@ export interface SnapshotListing {
   host: string | null;
   /** Of its disks. */
   sizeBytes: number | null;
+  /** What of them was in use; null also for snapshots that an early version has made. */
+  usedBytes: number | null;
   /** What it added to the store. */
   newBytes: number | null;
   isProtected: boolean;
@@ -125,6 +127,7 @@ function describe(
     consistency: snapshot?.consistency ?? null,
     host: snapshot?.host ?? null,
     sizeBytes: snapshot?.disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) ?? null,
+    usedBytes: usedBytesOf(snapshot?.disks ?? [{}]),
     newBytes: snapshot?.newBytes ?? null,
     isProtected,
     state: failure === null ? (check?.state ?? null) : 'damaged',
@@ -133,6 +136,14 @@ function describe(
     bootedAt: isoTime(check?.bootedMs ?? null),
     problem: failure?.message ?? null,
   };
+}
+
+/** Null where that of one of them is not known. */
+function usedBytesOf(disks: readonly { usedBytes?: number }[]): number | null {
+  return disks.reduce<number | null>(
+    (sum, { usedBytes }) => (sum === null || usedBytes === undefined ? null : sum + usedBytes),
+    0,
+  );
 }
 
 async function trashBytes(folder: GuestFolder, signal: AbortSignal): Promise<number> {

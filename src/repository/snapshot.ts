@@ -21,6 +21,8 @@ export interface SnapshotDisk {
   name: string;
   sizeBytes: number;
   chunkBytes: number;
+  /** Neither a hole of the image nor free in its file systems; old snapshots do not have it. */
+  usedBytes?: number;
   /** `sha256:…`, of the whole image. */
   fingerprint: string;
   /** Permission bits, owner and time of last change of the image file. */
@@ -59,6 +61,7 @@ const disk = z.strictObject({
     .regex(/^[^./\p{Cc}][^/\p{Cc}]*$/u),
   sizeBytes: z.int().min(512),
   chunkBytes: bytes,
+  usedBytes: bytes.exactOptional(),
   fingerprint: z.string().regex(/^sha256:[0-9a-f]{64}$/),
   mode: z.int().min(0).max(0o777),
   uid: bytes,

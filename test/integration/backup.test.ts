@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { Event } from '../../src/events.ts';
 import { Failure } from '../../src/failure.ts';
+import { listStore } from '../../src/operations/list-store.ts';
 import { openDirectoryStore } from '../../src/store/directory-store.ts';
 import { BackupWorld } from '../support/backup-world.ts';
 import { failureOf } from '../support/failures.ts';
@@ -64,6 +65,8 @@ describeWithTools('a backup', [...imageTools, 'zstd', 'tar'], () => {
     makeExtImage(image, extVariant('ext4, 1 KiB'));
     const { guests } = await world.backup(image);
     expect(guests[0]?.disks[0]?.freeBytes).toBeGreaterThan(0);
+    const { guests: listed } = await listStore(null, await world.session(), world.context());
+    expect(listed[0]?.snapshots[0]?.usedBytes).toBe(guests[0]?.disks[0]?.readBytes);
     const restored = world.restoreByScript('disk.img', guests[0]?.snapshot ?? '');
     expect(filesInExt(join(restored, 'disk.img'))).toEqual(filesInExt(image));
   });

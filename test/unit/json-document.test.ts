@@ -145,6 +145,7 @@ const samples: { [Type in JsonRecord['type']]: RecordOf<Type> } = {
             consistency: 'halted',
             host: 'alpha',
             sizeBytes: 0,
+            usedBytes: 0,
             newBytes: 0,
             isProtected: true,
             state: 'whole',

@@ -2,8 +2,8 @@ import type { GuestListing, SnapshotListing, StoreListing } from '../../operatio
 import { formatBytes, formatTime } from '../../figures.ts';
 import { formatCount, formatTable } from '../format.ts';
 
-const heading = ['snapshot', 'made', 'size', 'new', 'state', 'verified', ''];
-const numbers = new Set([2, 3]);
+const heading = ['snapshot', 'made', 'size', 'in use', 'new', 'state', 'verified', ''];
+const numbers = new Set([2, 3, 4]);
 
 /** The snapshots of a store for people, with times as this machine's clock shows them. */
 export function listingText({ store, guests }: StoreListing): string {
@@ -29,7 +29,7 @@ function guestText(listing: GuestListing): string {
 }
 
 function snapshotRow(snapshot: SnapshotListing): string[] {
-  const { id, createdAt, sizeBytes, newBytes, consistency, verifiedAt, bootedAt } = snapshot;
+  const { id, createdAt, sizeBytes, usedBytes, newBytes, consistency, verifiedAt, bootedAt } = snapshot;
   const notes = [
     ...(snapshot.problem !== null ? ['cannot be read'] : snapshot.state === 'damaged' ? ['damaged'] : []),
     ...(snapshot.isProtected ? ['protected'] : []),
@@ -39,6 +39,7 @@ function snapshotRow(snapshot: SnapshotListing): string[] {
     id,
     formatTime(createdAt),
     sizeBytes === null ? '-' : formatBytes(sizeBytes),
+    usedBytes === null ? '-' : formatBytes(usedBytes),
     newBytes === null ? '-' : formatBytes(newBytes),
     consistency ?? '-',
     bootedAt !== null && bootedAt === verifiedAt ? `${verified}, booted` : verified,

@@ -60,6 +60,8 @@ test('what a store has', async () => {
         consistency: 'halted',
         host: 'old.example',
         sizeBytes: 4 * 65_536,
+        // As early versions made them.
+        usedBytes: null,
         newBytes: 1,
         isProtected: index === 0,
         state: 'whole',

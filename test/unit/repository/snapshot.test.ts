@@ -75,6 +75,11 @@ describe('a manifest', () => {
     expect(parseSnapshot(snapshotText(snapshot), 'web', id)).toEqual(snapshot);
   });
 
+  test('says what of a disk is in use, where it is not an old one', () => {
+    const disks = snapshot.disks.map((each) => ({ ...each, usedBytes: 2 ** 20 }));
+    expect(parseSnapshot(snapshotText({ ...snapshot, disks }), 'web', id).disks).toEqual(disks);
+  });
+
   const [disk] = snapshot.disks;
   test.each([
     ['another guest’s', { guest: 'mail' }],
