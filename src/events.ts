@@ -7,7 +7,6 @@ export const stageNames = [
   'publish',
   'boot',
   'start',
-  'undo',
   'freeze',
   'backup',
   'restore',
@@ -40,7 +39,6 @@ export type WarningCode =
   | 'file-system-not-clean'
   | 'kernel-differs'
   | 'owner-not-kept'
-  | 'page-cache-not-bypassed'
   | 'clean-up-incomplete'
   | 'slow-ciphers'
   | 'guest-rebooted'

@@ -99,8 +99,6 @@ class Receiver {
   readonly #channel: MessageChannel<ReceiverMessage, MoverMessage>;
   readonly #context: Context;
   readonly #session: ReceiveSession;
-  /** The guest runs here: too late to call anything off. */
-  hasBooted = false;
   #warnings: string[] = [];
 
   constructor(
@@ -214,7 +212,6 @@ class Receiver {
         cause: error,
       });
     }
-    this.hasBooted = true;
     this.#session.keep();
     this.#channel.send({ type: 'up', pid, consoleLog, warnings: this.#takeWarnings() });
   }

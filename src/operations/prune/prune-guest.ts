@@ -128,7 +128,7 @@ async function clearOut(
   const { signal } = context;
   const plan = planPacks(found.packs, found.cover, { olderThanMs, maxWaste });
   notePlan(plan, result);
-  const { replaced } = await rewritePacks(knowledge, plan.toRewrite, found.cover, context);
+  const replaced = await rewritePacks(knowledge, plan.toRewrite, found.cover, context);
   result.rewrittenPacks = replaced.length;
   const indexFiles = await mergeIndex(knowledge, found, signal);
   const pages = unreachedPages(knowledge, found, olderThanMs);

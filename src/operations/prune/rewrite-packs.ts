@@ -13,23 +13,17 @@ import type { PruneKnowledge } from './survey.ts';
 const LEVEL = 3;
 const PACKS_PER_INDEX = 16;
 
-export interface RewrittenPacks {
-  /** Of these all that is needed lies elsewhere now. */
-  replaced: readonly PlannedPack[];
-  /** Bytes of the packs that took their place. */
-  writtenBytes: number;
-}
-
 /**
  * Writes what is needed of these packs into new ones. Frames of which all is needed are taken as they are, the rest is
- * gathered into frames that are full again. A pack that turns out to be damaged is marked so, and left out.
+ * gathered into frames that are full again. A pack that turns out to be damaged is marked so, and left out. Gives the packs
+ * of which all that is needed lies elsewhere now.
  */
 export async function rewritePacks(
   knowledge: PruneKnowledge,
   packs: readonly PlannedPack[],
   cover: ChunkCover,
   context: Context,
-): Promise<RewrittenPacks> {
+): Promise<readonly PlannedPack[]> {
   const { folder } = knowledge;
   const { signal } = context;
   const zstd = bestZstd();
@@ -54,7 +48,7 @@ export async function rewritePacks(
   }
   for (const made of frames.flush()) await writer.add(made);
   await writer.finish();
-  return { replaced, writtenBytes: writer.writtenBytes };
+  return replaced;
 }
 
 async function noteDamage(
@@ -77,7 +71,6 @@ class PackWriter {
   readonly #signal: AbortSignal;
   readonly #open: OpenPack;
   #unindexed: IndexedPack[] = [];
-  writtenBytes = 0;
 
   constructor(knowledge: PruneKnowledge, signal: AbortSignal) {
     this.#knowledge = knowledge;
@@ -98,7 +91,6 @@ class PackWriter {
   async #put({ id, bytes, frames }: Pack): Promise<void> {
     const { folder } = this.#knowledge;
     await folder.store.put(folder.nameOf('packs', id), [bytes], { signal: this.#signal });
-    this.writtenBytes += bytes.length;
     this.#unindexed.push({ id, sizeBytes: bytes.length, frames });
     if (this.#unindexed.length >= PACKS_PER_INDEX) await this.#flushIndex();
   }
