@@ -141,6 +141,16 @@ const wrongIndexes: [what: string, edit: (lines: string[]) => void][] = [
   ['offsets shifted by a block', shiftNumber('frame', 1, 512)],
   ['sizes that are too large', shiftNumber('frame', 2, 1)],
   ['lengths of other chunks', shiftNumber('chunk', 2, 512)],
+  [
+    'a chunk left out',
+    (lines) => {
+      const isChunk = (line: string | undefined) => line?.startsWith('chunk ') === true;
+      lines.splice(
+        lines.findIndex((line, row) => isChunk(line) && isChunk(lines[row - 1])),
+        1,
+      );
+    },
+  ],
 ];
 
 test.each(wrongIndexes)(

@@ -17,7 +17,6 @@ export class ChunkPlaces {
   /** Packs that do not give what the index says of them. */
   readonly #suspects = new Set<string>();
   #hasIndexedOthers = false;
-  #isIndexWrong = false;
 
   constructor(index: ChunkIndex, packs: PackReader) {
     this.#index = index;
@@ -41,18 +40,15 @@ export class ChunkPlaces {
 
   /**
    * Reads in packs themselves what they hold: first in those that no index names, then in those of which an index says what does not
-   * seem to be so; and once an index was found to be wrong, in all. False when this gives nothing new.
+   * seem to be so, and last in all of them: an index can leave out a chunk without saying anything that is wrong. A chunk is called lost
+   * only after that. Each pack is read once. False when this gives nothing new.
    */
   async #lookFurther(signal: AbortSignal): Promise<boolean> {
     if (!this.#hasIndexedOthers) {
       this.#hasIndexedOthers = true;
       if (await this.#packs.indexOthers(this.#index, signal)) return true;
     }
-    if (await this.#packs.indexAgain(this.#index, this.#suspects, signal)) {
-      this.#isIndexWrong = true;
-      return true;
-    }
-    if (!this.#isIndexWrong) return false;
+    if (await this.#packs.indexAgain(this.#index, this.#suspects, signal)) return true;
     const all = new Set(this.#index.packs.map(({ id }) => id));
     return this.#packs.indexAgain(this.#index, all, signal);
   }
