@@ -193,7 +193,7 @@ const samples: { [Type in JsonRecord['type']]: RecordOf<Type> } = {
         packs: fileCount,
         read: fileCount,
         problems: [{ kind: 'map-missing', file: '', message: '' }],
-        damaged: [{ snapshot: '', disks: [{ name: '', damagedBytes: 0, ranges: extents }] }],
+        damaged: [{ snapshot: '', disks: [{ name: '', damagedBytes: 0, ranges: extents, moreRanges: 0 }] }],
         unreferenced: fileCount,
         takenBack: 0,
       },

@@ -7,7 +7,7 @@ import type {
 import { formatBytes } from '../../figures.ts';
 import { formatCount, formatDuration } from '../format.ts';
 
-/** More ranges of a disk, and more damaged files, than that are only counted; --json lists them all. */
+/** More ranges of a disk, and more damaged files, than that are only counted; --json lists more of them. */
 const MOST_SHOWN = 20;
 
 /** What a verify has found, for people. */
@@ -50,14 +50,16 @@ function snapshotLines({ snapshot, disks }: DamagedSnapshot): string[] {
   return [`  ${snapshot}: not all of it can be restored`, ...disks.flatMap(diskLines)];
 }
 
-function diskLines({ name, damagedBytes, ranges }: DamagedDisk): string[] {
+function diskLines({ name, damagedBytes, ranges, moreRanges }: DamagedDisk): string[] {
   const lines = ranges.map(({ offset, length }) => `      bytes ${offset} to ${offset + length - 1}`);
-  return [`    ${name}: ${formatBytes(damagedBytes)} are lost`, ...shortened(lines)];
+  return [`    ${name}: ${formatBytes(damagedBytes)} are lost`, ...shortened(lines, moreRanges)];
 }
 
-function shortened(lines: readonly string[]): string[] {
+/** @param unlisted how many there are besides, which --json does not list */
+function shortened(lines: readonly string[], unlisted = 0): string[] {
   if (lines.length <= MOST_SHOWN) return [...lines];
   const indent = /^ */.exec(lines[0] ?? '')?.[0] ?? '';
-  const more = `${indent}… and ${lines.length - MOST_SHOWN} more (--json lists all)`;
+  const listed = unlisted === 0 ? 'all' : `the first ${lines.length}`;
+  const more = `${indent}… and ${lines.length + unlisted - MOST_SHOWN} more (--json lists ${listed})`;
   return [...lines.slice(0, MOST_SHOWN), more];
 }

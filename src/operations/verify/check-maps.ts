@@ -3,11 +3,12 @@ import { chunkGridFor, chunkLength, type ChunkGrid } from '../../chunk/chunk-gri
 import { CHUNK_ID_BYTES } from '../../chunk/chunk-id.ts';
 import { ChunkMap, chunkMapText } from '../../chunk/chunk-map.ts';
 import { Failure } from '../../failure.ts';
-import { mergeTouching, type Extent } from '../../image/extents.ts';
+import { mergeTouching, totalLength, type Extent } from '../../image/extents.ts';
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
 import { POSITIONS_PER_PAGE, readPageText } from '../../repository/chunk-map-page.ts';
 import type { GuestFolder } from '../../repository/guest-folder.ts';
 import type { SnapshotDisk } from '../../repository/snapshot.ts';
+import { FoundDamage, type MapDamage } from './map-damage.ts';
 
 const PAGES_AT_ONCE = 8;
 
@@ -26,9 +27,10 @@ export interface ChunkFinding {
   readMs: number | null;
 }
 
-export interface CheckedMap extends MapUnderCheck {
-  /** What cannot be restored; ascending, not touching. */
-  damaged: readonly Extent[];
+export interface CheckedMap extends MapUnderCheck, MapFinding {}
+
+interface MapFinding {
+  damage: MapDamage;
   /** The oldest time at which one of its packs was read; null: some were not; infinite: it needs none. */
   readMs: number | null;
   /** All pages are what they should be, and yet the fingerprint is another. */
@@ -40,7 +42,7 @@ export type OnDamagedPage = (id: string, failure: Failure) => void;
 
 /**
  * Checks the chunk maps of many snapshots at once: page by page, so that each page is read once however many share it, and
- * no map is ever in memory as a whole.
+ * no map is ever in memory as a whole. Disks whose maps are the same are checked as one.
  */
 export async function checkMaps(
   folder: GuestFolder,
@@ -49,8 +51,14 @@ export async function checkMaps(
   onDamagedPage: OnDamagedPage,
   signal: AbortSignal,
 ): Promise<CheckedMap[]> {
-  const progress = maps.map(begin);
-  const pages = mapOrdered(distinctPages(progress), PAGES_AT_ONCE, async (page) => ({
+  const distinct = new Map<string, MapInProgress>();
+  const progress = maps.map((map) => {
+    const key = keyOf(map.disk);
+    const one = distinct.get(key) ?? begin(map.disk);
+    distinct.set(key, one);
+    return { map, one };
+  });
+  const pages = mapOrdered(distinctPages([...distinct.values()]), PAGES_AT_ONCE, async (page) => ({
     ...page,
     text: await readPage(folder, page.id, signal),
   }));
@@ -62,15 +70,24 @@ export async function checkMaps(
     const bytes = Buffer.from(text instanceof Failure ? '' : text);
     for (const user of users) addPage(user, number, bytes, finding);
   }
-  return progress.map(finish);
+  return progress.map(({ map, one }) => ({ ...map, ...(one.finding ??= finish(one)) }));
 }
 
-interface MapInProgress extends MapUnderCheck {
+/** The same for disks of which the same is found. */
+function keyOf({ sizeBytes, fingerprint, pages }: SnapshotDisk): string {
+  return createHash('sha256')
+    .update(`${sizeBytes} ${fingerprint} ${pages.join(' ')}`)
+    .digest('base64');
+}
+
+interface MapInProgress {
+  disk: SnapshotDisk;
   grid: ChunkGrid;
   /** Null once a page was missing. */
   hash: Hash | null;
-  damaged: Extent[];
+  damage: FoundDamage;
   readMs: number | null;
+  finding: MapFinding | null;
 }
 
 interface SharedPage {
@@ -82,15 +99,16 @@ interface SharedPage {
 
 interface PageFinding {
   damaged: readonly Extent[];
+  damagedBytes: number;
   readMs: number | null;
 }
 
-function begin({ snapshot, disk }: MapUnderCheck): MapInProgress {
+function begin(disk: SnapshotDisk): MapInProgress {
   const grid = chunkGridFor(disk.sizeBytes);
   const hash = createHash('sha256');
   // Of a map without positions there is only the header.
   for (const header of chunkMapText(new ChunkMap({ ...grid, chunkCount: 0 }))) hash.update(header);
-  return { snapshot, disk, grid, hash, damaged: [], readMs: Infinity };
+  return { disk, grid, hash, damage: new FoundDamage(), readMs: Infinity, finding: null };
 }
 
 /** All pages in the order of their numbers, each once for all disks of one size that have it there. */
@@ -139,7 +157,7 @@ function checkPage(
       readMs = older(readMs, chunk.readMs);
       if (!chunk.isThere) damaged.push({ offset: position * grid.chunkBytes, length });
     }
-    return { damaged: [...mergeTouching(damaged)], readMs };
+    return { damaged: [...mergeTouching(damaged)], damagedBytes: totalLength(damaged), readMs };
   } catch (error) {
     if (error instanceof Failure && error.code === 'store-damaged') return error;
     throw error;
@@ -161,12 +179,12 @@ function addPage(map: MapInProgress, number: number, text: Uint8Array, finding: 
   if (finding instanceof Failure) {
     map.hash = null;
     map.readMs = null;
-    map.damaged.push(extentOfPage(map.grid, number));
+    map.damage.add([extentOfPage(map.grid, number)]);
     return;
   }
   map.hash?.update(text);
   map.readMs = older(map.readMs, finding.readMs);
-  for (const extent of finding.damaged) map.damaged.push(extent);
+  map.damage.add(finding.damaged, finding.damagedBytes);
 }
 
 function extentOfPage({ chunkBytes, imageBytes }: ChunkGrid, number: number): Extent {
@@ -174,10 +192,13 @@ function extentOfPage({ chunkBytes, imageBytes }: ChunkGrid, number: number): Ex
   return { offset, length: Math.min(POSITIONS_PER_PAGE * chunkBytes, imageBytes - offset) };
 }
 
-function finish({ snapshot, disk, grid, hash, damaged, readMs }: MapInProgress): CheckedMap {
+function finish({ disk, grid, hash, damage, readMs }: MapInProgress): MapFinding {
   const isOtherMap = hash !== null && `sha256:${hash.digest('hex')}` !== disk.fingerprint;
-  const ranges = isOtherMap ? [{ offset: 0, length: grid.imageBytes }] : [...mergeTouching(damaged)];
-  return { snapshot, disk, damaged: ranges, readMs: ranges.length > 0 ? null : readMs, isOtherMap };
+  if (isOtherMap) {
+    damage = new FoundDamage();
+    damage.add([{ offset: 0, length: grid.imageBytes }]);
+  }
+  return { damage, readMs: damage.bytes > 0 ? null : readMs, isOtherMap };
 }
 
 /** The earlier of two times, of which null is the earliest. */

@@ -1,5 +1,4 @@
 import type { Failure } from '../../failure.ts';
-import { totalLength } from '../../image/extents.ts';
 import type { GuestFolder } from '../../repository/guest-folder.ts';
 import type { Structure } from './check-structure.ts';
 import type { StuckInTrash } from './settle-structure.ts';
@@ -95,9 +94,10 @@ function packProblems(
 /** The snapshots that cannot be restored as they were, the oldest first. */
 export function damagedSnapshots({ unreadable, checkedMaps }: Structure): DamagedSnapshot[] {
   const disks = new Map<string, DamagedDisk[]>(unreadable.map(({ id }) => [id, []]));
-  for (const { snapshot, disk, damaged } of checkedMaps) {
-    if (damaged.length === 0) continue;
-    const found = { name: disk.name, damagedBytes: totalLength(damaged), ranges: damaged };
+  for (const { snapshot, disk, damage } of checkedMaps) {
+    const { bytes: damagedBytes, ranges, moreRanges } = damage;
+    if (damagedBytes === 0) continue;
+    const found = { name: disk.name, damagedBytes, ranges, moreRanges };
     disks.set(snapshot, [...(disks.get(snapshot) ?? []), found]);
   }
   return [...disks]

@@ -141,13 +141,13 @@ function recordOf(
     checks.set(id, { checkedMs, state: 'damaged', readMs: null, bootedMs });
   }
   const wholeSince = new Map<string, number | null>();
-  for (const { snapshot, damaged, readMs: oldest } of checkedMaps) {
+  for (const { snapshot, damage, readMs: oldest } of checkedMaps) {
     const other = wholeSince.has(snapshot) ? (wholeSince.get(snapshot) ?? null) : Infinity;
-    const isKnown = damaged.length === 0 && oldest !== null && other !== null;
+    const isKnown = damage.bytes === 0 && oldest !== null && other !== null;
     wholeSince.set(snapshot, isKnown ? Math.min(oldest, other) : null);
   }
   const damaged = new Set(
-    checkedMaps.filter((map) => map.damaged.length > 0).map(({ snapshot }) => snapshot),
+    checkedMaps.filter(({ damage }) => damage.bytes > 0).map(({ snapshot }) => snapshot),
   );
   for (const { id } of snapshots) {
     const check = checks.get(id);

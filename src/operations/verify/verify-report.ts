@@ -31,8 +31,10 @@ export interface DamagedSnapshot {
 export interface DamagedDisk {
   name: string;
   damagedBytes: number;
-  /** Ascending, not touching; in bytes of the disk. */
+  /** The first thousand of them; ascending, not touching; in bytes of the disk. */
   ranges: readonly Extent[];
+  /** How many ranges there are behind those. */
+  moreRanges: number;
 }
 
 export interface FileCount {

@@ -66,7 +66,14 @@ test('what is damaged is named: snapshots, disks and ranges of bytes', () => {
     damaged: [
       {
         snapshot: '20261122T030000Z-00000001',
-        disks: [{ name: 'web.img', damagedBytes: 65_536, ranges: [{ offset: 131_072, length: 65_536 }] }],
+        disks: [
+          {
+            name: 'web.img',
+            damagedBytes: 65_536,
+            ranges: [{ offset: 131_072, length: 65_536 }],
+            moreRanges: 0,
+          },
+        ],
       },
       { snapshot: '20261123T030000Z-00000002', disks: [] },
     ],
@@ -91,9 +98,13 @@ test('what is damaged is named: snapshots, disks and ranges of bytes', () => {
 
 test('no more than twenty ranges are shown', () => {
   const ranges = Array.from({ length: 25 }, (_, index) => ({ offset: index * 131_072, length: 65_536 }));
-  const disks = [{ name: 'web.img', damagedBytes: 25 * 65_536, ranges }];
-  const guest = { ...sound, damaged: [{ snapshot: '20261122T030000Z-00000001', disks }] };
-  const lines = verifyText({ ...report, guests: [guest] }).split('\n');
+  const linesWith = (moreRanges: number) => {
+    const disks = [{ name: 'web.img', damagedBytes: 25 * 65_536, ranges, moreRanges }];
+    const guest = { ...sound, damaged: [{ snapshot: '20261122T030000Z-00000001', disks }] };
+    return verifyText({ ...report, guests: [guest] }).split('\n');
+  };
+  const lines = linesWith(0);
   expect(lines.filter((line) => line.startsWith('      bytes'))).toHaveLength(20);
   expect(lines).toContain('      … and 5 more (--json lists all)');
+  expect(linesWith(7)).toContain('      … and 12 more (--json lists the first 25)');
 });

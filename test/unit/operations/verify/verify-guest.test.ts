@@ -134,7 +134,9 @@ describe('a damaged pack', () => {
     const verdict = await verify(100, inProcessPool);
     expect(verdict.problems).toMatchObject([{ kind: 'pack-damaged', file: folder.nameOf('packs', pack) }]);
     // The other chunk of that frame can still be unpacked.
-    const disks = [{ name: 'web.img', damagedBytes: CHUNK, ranges: [{ offset: 0, length: CHUNK }] }];
+    const disks = [
+      { name: 'web.img', damagedBytes: CHUNK, ranges: [{ offset: 0, length: CHUNK }], moreRanges: 0 },
+    ];
     expect(verdict.damaged).toEqual([
       { snapshot: first, disks },
       { snapshot: second, disks },
@@ -182,7 +184,7 @@ test('a pack that is missing', async () => {
   expect(problems).toMatchObject([{ kind: 'pack-missing', file: name }]);
   const ranges = [{ offset: 2 * CHUNK, length: 2 * CHUNK }];
   expect(damaged).toEqual([
-    { snapshot: second, disks: [{ name: 'web.img', damagedBytes: 2 * CHUNK, ranges }] },
+    { snapshot: second, disks: [{ name: 'web.img', damagedBytes: 2 * CHUNK, ranges, moreRanges: 0 }] },
   ]);
 });
 
