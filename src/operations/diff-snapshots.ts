@@ -11,6 +11,8 @@ import { PageReader } from './restore/snapshot-map.ts';
 import type { StoreSession } from './store-session.ts';
 
 const PAGES_AT_ONCE = 8;
+/** In all disks. Many disks may share few pages, so that a small store could fill any memory. */
+const MOST_RANGES = 2 ** 20;
 
 export interface DiffRequest {
   guest: string;
@@ -49,7 +51,8 @@ export interface DiffReport {
 
 /**
  * How two snapshots of a guest differ, found without reading any data: by their chunk maps, and of these only the pages that differ.
- * Throws what choosing a snapshot throws, and Failure `store-damaged` for a page that is missing.
+ * Throws what choosing a snapshot throws, Failure `store-damaged` for a page that is missing, and `resources-short` where
+ * they differ in too many ranges.
  */
 export async function diffSnapshots(
   { guest, from: fromWhen, to: toWhen }: DiffRequest,
@@ -65,15 +68,15 @@ export async function diffSnapshots(
   for (const name of names) {
     const before = from.disks.find((disk) => disk.name === name) ?? null;
     const after = to.disks.find((disk) => disk.name === name) ?? null;
-    disks.push(await diffDisk(name, before, after, pages, context.signal));
+    const room = MOST_RANGES - disks.reduce((sum, { ranges }) => sum + ranges.length, 0);
+    disks.push(await diffDisk(name, { before, after, room }, pages, context.signal));
   }
   return { type: 'diff', guest, from: from.id, to: to.id, disks };
 }
 
 async function diffDisk(
   name: string,
-  before: SnapshotDisk | null,
-  after: SnapshotDisk | null,
+  { before, after, room }: { before: SnapshotDisk | null; after: SnapshotDisk | null; room: number },
   pages: PageReader,
   signal: AbortSignal,
 ): Promise<DiskDiff> {
@@ -99,10 +102,21 @@ async function diffDisk(
       now: await readPage(now, name, pages, signal),
     };
   });
-  for await (const { page, old, now } of texts) collected.addPage(page, old, now);
+  for await (const { page, old, now } of texts) {
+    collected.addPage(page, old, now);
+    if (collected.ranges.length > room) throw tooManyRanges();
+  }
   const { changed: changedBytes, added: addedBytes, removed: removedBytes } = collected.bytes;
   const sizes = { fromBytes: before?.sizeBytes ?? null, toBytes: after?.sizeBytes ?? null };
   return { name, ...sizes, changedBytes, addedBytes, removedBytes, ranges: collected.ranges };
+}
+
+function tooManyRanges(): Failure {
+  return new Failure(
+    'resources-short',
+    `These snapshots differ in more than ${MOST_RANGES} ranges. vmferry takes no memory for more of them.`,
+    { advice: 'Compare snapshots that are closer to each other in time.' },
+  );
 }
 
 /** Of no chunks where there is no such disk. */

@@ -1,18 +1,20 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { noSeal } from '../../src/codec/seal.ts';
 import { GuestFolder } from '../../src/repository/guest-folder.ts';
+import type { DamagedSnapshot } from '../../src/operations/verify/verify-report.ts';
 import { markerText } from '../../src/repository/store-marker.ts';
 import { openDirectoryStore } from '../../src/store/directory-store.ts';
 import { peakModule, vmferry } from '../support/command-line.ts';
-import { storeSwellingIndexes } from '../support/hostile-store.ts';
+import { storeManyDisks, storeSwellingIndexes } from '../support/hostile-store.ts';
 import { scratchDirectory } from '../support/images.ts';
 import { storeSnapshot } from '../support/stored-snapshots.ts';
 
 const MIB = 2 ** 20;
 const MOST_BYTES = 400 * MIB;
 const FILES = 8;
+const DISKS = 256;
 const { signal } = new AbortController();
 
 let scratch: ReturnType<typeof scratchDirectory>;
@@ -79,6 +81,52 @@ describe('small index files that unpack to a lot', () => {
     const { exitStatus, peakBytes } = await run('restore', store.path, 'web', '--to', to);
     expect(exitStatus).toBe(0);
     expect(readFileSync(to).equals(image)).toBe(true);
+    expect(peakBytes).toBeLessThan(MOST_BYTES);
+  }, 120_000);
+});
+
+describe('a small snapshot of many large disks that share their maps', () => {
+  let store: Awaited<ReturnType<typeof newStore>>;
+
+  beforeAll(async () => {
+    store = await newStore('disks');
+    await storeManyDisks(store.folder, store.snapshot, DISKS);
+  }, 120_000);
+
+  test('does not fill the memory of verify, which tells what all disks lack', async () => {
+    const { stdout, peakBytes } = await run('verify', store.path, '--json');
+    const report = stdout.split('\n').find((line) => line.includes('"type":"verified"')) ?? '';
+    const [{ damaged }] = (JSON.parse(report) as { guests: [{ damaged: DamagedSnapshot[] }] }).guests;
+    expect(damaged).toHaveLength(1);
+    expect(damaged[0]?.disks).toHaveLength(DISKS);
+    for (const { damagedBytes, ranges, moreRanges } of damaged[0]?.disks ?? []) {
+      expect(damagedBytes).toBe(2 ** 35);
+      expect(ranges).toHaveLength(1000);
+      expect(moreRanges).toBe(2 ** 19 - 1000);
+    }
+    expect(peakBytes).toBeLessThan(MOST_BYTES);
+  }, 120_000);
+
+  test('does not fill the memory of restore, which asks for one disk at a time', async () => {
+    const to = join(scratch.path, 'restored');
+    mkdirSync(to);
+    const { exitStatus, stderr, peakBytes } = await run('restore', store.path, 'web', '--to', to);
+    expect(stderr).toContain('To restore these 256 disks at once would take 16.0 GiB of memory');
+    expect(stderr).toContain('--disk NAME');
+    expect(exitStatus).toBe(10);
+    expect(readdirSync(to)).toEqual([]);
+    expect(peakBytes).toBeLessThan(MOST_BYTES);
+  }, 120_000);
+
+  test('does not fill the memory of diff, which says that they differ in too many places', async () => {
+    const { stderr, exitStatus, peakBytes } = await run(
+      'diff',
+      store.path,
+      `web@${store.snapshot.id}`,
+      'web@latest',
+    );
+    expect(stderr).toContain('differ in more than 1048576 ranges');
+    expect(exitStatus).toBe(10);
     expect(peakBytes).toBeLessThan(MOST_BYTES);
   }, 120_000);
 });

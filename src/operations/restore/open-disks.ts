@@ -12,6 +12,7 @@ import { ChunkPlaces } from './chunk-places.ts';
 import type { DiskPlace } from './disk-places.ts';
 import { DiskRestore } from './disk-restore.ts';
 import { PackReader } from './pack-reader.ts';
+import { requireFewPages } from './require-few-pages.ts';
 import { PageReader, readStoredMap, type StoredMap } from './snapshot-map.ts';
 
 export interface ChosenDisks {
@@ -35,7 +36,7 @@ export interface OpenedDisks {
 
 /**
  * Checks where the disks go, reads what the store says of them, and opens their targets, which `targets` then holds.
- * Throws what `findRestorePlace` and `RestoreTarget.open` throw.
+ * Throws what `requireFewPages`, `findRestorePlace` and `RestoreTarget.open` throw.
  */
 export async function openDisks(
   { folder, snapshot, places, inPlace }: ChosenDisks,
@@ -45,6 +46,7 @@ export async function openDisks(
   context: Context,
 ): Promise<OpenedDisks> {
   const { signal, report } = context;
+  requireFewPages(places.map(({ disk }) => disk));
   const found: FoundDisk[] = [];
   for (const { disk, path } of places) {
     const claim = { store: opened.id, guest: snapshot.guest, snapshot: snapshot.id, disk: disk.name };
