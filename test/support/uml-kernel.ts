@@ -30,7 +30,7 @@ export function umlMissing(): string | null {
  * passes its own name on, so that the guest's command line names it.
  */
 export function umlKernel(): string {
-  return isWrapped() ? (wrappedKernel ??= buildKernel('uml-xstate-shim')) : installedKernel();
+  return isWrapped() ? (wrappedKernel ??= buildKernel([])) : installedKernel();
 }
 
 /**
@@ -43,7 +43,7 @@ export function umlKernelScript(): string {
 
 /** A kernel that dies as the installed one does on a processor with AMX. */
 export function kernelWithoutXstate(): string {
-  return buildKernel('uml-xstate-refusal');
+  return buildKernel(['-DREFUSE_STATE']);
 }
 
 function installedKernel(): string {
@@ -66,12 +66,12 @@ function needsShim(): boolean {
 
 let wrappedKernel: string | undefined;
 
-/** A script that starts the installed kernel with the library built from `NAME.c` loaded before all others. */
-function buildKernel(name: string): string {
+/** A script that starts the installed kernel with the shim loaded before all other libraries. */
+function buildKernel(defines: readonly string[]): string {
   const directory = scratchDirectory();
-  const library = join(directory, `${name}.so`);
-  const source = join(import.meta.dirname, `${name}.c`);
-  const { status, stderr } = spawnSync('cc', ['-O2', '-shared', '-fPIC', '-o', library, source], {
+  const library = join(directory, 'xstate-shim.so');
+  const source = join(import.meta.dirname, 'uml-xstate-shim.c');
+  const { status, stderr } = spawnSync('cc', ['-O2', '-shared', '-fPIC', ...defines, '-o', library, source], {
     encoding: 'utf8',
   });
   if (status !== 0) throw new Error(`cc failed: ${stderr}`);

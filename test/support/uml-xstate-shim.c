@@ -5,6 +5,8 @@
  * processor's extended state before AMX. The host wants the whole state or none (xstateregs_set in
  * arch/x86/kernel/fpu/regset.c) and answers EFAULT, whereupon the guest panics at its first program. This ptrace
  * fetches the whole state, lays the shorter one over its beginning, and sets that.
+ *
+ * With REFUSE_STATE it does as such a host does, on any processor.
  */
 #define _GNU_SOURCE
 #include <elf.h>
@@ -20,6 +22,10 @@ static unsigned char whole_state[65536] __attribute__((aligned(64)));
 
 static long set_state(pid_t pid, void *note, struct iovec *given)
 {
+#ifdef REFUSE_STATE
+	errno = EFAULT;
+	return -1;
+#endif
 	struct iovec whole = { whole_state, sizeof whole_state };
 
 	if (syscall(SYS_ptrace, PTRACE_GETREGSET, pid, note, &whole) != 0 || given->iov_len >= whole.iov_len)
