@@ -88,7 +88,7 @@ export class PartialImage {
       ownerKept = own.uid === uid && own.gid === gid;
     }
     await this.#handle.chmod(mode & 0o777);
-    await this.#handle.utimes(fileTime(modifiedMs), fileTime(modifiedMs));
+    await this.#handle.utimes(fileTimeSeconds(modifiedMs), fileTimeSeconds(modifiedMs));
     return ownerKept;
   }
 
@@ -134,9 +134,9 @@ export function isFileNameShort(path: string): boolean {
 /** Of the language: file systems have narrower limits, and take the nearest time. */
 const MOST_MS = 8.64e15;
 
-/** A time as file systems take it: whatever a store or the other machine says. */
-export function fileTime(ms: number): Date {
-  return new Date(Math.min(Math.max(ms, -MOST_MS), MOST_MS));
+/** A time as file systems take it, in seconds with their fraction: whatever a store or the other machine says. */
+export function fileTimeSeconds(ms: number): number {
+  return Math.min(Math.max(ms, -MOST_MS), MOST_MS) / 1000;
 }
 
 export function partialPath(finalPath: string): string {

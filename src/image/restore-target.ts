@@ -9,7 +9,7 @@ import type { Extent } from './extents.ts';
 import { openDirectAgain, requireSameFile } from './open-again.ts';
 import { openImageAgain } from './open-image.ts';
 import { removeClaim, writeClaim, type PartialClaim } from './partial-claim.ts';
-import { exists, fileTime, partialPath, type ImageAttributes } from './partial-image.ts';
+import { exists, fileTimeSeconds, partialPath, type ImageAttributes } from './partial-image.ts';
 import type { RestorePlace } from './restore-place.ts';
 import { requireOwnFile } from './trusted-partial.ts';
 
@@ -119,7 +119,7 @@ export class RestoreTarget implements AsyncDisposable {
       ownerKept = own.uid === uid && own.gid === gid;
     }
     await this.#handle.chmod(mode & 0o777);
-    await this.#handle.utimes(fileTime(modifiedMs), fileTime(modifiedMs));
+    await this.#handle.utimes(fileTimeSeconds(modifiedMs), fileTimeSeconds(modifiedMs));
     return ownerKept;
   }
 

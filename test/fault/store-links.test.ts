@@ -26,6 +26,8 @@ beforeEach(() => {
   store = join(mkdtempSync(join(scratch.path, 'case-')), 'store');
   cpSync(plainStore, store, { recursive: true });
   folder = join(store, 'guests', guest);
+  // A protected snapshot would keep forget from beginning.
+  rmSync(join(folder, 'protected'), { recursive: true });
   outside = mkdtempSync(join(scratch.path, 'outside-'));
 });
 afterAll(() => {
