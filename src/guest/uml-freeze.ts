@@ -1,14 +1,17 @@
 import { performance } from 'node:perf_hooks';
-import { stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { open, stat, type FileHandle } from 'node:fs/promises';
 import type { Context } from '../events.ts';
 import { Failure } from '../failure.ts';
+import { errorCode } from '../system/error-code.ts';
 import { isAlive, readProcess, type ProcessIdentity } from '../system/proc-process.ts';
 import { writeLastWill, type LastWill } from '../system/last-will.ts';
+import { tryLock } from '../system/native.ts';
 import type { GuestDefinition } from './definition.ts';
 import type { FreezeOptions, FrozenGuest, RunningGuest } from './guest-driver.ts';
 import { Mconsole } from './mconsole.ts';
 import { pause, poll } from './polling.ts';
-import { socketPath, type UmlHost } from './uml-host.ts';
+import { pidFilePath, socketPath, type UmlHost } from './uml-host.ts';
 import { syncUml } from './uml-sync.ts';
 
 /** Another backup of the guest may have stopped it for a moment. */
@@ -47,10 +50,18 @@ export async function freezeUml(
   const mconsole = new Mconsole(socket, host.environment, patient);
   const identity = readProcess(guest.pid);
   if (identity === null) throw cannotStop(definition.name, 'it does not run any more');
-  const notSynced = await syncUml(mconsole, options.syncTimeoutMs, context.signal);
-  const lastWill = await writeLastWill(goScript, [socket], host.environment);
-  const stopped = new StoppedUml(definition.name, identity, mconsole, lastWill, notSynced);
+  const lock = await lockAgainstOthers(definition.name, host, context.signal);
+  const lastWill = await writeLastWill(goScript, [socket], host.environment).catch(async (error: unknown) => {
+    await lock.close();
+    throw error;
+  });
+  const stopped = new StoppedUml(definition.name, { process: identity, mconsole, lock, lastWill });
   try {
+    // A stopped guest can hang for ever when it is asked anything but to go on: its kernel may switch to another
+    // program in the middle of the answer. So whether somebody has stopped it is found out before the questions.
+    await stopped.stop(context.signal);
+    await stopped.go();
+    stopped.notSynced = await syncUml(mconsole, options.syncTimeoutMs, context.signal);
     await stopped.stop(context.signal);
     await awaitSettled(definition, context.signal);
     return stopped;
@@ -60,29 +71,54 @@ export async function freezeUml(
   }
 }
 
+/** One vmferry at a time asks the guest, and stops it. The lock is on a file that is there as long as the guest runs. */
+async function lockAgainstOthers(name: string, host: UmlHost, signal: AbortSignal): Promise<FileHandle> {
+  const path = pidFilePath(host, name);
+  const file = await open(path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
+    (error: unknown) => {
+      throw cannotStop(name, `its file ${path} cannot be locked (${errorCode(error)})`);
+    },
+  );
+  try {
+    const locked = await poll(() => tryLock(file.fd), {
+      timeoutMs: stopTimeoutMs,
+      intervalMs: stopIntervalMs,
+      signal,
+    });
+    if (locked) return file;
+    throw new Failure(
+      'guest-unsupported',
+      `Another vmferry has stopped the guest ${name} for its own backup.`,
+      {
+        advice: 'Try again when that backup has ended.',
+      },
+    );
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+interface StoppingMeans {
+  process: ProcessIdentity;
+  mconsole: Mconsole;
+  /** Closed when the guest goes on. */
+  lock: FileHandle;
+  lastWill: LastWill;
+}
+
 class StoppedUml implements FrozenGuest {
-  readonly notSynced: string | null;
+  notSynced: string | null = null;
   stoppedAt = new Date();
   readonly #name: string;
-  readonly #process: ProcessIdentity;
-  readonly #mconsole: Mconsole;
-  readonly #lastWill: LastWill;
+  readonly #means: StoppingMeans;
   #mayBeStopped = false;
   #stoppedMs = 0;
   #released: Promise<number> | null = null;
 
-  constructor(
-    name: string,
-    identity: ProcessIdentity,
-    mconsole: Mconsole,
-    lastWill: LastWill,
-    notSynced: string | null,
-  ) {
+  constructor(name: string, means: StoppingMeans) {
     this.#name = name;
-    this.#process = identity;
-    this.#mconsole = mconsole;
-    this.#lastWill = lastWill;
-    this.notSynced = notSynced;
+    this.#means = means;
   }
 
   async stop(signal: AbortSignal): Promise<void> {
@@ -90,7 +126,7 @@ class StoppedUml implements FrozenGuest {
       async () => {
         this.stoppedAt = new Date();
         this.#stoppedMs = performance.now();
-        const said = await this.#mconsole.stop();
+        const said = await this.#means.mconsole.stop();
         // One that others have stopped is not ours to let go on.
         this.#mayBeStopped = said !== 'stopped-already';
         return this.#mayBeStopped && said;
@@ -114,15 +150,20 @@ class StoppedUml implements FrozenGuest {
   }
 
   async #release(): Promise<number> {
-    if (this.#mayBeStopped) await this.#go();
+    try {
+      await this.go();
+    } finally {
+      await this.#means.lock.close();
+    }
     const stoodStillMs = performance.now() - this.#stoppedMs;
-    await this.#lastWill.revoke();
+    await this.#means.lastWill.revoke();
     return stoodStillMs;
   }
 
-  async #go(): Promise<void> {
+  async go(): Promise<void> {
+    if (!this.#mayBeStopped) return;
     const { signal } = new AbortController();
-    const going = await poll(async () => (await this.#mconsole.go()) || !isAlive(this.#process), {
+    const going = await poll(async () => (await this.#means.mconsole.go()) || !isAlive(this.#means.process), {
       timeoutMs: goTimeoutMs,
       intervalMs: stopIntervalMs,
       signal,
@@ -132,6 +173,7 @@ class StoppedUml implements FrozenGuest {
       throw new Failure('guest-left-down', `The guest ${this.#name} does not answer when told to go on.`, {
         advice: `It may still be stopped. Try it by hand: uml_mconsole ${this.#name} go`,
       });
+    this.#mayBeStopped = false;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -28,6 +28,10 @@ export function socketPath(host: UmlHost, name: string): string {
   return join(host.directory, name, 'mconsole');
 }
 
+export function pidFilePath(host: UmlHost, name: string): string {
+  return join(host.directory, name, 'pid');
+}
+
 /** The names under which guests run, or ran and left their directory behind. */
 export function listUmids(host: UmlHost): string[] {
   try {
@@ -41,7 +45,7 @@ export function listUmids(host: UmlHost): string[] {
 /** The pid that the guest wrote when it started; null when there is none. It may be another process's by now. */
 export function readPidFile(host: UmlHost, name: string): number | null {
   try {
-    const pid = Number.parseInt(readFileSync(join(host.directory, name, 'pid'), 'utf8'), 10);
+    const pid = Number.parseInt(readFileSync(pidFilePath(host, name), 'utf8'), 10);
     return pid > 0 ? pid : null;
   } catch (error) {
     if (isMissing(error)) return null;

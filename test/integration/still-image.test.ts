@@ -303,6 +303,14 @@ describeUnless(umlMissing() ?? mountingMissing('ext4'), 'a running guest where t
     await expectRunningAsBefore(guest);
   });
 
+  test('that another vmferry has paused is left to it', async () => {
+    const still = await hold('pause');
+    expect((await failureOf(hold('pause'))).message).toContain('Another vmferry');
+    expect(await guest.isStopped()).toBe(true);
+    await still[Symbol.asyncDispose]();
+    await expectRunningAsBefore(guest);
+  });
+
   test('under a driver that cannot freeze is refused', async () => {
     const plain: GuestDriver & { freeze?: unknown } = { ...driver };
     delete plain.freeze;

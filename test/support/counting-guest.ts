@@ -22,8 +22,14 @@ const countScript = `#!/bin/sh
 n=0
 while :; do n=$((n + 1)); echo $n >/count.new; busybox mv /count.new /count; done
 `;
+/** What writes is ended first: a file system that is just being written to cannot be made read-only. */
+const shutdownScript = `#!/bin/sh
+busybox killall -9 counting
+until mount -o remount,ro /; do busybox usleep 10000; done
+umount -a -r
+`;
 const inittab = `::sysinit:/etc/rc
-::shutdown:/bin/umount -a -r
+::shutdown:/etc/shut-down
 ::ctrlaltdel:/sbin/poweroff
 ::respawn:/etc/counting
 `;
@@ -35,12 +41,15 @@ export async function bootCountingGuest(
   await buildGuestImage({ dataBytes: 65_536, ...options });
   using files = scratchDirectory();
   writeFileSync(join(files.path, 'inittab'), inittab);
-  writeFileSync(join(files.path, 'counting'), countScript, { mode: 0o755 });
+  writeFileSync(join(files.path, 'counting'), countScript);
+  writeFileSync(join(files.path, 'shut-down'), shutdownScript);
   const commands = [
     'rm /etc/inittab',
     `write ${join(files.path, 'inittab')} /etc/inittab`,
-    `write ${join(files.path, 'counting')} /etc/counting`,
-    'set_inode_field /etc/counting mode 0100755',
+    ...['counting', 'shut-down'].flatMap((name) => [
+      `write ${join(files.path, name)} /etc/${name}`,
+      `set_inode_field /etc/${name} mode 0100755`,
+    ]),
   ];
   runTool('debugfs', ['-w', '-f', '-', path], `${commands.join('\n')}\n`);
   const guest = await bootUmlGuest({ image: path, name, umlDir, extraArgs });
