@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { FramePool } from './frame/frame-pool.ts';
 import { createRecordStore, stateDirectory } from './guest/record-store.ts';
 import { createUmlDriver } from './guest/uml-driver.ts';
-import type { BackupDependencies } from './operations/backup-guest.ts';
+import type { BackupDependencies } from './operations/backup-options.ts';
 import type { MigrateDependencies } from './operations/migrate-dependencies.ts';
 import type { ReceiveDependencies } from './operations/receive.ts';
 import type { StoreDependencies } from './operations/store-dependencies.ts';

@@ -1,6 +1,7 @@
 import { pack as createTar } from 'tar-stream';
 import { frameLimitBytes, type ChunkGrid } from '../chunk/chunk-grid.ts';
-import { noSeal, sealPurpose, type Seal } from '../codec/seal.ts';
+import { sealPurpose, type Seal } from '../codec/seal.ts';
+import { noSeal } from '../codec/seal-for.ts';
 import type { Frame, FrameChunk } from '../frame/frame.ts';
 import {
   contentLimitBytes,

@@ -2,7 +2,8 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { extract } from 'tar-stream';
 import type { ChunkGrid } from '../chunk/chunk-grid.ts';
-import { noSeal, sealPurpose, type Seal } from '../codec/seal.ts';
+import { sealPurpose, type Seal } from '../codec/seal.ts';
+import { noSeal } from '../codec/seal-for.ts';
 import { Failure } from '../failure.ts';
 import type { Frame } from '../frame/frame.ts';
 import {

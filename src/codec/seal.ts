@@ -1,6 +1,3 @@
-import { hash } from 'node:crypto';
-import { encryptedSeal } from './encrypted-seal.ts';
-
 /**
  * How a store keeps what is in it from being read or changed: an encrypted one by doc/encryption.md, others not at all.
  * Synchronous; worker threads make their own from the key (`sealFor`).
@@ -39,14 +36,3 @@ export const sealPurpose = {
   key: 'key',
 } as const;
 
-/** The seal of a store with this key; one that does nothing where there is none. */
-export function sealFor(key: SealKey): Seal {
-  return key === null ? noSeal : encryptedSeal(key);
-}
-
-export const noSeal: Seal = {
-  suffix: '',
-  seal: (_purpose, plain) => plain,
-  open: (_purpose, sealed) => sealed,
-  nameOf: (text) => hash('sha256', text, 'hex'),
-};

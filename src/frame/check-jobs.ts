@@ -1,7 +1,8 @@
 import { packIdOf } from '../archive/pack-format.ts';
 import { packedChunksOf, type PackedFrame } from '../archive/pack-layout.ts';
 import { storedFramesOf } from '../archive/read-pack.ts';
-import { noSeal, sealFor, type Seal } from '../codec/seal.ts';
+import type { Seal } from '../codec/seal.ts';
+import { noSeal, sealFor } from '../codec/seal-for.ts';
 import type { Zstd } from '../codec/zstd.ts';
 import { Failure } from '../failure.ts';
 import type { Scratch } from './frame-jobs.ts';

@@ -5,7 +5,7 @@ import { chunkLength } from '../chunk/chunk-grid.ts';
 import { chunkId, isAllZero } from '../chunk/chunk-id.ts';
 import { chunkListOf } from '../chunk/chunk-list.ts';
 import { KnownChunks } from '../chunk/known-chunks.ts';
-import { sealFor } from '../codec/seal.ts';
+import { sealFor } from '../codec/seal-for.ts';
 import type { Zstd } from '../codec/zstd.ts';
 import { Failure } from '../failure.ts';
 import { errorMessage } from '../system/error-code.ts';

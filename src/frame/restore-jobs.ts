@@ -1,6 +1,6 @@
 import { chunkLength, type ChunkGrid } from '../chunk/chunk-grid.ts';
 import { chunkListOf } from '../chunk/chunk-list.ts';
-import { sealFor } from '../codec/seal.ts';
+import { sealFor } from '../codec/seal-for.ts';
 import type { Zstd } from '../codec/zstd.ts';
 import type { Scratch } from './frame-jobs.ts';
 import type { ClearJob, ClearResult, RestoreJob, RestoreResult, WantedChunk } from './jobs.ts';

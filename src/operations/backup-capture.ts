@@ -17,7 +17,7 @@ import { CompressionLevel, type Compression } from './compression-level.ts';
 import { warnOfDoubtfulFileSystems, warnOfUnknownFileSystems } from './file-system-warnings.ts';
 import { planPass, type DiskPass, type PassOptions } from './disk-pass.ts';
 import { openSourceDisk, type SourceDisk } from './source-disk.ts';
-import type { StillDisk, StillGuest } from './still-image.ts';
+import type { StillDisk, StillGuest } from './still-guest.ts';
 import { storedDiskNames } from './stored-disk-names.ts';
 import type { BaseSearch } from './unchanged-chunks.ts';
 

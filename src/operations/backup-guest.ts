@@ -1,39 +1,18 @@
 import type { Context } from '../events.ts';
 import { asFailure, Failure } from '../failure.ts';
-import type { FramePool } from '../frame/frame-pool.ts';
 import type { ResolvedGuest } from '../guest/resolve-guest.ts';
-import type { Machine } from '../system/machine.ts';
 import type { GuestFolder } from '../repository/guest-folder.ts';
 import type { Snapshot } from '../repository/snapshot.ts';
 import type { OpenedStore } from '../repository/store-keys.ts';
 import type { GuestBackup } from './backup-report.ts';
+import type { BackupDependencies, BackupOptions } from './backup-options.ts';
 import { captureDisks, type CapturedDisk } from './backup-capture.ts';
 import { keepsLosing, makeSnapshot, MOST_ATTEMPTS } from './backup-publish.ts';
 import { BackupWriter, LostFromStore } from './backup-writer.ts';
-import type { Compression } from './compression-level.ts';
 import { ComingBases, removeBases, removeOldBases } from './coming-bases.ts';
-import type { GuestDependencies } from './guests.ts';
 import { runStage } from './stage.ts';
-import { Standstill, type StandstillOptions } from './standstill.ts';
-import type { StillGuest } from './still-image.ts';
-
-export interface BackupOptions extends StandstillOptions {
-  compression: Compression;
-  everyBlock: boolean;
-  /** Keep a clone of each image beside it, so that the next backup need not read what has not changed. */
-  keepClones: boolean;
-  /** The store's snapshots under the guest's name are this guest's, wherever they were made. */
-  adopt: boolean;
-}
-
-export interface BackupDependencies extends GuestDependencies {
-  version: string;
-  machine: () => Machine;
-  pool: FramePool;
-  now: () => Date;
-  /** So many random hex digits. */
-  randomHex: (digits: number) => string;
-}
+import { Standstill } from './standstill.ts';
+import type { StillGuest } from './still-guest.ts';
 
 /** Makes a snapshot of one guest. */
 export async function backupGuest(

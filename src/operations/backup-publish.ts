@@ -8,10 +8,10 @@ import { refuseExchanged } from '../repository/refuse-exchanged.ts';
 import { parseSnapshot, snapshotText, type Snapshot, type SnapshotDisk } from '../repository/snapshot.ts';
 import { snapshotId } from '../repository/snapshot-id.ts';
 import type { CapturedDisk } from './backup-capture.ts';
-import type { BackupDependencies, BackupOptions } from './backup-guest.ts';
+import type { BackupDependencies, BackupOptions } from './backup-options.ts';
 import { LostFromStore, type BackupWriter } from './backup-writer.ts';
 import { refuseOtherSource } from './refuse-other-source.ts';
-import type { StillGuest } from './still-image.ts';
+import type { StillGuest } from './still-guest.ts';
 
 /** A prune that takes away what a backup relies on, past its grace period, is rare; twice in a row is a defect somewhere. */
 export const MOST_ATTEMPTS = 3;

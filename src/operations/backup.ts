@@ -1,7 +1,8 @@
 import type { Context } from '../events.ts';
 import { asFailure, Failure, toFailureRecord } from '../failure.ts';
 import { resolveGuest } from '../guest/resolve-guest.ts';
-import { backupGuest, type BackupDependencies, type BackupOptions } from './backup-guest.ts';
+import { backupGuest } from './backup-guest.ts';
+import type { BackupDependencies, BackupOptions } from './backup-options.ts';
 import { notDoneText, type BackupReport, type GuestBackup } from './backup-report.ts';
 import { warnOfImageOfGuest } from './image-of-guest.ts';
 import { refuseOtherSource } from './refuse-other-source.ts';

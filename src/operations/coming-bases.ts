@@ -7,7 +7,7 @@ import { hasComparablePlaces } from '../image/placed-extents.ts';
 import { errorCode } from '../system/error-code.ts';
 import type { CapturedDisk } from './backup-capture.ts';
 import { removeLeftClones } from './still-disks.ts';
-import type { StillDisk } from './still-image.ts';
+import type { StillDisk } from './still-guest.ts';
 
 /** A store that was not backed up to for so long may never be again. */
 const LONGEST_UNUSED_MS = 30 * 24 * 3600 * 1000;

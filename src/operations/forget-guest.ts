@@ -4,7 +4,7 @@ import { mapOrdered } from '../pipeline/map-ordered.ts';
 import type { GuestFolder } from '../repository/guest-folder.ts';
 import { guestFolder } from '../repository/layout.ts';
 import type { BackupStore } from '../store/store.ts';
-import { refuseAnyProtected } from './forget-snapshot.ts';
+import { refuseAnyProtected } from './refuse-protected.ts';
 import { runStage } from './stage.ts';
 import type { StoreSession } from './store-session.ts';
 

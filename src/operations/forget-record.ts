@@ -3,7 +3,7 @@ import type { Context } from '../events.ts';
 import { Failure } from '../failure.ts';
 import { describeMove } from '../guest/guest-record.ts';
 import { findRunningGuest, notFound } from '../guest/resolve-guest.ts';
-import type { GuestDependencies } from './guests.ts';
+import type { GuestDependencies } from '../guest/guest-dependencies.ts';
 import { refuseWhileMoved } from './mover.ts';
 
 export interface ForgetRecordReport {

@@ -1,5 +1,6 @@
 import type { Context } from '../events.ts';
 import { Failure } from '../failure.ts';
+import { refuseAnyProtected } from './refuse-protected.ts';
 import { runStage } from './stage.ts';
 import type { ForgetReport } from './forget-guest.ts';
 import { chooseSnapshotById, type SnapshotReference } from './choose-snapshot.ts';
@@ -36,16 +37,4 @@ export async function forgetSnapshot(
   };
   await runStage(context, 'prune', `forgetting ${name}`, remove, () => `forgot ${name}`);
   return { type: 'forgotten', guest, snapshots: [id], freedBytes: 0 };
-}
-
-/** Failure `usage` that says how to let go of what is protected. */
-export function refuseAnyProtected(
-  guest: string,
-  [first = '', ...others]: readonly string[],
-  { store }: Pick<StoreSession, 'store'>,
-): Failure {
-  const more = others.length === 0 ? '' : ` and ${others.length} more`;
-  return new Failure('usage', `Nothing was deleted: ${guest}@${first}${more} is protected.`, {
-    advice: `If it is to go all the same: vmferry unprotect ${store.location} ${guest}@${first}`,
-  });
 }

@@ -2,9 +2,9 @@ import { existsSync } from 'node:fs';
 import type { Context } from '../events.ts';
 import { Failure } from '../failure.ts';
 import type { DriverKind, GuestDefinition } from '../guest/definition.ts';
-import type { GuestDriver, RunningGuest } from '../guest/guest-driver.ts';
+import type { GuestDependencies } from '../guest/guest-dependencies.ts';
+import type { RunningGuest } from '../guest/guest-driver.ts';
 import type { GuestRecord } from '../guest/guest-record.ts';
-import type { RecordStore } from '../guest/record-store.ts';
 import { openImage } from '../image/open-image.ts';
 import { probeImage } from '../image/probe.ts';
 
@@ -33,13 +33,6 @@ export interface DiskSummary {
   sizeBytes: number | null;
   /** In use in its file systems where all of them can be asked, else what the image takes up; null as the size. */
   usedBytes: number | null;
-}
-
-export interface GuestDependencies {
-  drivers: readonly GuestDriver[];
-  records: RecordStore;
-  /** Where the console of a guest of that name is written to. */
-  consoleLogOf: (guest: string) => string;
 }
 
 /** The guests that run here, and those that are remembered, by name. */

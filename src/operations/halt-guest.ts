@@ -4,7 +4,7 @@ import { requireDriver } from '../guest/require-driver.ts';
 import { resolveGuest } from '../guest/resolve-guest.ts';
 import { openImage } from '../image/open-image.ts';
 import { probeImage } from '../image/probe.ts';
-import type { GuestDependencies } from './guests.ts';
+import type { GuestDependencies } from '../guest/guest-dependencies.ts';
 import { noteBeforeHalt, noteState } from './note-state.ts';
 import { runStage } from './stage.ts';
 

@@ -1,3 +1,4 @@
+import type { DiskAccount } from './disk-account.ts';
 import type { Compression } from './compression-level.ts';
 
 /** What `vmferry migrate` is asked to do. */
@@ -24,19 +25,6 @@ export interface MigrationTarget {
   directory: string | null;
   /** An ssh_config(5) file to use instead of the person's own. */
   sshConfigFile: string | null;
-}
-
-/** The bytes of one disk, by what became of them. readBytes + holeBytes + freeBytes = sizeBytes. */
-export interface DiskAccount {
-  source: string;
-  target: string;
-  sizeBytes: number;
-  /** Read from the source image. */
-  readBytes: number;
-  /** Not read: holes of the image file. */
-  holeBytes: number;
-  /** Not read: allocated to the image, but free in its file system. */
-  freeBytes: number;
 }
 
 /** The answer of a preflight that found nothing wrong. */

@@ -1,7 +1,8 @@
 import type { Context } from '../events.ts';
 import { asFailure, Failure, toFailureRecord } from '../failure.ts';
 import { decideRetention } from '../repository/retention.ts';
-import { foreseePrune, pruneGuest, type PruneClock, type PruneOptions } from './prune/prune-guest.ts';
+import { foreseePrune, pruneGuest } from './prune/prune-guest.ts';
+import type { PruneClock, PruneOptions } from './prune/prune-options.ts';
 import { newGuestPrune, type GuestPrune, type PruneReport } from './prune/prune-report.ts';
 import { runStage } from './stage.ts';
 import type { StoreSession } from './store-session.ts';

@@ -5,7 +5,7 @@ import { formatTimeWithZone } from '../figures.ts';
 import type { FramePool } from '../frame/frame-pool.ts';
 import { Resources } from '../pipeline/resources.ts';
 import type { Snapshot } from '../repository/snapshot.ts';
-import type { GuestDependencies } from './guests.ts';
+import type { GuestDependencies } from '../guest/guest-dependencies.ts';
 import { readChosenSnapshot } from './restore/chosen-snapshot.ts';
 import { placeDisks } from './restore/disk-places.ts';
 import type { DiskRestore } from './restore/disk-restore.ts';

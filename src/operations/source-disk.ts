@@ -5,7 +5,7 @@ import type { ImageSource } from '../image/image-source.ts';
 import { openImage } from '../image/open-image.ts';
 import { probeImage, type ImageLayout } from '../image/probe.ts';
 import { usedExtents } from '../image/used-extents.ts';
-import type { DiskAccount } from './migration-report.ts';
+import type { DiskAccount } from './disk-account.ts';
 
 /** A few MB of memory. */
 const MOST_KEPT_EXTENTS = 65_536;

@@ -6,8 +6,9 @@ import { StallWatch } from '../pipeline/stall-watch.ts';
 import { GuestFolder } from '../repository/guest-folder.ts';
 import { watchedStore, type StoreWatch } from '../store/watched-store.ts';
 import { refuseSuspension } from '../system/suspension.ts';
-import type { GuestDependencies } from './guests.ts';
-import { holdStill, type HoldMethod, type HoldOptions, type StillGuest } from './still-image.ts';
+import type { GuestDependencies } from '../guest/guest-dependencies.ts';
+import { holdStill } from './still-image.ts';
+import type { HoldMethod, HoldOptions, StillGuest } from './still-guest.ts';
 
 /** How long a guest waits while nothing comes through to the store; a halted one has its boot before it, too. */
 const DEFAULT_MAX_PAUSE_MS: Record<Exclude<HoldMethod, 'clone'>, number> = { pause: 30_000, halt: 120_000 };

@@ -5,7 +5,7 @@ import { fenceOf } from '../guest/guest-record.ts';
 import { requireDriver } from '../guest/require-driver.ts';
 import { findRunningGuest, notFound } from '../guest/resolve-guest.ts';
 import { findUsers } from '../image/usage.ts';
-import type { GuestDependencies } from './guests.ts';
+import type { GuestDependencies } from '../guest/guest-dependencies.ts';
 import { noteState } from './note-state.ts';
 import { runStage } from './stage.ts';
 

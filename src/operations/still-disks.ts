@@ -10,7 +10,7 @@ import { findUsers } from '../image/usage.ts';
 import { descendantsOf, readProcess } from '../system/proc-process.ts';
 import { describeUsers } from './image-users.ts';
 import { stampSource } from './source-stamp.ts';
-import type { StillDisk } from './still-image.ts';
+import type { StillDisk } from './still-guest.ts';
 
 /** The disk as it is now, to be read in the clone where there is one. */
 export async function describeDisk(

@@ -13,11 +13,11 @@ import type { ResolvedGuest } from '../guest/resolve-guest.ts';
 import { cloneImage, refuseUncloneable, type FileBeside } from '../image/clone.ts';
 import { replayJournals } from '../image/journal-replay.ts';
 import { Resources } from '../pipeline/resources.ts';
-import type { GuestDependencies } from './guests.ts';
+import type { GuestDependencies } from '../guest/guest-dependencies.ts';
 import { stampSource } from './source-stamp.ts';
 import { runStage } from './stage.ts';
 import { describeDisk, refuseUsed, removeLeftClones, watchForChanges } from './still-disks.ts';
-import type { StillGuest } from './still-image.ts';
+import type { StillGuest } from './still-guest.ts';
 
 /** A guest that has more to write than its disks take in this time is backed up as after a crash. */
 const SYNC_LIMIT_MS = 60_000;

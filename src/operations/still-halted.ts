@@ -4,14 +4,14 @@ import { requireDriver } from '../guest/require-driver.ts';
 import type { RunningGuest } from '../guest/guest-driver.ts';
 import { fenceOf } from '../guest/guest-record.ts';
 import type { ResolvedGuest } from '../guest/resolve-guest.ts';
-import type { GuestDependencies } from './guests.ts';
-import { awaitReleases } from './halt-for-move.ts';
+import type { GuestDependencies } from '../guest/guest-dependencies.ts';
+import { awaitReleases } from '../guest/await-releases.ts';
 import { refuseWhileMoved } from './mover.ts';
 import { noteBeforeHalt } from './note-state.ts';
 import { runStage } from './stage.ts';
 import { findStayingGuest } from './staying-guest.ts';
 import { describeDisk, imagesNotClean, refuseUsed, watchForChanges } from './still-disks.ts';
-import type { HoldOptions, StillGuest } from './still-image.ts';
+import type { HoldOptions, StillGuest } from './still-guest.ts';
 
 type Halted = Omit<StillGuest, 'guestWaits' | keyof AsyncDisposable>;
 

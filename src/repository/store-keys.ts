@@ -1,5 +1,6 @@
 import { SEAL_KEY_BYTES } from '../codec/encrypted-seal.ts';
-import { sealFor, type Seal, type SealKey } from '../codec/seal.ts';
+import type { Seal, SealKey } from '../codec/seal.ts';
+import { sealFor } from '../codec/seal-for.ts';
 import { Failure } from '../failure.ts';
 import { quoteForShell } from '../quote-for-shell.ts';
 import type { BackupStore } from '../store/store.ts';

@@ -1,7 +1,7 @@
 import type { Context } from '../events.ts';
 import { Failure } from '../failure.ts';
 import { readSshHost } from '../system/read-ssh-host.ts';
-import { nameOf, openSshTransport } from '../system/ssh-transport.ts';
+import { nameOf, openSshTransport } from '../system/open-ssh-transport.ts';
 import { SftpRefusal } from './sftp-refusal.ts';
 import { SftpSession } from './sftp-session.ts';
 import { openSftpStore } from './sftp-store.ts';

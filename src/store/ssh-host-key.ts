@@ -11,7 +11,7 @@ import {
 } from '../system/known-hosts.ts';
 import { isKeyRevoked } from '../system/revoked-keys.ts';
 import type { SshHost } from '../system/ssh-config.ts';
-import { nameOf } from '../system/ssh-transport.ts';
+import { nameOf } from '../system/open-ssh-transport.ts';
 import { adviceToAccept, adviceToForget } from './host-key-advice.ts';
 
 /** What is taken for a host key's proof, best first. `ssh-rsa`, with SHA-1, only where ssh is told to take it. */

@@ -5,7 +5,7 @@ import { Failure } from '../failure.ts';
 import { fingerprintOf } from '../system/known-hosts.ts';
 import { optionsFor, type SshHost } from '../system/ssh-config.ts';
 import { quoteForShell } from '../quote-for-shell.ts';
-import { nameOf } from '../system/ssh-transport.ts';
+import { nameOf } from '../system/open-ssh-transport.ts';
 import { readIdentityFile, type IdentityFile } from './ssh-identity-file.ts';
 import { findUnusableKeys, type UnusableKeys } from './ssh-unusable-keys.ts';
 

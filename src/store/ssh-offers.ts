@@ -1,6 +1,6 @@
 import { Failure } from '../failure.ts';
 import type { SshHost } from '../system/ssh-config.ts';
-import { nameOf } from '../system/ssh-transport.ts';
+import { nameOf } from '../system/open-ssh-transport.ts';
 
 /** What two machines must agree on before a login: as ssh2's errors and notes call it, as sshd_config(5) does. */
 const subjects = [

@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { noSeal } from '../../src/codec/seal.ts';
+import { noSeal } from '../../src/codec/seal-for.ts';
 import { GuestFolder } from '../../src/repository/guest-folder.ts';
 import type { DamagedSnapshot } from '../../src/operations/verify/verify-report.ts';
 import { markerText } from '../../src/repository/store-marker.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { noSeal } from '../../src/codec/seal.ts';
+import { noSeal } from '../../src/codec/seal-for.ts';
 import type { Context } from '../../src/events.ts';
 import { pruneGuest } from '../../src/operations/prune/prune-guest.ts';
 import { newGuestPrune } from '../../src/operations/prune/prune-report.ts';

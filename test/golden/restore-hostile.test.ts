@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { afterAll, beforeEach, expect, test } from '@jest/globals';
 import { buildPack } from '../../src/archive/pack.ts';
-import { noSeal } from '../../src/codec/seal.ts';
+import { noSeal } from '../../src/codec/seal-for.ts';
 import { bestZstd } from '../../src/codec/zstd.ts';
 import { scratchDirectory } from '../support/images.ts';
 import { describeWithTools } from '../support/tools.ts';

@@ -12,8 +12,9 @@ import { resolveGuest, type ResolvedGuest } from '../../src/guest/resolve-guest.
 import { createUmlDriver } from '../../src/guest/uml-driver.ts';
 import { openImage } from '../../src/image/open-image.ts';
 import { probeImage } from '../../src/image/probe.ts';
-import type { GuestDependencies } from '../../src/operations/guests.ts';
-import { holdStill, type HoldMethod, type StillGuest } from '../../src/operations/still-image.ts';
+import type { GuestDependencies } from '../../src/guest/guest-dependencies.ts';
+import { holdStill } from '../../src/operations/still-image.ts';
+import type { HoldMethod, StillGuest } from '../../src/operations/still-guest.ts';
 import { listProcesses } from '../../src/system/proc-process.ts';
 import { bootCountingGuest, type CountingGuest } from '../support/counting-guest.ts';
 import { end, startHolder } from '../support/holder.ts';

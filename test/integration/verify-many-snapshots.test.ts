@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { chunkGridFor } from '../../src/chunk/chunk-grid.ts';
 import { ChunkMap, chunkMapText } from '../../src/chunk/chunk-map.ts';
-import { noSeal } from '../../src/codec/seal.ts';
+import { noSeal } from '../../src/codec/seal-for.ts';
 import type { IndexedPack } from '../../src/repository/chunk-index.ts';
 import { pageCount, pageText, POSITIONS_PER_PAGE } from '../../src/repository/chunk-map-page.ts';
 import { GuestFolder } from '../../src/repository/guest-folder.ts';

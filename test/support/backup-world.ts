@@ -7,7 +7,7 @@ import type { Context, Event } from '../../src/events.ts';
 import { Failure } from '../../src/failure.ts';
 import { FramePool } from '../../src/frame/frame-pool.ts';
 import { createRecordStore } from '../../src/guest/record-store.ts';
-import type { BackupDependencies } from '../../src/operations/backup-guest.ts';
+import type { BackupDependencies } from '../../src/operations/backup-options.ts';
 import type { BackupReport } from '../../src/operations/backup-report.ts';
 import { backup, type BackupRequest } from '../../src/operations/backup.ts';
 import { StoreSession } from '../../src/operations/store-session.ts';

@@ -1,5 +1,5 @@
 import { compressText, decompressText } from '../../src/codec/compressed-text.ts';
-import { noSeal } from '../../src/codec/seal.ts';
+import { noSeal } from '../../src/codec/seal-for.ts';
 import type { MemoryStore } from './memory-store.ts';
 
 /** Puts another text in the place of an index file of a store that is not encrypted, under the name that is right for it. */

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { chunkGridFor } from '../../src/chunk/chunk-grid.ts';
 import { compressText } from '../../src/codec/compressed-text.ts';
-import { noSeal } from '../../src/codec/seal.ts';
+import { noSeal } from '../../src/codec/seal-for.ts';
 import { pageCount, POSITIONS_PER_PAGE } from '../../src/repository/chunk-map-page.ts';
 import type { GuestFolder } from '../../src/repository/guest-folder.ts';
 import type { Snapshot } from '../../src/repository/snapshot.ts';

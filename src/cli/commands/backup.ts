@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs';
 import { Failure } from '../../failure.ts';
-import type { BackupDependencies } from '../../operations/backup-guest.ts';
+import type { BackupDependencies } from '../../operations/backup-options.ts';
 import type { BackupRequest } from '../../operations/backup.ts';
 import type { BackupReport } from '../../operations/backup-report.ts';
 import type { StoreDependencies } from '../../operations/store-dependencies.ts';

@@ -1,4 +1,5 @@
-import type { GuestDependencies, GuestSummary } from '../../operations/guests.ts';
+import type { GuestSummary } from '../../operations/guests.ts';
+import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
 import { quoteForShell } from '../../quote-for-shell.ts';
 import type { Command } from '../command.ts';
 import { formatBytes } from '../../figures.ts';

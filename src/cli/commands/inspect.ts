@@ -1,5 +1,5 @@
 import type { Argv } from 'yargs';
-import type { GuestDependencies } from '../../operations/guests.ts';
+import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
 import { describeUsers } from '../../operations/image-users.ts';
 import type { ImageReport } from '../../operations/inspect.ts';
 import type { Command } from '../command.ts';

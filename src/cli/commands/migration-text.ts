@@ -1,9 +1,5 @@
-import type {
-  DiskAccount,
-  MigrationPlan,
-  MigrationReport,
-  MovedDisk,
-} from '../../operations/migration-report.ts';
+import type { MigrationPlan, MigrationReport, MovedDisk } from '../../operations/migration-report.ts';
+import type { DiskAccount } from '../../operations/disk-account.ts';
 import { formatBytes } from '../../figures.ts';
 import { formatDuration, formatFields, formatRatio } from '../format.ts';
 

@@ -1,7 +1,7 @@
 import { localTimeZone } from '../../figures.ts';
 import { durationForm, parseDuration } from '../../config/duration.ts';
 import { Failure } from '../../failure.ts';
-import type { PruneClock } from '../../operations/prune/prune-guest.ts';
+import type { PruneClock } from '../../operations/prune/prune-options.ts';
 import type { PruneReport } from '../../operations/prune/prune-report.ts';
 import type { StoreDependencies } from '../../operations/store-dependencies.ts';
 import {

@@ -1,7 +1,7 @@
 import process from 'node:process';
 import type { Options } from 'yargs';
 import { Failure } from '../../failure.ts';
-import type { GuestDependencies } from '../../operations/guests.ts';
+import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
 import type { ScheduleRequest } from '../../operations/schedule-plan.ts';
 import type { UnscheduleReport } from '../../operations/schedule-units.ts';
 import type { ScheduleReport } from '../../operations/schedule.ts';

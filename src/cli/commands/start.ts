@@ -1,4 +1,4 @@
-import type { GuestDependencies } from '../../operations/guests.ts';
+import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
 import type { StartReport } from '../../operations/start-guest.ts';
 import type { Command } from '../command.ts';
 import { text } from '../options.ts';

@@ -3,7 +3,7 @@ import { isMissingFile } from '../../repository/missing-file.ts';
 import { decideRetention, type RetentionRules } from '../../repository/retention.ts';
 import { MANIFEST_LIMIT_BYTES } from '../../repository/snapshot.ts';
 import { isSnapshotId } from '../../repository/snapshot-id.ts';
-import type { PruneClock } from './prune-guest.ts';
+import type { PruneClock } from './prune-options.ts';
 import type { GuestPrune } from './prune-report.ts';
 import { readSnapshots, type ReachingSnapshot } from './reached.ts';
 

@@ -3,7 +3,6 @@ import { mapOrdered } from '../../pipeline/map-ordered.ts';
 import { announcedSnapshots, dropAnnouncement } from '../../repository/announced-snapshot.ts';
 import type { GuestFolder, StoredObject } from '../../repository/guest-folder.ts';
 import { planPacks, type PackPlan } from '../../repository/prune-plan.ts';
-import type { RetentionRules } from '../../repository/retention.ts';
 import { snapshotId } from '../../repository/snapshot-id.ts';
 import { beginBatch, removeEmptyBatch } from '../../repository/trash-batch.ts';
 import { throwAway, type TrashKind } from '../../repository/trash.ts';
@@ -11,6 +10,7 @@ import { deletable, emptyTrash } from './empty-trash.ts';
 import { decideSnapshots, expire, removeStaleMarks } from './expire.ts';
 import { mergeIndex } from './merge-index.ts';
 import { PackFacts } from './pack-facts.ts';
+import type { PruneClock, PruneOptions } from './prune-options.ts';
 import type { GuestPrune } from './prune-report.ts';
 import { Reached, readSnapshots, type ReachingSnapshot } from './reached.ts';
 import { removeLeftovers } from './remove-leftovers.ts';
@@ -18,22 +18,6 @@ import { rewritePacks } from './rewrite-packs.ts';
 import { settle, survey, type PruneKnowledge, type Survey } from './survey.ts';
 
 const MOVES_AT_ONCE = 8;
-
-export interface PruneOptions {
-  rules: RetentionRules;
-  /** How long what is not reached stays in its place, and then in the trash, by the server's clock. */
-  graceMs: number;
-  /** How much of the stored bytes may be dead: 0 to 1. */
-  maxWaste: number;
-}
-
-export interface PruneClock {
-  now: () => Date;
-  /** An IANA name. */
-  timeZone: string;
-  /** So many random hex digits. */
-  randomHex: (digits: number) => string;
-}
 
 /**
  * Prunes one guest as doc/store.md says. What is done is written into the result as it is done, so that it is told when

@@ -7,7 +7,7 @@ import type { Snapshot } from '../../repository/snapshot.ts';
 import type { OpenedStore } from '../../repository/store-keys.ts';
 import { fileIdentity } from '../../system/file-identity.ts';
 import { thisMachine } from '../../system/machine.ts';
-import type { GuestDependencies } from '../guests.ts';
+import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
 import { refuseWhileMoved } from '../mover.ts';
 import type { StartAfterRestore } from '../restore-report.ts';
 import { startGuest } from '../start-guest.ts';

@@ -11,7 +11,7 @@ import { namePack } from '../../../src/archive/pack-format.ts';
 import { PackMemory } from '../../../src/archive/pack-memory.ts';
 import { chunkGridFor } from '../../../src/chunk/chunk-grid.ts';
 import { chunkId } from '../../../src/chunk/chunk-id.ts';
-import { noSeal } from '../../../src/codec/seal.ts';
+import { noSeal } from '../../../src/codec/seal-for.ts';
 import type { Frame } from '../../../src/frame/frame.ts';
 import { inPieces, packBytes, readAll, sha256 } from '../../support/packs.ts';
 

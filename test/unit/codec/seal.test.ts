@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { encryptedSeal, SEAL_OVERHEAD_BYTES } from '../../../src/codec/encrypted-seal.ts';
-import { noSeal, sealFor, sealPurpose } from '../../../src/codec/seal.ts';
+import { sealPurpose } from '../../../src/codec/seal.ts';
+import { noSeal, sealFor } from '../../../src/codec/seal-for.ts';
 import { Failure } from '../../../src/failure.ts';
 
 const bytes = fc.uint8Array({ maxLength: 300 });

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { buildPack, type Pack } from '../../../src/archive/pack.ts';
 import { chunkId } from '../../../src/chunk/chunk-id.ts';
-import { noSeal } from '../../../src/codec/seal.ts';
+import { noSeal } from '../../../src/codec/seal-for.ts';
 import { bestZstd } from '../../../src/codec/zstd.ts';
 import { BackupWriter } from '../../../src/operations/backup-writer.ts';
 import { GuestFolder } from '../../../src/repository/guest-folder.ts';

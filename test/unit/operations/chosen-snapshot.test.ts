@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { noSeal } from '../../../src/codec/seal.ts';
+import { noSeal } from '../../../src/codec/seal-for.ts';
 import type { Event } from '../../../src/events.ts';
 import { diffSnapshots } from '../../../src/operations/diff-snapshots.ts';
 import { readChosenSnapshot } from '../../../src/operations/restore/chosen-snapshot.ts';

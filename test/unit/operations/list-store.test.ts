@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from '@jest/globals';
-import { noSeal } from '../../../src/codec/seal.ts';
+import { noSeal } from '../../../src/codec/seal-for.ts';
 import type { Event } from '../../../src/events.ts';
 import { listStore } from '../../../src/operations/list-store.ts';
 import { StoreSession } from '../../../src/operations/store-session.ts';

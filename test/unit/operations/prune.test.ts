@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import { noSeal, sealFor, type Seal } from '../../../src/codec/seal.ts';
+import type { Seal } from '../../../src/codec/seal.ts';
+import { noSeal, sealFor } from '../../../src/codec/seal-for.ts';
 import type { Event } from '../../../src/events.ts';
 import { forgetGuest } from '../../../src/operations/forget-guest.ts';
 import { forgetSnapshot } from '../../../src/operations/forget-snapshot.ts';

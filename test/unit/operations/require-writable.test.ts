@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { Failure } from '../../../src/failure.ts';
 import { requireWritable } from '../../../src/operations/require-writable.ts';
-import { sealFor } from '../../../src/codec/seal.ts';
+import { sealFor } from '../../../src/codec/seal-for.ts';
 import { GuestFolder } from '../../../src/repository/guest-folder.ts';
 import { memoryStore } from '../../support/memory-store.ts';
 

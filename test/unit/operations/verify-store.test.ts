@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import { noSeal } from '../../../src/codec/seal.ts';
+import { noSeal } from '../../../src/codec/seal-for.ts';
 import { Failure } from '../../../src/failure.ts';
 import type { RunFigures } from '../../../src/operations/run-record.ts';
 import { StoreSession } from '../../../src/operations/store-session.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { encryptedSeal } from '../../../src/codec/encrypted-seal.ts';
-import { sealFor } from '../../../src/codec/seal.ts';
+import { sealFor } from '../../../src/codec/seal-for.ts';
 import { Failure } from '../../../src/failure.ts';
 import { encryptionOf, isSealOf, markerText, parseMarker } from '../../../src/repository/store-marker.ts';
 import { codeOf } from '../../support/failures.ts';

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import type { SshHost } from '../../../src/system/ssh-config.ts';
 import { quoteForShell } from '../../../src/quote-for-shell.ts';
 import { proxyCommandLine } from '../../../src/system/ssh-proxy.ts';
-import { nameOf } from '../../../src/system/ssh-transport.ts';
+import { nameOf } from '../../../src/system/open-ssh-transport.ts';
 
 const host: SshHost = {
   destination: 'me@alias',

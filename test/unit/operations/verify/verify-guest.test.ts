@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import { noSeal } from '../../../../src/codec/seal.ts';
+import { noSeal } from '../../../../src/codec/seal-for.ts';
 import type { Event } from '../../../../src/events.ts';
 import { Failure } from '../../../../src/failure.ts';
 import type { FramePool } from '../../../../src/frame/frame-pool.ts';

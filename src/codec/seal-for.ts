@@ -1,0 +1,15 @@
+import { hash } from 'node:crypto';
+import { encryptedSeal } from './encrypted-seal.ts';
+import type { Seal, SealKey } from './seal.ts';
+
+/** The seal of a store with this key; one that does nothing where there is none. */
+export function sealFor(key: SealKey): Seal {
+  return key === null ? noSeal : encryptedSeal(key);
+}
+
+export const noSeal: Seal = {
+  suffix: '',
+  seal: (_purpose, plain) => plain,
+  open: (_purpose, sealed) => sealed,
+  nameOf: (text) => hash('sha256', text, 'hex'),
+};
