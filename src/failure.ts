@@ -121,7 +121,7 @@ export function combineFailures(failures: readonly [Failure, ...Failure[]]): Fai
   });
 }
 
-/** The plain form of a failure, as `--json` prints it. Over the wire go its pieces: see operations/wire.ts. */
+/** The plain form of a failure, as `--json` prints it. Over the wire go its pieces: see wire/messages.ts. */
 export interface FailureRecord {
   code: FailureCode;
   message: string;

@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { FramePool } from './frame/frame-pool.ts';
+import { FramePool } from './workers/frame-pool.ts';
 import { createRecordStore, stateDirectory } from './guest/record-store.ts';
-import { createUmlDriver } from './guest/uml-driver.ts';
-import type { BackupDependencies } from './operations/backup-options.ts';
-import type { MigrateDependencies } from './operations/migrate-dependencies.ts';
-import type { ReceiveDependencies } from './operations/receive.ts';
-import type { StoreDependencies } from './operations/store-dependencies.ts';
+import { createUmlDriver } from './guest/drivers/uml/driver.ts';
+import type { BackupDependencies } from './operations/backup/options.ts';
+import type { MigrateDependencies } from './operations/migrate/migrate-dependencies.ts';
+import type { ReceiveDependencies } from './operations/receive/receive.ts';
+import type { StoreDependencies } from './operations/store-access/store-dependencies.ts';
 import { createStoreMemory } from './repository/store-memory.ts';
-import { openDirectoryStore } from './store/directory-store.ts';
+import { openDirectoryStore } from './store/directory/directory-store.ts';
 import { thisMachine } from './system/machine.ts';
 
 export type Dependencies = MigrateDependencies &
@@ -23,12 +23,12 @@ export function createDependencies(version: string, environment: NodeJS.ProcessE
   let pool: FramePool | null = null;
   // The ssh library takes a while to load, and the side that receives does without it.
   const connect: MigrateDependencies['connect'] = async (...where) =>
-    (await import('./store/ssh-connection.ts')).connectSsh(...where);
+    (await import('./store/sftp/ssh-connection.ts')).connectSsh(...where);
   const storeMemory = createStoreMemory(join(directory, 'stores'));
   return {
     version,
     get pool() {
-      return (pool ??= new FramePool(new URL('./frame/frame-worker.js', import.meta.url)));
+      return (pool ??= new FramePool(new URL('./workers/frame-worker.js', import.meta.url)));
     },
     drivers: [createUmlDriver(environment)],
     records: createRecordStore(join(directory, 'guests')),
@@ -43,7 +43,7 @@ export function createDependencies(version: string, environment: NodeJS.ProcessE
     now: () => new Date(),
     machine: () => thisMachine(),
     async openStoreAt(location, options, context) {
-      const { openBackupStore } = await import('./operations/open-backup-store.ts');
+      const { openBackupStore } = await import('./operations/store-access/open-backup-store.ts');
       const opening = { openDirectory: openDirectoryStore, connect, memory: storeMemory };
       return openBackupStore(location, options, opening, context);
     },

@@ -1,4 +1,4 @@
-import type { Extent } from '../image/extents.ts';
+import type { Extent } from '../extent/extents.ts';
 import type { ChunkGrid } from './chunk-grid.ts';
 
 /** For each position of the grid 1 where one of the extents touches its chunk. They need not be sorted. */

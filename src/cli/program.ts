@@ -1,11 +1,11 @@
 import type { Readable, Writable } from 'node:stream';
 import type { Event } from '../events.ts';
 import { asFailure, Failure, unsuppressed } from '../failure.ts';
-import type { Command } from './command.ts';
+import type { Command } from './options/command.ts';
 import { watchForInterruption, type SignalSource } from './interruption.ts';
-import { readGlobalOptions, type GlobalOptions } from './options.ts';
-import { createPaint, isCapableTerminal, wantsColour } from './paint.ts';
-import { parseCommandLine, type ParsedCommandLine } from './parse.ts';
+import { readGlobalOptions, type GlobalOptions } from './options/options.ts';
+import { createPaint, isCapableTerminal, wantsColour } from './terminal/paint.ts';
+import { parseCommandLine, type ParsedCommandLine } from './options/parse.ts';
 import { createBarReporter } from './reporters/bar.ts';
 import { createJsonReporter } from './reporters/json.ts';
 import { createLinesReporter } from './reporters/lines.ts';

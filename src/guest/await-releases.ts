@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Failure } from '../failure.ts';
-import { findUsers } from '../image/usage.ts';
-import { describeUsers } from '../operations/image-users.ts';
+import { findUsers } from '../image/usage/usage.ts';
+import { describeUsers } from '../image/usage/describe-users.ts';
 import type { GuestDefinition } from './definition.ts';
 
 /** A hypervisor's helpers may let go of an image a little after the guest itself is gone. */

@@ -4,7 +4,7 @@ import { Failure } from '../failure.ts';
 import type { GuestDefinition } from './definition.ts';
 import type { GuestDriver, RunningGuest } from './guest-driver.ts';
 import { fenceOf, type GuestRecord } from './guest-record.ts';
-import { offlineDefinition } from './offline-driver.ts';
+import { offlineDefinition } from './offline-definition.ts';
 import type { RecordStore } from './record-store.ts';
 
 /** What a person named, as it is on this machine now. */

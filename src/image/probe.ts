@@ -1,9 +1,14 @@
-import { SUPERBLOCK_BYTES, SUPERBLOCK_OFFSET, hasExtMagic, readExtIdentity } from './ext-identity.ts';
-import { checkExtUsage } from './ext-used-blocks.ts';
-import type { ImageSource } from './image-source.ts';
-import { readPartitionTable } from './partition-table.ts';
-import type { ReadAt } from './read-at.ts';
-import { HEAD_BYTES, TAIL_BYTES, findSignatures, type Signature } from './signatures.ts';
+import {
+  SUPERBLOCK_BYTES,
+  SUPERBLOCK_OFFSET,
+  hasExtMagic,
+  readExtIdentity,
+} from './file-systems/ext/identity.ts';
+import { checkExtUsage } from './file-systems/ext/used-blocks.ts';
+import type { ImageSource } from './source/image-source.ts';
+import { readPartitionTable } from './partitions/partition-table.ts';
+import type { ReadAt } from './source/read-at.ts';
+import { HEAD_BYTES, TAIL_BYTES, findSignatures, type Signature } from './file-systems/signatures.ts';
 
 /** What lies in one stretch of an image: the whole disk, or a partition. */
 export interface ImageRegion {

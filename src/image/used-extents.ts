@@ -1,6 +1,6 @@
-import { type Extent, intersect, mergeTouching, shift } from './extents.ts';
-import { extUsedExtents } from './ext-used-blocks.ts';
-import type { ImageSource } from './image-source.ts';
+import { type Extent, intersect, mergeTouching, shift } from '../extent/extents.ts';
+import { extUsedExtents } from './file-systems/ext/used-blocks.ts';
+import type { ImageSource } from './source/image-source.ts';
 import { regionReader, type ImageLayout } from './probe.ts';
 
 export interface UsedExtentsOptions {

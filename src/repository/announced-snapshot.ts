@@ -1,7 +1,7 @@
-import { sealPurpose } from '../codec/seal.ts';
+import { sealPurpose } from '../seal/seal.ts';
 import { Failure } from '../failure.ts';
 import type { GuestFolder, StoredObject } from './guest-folder.ts';
-import { fileNameOf } from './layout.ts';
+import { fileNameOf } from './files/layout.ts';
 import { MANIFEST_LIMIT_BYTES, parseSnapshot, snapshotText, type Snapshot } from './snapshot.ts';
 
 /*

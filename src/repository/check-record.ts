@@ -1,5 +1,5 @@
 import { Failure } from '../failure.ts';
-import { isSnapshotId } from './snapshot-id.ts';
+import { isSnapshotId } from './files/snapshot-id.ts';
 
 /** How much of a file in `checked` is read, unpacked: some 600,000 packs. */
 export const CHECK_RECORD_LIMIT_BYTES = 64 * 2 ** 20;

@@ -1,16 +1,16 @@
 import { compressText, decompressIds, decompressText } from '../codec/compressed-text.ts';
-import { sealPurpose, type Seal } from '../codec/seal.ts';
+import { sealPurpose, type Seal } from '../seal/seal.ts';
 import { chunkGridFor } from '../chunk/chunk-grid.ts';
 import { ChunkMap } from '../chunk/chunk-map.ts';
 import { Failure } from '../failure.ts';
 import { mapOrdered } from '../pipeline/map-ordered.ts';
 import type { BackupStore, ByteRange } from '../store/store.ts';
 import { collectGrownGarbage } from '../system/memory.ts';
-import { PAGE_LIMIT_BYTES, readPageText } from './chunk-map-page.ts';
-import { ChunkIndex, type IndexedPack } from './chunk-index.ts';
-import { INDEX_LIMIT_BYTES, indexText, parseIndexText } from './index-text.ts';
-import { fileNameOf, guestFolder, idOfFileName, type ObjectKind } from './layout.ts';
-import { isMissingFile } from './missing-file.ts';
+import { PAGE_LIMIT_BYTES, readPageText } from './chunk-index/chunk-map-page.ts';
+import { ChunkIndex, type IndexedPack } from './chunk-index/chunk-index.ts';
+import { INDEX_LIMIT_BYTES, indexText, parseIndexText } from './chunk-index/index-text.ts';
+import { fileNameOf, guestFolder, idOfFileName, type ObjectKind } from './files/layout.ts';
+import { isMissingFile } from './files/missing-file.ts';
 import {
   MANIFEST_LIMIT_BYTES,
   parseSnapshot,
@@ -18,7 +18,7 @@ import {
   type Snapshot,
   type SnapshotDisk,
 } from './snapshot.ts';
-import { isSnapshotId } from './snapshot-id.ts';
+import { isSnapshotId } from './files/snapshot-id.ts';
 import { tidyUpAfter } from './tidy-reading.ts';
 
 /** Small files on their way at once: what they wait for is the round trip. */

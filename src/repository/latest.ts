@@ -1,4 +1,4 @@
-import { snapshotTime } from './snapshot-id.ts';
+import { snapshotTime } from './files/snapshot-id.ts';
 
 /*
  * Which snapshot is the latest. One that is dated later than now is not: were the clock wrong when it was made, or is it now,

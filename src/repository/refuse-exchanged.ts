@@ -1,8 +1,8 @@
 import { Failure } from '../failure.ts';
 import type { BackupStore } from '../store/store.ts';
-import { markerName } from './layout.ts';
-import { readMarker, type OpenedStore } from './store-keys.ts';
-import { isSealOf } from './store-marker.ts';
+import { markerName } from './files/layout.ts';
+import { readMarker, type OpenedStore } from './keys/store-keys.ts';
+import { isSealOf } from './keys/store-marker.ts';
 
 /**
  * To be called before a snapshot is published: what was stored for a store that is no longer there could not be read.

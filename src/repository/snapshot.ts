@@ -3,9 +3,9 @@ import { chunkGridFor, MOST_CHUNKS } from '../chunk/chunk-grid.ts';
 import { asFailure, Failure } from '../failure.ts';
 import { isGuestName, parseGuestDefinition, type GuestDefinition } from '../guest/definition.ts';
 import { issuesText, shortArray } from '../guest/short-array.ts';
-import { pageCount, POSITIONS_PER_PAGE } from './chunk-map-page.ts';
-import { digestedText, isDigestedText } from './digested-json.ts';
-import { isSnapshotId } from './snapshot-id.ts';
+import { pageCount, POSITIONS_PER_PAGE } from './chunk-index/chunk-map-page.ts';
+import { digestedText, isDigestedText } from './files/digested-json.ts';
+import { isSnapshotId } from './files/snapshot-id.ts';
 
 /** How much of a manifest is read: 256 disks of 256 pages each come to 4.5 MiB. */
 export const MANIFEST_LIMIT_BYTES = 16 * 2 ** 20;

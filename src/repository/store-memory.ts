@@ -6,7 +6,7 @@ import { Failure } from '../failure.ts';
 import { isGuestName } from '../guest/definition.ts';
 import { errorCode } from '../system/error-code.ts';
 import { writeStateFile } from '../system/state-file.ts';
-import { isSnapshotId } from './snapshot-id.ts';
+import { isSnapshotId } from './files/snapshot-id.ts';
 
 /** What this machine has last seen of a store: by it one finds out that a server shows less, or something else. */
 export interface RememberedStore {

@@ -1,6 +1,6 @@
 import { Failure } from '../failure.ts';
 import type { BackupStore, ByteRange, PutOptions, StoreEntry } from './store.ts';
-import { untilAborted } from './until-aborted.ts';
+import { untilAborted } from '../pipeline/until-aborted.ts';
 
 export interface ReconnectOptions {
   /** How long to wait before each further attempt at one operation; after the last of them its failure stands. */

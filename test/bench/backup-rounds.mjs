@@ -2,22 +2,22 @@
 import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
-import { backupPeers, backupSteps } from './backup-peers.mjs';
+import { backupPeers, backupSteps } from './peers/backup-peers.mjs';
 import { backupTables, summarizeBackups } from './backup-summary.mjs';
-import { ChangingImage } from './changing-image.mjs';
-import { checkFileSystem, treeDigest } from './ext-image.mjs';
-import { findLines } from './lines.mjs';
+import { ChangingImage } from './images/changing-image.mjs';
+import { checkFileSystem, treeDigest } from './images/ext-image.mjs';
+import { findLines } from './lines/lines.mjs';
 import { makeEmpty, measuredCommand } from './measured-run.mjs';
-import { openLine } from './open-line.mjs';
-import { findPeers } from './peers.mjs';
+import { openLine } from './lines/open-line.mjs';
+import { findPeers } from './peers/peers.mjs';
 import { cacheDirectory, vmferryProgram } from './places.mjs';
-import { writeSshFiles } from './private-sshd.mjs';
-import { run } from './programs.mjs';
-import { mountReflinkFileSystem } from './reflink-file-system.mjs';
+import { writeSshFiles } from './lines/private-sshd.mjs';
+import { run } from './peers/programs.mjs';
+import { mountReflinkFileSystem } from './images/reflink-file-system.mjs';
 import { finish, rotated, runLine } from './results.mjs';
 import { runSession } from './session.mjs';
 import { legend } from './summary.mjs';
-import { workImage } from './work-image.mjs';
+import { workImage } from './images/work-image.mjs';
 
 async function main({ recipe, peers: names, lines, rounds }) {
   const peers = findPeers(names, backupPeers).map((peer) => ({

@@ -1,4 +1,4 @@
-import { backupSteps } from './backup-peers.mjs';
+import { backupSteps } from './peers/backup-peers.mjs';
 import { aligned, megabytes, percent, seconds, summarize, times } from './summary.mjs';
 
 const measures = [

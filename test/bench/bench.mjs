@@ -21,13 +21,13 @@ import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { prepare, runVisibly } from '../setup/prepare.mjs';
-import { backupPeers } from './backup-peers.mjs';
-import { downloadPackages, downloadPackagesFor } from './guest-packages.mjs';
-import { fetchNewerPrograms, newerProgramDirectory } from './newer-programs.mjs';
+import { backupPeers } from './peers/backup-peers.mjs';
+import { downloadPackages, downloadPackagesFor } from './peers/guest-packages.mjs';
+import { fetchNewerPrograms, newerProgramDirectory } from './peers/newer-programs.mjs';
 import { benches, readOptions } from './options.mjs';
-import { peers } from './peers.mjs';
-import { installPrograms } from './programs.mjs';
-import { recipes } from './work-image.mjs';
+import { peers } from './peers/peers.mjs';
+import { installPrograms } from './peers/programs.mjs';
+import { recipes } from './images/work-image.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 

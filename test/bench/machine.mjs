@@ -1,7 +1,7 @@
 import { cpus, release, totalmem } from 'node:os';
 import process from 'node:process';
 import { spawnSync } from 'node:child_process';
-import { run } from './programs.mjs';
+import { run } from './peers/programs.mjs';
 
 /** What the figures depend on besides the programs measured. */
 export function describeMachine(directory) {

@@ -6,8 +6,8 @@ import { basename, join } from 'node:path';
 import process from 'node:process';
 import { readTimes, timed } from './gnu-time.mjs';
 import { vmferryProgram } from './places.mjs';
-import { serverName, startSshd, writeSshFiles } from './private-sshd.mjs';
-import { run } from './programs.mjs';
+import { serverName, startSshd, writeSshFiles } from './lines/private-sshd.mjs';
+import { run } from './peers/programs.mjs';
 import { seekData } from '../../dist/system/native.js';
 
 const READ_BYTES = 4 * 2 ** 20;

@@ -1,14 +1,14 @@
 import { parseArgs } from 'node:util';
-import { backupPeers } from './backup-peers.mjs';
-import { findLines } from './lines.mjs';
-import { findPeers, peers } from './peers.mjs';
+import { backupPeers } from './peers/backup-peers.mjs';
+import { findLines } from './lines/lines.mjs';
+import { findPeers, peers } from './peers/peers.mjs';
 
 /** What can be measured, the script that does it, and how many rounds it takes; null: each peer has its own number. */
 export const benches = {
   moves: { script: 'rounds.mjs', rounds: null },
   backups: { script: 'backup-rounds.mjs', rounds: 3 },
-  parts: { script: 'parts-rounds.mjs', rounds: 3 },
-  growth: { script: 'growth-rounds.mjs', rounds: 3 },
+  parts: { script: 'parts/parts-rounds.mjs', rounds: 3 },
+  growth: { script: 'growth/growth-rounds.mjs', rounds: 3 },
 };
 
 /** zstd's usual level, and e2image's pipe's. */

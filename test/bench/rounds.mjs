@@ -2,16 +2,16 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
-import { checkFileSystem, treeDigest } from './ext-image.mjs';
-import { findLines } from './lines.mjs';
+import { checkFileSystem, treeDigest } from './images/ext-image.mjs';
+import { findLines } from './lines/lines.mjs';
 import { measuredRun, openWorkplace } from './measured-run.mjs';
-import { openLine } from './open-line.mjs';
-import { findPeers } from './peers.mjs';
+import { openLine } from './lines/open-line.mjs';
+import { findPeers } from './peers/peers.mjs';
 import { finish, rotated, runLine } from './results.mjs';
 import { runSession } from './session.mjs';
 import { legend, summarize, summaryTable } from './summary.mjs';
 import { cacheDirectory } from './places.mjs';
-import { workImage } from './work-image.mjs';
+import { workImage } from './images/work-image.mjs';
 
 async function main({ recipe, peers: names, lines, rounds }) {
   const peers = findPeers(names);

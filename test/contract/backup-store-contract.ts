@@ -4,7 +4,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, symlink, writeFile, stat } fr
 import { basename, join } from 'node:path';
 import type { BackupStore, StoreEntry } from '../../src/store/store.ts';
 import { run } from '../../src/system/processes.ts';
-import { seededBytes } from '../support/images.ts';
+import { seededBytes } from '../support/images/images.ts';
 import { describeStore, type StoreUnderTest } from './store-contract.ts';
 
 export interface BackupStoreUnderTest extends StoreUnderTest {

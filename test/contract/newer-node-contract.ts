@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { newerNode, runJestUnder } from '../support/newer-node.ts';
-import { describeUnless } from '../support/tools.ts';
+import { newerNode, runJestUnder } from '../support/programs/newer-node.ts';
+import { describeUnless } from '../support/programs/tools.ts';
 
 const limitMs = 120_000;
 

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openDirectoryStore } from '../../src/store/directory-store.ts';
+import { openDirectoryStore } from '../../src/store/directory/directory-store.ts';
 import { describeBackupStore } from './backup-store-contract.ts';
 
 describeBackupStore('a local directory', async () => {

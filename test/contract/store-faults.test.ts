@@ -2,12 +2,12 @@ import { describe, expect, test } from '@jest/globals';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openDirectoryStore } from '../../src/store/directory-store.ts';
+import { openDirectoryStore } from '../../src/store/directory/directory-store.ts';
 import { reconnectingStore } from '../../src/store/reconnecting-store.ts';
 import type { BackupStore } from '../../src/store/store.ts';
-import { FaultyStore } from '../support/faulty-store.ts';
-import { memoryStore } from '../support/memory-store.ts';
-import { RecordingStore, replay } from '../support/recording-store.ts';
+import { FaultyStore } from '../support/stores/faulty-store.ts';
+import { memoryStore } from '../support/stores/memory-store.ts';
+import { RecordingStore, replay } from '../support/stores/recording-store.ts';
 import { testSeed } from '../support/seeded-random.ts';
 import { describeBackupStore, type BackupStoreUnderTest } from './backup-store-contract.ts';
 

@@ -1,12 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import { reconnectingStore } from '../../src/store/reconnecting-store.ts';
-import { connectSsh } from '../../src/store/ssh-connection.ts';
+import { connectSsh } from '../../src/store/sftp/ssh-connection.ts';
 import type { BackupStore } from '../../src/store/store.ts';
-import { startCuttingProxy } from '../support/cutting-proxy.ts';
-import { startPlainSftpServer } from '../support/plain-sftp-server.ts';
+import { startCuttingProxy } from '../support/ssh/cutting-proxy.ts';
+import { startPlainSftpServer } from '../support/ssh/plain-sftp-server.ts';
 import { seededRandom, testSeed } from '../support/seeded-random.ts';
-import { startSshServer } from '../support/ssh-server.ts';
-import { describeWithTools } from '../support/tools.ts';
+import { startSshServer } from '../support/ssh/ssh-server.ts';
+import { describeWithTools } from '../support/programs/tools.ts';
 import { describeBackupStore, type BackupStoreUnderTest } from './backup-store-contract.ts';
 
 interface Server {

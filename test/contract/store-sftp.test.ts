@@ -2,10 +2,10 @@ import { describe } from '@jest/globals';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
-import { connectSsh } from '../../src/store/ssh-connection.ts';
-import { startPlainSftpServer } from '../support/plain-sftp-server.ts';
-import { startSshServer } from '../support/ssh-server.ts';
-import { describeUnless, describeWithTools, toolsMissing } from '../support/tools.ts';
+import { connectSsh } from '../../src/store/sftp/ssh-connection.ts';
+import { startPlainSftpServer } from '../support/ssh/plain-sftp-server.ts';
+import { startSshServer } from '../support/ssh/ssh-server.ts';
+import { describeUnless, describeWithTools, toolsMissing } from '../support/programs/tools.ts';
 import { describeBackupStore, type BackupStoreUnderTest } from './backup-store-contract.ts';
 
 interface Server {

@@ -3,8 +3,8 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { zstdImplementations, type Zstd } from '../../src/codec/zstd.ts';
 import { Failure } from '../../src/failure.ts';
-import { peakMemoryBytes } from '../support/peak-memory.ts';
-import { describeWithTools, findTool } from '../support/tools.ts';
+import { peakMemoryBytes } from '../support/programs/peak-memory.ts';
+import { describeWithTools, findTool } from '../support/programs/tools.ts';
 import { plainSamples, zstdBomb, zstdFrameOf } from '../support/zstd-frames.ts';
 
 /*

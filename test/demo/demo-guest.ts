@@ -4,8 +4,8 @@ import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import { makeSparseFile, runTool } from '../support/images.ts';
-import { buildGuestImage, readGuestFile, type GuestImage } from '../support/uml-guest.ts';
+import { makeSparseFile, runTool } from '../support/images/images.ts';
+import { buildGuestImage, readGuestFile, type GuestImage } from '../support/guests/uml-guest.ts';
 
 const sizeBytes = 512 * 2 ** 20;
 const randomBytes = 8 * 2 ** 20;

@@ -2,11 +2,11 @@ import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import process from 'node:process';
-import { endSession } from '../../src/guest/uml-session.ts';
-import { listUmids, readPidFile, umlHost } from '../../src/guest/uml-host.ts';
+import { endSession } from '../../src/guest/drivers/uml/session.ts';
+import { listUmids, readPidFile, umlHost } from '../../src/guest/drivers/uml/host.ts';
 import { readProcess } from '../../src/system/proc-process.ts';
-import { programFile } from '../support/command-line.ts';
-import { startSshServer } from '../support/ssh-server.ts';
+import { programFile } from '../support/programs/command-line.ts';
+import { startSshServer } from '../support/ssh/ssh-server.ts';
 
 export const newHost = 'newhost';
 

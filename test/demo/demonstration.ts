@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { toolsMissing } from '../support/tools.ts';
-import { bootUmlGuest, guestBootCount } from '../support/uml-guest.ts';
-import { umlMissing } from '../support/uml-kernel.ts';
+import { toolsMissing } from '../support/programs/tools.ts';
+import { bootUmlGuest, guestBootCount } from '../support/guests/uml-guest.ts';
+import { umlMissing } from '../support/guests/uml-kernel.ts';
 import { buildBootableDisk, buildDataDisk, checksumOnDisk } from './demo-guest.ts';
 import { makeDemoHosts, newHost, type DemoHost, type DemoHosts } from './demo-hosts.ts';
 import { createRunner, Interrupted, type Runner } from './interruptible.ts';

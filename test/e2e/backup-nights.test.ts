@@ -2,16 +2,16 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createHash } from 'node:crypto';
 import { createReadStream, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { backupHasBegun, startBackupHosts, type BackupHosts } from '../support/backup-hosts.ts';
-import { recordsOf, resultOf } from '../support/command-records.ts';
-import { runTool } from '../support/images.ts';
-import { networkLabMissing } from '../support/network-lab.ts';
-import { bootObedientGuest, type ObedientGuest } from '../support/obedient-guest.ts';
-import { mountingMissing, mountNew } from '../support/reflink-file-system.ts';
-import { restoreByPython } from '../support/restore-encrypted.ts';
-import { describeUnless, toolsMissing } from '../support/tools.ts';
-import { guestBootCount, readGuestFile, GUEST_MEMORY_BYTES } from '../support/uml-guest.ts';
-import { umlMissing } from '../support/uml-kernel.ts';
+import { backupHasBegun, startBackupHosts, type BackupHosts } from '../support/stores/backup-hosts.ts';
+import { recordsOf, resultOf } from '../support/programs/command-records.ts';
+import { runTool } from '../support/images/images.ts';
+import { networkLabMissing } from '../support/ssh/network-lab.ts';
+import { bootObedientGuest, type ObedientGuest } from '../support/guests/obedient-guest.ts';
+import { mountingMissing, mountNew } from '../support/images/reflink-file-system.ts';
+import { restoreByPython } from '../support/stores/restore-encrypted.ts';
+import { describeUnless, toolsMissing } from '../support/programs/tools.ts';
+import { guestBootCount, readGuestFile, GUEST_MEMORY_BYTES } from '../support/guests/uml-guest.ts';
+import { umlMissing } from '../support/guests/uml-kernel.ts';
 
 const missing =
   umlMissing() ??

@@ -2,15 +2,15 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { backupHasBegun, startBackupHosts, type BackupHosts } from '../support/backup-hosts.ts';
-import { errorOf, recordsOf, resultOf } from '../support/command-records.ts';
-import { runTool } from '../support/images.ts';
-import { networkLabMissing } from '../support/network-lab.ts';
-import { bootObedientGuest, type ObedientGuest } from '../support/obedient-guest.ts';
-import { mountingMissing, mountNew } from '../support/reflink-file-system.ts';
-import { describeUnless, toolsMissing } from '../support/tools.ts';
-import { damagedGuestFiles, guestBootCount } from '../support/uml-guest.ts';
-import { umlMissing } from '../support/uml-kernel.ts';
+import { backupHasBegun, startBackupHosts, type BackupHosts } from '../support/stores/backup-hosts.ts';
+import { errorOf, recordsOf, resultOf } from '../support/programs/command-records.ts';
+import { runTool } from '../support/images/images.ts';
+import { networkLabMissing } from '../support/ssh/network-lab.ts';
+import { bootObedientGuest, type ObedientGuest } from '../support/guests/obedient-guest.ts';
+import { mountingMissing, mountNew } from '../support/images/reflink-file-system.ts';
+import { describeUnless, toolsMissing } from '../support/programs/tools.ts';
+import { damagedGuestFiles, guestBootCount } from '../support/guests/uml-guest.ts';
+import { umlMissing } from '../support/guests/uml-kernel.ts';
 
 const missing = umlMissing() ?? networkLabMissing() ?? mountingMissing('ext4') ?? toolsMissing('e2fsck');
 

@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { chmodSync, chownSync, mkdirSync, readFileSync, renameSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { errorOf, problemsOf, resultOf } from '../support/command-records.ts';
-import { ferriedGuest } from '../support/ferried-guest.ts';
-import { makeSparseFile, patchFile, seededBytes } from '../support/images.ts';
-import { networkLabMissing } from '../support/network-lab.ts';
-import { describeUnless } from '../support/tools.ts';
-import { startTwoHosts, type TwoHosts } from '../support/two-hosts.ts';
-import { damagedGuestFiles } from '../support/uml-guest.ts';
-import { umlMissing } from '../support/uml-kernel.ts';
+import { errorOf, problemsOf, resultOf } from '../support/programs/command-records.ts';
+import { ferriedGuest } from '../support/guests/ferried-guest.ts';
+import { makeSparseFile, patchFile, seededBytes } from '../support/images/images.ts';
+import { networkLabMissing } from '../support/ssh/network-lab.ts';
+import { describeUnless } from '../support/programs/tools.ts';
+import { startTwoHosts, type TwoHosts } from '../support/ssh/two-hosts.ts';
+import { damagedGuestFiles } from '../support/guests/uml-guest.ts';
+import { umlMissing } from '../support/guests/uml-kernel.ts';
 
 const MIB = 2 ** 20;
 

@@ -3,9 +3,9 @@ import { createHash } from 'node:crypto';
 import { createReadStream, readdirSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { networkLabMissing } from '../support/network-lab.ts';
-import { describeUnless } from '../support/tools.ts';
-import { startTwoHosts, type TwoHosts } from '../support/two-hosts.ts';
+import { networkLabMissing } from '../support/ssh/network-lab.ts';
+import { describeUnless } from '../support/programs/tools.ts';
+import { startTwoHosts, type TwoHosts } from '../support/ssh/two-hosts.ts';
 import {
   bootUmlGuest,
   buildGuestImage,
@@ -13,8 +13,8 @@ import {
   guestBootCount,
   type GuestImage,
   GUEST_MEMORY_BYTES,
-} from '../support/uml-guest.ts';
-import { umlMissing } from '../support/uml-kernel.ts';
+} from '../support/guests/uml-guest.ts';
+import { umlMissing } from '../support/guests/uml-kernel.ts';
 
 describeUnless(umlMissing() ?? networkLabMissing(), 'a real guest', () => {
   let hosts: TwoHosts;

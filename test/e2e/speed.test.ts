@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { timeCommand, type TakenTime } from '../support/bash-time.ts';
-import { programFile } from '../support/command-line.ts';
-import { makeSparseFile, scratchDirectory } from '../support/images.ts';
-import { descendantsOf } from '../support/process-tree.ts';
-import { startSshServer, type TestSshServer } from '../support/ssh-server.ts';
-import { describeWithTools } from '../support/tools.ts';
+import { timeCommand, type TakenTime } from '../support/programs/bash-time.ts';
+import { programFile } from '../support/programs/command-line.ts';
+import { makeSparseFile, scratchDirectory } from '../support/images/images.ts';
+import { descendantsOf } from '../support/programs/process-tree.ts';
+import { startSshServer, type TestSshServer } from '../support/ssh/ssh-server.ts';
+import { describeWithTools } from '../support/programs/tools.ts';
 
 /*
  * A guard, not a benchmark (that is `npm run bench`): ratios of what was measured side by side, medians of three, with
@@ -24,7 +24,7 @@ const MOST_OF_PARTS = 2;
 /** 1.8 to 2.4 were seen with six others for each core: this is for what waits, and for nothing less. */
 const MOST_OF_PIPE = 5;
 
-const captureProgram = join(import.meta.dirname, '..', 'support', 'capture-alone.mjs');
+const captureProgram = join(import.meta.dirname, '../support/programs/capture-alone.mjs');
 const CIPHER = 'aes128-gcm@openssh.com';
 
 function median(values: readonly number[]): number {

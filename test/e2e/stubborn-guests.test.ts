@@ -1,14 +1,14 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { errorOf, resultOf, warningsOf } from '../support/command-records.ts';
-import { ferriedGuest } from '../support/ferried-guest.ts';
-import { networkLabMissing } from '../support/network-lab.ts';
-import { describeUnless } from '../support/tools.ts';
-import { startTwoHosts, type TwoHosts } from '../support/two-hosts.ts';
-import { damagedGuestFiles, guestBootCount, isFileSystemClean } from '../support/uml-guest.ts';
-import { umlMissing } from '../support/uml-kernel.ts';
-import { watchForDoubleRun, type DoubleRunWatch } from '../support/uml-processes.ts';
+import { errorOf, resultOf, warningsOf } from '../support/programs/command-records.ts';
+import { ferriedGuest } from '../support/guests/ferried-guest.ts';
+import { networkLabMissing } from '../support/ssh/network-lab.ts';
+import { describeUnless } from '../support/programs/tools.ts';
+import { startTwoHosts, type TwoHosts } from '../support/ssh/two-hosts.ts';
+import { damagedGuestFiles, guestBootCount, isFileSystemClean } from '../support/guests/uml-guest.ts';
+import { umlMissing } from '../support/guests/uml-kernel.ts';
+import { watchForDoubleRun, type DoubleRunWatch } from '../support/guests/uml-processes.ts';
 
 interface Moved {
   type: string;

@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { chmodSync, cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { startBackupHosts, type BackupHosts } from '../support/backup-hosts.ts';
-import { errorOf, resultOf, warningsOf } from '../support/command-records.ts';
-import { eventually } from '../support/ferried-guest.ts';
-import { seededBytes } from '../support/images.ts';
-import { networkLabMissing } from '../support/network-lab.ts';
-import { openOffsiteAccount } from '../support/offsite-account.ts';
+import { startBackupHosts, type BackupHosts } from '../support/stores/backup-hosts.ts';
+import { errorOf, resultOf, warningsOf } from '../support/programs/command-records.ts';
+import { eventually } from '../support/guests/ferried-guest.ts';
+import { seededBytes } from '../support/images/images.ts';
+import { networkLabMissing } from '../support/ssh/network-lab.ts';
+import { openOffsiteAccount } from '../support/stores/offsite-account.ts';
 import { testSeed } from '../support/seeded-random.ts';
-import { describeUnless, toolsMissing } from '../support/tools.ts';
+import { describeUnless, toolsMissing } from '../support/programs/tools.ts';
 
 const MIB = 2 ** 20;
 const seed = testSeed();

@@ -2,12 +2,18 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { appendFileSync, chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorOf, resultOf } from '../support/command-records.ts';
-import { makeSparseFile, patchFile, runTool, scratchDirectory, seededBytes } from '../support/images.ts';
-import { networkLabMissing } from '../support/network-lab.ts';
-import { makeKey } from '../support/ssh-client-files.ts';
-import { describeUnless } from '../support/tools.ts';
-import { startTwoHosts, type TwoHosts } from '../support/two-hosts.ts';
+import { errorOf, resultOf } from '../support/programs/command-records.ts';
+import {
+  makeSparseFile,
+  patchFile,
+  runTool,
+  scratchDirectory,
+  seededBytes,
+} from '../support/images/images.ts';
+import { networkLabMissing } from '../support/ssh/network-lab.ts';
+import { makeKey } from '../support/ssh/ssh-client-files.ts';
+import { describeUnless } from '../support/programs/tools.ts';
+import { startTwoHosts, type TwoHosts } from '../support/ssh/two-hosts.ts';
 
 const MIB = 2 ** 20;
 

@@ -1,11 +1,16 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { chmodSync, chownSync, closeSync, mkdirSync, openSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { errorOf, problemsOf, resultOf } from '../support/command-records.ts';
-import { makeExtImage, extVariant, makeSparseFile, patchFile } from '../support/images.ts';
-import { networkLabMissing } from '../support/network-lab.ts';
-import { describeUnless, toolsMissing } from '../support/tools.ts';
-import { startTwoHosts, type CommandEnd, type StartOptions, type TwoHosts } from '../support/two-hosts.ts';
+import { errorOf, problemsOf, resultOf } from '../support/programs/command-records.ts';
+import { makeExtImage, extVariant, makeSparseFile, patchFile } from '../support/images/images.ts';
+import { networkLabMissing } from '../support/ssh/network-lab.ts';
+import { describeUnless, toolsMissing } from '../support/programs/tools.ts';
+import {
+  startTwoHosts,
+  type CommandEnd,
+  type StartOptions,
+  type TwoHosts,
+} from '../support/ssh/two-hosts.ts';
 
 const missing = networkLabMissing() ?? toolsMissing('setpriv', 'mke2fs', 'debugfs', 'e2fsck');
 

@@ -1,19 +1,19 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import process from 'node:process';
-import { errorOf } from '../support/command-records.ts';
+import { errorOf } from '../support/programs/command-records.ts';
 import {
   copyHasBegun,
   eventually,
   ferriedGuest,
   receiversOf,
   type FerriedGuest,
-} from '../support/ferried-guest.ts';
-import { networkLabMissing } from '../support/network-lab.ts';
-import { describeUnless, toolsMissing } from '../support/tools.ts';
-import { startTwoHosts, type TwoHosts } from '../support/two-hosts.ts';
-import { damagedGuestFiles } from '../support/uml-guest.ts';
-import { umlMissing } from '../support/uml-kernel.ts';
-import { watchForDoubleRun, type DoubleRunWatch } from '../support/uml-processes.ts';
+} from '../support/guests/ferried-guest.ts';
+import { networkLabMissing } from '../support/ssh/network-lab.ts';
+import { describeUnless, toolsMissing } from '../support/programs/tools.ts';
+import { startTwoHosts, type TwoHosts } from '../support/ssh/two-hosts.ts';
+import { damagedGuestFiles } from '../support/guests/uml-guest.ts';
+import { umlMissing } from '../support/guests/uml-kernel.ts';
+import { watchForDoubleRun, type DoubleRunWatch } from '../support/guests/uml-processes.ts';
 
 const MIB = 2 ** 20;
 

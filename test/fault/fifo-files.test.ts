@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { loadConfig } from '../../src/config/load-config.ts';
-import { readPackFile } from '../../src/frame/pack-file.ts';
-import { openImage } from '../../src/image/open-image.ts';
-import { createPassphraseSource } from '../../src/operations/passphrase-source.ts';
+import { readPackFile } from '../../src/workers/pack-file.ts';
+import { openImage } from '../../src/image/formats/raw/open-image.ts';
+import { createPassphraseSource } from '../../src/operations/store-access/passphrase-source.ts';
 import { codeOf } from '../support/failures.ts';
-import { programFile } from '../support/command-line.ts';
-import { scratchDirectory } from '../support/images.ts';
+import { programFile } from '../support/programs/command-line.ts';
+import { scratchDirectory } from '../support/images/images.ts';
 
 const scratch = scratchDirectory();
 const { signal } = new AbortController();
@@ -60,7 +60,7 @@ describe('a passphrase from a FIFO', () => {
   });
 
   test('is taken from the process substitution of a shell', () => {
-    const source = `import { createPassphraseSource } from '${join(programFile, '../../dist/operations/passphrase-source.js')}';
+    const source = `import { createPassphraseSource } from '${join(programFile, '../../dist/operations/store-access/passphrase-source.js')}';
       const request = { file: process.argv[1], command: null, keyFile: null, options: '' };
       console.log(await createPassphraseSource(request, null, new AbortController().signal)('open'));`;
     const line = `"$0" --input-type=module -e "$1" <(sleep 0.2; echo correct horse)`;

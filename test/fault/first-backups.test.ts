@@ -2,11 +2,11 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { GuestFolder } from '../../src/repository/guest-folder.ts';
-import { openStore } from '../../src/repository/store-keys.ts';
-import { openDirectoryStore } from '../../src/store/directory-store.ts';
+import { openStore } from '../../src/repository/keys/store-keys.ts';
+import { openDirectoryStore } from '../../src/store/directory/directory-store.ts';
 import type { BackupStore } from '../../src/store/store.ts';
-import { BackupWorld, TEST_PASSPHRASE } from '../support/backup-world.ts';
-import { seededBytes } from '../support/images.ts';
+import { BackupWorld, TEST_PASSPHRASE } from '../support/stores/backup-world.ts';
+import { seededBytes } from '../support/images/images.ts';
 
 const { signal } = new AbortController();
 const MARKER = 'vmferry-store.json';

@@ -12,14 +12,14 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { claimPath, readClaim, writeClaim } from '../../src/image/partial-claim.ts';
-import { PartialImage } from '../../src/image/partial-image.ts';
-import { findRestorePlace } from '../../src/image/restore-place.ts';
-import { RestoreTarget } from '../../src/image/restore-target.ts';
+import { claimPath, readClaim, writeClaim } from '../../src/image/target/partial-claim.ts';
+import { PartialImage } from '../../src/image/target/partial-image.ts';
+import { findRestorePlace } from '../../src/image/target/restore-place.ts';
+import { RestoreTarget } from '../../src/image/target/restore-target.ts';
 import { run } from '../../src/system/processes.ts';
 import { failureOf } from '../support/failures.ts';
-import { scratchDirectory } from '../support/images.ts';
-import { describeUnless } from '../support/tools.ts';
+import { scratchDirectory } from '../support/images/images.ts';
+import { describeUnless } from '../support/programs/tools.ts';
 
 const scratch = scratchDirectory();
 const MIB = 2 ** 20;

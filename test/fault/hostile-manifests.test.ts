@@ -1,20 +1,20 @@
 import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { listingText } from '../../src/cli/commands/list-text.ts';
-import { createPaint } from '../../src/cli/paint.ts';
+import { listingText } from '../../src/cli/texts/list-text.ts';
+import { createPaint } from '../../src/cli/terminal/paint.ts';
 import { createLinesReporter } from '../../src/cli/reporters/lines.ts';
-import { listStore } from '../../src/operations/list-store.ts';
-import { prune } from '../../src/operations/prune.ts';
-import { verifyStore } from '../../src/operations/verify-store.ts';
-import { digestedText } from '../../src/repository/digested-json.ts';
-import { BackupWorld } from '../support/backup-world.ts';
+import { listStore } from '../../src/operations/stores/list-store.ts';
+import { prune } from '../../src/operations/prune/prune.ts';
+import { verifyStore } from '../../src/operations/verify/verify-store.ts';
+import { digestedText } from '../../src/repository/files/digested-json.ts';
+import { BackupWorld } from '../support/stores/backup-world.ts';
 import { failureOf } from '../support/failures.ts';
-import { seededBytes } from '../support/images.ts';
+import { seededBytes } from '../support/images/images.ts';
 import { inProcessPool } from '../support/in-process-pool.ts';
-import { memoryStoreOf, type MemoryStore } from '../support/memory-store.ts';
-import { restoreWhole } from '../support/restoring.ts';
-import { storeSnapshot } from '../support/stored-snapshots.ts';
+import { memoryStoreOf, type MemoryStore } from '../support/stores/memory-store.ts';
+import { restoreWhole } from '../support/stores/restoring.ts';
+import { storeSnapshot } from '../support/stores/stored-snapshots.ts';
 
 const CHUNK = 64 * 1024;
 

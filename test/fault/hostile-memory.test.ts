@@ -1,15 +1,15 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { noSeal } from '../../src/codec/seal-for.ts';
+import { noSeal } from '../../src/seal/seal-for.ts';
 import { GuestFolder } from '../../src/repository/guest-folder.ts';
 import type { DamagedSnapshot } from '../../src/operations/verify/verify-report.ts';
-import { markerText } from '../../src/repository/store-marker.ts';
-import { openDirectoryStore } from '../../src/store/directory-store.ts';
-import { peakModule, vmferry } from '../support/command-line.ts';
-import { storeManyDisks, storeSwellingIndexes } from '../support/hostile-store.ts';
-import { scratchDirectory } from '../support/images.ts';
-import { storeSnapshot } from '../support/stored-snapshots.ts';
+import { markerText } from '../../src/repository/keys/store-marker.ts';
+import { openDirectoryStore } from '../../src/store/directory/directory-store.ts';
+import { peakModule, vmferry } from '../support/programs/command-line.ts';
+import { storeManyDisks, storeSwellingIndexes } from '../support/stores/hostile-store.ts';
+import { scratchDirectory } from '../support/images/images.ts';
+import { storeSnapshot } from '../support/stores/stored-snapshots.ts';
 
 const MIB = 2 ** 20;
 const MOST_BYTES = 400 * MIB;

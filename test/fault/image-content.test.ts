@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { chmodSync, chownSync, readFileSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import type { WarningCode } from '../../src/events.ts';
-import { openImage } from '../../src/image/open-image.ts';
-import { resultOf, warningsOf } from '../support/command-records.ts';
+import { openImage } from '../../src/image/formats/raw/open-image.ts';
+import { resultOf, warningsOf } from '../support/programs/command-records.ts';
 import {
   filesInExt,
   copyImage,
@@ -16,10 +16,10 @@ import {
   setFeatures,
   setSuperblockFields,
   type ExtVariant,
-} from '../support/images.ts';
-import { networkLabMissing } from '../support/network-lab.ts';
-import { describeUnless, toolsMissing } from '../support/tools.ts';
-import { startTwoHosts, type CommandEnd, type TwoHosts } from '../support/two-hosts.ts';
+} from '../support/images/images.ts';
+import { networkLabMissing } from '../support/ssh/network-lab.ts';
+import { describeUnless, toolsMissing } from '../support/programs/tools.ts';
+import { startTwoHosts, type CommandEnd, type TwoHosts } from '../support/ssh/two-hosts.ts';
 
 const MIB = 2 ** 20;
 const variant: ExtVariant = {

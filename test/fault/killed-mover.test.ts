@@ -4,7 +4,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
-import { errorOf, resultOf } from '../support/command-records.ts';
+import { errorOf, resultOf } from '../support/programs/command-records.ts';
 import {
   copyHasBegun,
   eventually,
@@ -14,13 +14,13 @@ import {
   stageStarted,
   type FerriedGuest,
   type Rule,
-} from '../support/ferried-guest.ts';
-import { seededBytes } from '../support/images.ts';
-import { networkLabMissing } from '../support/network-lab.ts';
-import { describeUnless } from '../support/tools.ts';
-import { startTwoHosts, type TwoHosts } from '../support/two-hosts.ts';
-import { umlMissing } from '../support/uml-kernel.ts';
-import { watchForDoubleRun, type DoubleRunWatch } from '../support/uml-processes.ts';
+} from '../support/guests/ferried-guest.ts';
+import { seededBytes } from '../support/images/images.ts';
+import { networkLabMissing } from '../support/ssh/network-lab.ts';
+import { describeUnless } from '../support/programs/tools.ts';
+import { startTwoHosts, type TwoHosts } from '../support/ssh/two-hosts.ts';
+import { umlMissing } from '../support/guests/uml-kernel.ts';
+import { watchForDoubleRun, type DoubleRunWatch } from '../support/guests/uml-processes.ts';
 
 const LONGEST_MOVE_MS = 8_000;
 

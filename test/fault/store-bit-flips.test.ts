@@ -4,16 +4,16 @@ import { describe, expect, test } from '@jest/globals';
 import type { Context, Event } from '../../src/events.ts';
 import { decompressText } from '../../src/codec/compressed-text.ts';
 import { Failure } from '../../src/failure.ts';
-import { StoreSession } from '../../src/operations/store-session.ts';
-import { verifyStore } from '../../src/operations/verify-store.ts';
+import { StoreSession } from '../../src/operations/store-access/store-session.ts';
+import { verifyStore } from '../../src/operations/verify/verify-store.ts';
 import type { RememberedStore, StoreMemory } from '../../src/repository/store-memory.ts';
-import { BackupWorld, TEST_PASSPHRASE } from '../support/backup-world.ts';
-import { runTool, scratchDirectory, seededBytes } from '../support/images.ts';
+import { BackupWorld, TEST_PASSPHRASE } from '../support/stores/backup-world.ts';
+import { runTool, scratchDirectory, seededBytes } from '../support/images/images.ts';
 import { inProcessPool } from '../support/in-process-pool.ts';
-import { memoryStoreOf, type MemoryStore } from '../support/memory-store.ts';
-import { restoreWhole } from '../support/restoring.ts';
+import { memoryStoreOf, type MemoryStore } from '../support/stores/memory-store.ts';
+import { restoreWhole } from '../support/stores/restoring.ts';
 import { seededRandom, testSeed } from '../support/seeded-random.ts';
-import { describeWithTools } from '../support/tools.ts';
+import { describeWithTools } from '../support/programs/tools.ts';
 
 const FLIPS = 1000;
 /** Restoring takes longer than verifying: so many are found to be right, or to fail, at random. */

@@ -3,15 +3,15 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { Failure } from '../../src/failure.ts';
-import { verifyStore, type VerifyResult } from '../../src/operations/verify-store.ts';
-import { BackupWorld } from '../support/backup-world.ts';
-import { editIndex, shiftNumber } from '../support/edited-index.ts';
-import { seededBytes } from '../support/images.ts';
+import { verifyStore, type VerifyResult } from '../../src/operations/verify/verify-store.ts';
+import { BackupWorld } from '../support/stores/backup-world.ts';
+import { editIndex, shiftNumber } from '../support/stores/edited-index.ts';
+import { seededBytes } from '../support/images/images.ts';
 import { inProcessPool } from '../support/in-process-pool.ts';
-import { memoryStoreOf, type MemoryStore } from '../support/memory-store.ts';
-import { restoreWhole } from '../support/restoring.ts';
+import { memoryStoreOf, type MemoryStore } from '../support/stores/memory-store.ts';
+import { restoreWhole } from '../support/stores/restoring.ts';
 import { testSeed } from '../support/seeded-random.ts';
-import { storeSnapshot } from '../support/stored-snapshots.ts';
+import { storeSnapshot } from '../support/stores/stored-snapshots.ts';
 
 const CHUNK = 64 * 1024;
 

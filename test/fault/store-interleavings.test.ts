@@ -1,12 +1,12 @@
 import { expect, test } from '@jest/globals';
-import { noSeal } from '../../src/codec/seal-for.ts';
+import { noSeal } from '../../src/seal/seal-for.ts';
 import type { Context } from '../../src/events.ts';
 import { pruneGuest } from '../../src/operations/prune/prune-guest.ts';
 import { newGuestPrune } from '../../src/operations/prune/prune-report.ts';
 import { GuestFolder } from '../../src/repository/guest-folder.ts';
-import { snapshotId } from '../../src/repository/snapshot-id.ts';
-import { Killed, randomFrom, ScheduledStore } from '../support/scheduled-store.ts';
-import { backupSmallImage, whyNotRestorable, type SmallImage } from '../support/small-images.ts';
+import { snapshotId } from '../../src/repository/files/snapshot-id.ts';
+import { Killed, randomFrom, ScheduledStore } from '../support/stores/scheduled-store.ts';
+import { backupSmallImage, whyNotRestorable, type SmallImage } from '../support/images/small-images.ts';
 
 /**
  * Backups and prunes of the same guests at the same time, killed at any step, with no grace period at all: whatever

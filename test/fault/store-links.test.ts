@@ -11,8 +11,8 @@ import {
 import { spawnSync } from 'node:child_process';
 import { basename, join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { vmferry } from '../support/command-line.ts';
-import { scratchDirectory } from '../support/images.ts';
+import { vmferry } from '../support/programs/command-line.ts';
+import { scratchDirectory } from '../support/images/images.ts';
 
 const plainStore = join(import.meta.dirname, '..', '..', 'fixtures', 'v1', 'stores', 'plain');
 const scratch = scratchDirectory();

@@ -9,10 +9,10 @@ import { rowsOf } from '../../src/chunk/chunk-list.ts';
 import { ChunkMap, chunkMapText, parseChunkMap } from '../../src/chunk/chunk-map.ts';
 import { chunkGridFor } from '../../src/chunk/chunk-grid.ts';
 import { zstdImplementations } from '../../src/codec/zstd.ts';
-import { applyPack, Scratch } from '../../src/frame/frame-jobs.ts';
-import { scratchDirectory } from '../support/images.ts';
-import { restoreByScript } from '../support/restore-script.ts';
-import { describeWithTools } from '../support/tools.ts';
+import { applyPack, Scratch } from '../../src/workers/frame-jobs.ts';
+import { scratchDirectory } from '../support/images/images.ts';
+import { restoreByScript } from '../support/stores/restore-script.ts';
+import { describeWithTools } from '../support/programs/tools.ts';
 
 const fixture = fileURLToPath(new URL('../../fixtures/v1/', import.meta.url));
 const packs = join(fixture, 'packs');

@@ -11,19 +11,19 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { buildPack } from '../../src/archive/pack.ts';
+import { buildPack } from '../../src/pack/pack.ts';
 import { chunkGridFor } from '../../src/chunk/chunk-grid.ts';
 import { chunkId } from '../../src/chunk/chunk-id.ts';
 import { ChunkMap } from '../../src/chunk/chunk-map.ts';
 import { bestZstd } from '../../src/codec/zstd.ts';
-import { pageCount, pageText } from '../../src/repository/chunk-map-page.ts';
+import { pageCount, pageText } from '../../src/repository/chunk-index/chunk-map-page.ts';
 import { GuestFolder } from '../../src/repository/guest-folder.ts';
-import { storeKeyText } from '../../src/repository/store-key-text.ts';
-import { initStore, type OpenedStore } from '../../src/repository/store-keys.ts';
-import { openDirectoryStore } from '../../src/store/directory-store.ts';
-import { frameOf } from '../support/packs.ts';
-import { restoreByPython } from '../support/restore-encrypted.ts';
-import { describeWithTools } from '../support/tools.ts';
+import { storeKeyText } from '../../src/repository/keys/store-key-text.ts';
+import { initStore, type OpenedStore } from '../../src/repository/keys/store-keys.ts';
+import { openDirectoryStore } from '../../src/store/directory/directory-store.ts';
+import { frameOf } from '../support/stores/packs.ts';
+import { restoreByPython } from '../support/stores/restore-encrypted.ts';
+import { describeWithTools } from '../support/programs/tools.ts';
 
 const { signal } = new AbortController();
 const zstd = bestZstd();

@@ -15,11 +15,11 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import process from 'node:process';
 import { afterAll, beforeEach, expect, test } from '@jest/globals';
-import { buildPack } from '../../src/archive/pack.ts';
-import { noSeal } from '../../src/codec/seal-for.ts';
+import { buildPack } from '../../src/pack/pack.ts';
+import { noSeal } from '../../src/seal/seal-for.ts';
 import { bestZstd } from '../../src/codec/zstd.ts';
-import { scratchDirectory } from '../support/images.ts';
-import { describeWithTools } from '../support/tools.ts';
+import { scratchDirectory } from '../support/images/images.ts';
+import { describeWithTools } from '../support/programs/tools.ts';
 
 const fixtures = join(import.meta.dirname, '..', '..', 'fixtures');
 const stores = join(fixtures, 'v1', 'stores');

@@ -3,10 +3,10 @@ import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { vmferry } from '../support/command-line.ts';
-import { scratchDirectory } from '../support/images.ts';
-import { restoreByPython } from '../support/restore-encrypted.ts';
-import { describeWithTools } from '../support/tools.ts';
+import { vmferry } from '../support/programs/command-line.ts';
+import { scratchDirectory } from '../support/images/images.ts';
+import { restoreByPython } from '../support/stores/restore-encrypted.ts';
+import { describeWithTools } from '../support/programs/tools.ts';
 
 const fixtures = join(import.meta.dirname, '..', '..', 'fixtures');
 const stores = join(fixtures, 'v1', 'stores');

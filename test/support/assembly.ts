@@ -1,16 +1,16 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { packFileName, type Pack } from '../../src/archive/pack.ts';
+import { packFileName, type Pack } from '../../src/pack/pack.ts';
 import { chunkMapText, type ChunkMap } from '../../src/chunk/chunk-map.ts';
 import { bestZstd } from '../../src/codec/zstd.ts';
-import type { FramePool } from '../../src/frame/frame-pool.ts';
-import { openImage } from '../../src/image/open-image.ts';
-import { captureImage, type CaptureOptions } from '../../src/operations/capture.ts';
-import type { ImageAssembly } from '../../src/operations/image-assembly.ts';
-import { scratchDirectory } from './images.ts';
+import type { FramePool } from '../../src/workers/frame-pool.ts';
+import { openImage } from '../../src/image/formats/raw/open-image.ts';
+import { captureImage, type CaptureOptions } from '../../src/transfer/capture.ts';
+import type { ImageAssembly } from '../../src/transfer/image-assembly.ts';
+import { scratchDirectory } from './images/images.ts';
 
 /** The built entry of worker threads: FramePool needs JavaScript. */
-export const frameWorkerUrl = new URL('../../dist/frame/frame-worker.js', import.meta.url);
+export const frameWorkerUrl = new URL('../../dist/workers/frame-worker.js', import.meta.url);
 
 export interface CapturedImage {
   packs: Pack[];

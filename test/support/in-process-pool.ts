@@ -1,8 +1,8 @@
 import { bestZstd } from '../../src/codec/zstd.ts';
-import { checkPack } from '../../src/frame/check-jobs.ts';
-import { Scratch } from '../../src/frame/frame-jobs.ts';
-import type { FramePool } from '../../src/frame/frame-pool.ts';
-import type { Job } from '../../src/frame/jobs.ts';
+import { checkPack } from '../../src/workers/check-jobs.ts';
+import { Scratch } from '../../src/workers/frame-jobs.ts';
+import type { FramePool } from '../../src/workers/frame-pool.ts';
+import type { Job } from '../../src/workers/jobs.ts';
 
 const zstd = bestZstd();
 const scratch = new Scratch();

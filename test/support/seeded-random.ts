@@ -1,5 +1,5 @@
 import process from 'node:process';
-import { seededBytes } from './images.ts';
+import { seededBytes } from './images/images.ts';
 
 /** Numbers from 0 to 1 (1 excluded), the same ones for the same seed. */
 export function seededRandom(seed: number): () => number {

@@ -4,24 +4,28 @@ import { describe, expect, test } from '@jest/globals';
 import { commands } from '../../src/cli/commands.ts';
 import type { Event } from '../../src/events.ts';
 import type { FailureRecord } from '../../src/failure.ts';
-import type { BackupReport } from '../../src/operations/backup-report.ts';
-import type { DiffReport } from '../../src/operations/diff-snapshots.ts';
-import type { ForgetReport } from '../../src/operations/forget-guest.ts';
-import type { ForgetRecordReport } from '../../src/operations/forget-record.ts';
-import type { GuestSummary } from '../../src/operations/guests.ts';
-import type { HaltReport } from '../../src/operations/halt-guest.ts';
-import type { ImageReport } from '../../src/operations/inspect.ts';
-import type { StoreListing } from '../../src/operations/list-store.ts';
-import type { MigrationPlan, MigrationReport } from '../../src/operations/migration-report.ts';
-import type { ProtectReport } from '../../src/operations/protect-snapshot.ts';
+import type { BackupReport } from '../../src/operations/backup/backup-report.ts';
+import type { DiffReport } from '../../src/operations/stores/diff-snapshots.ts';
+import type { ForgetReport } from '../../src/operations/stores/forget-guest.ts';
+import type { ForgetRecordReport } from '../../src/operations/guests/forget-record.ts';
+import type { GuestSummary } from '../../src/operations/guests/guests.ts';
+import type { HaltReport } from '../../src/operations/guests/halt-guest.ts';
+import type { ImageReport } from '../../src/operations/guests/inspect.ts';
+import type { StoreListing } from '../../src/operations/stores/list-store.ts';
+import type { MigrationPlan, MigrationReport } from '../../src/operations/migrate/migration-report.ts';
+import type { ProtectReport } from '../../src/operations/stores/protect-snapshot.ts';
 import type { PruneReport } from '../../src/operations/prune/prune-report.ts';
-import type { RestoreReport } from '../../src/operations/restore-report.ts';
-import type { RevertReport } from '../../src/operations/revert.ts';
-import type { ScheduleReport } from '../../src/operations/schedule.ts';
-import type { UnscheduleReport } from '../../src/operations/schedule-units.ts';
-import type { StoreMadeReport } from '../../src/operations/store-made.ts';
-import type { StartReport } from '../../src/operations/start-guest.ts';
-import type { KeyChangeReport, KeyExportReport, KeyListReport } from '../../src/operations/store-key.ts';
+import type { RestoreReport } from '../../src/operations/restore/restore-report.ts';
+import type { RevertReport } from '../../src/operations/migrate/revert.ts';
+import type { ScheduleReport } from '../../src/operations/schedule/schedule.ts';
+import type { UnscheduleReport } from '../../src/operations/schedule/units.ts';
+import type { StoreMadeReport } from '../../src/operations/stores/init-store.ts';
+import type { StartReport } from '../../src/operations/guests/start-guest.ts';
+import type {
+  KeyChangeReport,
+  KeyExportReport,
+  KeyListReport,
+} from '../../src/operations/stores/store-key.ts';
 import type { VerifyReport } from '../../src/operations/verify/verify-report.ts';
 
 /** Whatever a command prints with --json. */

@@ -1,21 +1,21 @@
 import type { Argv } from 'yargs';
 import { Failure } from '../../failure.ts';
-import type { BackupDependencies } from '../../operations/backup-options.ts';
-import type { BackupRequest } from '../../operations/backup.ts';
-import type { BackupReport } from '../../operations/backup-report.ts';
-import type { StoreDependencies } from '../../operations/store-dependencies.ts';
+import type { BackupDependencies } from '../../operations/backup/options.ts';
+import type { BackupRequest } from '../../operations/backup/backup.ts';
+import type { BackupReport } from '../../operations/backup/backup-report.ts';
+import type { StoreDependencies } from '../../operations/store-access/store-dependencies.ts';
 import {
   backupStoreOptions,
   readStoreArguments,
   storeDescription,
   withStore,
   type OpenedArguments,
-} from '../backup-store-options.ts';
-import type { Command } from '../command.ts';
-import { flag, optionalText, wholeNumberOr, type Arguments } from '../options.ts';
+} from '../options/backup-store-options.ts';
+import type { Command } from '../options/command.ts';
+import { flag, optionalText, wholeNumberOr, type Arguments } from '../options/options.ts';
 import type { CommandResult } from '../reporters/reporter.ts';
-import { readRunReportOptions, runReportOptions } from '../run-report-options.ts';
-import { backupText } from './backup-text.ts';
+import { readRunReportOptions, runReportOptions } from '../options/run-report-options.ts';
+import { backupText } from '../texts/backup-text.ts';
 import {
   bootOptions,
   haltOptions,
@@ -23,7 +23,7 @@ import {
   readBootOptions,
   readHaltOptions,
   readMaxPauseMs,
-} from './guest-options.ts';
+} from '../options/guest-options.ts';
 
 export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
   usage: 'backup <guests..>',
@@ -81,11 +81,11 @@ export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
     return async (environment) => {
       const { dependencies, context } = environment;
       if (request.name !== null)
-        (await import('../../operations/stored-names.ts')).checkStoredName(request.name);
+        (await import('../../operations/store-access/stored-names.ts')).checkStoredName(request.name);
       const load = () => {
         // Asked for, its threads start.
         void dependencies.pool;
-        return import('../../operations/backup.ts');
+        return import('../../operations/backup/backup.ts');
       };
       let report: BackupReport | null = null;
       const work = async ({ session, guestDone }: OpenedArguments) => {

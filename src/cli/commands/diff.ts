@@ -1,17 +1,17 @@
 import type { Argv } from 'yargs';
-import type { DiffReport, DiskDiff } from '../../operations/diff-snapshots.ts';
+import type { DiffReport, DiskDiff } from '../../operations/stores/diff-snapshots.ts';
 import { Failure } from '../../failure.ts';
-import type { StoreDependencies } from '../../operations/store-dependencies.ts';
+import type { StoreDependencies } from '../../operations/store-access/store-dependencies.ts';
 import {
   backupStoreOptions,
   readStoreArguments,
   storeDescription,
   withStore,
-} from '../backup-store-options.ts';
-import type { Command } from '../command.ts';
+} from '../options/backup-store-options.ts';
+import type { Command } from '../options/command.ts';
 import { formatBytes } from '../../figures.ts';
-import { formatTable } from '../format.ts';
-import { optionalText, text } from '../options.ts';
+import { formatTable } from '../terminal/format.ts';
+import { optionalText, text } from '../options/options.ts';
 
 /** Of each disk in the text; --json has all. */
 const RANGES_SHOWN = 10;
@@ -31,8 +31,8 @@ export const diffCommand: Command<StoreDependencies> = {
     const storeArguments = readStoreArguments(args, 'store');
     const [from, to] = [text(args, 'from'), optionalText(args, 'to')];
     return async (environment) => {
-      const { parseSnapshotReference } = await import('../../operations/choose-snapshot.ts');
-      const { diffSnapshots } = await import('../../operations/diff-snapshots.ts');
+      const { parseSnapshotReference } = await import('../../operations/store-access/choose-snapshot.ts');
+      const { diffSnapshots } = await import('../../operations/stores/diff-snapshots.ts');
       const older = parseSnapshotReference(from);
       const newer = to === null ? { ...older, when: 'latest' } : parseSnapshotReference(to);
       if (older.guest !== newer.guest)

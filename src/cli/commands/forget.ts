@@ -3,18 +3,18 @@ import process from 'node:process';
 import type { Readable, Writable } from 'node:stream';
 import { Failure } from '../../failure.ts';
 import type { Context } from '../../events.ts';
-import type { StoreSession } from '../../operations/store-session.ts';
-import type { StoreDependencies } from '../../operations/store-dependencies.ts';
+import type { StoreSession } from '../../operations/store-access/store-session.ts';
+import type { StoreDependencies } from '../../operations/store-access/store-dependencies.ts';
 import {
   backupStoreOptions,
   readStoreArguments,
   storeDescription,
   withStore,
-} from '../backup-store-options.ts';
-import type { Command } from '../command.ts';
+} from '../options/backup-store-options.ts';
+import type { Command } from '../options/command.ts';
 import { formatBytes } from '../../figures.ts';
-import { formatCount } from '../format.ts';
-import { optionalText, text } from '../options.ts';
+import { formatCount } from '../terminal/format.ts';
+import { optionalText, text } from '../options/options.ts';
 
 export const forgetCommand: Command<StoreDependencies> = {
   usage: 'forget <store> <guest>',
@@ -39,13 +39,13 @@ export const forgetCommand: Command<StoreDependencies> = {
     const typed = optionalText(args, 'yes-forget');
     return (environment) =>
       withStore(store, null, environment, async ({ session }) => {
-        const { forgetGuest } = await import('../../operations/forget-guest.ts');
+        const { forgetGuest } = await import('../../operations/stores/forget-guest.ts');
         const { stdin, context } = environment;
         const ask = (name: string, what: string) =>
           askForName(name, what, { stdin, stderr: process.stderr }, context.signal);
         const reference = await oneSnapshot(guest, session, context);
         if (reference !== null) {
-          const { forgetSnapshot } = await import('../../operations/forget-snapshot.ts');
+          const { forgetSnapshot } = await import('../../operations/stores/forget-snapshot.ts');
           const confirmOne = async (name: string) => typed ?? (await ask(name, `the snapshot ${name}`));
           const report = await forgetSnapshot(reference, confirmOne, session, context);
           const name = `${report.guest}@${report.snapshots[0]}`;
@@ -70,7 +70,7 @@ export const forgetCommand: Command<StoreDependencies> = {
 /** What names one snapshot; null for a guest, whose name may have an @ in it. */
 async function oneSnapshot(typed: string, session: StoreSession, { signal }: Pick<Context, 'signal'>) {
   if (!typed.includes('@') || (await session.guests(signal)).includes(typed)) return null;
-  const { parseSnapshotReference } = await import('../../operations/choose-snapshot.ts');
+  const { parseSnapshotReference } = await import('../../operations/store-access/choose-snapshot.ts');
   return parseSnapshotReference(typed);
 }
 

@@ -1,10 +1,10 @@
-import type { GuestSummary } from '../../operations/guests.ts';
-import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
+import type { GuestSummary } from '../../operations/guests/guests.ts';
+import type { GuestDependencies } from '../../operations/guests/guests.ts';
 import { quoteForShell } from '../../quote-for-shell.ts';
-import type { Command } from '../command.ts';
+import type { Command } from '../options/command.ts';
 import { formatBytes } from '../../figures.ts';
-import { formatDuration, formatTable } from '../format.ts';
-import { optionalText } from '../options.ts';
+import { formatDuration, formatTable } from '../terminal/format.ts';
+import { optionalText } from '../options/options.ts';
 
 export const guestsCommand: Command<GuestDependencies> = {
   usage: 'guests',
@@ -25,11 +25,11 @@ export const guestsCommand: Command<GuestDependencies> = {
     const forgotten = optionalText(args, 'forget');
     return async ({ dependencies, context }) => {
       if (forgotten !== null) {
-        const { forgetRecord } = await import('../../operations/forget-record.ts');
+        const { forgetRecord } = await import('../../operations/guests/forget-record.ts');
         const record = await forgetRecord(forgotten, dependencies, context);
         return { record, text: `This machine remembers nothing of ${record.guest} any more.` };
       }
-      const { listGuests } = await import('../../operations/guests.ts');
+      const { listGuests } = await import('../../operations/guests/guests.ts');
       const guests = await listGuests(dependencies, context);
       return { record: { type: 'guests', guests }, text: guestsText(guests) };
     };

@@ -1,8 +1,8 @@
-import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
-import type { HaltReport } from '../../operations/halt-guest.ts';
-import type { Command } from '../command.ts';
-import { text } from '../options.ts';
-import { haltOptions, readHaltOptions } from './guest-options.ts';
+import type { GuestDependencies } from '../../operations/guests/guests.ts';
+import type { HaltReport } from '../../operations/guests/halt-guest.ts';
+import type { Command } from '../options/command.ts';
+import { text } from '../options/options.ts';
+import { haltOptions, readHaltOptions } from '../options/guest-options.ts';
 
 export const haltCommand: Command<GuestDependencies> = {
   usage: 'halt <guest>',
@@ -17,7 +17,7 @@ export const haltCommand: Command<GuestDependencies> = {
   read: (args) => {
     const request = { guest: text(args, 'guest'), ...readHaltOptions(args) };
     return async ({ dependencies, context }) => {
-      const { haltGuest } = await import('../../operations/halt-guest.ts');
+      const { haltGuest } = await import('../../operations/guests/halt-guest.ts');
       const report = await haltGuest(request, dependencies, context);
       return { record: report, text: haltReportText(report), isSummary: true };
     };

@@ -1,15 +1,15 @@
 import { Failure } from '../../failure.ts';
-import type { StoreDependencies } from '../../operations/store-dependencies.ts';
-import type { StoreMadeReport } from '../../operations/store-made.ts';
+import type { StoreDependencies } from '../../operations/store-access/store-dependencies.ts';
+import type { StoreMadeReport } from '../../operations/stores/init-store.ts';
 import { quoteForShell } from '../../quote-for-shell.ts';
 import {
   backupStoreOptions,
   readStoreArguments,
   storeDescription,
   withStore,
-} from '../backup-store-options.ts';
-import type { Command } from '../command.ts';
-import { flag, type Arguments } from '../options.ts';
+} from '../options/backup-store-options.ts';
+import type { Command } from '../options/command.ts';
+import { flag, type Arguments } from '../options/options.ts';
 
 const { 'key-file': _, ...storeOptions } = backupStoreOptions;
 
@@ -36,7 +36,7 @@ export const initCommand: Command<StoreDependencies> = {
     storeArguments.passphrase.options = '--passphrase-file or --passphrase-command';
     return (environment) =>
       withStore(storeArguments, { kind: 'new', encrypt }, environment, async ({ session }) => {
-        const { storeMade } = await import('../../operations/store-made.ts');
+        const { storeMade } = await import('../../operations/stores/init-store.ts');
         const report = storeMade(session);
         return { record: report, text: storeMadeText(report, storeArguments.store) };
       });

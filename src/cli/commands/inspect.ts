@@ -1,11 +1,10 @@
 import type { Argv } from 'yargs';
-import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
-import { describeUsers } from '../../operations/image-users.ts';
-import type { ImageReport } from '../../operations/inspect.ts';
-import type { Command } from '../command.ts';
+import type { GuestDependencies } from '../../operations/guests/guests.ts';
+import type { ImageReport } from '../../operations/guests/inspect.ts';
+import type { Command } from '../options/command.ts';
 import { formatBytes } from '../../figures.ts';
-import { formatFields, formatTable } from '../format.ts';
-import { text } from '../options.ts';
+import { formatFields, formatTable } from '../terminal/format.ts';
+import { text } from '../options/options.ts';
 
 export const inspectCommand: Command<Pick<GuestDependencies, 'drivers'>> = {
   usage: 'inspect <image>',
@@ -18,22 +17,26 @@ export const inspectCommand: Command<Pick<GuestDependencies, 'drivers'>> = {
   read: (args) => {
     const path = text(args, 'image');
     return async ({ dependencies, context }) => {
-      const { inspectImage } = await import('../../operations/inspect.ts');
+      const { describeUsers, inspectImage } = await import('../../operations/guests/inspect.ts');
       const report = await inspectImage(path, context, dependencies.drivers);
-      return { record: { type: 'image', ...report }, text: imageReportText(report) };
+      return {
+        record: { type: 'image', ...report },
+        text: imageReportText(report, describeUsers(report.users)),
+      };
     };
   },
 };
 
-export function imageReportText(report: ImageReport): string {
-  const { users, regions } = report;
+/** @param usage how the users use the image, as the end of a sentence; empty: nobody */
+export function imageReportText(report: ImageReport, usage: string): string {
+  const { regions } = report;
   const fields = formatFields([
     ['size', formatBytes(report.sizeBytes)],
     ['allocated', formatBytes(report.allocatedBytes)],
     ['holes', formatBytes(report.holeBytes)],
     ['free', `${formatBytes(report.freeBytes)} (allocated, but free in its file system)`],
     ['to move', `${formatBytes(report.sendBytes)} before compression`],
-    ['used by', users.length === 0 ? 'nobody' : `it ${describeUsers(users)}`],
+    ['used by', usage === '' ? 'nobody' : `it ${usage}`],
   ]);
   const rows = regions.map((region) => [
     formatBytes(region.offset),

@@ -1,21 +1,21 @@
 import { formatTimeWithZone } from '../../figures.ts';
 import { Failure } from '../../failure.ts';
-import type { KeyListReport } from '../../operations/store-key.ts';
-import type { StoreDependencies } from '../../operations/store-dependencies.ts';
+import type { KeyListReport } from '../../operations/stores/store-key.ts';
+import type { StoreDependencies } from '../../operations/store-access/store-dependencies.ts';
 import {
   backupStoreOptions,
   readStoreArguments,
   storeDescription,
   withStore,
-} from '../backup-store-options.ts';
-import type { Command, CommandEnvironment } from '../command.ts';
-import { formatTable } from '../format.ts';
-import { optionalText, text, type Arguments } from '../options.ts';
+} from '../options/backup-store-options.ts';
+import type { Command, CommandEnvironment } from '../options/command.ts';
+import { formatTable } from '../terminal/format.ts';
+import { optionalText, text, type Arguments } from '../options/options.ts';
 import {
   newPassphraseOptions,
   openPassphraseSource,
   readNewPassphraseOptions,
-} from '../passphrase-options.ts';
+} from '../options/passphrase-options.ts';
 import type { CommandResult } from '../reporters/reporter.ts';
 
 const actions = ['list', 'add', 'remove', 'export'] as const;
@@ -60,7 +60,7 @@ type Environment = CommandEnvironment<StoreDependencies>;
 type Session = Parameters<Parameters<typeof withStore>[3]>[0]['session'];
 type RunAction = (session: Session, environment: Environment) => Promise<CommandResult>;
 
-const load = () => import('../../operations/store-key.ts');
+const load = () => import('../../operations/stores/store-key.ts');
 
 /** What each action reads of the arguments, and does then. */
 const runActions: Record<(typeof actions)[number], (args: Arguments) => RunAction> = {

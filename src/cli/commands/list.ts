@@ -1,15 +1,15 @@
 import type { Argv } from 'yargs';
-import type { StoreDependencies } from '../../operations/store-dependencies.ts';
+import type { StoreDependencies } from '../../operations/store-access/store-dependencies.ts';
 import {
   backupStoreOptions,
   readStoreArguments,
   storeDescription,
   withStore,
-} from '../backup-store-options.ts';
-import type { Command } from '../command.ts';
-import { optionalText } from '../options.ts';
+} from '../options/backup-store-options.ts';
+import type { Command } from '../options/command.ts';
+import { optionalText } from '../options/options.ts';
 import { localTimeZone } from '../../figures.ts';
-import { listingText, timesNote } from './list-text.ts';
+import { listingText, timesNote } from '../texts/list-text.ts';
 
 export const listCommand: Command<StoreDependencies> = {
   usage: 'list [store] [guest]',
@@ -25,7 +25,7 @@ export const listCommand: Command<StoreDependencies> = {
     const storeArguments = readStoreArguments(args, 'store');
     const guest = optionalText(args, 'guest');
     return async (environment) => {
-      const { listStore } = await import('../../operations/list-store.ts');
+      const { listStore } = await import('../../operations/stores/list-store.ts');
       return withStore(storeArguments, null, environment, async ({ session }) => {
         const listing = await listStore(guest, session, environment.context);
         return { record: listing, text: `${listingText(listing)}${timesNote(listing, localTimeZone())}` };

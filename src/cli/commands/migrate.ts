@@ -1,7 +1,7 @@
-import type { MigrateDependencies } from '../../operations/migrate-dependencies.ts';
-import type { Command } from '../command.ts';
-import { defineMigrateOptions, readMigrateRequest } from './migrate-request.ts';
-import { migrationPlanText, migrationReportText } from './migration-text.ts';
+import type { MigrateDependencies } from '../../operations/migrate/migrate-dependencies.ts';
+import type { Command } from '../options/command.ts';
+import { defineMigrateOptions, readMigrateRequest } from '../options/migrate-request.ts';
+import { migrationPlanText, migrationReportText } from '../texts/migration-text.ts';
 
 export const migrateCommand: Command<MigrateDependencies> = {
   usage: 'migrate <guest>',
@@ -10,7 +10,7 @@ export const migrateCommand: Command<MigrateDependencies> = {
   read: (args) => {
     const request = readMigrateRequest(args);
     return async ({ dependencies, context }) => {
-      const { migrate } = await import('../../operations/migrate.ts');
+      const { migrate } = await import('../../operations/migrate/migrate.ts');
       const answer = await migrate(request, dependencies, context);
       const text = answer.type === 'plan' ? migrationPlanText(answer) : migrationReportText(answer);
       return { record: answer, text, isSummary: answer.type !== 'plan' };

@@ -1,12 +1,12 @@
-import type { StoreDependencies } from '../../operations/store-dependencies.ts';
+import type { StoreDependencies } from '../../operations/store-access/store-dependencies.ts';
 import {
   backupStoreOptions,
   readStoreArguments,
   storeDescription,
   withStore,
-} from '../backup-store-options.ts';
-import type { Command } from '../command.ts';
-import { text } from '../options.ts';
+} from '../options/backup-store-options.ts';
+import type { Command } from '../options/command.ts';
+import { text } from '../options/options.ts';
 
 export const protectCommand = protectionCommand(
   'protect',
@@ -45,7 +45,7 @@ function protectionCommand(
       const snapshot = text(args, 'snapshot');
       return (environment) =>
         withStore(store, null, environment, async ({ session }) => {
-          const { protectSnapshot } = await import('../../operations/protect-snapshot.ts');
+          const { protectSnapshot } = await import('../../operations/stores/protect-snapshot.ts');
           const report = await protectSnapshot(snapshot, isProtected, session, environment.context);
           const what = isProtected ? 'is protected: no prune removes it' : 'is not protected any more';
           return { record: report, text: `${report.guest}@${report.snapshot} ${what}.`, isSummary: true };

@@ -3,21 +3,21 @@ import { durationForm, parseDuration } from '../../config/duration.ts';
 import { Failure } from '../../failure.ts';
 import type { PruneClock } from '../../operations/prune/prune-options.ts';
 import type { PruneReport } from '../../operations/prune/prune-report.ts';
-import type { StoreDependencies } from '../../operations/store-dependencies.ts';
+import type { StoreDependencies } from '../../operations/store-access/store-dependencies.ts';
 import {
   backupStoreOptions,
   readStoreArguments,
   storeDescription,
   withStore,
   type OpenedArguments,
-} from '../backup-store-options.ts';
-import type { Command } from '../command.ts';
-import type { KeepRules } from '../../operations/keep-rules.ts';
-import { keepOptions, readKeepOptions } from '../keep-options.ts';
-import { flag, optionalText, wholeNumber, type Arguments } from '../options.ts';
-import { readRunReportOptions, runReportOptions } from '../run-report-options.ts';
+} from '../options/backup-store-options.ts';
+import type { Command } from '../options/command.ts';
+import type { KeepRules } from '../../operations/schedule/keep-rules.ts';
+import { keepOptions, readKeepOptions } from '../options/keep-options.ts';
+import { flag, optionalText, wholeNumber, type Arguments } from '../options/options.ts';
+import { readRunReportOptions, runReportOptions } from '../options/run-report-options.ts';
 import type { CommandResult } from '../reporters/reporter.ts';
-import { pruneText } from './prune-text.ts';
+import { pruneText } from '../texts/prune-text.ts';
 
 export const pruneCommand: Command<StoreDependencies & Pick<PruneClock, 'randomHex'>> = {
   usage: 'prune [store]',
@@ -59,7 +59,7 @@ export const pruneCommand: Command<StoreDependencies & Pick<PruneClock, 'randomH
     return async (environment) => {
       let result: CommandResult | null = null;
       const work = async ({ session, config }: OpenedArguments) => {
-        const { prune } = await import('../../operations/prune.ts');
+        const { prune } = await import('../../operations/prune/prune.ts');
         const timeZone = localTimeZone();
         const clock = { ...environment.dependencies, timeZone };
         const rules = rulesOf(given, config.keep);

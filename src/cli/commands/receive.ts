@@ -1,5 +1,5 @@
-import type { ReceiveDependencies } from '../../operations/receive.ts';
-import type { Command } from '../command.ts';
+import type { ReceiveDependencies } from '../../operations/receive/receive.ts';
+import type { Command } from '../options/command.ts';
 
 /** What `migrate` starts on the new hardware; it speaks doc/wire.md on stdin and stdout. */
 export const receiveCommand: Command<ReceiveDependencies> = {
@@ -10,7 +10,7 @@ export const receiveCommand: Command<ReceiveDependencies> = {
   read:
     () =>
     async ({ dependencies, context, stdin, stdout }) => {
-      const { receive } = await import('../../operations/receive.ts');
+      const { receive } = await import('../../operations/receive/receive.ts');
       const write = (line: string) => {
         stdout.write(line);
       };

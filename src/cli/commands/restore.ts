@@ -1,20 +1,20 @@
 import { resolve } from 'node:path';
 import process from 'node:process';
 import type { Argv } from 'yargs';
-import type { RestoreDependencies } from '../../operations/restore.ts';
-import type { StoreDependencies } from '../../operations/store-dependencies.ts';
+import type { RestoreDependencies } from '../../operations/restore/restore.ts';
+import type { StoreDependencies } from '../../operations/store-access/store-dependencies.ts';
 import {
   backupStoreOptions,
   readStoreArguments,
   storeDescription,
   withStore,
   type OpenedArguments,
-} from '../backup-store-options.ts';
-import type { Command } from '../command.ts';
-import { confirmation } from '../confirmation.ts';
-import { flag, optionalText, text } from '../options.ts';
-import { bootOptions, readBootOptions } from './guest-options.ts';
-import { restoreReportText } from './restore-text.ts';
+} from '../options/backup-store-options.ts';
+import type { Command } from '../options/command.ts';
+import { confirmation } from '../terminal/confirmation.ts';
+import { flag, optionalText, text } from '../options/options.ts';
+import { bootOptions, readBootOptions } from '../options/guest-options.ts';
+import { restoreReportText } from '../texts/restore-text.ts';
 
 export const restoreCommand: Command<RestoreDependencies & StoreDependencies> = {
   usage: 'restore <store> <snapshot>',
@@ -73,7 +73,7 @@ export const restoreCommand: Command<RestoreDependencies & StoreDependencies> = 
       : null;
     const mayAsk = !flag(args, 'json');
     return async (environment) => {
-      const { parseSnapshotReference } = await import('../../operations/choose-snapshot.ts');
+      const { parseSnapshotReference } = await import('../../operations/store-access/choose-snapshot.ts');
       const { dependencies, context, stdin } = environment;
       const ask = mayAsk ? confirmation(stdin, process.stderr) : null;
       const request = {
@@ -84,7 +84,7 @@ export const restoreCommand: Command<RestoreDependencies & StoreDependencies> = 
       const load = () => {
         // Asked for, its threads start.
         void dependencies.pool;
-        return import('../../operations/restore.ts');
+        return import('../../operations/restore/restore.ts');
       };
       const work = async ({ session }: OpenedArguments) => {
         const { restore } = await load();

@@ -1,9 +1,9 @@
-import type { MigrateDependencies } from '../../operations/migrate-dependencies.ts';
-import type { RevertReport } from '../../operations/revert.ts';
-import type { Command } from '../command.ts';
-import { formatFields } from '../format.ts';
-import { flag, text } from '../options.ts';
-import { bootOptions, haltOptions, readBootOptions, readHaltOptions } from './guest-options.ts';
+import type { MigrateDependencies } from '../../operations/migrate/migrate-dependencies.ts';
+import type { RevertReport } from '../../operations/migrate/revert.ts';
+import type { Command } from '../options/command.ts';
+import { formatFields } from '../terminal/format.ts';
+import { flag, text } from '../options/options.ts';
+import { bootOptions, haltOptions, readBootOptions, readHaltOptions } from '../options/guest-options.ts';
 
 export const revertCommand: Command<MigrateDependencies> = {
   usage: 'revert <guest>',
@@ -29,7 +29,7 @@ export const revertCommand: Command<MigrateDependencies> = {
       ...readBootOptions(args),
     };
     return async ({ dependencies, context }) => {
-      const { revertMigration } = await import('../../operations/revert.ts');
+      const { revertMigration } = await import('../../operations/migrate/revert.ts');
       const report = await revertMigration(request, dependencies, context);
       return { record: report, text: revertReportText(report), isSummary: true };
     };

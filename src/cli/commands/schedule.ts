@@ -1,17 +1,17 @@
 import process from 'node:process';
 import type { Options } from 'yargs';
 import { Failure } from '../../failure.ts';
-import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
-import type { ScheduleRequest } from '../../operations/schedule-plan.ts';
-import type { UnscheduleReport } from '../../operations/schedule-units.ts';
-import type { ScheduleReport } from '../../operations/schedule.ts';
-import type { Command, CommandEnvironment } from '../command.ts';
-import { keepOptions, readKeepOptions } from '../keep-options.ts';
-import { flag, optionalText, text, type Arguments } from '../options.ts';
-import { passphraseOptions, readPassphraseOptions } from '../passphrase-options.ts';
-import { readRunReportOptions, runReportOptions } from '../run-report-options.ts';
-import { parseStoreLocation } from '../store-location.ts';
-import { maxPauseOption, readMaxPauseMs } from './guest-options.ts';
+import type { GuestDependencies } from '../../operations/guests/guests.ts';
+import type { ScheduleRequest } from '../../operations/schedule/plan.ts';
+import type { UnscheduleReport } from '../../operations/schedule/units.ts';
+import type { ScheduleReport } from '../../operations/schedule/schedule.ts';
+import type { Command, CommandEnvironment } from '../options/command.ts';
+import { keepOptions, readKeepOptions } from '../options/keep-options.ts';
+import { flag, optionalText, text, type Arguments } from '../options/options.ts';
+import { passphraseOptions, readPassphraseOptions } from '../options/passphrase-options.ts';
+import { readRunReportOptions, runReportOptions } from '../options/run-report-options.ts';
+import { parseStoreLocation } from '../options/store-location.ts';
+import { maxPauseOption, readMaxPauseMs } from '../options/guest-options.ts';
 
 const scheduleOptions = {
   to: {
@@ -104,8 +104,8 @@ function readSchedule(args: Arguments, isSystem: boolean) {
   return async ({ dependencies, context }: CommandEnvironment<GuestDependencies>) => {
     const { loadConfig } = await import('../../config/load-config.ts');
     const { resolveStore } = await import('../../config/resolve-store.ts');
-    const { scheduleBackups } = await import('../../operations/schedule.ts');
-    const { scheduleWorld } = await import('../../operations/schedule-units.ts');
+    const { scheduleBackups } = await import('../../operations/schedule/schedule.ts');
+    const { scheduleWorld } = await import('../../operations/schedule/units.ts');
     const config = await loadConfig(process.env, context);
     // What no backup could be sent to is refused now, not at night.
     parseStoreLocation(resolveStore(config, request.store).location);
@@ -127,7 +127,7 @@ function readRemoval(args: Arguments, isSystem: boolean) {
   const name = optionalText(args, 'name') ?? optionalText(args, 'guest-name') ?? guestNames(args).join('-');
   if (name === '') throw new Failure('usage', 'Say which schedule: give the guest, or --name.');
   return async ({ context }: CommandEnvironment<GuestDependencies>) => {
-    const { removeSchedule, scheduleWorld } = await import('../../operations/schedule-units.ts');
+    const { removeSchedule, scheduleWorld } = await import('../../operations/schedule/units.ts');
     const report = await removeSchedule(name, isSystem, scheduleWorld(isSystem, process.env), context);
     return { record: report, text: unscheduleReportText(report) };
   };

@@ -1,8 +1,8 @@
-import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
-import type { StartReport } from '../../operations/start-guest.ts';
-import type { Command } from '../command.ts';
-import { text } from '../options.ts';
-import { bootOptions, readBootOptions } from './guest-options.ts';
+import type { GuestDependencies } from '../../operations/guests/guests.ts';
+import type { StartReport } from '../../operations/guests/start-guest.ts';
+import type { Command } from '../options/command.ts';
+import { text } from '../options/options.ts';
+import { bootOptions, readBootOptions } from '../options/guest-options.ts';
 
 export const startCommand: Command<GuestDependencies> = {
   usage: 'start <guest>',
@@ -16,7 +16,7 @@ export const startCommand: Command<GuestDependencies> = {
   read: (args) => {
     const request = { guest: text(args, 'guest'), ...readBootOptions(args) };
     return async ({ dependencies, context }) => {
-      const { startGuest } = await import('../../operations/start-guest.ts');
+      const { startGuest } = await import('../../operations/guests/start-guest.ts');
       const report = await startGuest(request, dependencies, context);
       return { record: report, text: startReportText(report), isSummary: true };
     };

@@ -2,7 +2,7 @@ import { tmpdir } from 'node:os';
 import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import { Failure } from '../../failure.ts';
-import type { StoreDependencies } from '../../operations/store-dependencies.ts';
+import type { StoreDependencies } from '../../operations/store-access/store-dependencies.ts';
 import type { BootDependencies } from '../../operations/verify/boot-snapshot.ts';
 import type { VerifyReport } from '../../operations/verify/verify-report.ts';
 import {
@@ -11,13 +11,13 @@ import {
   storeDescription,
   withStore,
   type OpenedArguments,
-} from '../backup-store-options.ts';
-import type { Command } from '../command.ts';
-import { optionalText, type Arguments } from '../options.ts';
+} from '../options/backup-store-options.ts';
+import type { Command } from '../options/command.ts';
+import { optionalText, type Arguments } from '../options/options.ts';
 import type { CommandResult } from '../reporters/reporter.ts';
-import { readRunReportOptions, runReportOptions } from '../run-report-options.ts';
-import { bootOptions, readBootOptions } from './guest-options.ts';
-import { verifyText } from './verify-text.ts';
+import { readRunReportOptions, runReportOptions } from '../options/run-report-options.ts';
+import { bootOptions, readBootOptions } from '../options/guest-options.ts';
+import { verifyText } from '../texts/verify-text.ts';
 
 export const verifyCommand: Command<BootDependencies & StoreDependencies> = {
   usage: 'verify [store] [guest]',
@@ -56,14 +56,14 @@ export const verifyCommand: Command<BootDependencies & StoreDependencies> = {
     const bootTimeout = readBootOptions(args);
     const reports = readRunReportOptions(args);
     return async (environment) => {
-      const { parseSnapshotReference } = await import('../../operations/choose-snapshot.ts');
+      const { parseSnapshotReference } = await import('../../operations/store-access/choose-snapshot.ts');
       const { dependencies, context } = environment;
       const reference = boot === null ? null : parseSnapshotReference(boot);
       const load = () => {
         // Asked for, its threads start.
         if (request.readPercent > 0) void dependencies.pool;
         return Promise.all([
-          import('../../operations/verify-store.ts'),
+          import('../../operations/verify/verify-store.ts'),
           import('../../operations/verify/boot-snapshot.ts'),
         ]);
       };

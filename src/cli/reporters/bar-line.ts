@@ -1,4 +1,4 @@
-import type { ProgressHistory } from '../progress-rate.ts';
+import type { ProgressHistory } from './progress-rate.ts';
 import { percentage, progressText, type ProgressEvent } from './progress-text.ts';
 
 export interface BarLine {

@@ -1,8 +1,8 @@
 import cliProgress from 'cli-progress';
 import type { StageName } from '../../events.ts';
-import { formatDuration } from '../format.ts';
-import { printable, printableLine } from '../printable.ts';
-import { emptyHistory, observe } from '../progress-rate.ts';
+import { formatDuration } from '../terminal/format.ts';
+import { printable, printableLine } from '../terminal/printable.ts';
+import { emptyHistory, observe } from './progress-rate.ts';
 import { barLine, type BarLine } from './bar-line.ts';
 import { failureText } from './failure-text.ts';
 import type { LinesReporterOptions } from './lines.ts';

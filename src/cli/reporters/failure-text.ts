@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import type { Failure } from '../../failure.ts';
-import type { Paint } from '../paint.ts';
-import { printable } from '../printable.ts';
+import type { Paint } from '../terminal/paint.ts';
+import { printable } from '../terminal/printable.ts';
 
 export interface FailureTextOptions {
   paint: Paint;

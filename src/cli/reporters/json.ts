@@ -1,5 +1,5 @@
 import { toFailureRecord } from '../../failure.ts';
-import { printableJson } from '../printable.ts';
+import { printableJson } from '../terminal/printable.ts';
 import type { Reporter, TextSink } from './reporter.ts';
 
 /**

@@ -1,9 +1,9 @@
 import type { StageName } from '../../events.ts';
 import type { Failure } from '../../failure.ts';
-import { formatDuration } from '../format.ts';
-import type { Paint } from '../paint.ts';
-import { printable } from '../printable.ts';
-import { emptyHistory, observe } from '../progress-rate.ts';
+import { formatDuration } from '../terminal/format.ts';
+import type { Paint } from '../terminal/paint.ts';
+import { printable } from '../terminal/printable.ts';
+import { emptyHistory, observe } from './progress-rate.ts';
 import { failureText } from './failure-text.ts';
 import { percentage, progressText, type ProgressEvent } from './progress-text.ts';
 import type { Reporter, TextSink } from './reporter.ts';

@@ -1,7 +1,7 @@
 import type { Event } from '../../events.ts';
 import { formatBytes } from '../../figures.ts';
-import { formatPercentage, formatRate, formatRatio, formatTimeLeft } from '../format.ts';
-import { bytesPerSecond, secondsLeft, type ProgressHistory } from '../progress-rate.ts';
+import { formatPercentage, formatRate, formatRatio, formatTimeLeft } from '../terminal/format.ts';
+import { bytesPerSecond, secondsLeft, type ProgressHistory } from './progress-rate.ts';
 
 export type ProgressEvent = Extract<Event, { type: 'progress' }>;
 

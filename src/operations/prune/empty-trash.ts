@@ -1,6 +1,6 @@
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
-import { beginBatch, removeEmptyBatch, type TrashBatch } from '../../repository/trash-batch.ts';
-import type { TrashedObject } from '../../repository/trash.ts';
+import { beginBatch, removeEmptyBatch, type TrashBatch } from '../../repository/trash/trash-batch.ts';
+import type { TrashedObject } from '../../repository/trash/trash.ts';
 import type { PruneKnowledge, Survey } from './survey.ts';
 
 const REMOVALS_AT_ONCE = 8;

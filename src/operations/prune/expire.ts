@@ -1,8 +1,8 @@
 import type { GuestFolder } from '../../repository/guest-folder.ts';
-import { isMissingFile } from '../../repository/missing-file.ts';
-import { decideRetention, type RetentionRules } from '../../repository/retention.ts';
+import { isMissingFile } from '../../repository/files/missing-file.ts';
+import { decideRetention, type RetentionRules } from '../../repository/retention/retention.ts';
 import { MANIFEST_LIMIT_BYTES } from '../../repository/snapshot.ts';
-import { isSnapshotId } from '../../repository/snapshot-id.ts';
+import { isSnapshotId } from '../../repository/files/snapshot-id.ts';
 import type { PruneClock } from './prune-options.ts';
 import type { GuestPrune } from './prune-report.ts';
 import { readSnapshots, type ReachingSnapshot } from './reached.ts';

@@ -2,7 +2,7 @@ import { isFrameSize } from '../../chunk/chunk-grid.ts';
 import { chunkId } from '../../chunk/chunk-id.ts';
 import type { Zstd } from '../../codec/zstd.ts';
 import { Failure } from '../../failure.ts';
-import type { Frame, FrameChunk } from '../../frame/frame.ts';
+import type { Frame, FrameChunk } from '../../pack/frame.ts';
 
 /** The chunks that are needed of many frames, in as few frames. */
 export class LiveFrames {

@@ -1,4 +1,4 @@
-import type { IndexedPack } from '../../repository/chunk-index.ts';
+import type { IndexedPack } from '../../repository/chunk-index/chunk-index.ts';
 import type { PackFacts } from './pack-facts.ts';
 import type { PruneKnowledge, Survey } from './survey.ts';
 

@@ -1,8 +1,8 @@
 import { asFailure, type Failure } from '../../failure.ts';
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
-import type { IndexedPack } from '../../repository/chunk-index.ts';
+import type { IndexedPack } from '../../repository/chunk-index/chunk-index.ts';
 import type { GuestFolder, StoredObject, StoredObjects } from '../../repository/guest-folder.ts';
-import { readTrashedIndex } from '../../repository/trashed-text.ts';
+import { readTrashedIndex } from '../../repository/trash/trashed-text.ts';
 
 const FILES_AT_ONCE = 8;
 /** Files may come and go between a list and the reading of what it names. */

@@ -1,4 +1,4 @@
-import type { RetentionRules } from '../../repository/retention.ts';
+import type { RetentionRules } from '../../repository/retention/retention.ts';
 
 export interface PruneOptions {
   rules: RetentionRules;

@@ -1,5 +1,5 @@
 import type { FailureRecord } from '../../failure.ts';
-import type { KeepReason } from '../../repository/retention.ts';
+import type { KeepReason } from '../../repository/retention/retention.ts';
 
 /** What became of one guest; with `dryRun`, what would. */
 export interface GuestPrune {

@@ -2,9 +2,9 @@ import { Failure } from '../../failure.ts';
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
 import { announcedSnapshots, readAnnounced, unlessMissing } from '../../repository/announced-snapshot.ts';
 import type { GuestFolder } from '../../repository/guest-folder.ts';
-import { LiveChunks } from '../../repository/live-chunks.ts';
+import { LiveChunks } from '../../repository/chunk-index/live-chunks.ts';
 import type { Snapshot } from '../../repository/snapshot.ts';
-import { readPageAnywhere } from '../../repository/trashed-text.ts';
+import { readPageAnywhere } from '../../repository/trash/trashed-text.ts';
 
 const FILES_AT_ONCE = 8;
 

@@ -1,11 +1,11 @@
-import { OpenPack, type Pack } from '../../archive/pack.ts';
-import { readStoredPack } from '../../archive/read-pack.ts';
+import { OpenPack, type Pack } from '../../pack/pack.ts';
+import { readStoredPack } from '../../pack/read-pack.ts';
 import { bestZstd } from '../../codec/zstd.ts';
 import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
-import type { Frame } from '../../frame/frame.ts';
-import type { IndexedPack } from '../../repository/chunk-index.ts';
-import type { ChunkCover, PlannedPack } from '../../repository/prune-plan.ts';
+import type { Frame } from '../../pack/frame.ts';
+import type { IndexedPack } from '../../repository/chunk-index/chunk-index.ts';
+import type { ChunkCover, PlannedPack } from '../../repository/retention/prune-plan.ts';
 import { LiveFrames } from './live-frames.ts';
 import type { PruneKnowledge } from './survey.ts';
 

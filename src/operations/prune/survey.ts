@@ -1,8 +1,8 @@
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
 import type { GuestFolder, StoredObject, StoredObjects } from '../../repository/guest-folder.ts';
-import { ChunkCover, type PlannedPack } from '../../repository/prune-plan.ts';
-import { listBatches, type TrashBatch } from '../../repository/trash-batch.ts';
-import type { TrashedObject, TrashKind } from '../../repository/trash.ts';
+import { ChunkCover, type PlannedPack } from '../../repository/retention/prune-plan.ts';
+import { listBatches, type TrashBatch } from '../../repository/trash/trash-batch.ts';
+import type { TrashedObject, TrashKind } from '../../repository/trash/trash.ts';
 import { collectGrownGarbage } from '../../system/memory.ts';
 import type { PackFacts } from './pack-facts.ts';
 import { readSnapshots, type Reached } from './reached.ts';

@@ -1,6 +1,6 @@
 import { chunkLength, type ChunkGrid } from '../../chunk/chunk-grid.ts';
 import type { ChunkMap } from '../../chunk/chunk-map.ts';
-import { mergeTouching, totalLength, type Extent } from '../../image/extents.ts';
+import { mergeTouching, totalLength, type Extent } from '../../extent/extents.ts';
 
 /** The bytes of an image that chunks at these ascending positions hold; neighbours become one range. */
 export function rangesOf(positions: Iterable<number>, grid: ChunkGrid): Extent[] {

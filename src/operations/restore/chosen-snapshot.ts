@@ -3,8 +3,8 @@ import type { GuestFolder } from '../../repository/guest-folder.ts';
 import type { Snapshot } from '../../repository/snapshot.ts';
 import { closest } from '../../config/suggestion.ts';
 import { Failure } from '../../failure.ts';
-import { badWhen, chooseSnapshot, type SnapshotReference } from '../choose-snapshot.ts';
-import type { StoreSession } from '../store-session.ts';
+import { badWhen, chooseSnapshot, type SnapshotReference } from '../store-access/choose-snapshot.ts';
+import type { StoreSession } from '../store-access/store-session.ts';
 
 /** The guest's folder, and those of its snapshots that the references name. Throws what `chooseSnapshot` throws. */
 export async function readChosenSnapshots(

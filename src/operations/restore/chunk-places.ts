@@ -1,6 +1,6 @@
 import type { ChunkMap } from '../../chunk/chunk-map.ts';
-import type { ChunkIndex } from '../../repository/chunk-index.ts';
-import { isPlausibleFrame } from '../../repository/plausible-pack.ts';
+import type { ChunkIndex } from '../../repository/chunk-index/chunk-index.ts';
+import { isPlausibleFrame } from '../../repository/chunk-index/plausible-pack.ts';
 import { hexOf, type DamagedChunk } from './fetch-frames.ts';
 import { planFetch, type FetchPlan } from './fetch-plan.ts';
 import type { PackReader } from './pack-reader.ts';

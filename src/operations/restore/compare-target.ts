@@ -1,8 +1,8 @@
 import { CHUNK_ID_BYTES } from '../../chunk/chunk-id.ts';
 import { chunkListOf, type ChunkList } from '../../chunk/chunk-list.ts';
 import type { ChunkMap } from '../../chunk/chunk-map.ts';
-import type { FramePool } from '../../frame/frame-pool.ts';
-import type { RestoreTarget } from '../../image/restore-target.ts';
+import type { FramePool } from '../../workers/frame-pool.ts';
+import type { RestoreTarget } from '../../image/target/restore-target.ts';
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
 
 /** Plain bytes of one job. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Failure } from '../../failure.ts';
 import type { Snapshot, SnapshotDisk } from '../../repository/snapshot.ts';
 import { errorCode } from '../../system/error-code.ts';
-import type { RestoreRequest } from '../restore-report.ts';
+import type { RestoreRequest } from './restore-report.ts';
 
 /** A disk, and the path it is to be restored to. */
 export interface DiskPlace {

@@ -1,12 +1,12 @@
 import { rowsOf } from '../../chunk/chunk-list.ts';
-import { packedRowsOf } from '../../archive/pack-layout.ts';
-import type { SealKey } from '../../codec/seal.ts';
+import { packedRowsOf } from '../../pack/pack-layout.ts';
+import type { SealKey } from '../../seal/seal.ts';
 import { Failure } from '../../failure.ts';
-import type { FramePool } from '../../frame/frame-pool.ts';
-import type { RestoreResult, WantedFrame } from '../../frame/jobs.ts';
+import type { FramePool } from '../../workers/frame-pool.ts';
+import type { RestoreResult, WantedFrame } from '../../workers/jobs.ts';
 import { CHUNK_ID_BYTES } from '../../chunk/chunk-id.ts';
 import type { ChunkGrid } from '../../chunk/chunk-grid.ts';
-import type { RestoreTarget } from '../../image/restore-target.ts';
+import type { RestoreTarget } from '../../image/target/restore-target.ts';
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
 import type { PlannedFrame, PlannedRequest } from './fetch-plan.ts';
 import type { PackReader } from './pack-reader.ts';

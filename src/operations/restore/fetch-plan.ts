@@ -1,7 +1,7 @@
 import { MOST_CHUNKS } from '../../chunk/chunk-grid.ts';
 import { chunkListOf, type ChunkList } from '../../chunk/chunk-list.ts';
 import type { ChunkMap } from '../../chunk/chunk-map.ts';
-import type { ChunkIndex, FramePlace } from '../../repository/chunk-index.ts';
+import type { ChunkIndex, FramePlace } from '../../repository/chunk-index/chunk-index.ts';
 
 /** Bytes between two frames that are read along rather than asked around: a request costs a round trip. */
 const MOST_GAP_BYTES = 128 * 1024;

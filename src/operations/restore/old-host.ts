@@ -6,7 +6,7 @@ import { isSameMachine } from '../../guest/guest-source.ts';
 import { here, placed } from '../../placed-text.ts';
 import type { Snapshot } from '../../repository/snapshot.ts';
 import type { Machine } from '../../system/machine.ts';
-import type { StartAfterRestore } from '../restore-report.ts';
+import type { StartAfterRestore } from './restore-report.ts';
 
 /**
  * Makes sure that the guest runs nowhere else before it is restored to be started: its backup was made on another machine,

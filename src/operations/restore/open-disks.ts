@@ -1,12 +1,12 @@
 import type { Context } from '../../events.ts';
-import type { FramePool } from '../../frame/frame-pool.ts';
-import type { PartialClaim } from '../../image/partial-claim.ts';
-import { findRestorePlace, requireRoom, type RestorePlace } from '../../image/restore-place.ts';
-import { RestoreTarget } from '../../image/restore-target.ts';
+import type { FramePool } from '../../workers/frame-pool.ts';
+import type { PartialClaim } from '../../image/target/partial-claim.ts';
+import { findRestorePlace, requireRoom, type RestorePlace } from '../../image/target/restore-place.ts';
+import { RestoreTarget } from '../../image/target/restore-target.ts';
 import type { Resources } from '../../pipeline/resources.ts';
 import type { GuestFolder } from '../../repository/guest-folder.ts';
 import type { Snapshot, SnapshotDisk } from '../../repository/snapshot.ts';
-import type { StoreSession } from '../store-session.ts';
+import type { StoreSession } from '../store-access/store-session.ts';
 import { plainBytesOf } from './byte-ranges.ts';
 import { ChunkPlaces } from './chunk-places.ts';
 import type { DiskPlace } from './disk-places.ts';

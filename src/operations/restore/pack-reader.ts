@@ -1,11 +1,11 @@
-import { packedChunksOf } from '../../archive/pack-layout.ts';
-import { storedFramesOf } from '../../archive/read-pack.ts';
+import { packedChunksOf } from '../../pack/pack-layout.ts';
+import { storedFramesOf } from '../../pack/read-pack.ts';
 import { Failure } from '../../failure.ts';
-import type { ChunkIndex, IndexedFrame } from '../../repository/chunk-index.ts';
+import type { ChunkIndex, IndexedFrame } from '../../repository/chunk-index/chunk-index.ts';
 import type { GuestFolder, StoredObject } from '../../repository/guest-folder.ts';
-import { packDigest } from '../../repository/index-text.ts';
-import { isMissingFile } from '../../repository/missing-file.ts';
-import { trashed } from '../../repository/trash.ts';
+import { packDigest } from '../../repository/chunk-index/index-text.ts';
+import { isMissingFile } from '../../repository/files/missing-file.ts';
+import { trashed } from '../../repository/trash/trash.ts';
 
 /** A guest's packs, those in the trash besides: they are read where they are, for the account may not be ours to write to. */
 export class PackReader {

@@ -1,6 +1,6 @@
 import { Failure } from '../../failure.ts';
 import { formatBytes } from '../../figures.ts';
-import { POSITIONS_PER_PAGE } from '../../repository/chunk-map-page.ts';
+import { POSITIONS_PER_PAGE } from '../../repository/chunk-index/chunk-map-page.ts';
 import type { SnapshotDisk } from '../../repository/snapshot.ts';
 
 /** doc/store.md: those of 16 disks of which every chunk is in use, however large they are. */

@@ -1,13 +1,17 @@
 import { chunkGridFor } from '../../chunk/chunk-grid.ts';
 import { ChunkMap } from '../../chunk/chunk-map.ts';
 import { decompressText } from '../../codec/compressed-text.ts';
-import { sealPurpose } from '../../codec/seal.ts';
+import { sealPurpose } from '../../seal/seal.ts';
 import { Failure } from '../../failure.ts';
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
-import { PAGE_LIMIT_BYTES, POSITIONS_PER_PAGE, readPageText } from '../../repository/chunk-map-page.ts';
+import {
+  PAGE_LIMIT_BYTES,
+  POSITIONS_PER_PAGE,
+  readPageText,
+} from '../../repository/chunk-index/chunk-map-page.ts';
 import type { GuestFolder } from '../../repository/guest-folder.ts';
 import type { SnapshotDisk } from '../../repository/snapshot.ts';
-import { trashed, type TrashedObject } from '../../repository/trash.ts';
+import { trashed, type TrashedObject } from '../../repository/trash/trash.ts';
 
 const PAGES_AT_ONCE = 8;
 

@@ -8,14 +8,14 @@ import type { GuestDefinition } from '../../guest/definition.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
 import type { GuestFolder } from '../../repository/guest-folder.ts';
 import type { Snapshot } from '../../repository/snapshot.ts';
-import type { SnapshotReference } from '../choose-snapshot.ts';
-import { restore, type RestoreDependencies } from '../restore.ts';
+import type { SnapshotReference } from '../store-access/choose-snapshot.ts';
+import { restore, type RestoreDependencies } from '../restore/restore.ts';
 import { readChosenSnapshot } from '../restore/chosen-snapshot.ts';
-import { runStage } from '../stage.ts';
-import type { StoreSession } from '../store-session.ts';
-import { checkStoredBootable } from '../stored-guest.ts';
+import { runStage } from '../../pipeline/run-stage.ts';
+import type { StoreSession } from '../store-access/store-session.ts';
+import { checkStoredBootable } from '../guests/stored-guest.ts';
 import { isolatedDefinition } from './isolated-definition.ts';
-import { readCheckRecord, writeCheckRecord } from './stored-check-records.ts';
+import { readCheckRecord, writeCheckRecord } from '../store-access/stored-check-records.ts';
 import type { BootVerdict } from './verify-report.ts';
 
 /** For each way of halting the copy; then it is killed. */

@@ -3,9 +3,9 @@ import { chunkGridFor, chunkLength, type ChunkGrid } from '../../chunk/chunk-gri
 import { CHUNK_ID_BYTES } from '../../chunk/chunk-id.ts';
 import { ChunkMap, chunkMapText } from '../../chunk/chunk-map.ts';
 import { Failure } from '../../failure.ts';
-import { mergeTouching, totalLength, type Extent } from '../../image/extents.ts';
+import { mergeTouching, totalLength, type Extent } from '../../extent/extents.ts';
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
-import { POSITIONS_PER_PAGE, readPageText } from '../../repository/chunk-map-page.ts';
+import { POSITIONS_PER_PAGE, readPageText } from '../../repository/chunk-index/chunk-map-page.ts';
 import type { GuestFolder } from '../../repository/guest-folder.ts';
 import type { SnapshotDisk } from '../../repository/snapshot.ts';
 import { FoundDamage, type MapDamage } from './map-damage.ts';

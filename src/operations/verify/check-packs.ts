@@ -1,10 +1,10 @@
-import { packedChunksOf, type PackedChunks, type PackedFrame } from '../../archive/pack-layout.ts';
-import { PACK_LIMIT_BYTES } from '../../archive/pack.ts';
-import { contentLimitBytes, TABLE_LIMIT_BYTES } from '../../archive/pack-format.ts';
+import { packedChunksOf, type PackedChunks, type PackedFrame } from '../../pack/pack-layout.ts';
+import { PACK_LIMIT_BYTES } from '../../pack/pack.ts';
+import { contentLimitBytes, TABLE_LIMIT_BYTES } from '../../pack/pack-format.ts';
 import { LARGEST_CHUNK_BYTES } from '../../chunk/chunk-grid.ts';
-import type { SealKey } from '../../codec/seal.ts';
+import type { SealKey } from '../../seal/seal.ts';
 import { Failure } from '../../failure.ts';
-import type { FramePool } from '../../frame/frame-pool.ts';
+import type { FramePool } from '../../workers/frame-pool.ts';
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
 import type { GuestFolder, StoredObject } from '../../repository/guest-folder.ts';
 

@@ -2,7 +2,7 @@ import type { Failure } from '../../failure.ts';
 import type { GuestFolder, StoredObjects } from '../../repository/guest-folder.ts';
 import type { Snapshot } from '../../repository/snapshot.ts';
 import { checkMaps, type CheckedMap, type ChunkFinding } from './check-maps.ts';
-import { readManifests } from './read-manifests.ts';
+import { readManifests } from '../store-access/read-manifests.ts';
 import { readStoredIndex, type PackContents, type StoredIndex } from './stored-index.ts';
 
 /** What is known of packs before their structure is looked at. */

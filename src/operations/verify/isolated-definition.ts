@@ -1,5 +1,5 @@
 import type { GuestDefinition } from '../../guest/definition.ts';
-import { splitArgument } from '../../guest/uml-command-line.ts';
+import { splitArgument } from '../../guest/drivers/uml/command-line.ts';
 
 /**
  * What of a User Mode Linux command line reaches out of the guest, by `linux --help` and the drivers in arch/um/drivers:

@@ -1,4 +1,4 @@
-import { totalLength, type Extent } from '../../image/extents.ts';
+import { totalLength, type Extent } from '../../extent/extents.ts';
 
 /** More ranges of one disk are only counted: a small store can name millions of them. */
 const MOST_RANGES = 1000;

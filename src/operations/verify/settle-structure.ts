@@ -1,7 +1,7 @@
 import { Failure } from '../../failure.ts';
 import type { GuestFolder, StoredObject } from '../../repository/guest-folder.ts';
 import { isNotWritable } from './verify-notes.ts';
-import { takeBack, trashed, type TrashKind } from '../../repository/trash.ts';
+import { takeBack, trashed, type TrashKind } from '../../repository/trash/trash.ts';
 import { checkStructure, type KnownPacks, type Structure } from './check-structure.ts';
 
 /** Something that is wanted, is not in its place, and is in the trash. */

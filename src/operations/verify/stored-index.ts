@@ -1,10 +1,10 @@
-import type { PackedChunks } from '../../archive/pack-layout.ts';
+import type { PackedChunks } from '../../pack/pack-layout.ts';
 import type { Failure } from '../../failure.ts';
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
-import { ChunkIndex, type IndexedPack } from '../../repository/chunk-index.ts';
+import { ChunkIndex, type IndexedPack } from '../../repository/chunk-index/chunk-index.ts';
 import type { GuestFolder, StoredObjects } from '../../repository/guest-folder.ts';
-import { packDigest } from '../../repository/index-text.ts';
-import { isPlausiblePack } from '../../repository/plausible-pack.ts';
+import { packDigest } from '../../repository/chunk-index/index-text.ts';
+import { isPlausiblePack } from '../../repository/chunk-index/plausible-pack.ts';
 
 const FILES_AT_ONCE = 8;
 

@@ -1,16 +1,16 @@
-import type { PackedChunks, PackedFrame } from '../../archive/pack-layout.ts';
-import type { SealKey } from '../../codec/seal.ts';
+import type { PackedChunks, PackedFrame } from '../../pack/pack-layout.ts';
+import type { SealKey } from '../../seal/seal.ts';
 import type { Context } from '../../events.ts';
-import type { FramePool } from '../../frame/frame-pool.ts';
+import type { FramePool } from '../../workers/frame-pool.ts';
 import type { CheckRecord, SnapshotCheck } from '../../repository/check-record.ts';
 import type { GuestFolder, StoredObject } from '../../repository/guest-folder.ts';
-import { packDigest } from '../../repository/index-text.ts';
+import { packDigest } from '../../repository/chunk-index/index-text.ts';
 import { checkPacks } from './check-packs.ts';
 import type { KnownPacks, Structure } from './check-structure.ts';
 import { choosePacks } from './choose-packs.ts';
 import { damagedSnapshots, problemsOf, unreferenced } from './describe-damage.ts';
 import { settleStructure } from './settle-structure.ts';
-import { readCheckRecord } from './stored-check-records.ts';
+import { readCheckRecord } from '../store-access/stored-check-records.ts';
 import { VerifyNotes } from './verify-notes.ts';
 import type { FileCount, GuestVerdict } from './verify-report.ts';
 

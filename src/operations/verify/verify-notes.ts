@@ -1,10 +1,10 @@
-import type { PackedFrame } from '../../archive/pack-layout.ts';
+import type { PackedFrame } from '../../pack/pack-layout.ts';
 import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import type { CheckRecord } from '../../repository/check-record.ts';
 import type { GuestFolder } from '../../repository/guest-folder.ts';
 import type { Structure } from './check-structure.ts';
-import { writeCheckRecord } from './stored-check-records.ts';
+import { writeCheckRecord } from '../store-access/stored-check-records.ts';
 
 /** What is written down in the store; a store that may only be read is verified all the same. */
 export class VerifyNotes {

@@ -1,5 +1,5 @@
 import type { FailureRecord } from '../../failure.ts';
-import type { Extent } from '../../image/extents.ts';
+import type { Extent } from '../../extent/extents.ts';
 
 /** What is wrong with a file of the store. */
 export interface StoreProblem {

@@ -18,7 +18,7 @@ type Summary = readonly { name: string; offLine: number | null; offSmallest: num
 const { growthSummary, growthTable } = await benchModule<{
   growthSummary: (cases: readonly Case[], runs: readonly Run[]) => Summary;
   growthTable: (summary: Summary) => string;
-}>('growth-summary.mjs');
+}>('growth/growth-summary.mjs');
 const { partsSummary } = await benchModule<{
   partsSummary: (runs: readonly object[]) => {
     sumSeconds: number;
@@ -26,7 +26,7 @@ const { partsSummary } = await benchModule<{
     ratioWithoutStart: number;
     isMet: boolean;
   };
-}>('parts-summary.mjs');
+}>('parts/parts-summary.mjs');
 
 const cases: Case[] = [
   ...[1, 2, 4, 8].map((used) => ({

@@ -10,7 +10,7 @@ type Sample = Bytes & { atMs: number };
 
 const { lineUse } = await benchModule<{
   lineUse: (samples: readonly Sample[], wireBytes: Bytes, rateBits: number) => number | null;
-}>('line-use.mjs');
+}>('lines/line-use.mjs');
 
 const RATE_BITS = 100e6;
 const BYTES_PER_MS = RATE_BITS / 8 / 1000;

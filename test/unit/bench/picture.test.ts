@@ -15,7 +15,7 @@ interface Results {
   summary: readonly (Peer | { step: string; title: string; peers: readonly Peer[] })[];
 }
 
-const { picture } = await benchModule<{ picture: (results: Results) => string }>('picture.mjs');
+const { picture } = await benchModule<{ picture: (results: Results) => string }>('images/picture.mjs');
 
 function peer(name: string, wallSeconds: number, verified?: string): Peer {
   const figures = { medians: { wallSeconds }, ratios: { wallSeconds: wallSeconds / 8 } };

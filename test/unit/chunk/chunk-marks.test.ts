@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { ChunkGrid } from '../../../src/chunk/chunk-grid.ts';
 import { extentsInChunks, touchedChunks } from '../../../src/chunk/chunk-marks.ts';
-import { mergeTouching, type Extent } from '../../../src/image/extents.ts';
+import { mergeTouching, type Extent } from '../../../src/extent/extents.ts';
 
 const grid: ChunkGrid = { imageBytes: 37, chunkBytes: 8, chunkCount: 5 };
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { emptyHistory, observe } from '../../../src/cli/progress-rate.ts';
+import { emptyHistory, observe } from '../../../src/cli/reporters/progress-rate.ts';
 import { barLine } from '../../../src/cli/reporters/bar-line.ts';
 
 const MiB = 2 ** 20;

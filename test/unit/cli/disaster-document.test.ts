@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import type { Command } from '../../../src/cli/command.ts';
+import type { Command } from '../../../src/cli/options/command.ts';
 import { commands } from '../../../src/cli/commands.ts';
-import { parseCommandLine } from '../../../src/cli/parse.ts';
+import { parseCommandLine } from '../../../src/cli/options/parse.ts';
 
 /** Nobody who needs doc/disaster.md has the time for a command that is not understood. */
 const text = readFileSync(join(import.meta.dirname, '..', '..', '..', 'doc', 'disaster.md'), 'utf8');

@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Argv } from 'yargs';
-import type { Command } from '../../../src/cli/command.ts';
+import type { Command } from '../../../src/cli/options/command.ts';
 import { commands } from '../../../src/cli/commands.ts';
-import { collectExamples, type Example } from '../../../src/cli/help-examples.ts';
-import { parseCommandLine } from '../../../src/cli/parse.ts';
+import { collectExamples, type Example } from '../../../src/cli/options/help-examples.ts';
+import { parseCommandLine } from '../../../src/cli/options/parse.ts';
 
 const all: readonly Command<never>[] = commands;
 const shown = all.filter(({ internal }) => internal !== true);

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { Readable, Writable } from 'node:stream';
 import { describe, expect, test } from '@jest/globals';
-import type { Command, Run } from '../../../src/cli/command.ts';
+import type { Command, Run } from '../../../src/cli/options/command.ts';
 import { runProgram } from '../../../src/cli/program.ts';
 import { Failure } from '../../../src/failure.ts';
 import { MemoryStream } from './streams.ts';

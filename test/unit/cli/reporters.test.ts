@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { formatFields, formatTable } from '../../../src/cli/format.ts';
-import { createPaint, wantsColour } from '../../../src/cli/paint.ts';
+import { formatFields, formatTable } from '../../../src/cli/terminal/format.ts';
+import { createPaint, wantsColour } from '../../../src/cli/terminal/paint.ts';
 import { createBarReporter } from '../../../src/cli/reporters/bar.ts';
 import { createJsonReporter } from '../../../src/cli/reporters/json.ts';
 import { createLinesReporter } from '../../../src/cli/reporters/lines.ts';

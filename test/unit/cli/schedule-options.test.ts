@@ -1,13 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
 import { scheduleCommand, scheduleReportText } from '../../../src/cli/commands/schedule.ts';
-import { keepOptions, readKeepOptions } from '../../../src/cli/keep-options.ts';
-import type { Command } from '../../../src/cli/command.ts';
-import { parseCommandLine } from '../../../src/cli/parse.ts';
+import { keepOptions, readKeepOptions } from '../../../src/cli/options/keep-options.ts';
+import type { Command } from '../../../src/cli/options/command.ts';
+import { parseCommandLine } from '../../../src/cli/options/parse.ts';
 import {
   readRunReportOptions,
   runReportOptions,
   withConfiguredReports,
-} from '../../../src/cli/run-report-options.ts';
+} from '../../../src/cli/options/run-report-options.ts';
 
 const command: Command<unknown> = {
   usage: 'try',

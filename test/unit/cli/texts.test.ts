@@ -1,10 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import { guestsText } from '../../../src/cli/commands/guests.ts';
 import { haltReportText } from '../../../src/cli/commands/halt.ts';
+import type { ImageReport } from '../../../src/operations/guests/inspect.ts';
+import { describeUsers } from '../../../src/image/usage/describe-users.ts';
 import { imageReportText } from '../../../src/cli/commands/inspect.ts';
-import { migrationPlanText, migrationReportText } from '../../../src/cli/commands/migration-text.ts';
+import { migrationPlanText, migrationReportText } from '../../../src/cli/texts/migration-text.ts';
 import { revertReportText } from '../../../src/cli/commands/revert.ts';
-import type { MigrationReport } from '../../../src/operations/migration-report.ts';
+import type { MigrationReport } from '../../../src/operations/migrate/migration-report.ts';
 
 const GiB = 2 ** 30;
 const account = {
@@ -131,7 +133,10 @@ describe('guests', () => {
 });
 
 test('an image shows its regions, its users, and why all of it would be moved', () => {
-  const text = imageReportText({
+  const users = [
+    { kind: 'process', pid: 12, name: 'qemu', description: 'is open in qemu (process 12)' },
+  ] as const;
+  const report: ImageReport = {
     path: '/srv/web.img',
     sizeBytes: GiB,
     allocatedBytes: GiB,
@@ -149,8 +154,9 @@ test('an image shows its regions, its users, and why all of it would be moved', 
         reason: 'it was not unmounted',
       },
     ],
-    users: [{ kind: 'process', pid: 12, name: 'qemu', description: 'is open in qemu (process 12)' }],
-  });
+    users,
+  };
+  const text = imageReportText(report, describeUsers(users));
   expect(text).toMatch(/used by +it is open in qemu \(process 12\)/);
   expect(text).toMatch(/^1\.00 MiB +1\.00 GiB +ext3 +not clean/m);
   expect(text).toContain('ext3 at 1.00 MiB: all of it is moved: it was not unmounted');

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { boundedFrame } from '../../../src/codec/zstd-frame.ts';
 import { Failure } from '../../../src/failure.ts';
-import { peakMemoryBytes } from '../../support/peak-memory.ts';
+import { peakMemoryBytes } from '../../support/programs/peak-memory.ts';
 import { zstdBomb, zstdFrameOf } from '../../support/zstd-frames.ts';
 
 const decoder = new Decoder();

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { beforeEach, expect, test } from '@jest/globals';
 import { refuseExchanged } from '../../../src/repository/refuse-exchanged.ts';
-import { initStore, openStore } from '../../../src/repository/store-keys.ts';
+import { initStore, openStore } from '../../../src/repository/keys/store-keys.ts';
 import { codeOf } from '../../support/failures.ts';
-import { memoryStore } from '../../support/memory-store.ts';
+import { memoryStore } from '../../support/stores/memory-store.ts';
 
 const { signal } = new AbortController();
 const cost = { N: 2 ** 14, r: 8, p: 1 };

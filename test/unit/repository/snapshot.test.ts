@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { Failure } from '../../../src/failure.ts';
 import { parseSnapshot, snapshotText, type Snapshot } from '../../../src/repository/snapshot.ts';
-import { isSnapshotId, snapshotId, snapshotTime } from '../../../src/repository/snapshot-id.ts';
+import { isSnapshotId, snapshotId, snapshotTime } from '../../../src/repository/files/snapshot-id.ts';
 
 describe('a snapshot’s id', () => {
   test('is its time, to the millisecond, and five digits', () => {

@@ -3,7 +3,7 @@ import { Failure } from '../../../src/failure.ts';
 import { reconnectingStore } from '../../../src/store/reconnecting-store.ts';
 import type { BackupStore, ByteRange } from '../../../src/store/store.ts';
 import { failureOf } from '../../support/failures.ts';
-import { memoryStore } from '../../support/memory-store.ts';
+import { memoryStore } from '../../support/stores/memory-store.ts';
 
 const signal = new AbortController().signal;
 const lost = (): Failure => new Failure('connection-lost', 'The line is lost.', { transient: true });

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { watchedStore } from '../../../src/store/watched-store.ts';
-import { memoryStore } from '../../support/memory-store.ts';
+import { memoryStore } from '../../support/stores/memory-store.ts';
 
 const { signal } = new AbortController();
 

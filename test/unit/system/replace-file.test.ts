@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { replaceFile } from '../../../src/system/replace-file.ts';
-import { scratchDirectory } from '../../support/images.ts';
+import { scratchDirectory } from '../../support/images/images.ts';
 
 let scratch: ReturnType<typeof scratchDirectory>;
 let file: string;

@@ -3,7 +3,7 @@ import { chunkGridFor, LARGEST_CHUNK_BYTES } from '../../../../src/chunk/chunk-g
 import { ChunkMap } from '../../../../src/chunk/chunk-map.ts';
 import { ChunkPlaces } from '../../../../src/operations/restore/chunk-places.ts';
 import type { PackReader } from '../../../../src/operations/restore/pack-reader.ts';
-import { ChunkIndex } from '../../../../src/repository/chunk-index.ts';
+import { ChunkIndex } from '../../../../src/repository/chunk-index/chunk-index.ts';
 
 const { signal } = new AbortController();
 const nothingNew = () => Promise.resolve(false);

@@ -4,7 +4,7 @@ import { chunkGridFor } from '../../../../src/chunk/chunk-grid.ts';
 import { rowsOf } from '../../../../src/chunk/chunk-list.ts';
 import { ChunkMap } from '../../../../src/chunk/chunk-map.ts';
 import { planFetch, type PlannedRequest } from '../../../../src/operations/restore/fetch-plan.ts';
-import { ChunkIndex, type IndexedFrame } from '../../../../src/repository/chunk-index.ts';
+import { ChunkIndex, type IndexedFrame } from '../../../../src/repository/chunk-index/chunk-index.ts';
 
 const MIB = 2 ** 20;
 const CHUNK = 64 * 1024;

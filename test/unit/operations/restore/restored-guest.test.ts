@@ -8,7 +8,7 @@ import { createRecordStore, type RecordStore } from '../../../../src/guest/recor
 import { requireStartable, startRestored } from '../../../../src/operations/restore/restored-guest.ts';
 import type { Snapshot } from '../../../../src/repository/snapshot.ts';
 import { codeOf, failureOf } from '../../../support/failures.ts';
-import { scratchDirectory } from '../../../support/images.ts';
+import { scratchDirectory } from '../../../support/images/images.ts';
 
 const context = { signal: new AbortController().signal, report: () => undefined };
 const notAsked = () => Promise.reject(new Error('not asked for'));

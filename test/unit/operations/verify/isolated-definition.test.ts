@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { isolatedDefinition } from '../../../../src/operations/verify/isolated-definition.ts';
 import type { GuestDefinition } from '../../../../src/guest/definition.ts';
-import { umlCommandLine } from '../../../../src/guest/uml-command-line.ts';
+import { umlCommandLine } from '../../../../src/guest/drivers/uml/command-line.ts';
 
 const definition: GuestDefinition = {
   name: 'web',

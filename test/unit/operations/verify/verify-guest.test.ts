@@ -1,16 +1,16 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import { noSeal } from '../../../../src/codec/seal-for.ts';
+import { noSeal } from '../../../../src/seal/seal-for.ts';
 import type { Event } from '../../../../src/events.ts';
 import { Failure } from '../../../../src/failure.ts';
-import type { FramePool } from '../../../../src/frame/frame-pool.ts';
-import { readCheckRecord } from '../../../../src/operations/verify/stored-check-records.ts';
+import type { FramePool } from '../../../../src/workers/frame-pool.ts';
+import { readCheckRecord } from '../../../../src/operations/store-access/stored-check-records.ts';
 import { verifyGuest } from '../../../../src/operations/verify/verify-guest.ts';
 import { GuestFolder } from '../../../../src/repository/guest-folder.ts';
-import { throwAway } from '../../../../src/repository/trash.ts';
-import { seededBytes } from '../../../support/images.ts';
+import { throwAway } from '../../../../src/repository/trash/trash.ts';
+import { seededBytes } from '../../../support/images/images.ts';
 import { inProcessPool } from '../../../support/in-process-pool.ts';
-import { memoryStore } from '../../../support/memory-store.ts';
-import { storeSnapshot } from '../../../support/stored-snapshots.ts';
+import { memoryStore } from '../../../support/stores/memory-store.ts';
+import { storeSnapshot } from '../../../support/stores/stored-snapshots.ts';
 
 const CHUNK = 65_536;
 const { signal } = new AbortController();

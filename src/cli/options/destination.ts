@@ -1,0 +1,59 @@
+import { Failure } from '../../failure.ts';
+
+export interface Destination {
+  /** As one would type it after `ssh`: HOST or USER@HOST, an IPv6 address without brackets. */
+  destination: string;
+  /** Absolute path without a slash at its end; null when none was given. */
+  directory: string | null;
+}
+
+const bracketed = /^(?:(?<user>[^:/]*)@)?\[(?<host>[^[\]]*)\](?::(?<directory>.*))?$/s;
+const plain = /^(?:(?<user>[^:]*)@)?(?<host>[^:@]*)(?::(?<directory>.*))?$/s;
+const ipv6Address = /^[0-9a-f:.]*:[0-9a-f:.]*(?:%[\w.-]+)?$/i;
+/** What ssh accepts for an alias or a host name; nothing that a shell in a ProxyCommand would read as its own. */
+const hostName = /^[\p{L}\p{N}_][\p{L}\p{N}_.%-]*$/u;
+/** It may have an `@`, but nothing behind one that begins like an option. */
+const userName = /^(?!.*@-)[\p{L}\p{N}_.\\][\p{L}\p{N}_.@+\\-]*$/u;
+// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
+const controlCharacter = /[\u0000-\u001f\u007f]/;
+
+/**
+ * Reads `[USER@]HOST[:DIR]`, where an IPv6 address stands in brackets, as for scp: `[::1]:/srv`. Throws Failure
+ * `usage` for anything else.
+ */
+export function parseDestination(text: string): Destination {
+  const address = bracketed.exec(text);
+  const parts = (address ?? plain.exec(text))?.groups;
+  if (parts === undefined || looksLikeBareAddress(text)) throw badDestination(text, 'it is not a host');
+  const { user, host = '', directory } = parts;
+  if (host === '') throw badDestination(text, 'the host is missing');
+  if (address !== null && !ipv6Address.test(host))
+    throw badDestination(text, 'what stands in brackets is not an IPv6 address');
+  if (address === null && !hostName.test(host)) throw badDestination(text, 'it is not a host');
+  if (user !== undefined && !userName.test(user)) throw badDestination(text, 'the user is not a user name');
+  return {
+    destination: user === undefined ? host : `${user}@${host}`,
+    directory: directory === undefined ? null : parseDirectory(text, directory),
+  };
+}
+
+/** `fe80::1` would otherwise be taken for the host `fe80` and the directory `:1`. */
+function looksLikeBareAddress(text: string): boolean {
+  const [host = ''] = text.split('/');
+  return !host.includes('[') && /:.*:/.test(host);
+}
+
+function parseDirectory(text: string, directory: string): string {
+  if (!directory.startsWith('/'))
+    throw badDestination(text, 'the directory after the colon must be an absolute path');
+  if (directory.startsWith('//')) throw badDestination(text, 'it is written like a URL');
+  if (controlCharacter.test(directory))
+    throw badDestination(text, 'the directory has a control character in it');
+  return directory.replace(/\/+$/, '') || '/';
+}
+
+function badDestination(text: string, reason: string): Failure {
+  return new Failure('usage', `${JSON.stringify(text)} cannot be a destination: ${reason}.`, {
+    advice: 'Write it as for scp: HOST, USER@HOST, HOST:/DIRECTORY or [IPV6-ADDRESS]:/DIRECTORY.',
+  });
+}

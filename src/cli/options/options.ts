@@ -1,0 +1,73 @@
+import type { Options } from 'yargs';
+import { Failure } from '../../failure.ts';
+
+/** What the parser has made of the command line, by the options' long names. */
+export type Arguments = Readonly<Record<string, unknown>>;
+
+/** Options that every command takes. */
+export interface GlobalOptions {
+  json: boolean;
+  verbose: boolean;
+  quiet: boolean;
+}
+
+export const globalOptions = {
+  json: {
+    type: 'boolean',
+    describe: 'Print events and the result as JSON, one object a line',
+  },
+  verbose: {
+    type: 'boolean',
+    describe: 'Show where errors come from (also: VMFERRY_DEBUG=1)',
+  },
+  quiet: { type: 'boolean', describe: 'Show only warnings, errors and what was asked for; no summary' },
+} as const satisfies Record<keyof GlobalOptions, Options>;
+
+export function readGlobalOptions(args: Arguments, environment: NodeJS.ProcessEnv): GlobalOptions {
+  return {
+    json: flag(args, 'json'),
+    verbose: flag(args, 'verbose') || environment['VMFERRY_DEBUG'] === '1',
+    quiet: flag(args, 'quiet'),
+  };
+}
+
+export function flag(args: Arguments, name: string): boolean {
+  return args[name] === true;
+}
+
+/** The text of a positional or an option. Throws Failure `usage` when it is missing or empty. */
+export function text(args: Arguments, name: string): string {
+  const value = optionalText(args, name);
+  if (value === null) throw new Failure('usage', `${name} is missing.`);
+  return value;
+}
+
+/** null when it was not given. Throws Failure `usage` when it is empty. */
+export function optionalText(args: Arguments, name: string): string | null {
+  const value = args[name];
+  if (value === undefined) return null;
+  if (typeof value !== 'string' || value === '') throw new Failure('usage', `${name} is empty.`);
+  return value;
+}
+
+/** An option that has a default. Throws Failure `usage` for anything but a whole number within the bounds. */
+export function wholeNumber(args: Arguments, name: string, least: number, most: number): number {
+  const value = args[name];
+  if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value;
+  throw new Failure('usage', `--${name} takes a whole number from ${least} to ${most}.`);
+}
+
+/** The same for an option that a word may stand in for, too. */
+export function wholeNumberOr<Word extends string>(
+  args: Arguments,
+  name: string,
+  least: number,
+  most: number,
+  word: Word,
+): number | Word {
+  const value = optionalText(args, name);
+  if (value === word) return word;
+  const number = /^[0-9]{1,9}$/.test(value ?? '') ? Number(value) : Number.NaN;
+  if (number >= least && number <= most) return number;
+  throw new Failure('usage', `--${name} takes ‘${word}’ or a whole number from ${least} to ${most}.`);
+}

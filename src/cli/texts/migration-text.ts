@@ -1,0 +1,103 @@
+import type { MigrationPlan, MigrationReport, MovedDisk } from '../../operations/migrate/migration-report.ts';
+import type { DiskAccount } from '../../operations/migrate/migration-report.ts';
+import { formatBytes } from '../../figures.ts';
+import { formatDuration, formatFields, formatRatio } from '../terminal/format.ts';
+
+type Field = readonly [name: string, value: string];
+
+const readBackText: Record<MovedDisk['readBack'], string> = {
+  direct: 'every chunk, read back there from the disk (O_DIRECT)',
+  'page-cache-dropped': 'every chunk, read back there past the page cache (dropped)',
+};
+
+/** The summary after a move. */
+export function migrationReportText(report: MigrationReport): string {
+  const { guest, destination, booted, downtimeSeconds, seconds } = report;
+  const heading =
+    booted === null
+      ? `${guest} is on ${destination}. It was not booted: nothing ran it here.`
+      : `${guest} runs on ${destination} (pid ${booted.pid}).`;
+  const times: Field[] = [
+    ...(downtimeSeconds === null ? [] : [['downtime', formatDuration(downtimeSeconds)] as const]),
+    ['in all', formatDuration(seconds)],
+    ...(booted === null ? [] : [['console log', `${destination}:${booted.consoleLog}`] as const]),
+  ];
+  return [
+    heading,
+    ...report.disks.map((disk) => movedDiskText(disk, destination)),
+    formatFields(times),
+    whatNext(report),
+  ].join('\n\n');
+}
+
+function movedDiskText(disk: MovedDisk, destination: string): string {
+  return formatFields([
+    ...accountFields(disk, destination, 'read'),
+    ['sent', `${formatBytes(disk.sentBytes)} (ratio ${formatRatio(disk.readBytes, disk.sentBytes)})`],
+    // Whole, and yet within 80 columns.
+    ['fingerprint', disk.fingerprint.replace(/^sha256:/, '')],
+    ['verified', readBackText[disk.readBack]],
+  ]);
+}
+
+function whatNext({ guest, disks, booted }: MigrationReport): string {
+  const sources = disks.map(({ source }) => source).join(', ');
+  const untouched = `Nothing was written to the old image: ${sources}`;
+  if (booted === null) return `${untouched}\nDelete it when you no longer need it.`;
+  return [
+    untouched,
+    `vmferry keeps ${guest} from being started here, so that it never runs twice.`,
+    `To take the move back: vmferry revert ${guest}`,
+  ].join('\n');
+}
+
+/** What `--dry-run` answers. */
+export function migrationPlanText(plan: MigrationPlan): string {
+  const {
+    guest,
+    destination,
+    willHalt,
+    willBoot,
+    estimatedSendBytes,
+    mostSendBytes,
+    estimatedDowntimeSeconds,
+  } = plan;
+  const steps = [
+    ...(willHalt ? [`halt ${guest} here`] : []),
+    `copy it to ${destination} and verify it`,
+    ...(willBoot ? ['boot it there'] : []),
+  ];
+  const estimates: Field[] = [
+    ...(estimatedSendBytes === null
+      ? []
+      : [['to send', sendText(estimatedSendBytes, mostSendBytes)] as const]),
+    ...(estimatedDowntimeSeconds === null
+      ? []
+      : [['downtime', `about ${formatDuration(estimatedDowntimeSeconds)}`] as const]),
+  ];
+  return [
+    `Nothing is in the way. This would ${steps.join(', ')}.`,
+    ...plan.disks.map((disk) => formatFields(accountFields(disk, destination, 'to read'))),
+    ...(estimates.length === 0 ? [] : [formatFields(estimates)]),
+    'Nothing was changed.',
+  ].join('\n\n');
+}
+
+function sendText(estimatedBytes: number, mostBytes: number | null): string {
+  const about = `about ${formatBytes(estimatedBytes)}`;
+  if (mostBytes === null || mostBytes <= estimatedBytes) return about;
+  return `${about}, at most about ${formatBytes(mostBytes)}: free blocks are known for certain after the halt`;
+}
+
+function accountFields(disk: DiskAccount, destination: string, read: string): Field[] {
+  return [
+    ['from', disk.source],
+    ['to', `${destination}:${disk.target}`],
+    ['size', formatBytes(disk.sizeBytes)],
+    [read, formatBytes(disk.readBytes)],
+    [
+      'skipped',
+      `${formatBytes(disk.holeBytes)} holes, ${formatBytes(disk.freeBytes)} free in its file system`,
+    ],
+  ];
+}

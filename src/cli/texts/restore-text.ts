@@ -1,0 +1,55 @@
+import type { RestoredDisk, RestoreReport } from '../../operations/restore/restore-report.ts';
+import { formatBytes } from '../../figures.ts';
+import { formatDuration, formatFields } from '../terminal/format.ts';
+
+const readBackText: Record<RestoredDisk['readBack'], string> = {
+  direct: 'every chunk, read back from the disk (O_DIRECT)',
+  'page-cache-dropped': 'every chunk, read back past the page cache (dropped)',
+};
+
+const consistencyText: Record<RestoreReport['consistency'], string> = {
+  halted: 'as after an orderly halt',
+  frozen: 'synced, and stopped for the moment',
+  'after-a-crash': 'as after a loss of power; a journal may have to be replayed',
+};
+
+/** The summary after a restore. */
+export function restoreReportText({
+  guest,
+  snapshot,
+  consistency,
+  disks,
+  started,
+  seconds,
+}: RestoreReport): string {
+  const place = disks.map(({ target }) => target).join(', ');
+  const heading =
+    started === null
+      ? `${guest} is restored: ${place}`
+      : `${guest} is restored, and runs (pid ${started.pid}).`;
+  const fields = formatFields([
+    ['snapshot', snapshot],
+    ['state', consistencyText[consistency]],
+    ['in all', formatDuration(seconds)],
+    ...(started === null ? [] : [['console log', started.consoleLog] as const]),
+  ]);
+  return [heading, ...disks.map(diskText), fields].join('\n\n');
+}
+
+function diskText(disk: RestoredDisk): string {
+  const missingBytes = disk.missing.reduce((sum, { length }) => sum + length, 0);
+  return formatFields([
+    ['disk', disk.name],
+    ['to', disk.target],
+    ['size', formatBytes(disk.sizeBytes)],
+    ['received', formatBytes(disk.readFromStoreBytes)],
+    ['written', formatBytes(disk.writtenBytes)],
+    ['unchanged', formatBytes(disk.unchangedBytes)],
+    ...(missingBytes === 0
+      ? []
+      : [['MISSING', `${formatBytes(missingBytes)}, which the store has lost: zeros`] as const]),
+    // Whole, and yet within 80 columns.
+    ['fingerprint', disk.fingerprint.replace(/^sha256:/, '')],
+    ['verified', readBackText[disk.readBack]],
+  ]);
+}

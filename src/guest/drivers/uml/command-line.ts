@@ -1,0 +1,151 @@
+import { resolve } from 'node:path';
+import { Failure } from '../../../failure.ts';
+import type { DiskDefinition, GuestDefinition } from '../../definition.ts';
+import { detachConsoles } from './consoles.ts';
+
+/** How a User Mode Linux guest was started, as /proc shows it. */
+export interface UmlInvocation {
+  /** Absolute path of the kernel. */
+  kernel: string;
+  /** All arguments, the program's name first. */
+  argv: readonly string[];
+  /** The directory that relative paths begin at. */
+  workingDirectory: string;
+}
+
+export interface ReadCommandLine {
+  definition: GuestDefinition;
+  /** Why the guest cannot be moved; its definition is then not whole. */
+  unsupported: Failure | null;
+}
+
+/** The name that the guest asked for; null when it left the choice to the kernel. */
+export function requestedUmid(argv: readonly string[]): string | null {
+  const argument = argv.slice(1).find((one) => one.startsWith('umid='));
+  return argument === undefined ? null : argument.slice('umid='.length);
+}
+
+/**
+ * The definition of the guest that runs under `name` (its umid is not always the one it asked for). Where its
+ * mconsole socket lies (`uml_dir=`) is this machine's matter and left out. Syntax: `linux --help`.
+ */
+export function parseUmlCommandLine(name: string, invocation: UmlInvocation): ReadCommandLine {
+  const disks = new Map<string, DiskDefinition>();
+  const commandLine: string[] = [];
+  let memoryBytes: number | null = null;
+  let cpuCount: number | null = null;
+  let initrd: string | null = null;
+  let unsupported: Failure | null = null;
+  for (const argument of invocation.argv.slice(1).flatMap(splitArgument)) {
+    const [, key = '', quoted = ''] = /^([^=]+)=(.+)$/s.exec(argument) ?? [];
+    const value = quoted.replaceAll('"', '');
+    const slot = /^(ubd(?:\d+|[a-z]))([rscdt]*)$/.exec(key);
+    if (slot !== null) {
+      const disk = parseDisk(slot[1] ?? '', slot[2] ?? '', value, invocation.workingDirectory);
+      if (disk.backing !== null) unsupported ??= copyOnWrite(name, disk.definition, disk.backing);
+      // The kernel refuses a second file for the same slot and goes on with the first.
+      if (!disks.has(disk.definition.device)) disks.set(disk.definition.device, disk.definition);
+    } else if (key === 'mem' && parseMemory(value) !== null) memoryBytes = parseMemory(value);
+    else if (key === 'ncpus' && /^[1-9]\d{0,4}$/.test(value)) cpuCount = Number(value);
+    else if (key === 'initrd') initrd = resolve(invocation.workingDirectory, value);
+    else if (key !== 'umid' && key !== 'uml_dir') commandLine.push(argument);
+  }
+  return {
+    definition: {
+      name,
+      driver: 'uml',
+      memoryBytes,
+      cpuCount,
+      kernel: invocation.kernel,
+      initrd,
+      disks: [...disks.values()],
+      commandLine,
+    },
+    unsupported,
+  };
+}
+
+/**
+ * The kernel joins its arguments with spaces and splits them again at spaces outside double quotes (next_arg() in
+ * lib/cmdline.c).
+ */
+export function splitArgument(argument: string): string[] {
+  return argument.match(/(?:"[^"]*"?|[^"\s])+/g) ?? [];
+}
+
+/** `FILE`, `COW,BACKING` or `FILE,,SERIAL`; a colon separates as well as a comma. */
+function parseDisk(
+  device: string,
+  letters: string,
+  value: string,
+  workingDirectory: string,
+): { definition: DiskDefinition; backing: string | null } {
+  const [file = '', backing = '', serial = ''] = value.split(/[,:]/);
+  const flags = letters.replaceAll('r', '');
+  return {
+    definition: {
+      device,
+      path: resolve(workingDirectory, file),
+      readOnly: letters.includes('r'),
+      ...(flags === '' ? {} : { flags }),
+      ...(serial === '' ? {} : { serial }),
+    },
+    backing: backing === '' ? null : resolve(workingDirectory, backing),
+  };
+}
+
+/** The failure for a disk that is a copy-on-write file; `backing`: the file below it, null when not known. */
+export function copyOnWrite(name: string, disk: DiskDefinition, backing: string | null): Failure {
+  const below = backing === null ? 'another file' : backing;
+  const backingOption = backing === null ? '' : `-b ${backing} `;
+  return new Failure(
+    'guest-unsupported',
+    `The disk ${disk.device} of ${name} is a copy-on-write file over ${below}: ${disk.path} alone is not the disk.`,
+    {
+      advice: `Halt the guest, merge the two files with \`uml_moo ${backingOption}${disk.path} NEW\`, and start it with ${disk.device}=NEW.`,
+    },
+  );
+}
+
+const memoryUnits = ['', 'k', 'm', 'g', 't'];
+
+/** As memparse() in the kernel's lib/cmdline.c reads it; null for what is not a plain amount. */
+function parseMemory(value: string): number | null {
+  const [, digits, unit = ''] = /^([1-9]\d*)([kmgt]?)$/i.exec(value) ?? [];
+  const bytes = Number(digits) * 1024 ** memoryUnits.indexOf(unit.toLowerCase());
+  return Number.isSafeInteger(bytes) ? bytes : null;
+}
+
+function formatMemory(bytes: number): string {
+  if (bytes % 2 ** 20 === 0) return `${bytes / 2 ** 20}M`;
+  if (bytes % 1024 === 0) return `${bytes / 1024}K`;
+  return String(bytes);
+}
+
+/**
+ * The arguments, without the program's name, that boot the guest detached from any terminal (see
+ * `detachConsoles`). Throws Failure `guest-unsupported` for a path that the kernel would not understand.
+ */
+export function umlCommandLine(definition: GuestDefinition): string[] {
+  const { name, memoryBytes, cpuCount, initrd } = definition;
+  return [
+    ...definition.disks.map(formatDisk),
+    ...(memoryBytes === null ? [] : [`mem=${formatMemory(memoryBytes)}`]),
+    `umid=${name}`,
+    ...(cpuCount === null ? [] : [`ncpus=${cpuCount}`]),
+    ...(initrd === null ? [] : [`initrd=${initrd}`]),
+    ...detachConsoles(definition.commandLine),
+  ];
+}
+
+function formatDisk(disk: DiskDefinition): string {
+  if (/[,:"\0]/.test(disk.path))
+    throw new Failure(
+      'guest-unsupported',
+      `User Mode Linux cannot use the disk ${disk.path}: its path holds a comma, a colon or a quotation mark.`,
+      { advice: 'Rename the file or its directory, or choose another directory.' },
+    );
+  const path = /\s/.test(disk.path) ? `"${disk.path}"` : disk.path;
+  const serial = disk.serial === undefined ? '' : `,,${disk.serial}`;
+  return `${disk.device}${disk.readOnly ? 'r' : ''}${disk.flags ?? ''}=${path}${serial}`;
+}

@@ -1,0 +1,102 @@
+import { accessSync, closeSync, constants, openSync, readSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import {
+  descendantsOf,
+  readInvocation,
+  readProcess,
+  type ProcessInvocation,
+} from '../../../system/proc-process.ts';
+import { holdsUnixSocket } from '../../../system/proc-sockets.ts';
+import type { Failure } from '../../../failure.ts';
+import type { DiskDefinition } from '../../definition.ts';
+import type { RunningGuest } from '../../guest-driver.ts';
+import { copyOnWrite, parseUmlCommandLine, requestedUmid } from './command-line.ts';
+import { listUmids, readPidFile, socketPath, type UmlHost } from './host.ts';
+
+/** The guests that run now, by name. */
+export function findUmlGuests(host: UmlHost): RunningGuest[] {
+  const guests = new Map<number, RunningGuest>();
+  for (const name of listUmids(host)) {
+    const guest = findUmlGuest(host, name);
+    if (guest !== null) guests.set(guest.pid, guest);
+  }
+  return [...guests.values()];
+}
+
+/** The guest that runs under the name; null when there is none, or it is another user's. */
+export function findUmlGuest(host: UmlHost, name: string): RunningGuest | null {
+  const pid = readPidFile(host, name);
+  if (pid === null) return null;
+  const stat = readProcess(pid);
+  const invocation = readInvocation(pid);
+  if (stat === null || invocation === null || !isThatGuest(host, name, pid, invocation)) return null;
+  const { definition, unsupported } = parseUmlCommandLine(name, {
+    argv: invocation.argv,
+    workingDirectory: invocation.workingDirectory,
+    kernel: kernelOf(invocation),
+  });
+  const reason = unsupported ?? copyOnWriteDisk(name, definition.disks);
+  // A guest is several processes: its kernel, helpers for input and output, and one for each address space in it.
+  // The kernel's children that ended count in its own entry, those that run have theirs.
+  const cpuSeconds = descendantsOf(pid).reduce(
+    (sum, child) => sum + child.cpuSeconds + child.endedChildrenCpuSeconds,
+    stat.cpuSeconds + stat.endedChildrenCpuSeconds,
+  );
+  return { definition, pid, cpuSeconds, ...(reason === null ? {} : { unsupported: reason }) };
+}
+
+/**
+ * The pid file may be left over, and the pid another process's by now. A guest that asked for this name is it; one
+ * that asked for another, or for none, runs under this name only if the socket here is its own.
+ */
+function isThatGuest(host: UmlHost, name: string, pid: number, invocation: ProcessInvocation): boolean {
+  return requestedUmid(invocation.argv) === name || holdsUnixSocket(pid, socketPath(host, name));
+}
+
+/**
+ * The kernel as it was named when it was started, so that a script which sets things up for it is used again;
+ * where that is no path of a program, the program that runs.
+ */
+function kernelOf(invocation: ProcessInvocation): string {
+  const [name = ''] = invocation.argv;
+  const path = resolve(invocation.workingDirectory, name);
+  return name.includes('/') && isExecutableFile(path) ? path : invocation.executable;
+}
+
+export function isExecutableFile(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+/** COW_MAGIC of arch/um/drivers/cow_user.c, in either byte order. */
+const copyOnWriteMagics = ['OOOM', 'MOOO'];
+
+/** The kernel notices a copy-on-write file by itself, unless the slot's flag `d` says that it is plain data. */
+function copyOnWriteDisk(name: string, disks: readonly DiskDefinition[]): Failure | null {
+  const disk = disks.find(
+    ({ path, flags }) => !flags?.includes('d') && copyOnWriteMagics.includes(firstFourBytes(path)),
+  );
+  return disk === undefined ? null : copyOnWrite(name, disk, null);
+}
+
+function firstFourBytes(path: string): string {
+  try {
+    // Anything else, such as a pipe, could block.
+    const stat = statSync(path);
+    if (!stat.isFile() && !stat.isBlockDevice()) return '';
+    const fd = openSync(path, 'r');
+    try {
+      const bytes = Buffer.alloc(4);
+      readSync(fd, bytes, 0, 4, 0);
+      return bytes.toString('latin1');
+    } finally {
+      closeSync(fd);
+    }
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,185 @@
+import type { Context } from '../../../events.ts';
+import { Failure } from '../../../failure.ts';
+import {
+  descendantsOf,
+  isAlive,
+  readProcess,
+  signalProcess,
+  type ProcessIdentity,
+} from '../../../system/proc-process.ts';
+import type { HaltOptions, RunningGuest } from '../../guest-driver.ts';
+import type { Mconsole } from './mconsole.ts';
+import { writableDiskMounts } from './mounts.ts';
+import { pause, poll } from '../../polling.ts';
+
+const processIntervalMs = 100;
+const consoleIntervalMs = 300;
+/** A guest that is up for longer and does not trap Ctrl-Alt-Del is not going to. */
+const bootSeconds = 60;
+/** How long programs get to end after they were told to, and how long nothing may have ended for them to be done. */
+const programsTimeoutMs = 10_000;
+const programsQuietMs = 1_000;
+/** What is killed ends at once, or hangs in the host's kernel. */
+const killTimeoutMs = 10_000;
+
+interface Halting {
+  guest: RunningGuest;
+  mconsole: Mconsole;
+  options: HaltOptions;
+  context: Context;
+  /** For what must not be left half done: never aborted. */
+  patient: AbortSignal;
+  /** The kernel's process, and those that belong to it, as last seen. */
+  kernel: ProcessIdentity;
+  others: readonly ProcessIdentity[];
+}
+
+/** A step's result: null when all processes of the guest are gone, else why it did not help, for people. */
+type Outcome = string | null;
+
+/**
+ * Halts a User Mode Linux guest and returns when all its processes are gone. The ladder: Ctrl-Alt-Del, so that the
+ * guest shuts itself down; then, from its kernel, end its programs, write out and remount its file systems
+ * read-only, and halt; and only when asked for, kill. Throws Failure `halt-failed`; the guest then still runs. When
+ * aborted, it finishes the step that the guest was told to take, so that the caller can know what became of it.
+ */
+export async function haltUml(
+  guest: RunningGuest,
+  mconsole: Mconsole,
+  options: HaltOptions,
+  context: Context,
+): Promise<void> {
+  const kernel = readProcess(guest.pid);
+  if (kernel === null) return;
+  const patient = new AbortController().signal;
+  const others = descendantsOf(guest.pid);
+  const halting: Halting = { guest, mconsole, options, context, patient, kernel, others };
+  const tried: string[] = [];
+  for (const step of [pressCtrlAltDel, haltFromKernel, ...(options.force ? [killAll] : [])]) {
+    context.signal.throwIfAborted();
+    const outcome = await step(halting);
+    if (outcome === null) return;
+    tried.push(outcome);
+  }
+  throw new Failure('halt-failed', `The guest ${guest.definition.name} does not halt: ${tried.join('; ')}.`, {
+    advice:
+      'It still runs. Shut it down from within, or give it more time. As a last resort, --force-halt kills it: what it has not yet written to its disk is then lost.',
+  });
+}
+
+async function pressCtrlAltDel(halting: Halting): Promise<Outcome> {
+  const { mconsole, options, context, patient, guest } = halting;
+  const trapped = await poll(
+    async () => {
+      const setting = await mconsole.readProc('sys/kernel/ctrl-alt-del');
+      const uptime = await mconsole.readProc('uptime');
+      if (setting === '0') return 'yes';
+      return setting === null || Number.parseFloat(uptime ?? '') > bootSeconds ? 'no' : null;
+    },
+    { timeoutMs: options.timeoutMs, intervalMs: consoleIntervalMs, signal: context.signal },
+  );
+  // The kernel restarts at once, nothing written out, for as long as no init has asked to be told instead.
+  if (trapped !== 'yes') return 'nothing in it handles Ctrl-Alt-Del';
+
+  context.signal.throwIfAborted();
+  const bootId = await mconsole.bootId();
+  if ((await mconsole.ask('cad')) === null) return 'its console refused Ctrl-Alt-Del';
+  let nextLook = Date.now();
+  const outcome = await poll(
+    async () => {
+      if (isGone(halting)) return 'gone';
+      if (Date.now() < nextLook) return null;
+      nextLook = Date.now() + consoleIntervalMs;
+      const now = await mconsole.bootId();
+      return now !== null && now !== bootId ? 'rebooted' : null;
+    },
+    { timeoutMs: options.timeoutMs, intervalMs: processIntervalMs, signal: patient },
+  );
+  if (outcome === 'gone') return null;
+  if (outcome === null)
+    return `${Math.round(options.timeoutMs / 1000)} s after Ctrl-Alt-Del it had not shut down`;
+  const message = `${guest.definition.name} answered Ctrl-Alt-Del by starting again; it is halted by its kernel now.`;
+  context.report({ type: 'warning', code: 'guest-rebooted', message });
+  return 'it answered Ctrl-Alt-Del by starting again';
+}
+
+/** By the keys of the kernel's Documentation/admin-guide/sysrq.rst. */
+async function haltFromKernel(halting: Halting): Promise<Outcome> {
+  const { mconsole, options, patient } = halting;
+  const keys = await mconsole.readProc('sys/kernel/sysrq');
+  if (keys !== null && !allowsRemount(Number(keys))) return 'its kernel has sysrq switched off';
+  await mconsole.ask('sysrq', 's');
+  // Told to end, then made to: programs that still wrote would find their file system read-only.
+  await mconsole.ask('sysrq', 'e');
+  await waitForPrograms(halting);
+  await mconsole.ask('sysrq', 'i');
+  await mconsole.ask('sysrq', 's');
+  if ((await mconsole.ask('sysrq', 'u')) === null) return 'its kernel does not answer';
+
+  let writable: string[] | null = null;
+  const readOnly = await poll(
+    async () => {
+      const mounts = await mconsole.readProc('mounts');
+      const filesystems = await mconsole.readProc('filesystems');
+      writable = mounts === null || filesystems === null ? null : writableDiskMounts(mounts, filesystems);
+      return writable?.length === 0;
+    },
+    { timeoutMs: options.timeoutMs, intervalMs: processIntervalMs, signal: patient },
+  );
+  if (readOnly === null) return `its kernel could not remount ${describeMounts(writable)} read-only`;
+  await mconsole.ask('halt');
+  const gone = await waitUntilGone(halting, options.timeoutMs);
+  return gone ? null : 'its kernel did not halt';
+}
+
+/** The bits of kernel.sysrq: 1 alone means all; 32, remounting read-only. Debian's guests have 438. */
+function allowsRemount(keys: number): boolean {
+  return keys === 1 || (keys & 32) !== 0;
+}
+
+function describeMounts(mounts: readonly string[] | null): string {
+  return mounts === null ? 'its file systems' : mounts.join(', ');
+}
+
+/** Waits until no more programs end; the guest tells how many there are as the fourth word of /proc/loadavg. */
+async function waitForPrograms({ mconsole, options, patient }: Halting): Promise<void> {
+  const deadline = Date.now() + Math.min(options.timeoutMs, programsTimeoutMs);
+  let quietSince = Date.now();
+  let last: string | undefined;
+  while (Date.now() < deadline && Date.now() - quietSince < programsQuietMs) {
+    const count = (await mconsole.readProc('loadavg'))?.split(' ')[3]?.split('/')[1];
+    if (count !== last) quietSince = Date.now();
+    last = count;
+    await pause(processIntervalMs, patient);
+  }
+}
+
+async function killAll(halting: Halting): Promise<Outcome> {
+  const { pid } = halting.kernel;
+  // Held still first: it starts no process between our looking and its end.
+  if (isAlive(halting.kernel)) signalProcess(pid, 'SIGSTOP');
+  halting.others = [...descendantsOf(pid), ...halting.others];
+  for (const identity of [halting.kernel, ...halting.others])
+    if (isAlive(identity)) signalProcess(identity.pid, 'SIGKILL');
+  const gone = await waitUntilGone(halting, killTimeoutMs);
+  return gone ? null : 'it survived being killed (a process that waits for a disk cannot end)';
+}
+
+async function waitUntilGone(halting: Halting, timeoutMs: number): Promise<boolean> {
+  return (
+    (await poll(() => isGone(halting), {
+      timeoutMs,
+      intervalMs: processIntervalMs,
+      signal: halting.patient,
+    })) !== null
+  );
+}
+
+/** Remembers who belongs to the guest while its kernel is there to tell, and then waits for those, too. */
+function isGone(halting: Halting): boolean {
+  if (isAlive(halting.kernel)) {
+    halting.others = descendantsOf(halting.kernel.pid);
+    return false;
+  }
+  return !halting.others.some(isAlive);
+}

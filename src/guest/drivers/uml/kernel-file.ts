@@ -1,0 +1,80 @@
+import { constants } from 'node:fs';
+import { open, realpath, stat, type FileHandle } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { Failure } from '../../../failure.ts';
+
+/** Stands in every such kernel: what `linux --help` begins with (usage_string in arch/um/kernel/um_arch.c). */
+const mark = Buffer.from('User Mode Linux v%s');
+const elfMagic = Buffer.from('\x7FELF', 'latin1');
+const READ_BYTES = 2 ** 20;
+/** More than any kernel; a device has no end. */
+const LIMIT_BYTES = 2 ** 30;
+
+const WRITABLE_BY_OTHERS = 0o022;
+const STICKY = 0o1000;
+
+/**
+ * Why a file is not for certain a User Mode Linux kernel, put there by root or this account; null when it is. Nothing is
+ * started: this is asked before what a stranger names as a kernel is tried. It is started later, by its path: so nobody else may be able to
+ * put another file in its place, in any of the directories on the way to it.
+ */
+export async function refuseStrangeKernel(path: string): Promise<Failure | null> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const stats = await file.stat();
+    if (!stats.isFile()) return strange(path, 'it is no ordinary file');
+    const isOthers = !isOurs(stats) || (stats.mode & WRITABLE_BY_OTHERS) !== 0;
+    if (isOthers || !(await areDirectoriesOurs(path)))
+      return strange(path, 'others than root and this account could have written it');
+    return (await isUmlKernel(file)) ? null : strange(path, 'it is no User Mode Linux kernel');
+  } finally {
+    await file.close();
+  }
+}
+
+/** Of the path as it is named, and as it is without links. With the sticky bit only owners can rename what is in a directory. */
+async function areDirectoriesOurs(path: string): Promise<boolean> {
+  for (const start of [resolve(path), await realpath(path)])
+    for (let directory = dirname(start); ; directory = dirname(directory)) {
+      const stats = await stat(directory);
+      const isOpen = (stats.mode & WRITABLE_BY_OTHERS) !== 0 && (stats.mode & STICKY) === 0;
+      if (!isOurs(stats) || isOpen) return false;
+      if (directory === dirname(directory)) break;
+    }
+  return true;
+}
+
+function isOurs({ uid }: { uid: number }): boolean {
+  return uid === 0 || uid === process.getuid?.();
+}
+
+async function isUmlKernel(file: FileHandle): Promise<boolean> {
+  const start = await bytesAt(file, 0, elfMagic.length);
+  return start.equals(elfMagic) && (await holdsMark(file));
+}
+
+async function holdsMark(file: FileHandle): Promise<boolean> {
+  for (let offset = 0; offset < LIMIT_BYTES; offset += READ_BYTES) {
+    // It may begin in one piece and end in the next.
+    const piece = await bytesAt(file, offset, READ_BYTES + mark.length - 1);
+    if (piece.includes(mark)) return true;
+    if (piece.length < READ_BYTES) return false;
+  }
+  return false;
+}
+
+async function bytesAt(file: FileHandle, offset: number, length: number): Promise<Buffer> {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, offset);
+  return buffer.subarray(0, bytesRead);
+}
+
+function strange(path: string, why: string): Failure {
+  return new Failure(
+    'hypervisor-missing',
+    `The snapshot names ${path} as the kernel, and is from a store that is not encrypted, which others may have written to: it is not started, for ${why}.`,
+    {
+      advice:
+        'Install that kernel; a script that starts one is taken when a running guest has it. Or restore the disks, and start the guest by hand.',
+    },
+  );
+}

@@ -1,0 +1,200 @@
+import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Context } from '../../../events.ts';
+import { asFailure, combineFailures, Failure } from '../../../failure.ts';
+import { command, here, placed } from '../../../placed-text.ts';
+import { makeDirectories } from '../../../system/make-directories.ts';
+import { notKept } from '../../../system/state-file.ts';
+import { startDetached, type DetachedProcess } from '../../../system/detached-process.ts';
+import { errorCode } from '../../../system/error-code.ts';
+import { consoleExcerpt } from './console-excerpt.ts';
+import type { GuestDefinition } from '../../definition.ts';
+import type { RunningGuest, StartOptions } from '../../guest-driver.ts';
+import { Mconsole } from './mconsole.ts';
+import { pause, poll } from '../../polling.ts';
+import { checkUmlBootable } from './bootable.ts';
+import { umlCommandLine } from './command-line.ts';
+import { listUmids, readPidFile, removeUmidDirectory, socketPath, type UmlHost } from './host.ts';
+import { findUmlGuest } from './find.ts';
+import { endSession, isInSession } from './session.ts';
+
+const intervalMs = 50;
+/** A kernel that cannot go on (no root file system, no init, a processor it does not know) has panicked by then. */
+const settleMs = 500;
+/** With this much no kernel was seen to fail for want of memory while it started. */
+const AMPLE_MEMORY_BYTES = 96 * 2 ** 20;
+
+/**
+ * Boots the guest and returns when it is up: its console answers, the process behind it is ours, and its first
+ * program runs. A kernel with little memory at times cannot make the threads of its own self-tests of cryptography,
+ * and then none for the journal of its root file system, and panics. (Debian's 6.1 from a disk: 4 of 40 boots with
+ * 40 MiB, 2 of 60 with 48 MiB, 5 of 2,100 with 64 MiB, none of 400 with 96 MiB.) It boots well the next time, so it is
+ * started a second time, with a warning. Throws Failure `start-failed`, or what keeps it from being booted; no process
+ * of it is left then.
+ */
+export async function startUml(
+  definition: GuestDefinition,
+  options: StartOptions,
+  host: UmlHost,
+  context: Context,
+): Promise<RunningGuest> {
+  const { kernel, problems } = checkUmlBootable(definition, host);
+  problems.push(...missingDisks(definition));
+  const [problem, ...others] = problems;
+  if (problem !== undefined) throw combineFailures([problem, ...others]);
+  context.signal.throwIfAborted();
+
+  const deadline = Date.now() + options.timeoutMs;
+  const first = await boot(kernel ?? '', definition, options, host, context);
+  if (!(first instanceof Failure)) return first;
+  const timeoutMs = deadline - Date.now();
+  if (timeoutMs <= 0) throw first;
+  const message = `${definition.name} ended while it was starting; it is started once more. Why is on its console, ${options.consoleLog}.${littleMemory(definition)}`;
+  context.report({ type: 'warning', code: 'guest-started-twice', message });
+  const second = await boot(kernel ?? '', definition, { ...options, timeoutMs }, host, context);
+  if (second instanceof Failure) throw second;
+  return second;
+}
+
+/** A sentence about the guest's memory where that may be why it did not start; else nothing. */
+function littleMemory({ memoryBytes }: GuestDefinition): string {
+  if (memoryBytes === null || memoryBytes >= AMPLE_MEMORY_BYTES) return '';
+  const mebibytes = (bytes: number): string => `${Math.floor(bytes / 2 ** 20)} MiB`;
+  return ` It has ${mebibytes(memoryBytes)} of memory; a User Mode Linux kernel with less than ${mebibytes(AMPLE_MEMORY_BYTES)} at times does not start.`;
+}
+
+/** The guest that is up; Failure `start-failed` when it ended by itself before that. Throws all other failures. */
+async function boot(
+  kernel: string,
+  definition: GuestDefinition,
+  options: StartOptions,
+  host: UmlHost,
+  context: Context,
+): Promise<RunningGuest | Failure> {
+  mkdirSync(host.directory, { recursive: true });
+  removeUmidDirectory(host, definition.name);
+  await makeDirectories(dirname(options.consoleLog), 0o700).catch((error: unknown) => {
+    throw consoleNotKept(definition, options, error);
+  });
+  const logStartBytes = existsSync(options.consoleLog) ? statSync(options.consoleLog).size : 0;
+  const started = await launch(kernel, definition, options, host);
+  try {
+    return await waitUntilUp(started, definition, options, host, context);
+  } catch (error) {
+    const endedByItself = started.ended() !== null;
+    const left = await endSession(started.pid, host);
+    const failure = asFailure(error);
+    if (left > 0)
+      throw new Failure(
+        'outcome-unknown',
+        placed`${failure.placed.message} It could not be ended: ${left} processes are left.`,
+        {
+          advice: placed`Look at them with \`${command('ps', '-s', String(started.pid))}\`.`,
+          cause: error,
+        },
+      );
+    if (failure.code !== 'start-failed') throw error;
+    const explained = withConsole(failure, options.consoleLog, logStartBytes);
+    if (endedByItself) return explained;
+    throw explained;
+  }
+}
+
+function missingDisks(definition: GuestDefinition): Failure[] {
+  return definition.disks
+    .filter(({ path }) => !existsSync(path))
+    .map(({ path }) => new Failure('image-missing', placed`The guest's disk ${path} is not ${here}.`));
+}
+
+async function launch(
+  kernel: string,
+  definition: GuestDefinition,
+  options: StartOptions,
+  host: UmlHost,
+): Promise<DetachedProcess> {
+  const directory = host.directoryIsChosen ? [`uml_dir=${host.directory}`] : [];
+  try {
+    return await startDetached(kernel, [...umlCommandLine(definition), ...directory], {
+      outputFile: options.consoleLog,
+      workingDirectory: '/',
+      env: host.environment,
+    });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).path === options.consoleLog)
+      throw consoleNotKept(definition, options, error);
+    throw new Failure('start-failed', `The kernel ${kernel} could not be started: ${errorCode(error)}.`, {
+      cause: error,
+    });
+  }
+}
+
+function consoleNotKept({ name }: GuestDefinition, { consoleLog }: StartOptions, cause: unknown): Failure {
+  return notKept(`The console of ${name}`, dirname(consoleLog), cause);
+}
+
+async function waitUntilUp(
+  started: DetachedProcess,
+  definition: GuestDefinition,
+  options: StartOptions,
+  host: UmlHost,
+  { signal }: Context,
+): Promise<RunningGuest> {
+  const { name } = definition;
+  const mconsole = new Mconsole(socketPath(host, name), host.environment, signal);
+  const guest = await poll(
+    async () => {
+      throwIfEnded(started, name);
+      if (!isInSession(readPidFile(host, name), started.pid)) {
+        throwIfNamedOtherwise(started, name, host);
+        return null;
+      }
+      const bootId = await mconsole.bootId();
+      if (bootId === null || !(await runsPrograms(mconsole))) return null;
+      await pause(settleMs, signal);
+      throwIfEnded(started, name);
+      // Still the same boot, and programs still run: those of before may have been the kernel's own short helpers.
+      const stillUp = (await mconsole.bootId()) === bootId && (await runsPrograms(mconsole));
+      return stillUp ? findUmlGuest(host, name) : null;
+    },
+    { timeoutMs: options.timeoutMs, intervalMs, signal },
+  );
+  if (guest !== null) return guest;
+  const seconds = Math.round(options.timeoutMs / 1000);
+  throw new Failure('start-failed', `The guest ${name} was not up within ${seconds} s and was ended.`);
+}
+
+/** Memory that is no file's belongs to programs; until the first one runs there is none. */
+async function runsPrograms(mconsole: Mconsole): Promise<boolean> {
+  const meminfo = await mconsole.readProc('meminfo');
+  return meminfo !== null && !/^AnonPages: +0 kB$/m.test(meminfo);
+}
+
+function throwIfEnded(started: DetachedProcess, name: string): void {
+  const ending = started.ended();
+  if (ending !== null)
+    throw new Failure('start-failed', `The guest ${name} ${ending} while it was starting.`);
+}
+
+/** A kernel that finds its name taken says so on its console only, and goes on under another. */
+function throwIfNamedOtherwise(started: DetachedProcess, name: string, host: UmlHost): void {
+  const other = listUmids(host).find((umid) => isInSession(readPidFile(host, umid), started.pid));
+  if (other === undefined || other === name) return;
+  throw new Failure(
+    'start-failed',
+    `The name ${name} was taken, and the guest came up as ${other}; it was ended.`,
+    {
+      advice: placed`Look at ${host.directory}/${name} ${here}, and halt the guest that has this name.`,
+    },
+  );
+}
+
+function withConsole(failure: Failure, consoleLog: string, fromByte: number): Failure {
+  const excerpt = consoleExcerpt(readFileSync(consoleLog).subarray(fromByte).toString('utf8'));
+  const shown = excerpt === '' ? ' Its console shows nothing.' : ` Its console shows:\n${excerpt}`;
+  const { message, advice } = failure.placed;
+  const whole = placed`The whole console is in ${consoleLog} ${here}.`;
+  return new Failure('start-failed', placed`${message}${shown}`, {
+    advice: advice === undefined ? whole : placed`${advice} ${whole}`,
+    cause: failure,
+  });
+}

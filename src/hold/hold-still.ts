@@ -1,0 +1,34 @@
+import type { Context } from '../events.ts';
+import type { ResolvedGuest } from '../guest/resolve-guest.ts';
+import { openImage } from '../image/formats/raw/open-image.ts';
+import type { GuestDependencies } from '../guest/guest-dependencies.ts';
+import { holdByCloning, holdByPausing } from './still-frozen.ts';
+import type { HoldMethod, HoldOptions, StillGuest } from './still-guest.ts';
+import { holdByHalting, holdOffline } from './still-halted.ts';
+
+/**
+ * Makes the guest's images hold still. Throws Failure `image-in-use` (something else has them open),
+ * `guest-unsupported` (no reflinks there: `pause` or `halt` does without), `halt-failed`, and what opening an image
+ * throws; the guest then runs as before.
+ */
+export async function holdStill(
+  guest: ResolvedGuest,
+  how: HoldMethod,
+  options: HoldOptions,
+  dependencies: GuestDependencies,
+  context: Context,
+): Promise<StillGuest> {
+  const { definition, running } = guest;
+  // First of all: what cannot be read is no reason to stop anything.
+  for (const { path } of definition.disks) openImage(path)[Symbol.dispose]();
+  if (running === null) return holdOffline(guest, context);
+  if (running.unsupported !== undefined) throw running.unsupported;
+  switch (how) {
+    case 'clone':
+      return holdByCloning(guest, running, dependencies, context);
+    case 'pause':
+      return holdByPausing(guest, running, dependencies, context);
+    case 'halt':
+      return holdByHalting(guest, running, options, dependencies, context);
+  }
+}

@@ -1,0 +1,158 @@
+import { realpathSync } from 'node:fs';
+import type { Context } from '../events.ts';
+import { Failure } from '../failure.ts';
+import type { DiskDefinition, GuestDefinition } from '../guest/definition.ts';
+import {
+  isFreezingDriver,
+  type FreezingDriver,
+  type FrozenGuest,
+  type RunningGuest,
+} from '../guest/guest-driver.ts';
+import { requireDriver } from '../guest/require-driver.ts';
+import type { ResolvedGuest } from '../guest/resolve-guest.ts';
+import { cloneImage, refuseUncloneable, type FileBeside } from '../image/clones/clone.ts';
+import { replayJournals } from '../image/clones/journal-replay.ts';
+import { Resources } from '../pipeline/resources.ts';
+import type { GuestDependencies } from '../guest/guest-dependencies.ts';
+import { stampSource } from './source-stamp.ts';
+import { runStage } from '../pipeline/run-stage.ts';
+import { describeDisk, refuseUsed, removeLeftClones, watchForChanges } from './still-disks.ts';
+import type { StillGuest } from './still-guest.ts';
+
+/** A guest that has more to write than its disks take in this time is backed up as after a crash. */
+const SYNC_LIMIT_MS = 60_000;
+
+/** Stops the guest for the moment that it takes to clone its images; the clones are read. */
+export async function holdByCloning(
+  { definition }: ResolvedGuest,
+  running: RunningGuest,
+  { drivers }: Pick<GuestDependencies, 'drivers'>,
+  context: Context,
+): Promise<StillGuest> {
+  const driver = requireFreezing(drivers, running);
+  await refuseUsed(definition, running);
+  for (const { path } of definition.disks) removeLeftClones(path, context);
+  const toClone: GuestDefinition = { ...definition, disks: disksToClone(definition) };
+  const inPlace = definition.disks.filter((disk) => !toClone.disks.includes(disk));
+  for (const { path } of toClone.disks) refuseUncloneable(path);
+  const refuseChanged = await watchForChanges({ ...definition, disks: inPlace }, running);
+  const clones = new Resources();
+  try {
+    let stoodStillMs = 0;
+    const { cloneOf, disks, frozen } = await runStage(
+      context,
+      'freeze',
+      `freezing ${definition.name}`,
+      async () => {
+        await using stopped = await driver.freeze(running, { syncTimeoutMs: SYNC_LIMIT_MS }, context);
+        const taken = await cloneAll(toClone, clones);
+        const described = await Promise.all(
+          definition.disks.map((disk) => describeDisk(disk, taken.get(disk.path))),
+        );
+        stoodStillMs = await stopped.letGo();
+        return { cloneOf: taken, disks: described, frozen: stopped };
+      },
+      () => `${definition.name} goes on; it stood still for ${Math.ceil(stoodStillMs)} ms`,
+    );
+    const consistency = consistencyOf(definition.name, frozen, context);
+    for (const clone of cloneOf.values()) await replay(clone, context);
+    return {
+      guestWaits: false,
+      consistency,
+      createdAt: frozen.stoppedAt,
+      disks,
+      refuseChanged,
+      [Symbol.asyncDispose]: () => clones[Symbol.asyncDispose](),
+    };
+  } catch (error) {
+    await clones[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Clones all disks as of one moment: nothing is written between the first clone and the last. */
+async function cloneAll(definition: GuestDefinition, clones: Resources): Promise<Map<string, FileBeside>> {
+  const before = await stampSource(definition);
+  const cloneOf = new Map(definition.disks.map(({ path }) => [path, clones.hold(cloneImage(path))]));
+  const now = await stampSource(definition);
+  if (before.some((stamp, index) => stamp !== now[index]))
+    throw new Failure(
+      'image-in-use',
+      `The images of ${definition.name} were written to although it was stopped.`,
+      {
+        advice: 'Something else writes to them, or has let the guest go on. Stop that, and try again.',
+      },
+    );
+  return cloneOf;
+}
+
+/** What the guest only reads is read where it is, unless the guest also has it as a disk that it writes to. */
+function disksToClone({ disks }: GuestDefinition): DiskDefinition[] {
+  const written = disks.filter(({ readOnly }) => !readOnly).map(({ path }) => realpathSync(path));
+  return disks.filter(({ path }) => written.includes(realpathSync(path)));
+}
+
+/** Stops the guest until the answer is disposed of: its own images are read meanwhile. */
+export async function holdByPausing(
+  { definition }: ResolvedGuest,
+  running: RunningGuest,
+  { drivers }: Pick<GuestDependencies, 'drivers'>,
+  context: Context,
+): Promise<StillGuest> {
+  const driver = requireFreezing(drivers, running);
+  await refuseUsed(definition, running);
+  for (const { path } of definition.disks) removeLeftClones(path, context);
+  const frozen = await runStage(
+    context,
+    'freeze',
+    `freezing ${definition.name}`,
+    () => driver.freeze(running, { syncTimeoutMs: SYNC_LIMIT_MS }, context),
+    () => `${definition.name} stands still while it is read`,
+  );
+  try {
+    const refuseChanged = await watchForChanges(definition, running);
+    const disks = await Promise.all(definition.disks.map((disk) => describeDisk(disk)));
+    return {
+      guestWaits: true,
+      consistency: consistencyOf(definition.name, frozen, context),
+      createdAt: frozen.stoppedAt,
+      disks,
+      refuseChanged,
+      [Symbol.asyncDispose]: () => frozen[Symbol.asyncDispose](),
+    };
+  } catch (error) {
+    await frozen[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+function requireFreezing(
+  drivers: GuestDependencies['drivers'],
+  { definition }: RunningGuest,
+): FreezingDriver {
+  const driver = requireDriver(drivers, definition.driver);
+  if (isFreezingDriver(driver)) return driver;
+  throw new Failure(
+    'guest-unsupported',
+    `${definition.name} runs under ${definition.driver}, whose guests cannot be stopped for a moment.`,
+    { advice: 'With --halt it is halted, backed up and started again instead.' },
+  );
+}
+
+function consistencyOf(
+  name: string,
+  { notSynced }: FrozenGuest,
+  { report }: Context,
+): 'frozen' | 'after-a-crash' {
+  if (notSynced === null) return 'frozen';
+  const message = `${name} was told to write out what it has in memory, but ${notSynced}: its backup is as after a crash.`;
+  report({ type: 'warning', code: 'after-a-crash', message });
+  return 'after-a-crash';
+}
+
+async function replay(clone: FileBeside, { signal, report }: Context): Promise<void> {
+  for (const problem of await replayJournals(clone, signal)) {
+    const message = `All allocated blocks of a file system on ${clone.image} are read: its journal has to be replayed, and ${problem}.`;
+    report({ type: 'warning', code: 'file-system-not-clean', message });
+  }
+}

@@ -1,0 +1,124 @@
+import type { Context } from '../events.ts';
+import { asFailure, Failure } from '../failure.ts';
+import { requireDriver } from '../guest/require-driver.ts';
+import type { RunningGuest } from '../guest/guest-driver.ts';
+import { fenceOf } from '../guest/guest-record.ts';
+import type { ResolvedGuest } from '../guest/resolve-guest.ts';
+import type { GuestDependencies } from '../guest/guest-dependencies.ts';
+import { awaitReleases } from '../guest/await-releases.ts';
+import { refuseWhileMoved } from '../guest/mover.ts';
+import { noteBeforeHalt } from '../guest/note-state.ts';
+import { runStage } from '../pipeline/run-stage.ts';
+import { findStayingGuest } from '../guest/staying-guest.ts';
+import { describeDisk, imagesNotClean, refuseUsed, watchForChanges } from './still-disks.ts';
+import type { HoldOptions, StillGuest } from './still-guest.ts';
+
+type Halted = Omit<StillGuest, 'guestWaits' | keyof AsyncDisposable>;
+
+/** A guest that does not run: its images are read as they are. */
+export async function holdOffline({ definition }: ResolvedGuest, context: Context): Promise<StillGuest> {
+  await refuseUsed(definition, null);
+  const halted = await lookAtHalted({ definition }, context);
+  return { ...halted, guestWaits: false, [Symbol.asyncDispose]: () => Promise.resolve() };
+}
+
+/** Halts the guest; it is started again when the answer is disposed of, or when something fails on the way. */
+export async function holdByHalting(
+  guest: ResolvedGuest,
+  running: RunningGuest,
+  options: HoldOptions,
+  dependencies: GuestDependencies,
+  context: Context,
+): Promise<StillGuest> {
+  const { definition, record } = guest;
+  const { drivers, records } = dependencies;
+  const driver = requireDriver(drivers, definition.driver);
+  refuseWhileMoved(record);
+  await refuseUsed(definition, running);
+  await refuseUnbootable(guest, dependencies, context);
+  // What is remembered of one that was moved away, and runs here all the same, stays.
+  if (record?.move === undefined) await noteBeforeHalt(definition, records);
+  const startAgain = () => startHalted(guest, options, dependencies, context);
+  try {
+    const { haltTimeoutMs: timeoutMs, forceHalt: force } = options;
+    await runStage(
+      context,
+      'halt',
+      `halting ${definition.name}`,
+      async () => {
+        await driver.halt(running, { timeoutMs, force }, context);
+        await awaitReleases(definition, context.signal);
+      },
+      () => `${definition.name} is down`,
+    );
+    const halted = await lookAtHalted(guest, context);
+    return { ...halted, guestWaits: true, [Symbol.asyncDispose]: startAgain };
+  } catch (error) {
+    await startAgain();
+    throw error;
+  }
+}
+
+/** A guest that could not be started again is not to be halted in the first place; that its name is taken is itself. */
+async function refuseUnbootable(
+  { definition }: ResolvedGuest,
+  { drivers }: GuestDependencies,
+  context: Context,
+): Promise<void> {
+  const problems = await requireDriver(drivers, definition.driver).checkBootable(definition, context);
+  const problem = problems.find(({ code }) => code !== 'guest-already-running');
+  if (problem !== undefined) throw problem;
+}
+
+async function lookAtHalted(
+  { definition }: Pick<ResolvedGuest, 'definition'>,
+  context: Context,
+): Promise<Halted> {
+  const createdAt = new Date();
+  const refuseChanged = await watchForChanges(definition, null);
+  const disks = await Promise.all(definition.disks.map((disk) => describeDisk(disk)));
+  const notClean = imagesNotClean(definition);
+  for (const path of notClean) {
+    const message = `The file system on ${path} was not unmounted in an orderly way: the backup of it is as after a crash.`;
+    context.report({ type: 'warning', code: 'after-a-crash', message });
+  }
+  const consistency = notClean.length === 0 ? 'halted' : 'after-a-crash';
+  return { consistency, createdAt, disks, refuseChanged };
+}
+
+/** Not to be aborted: this is what Ctrl-C waits for. */
+async function startHalted(
+  { definition, record }: ResolvedGuest,
+  { bootTimeoutMs }: HoldOptions,
+  { drivers, records, consoleLogOf }: GuestDependencies,
+  { report }: Context,
+): Promise<void> {
+  const { name } = definition;
+  const context: Context = { report, signal: new AbortController().signal };
+  try {
+    if ((await findStayingGuest(name, drivers, context)) !== null) {
+      // The halt failed. A guest that shuts down more slowly than it was given time for may still do so.
+      const message = `${name} still runs, but may have been told to halt. Should it go down later: vmferry start ${name}`;
+      report({ type: 'warning', code: 'other', message });
+      return;
+    }
+    const now = await records.read(name);
+    const fence = now === null ? null : fenceOf(now);
+    // One that was there before did not keep it from running here.
+    if (fence !== null && record?.move === undefined) throw fence;
+    const options = { consoleLog: consoleLogOf(name), timeoutMs: bootTimeoutMs };
+    await runStage(
+      context,
+      'start',
+      `starting ${name} again`,
+      () => requireDriver(drivers, definition.driver).start(definition, options, context),
+      ({ pid }) => `${name} runs again, pid ${pid}, console in ${options.consoleLog}`,
+    );
+  } catch (error) {
+    const { message, advice } = asFailure(error);
+    throw new Failure('guest-left-down', `${name} could not be started again: ${message}`, {
+      advice: advice ?? `Start it by: vmferry start ${name}`,
+      cause: error,
+    });
+  }
+}

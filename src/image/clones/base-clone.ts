@@ -1,0 +1,97 @@
+import { fstatSync, readdirSync, realpathSync, rmSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { errorCode } from '../../system/error-code.ts';
+import { prefixOf, type FileBeside } from './clone.ts';
+import type { ImageSource } from '../source/image-source.ts';
+import { openImage } from '../formats/raw/open-image.ts';
+
+/*
+ * A clone that is kept beside an image: the image as it was in a snapshot (doc/second-pass.md). Its name says all there
+ * is to know of it.
+ */
+
+const FINGERPRINT_DIGITS = 32;
+const SHA_256 = 'sha256:';
+const ending = new RegExp(
+  String.raw`^([0-9a-f]{32})-(\d{8}T\d{6}Z-[0-9a-f]{8})-([0-9a-f]{${FINGERPRINT_DIGITS}})\.base$`,
+);
+
+/** Which state of an image it is. */
+export interface BaseOf {
+  storeId: string;
+  snapshotId: string;
+  /** Of the disk in that snapshot, `sha256:…`; of a base that was found, the beginning of it. */
+  fingerprint: string;
+}
+
+export interface BaseClone extends BaseOf {
+  path: string;
+}
+
+/** Gives the clone the name of a base. Throws the system's errors; the clone then is what it was. */
+export function keepAsBase(clone: FileBeside, of: BaseOf): void {
+  clone.keepAs(join(dirname(clone.image), baseName(clone.image, of)));
+}
+
+function baseName(image: string, { storeId, snapshotId, fingerprint }: BaseOf): string {
+  const digits = fingerprint.slice(SHA_256.length, SHA_256.length + FINGERPRINT_DIGITS);
+  return `${prefixOf(image)}${storeId}-${snapshotId}-${digits}.base`;
+}
+
+/** The bases of an image, those of the latest snapshots first; none where one cannot look. */
+export function findBases(image: string): BaseClone[] {
+  try {
+    const target = realpathSync(image);
+    const directory = dirname(target);
+    const prefix = prefixOf(target);
+    return readdirSync(directory)
+      .filter((name) => name.startsWith(prefix))
+      .flatMap((name) => parseBase(join(directory, name), prefix))
+      .toSorted((first, second) => (first.snapshotId < second.snapshotId ? 1 : -1));
+  } catch (error) {
+    if (errorCode(error) === '') throw error;
+    return [];
+  }
+}
+
+function parseBase(path: string, prefix: string): BaseClone[] {
+  const [, storeId, snapshotId, digits] = ending.exec(basename(path).slice(prefix.length)) ?? [];
+  if (storeId === undefined || snapshotId === undefined || digits === undefined) return [];
+  return [{ path, storeId, snapshotId, fingerprint: SHA_256 + digits }];
+}
+
+/** Whether it is the state with this fingerprint. */
+export function isBaseOf(base: BaseClone, fingerprint: string): boolean {
+  return fingerprint.startsWith(base.fingerprint);
+}
+
+/**
+ * Opens a base that can be compared with the image; null when it cannot: it is of another size, on another file system,
+ * or another user's, who may have made it say what they like. Throws openImage's failures.
+ */
+export function openBase({ path }: BaseClone, image: ImageSource): ImageSource | null {
+  const base = openImage(path);
+  const { dev, uid } = fstatSync(base.fd);
+  const isLike =
+    base.kind === 'file' &&
+    base.sizeBytes === image.sizeBytes &&
+    dev === fstatSync(image.fd).dev &&
+    uid === process.geteuid?.();
+  if (isLike) return base;
+  base[Symbol.dispose]();
+  return null;
+}
+
+/** When it was made; null when it is gone. */
+export function baseMadeAt({ path }: BaseClone): Date | null {
+  return statSync(path, { throwIfNoEntry: false })?.ctime ?? null;
+}
+
+/** Removes it, where that is permitted. */
+export function removeBase({ path }: BaseClone): void {
+  try {
+    rmSync(path, { force: true });
+  } catch (error) {
+    if (errorCode(error) === '') throw error;
+  }
+}

@@ -1,0 +1,32 @@
+import { constants } from 'node:fs';
+import { lstat, open, type FileHandle } from 'node:fs/promises';
+import { Failure } from '../../failure.ts';
+import { errorCode } from '../../system/error-code.ts';
+
+/**
+ * Opens an open file again, past the page cache; null where its file system cannot do that. By its descriptor: whoever may write to
+ * the directory could have put another file, or a link to one, in its path's place meanwhile.
+ */
+export async function openDirectAgain(handle: FileHandle): Promise<FileHandle | null> {
+  try {
+    return await open(`/proc/self/fd/${handle.fd}`, constants.O_RDWR | constants.O_DIRECT);
+  } catch (error) {
+    if (errorCode(error) === 'EINVAL') return null;
+    throw error;
+  }
+}
+
+/** Throws Failure `write-failed` where the path does not lead, without links, to the file that is open. */
+export async function requireSameFile(handle: FileHandle, path: string): Promise<void> {
+  const own = await handle.stat({ bigint: true });
+  const there = await lstat(path, { bigint: true }).catch(() => null);
+  if (there !== null && there.dev === own.dev && there.ino === own.ino) return;
+  throw new Failure(
+    'write-failed',
+    `${path} is no longer the file that was written: somebody has replaced it.`,
+    {
+      advice:
+        'Find out who else writes to that directory, or choose one that only this account may write to.',
+    },
+  );
+}

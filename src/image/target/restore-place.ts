@@ -1,0 +1,179 @@
+import { constants, type BigIntStats } from 'node:fs';
+import { access, lstat, open, stat, statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { Failure } from '../../failure.ts';
+import { formatBytes } from '../../figures.ts';
+import { errorCode, errorMessage } from '../../system/error-code.ts';
+import { blockDeviceSizeBytes } from '../../system/native.ts';
+import { isSameClaim, readClaim, type PartialClaim } from './partial-claim.ts';
+import { isFileNameShort, partialPath } from './partial-image.ts';
+import { requireOwnFile } from './trusted-partial.ts';
+import { findUsers } from '../usage/usage.ts';
+
+interface FileIdentity {
+  dev: bigint;
+  ino: bigint;
+}
+
+/** Where an image is to be restored, as it was found; nothing was changed. */
+export interface RestorePlace {
+  /**
+   * `new-file`: made as `PATH.partial`, and named at the end. `partial-file`: the same, where an earlier restore of
+   * this disk has left off. `file`, `block-device`: overwritten in place.
+   */
+  kind: 'new-file' | 'partial-file' | 'file' | 'block-device';
+  path: string;
+  /** Of a block device: its own, at least that of the image. */
+  sizeBytes: number;
+  /** What the file system takes up for it already. */
+  allocatedBytes: number;
+  /** Of what is there: which file it is, so that no other is opened in its place; null for a new one. */
+  identity: FileIdentity | null;
+}
+
+export interface PlaceRequest {
+  path: string;
+  /** Of the image. */
+  sizeBytes: number;
+  claim: PartialClaim;
+  /** Whether what is there may be overwritten. */
+  inPlace: boolean;
+}
+
+/**
+ * Looks at a place for an image. Throws Failure `target-exists`, `target-missing`, `target-not-writable`, `target-full`
+ * (a device that is too small) or `image-in-use`.
+ */
+export async function findRestorePlace(request: PlaceRequest): Promise<RestorePlace> {
+  const { path, inPlace } = request;
+  if (!isFileNameShort(path))
+    throw new Failure('target-not-writable', `The name of ${path} is too long for a file that is restored.`, {
+      advice: 'Restore that disk alone, to a shorter name: --disk NAME --to FILE.',
+    });
+  const there = await statOrNull(path);
+  if (there === null) return findNewPlace(request);
+  const kind = there.isFile() ? 'file' : there.isBlockDevice() ? 'block-device' : null;
+  if (kind === null)
+    throw new Failure('target-not-writable', `${path} is neither a file nor a block device.`, {
+      advice: 'Name the file, the partition or the logical volume to restore onto.',
+    });
+  if (!inPlace) throw wouldOverwrite(path, kind);
+  await refuseUsed(path);
+  await requireWritable(path);
+  if (kind === 'file') {
+    const sizeBytes = Number(there.size);
+    return { kind, path, sizeBytes, allocatedBytes: Number(there.blocks) * 512, identity: there };
+  }
+  const deviceBytes = await deviceSizeBytes(path);
+  if (deviceBytes < request.sizeBytes)
+    throw new Failure(
+      'target-full',
+      `${path} has ${deviceBytes} bytes, and the image needs ${request.sizeBytes}.`,
+      { advice: 'Name a larger device, or a file.' },
+    );
+  return { kind, path, sizeBytes: deviceBytes, allocatedBytes: deviceBytes, identity: there };
+}
+
+async function findNewPlace({ path, sizeBytes, claim }: PlaceRequest): Promise<RestorePlace> {
+  await requireDirectory(dirname(path));
+  const partial = partialPath(path);
+  const there = await lstat(partial).catch((error: unknown) => {
+    if (errorCode(error) === 'ENOENT') return null;
+    throw error;
+  });
+  if (there === null) return { kind: 'new-file', path, sizeBytes, allocatedBytes: 0, identity: null };
+  await requireOwnFile(there, partial);
+  if (!isSameClaim(await readClaim(path), claim))
+    throw new Failure('target-exists', `${partial} is there already, and is not of a restore of this.`, {
+      advice: 'If nothing makes it at this moment, remove it; or restore to another path.',
+    });
+  await refuseUsed(partial);
+  const identity = { dev: BigInt(there.dev), ino: BigInt(there.ino) };
+  return { kind: 'partial-file', path, sizeBytes, allocatedBytes: Number(there.blocks) * 512, identity };
+}
+
+/** Throws Failure `target-full` where the directories' file systems have not the room. */
+export async function requireRoom(
+  places: readonly { place: RestorePlace; neededBytes: number }[],
+): Promise<void> {
+  const neededBy = new Map<string, number>();
+  for (const { place, neededBytes } of places) {
+    if (place.kind === 'block-device') continue;
+    const directory = dirname(place.path);
+    const moreBytes = Math.max(0, neededBytes - place.allocatedBytes);
+    neededBy.set(directory, (neededBy.get(directory) ?? 0) + moreBytes);
+  }
+  for (const [directory, neededBytes] of neededBy) {
+    const { bavail, bsize } = await statfs(directory);
+    if (bavail * bsize >= neededBytes) continue;
+    throw new Failure(
+      'target-full',
+      `${directory} has ${formatBytes(bavail * bsize)} free, and ${formatBytes(neededBytes)} may be needed.`,
+      { advice: 'Make room there, or restore to another path.' },
+    );
+  }
+}
+
+function wouldOverwrite(path: string, kind: 'file' | 'block-device'): Failure {
+  const message =
+    kind === 'file'
+      ? `${path} is there already.`
+      : `${path} is a block device, and what is on it would be overwritten.`;
+  return new Failure('target-exists', message, {
+    advice: 'With --in-place it is overwritten; only what differs is written.',
+  });
+}
+
+/** Throws Failure `image-in-use`. */
+export async function refuseUsed(path: string): Promise<void> {
+  const [user] = await findUsers(path);
+  if (user === undefined) return;
+  throw new Failure('image-in-use', `${path} ${user.description}.`, {
+    advice: 'End what uses it first: two writers destroy a disk.',
+  });
+}
+
+async function requireDirectory(directory: string): Promise<void> {
+  const there = await statOrNull(directory);
+  if (there === null || !there.isDirectory())
+    throw new Failure('target-missing', `There is no directory ${directory}.`, {
+      advice: `Make it (mkdir -p ${directory}), or restore to another path.`,
+    });
+  await requireAccess(directory, constants.W_OK | constants.X_OK);
+}
+
+async function requireWritable(path: string): Promise<void> {
+  await requireAccess(path, constants.R_OK | constants.W_OK);
+}
+
+async function requireAccess(path: string, mode: number): Promise<void> {
+  try {
+    await access(path, mode);
+  } catch (cause) {
+    throw new Failure('target-not-writable', `${path} cannot be written to: ${errorMessage(cause)}.`, {
+      advice: 'Run vmferry as a user who may write there, or restore to another path.',
+      cause,
+    });
+  }
+}
+
+async function deviceSizeBytes(path: string): Promise<number> {
+  const device = await open(path, 'r');
+  try {
+    return blockDeviceSizeBytes(device.fd);
+  } finally {
+    await device.close();
+  }
+}
+
+async function statOrNull(path: string): Promise<BigIntStats | null> {
+  try {
+    return await stat(path, { bigint: true });
+  } catch (cause) {
+    const code = errorCode(cause);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+    throw new Failure('target-not-writable', `${path} cannot be looked at: ${errorMessage(cause)}.`, {
+      cause,
+    });
+  }
+}

@@ -1,0 +1,92 @@
+import type { Context } from '../../events.ts';
+import { asFailure, Failure, toFailureRecord } from '../../failure.ts';
+import { resolveGuest } from '../../guest/resolve-guest.ts';
+import { backupGuest } from './backup-guest.ts';
+import type { BackupDependencies, BackupOptions } from './options.ts';
+import { notDoneText, type BackupReport, type GuestBackup } from './backup-report.ts';
+import { warnOfImageOfGuest } from '../../guest/image-of-guest.ts';
+import { refuseOtherSource } from './refuse-other-source.ts';
+import { refuseSameNames } from '../store-access/stored-names.ts';
+import { requireWritable } from './require-writable.ts';
+import type { StoreSession } from '../store-access/store-session.ts';
+
+export interface BackupRequest extends BackupOptions {
+  /** Names of guests, and paths of images that nothing runs. */
+  guests: readonly string[];
+  /** Under which the store keeps the guest, where that is not its own; only where there is but one. */
+  name: string | null;
+}
+
+/**
+ * Makes a snapshot of each guest, one after the other: what one fails with does not keep the others from theirs, unless
+ * it is down and should not be (`guest-left-down`): what keeps it from starting may keep the next one, too. Throws
+ * what the first of them failed with when there is no new snapshot of any, and when interrupted.
+ */
+export async function backup(
+  request: BackupRequest,
+  session: StoreSession,
+  dependencies: BackupDependencies,
+  context: Context,
+): Promise<BackupReport> {
+  const done: GuestBackup[] = [];
+  const failed: { guest: string; failure: Failure }[] = [];
+  for (const [index, name] of request.guests.entries()) {
+    try {
+      done.push(await backupOne(name, request, session, dependencies, context));
+    } catch (error) {
+      const failure = asFailure(error);
+      if (context.signal.aborted || request.guests.length === 1) throw error;
+      failed.push({ guest: name, failure });
+      context.report({
+        type: 'warning',
+        code: 'other',
+        message: notDoneText(name, failure),
+      });
+      if (failure.code === 'guest-left-down') {
+        failed.push(...request.guests.slice(index + 1).map((guest) => notBegun(guest, name)));
+        break;
+      }
+    }
+  }
+  const [first] = failed;
+  if (done.length === 0 && first !== undefined)
+    throw (failed.find(({ failure }) => failure.code === 'guest-left-down') ?? first).failure;
+  return {
+    type: 'backed-up',
+    store: session.store.location,
+    guests: done,
+    failed: failed.map(({ guest, failure }) => ({ guest, ...toFailureRecord(failure) })),
+  };
+}
+
+function notBegun(guest: string, down: string): { guest: string; failure: Failure } {
+  const message = `It was not begun with, because ${down} is down.`;
+  return { guest, failure: new Failure('guest-left-down', message) };
+}
+
+async function backupOne(
+  name: string,
+  request: BackupRequest,
+  session: StoreSession,
+  dependencies: BackupDependencies,
+  context: Context,
+): Promise<GuestBackup> {
+  refuseSameNames(name, request.guests, 'Back each up by itself, under a name of its own: --name NAME');
+  const guest = await resolveGuest(name, dependencies, context);
+  if (guest.definition.disks.length === 0)
+    throw new Failure('guest-unsupported', `${name} has no disk that could be backed up.`);
+  await warnOfImageOfGuest(guest, dependencies, context);
+  const folder = session.folder(request.name ?? guest.definition.name);
+  const before = await folder.snapshotIds(context.signal);
+  await session.saw(new Map([[folder.guest, before]]), context);
+  // Before the guest has to stand still or to halt.
+  const { machine, now } = dependencies;
+  if (!request.adopt) await refuseOtherSource(folder, { guest, machine: machine(), now }, context.signal);
+  const hasFolder = before.length > 0 || (await session.guests(context.signal)).includes(folder.guest);
+  await requireWritable(folder, hasFolder, context.signal);
+  const made = await backupGuest(guest, folder, session.opened, request, dependencies, context);
+  // What is to be warned of was so before.
+  const silent = { ...context, report: () => undefined };
+  await session.saw(new Map([[folder.guest, [...before, made.snapshot]]]), silent);
+  return made;
+}

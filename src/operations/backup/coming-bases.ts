@@ -1,0 +1,74 @@
+import { realpathSync } from 'node:fs';
+import type { Context } from '../../events.ts';
+import { Failure } from '../../failure.ts';
+import { baseMadeAt, findBases, keepAsBase, removeBase } from '../../image/clones/base-clone.ts';
+import { cloneImage, type FileBeside } from '../../image/clones/clone.ts';
+import { hasComparablePlaces } from '../../image/clones/placed-extents.ts';
+import { errorCode } from '../../system/error-code.ts';
+import type { CapturedDisk } from './capture-disks.ts';
+import { removeLeftClones } from '../../hold/still-disks.ts';
+import type { StillDisk } from '../../hold/still-guest.ts';
+
+/** A store that was not backed up to for so long may never be again. */
+const LONGEST_UNUSED_MS = 30 * 24 * 3600 * 1000;
+
+/** Removes all bases of these images. */
+export function removeBases(images: readonly string[]): void {
+  for (const base of images.flatMap(findBases)) removeBase(base);
+}
+
+/** Removes the bases of these images for stores other than this one that are from long ago. */
+export function removeOldBases(images: readonly string[], storeId: string, now: Date): void {
+  for (const base of images.flatMap(findBases)) {
+    const madeAt = baseMadeAt(base);
+    const isOld = madeAt !== null && now.getTime() - madeAt.getTime() > LONGEST_UNUSED_MS;
+    if (isOld && base.storeId !== storeId) removeBase(base);
+  }
+}
+
+/** Clones of a guest's images as they are read, which become bases when there is a snapshot of them; else they are removed. */
+export class ComingBases implements Disposable {
+  /** Of the disks by their images, links resolved: an image that is two disks has one base. */
+  readonly #clones = new Map<string, { disk: StillDisk; clone: FileBeside }>();
+
+  /** Takes the clones that are read, and makes others of images that are read themselves; where it can. */
+  take(disks: readonly StillDisk[], context: Context): void {
+    for (const disk of disks) {
+      if (!hasComparablePlaces(disk.image)) continue;
+      const target = realpathSync(disk.image);
+      if (this.#clones.has(target)) continue;
+      const clone = disk.clone?.handOver() ?? cloneOrNull(disk.image, context);
+      if (clone !== null) this.#clones.set(target, { disk, clone });
+    }
+  }
+
+  /** Makes bases of them, and removes those of earlier snapshots in that store. */
+  keep(captured: readonly CapturedDisk[], storeId: string, snapshotId: string): void {
+    for (const { disk, clone } of this.#clones.values()) {
+      const fingerprint = captured.find(({ still }) => still === disk)?.report.fingerprint;
+      if (fingerprint === undefined) continue;
+      try {
+        keepAsBase(clone, { storeId, snapshotId, fingerprint });
+      } catch (error) {
+        if (errorCode(error) === '') throw error;
+        continue;
+      }
+      for (const base of findBases(disk.image))
+        if (base.storeId === storeId && base.snapshotId !== snapshotId) removeBase(base);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const { clone } of this.#clones.values()) clone[Symbol.dispose]();
+  }
+}
+
+function cloneOrNull(image: string, context: Context): FileBeside | null {
+  try {
+    removeLeftClones(image, context);
+    return cloneImage(image);
+  } catch (error) {
+    if (error instanceof Failure || errorCode(error) !== '') return null;
+    throw error;
+  }
+}

@@ -1,0 +1,195 @@
+import { packFileName, type Pack } from '../../pack/pack.ts';
+import { CHUNK_ID_BYTES } from '../../chunk/chunk-id.ts';
+import type { ChunkMap } from '../../chunk/chunk-map.ts';
+import { KnownChunks } from '../../chunk/known-chunks.ts';
+import type { Context } from '../../events.ts';
+import { Failure } from '../../failure.ts';
+import { mapOrdered } from '../../pipeline/map-ordered.ts';
+import type { ChunkIndex, IndexedPack } from '../../repository/chunk-index/chunk-index.ts';
+import { pageCount, pageText } from '../../repository/chunk-index/chunk-map-page.ts';
+import type { GuestFolder, StoredObjects } from '../../repository/guest-folder.ts';
+import { takeBack } from '../../repository/trash/trash.ts';
+
+/** Packs between index files: what an unfinished backup has sent beyond its last index file, the next sends again. */
+const PACKS_PER_INDEX = 16;
+/** On a slow line so many would take hours. */
+const MOST_MS_BETWEEN_INDEXES = 5 * 60_000;
+/** Pages on their way at once. */
+const PAGES_AT_ONCE = 8;
+
+/** Something that a backup relies on has gone from the store for good: it has to be captured again. */
+export class LostFromStore extends Error {}
+
+/** What one backup of a guest knows of the store and adds to it. */
+export class BackupWriter {
+  readonly #folder: GuestFolder;
+  readonly #index: ChunkIndex;
+  /** Index files that this relies on. */
+  readonly #indexFiles: Set<string>;
+  readonly #pages = new Set<string>();
+  readonly #pagesThere: StoredObjects;
+  /** Packs and pages that verify has found damaged, and this has not sent again. */
+  readonly #damaged: Set<string>;
+  readonly #now: () => number;
+  #unindexed: IndexedPack[] = [];
+  /** When the first of them was stored. */
+  #unindexedSinceMs = 0;
+  #newBytes = 0;
+  #newPlainBytes = 0;
+
+  private constructor(
+    folder: GuestFolder,
+    index: ChunkIndex,
+    indexFiles: Iterable<string>,
+    pages: StoredObjects,
+    damaged: Set<string>,
+    now: () => number,
+  ) {
+    this.#folder = folder;
+    this.#index = index;
+    this.#indexFiles = new Set(indexFiles);
+    this.#pagesThere = pages;
+    this.#damaged = damaged;
+    this.#now = now;
+  }
+
+  /** Looks at what the store has. */
+  static async begin(
+    folder: GuestFolder,
+    context: Context,
+    now: () => number = () => performance.now(),
+  ): Promise<BackupWriter> {
+    const { signal, report } = context;
+    const damaged = await folder.marks('damaged', signal);
+    const packs = await folder.objects('packs', signal);
+    const pages = await folder.objects('maps', signal);
+    for (const id of damaged) pages.delete(id);
+    const indexFiles = await folder.objects('index', signal);
+    // What was found damaged is sent again.
+    const rankOf = (packId: string) => (damaged.has(packId) ? 'never' : 'first');
+    const index = await folder.readIndex(
+      packs,
+      rankOf,
+      ({ message }) => report({ type: 'warning', code: 'store-incomplete', message }),
+      signal,
+    );
+    return new BackupWriter(folder, index, indexFiles.keys(), pages, damaged, now);
+  }
+
+  /** What need not be sent, with room for so many chunks more. */
+  knownChunks(moreChunks: number): KnownChunks {
+    const known = KnownChunks.withRoomFor(this.#index.chunkCount + moreChunks);
+    for (const id of this.#index.ids()) known.add(id);
+    return known;
+  }
+
+  /** Bytes that were added to the store so far. */
+  get newBytes(): number {
+    return this.#newBytes;
+  }
+
+  get newPlainBytes(): number {
+    return this.#newPlainBytes;
+  }
+
+  /** @param onWritten called as bytes of the pack arrive in the store */
+  async putPack(pack: Pack, signal: AbortSignal, onWritten: (bytes: number) => void): Promise<void> {
+    const { id, bytes, plainBytes, frames } = pack;
+    await this.#folder.store.put(this.#folder.pathOf(`packs/${packFileName(id)}`), [bytes], {
+      signal,
+      onWritten,
+    });
+    await this.#noteWhole(id, signal);
+    this.#newBytes += bytes.length;
+    this.#newPlainBytes += plainBytes;
+    if (this.#unindexed.length === 0) this.#unindexedSinceMs = this.#now();
+    this.#unindexed.push({ id, sizeBytes: bytes.length, frames });
+    if (this.#isIndexDue) await this.flushIndex(signal);
+  }
+
+  get #isIndexDue(): boolean {
+    return (
+      this.#unindexed.length >= PACKS_PER_INDEX ||
+      this.#now() - this.#unindexedSinceMs >= MOST_MS_BETWEEN_INDEXES
+    );
+  }
+
+  /** Writes an index of the packs that none names yet. */
+  async flushIndex(signal: AbortSignal): Promise<void> {
+    const packs = this.#unindexed;
+    if (packs.length === 0) return;
+    this.#unindexed = [];
+    for (const pack of packs) this.#index.add(pack);
+    await this.#writeIndex(packs, signal);
+  }
+
+  /** Writes those pages of a map that the store has not; answers with the ids of all. */
+  async putPages(map: ChunkMap, signal: AbortSignal): Promise<(string | null)[]> {
+    const ids: (string | null)[] = [];
+    const numbers = Array.from({ length: pageCount(map.grid) }, (_, page) => page);
+    const pages = mapOrdered(numbers, PAGES_AT_ONCE, async (page) => {
+      const text = pageText(map, page);
+      if (text === '') return null;
+      const written = await this.#folder.writePage(text, this.#pagesThere, signal);
+      await this.#noteWhole(written.id, signal);
+      return written;
+    });
+    for await (const page of pages) {
+      ids.push(page?.id ?? null);
+      if (page === null) continue;
+      this.#pages.add(page.id);
+      this.#newBytes += page.newBytes;
+    }
+    return ids;
+  }
+
+  /**
+   * Makes sure that all that these maps reach is in its place, and takes back what a prune has moved away (doc/store.md,
+   * Who writes when). Throws LostFromStore when something is gone.
+   */
+  async secure(maps: readonly ChunkMap[], signal: AbortSignal): Promise<void> {
+    const packs = this.#packsOf(maps);
+    const lost = [
+      ...(await takeBack(this.#folder, 'packs', packs, signal)),
+      ...(await takeBack(this.#folder, 'maps', this.#pages, signal)),
+    ];
+    if (lost.length > 0) throw new LostFromStore(`${lost.length} files`);
+    const lostIndexes = await takeBack(this.#folder, 'index', this.#indexFiles, signal);
+    if (lostIndexes.length === 0) return;
+    for (const id of lostIndexes) this.#indexFiles.delete(id);
+    const reached = [...this.#index.indexedPacks()].filter(({ id }) => packs.has(id));
+    for (let first = 0; first < reached.length; first += PACKS_PER_INDEX)
+      await this.#writeIndex(reached.slice(first, first + PACKS_PER_INDEX), signal);
+  }
+
+  /** What was damaged and has the same name again is in its place now: else every backup would send it anew. */
+  async #noteWhole(id: string, signal: AbortSignal): Promise<void> {
+    if (this.#damaged.delete(id)) await this.#folder.unmark('damaged', id, signal);
+  }
+
+  async #writeIndex(packs: readonly IndexedPack[], signal: AbortSignal): Promise<void> {
+    const { id, newBytes } = await this.#folder.writeIndex(packs, signal);
+    this.#indexFiles.add(id);
+    this.#newBytes += newBytes;
+  }
+
+  /** One pack for each chunk: the first that has it. */
+  #packsOf(maps: readonly ChunkMap[]): Set<string> {
+    const frames = new Set<number>();
+    for (const map of maps) {
+      for (let position = 0; position < map.grid.chunkCount; position++) {
+        const id = map.get(position);
+        if (id === null) continue;
+        const [frame] = this.#index.frameNumbersOf(id);
+        if (frame === undefined) throw notIndexed(id);
+        frames.add(frame);
+      }
+    }
+    return new Set([...frames].map((frame) => this.#index.frame(frame).packId));
+  }
+}
+
+function notIndexed(id: Uint8Array): Failure {
+  const hex = Buffer.from(id.subarray(0, CHUNK_ID_BYTES)).toString('hex');
+  return new Failure('internal', `The chunk ${hex.slice(0, 12)}… was neither stored nor known.`);
+}

@@ -1,0 +1,91 @@
+import { basename, dirname } from 'node:path';
+import { Failure } from '../../failure.ts';
+import { isGuestName } from '../../guest/definition.ts';
+import { isSameMachine, isSameSource, sourceOf, type GuestSource } from '../../guest/guest-source.ts';
+import type { ResolvedGuest } from '../../guest/resolve-guest.ts';
+import { announcedSnapshots, readAnnounced, unlessMissing } from '../../repository/announced-snapshot.ts';
+import type { GuestFolder } from '../../repository/guest-folder.ts';
+import { latestFirst } from '../../repository/latest.ts';
+import type { Snapshot } from '../../repository/snapshot.ts';
+import type { Machine } from '../../system/machine.ts';
+import { manifestCodes } from '../store-access/read-manifests.ts';
+
+/** What a backup is compared by with what the store has under its name. */
+export interface OwnSource {
+  guest: Pick<ResolvedGuest, 'definition' | 'record'>;
+  machine: Machine;
+  now: () => Date;
+}
+
+/**
+ * Throws Failure `target-exists` when the latest snapshot in the folder, or one that is about to be published there, is of
+ * another guest: its snapshots would be mixed with this one's, and a prune would keep those of one of them only. A guest
+ * that was moved here by vmferry is known by its record.
+ * @param ownId of a snapshot that does not count
+ */
+export async function refuseOtherSource(
+  folder: GuestFolder,
+  { guest: { definition, record }, machine, now }: OwnSource,
+  signal: AbortSignal,
+  ownId: string | null = null,
+): Promise<void> {
+  const latest = await latestSnapshot(folder, now(), ownId, signal);
+  if (latest === null) return;
+  const stored = sourceOf(latest.definition, { host: latest.host, id: latest.machine ?? null });
+  const wanted = sourceOf(definition, machine);
+  for (const source of [wanted, ...(record?.sources ?? [])])
+    if (await isSameSource(stored, source, machine)) return;
+  throw otherGuest(latest, stored, wanted);
+}
+
+/** Announced or published; those that cannot be read are passed over. In this order a snapshot is seen that is published meanwhile. */
+async function latestSnapshot(
+  folder: GuestFolder,
+  now: Date,
+  ownId: string | null,
+  signal: AbortSignal,
+): Promise<Snapshot | null> {
+  const announced = (await announcedSnapshots(folder, signal)).keys();
+  const published = new Set(await folder.snapshotIds(signal));
+  const ids = new Set([...announced, ...published]);
+  if (ownId !== null) ids.delete(ownId);
+  const read = (id: string) =>
+    published.has(id) ? unlessMissing(folder.readSnapshot(id, signal)) : readAnnounced(folder, id, signal);
+  for (const id of latestFirst(ids, now)) {
+    const snapshot = await read(id).catch((error: unknown) => {
+      if (error instanceof Failure && manifestCodes.has(error.code)) return null;
+      throw error;
+    });
+    if (snapshot !== null) return snapshot;
+  }
+  return null;
+}
+
+function otherGuest({ guest, createdAt }: Snapshot, stored: GuestSource, wanted: GuestSource): Failure {
+  // Of one name, and yet not the same machine.
+  const isNamesake = stored.host === wanted.host && !isSameMachine(stored, wanted);
+  const storedHost = isNamesake ? `another machine that is also called ${stored.host}` : stored.host;
+  const day = createdAt.slice(0, 10);
+  return new Failure(
+    'target-exists',
+    `The store has another guest under the name ${guest}: ${placeOf(stored, storedHost)}, backed up on ${day}. ` +
+      `This one is ${placeOf(wanted, wanted.host)}.`,
+    {
+      advice:
+        `If this is another guest, give it a name of its own in the store: --name ${suggestName(guest, wanted)}. ` +
+        'If it is the same guest, moved or restored to this place, say so once: --adopt',
+    },
+  );
+}
+
+function placeOf({ images }: GuestSource, host: string): string {
+  const [first = 'no image', ...others] = images;
+  return `${first}${others.length === 0 ? '' : ` and ${others.length} more`} on ${host}`;
+}
+
+/** `mail-disk.img` for `/srv/mail/disk.img`; for a guest with a name of its own that name and the host's. */
+function suggestName(guest: string, { host, images }: GuestSource): string {
+  const [image = ''] = images;
+  const name = basename(image) === guest ? `${basename(dirname(image))}-${guest}` : `${guest}-${host}`;
+  return isGuestName(name) && /^[\w.@+-]+$/.test(name) ? name : 'NAME';
+}

@@ -1,0 +1,130 @@
+import type { Context } from '../../events.ts';
+import { asFailure, Failure, unsuppressed } from '../../failure.ts';
+import type { ResolvedGuest } from '../../guest/resolve-guest.ts';
+import { Resources } from '../../pipeline/resources.ts';
+import { StallWatch } from '../../pipeline/stall-watch.ts';
+import { GuestFolder } from '../../repository/guest-folder.ts';
+import { watchedStore, type StoreWatch } from '../../store/watched-store.ts';
+import { refuseSuspension } from '../../system/suspension.ts';
+import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
+import { holdStill } from '../../hold/hold-still.ts';
+import type { HoldMethod, HoldOptions, StillGuest } from '../../hold/still-guest.ts';
+
+/** How long a guest waits while nothing comes through to the store; a halted one has its boot before it, too. */
+const DEFAULT_MAX_PAUSE_MS: Record<Exclude<HoldMethod, 'clone'>, number> = { pause: 30_000, halt: 120_000 };
+
+export interface StandstillOptions extends HoldOptions {
+  hold: HoldMethod;
+  /** A guest that waits for its backup goes on when nothing has come through to the store for so long; null: the default. */
+  maxPauseMs: number | null;
+}
+
+/**
+ * The time in which a guest is held still for its backup. A guest that waits meanwhile, paused or halted, goes on as
+ * soon as the backup is interrupted, or as nothing comes through to the store for too long. Ctrl-Z is refused meanwhile:
+ * the guest would wait for the `fg`.
+ */
+export class Standstill {
+  /** The guest's folder; every wait for the store it lies in is watched. */
+  readonly folder: GuestFolder;
+  /** Of what is done meanwhile. */
+  readonly context: Context;
+  readonly #guest: ResolvedGuest;
+  readonly #options: StandstillOptions;
+  readonly #stalled = new AbortController();
+  readonly #held = new Resources();
+  #watch: StoreWatch = {
+    waiting: () => ({ [Symbol.dispose]: () => undefined }),
+    progressed: () => undefined,
+  };
+  #hasWaited = false;
+  #ending: Promise<void> | null = null;
+
+  constructor(guest: ResolvedGuest, folder: GuestFolder, options: StandstillOptions, context: Context) {
+    this.#guest = guest;
+    this.#options = options;
+    this.context = { ...context, signal: AbortSignal.any([context.signal, this.#stalled.signal]) };
+    const store = watchedStore(folder.store, {
+      waiting: () => this.#watch.waiting(),
+      progressed: () => this.#watch.progressed(),
+    });
+    this.folder = new GuestFolder(store, folder.guest, folder.seal);
+  }
+
+  /** Begins it. Throws what `holdStill` throws. */
+  async begin(dependencies: GuestDependencies): Promise<StillGuest> {
+    const { hold } = this.#options;
+    const suspension = this.#guest.running === null ? null : this.#held.hold(this.#refuseSuspension());
+    const still = this.#held.hold(
+      await holdStill(this.#guest, hold, this.#options, dependencies, this.context),
+    );
+    if (!still.guestWaits || hold === 'clone') {
+      suspension?.[Symbol.dispose]();
+      return still;
+    }
+    this.#hasWaited = true;
+    const limitMs = this.#options.maxPauseMs ?? DEFAULT_MAX_PAUSE_MS[hold];
+    this.#watch = this.#held.hold(
+      new StallWatch(limitMs, () => this.#stalled.abort(this.#stalledFailure(limitMs))),
+    );
+    const { signal } = this.context;
+    // Before anything is tidied up over the line, which may take its time.
+    signal.addEventListener('abort', () => void this.end().catch(() => undefined), { once: true });
+    signal.throwIfAborted();
+    return still;
+  }
+
+  /** Lets the guest go on, or starts it again. Throws Failure `guest-left-down`. */
+  end(): Promise<void> {
+    return (this.#ending ??= this.#held[Symbol.asyncDispose]());
+  }
+
+  /** Ends it, and answers with the failure to show when this was thrown meanwhile. */
+  async endAfter(error: unknown): Promise<unknown> {
+    const { signal } = this.context;
+    // What an abort surfaces as says less than its reason.
+    const isAborted = this.#hasWaited && signal.aborted;
+    const first: unknown = isAborted ? signal.reason : error;
+    try {
+      await this.end();
+    } catch (notLetGo) {
+      return unsuppressed({ error: asFailure(notLetGo), suppressed: first });
+    }
+    return isAborted && first instanceof Failure ? this.#andRunsAgain(first) : first;
+  }
+
+  #refuseSuspension(): Disposable {
+    const { name } = this.#guest.definition;
+    const message =
+      `Ctrl-Z has no effect now: ${name} is held still for its backup, and would wait for as long as this is stopped. ` +
+      'Ctrl-C ends the backup.';
+    return refuseSuspension(() => this.context.report({ type: 'notice', message }));
+  }
+
+  #stalledFailure(limitMs: number): Failure {
+    const { name } = this.#guest.definition;
+    const state = this.#options.hold === 'halt' ? 'was halted' : 'stood still';
+    const seconds = Math.ceil(limitMs / 1000);
+    return new Failure(
+      'connection-lost',
+      `Nothing came through to ${this.folder.store.location} for ${seconds} s, while ${name} ${state} to be read.`,
+      {
+        advice:
+          'Back it up again when the line is good: what has arrived is not sent again. --max-pause SECONDS has the guest wait ' +
+          'longer; and where its images lie on XFS or btrfs it need not wait at all: leave out --pause and --halt.',
+        transient: true,
+      },
+    );
+  }
+
+  #andRunsAgain(stalled: Failure): Failure {
+    const { code, message, advice, transient } = stalled;
+    const { name } = this.#guest.definition;
+    const runs = this.#options.hold === 'halt' ? 'was started again' : 'goes on';
+    return new Failure(code, `${message} ${name} ${runs}; no snapshot of it was made.`, {
+      ...(advice === undefined ? {} : { advice }),
+      transient,
+      cause: stalled,
+    });
+  }
+}

@@ -1,0 +1,91 @@
+import { existsSync } from 'node:fs';
+import type { Context } from '../../events.ts';
+import { Failure } from '../../failure.ts';
+import type { DriverKind, GuestDefinition } from '../../guest/definition.ts';
+import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
+import type { RunningGuest } from '../../guest/guest-driver.ts';
+import type { GuestRecord } from '../../guest/guest-record.ts';
+import { openImage } from '../../image/formats/raw/open-image.ts';
+import { probeImage } from '../../image/probe.ts';
+
+export type { GuestDependencies } from '../../guest/guest-dependencies.ts';
+
+/** One guest as `vmferry guests` shows it. */
+export interface GuestSummary {
+  name: string;
+  driver: DriverKind;
+  /** `gone`: vmferry left it running, and it is not there any more. */
+  state: 'running' | 'halted' | 'moving' | 'moved' | 'gone';
+  memoryBytes: number | null;
+  /** Null when it does not run. */
+  cpuSeconds: number | null;
+  pid: number | null;
+  disks: readonly DiskSummary[];
+  /** It does not run, and an image of it is not there any more: nothing can start it as it is. */
+  imageMissing: boolean;
+  /** Where it is being moved, or was moved. */
+  movedTo: string | null;
+  /** Why vmferry cannot move it; null when it can. */
+  unsupported: string | null;
+}
+
+export interface DiskSummary {
+  path: string;
+  /** Null when the image is not there or cannot be read. */
+  sizeBytes: number | null;
+  /** In use in its file systems where all of them can be asked, else what the image takes up; null as the size. */
+  usedBytes: number | null;
+}
+
+/** The guests that run here, and those that are remembered, by name. */
+export async function listGuests(
+  { drivers, records }: Pick<GuestDependencies, 'drivers' | 'records'>,
+  context: Context,
+): Promise<GuestSummary[]> {
+  const remembered = new Map((await records.list()).map((record) => [record.definition.name, record]));
+  const summaries: GuestSummary[] = [];
+  for (const driver of drivers)
+    for (const guest of await driver.list(context)) {
+      const { name } = guest.definition;
+      summaries.push(summarize(guest.definition, guest, remembered.get(name) ?? null));
+      remembered.delete(name);
+    }
+  for (const record of remembered.values()) summaries.push(summarize(record.definition, null, record));
+  return summaries.toSorted((one, other) => one.name.localeCompare(other.name, 'en'));
+}
+
+function summarize(
+  definition: GuestDefinition,
+  running: RunningGuest | null,
+  record: GuestRecord | null,
+): GuestSummary {
+  const { name, driver, memoryBytes, disks } = definition;
+  const leftAs = record === null || record.state === 'running' ? 'gone' : record.state;
+  return {
+    name,
+    driver,
+    state: running === null ? leftAs : 'running',
+    memoryBytes,
+    cpuSeconds: running?.cpuSeconds ?? null,
+    pid: running?.pid ?? null,
+    disks: disks.map(({ path }) => summarizeDisk(path)),
+    imageMissing: running === null && disks.some(({ path }) => !existsSync(path)),
+    movedTo: record?.move?.destination ?? null,
+    unsupported: running?.unsupported?.message ?? null,
+  };
+}
+
+function summarizeDisk(path: string): DiskSummary {
+  try {
+    using image = openImage(path);
+    const used = probeImage(image).regions.map((region) => region.usedBytes);
+    const known = used.filter((bytes) => bytes !== null);
+    const isKnown = known.length > 0 && known.length === used.length;
+    const usedBytes = isKnown ? known.reduce((sum, bytes) => sum + bytes, 0) : image.allocatedBytes;
+    return { path: image.path, sizeBytes: image.sizeBytes, usedBytes };
+  } catch (error) {
+    // Moved away, another user's, damaged: the guest is shown all the same.
+    if (error instanceof Failure) return { path, sizeBytes: null, usedBytes: null };
+    throw error;
+  }
+}

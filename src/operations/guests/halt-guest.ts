@@ -1,0 +1,73 @@
+import type { Context } from '../../events.ts';
+import { Failure } from '../../failure.ts';
+import { requireDriver } from '../../guest/require-driver.ts';
+import { resolveGuest } from '../../guest/resolve-guest.ts';
+import { openImage } from '../../image/formats/raw/open-image.ts';
+import { probeImage } from '../../image/probe.ts';
+import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
+import { noteBeforeHalt, noteState } from '../../guest/note-state.ts';
+import { runStage } from '../../pipeline/run-stage.ts';
+
+export interface HaltRequest {
+  guest: string;
+  forceHalt: boolean;
+  /** For each way of halting it. */
+  haltTimeoutMs: number;
+}
+
+export interface HaltReport {
+  type: 'halted';
+  guest: string;
+  /** Images with a file system that does not say that it was unmounted in an orderly way. */
+  notClean: readonly string[];
+}
+
+/**
+ * Halts a guest, and remembers it, so that `startGuest` starts it again as it was. Throws Failure
+ * `guest-not-running`, `halt-failed`, and those of `resolveGuest`.
+ */
+export async function haltGuest(
+  request: HaltRequest,
+  dependencies: Pick<GuestDependencies, 'drivers' | 'records'>,
+  context: Context,
+): Promise<HaltReport> {
+  const { drivers, records } = dependencies;
+  const { definition, running, record } = await resolveGuest(request.guest, dependencies, context);
+  if (running === null)
+    throw new Failure('guest-not-running', `${definition.name} does not run here.`, {
+      advice: 'What runs here: `vmferry guests`.',
+    });
+  // A guest that was moved away is no more ours to start because somebody ran it here.
+  const isFenced = record?.move !== undefined;
+  if (!isFenced) await noteBeforeHalt(definition, records);
+  await runStage(
+    context,
+    'halt',
+    `halting ${definition.name}`,
+    () =>
+      requireDriver(drivers, definition.driver).halt(
+        running,
+        { timeoutMs: request.haltTimeoutMs, force: request.forceHalt },
+        context,
+      ),
+    () => `${definition.name} is down`,
+  );
+  if (!isFenced) await noteState({ definition, state: 'halted' }, records, context);
+  const notClean = definition.disks.map(({ path }) => path).filter(isNotClean);
+  for (const path of notClean) {
+    const message = `The file system on ${path} was not unmounted in an orderly way.`;
+    context.report({ type: 'warning', code: 'file-system-not-clean', message });
+  }
+  return { type: 'halted', guest: definition.name, notClean };
+}
+
+function isNotClean(path: string): boolean {
+  try {
+    using image = openImage(path);
+    return probeImage(image).regions.some(({ clean }) => clean === false);
+  } catch (error) {
+    // Gone, or not to be read: the guest is down all the same.
+    if (error instanceof Failure) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,74 @@
+import type { Context } from '../../events.ts';
+import { combineFailures, Failure } from '../../failure.ts';
+import type { GuestDefinition } from '../../guest/definition.ts';
+import { fenceOf } from '../../guest/guest-record.ts';
+import { requireDriver } from '../../guest/require-driver.ts';
+import { findRunningGuest, notFound } from '../../guest/resolve-guest.ts';
+import { findUsers } from '../../image/usage/usage.ts';
+import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
+import { noteState } from '../../guest/note-state.ts';
+import { runStage } from '../../pipeline/run-stage.ts';
+
+export interface StartRequest {
+  guest: string;
+  bootTimeoutMs: number;
+}
+
+export interface StartReport {
+  type: 'started';
+  guest: string;
+  pid: number;
+  consoleLog: string;
+}
+
+/**
+ * Starts a guest that is remembered, as it ran last. Throws Failure `guest-not-found`, `guest-already-running`,
+ * `guest-fenced`, `image-in-use`, `start-failed`, or all that keeps it from being booted.
+ */
+export async function startGuest(
+  request: StartRequest,
+  dependencies: GuestDependencies,
+  context: Context,
+): Promise<StartReport> {
+  const { drivers, records, consoleLogOf } = dependencies;
+  const name = request.guest;
+  const running = await findRunningGuest(name, drivers, context);
+  if (running !== null)
+    throw new Failure('guest-already-running', `${name} runs here already, pid ${running.pid}.`);
+  const record = await records.read(name);
+  if (record === null) throw await notFound(name, dependencies, context);
+  const fence = fenceOf(record);
+  if (fence !== null) throw fence;
+  const { definition } = record;
+  const driver = requireDriver(drivers, definition.driver);
+  const [first, ...others] = [
+    ...(await usedDisks(definition)),
+    ...(await driver.checkBootable(definition, context)),
+  ];
+  if (first !== undefined) throw combineFailures([first, ...others]);
+
+  const consoleLog = consoleLogOf(name);
+  const { pid } = await runStage(
+    context,
+    'start',
+    `starting ${name}`,
+    () => driver.start(definition, { consoleLog, timeoutMs: request.bootTimeoutMs }, context),
+    (guest) => `${name} is up, pid ${guest.pid}`,
+  );
+  await noteState({ definition, state: 'running' }, records, context);
+  return { type: 'started', guest: name, pid, consoleLog };
+}
+
+async function usedDisks(definition: GuestDefinition): Promise<Failure[]> {
+  const problems: Failure[] = [];
+  // What is only read may be shared with other guests.
+  for (const { path } of definition.disks.filter(({ readOnly }) => !readOnly)) {
+    const [user] = await findUsers(path);
+    if (user === undefined) continue;
+    const message = `${path}, a disk of ${definition.name}, ${user.description}.`;
+    problems.push(
+      new Failure('image-in-use', message, { advice: 'Two writers destroy a disk: end the other first.' }),
+    );
+  }
+  return problems;
+}

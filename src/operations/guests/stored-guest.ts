@@ -1,0 +1,30 @@
+import type { Context } from '../../events.ts';
+import type { Failure } from '../../failure.ts';
+import type { GuestDefinition } from '../../guest/definition.ts';
+import { requireDriver } from '../../guest/require-driver.ts';
+import { knownDefinitions, type GuestSources } from '../../guest/resolve-guest.ts';
+import type { OpenedStore } from '../../repository/keys/store-keys.ts';
+
+/**
+ * What keeps this machine from booting a guest as a store describes it; empty when it can. Whoever can write to a store
+ * that is not encrypted can have it name any program as the kernel: it is then started only if it is one for certain, or if
+ * a guest of this machine runs with it.
+ */
+export async function checkStoredBootable(
+  definition: GuestDefinition,
+  { key }: Pick<OpenedStore, 'key'>,
+  sources: GuestSources,
+  context: Context,
+): Promise<Failure[]> {
+  const isVouchedFor = key !== null || (await isKernelInUse(definition.kernel, sources, context));
+  return requireDriver(sources.drivers, definition.driver).checkBootable(definition, context, isVouchedFor);
+}
+
+async function isKernelInUse(
+  wanted: GuestDefinition['kernel'],
+  sources: GuestSources,
+  context: Context,
+): Promise<boolean> {
+  if (wanted === null) return false;
+  return (await knownDefinitions(sources, context)).some(({ kernel }) => kernel === wanted);
+}

@@ -1,0 +1,106 @@
+import { performance } from 'node:perf_hooks';
+import { chunkGridFor } from '../../chunk/chunk-grid.ts';
+import type { FramePool } from '../../workers/frame-pool.ts';
+import { planFrames, type FramePlan } from '../../workers/frame-plan.ts';
+import { countedUsedBytes } from '../../image/file-systems/ext/counts.ts';
+import { intersect, totalLength } from '../../extent/extents.ts';
+import { regionReader } from '../../image/probe.ts';
+import { mapOrdered } from '../../pipeline/map-ordered.ts';
+import type { RemoteReceiver } from '../../wire/remote-receiver.ts';
+import type { SourceDisk } from '../../transfer/source-disk.ts';
+
+const SAMPLED_FRAMES = 24;
+const MEASURE_PADDING_BYTES = 512 * 1024;
+const MEASURE_ROUNDS = 4;
+/** What a guest takes to halt and to boot, seconds; known only when it is done. */
+const HALT_AND_BOOT_SECONDS = 10;
+
+export interface CompressionSample {
+  /** Compressed bytes for each byte read. */
+  ratio: number;
+  /** Bytes read and compressed in a second, on all cores. */
+  readBytesPerSecond: number;
+}
+
+/** Compresses frames spread evenly over what a move would read. Null when there is nothing to read. */
+export async function sampleCompression(
+  disks: readonly SourceDisk[],
+  pool: FramePool,
+  level: number,
+): Promise<CompressionSample | null> {
+  let readBytes = 0;
+  let compressedBytes = 0;
+  const startedMs = performance.now();
+  for (const { source, extents, readBytes: totalBytes } of disks) {
+    const grid = chunkGridFor(source.sizeBytes);
+    const plans = evenlySpread(planFrames(extents(), grid), totalBytes);
+    const results = mapOrdered(plans, pool.width, (plan) =>
+      pool.run({ kind: 'sample', fd: source.fd, grid, level, plan }),
+    );
+    for await (const result of results) {
+      readBytes += result.readBytes;
+      compressedBytes += result.compressedBytes;
+    }
+  }
+  if (readBytes === 0) return null;
+  return {
+    ratio: compressedBytes / readBytes,
+    readBytesPerSecond: readBytes / ((performance.now() - startedMs) / 1000),
+  };
+}
+
+function* evenlySpread(plans: Iterable<FramePlan>, totalBytes: number): Iterable<FramePlan> {
+  let passedBytes = 0;
+  let taken = 0;
+  for (const plan of plans) {
+    if (passedBytes >= (taken * totalBytes) / SAMPLED_FRAMES) {
+      yield plan;
+      taken++;
+    }
+    passedBytes += plan.reads.reduce((sum, read) => sum + read.length, 0);
+  }
+}
+
+/** Bytes a second that the line takes towards the new hardware, from a few messages' round trips. */
+export async function measureLine(receiver: RemoteReceiver, signal: AbortSignal): Promise<number> {
+  const roundTripMs = await timed(() =>
+    receiver.request({ type: 'measure', padding: '' }, 'measured', signal),
+  );
+  const padding = 'x'.repeat(MEASURE_PADDING_BYTES);
+  let elapsedMs = 0;
+  for (let round = 0; round < MEASURE_ROUNDS; round++) {
+    elapsedMs += await timed(() => receiver.request({ type: 'measure', padding }, 'measured', signal));
+  }
+  const sendingMs = Math.max(1, elapsedMs - MEASURE_ROUNDS * roundTripMs);
+  return (MEASURE_ROUNDS * MEASURE_PADDING_BYTES * 1000) / sendingMs;
+}
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const startedMs = performance.now();
+  await work();
+  return performance.now() - startedMs;
+}
+
+/** From halt to up again, if all goes as the samples did. */
+export function estimateDowntimeSeconds(
+  readBytes: number,
+  sample: CompressionSample,
+  lineBytesPerSecond: number,
+): number {
+  const readSeconds = readBytes / sample.readBytesPerSecond;
+  const sendSeconds = (readBytes * sample.ratio) / lineBytesPerSecond;
+  return HALT_AND_BOOT_SECONDS + Math.max(readSeconds, sendSeconds);
+}
+
+/**
+ * About how much of a running guest's disk will be read: when it is halted its file systems are clean, and their free
+ * blocks, which cannot be told yet, are left out.
+ */
+export function expectedReadBytes({ source, layout, readBytes }: SourceDisk): number {
+  const savings = layout.regions.map(({ offset, length, clean }) => {
+    const usedBytes = clean === false ? countedUsedBytes(regionReader(source, offset), length) : null;
+    if (usedBytes === null) return 0;
+    return Math.max(0, totalLength(intersect(source.dataExtents(), [{ offset, length }])) - usedBytes);
+  });
+  return savings.reduce((rest, saving) => rest - saving, readBytes);
+}

@@ -1,0 +1,186 @@
+import { performance } from 'node:perf_hooks';
+import type { Context } from '../../events.ts';
+import { asFailure, Failure } from '../../failure.ts';
+import { sourceOf, withSource } from '../../guest/guest-source.ts';
+import { thisMachine } from '../../system/machine.ts';
+import { warnOfDoubtfulFileSystems } from '../../transfer/file-system-warnings.ts';
+import { haltForMove } from './halt-for-move.ts';
+import { awaitReleases } from '../../guest/await-releases.ts';
+import type { MigrateDependencies } from './migrate-dependencies.ts';
+import { planMigration, preflight, type Preflight } from './preflight.ts';
+import { undoMove } from './undo.ts';
+import type { MigrateRequest, MigrationPlan, MigrationReport, MovedDisk } from './migration-report.ts';
+import { refuseUnlessOwn, thisMover } from '../../guest/mover.ts';
+import { sendDisk } from './send-disk.ts';
+import { diskAccount, openSourceDisk, relocate } from '../../transfer/source-disk.ts';
+import { refuseSuspension } from '../../system/suspension.ts';
+import { refuseChangedSource, stampSource } from '../../hold/source-stamp.ts';
+import { runStage } from '../../pipeline/run-stage.ts';
+import { tellWhenInterrupted } from './when-interrupted.ts';
+
+/**
+ * Moves a guest to new hardware: preflight, halt, copy, verify, publish, fence, boot (doc/migration.md). Whatever
+ * fails before the boot leaves the guest running where it was, and nothing of it on the new hardware. Throws that
+ * Failure.
+ */
+export async function migrate(
+  request: MigrateRequest,
+  dependencies: MigrateDependencies,
+  context: Context,
+): Promise<MigrationReport | MigrationPlan> {
+  const startedMs = performance.now();
+  const warnings: string[] = [];
+  const watched: Context = {
+    signal: context.signal,
+    report(event) {
+      if (event.type === 'warning') warnings.push(event.message);
+      context.report(event);
+    },
+  };
+  await using ready = await preflight(request, dependencies, watched);
+  if (request.dryRun) return { ...(await planMigration(request, ready, dependencies, watched)), warnings };
+
+  const haltedMs = performance.now();
+  const moved = await moveUntilBoot(request, ready, dependencies, watched);
+  const { guest, directory } = ready;
+  const downtimeSeconds = guest.running === null ? null : (performance.now() - haltedMs) / 1000;
+  return {
+    type: 'moved',
+    guest: guest.definition.name,
+    destination: request.target.destination,
+    directory,
+    ...moved,
+    seconds: (performance.now() - startedMs) / 1000,
+    downtimeSeconds,
+    warnings,
+  };
+}
+
+async function moveUntilBoot(
+  request: MigrateRequest,
+  ready: Preflight,
+  dependencies: MigrateDependencies,
+  context: Context,
+): Promise<Pick<MigrationReport, 'disks' | 'booted'>> {
+  const { receiver } = ready;
+  const signal = AbortSignal.any([context.signal, receiver.failed]);
+  const moving: Context = { ...context, signal };
+  const { name } = ready.guest.definition;
+  const { destination } = request.target;
+  let fate = `The move is undone: what ${destination} was sent is removed there${ready.guest.running === null ? '' : `, and ${name} runs on here`}.`;
+  using _told = tellWhenInterrupted(context, () => fate);
+  using _suspension = refuseSuspension(() =>
+    context.report({
+      type: 'notice',
+      message: `Ctrl-Z has no effect now: ${name} is being moved, and would be down for as long as this is stopped.`,
+    }),
+  );
+  try {
+    await haltForMove(request, ready, dependencies, moving);
+    const stamp = await stampSource(ready.guest.definition);
+    const disks = await copyDisks(request, ready, dependencies, moving);
+    signal.throwIfAborted();
+    await runStage(
+      moving,
+      'publish',
+      'giving the images their names',
+      () => receiver.request({ type: 'publish' }, 'published', moving.signal),
+      ({ paths }) => paths.join(', '),
+    );
+    signal.throwIfAborted();
+    // From here on Ctrl-C comes too late.
+    fate = `It is too late to stop: only ${destination} knows whether ${name} has come up there. The move is finished.`;
+    await refuseChangedSource(ready.guest.definition, stamp);
+    return { disks, booted: await finishMove(request, ready, dependencies, context) };
+  } catch (error) {
+    const failure = asFailure(signal.aborted && !(error instanceof Failure) ? signal.reason : error);
+    if (failure.code === 'outcome-unknown') throw failure;
+    throw await undoMove(failure, ready, dependencies, context);
+  }
+}
+
+async function copyDisks(
+  request: MigrateRequest,
+  { guest, directory, connection, receiver }: Preflight,
+  { pool }: MigrateDependencies,
+  context: Context,
+): Promise<MovedDisk[]> {
+  const sending = {
+    pool,
+    receiver,
+    openSpool: (spool: string) => connection.store(spool),
+    compression: request.compression,
+  };
+  const moved: MovedDisk[] = [];
+  for (const { path } of guest.definition.disks) {
+    using disk = openSourceDisk(path, request);
+    if (!request.everyBlock) warnOfDoubtfulFileSystems(disk, context);
+    const { warnings, ...sent } = await sendDisk(disk, directory, sending, context);
+    for (const message of warnings) context.report({ type: 'warning', code: 'owner-not-kept', message });
+    moved.push({ ...diskAccount(disk, directory), ...sent });
+  }
+  return moved;
+}
+
+/** Fences the guest here, boots it there, and commits. */
+async function finishMove(
+  request: MigrateRequest,
+  ready: Preflight,
+  dependencies: MigrateDependencies,
+  context: Context,
+): Promise<MigrationReport['booted']> {
+  const { guest, directory, receiver } = ready;
+  const { definition } = guest;
+  if (definition.driver === 'offline') {
+    await receiver.request({ type: 'commit' }, 'committed', receiver.failed);
+    return null;
+  }
+  const { destination, sshConfigFile } = request.target;
+  const { remoteCommand } = request;
+  const move = { destination, directory, sshConfigFile, remoteCommand, ...thisMover() };
+  const guestThere = relocate(definition, directory);
+  const record = await dependencies.records.read(definition.name);
+  refuseUnlessOwn(record, definition.name);
+  // A store that both machines back up to then takes them for one guest, there and, should the move be taken back, here.
+  const earlier = record?.sources ?? [];
+  const sources = withSource(earlier, sourceOf(guestThere, receiver.identity));
+  await dependencies.records.write({ definition, state: 'moved', move, sources });
+  // The last look, with the fence up: whatever started the guest here again keeps it here.
+  await awaitReleases(definition, receiver.failed);
+  // Nothing was told to boot yet, so a line that broke by now leaves no doubt.
+  receiver.failed.throwIfAborted();
+  const up = await runStage(
+    context,
+    'boot',
+    `booting ${definition.name} on ${destination}`,
+    async () => {
+      try {
+        // Not to be interrupted: once the new hardware was told to boot, only its answer tells where the guest runs.
+        const boot = {
+          type: 'boot',
+          guest: guestThere,
+          sources: withSource(earlier, sourceOf(definition, thisMachine())),
+          timeoutMs: request.bootTimeoutMs,
+        } as const;
+        return await receiver.request(boot, 'up', receiver.failed);
+      } catch (error) {
+        const failure = asFailure(error);
+        if (failure.code === 'boot-failed') throw failure;
+        throw new Failure(
+          'outcome-unknown',
+          `It is not known whether ${definition.name} has come up on ${destination}: ${failure.message} ` +
+            'It may run there, so it was not started here again.',
+          {
+            advice: `Look there. If it runs there, all is well. If not: vmferry revert ${definition.name}`,
+            cause: error,
+          },
+        );
+      }
+    },
+    ({ pid }) => `${definition.name} is up on ${destination}, pid ${pid}`,
+  );
+  for (const message of up.warnings) context.report({ type: 'warning', code: 'other', message });
+  // The guest runs there whether or not this last word gets through.
+  await receiver.request({ type: 'commit' }, 'committed', receiver.failed).catch(() => undefined);
+  return { pid: up.pid, consoleLog: up.consoleLog };
+}

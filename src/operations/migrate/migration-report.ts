@@ -1,0 +1,70 @@
+import type { DiskAccount } from '../../transfer/disk-account.ts';
+import type { Compression } from '../../transfer/compression-level.ts';
+
+export type { DiskAccount } from '../../transfer/disk-account.ts';
+
+/** What `vmferry migrate` is asked to do. */
+export interface MigrateRequest {
+  /** A guest's name, or the path of an image that nothing runs (the `offline` driver). */
+  guest: string;
+  target: MigrationTarget;
+  /** What starts vmferry on the new hardware: a command line for the login shell there. */
+  remoteCommand: string;
+  compression: Compression;
+  /** Send free blocks of file systems, too. */
+  everyBlock: boolean;
+  forceHalt: boolean;
+  haltTimeoutMs: number;
+  bootTimeoutMs: number;
+  /** Stop after the preflight and tell what would happen. */
+  dryRun: boolean;
+}
+
+export interface MigrationTarget {
+  /** As one would type it after `ssh`: an alias, a host name, or user@host. */
+  destination: string;
+  /** Absolute path on the new hardware; null: the directory that the image lies in here. */
+  directory: string | null;
+  /** An ssh_config(5) file to use instead of the person's own. */
+  sshConfigFile: string | null;
+}
+
+/** The answer of a preflight that found nothing wrong. */
+export interface MigrationPlan {
+  type: 'plan';
+  guest: string;
+  destination: string;
+  willHalt: boolean;
+  willBoot: boolean;
+  disks: readonly DiskAccount[];
+  /** From a sample of the image's own blocks, compressed; null when nothing is to be read. */
+  estimatedSendBytes: number | null;
+  /** The same, should the free blocks of a running guest's file systems not be known after the halt either. */
+  mostSendBytes: number | null;
+  /** From the halt of the guest to its being up again; null where nothing runs. A guess. */
+  estimatedDowntimeSeconds: number | null;
+  warnings: readonly string[];
+}
+
+export interface MovedDisk extends DiskAccount {
+  /** Packs as sent, compressed. */
+  sentBytes: number;
+  /** `sha256:` and 64 hexadecimal digits; see doc/formats.md. */
+  fingerprint: string;
+  readBack: 'direct' | 'page-cache-dropped';
+}
+
+export interface MigrationReport {
+  type: 'moved';
+  guest: string;
+  destination: string;
+  /** Absolute, on the new hardware. */
+  directory: string;
+  disks: readonly MovedDisk[];
+  seconds: number;
+  /** From the halt to up again on the new hardware; null when the guest was not running. */
+  downtimeSeconds: number | null;
+  /** Where it runs now: null when it was not booted (`offline`). */
+  booted: { pid: number; consoleLog: string } | null;
+  warnings: readonly string[];
+}

@@ -1,0 +1,72 @@
+import { basename } from 'node:path';
+import type { Context } from '../../events.ts';
+import { Failure } from '../../failure.ts';
+import type { DiskDefinition, GuestDefinition } from '../../guest/definition.ts';
+import type { RunningGuest } from '../../guest/guest-driver.ts';
+import type { ResolvedGuest } from '../../guest/resolve-guest.ts';
+import { findUsers } from '../../image/usage/usage.ts';
+import type { Resources } from '../../pipeline/resources.ts';
+import { descendantsOf } from '../../system/proc-process.ts';
+import { describeUsers } from '../../image/usage/describe-users.ts';
+import { refuseContainerFormat } from './container-format.ts';
+import { openSourceDisk, type SourceDisk } from '../../transfer/source-disk.ts';
+import { warnOfUnknownFileSystems } from '../../transfer/file-system-warnings.ts';
+
+/** Leaves room in a file name (255 bytes) for `.partial`. */
+const LONGEST_NAME_BYTES = 240;
+
+/** Runs a part of the preflight; what is wrong is noted, and the answer is then null. */
+export type Attempt = <Result>(work: () => Result | Promise<Result>) => Promise<Result | null>;
+
+/** Opens the guest's images, as far as they can be, and notes everything that is wrong with them. */
+export async function lookAtDisks(
+  { definition, running }: ResolvedGuest,
+  options: { everyBlock: boolean },
+  attempt: Attempt,
+  cleanup: Resources,
+  context: Context,
+): Promise<SourceDisk[]> {
+  const opened: SourceDisk[] = [];
+  await attempt(() => refuseNames(definition));
+  for (const definedDisk of definition.disks) {
+    const disk = await attempt(() => cleanup.hold(openSourceDisk(definedDisk.path, options)));
+    if (disk === null) continue;
+    opened.push(disk);
+    if (!options.everyBlock) warnOfUnknownFileSystems(disk, context);
+    await attempt(() => refuseContainerFormat(definedDisk.path, disk.layout));
+    await attempt(() => refuseUsed(definedDisk, running));
+  }
+  return opened;
+}
+
+/** On the new hardware all images lie in one directory, under the names that they have here. */
+function refuseNames({ name: guest, disks }: GuestDefinition): void {
+  if (disks.length === 0) throw new Failure('guest-unsupported', `${guest} has no disk that could be moved.`);
+  const paths = new Map<string, string>();
+  for (const { path } of disks) {
+    const name = basename(path);
+    const advice = 'Rename it, and start the guest with it.';
+    if (name.startsWith('.') || Buffer.byteLength(name) > LONGEST_NAME_BYTES)
+      throw new Failure('guest-unsupported', `${path} has a name that cannot be moved.`, { advice });
+    const other = paths.get(name);
+    if (other !== undefined) {
+      throw new Failure(
+        'guest-unsupported',
+        `${other} and ${path} have the same file name, and would lie in one directory on the new hardware.`,
+        { advice },
+      );
+    }
+    paths.set(name, path);
+  }
+}
+
+async function refuseUsed({ path, readOnly }: DiskDefinition, running: RunningGuest | null): Promise<void> {
+  // What is only read may be shared with other guests.
+  if (readOnly) return;
+  const own = running === null ? [] : [running.pid, ...descendantsOf(running.pid).map(({ pid }) => pid)];
+  const users = (await findUsers(path)).filter(({ pid }) => pid === undefined || !own.includes(pid));
+  if (users.length === 0) return;
+  throw new Failure('image-in-use', `${path} ${describeUsers(users)}.`, {
+    advice: 'End that first. A running guest is moved by its name: see `vmferry guests`.',
+  });
+}

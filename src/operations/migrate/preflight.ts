@@ -1,0 +1,187 @@
+import { basename, dirname } from 'node:path';
+import type { Context } from '../../events.ts';
+import { asFailure, combineFailures, Failure } from '../../failure.ts';
+import { resolveGuest, type ResolvedGuest } from '../../guest/resolve-guest.ts';
+import { Resources } from '../../pipeline/resources.ts';
+import { whyCiphersAreSlow } from '../../ssh/ciphers.ts';
+import type { SshConnection } from '../../store/sftp/ssh-connection.ts';
+import { untilAborted } from '../../pipeline/until-aborted.ts';
+import { levelToEstimateWith } from '../../transfer/compression-level.ts';
+import { estimateDowntimeSeconds, expectedReadBytes, measureLine, sampleCompression } from './estimate.ts';
+import { warnOfDoubtfulFileSystems } from '../../transfer/file-system-warnings.ts';
+import type { MigrateDependencies } from './migrate-dependencies.ts';
+import type { MigrateRequest, MigrationPlan } from './migration-report.ts';
+import { refuseWhileMoved } from '../../guest/mover.ts';
+import { lookAtDisks, type Attempt } from './preflight-disks.ts';
+import { newHardware, receiveCommand } from '../../wire/new-hardware.ts';
+import { RemoteReceiver } from '../../wire/remote-receiver.ts';
+import { fromWireFailure } from '../../wire/messages.ts';
+import { explainNoReceiver } from './sftp-only-account.ts';
+import { diskAccount, relocate, type SourceDisk } from '../../transfer/source-disk.ts';
+import { runStage } from '../../pipeline/run-stage.ts';
+
+/** A move that nothing stands in the way of. */
+export interface Preflight extends AsyncDisposable {
+  guest: ResolvedGuest;
+  /** Absolute, on the new hardware. */
+  directory: string;
+  connection: SshConnection;
+  receiver: RemoteReceiver;
+  /** As they were before the halt. */
+  disks: readonly SourceDisk[];
+}
+
+/**
+ * Finds out whether the move can succeed, on both sides, without changing anything on either. Throws one Failure with
+ * everything that is wrong.
+ */
+export async function preflight(
+  request: MigrateRequest,
+  dependencies: MigrateDependencies,
+  context: Context,
+): Promise<Preflight> {
+  return runStage(
+    context,
+    'preflight',
+    `looking at ${request.guest} and at ${request.target.destination}`,
+    () => look(request, dependencies, context),
+    ({ directory }) => `${request.guest} can move to ${request.target.destination}:${directory}`,
+  );
+}
+
+async function look(
+  request: MigrateRequest,
+  dependencies: MigrateDependencies,
+  context: Context,
+): Promise<Preflight> {
+  await using cleanup = new Resources();
+  const problemsHere: Failure[] = [];
+  const problemsThere: Failure[] = [];
+  const attempt = attemptNoting(problemsHere, context.signal);
+  const attemptThere = attemptNoting(problemsThere, context.signal);
+
+  // The other side takes a while to start; what is here is looked at meanwhile.
+  const remote = await attemptThere(() => startReceiver(request, dependencies, context, cleanup));
+  const guest = await attempt(() => resolveGuest(request.guest, dependencies, context));
+  await attempt(() => refuseWhileMoved(guest?.record ?? null));
+  const disks = guest === null ? [] : await lookAtDisks(guest, request, attempt, cleanup, context);
+  await attemptThere(() => remote && receiverReady(remote, context.signal));
+  const [firstDisk] = guest?.definition.disks ?? [];
+  const directory = request.target.directory ?? (firstDisk === undefined ? null : dirname(firstDisk.path));
+  const isThere = remote !== null && problemsThere.length === 0;
+  if (isThere && guest !== null && directory !== null && firstDisk !== undefined) {
+    await attemptThere(() => checkRemote(remote.receiver, { guest, directory, disks }, context));
+  }
+  const [firstProblem, ...others] = [...problemsHere, ...problemsThere];
+  if (firstProblem !== undefined) throw combineFailures([firstProblem, ...others]);
+  if (guest === null || remote === null || directory === null)
+    throw new Failure('internal', 'There is nothing to move.');
+  const resources = cleanup.release();
+  return {
+    guest,
+    directory,
+    ...remote,
+    disks,
+    [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
+  };
+}
+
+/** What fails is noted, and the looking goes on. */
+function attemptNoting(problems: Failure[], signal: AbortSignal): Attempt {
+  return async (work) => {
+    try {
+      return await work();
+    } catch (error) {
+      if (signal.aborted) throw error;
+      problems.push(...asFailure(error).all);
+      return null;
+    }
+  };
+}
+
+/** Answers as soon as it is on its way: `ready` tells when it is there. */
+async function startReceiver(
+  { target, remoteCommand }: MigrateRequest,
+  dependencies: MigrateDependencies,
+  context: Context,
+  cleanup: Resources,
+): Promise<{ connection: SshConnection; receiver: RemoteReceiver }> {
+  const connection = cleanup.hold(await dependencies.connect(target.destination, target, context));
+  if (!connection.nativeCiphers)
+    context.report({ type: 'warning', code: 'slow-ciphers', message: whyCiphersAreSlow() });
+  const machine = newHardware(target, remoteCommand);
+  // Not given up when interrupted: it has to be told to undo what it did, and to answer that it has.
+  const patient = new AbortController().signal;
+  const process = await untilAborted(context.signal, () => connection.exec(receiveCommand(machine), patient));
+  return { connection, receiver: cleanup.hold(new RemoteReceiver(process, machine)) };
+}
+
+async function receiverReady(
+  { connection, receiver }: { connection: SshConnection; receiver: RemoteReceiver },
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await receiver.ready(signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error instanceof Failure ? await explainNoReceiver(error, connection) : error;
+  }
+}
+
+async function checkRemote(
+  receiver: RemoteReceiver,
+  { guest, directory, disks }: { guest: ResolvedGuest; directory: string; disks: readonly SourceDisk[] },
+  context: Context,
+): Promise<void> {
+  const { definition } = guest;
+  const { problems, warnings } = await receiver.request(
+    {
+      type: 'check',
+      directory,
+      disks: definition.disks.map(({ path }) => {
+        const disk = disks.find(({ name }) => name === basename(path));
+        // Of an image that cannot be opened here only its name is known.
+        const { source, readBytes } = disk ?? { source: { sizeBytes: 0 }, readBytes: 0 };
+        return { name: basename(path), sizeBytes: source.sizeBytes, neededBytes: readBytes };
+      }),
+      guest: definition.driver === 'offline' ? null : relocate(definition, directory),
+    },
+    'checked',
+    context.signal,
+  );
+  for (const message of warnings) context.report({ type: 'warning', code: 'other', message });
+  const [first, ...others] = problems.map((problem) => fromWireFailure(problem, receiver.machine));
+  if (first !== undefined) throw combineFailures([first, ...others]);
+}
+
+/** What a move would do, from samples of the image and of the line. */
+export async function planMigration(
+  request: MigrateRequest,
+  { guest, directory, disks, receiver }: Preflight,
+  { pool }: MigrateDependencies,
+  context: Context,
+): Promise<MigrationPlan> {
+  const mostReadBytes = disks.reduce((sum, disk) => sum + disk.readBytes, 0);
+  const readBytes =
+    guest.running === null || request.everyBlock
+      ? mostReadBytes
+      : disks.reduce((sum, disk) => sum + expectedReadBytes(disk), 0);
+  if (guest.running === null && !request.everyBlock)
+    for (const disk of disks) warnOfDoubtfulFileSystems(disk, context);
+  const sample = await sampleCompression(disks, pool, levelToEstimateWith(request.compression));
+  const lineBytesPerSecond = await measureLine(receiver, context.signal);
+  const willBoot = guest.definition.driver !== 'offline';
+  const isDown = guest.running === null || sample === null;
+  return {
+    type: 'plan',
+    guest: guest.definition.name,
+    destination: request.target.destination,
+    willHalt: guest.running !== null,
+    willBoot,
+    disks: disks.map((disk) => diskAccount(disk, directory)),
+    estimatedSendBytes: sample === null ? null : Math.round(readBytes * sample.ratio),
+    mostSendBytes: sample === null ? null : Math.round(mostReadBytes * sample.ratio),
+    estimatedDowntimeSeconds: isDown ? null : estimateDowntimeSeconds(readBytes, sample, lineBytesPerSecond),
+    warnings: [],
+  };
+}

@@ -1,0 +1,157 @@
+import { existsSync } from 'node:fs';
+import { hostname } from 'node:os';
+import type { Context } from '../../events.ts';
+import { combineFailures, Failure } from '../../failure.ts';
+import type { GuestDefinition } from '../../guest/definition.ts';
+import { takenBackAdvice, type GuestRecord } from '../../guest/guest-record.ts';
+import { requireDriver } from '../../guest/require-driver.ts';
+import { findUsers } from '../../image/usage/usage.ts';
+import { refuseWhileMoved } from '../../guest/mover.ts';
+import { newHardware, receiveCommand } from '../../wire/new-hardware.ts';
+import { RemoteReceiver } from '../../wire/remote-receiver.ts';
+import { runStage } from '../../pipeline/run-stage.ts';
+import { findStayingGuest } from '../../guest/staying-guest.ts';
+import type { MigrateDependencies } from './migrate-dependencies.ts';
+
+export interface RevertRequest {
+  guest: string;
+  /** The person's word that the new hardware will never run the guest again: it is not asked. */
+  newHostIsGone: boolean;
+  forceHalt: boolean;
+  haltTimeoutMs: number;
+  bootTimeoutMs: number;
+}
+
+export interface RevertReport {
+  type: 'reverted';
+  guest: string;
+  pid: number;
+  /** Null when it did not have to be started: it still ran here. */
+  consoleLog: string | null;
+  /** Whether it was running on the new hardware until now; null when that was not asked. */
+  wasRunningThere: boolean | null;
+}
+
+/**
+ * Takes a move back: halts the guest where it went, and starts it here from its old image (doc/migration.md). A move
+ * that was cut short before the boot is not asked about over there: the guest cannot run there.
+ */
+export async function revertMigration(
+  request: RevertRequest,
+  dependencies: MigrateDependencies,
+  context: Context,
+): Promise<RevertReport> {
+  const { records, drivers, consoleLogOf } = dependencies;
+  const record = await records.read(request.guest);
+  if (record?.move === undefined) {
+    throw new Failure('guest-not-found', `${request.guest} was not moved away from here by vmferry.`, {
+      advice: 'See what is known here: vmferry guests',
+    });
+  }
+  refuseWhileMoved(record);
+  const { definition, state } = record;
+  const { name } = definition;
+  if (state === 'moving') {
+    const running = await findStayingGuest(name, drivers, context);
+    if (running !== null) {
+      await records.write({ definition, state: 'running' });
+      return { type: 'reverted', guest: name, pid: running.pid, consoleLog: null, wasRunningThere: null };
+    }
+  }
+  // Before anything is halted over there: all that would keep it from being started here.
+  await requireStartableHere(definition, dependencies, context);
+  const isAsked = state === 'moved' && !request.newHostIsGone;
+  const wasRunningThere = isAsked ? await haltThere(request, record, dependencies, context) : null;
+
+  await records.write({ definition, state: 'halted' });
+  const consoleLog = consoleLogOf(name);
+  let started: { pid: number };
+  try {
+    started = await runStage(
+      context,
+      'start',
+      `starting ${name} here from its old image`,
+      () =>
+        requireDriver(drivers, definition.driver).start(
+          definition,
+          { consoleLog, timeoutMs: request.bootTimeoutMs },
+          context,
+        ),
+      ({ pid }) => `${name} is up here, pid ${pid}`,
+    );
+  } catch (error) {
+    // The fence stays; the next revert finds it halted over there.
+    await records.write(record);
+    throw error;
+  }
+  await records.write({ definition, state: 'running' });
+  return { type: 'reverted', guest: name, pid: started.pid, consoleLog, wasRunningThere };
+}
+
+/** Throws Failure `image-missing`, `image-in-use`, or all that keeps the driver from booting it. */
+async function requireStartableHere(
+  definition: GuestDefinition,
+  { drivers }: MigrateDependencies,
+  context: Context,
+): Promise<void> {
+  const { name } = definition;
+  for (const { path, readOnly } of definition.disks) {
+    if (!existsSync(path))
+      throw new Failure('image-missing', `${path}, the image of ${name}, is not here.`, {
+        advice: `A revert starts ${name} from it. Without it, move ${name} here again from where it is, or restore a backup: vmferry restore STORE ${name} --to DIRECTORY --start`,
+      });
+    // What is only read may be shared with other guests.
+    if (!readOnly) await refuseUsed(path);
+  }
+  const problems = await requireDriver(drivers, definition.driver).checkBootable(definition, context);
+  const [first, ...others] = problems;
+  if (first !== undefined) throw combineFailures([first, ...others]);
+}
+
+async function refuseUsed(path: string): Promise<void> {
+  const [user] = await findUsers(path);
+  if (user === undefined) return;
+  throw new Failure('image-in-use', `${path} is in use here already: it ${user.description}.`);
+}
+
+async function haltThere(
+  { forceHalt, haltTimeoutMs }: RevertRequest,
+  { definition, move }: GuestRecord,
+  { connect }: MigrateDependencies,
+  context: Context,
+): Promise<boolean> {
+  if (move === undefined || move.remoteCommand === null) {
+    const { name } = definition;
+    const destination = move?.destination ?? 'another machine';
+    throw new Failure('guest-fenced', `${name} came from ${destination} and was taken back there.`, {
+      advice: takenBackAdvice(name, destination),
+    });
+  }
+  const { destination, sshConfigFile, remoteCommand } = move;
+  return runStage(
+    context,
+    'halt',
+    `halting ${definition.name} on ${destination}`,
+    async () => {
+      await using connection = await connect(destination, { sshConfigFile }, context);
+      const machine = newHardware({ destination, sshConfigFile }, remoteCommand);
+      const process = await connection.exec(receiveCommand(machine), context.signal);
+      await using receiver = new RemoteReceiver(process, machine);
+      await receiver.ready(context.signal);
+      const { wasRunning } = await receiver.request(
+        {
+          type: 'halt',
+          name: definition.name,
+          force: forceHalt,
+          timeoutMs: haltTimeoutMs,
+          destination: hostname(),
+        },
+        'halted',
+        context.signal,
+      );
+      return wasRunning;
+    },
+    (wasRunning) =>
+      wasRunning ? `${definition.name} is down there` : `${definition.name} was not running there`,
+  );
+}

@@ -1,0 +1,126 @@
+import process from 'node:process';
+import type { Context } from '../../events.ts';
+import { asFailure, Failure } from '../../failure.ts';
+import { requireDriver } from '../../guest/require-driver.ts';
+import { partialPath } from '../../image/target/partial-image.ts';
+import { quoteForShell } from '../../quote-for-shell.ts';
+import type { MigrateDependencies } from './migrate-dependencies.ts';
+import type { Preflight } from './preflight.ts';
+import { noteState } from '../../guest/note-state.ts';
+import { runStage } from '../../pipeline/run-stage.ts';
+import { findStayingGuest } from '../../guest/staying-guest.ts';
+
+const RESTART_LIMIT_MS = 120_000;
+const REMOTE_UNDO_LIMIT_MS = 15_000;
+
+/**
+ * After a failure before the boot: starts the guest here again, if it ran, and has the new hardware forget what it was
+ * sent. Answers with the failure to show. Goes on through an interruption: this is what Ctrl-C waits for.
+ */
+export async function undoMove(
+  failure: Failure,
+  ready: Preflight,
+  dependencies: MigrateDependencies,
+  context: Context,
+): Promise<Failure> {
+  const patient: Context = { ...context, signal: new AbortController().signal };
+  // The guest first: every second counts, and nothing on the new hardware boots unless told to.
+  const restarted = await restart(ready, dependencies, patient);
+  const isClean = await undoRemote(ready, patient);
+  if (restarted instanceof Failure) {
+    const { name } = ready.guest.definition;
+    return new Failure(
+      'guest-left-down',
+      `${failure.message} And ${name} could not be started here again: ${restarted.message}`,
+      { advice: restarted.advice ?? `Start it by: vmferry start ${name}`, cause: failure },
+    );
+  }
+  return failure.code === 'interrupted' ? howItEnded(failure, restarted, isClean, ready) : failure;
+}
+
+function howItEnded(
+  { code, message }: Failure,
+  guestNow: string | null,
+  isClean: boolean,
+  { receiver }: Preflight,
+): Failure {
+  const there = isClean ? `Nothing was left on ${receiver.machine.name}.` : null;
+  return new Failure(code, [message, guestNow, there].filter((text) => text !== null).join(' '));
+}
+
+/** Answers with how the guest is now, as a sentence, or with why it is down; null: it was not touched. */
+async function restart(
+  { guest }: Preflight,
+  { drivers, records, consoleLogOf }: MigrateDependencies,
+  context: Context,
+): Promise<string | Failure | null> {
+  const { definition, running } = guest;
+  const { name, driver: kind } = definition;
+  if (kind === 'offline') return null;
+  /** That the guest runs is worth more than that it is written down: should the disk be full, say. */
+  const remember = (state: 'halted' | 'running') => noteState({ definition, state }, records, context);
+  try {
+    // Another's, or not yet anyone's: then it was not touched.
+    if ((await records.read(name))?.move?.mover?.pid !== process.pid) return null;
+    if (running === null) {
+      await remember('halted');
+      return `${name} is down here, as it was.`;
+    }
+    const driver = requireDriver(drivers, kind);
+    const staying = await findStayingGuest(name, drivers, context);
+    if (staying !== null) {
+      // A guest that shuts down more slowly than it was given time for.
+      const message = `${name} still runs, but may have been told to halt. Should it go down later: vmferry start ${name}`;
+      context.report({ type: 'warning', code: 'other', message });
+    } else {
+      await remember('halted');
+      const options = { consoleLog: consoleLogOf(name), timeoutMs: RESTART_LIMIT_MS };
+      await runStage(
+        context,
+        'start',
+        `starting ${name} here again`,
+        () => driver.start(definition, options, context),
+        ({ pid }) => `${name} runs here as before, pid ${pid}, console in ${options.consoleLog}`,
+      );
+    }
+    await remember('running');
+    return staying === null ? `${name} runs here again.` : `${name} still runs here.`;
+  } catch (error) {
+    return asFailure(error);
+  }
+}
+
+/**
+ * A receiver that lives undoes by itself; for one that died, its files are removed over the same connection. False, with a
+ * warning, when it is not known whether all of it is gone.
+ */
+async function undoRemote(
+  { receiver, connection, directory, disks }: Preflight,
+  context: Context,
+): Promise<boolean> {
+  const limit = AbortSignal.timeout(REMOTE_UNDO_LIMIT_MS);
+  // Only of disks that were begun: another partial image there is not ours.
+  const partials = disks
+    .filter(({ name }) => receiver.opened.includes(name))
+    .map(({ name }) => partialPath(`${directory}/${name}`));
+  try {
+    if (!receiver.failed.aborted) {
+      await receiver.request({ type: 'abort' }, 'aborted', limit);
+      return true;
+    }
+    const { code } = asFailure(receiver.failed.reason);
+    const isGone = code === 'receiver-died' || code === 'connection-lost' || code === 'protocol-violation';
+    // No spool: nothing was begun.
+    if (!isGone || receiver.spool === null) return true;
+    const leftovers = [receiver.spool, ...partials, ...receiver.published];
+    const command = `rm -rf -- ${leftovers.map(quoteForShell).join(' ')}`;
+    const removing = await connection.exec(command, limit);
+    const { exitStatus } = await removing.exited;
+    if (exitStatus !== 0) throw new Failure('transfer-failed', removing.stderrText());
+    return true;
+  } catch {
+    const message = `${receiver.machine.name} did not confirm that it removed what it was sent: look in ${directory} there.`;
+    context.report({ type: 'warning', code: 'clean-up-incomplete', message });
+    return false;
+  }
+}

@@ -1,0 +1,254 @@
+import type { Context, Event } from '../../events.ts';
+import { asFailure, Failure } from '../../failure.ts';
+import type { FramePool } from '../../workers/frame-pool.ts';
+import { parseGuestDefinition, type GuestDefinition } from '../../guest/definition.ts';
+import type { GuestDriver } from '../../guest/guest-driver.ts';
+import type { RecordStore } from '../../guest/record-store.ts';
+import { Queue } from '../../pipeline/queue.ts';
+import { here, placed, vmferry } from '../../placed-text.ts';
+import { thisMachine } from '../../system/machine.ts';
+import { MessageChannel } from '../../wire/message-channel.ts';
+import { checkTarget } from './check.ts';
+import { ReceiveSession } from './session.ts';
+import {
+  parseMoverMessage,
+  PROTOCOL_VERSION,
+  toWireFailure,
+  type MoverMessage,
+  type ReceiverMessage,
+} from '../../wire/messages.ts';
+
+export interface ReceiveDependencies {
+  version: string;
+  pool: FramePool;
+  drivers: readonly GuestDriver[];
+  records: RecordStore;
+  /** Where the console of a guest of that name is written to. */
+  consoleLogOf: (guest: string) => string;
+}
+
+export interface ReceiveEnds {
+  input: AsyncIterable<Uint8Array>;
+  write: (text: string) => void;
+}
+
+/**
+ * The new hardware's side of a migration (doc/wire.md): answers the mover's messages until `commit`, `abort` or the end
+ * of the line. Whatever way it ends before `commit` or `up`, nothing that it made is left. Throws the Failure that ended
+ * it; the mover has been told.
+ */
+export async function receive(
+  ends: ReceiveEnds,
+  dependencies: ReceiveDependencies,
+  context: Context,
+): Promise<void> {
+  const stopping = new AbortController();
+  const calledOff = new Failure('interrupted', 'The other machine called it off.');
+  const inbox = new Queue<MoverMessage>();
+  const stop = (failure: Failure) => {
+    stopping.abort(failure);
+    inbox.end(failure);
+  };
+  context.signal.addEventListener('abort', () => stop(asFailure(context.signal.reason)), { once: true });
+  using channel = new MessageChannel<ReceiverMessage, MoverMessage>({
+    ...ends,
+    parse: parseMoverMessage,
+    onMessage(message) {
+      if (message.type === 'abort') stop(calledOff);
+      else inbox.push(message);
+    },
+    onEnd(failure) {
+      stop(failure ?? new Failure('connection-lost', 'The other machine closed the line.'));
+    },
+  });
+  const receiver = new Receiver(dependencies, channel, { ...context, signal: stopping.signal });
+  const { host, id: machine } = thisMachine();
+  channel.send({
+    type: 'ready',
+    protocol: PROTOCOL_VERSION,
+    version: dependencies.version,
+    host,
+    machine,
+  });
+  try {
+    for await (const message of inbox) if (await receiver.handle(message)) return;
+  } catch (error) {
+    const thrown = asFailure(error);
+    // That a guest did not boot, or may have, is more than why it was stopped.
+    const tellsOfBoot = thrown.code === 'boot-failed' || thrown.code === 'outcome-unknown';
+    const failure = asFailure(stopping.signal.aborted && !tellsOfBoot ? stopping.signal.reason : thrown);
+    // Whatever cannot be removed, the mover must hear how it ended.
+    const leftover = await receiver.undo().then(
+      () => null,
+      (cause: unknown) => asFailure(cause),
+    );
+    if (leftover !== null) {
+      const message = `Not all that was received could be removed: ${leftover.message}`;
+      context.report({ type: 'warning', code: 'clean-up-incomplete', message });
+    }
+    // `aborted` says that nothing is left.
+    const told = failure === calledOff ? leftover : failure;
+    channel.send(told === null ? { type: 'aborted' } : { type: 'failed', ...toWireFailure(told) });
+    throw failure;
+  }
+}
+
+/** The answers to the messages, one at a time. */
+class Receiver {
+  readonly #dependencies: ReceiveDependencies;
+  readonly #channel: MessageChannel<ReceiverMessage, MoverMessage>;
+  readonly #context: Context;
+  readonly #session: ReceiveSession;
+  #warnings: string[] = [];
+
+  constructor(
+    dependencies: ReceiveDependencies,
+    channel: MessageChannel<ReceiverMessage, MoverMessage>,
+    context: Context,
+  ) {
+    this.#dependencies = dependencies;
+    this.#channel = channel;
+    this.#context = {
+      signal: context.signal,
+      report: (event: Event) => {
+        if (event.type === 'warning') this.#warnings.push(event.message);
+        context.report(event);
+      },
+    };
+    this.#session = new ReceiveSession(dependencies.pool, (verifiedBytes) => {
+      channel.send({ type: 'progress', verifiedBytes });
+    });
+  }
+
+  /** True when the session is over. */
+  async handle(message: MoverMessage): Promise<boolean> {
+    switch (message.type) {
+      case 'check':
+        await this.#check(message);
+        return false;
+      case 'measure':
+        this.#channel.send({ type: 'measured' });
+        return false;
+      case 'open':
+        this.#channel.send({ type: 'opened', spool: await this.#session.open(message) });
+        return false;
+      case 'pack':
+        await this.#session.applyPack(message.id, (plainBytes) => {
+          this.#channel.send({ type: 'applied', id: message.id, plainBytes });
+        });
+        return false;
+      case 'finish':
+        await this.#finish(message.fingerprint);
+        return false;
+      case 'publish':
+        this.#channel.send({ type: 'published', paths: await this.#session.publish() });
+        return false;
+      case 'boot':
+        await this.#boot(message);
+        return false;
+      case 'halt':
+        await this.#halt(message);
+        return false;
+      case 'commit':
+        this.#session.keep();
+        this.#channel.send({ type: 'committed' });
+        return true;
+      case 'alive':
+      case 'abort':
+        return false;
+    }
+  }
+
+  async undo(): Promise<void> {
+    await this.#session.undo();
+  }
+
+  #takeWarnings(): string[] {
+    return this.#warnings.splice(0);
+  }
+
+  async #check({ directory, disks, guest }: Extract<MoverMessage, { type: 'check' }>): Promise<void> {
+    const definition = guest === null ? null : parseGuestDefinition(guest);
+    const request = { directory, disks, guest: definition };
+    const { problems, freeBytes } = await checkTarget(request, this.#dependencies.drivers, this.#context);
+    this.#channel.send({
+      type: 'checked',
+      problems: problems.map(toWireFailure),
+      warnings: this.#takeWarnings(),
+      freeBytes,
+    });
+  }
+
+  async #finish(expectedFingerprint: string): Promise<void> {
+    const { fingerprint, readBack, ownerKept } = await this.#session.finish(expectedFingerprint);
+    if (!ownerKept)
+      this.#warnings.push('The image has another owner than before: only root can give files away.');
+    this.#channel.send({ type: 'verified', fingerprint, readBack, warnings: this.#takeWarnings() });
+  }
+
+  async #boot({ guest: json, sources, timeoutMs }: Extract<MoverMessage, { type: 'boot' }>): Promise<void> {
+    const guest = parseGuestDefinition(json);
+    const { records, consoleLogOf } = this.#dependencies;
+    const consoleLog = consoleLogOf(guest.name);
+    const earlier = await records.read(guest.name);
+    let pid: number;
+    try {
+      // Written before the boot: once the guest is up nothing may fail any more, or it would be started twice.
+      await records.write({ definition: guest, state: 'running', sources });
+      ({ pid } = await this.#driverOf(guest).start(guest, { consoleLog, timeoutMs }, this.#context));
+    } catch (error) {
+      const failure = asFailure(error);
+      if (failure.code === 'outcome-unknown') {
+        // Processes of it are left: as long as they are, its disks and its record stay.
+        this.#session.keep();
+        throw failure;
+      }
+      await (
+        earlier === null ? records.remove(guest.name) : records.write({ sources: [], ...earlier })
+      ).catch(() => undefined);
+      const { message, advice } = failure.placed;
+      throw new Failure('boot-failed', placed`The guest did not boot ${here}: ${message}`, {
+        ...(advice === undefined ? {} : { advice }),
+        cause: error,
+      });
+    }
+    this.#session.keep();
+    this.#channel.send({ type: 'up', pid, consoleLog, warnings: this.#takeWarnings() });
+  }
+
+  async #halt({
+    name,
+    force,
+    timeoutMs,
+    destination,
+  }: Extract<MoverMessage, { type: 'halt' }>): Promise<void> {
+    const { drivers, records } = this.#dependencies;
+    const record = await records.read(name);
+    // It went on from here, and may run there: not ours to give back.
+    if (record?.move !== undefined && record.move.remoteCommand !== null) {
+      const { destination: next } = record.move;
+      throw new Failure('guest-fenced', placed`${name} is no longer ${here}: it was moved on to ${next}.`, {
+        advice: placed`First take that move back: ${vmferry('revert', name)}`,
+      });
+    }
+    let wasRunning = false;
+    for (const driver of drivers) {
+      const guest = (await driver.list(this.#context)).find(({ definition }) => definition.name === name);
+      if (guest === undefined) continue;
+      await driver.halt(guest, { force, timeoutMs }, this.#context);
+      wasRunning = true;
+    }
+    if (record !== null) {
+      const move = { destination, directory: null, sshConfigFile: null, remoteCommand: null };
+      await records.write({ definition: record.definition, state: 'moved', move });
+    }
+    this.#channel.send({ type: 'halted', wasRunning });
+  }
+
+  #driverOf(guest: GuestDefinition): GuestDriver {
+    const driver = this.#dependencies.drivers.find(({ kind }) => kind === guest.driver);
+    if (driver === undefined)
+      throw new Failure('hypervisor-missing', `This vmferry cannot boot ${guest.driver} guests.`);
+    return driver;
+  }
+}

@@ -1,0 +1,108 @@
+import { mkdir } from 'node:fs/promises';
+import type { Config } from '../../config/config.ts';
+import { resolveStore } from '../../config/resolve-store.ts';
+import type { Context } from '../../events.ts';
+import { Failure } from '../../failure.ts';
+import { stateDirectory } from '../../guest/record-store.ts';
+import { resolveGuest, type GuestSources, type ResolvedGuest } from '../../guest/resolve-guest.ts';
+import { cronLine } from '../../schedule/cron-line.ts';
+import { serviceText, timerText, type ScheduledRun } from '../../schedule/systemd-units.ts';
+import { errorCode } from '../../system/error-code.ts';
+import { warnOfImageOfGuest } from '../../guest/image-of-guest.ts';
+import { checkStoredName, refuseSameNames } from '../store-access/stored-names.ts';
+import { checkSecretFile } from './secret.ts';
+import { planRun, type ScheduleRequest } from './plan.ts';
+import { checkedCalendar } from './time.ts';
+import { enableTimer, writeUnits, type ScheduleWorld } from './units.ts';
+
+export interface ScheduleReport {
+  type: 'schedule';
+  unit: string;
+  /** The unit files and their content; none for a crontab. */
+  files: readonly { path: string; text: string }[];
+  /** Null unless it was asked for. */
+  cronLine: string | null;
+  /** `printed`: nothing was written. `written`: a person has to enable it. `enabled`: it is on. */
+  state: 'printed' | 'written' | 'enabled';
+  isSystem: boolean;
+  /** The units were there before, for the same guests and store. */
+  replaced: boolean;
+  prunes: boolean;
+}
+
+/**
+ * Writes the systemd service and timer that back guests up again and again, or prints these, or a line for a crontab.
+ * Throws Failure `usage`, `target-exists` where the units are somebody else's or another schedule's, `not-permitted`,
+ * and what is wrong with a guest, or with the file that the passphrase is to come from.
+ */
+export async function scheduleBackups(
+  request: ScheduleRequest,
+  config: Config,
+  sources: GuestSources,
+  world: ScheduleWorld,
+  context: Context,
+): Promise<ScheduleReport> {
+  const calendar = await checkedCalendar(request.at, request.output === 'cron', context);
+  const store = resolveStore(config, request.store);
+  await checkSecretFile(request, store, world.environment, context);
+  if (request.guestName !== null) checkStoredName(request.guestName);
+  const guests: ResolvedGuest[] = [];
+  for (const name of request.guests) {
+    refuseSameNames(name, request.guests, 'Make a schedule for each, with --guest-name NAME.');
+    const guest = await resolveGuest(name, sources, context);
+    await warnOfImageOfGuest(guest, sources, context);
+    guests.push(guest);
+  }
+  const run = planRun(request, { config, store, guests, calendar, world });
+  const base = {
+    type: 'schedule',
+    unit: run.unit,
+    isSystem: run.isSystem,
+    prunes: run.commands.length > 1,
+  } as const;
+
+  if (request.output === 'cron') {
+    const line = cronLine(calendar.cronFields ?? '', cronCommands(run));
+    if (line === null) throw notWritable('a crontab');
+    return { ...base, files: [], cronLine: line, state: 'printed', replaced: false };
+  }
+  const service = serviceText(run);
+  if (service === null) throw notWritable('a unit file');
+  const files = [
+    { path: `${world.unitDirectory}/${run.unit}.service`, text: service },
+    { path: `${world.unitDirectory}/${run.unit}.timer`, text: timerText(run) },
+  ];
+  if (request.output === 'print')
+    return { ...base, files, cronLine: null, state: 'printed', replaced: false };
+  const replaced = await writeUnits(files, run);
+  await makeStateDirectory(world);
+  const isEnabled = await enableTimer(run, world, context);
+  return { ...base, files, cronLine: null, state: isEnabled ? 'enabled' : 'written', replaced };
+}
+
+/** The unit lets it be written to only if it is there when the unit starts. */
+async function makeStateDirectory({ environment, userId }: ScheduleWorld): Promise<void> {
+  const directory = stateDirectory(environment, userId);
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new Failure('not-permitted', `${directory} cannot be made: ${errorCode(cause)}.`, { cause });
+  }
+}
+
+/** In the background, unless a guest would inherit that; cron mails what is printed, so only what is wrong is. */
+function cronCommands({ commands, startsGuests, environment }: ScheduledRun): string[][] {
+  const { HOME: _, ...variables } = environment;
+  const assignments = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
+  const before = [
+    ...(assignments.length === 0 ? [] : ['env', ...assignments]),
+    ...(startsGuests ? [] : ['nice', '-n', '10']),
+  ];
+  return commands.map((command) => [...before, ...command, '--quiet']);
+}
+
+function notWritable(what: string): Failure {
+  return new Failure('usage', `A name or a path has a control character in it, which ${what} cannot hold.`, {
+    advice: 'Give the file or the directory another name, or a symbolic link without it.',
+  });
+}

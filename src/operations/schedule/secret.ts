@@ -1,0 +1,37 @@
+import type { ResolvedStore } from '../../config/resolve-store.ts';
+import type { Context } from '../../events.ts';
+import { asFailure } from '../../failure.ts';
+import { createPassphraseSource } from '../store-access/passphrase-source.ts';
+import type { ScheduleRequest } from './plan.ts';
+
+/**
+ * Reads the file that a scheduled backup is to have its passphrase or key from: at night nobody is there to hear that it is
+ * missing. Throws what reading it then would throw (Failure `key-missing`, `key-wrong`); what is only printed may be for another machine, and
+ * gets a warning. A command is not run: it may want somebody to be there.
+ */
+export async function checkSecretFile(
+  { passphrase, output }: ScheduleRequest,
+  store: ResolvedStore,
+  environment: NodeJS.ProcessEnv,
+  { signal, report }: Context,
+): Promise<void> {
+  const request = chosenSecret(passphrase, store, environment);
+  if (request.file === null && request.keyFile === null) return;
+  try {
+    await createPassphraseSource({ ...request, command: null, options: '' }, null, signal)('open');
+  } catch (error) {
+    if (output === 'units') throw error;
+    report({ type: 'warning', code: 'other', message: asFailure(error).message });
+  }
+}
+
+/** As the backup chooses: an option, then the environment, then the configuration. */
+function chosenSecret(
+  given: ScheduleRequest['passphrase'],
+  store: ResolvedStore,
+  environment: NodeJS.ProcessEnv,
+): Omit<ScheduleRequest['passphrase'], 'command'> {
+  if (given.file !== null || given.command !== null || given.keyFile !== null) return given;
+  if (environment['VMFERRY_PASSPHRASE_COMMAND']) return { file: null, keyFile: null };
+  return { file: environment['VMFERRY_PASSPHRASE_FILE'] || store.passphraseFile, keyFile: null };
+}

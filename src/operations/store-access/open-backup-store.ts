@@ -1,0 +1,146 @@
+import { resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Context } from '../../events.ts';
+import { whatChanged } from '../../repository/store-changes.ts';
+import { noStore } from '../../repository/keys/store-keys.ts';
+import type { StoreMemory } from '../../repository/store-memory.ts';
+import { reconnectingStore } from '../../store/reconnecting-store.ts';
+import type { ConnectOptions, SshConnection } from '../../store/sftp/ssh-connection.ts';
+import type { BackupStore, PlacedStore } from '../../store/store.ts';
+
+/** Where a store of backups is. */
+export type StoreLocation =
+  | { kind: 'directory'; path: string }
+  | {
+      kind: 'sftp';
+      /** As one would type it after `ssh`: HOST or USER@HOST. */
+      destination: string;
+      /** null: the one of the ssh configuration. */
+      port: number | null;
+      /** Absolute, or from the directory on in which a login begins; that one itself is `.`. */
+      path: string;
+    };
+
+export interface OpenStoreOptions {
+  /** An ssh_config(5) file to use instead of the person's own. */
+  sshConfigFile: string | null;
+  /** Make the store's directory where it is missing, but none above it, and not where a store is remembered. */
+  create: boolean;
+  /** Called when the other side is waited for, and there is time for something else. */
+  meanwhile?: () => void;
+}
+
+export interface OpenStoreDependencies {
+  openDirectory: (directory: string) => PlacedStore;
+  connect: (destination: string, options: ConnectOptions, context: Context) => Promise<SshConnection>;
+  /** What this machine remembers of stores. */
+  memory: Pick<StoreMemory, 'recall'>;
+}
+
+/** A lost line is given some six minutes to come back, for each operation anew. */
+const RECONNECT_WAITS_MS = [1000, 5000, 15_000, 30_000, 60_000, 120_000, 120_000];
+
+/**
+ * Opens a store of backups; disposing it closes its connection. A connection that is lost is opened again. What the
+ * server cannot promise is reported as a warning. Throws what `connectSsh` throws, and Failure `store-missing` where
+ * the directory is not there and is not to be made: where a store was, a file system is not mounted.
+ */
+export async function openBackupStore(
+  location: StoreLocation,
+  { sshConfigFile, create, meanwhile = () => undefined }: OpenStoreOptions,
+  dependencies: OpenStoreDependencies,
+  context: Context,
+): Promise<BackupStore> {
+  const preparing = { create, memory: dependencies.memory, signal: context.signal };
+  // What is remembered of a store must not depend on the directory that one is in.
+  if (location.kind === 'directory')
+    return prepared(dependencies.openDirectory(resolve(location.path)), preparing);
+  const { destination, port, path } = location;
+  let isFirst = true;
+  const connectTo = async (): Promise<OwningStore> => {
+    const options = { sshConfigFile, port, meanwhile: isFirst ? meanwhile : () => undefined };
+    const connection = await dependencies.connect(destination, options, context);
+    return disposedOnFailure(connection, async () => {
+      const directory = path.startsWith('/')
+        ? path
+        : joined(await connection.loginDirectory(context.signal), path);
+      return owning(connection.store(directory), connection);
+    });
+  };
+  const store = await reconnectingStore(
+    async () => {
+      const { placed, store: opened } = await connectTo();
+      if (isFirst) await disposedOnFailure(opened, () => prepared(placed, preparing));
+      isFirst = false;
+      return opened;
+    },
+    {
+      waitsMs: RECONNECT_WAITS_MS,
+      sleep: async (ms, signal) => {
+        await sleep(ms, undefined, { signal }).catch(() => signal.throwIfAborted());
+      },
+      onLost: ({ message }, waitMs) =>
+        context.report({
+          type: 'warning',
+          code: 'other',
+          message: `${message} Trying again in ${waitMs / 1000} s.`,
+        }),
+    },
+  );
+  if (store.shortcomings.length > 0)
+    context.report({ type: 'warning', code: 'store-promises-less', message: store.shortcomings.join(' ') });
+  return store;
+}
+
+interface Preparing {
+  create: boolean;
+  memory: OpenStoreDependencies['memory'];
+  signal: AbortSignal;
+}
+
+/** The same store, when its directory is there. */
+async function prepared(store: PlacedStore, { create, memory, signal }: Preparing): Promise<PlacedStore> {
+  if (await store.exists(signal)) return store;
+  if (!create) throw noStore(store.location);
+  const { failure } = whatChanged(await memory.recall(store.location), null, store.location);
+  if (failure !== null) throw failure;
+  await store.create(signal);
+  return store;
+}
+
+interface OwningStore {
+  placed: PlacedStore;
+  /** The same, with the connection that it disposes. */
+  store: BackupStore;
+}
+
+function owning(placed: PlacedStore, connection: SshConnection): OwningStore {
+  const store: BackupStore = {
+    location: placed.location,
+    shortcomings: placed.shortcomings,
+    put: (name, parts, options) => placed.put(name, parts, options),
+    get: (name, signal, range) => placed.get(name, signal, range),
+    remove: (name, signal) => placed.remove(name, signal),
+    list: (folder, signal, which, onSome) => placed.list(folder, signal, which, onSome),
+    rename: (from, to, signal) => placed.rename(from, to, signal),
+    removeFolder: (folder, signal) => placed.removeFolder(folder, signal),
+    [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
+  };
+  return { placed, store };
+}
+
+async function disposedOnFailure<Result>(
+  resource: AsyncDisposable,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    await resource[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+function joined(directory: string, path: string): string {
+  return path === '.' ? directory : `${directory.replace(/\/+$/, '')}/${path}`;
+}

@@ -1,0 +1,47 @@
+import { constants, open, type FileHandle } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { errorCode } from '../../system/error-code.ts';
+
+const POLL_MS = 50;
+
+/**
+ * Opens a file with a secret: an ordinary one, or a pipe, as a shell's `<(pass show backups)` is. Opening a FIFO does not wait for
+ * its writer: that wait could not be interrupted.
+ */
+export async function openSecret(path: string): Promise<FileHandle> {
+  return open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+}
+
+/** All of it, up to the limit. Waits for what writes into a pipe; the signal ends that. */
+export async function readSecret(
+  file: FileHandle,
+  path: string,
+  limitBytes: number,
+  signal: AbortSignal,
+): Promise<Buffer> {
+  const stats = await file.stat();
+  // A pipe without a name has had its writer; one with a name may be still without.
+  let hasWriter = !stats.isFIFO() || /^\/(dev|proc)\//.test(path);
+  const buffer = Buffer.alloc(limitBytes);
+  let filled = 0;
+  while (filled < limitBytes) {
+    signal.throwIfAborted();
+    const count = await readNow(file, buffer, filled);
+    if (count === 0 && hasWriter) break;
+    hasWriter ||= count !== 0;
+    if (count === null || count === 0)
+      await sleep(POLL_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+    else filled += count;
+  }
+  return buffer.subarray(0, filled);
+}
+
+/** How many bytes came; 0 at the end, and while a FIFO has no writer; null while its writer has written nothing. */
+async function readNow(file: FileHandle, buffer: Buffer, offset: number): Promise<number | null> {
+  try {
+    return (await file.read(buffer, offset, buffer.length - offset)).bytesRead;
+  } catch (error) {
+    if (errorCode(error) === 'EAGAIN') return null;
+    throw error;
+  }
+}

@@ -1,0 +1,110 @@
+import type { Context } from '../../events.ts';
+import { Failure } from '../../failure.ts';
+import { isGuestName } from '../../guest/definition.ts';
+import { GuestFolder } from '../../repository/guest-folder.ts';
+import { guestsFolder } from '../../repository/files/layout.ts';
+import {
+  initStore,
+  openStore,
+  type InitOptions,
+  type OpenedStore,
+  type PassphraseSource,
+  type Random,
+} from '../../repository/keys/store-keys.ts';
+import type { StoreMemory } from '../../repository/store-memory.ts';
+import type { BackupStore } from '../../store/store.ts';
+import { forgivingMemory } from './forgiving-memory.ts';
+import { compareSnapshots, openKnownStore } from './known-store.ts';
+import { refusePlain, type SecretGiven } from './refuse-plain.ts';
+
+export interface SessionOptions {
+  passphrase: PassphraseSource;
+  memory: StoreMemory;
+  /** By which the latest snapshot is told from those of the future; this machine's clock unless given. */
+  now?: () => Date;
+  /** `no` unless told. */
+  secretGiven?: SecretGiven;
+  /** The store is to be sent backups; null unless told: it is only to be read, pruned and the like. */
+  forBackups?: {
+    /** A plain store is refused, whatever was given for it. */ mustBeEncrypted: boolean;
+  } | null;
+}
+
+const systemClock = () => new Date();
+
+/** A store of backups that was opened: its guests' folders can be read and written. */
+export class StoreSession {
+  readonly store: BackupStore;
+  readonly opened: OpenedStore;
+  readonly now: () => Date;
+  readonly #memory: StoreMemory;
+
+  private constructor(store: BackupStore, opened: OpenedStore, memory: StoreMemory, now: () => Date) {
+    this.now = now;
+    this.store = store;
+    this.opened = opened;
+    this.#memory = memory;
+  }
+
+  /** Throws what `openKnownStore`, `refusePlain` and `openStore` throw. */
+  static async open(
+    store: BackupStore,
+    { passphrase, memory: given, secretGiven = 'no', forBackups = null, now = systemClock }: SessionOptions,
+    context: Context,
+  ): Promise<StoreSession> {
+    const memory = forgivingMemory(given, forBackups === null, context);
+    const open = () => openStore(store, passphrase, context.signal);
+    const opened = await openKnownStore(store, open, memory, context, (marker) =>
+      refusePlain(marker, forBackups?.mustBeEncrypted ?? false, secretGiven, store.location),
+    );
+    return new StoreSession(store, opened, memory, now);
+  }
+
+  /** Makes a store. Throws what `openKnownStore` and `initStore` throw. */
+  static async make(
+    store: BackupStore,
+    { passphrase, memory: given }: Pick<SessionOptions, 'passphrase' | 'memory'>,
+    { random, now, ...init }: InitOptions & { random: Random; now: () => Date },
+    context: Context,
+  ): Promise<StoreSession> {
+    const memory = forgivingMemory(given, false, context);
+    const make = () => initStore(store, init, passphrase, random, now, context.signal);
+    const opened = await openKnownStore(store, make, memory, context);
+    return new StoreSession(store, opened, memory, now);
+  }
+
+  folder(guest: string): GuestFolder {
+    if (!isGuestName(guest))
+      throw new Failure('usage', `‘${guest}’ is not the name of a guest.`, {
+        advice: 'vmferry list STORE shows the guests that the store has.',
+      });
+    return new GuestFolder(this.store, guest, this.opened.seal);
+  }
+
+  /**
+   * The names of the guests that the store has a folder of, in their order. A guest's folder that is a link is among them: whatever
+   * is then asked of it fails with `store-damaged`, and does not look as if it had never been there.
+   */
+  async guests(signal: AbortSignal): Promise<string[]> {
+    const entries = await this.store.list(guestsFolder, signal);
+    const names = entries
+      .filter(({ isFolder, isStrange, name }) => (isFolder || isStrange === true) && isGuestName(name))
+      .map(({ name }) => name);
+    return names.toSorted();
+  }
+
+  /**
+   * Compares the snapshots that guests have with what was seen before, and remembers them (warning `store-went-back`).
+   * @param snapshots of the guests that were looked at, the ids of all their snapshots
+   */
+  async saw(snapshots: ReadonlyMap<string, readonly string[]>, context: Context): Promise<void> {
+    await compareSnapshots(this.store, this.opened, snapshots, this.#memory, this.now(), context);
+  }
+
+  /** A guest whose snapshots were deleted on purpose: that they are gone is nothing to warn of. */
+  async forgot(guest: string): Promise<void> {
+    const { id, key } = this.opened;
+    const store = { id, isEncrypted: key !== null };
+    await this.#memory.remember(this.store.location, store, new Map([[guest, null]]));
+  }
+}

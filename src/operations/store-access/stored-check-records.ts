@@ -1,0 +1,87 @@
+import { compressText, decompressIds } from '../../codec/compressed-text.ts';
+import { sealPurpose } from '../../seal/seal.ts';
+import { Failure } from '../../failure.ts';
+import { mapOrdered } from '../../pipeline/map-ordered.ts';
+import {
+  CHECK_RECORD_LIMIT_BYTES,
+  checkRecordText,
+  mergeCheckRecords,
+  parseCheckRecord,
+  type CheckRecord,
+} from '../../repository/check-record.ts';
+import type { GuestFolder } from '../../repository/guest-folder.ts';
+import { isMissingFile } from '../../repository/files/missing-file.ts';
+
+const FILES_AT_ONCE = 8;
+
+/** All that is remembered of a guest's checks, and the files that it was read from. */
+export interface StoredCheckRecord {
+  record: CheckRecord;
+  /** Names in the store. */
+  files: readonly string[];
+  /** Of files that could not be read: they count for nothing. */
+  failures: readonly Failure[];
+}
+
+export async function readCheckRecord(folder: GuestFolder, signal: AbortSignal): Promise<StoredCheckRecord> {
+  const entries = await folder.store.list(folder.pathOf('checked'), signal);
+  const files = entries
+    .filter(({ name, isFolder, isStrange }) => !isFolder && isStrange !== true && idOf(folder, name) !== null)
+    .map(({ name }) => folder.pathOf(`checked/${name}`));
+  const failures: Failure[] = [];
+  const records: CheckRecord[] = [];
+  const results = mapOrdered(files, FILES_AT_ONCE, (file) => readFile(folder, file, signal));
+  for await (const result of results) {
+    if (result instanceof Failure) failures.push(result);
+    else if (result !== null) records.push(result);
+  }
+  return { record: mergeCheckRecords(records), files, failures };
+}
+
+/** Writes what is known now, and then removes the files that it takes the place of. */
+export async function writeCheckRecord(
+  folder: GuestFolder,
+  record: CheckRecord,
+  replaced: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  const text = checkRecordText(record);
+  const sealed = folder.seal.seal(purposeOf(folder), compressText(text));
+  const name = folder.pathOf(`checked/${folder.seal.nameOf(Buffer.from(text))}${endingOf(folder)}`);
+  await folder.store.put(name, [sealed], { signal });
+  for (const file of replaced) if (file !== name) await folder.store.remove(file, signal);
+}
+
+/** Null where it has gone: another verify has put a new one in its place. */
+async function readFile(
+  folder: GuestFolder,
+  file: string,
+  signal: AbortSignal,
+): Promise<CheckRecord | Failure | null> {
+  try {
+    const sealed = await folder.read(file, CHECK_RECORD_LIMIT_BYTES, signal);
+    const compressed = folder.seal.open(purposeOf(folder), sealed);
+    const text = decompressIds(compressed, CHECK_RECORD_LIMIT_BYTES, file);
+    if (folder.seal.nameOf(Buffer.from(text)) !== idOf(folder, file.split('/').at(-1) ?? ''))
+      return new Failure('store-damaged', `${file} is damaged: it is not what its name says.`);
+    return parseCheckRecord(text);
+  } catch (error) {
+    if (error instanceof Failure && error.code === 'store-damaged') return error;
+    if (isMissingFile(error)) return null;
+    throw error;
+  }
+}
+
+function idOf(folder: GuestFolder, fileName: string): string | null {
+  const ending = endingOf(folder);
+  const id = fileName.endsWith(ending) ? fileName.slice(0, -ending.length) : '';
+  return /^[0-9a-f]{64}$/.test(id) ? id : null;
+}
+
+function endingOf({ seal }: GuestFolder): string {
+  return `.zst${seal.suffix}`;
+}
+
+function purposeOf({ guest }: GuestFolder): string {
+  return sealPurpose.checked(guest);
+}

@@ -1,0 +1,48 @@
+import { Failure } from '../../failure.ts';
+import type { BackupStore } from '../../store/store.ts';
+import { readSmallFile } from '../files/small-file.ts';
+import { KEY_FILE_LIMIT_BYTES, keyFileText, parseKeyFile, type StoreKeyFile } from './store-key-file.ts';
+
+const folder = 'keys';
+/** Each one takes a scrypt to try: a hostile server must not have the client try thousands. */
+export const MOST_KEYS = 32;
+
+/**
+ * The files of a store's keys, by id. What is wrong with one of them does not keep the others from being used: the first
+ * such failure is given besides. Throws Failure `store-damaged` when there are more than any vmferry makes.
+ */
+export async function readKeyFiles(
+  store: BackupStore,
+  signal: AbortSignal,
+): Promise<{ files: StoreKeyFile[]; damaged: Failure | null }> {
+  const ids = (await store.list(folder, signal)).flatMap(
+    ({ name }) => /^([0-9a-f]{16})\.json$/.exec(name)?.[1] ?? [],
+  );
+  if (ids.length > MOST_KEYS)
+    throw new Failure(
+      'store-damaged',
+      `The store ${store.location} has ${ids.length} keys; vmferry makes ${MOST_KEYS} at most.`,
+    );
+  const files: StoreKeyFile[] = [];
+  let damaged: Failure | null = null;
+  for (const id of ids.toSorted()) {
+    try {
+      const text = await readSmallFile(store, keyFileName(id), KEY_FILE_LIMIT_BYTES, signal);
+      if (text !== null) files.push(parseKeyFile(text, id));
+    } catch (error) {
+      const isItsOwn =
+        error instanceof Failure && ['store-damaged', 'store-unsupported'].includes(error.code);
+      if (!isItsOwn) throw error;
+      damaged ??= error;
+    }
+  }
+  return { files, damaged };
+}
+
+export async function putKeyFile(store: BackupStore, file: StoreKeyFile, signal: AbortSignal): Promise<void> {
+  await store.put(keyFileName(file.id), [Buffer.from(keyFileText(file))], { signal });
+}
+
+export function keyFileName(id: string): string {
+  return `${folder}/${id}.json`;
+}

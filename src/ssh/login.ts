@@ -1,0 +1,179 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import ssh2, { type AnyAuthMethod, type AuthHandlerMiddleware, type ParsedKey } from 'ssh2';
+import { Failure } from '../failure.ts';
+import { fingerprintOf } from './config/known-hosts.ts';
+import { optionsFor, type SshHost } from './config/ssh-config.ts';
+import { quoteForShell } from '../quote-for-shell.ts';
+import { nameOf } from './open-transport.ts';
+import { readIdentityFile, type IdentityFile } from './identity-file.ts';
+import { findUnusableKeys, type UnusableKeys } from './unusable-keys.ts';
+
+/** One key to log in with, and what people call it. Holds the secret itself in `method`, so: never printed. */
+interface LoginAttempt {
+  name: string;
+  method: AnyAuthMethod;
+}
+
+/** How to log in: keys in the agent that the configuration names, the agent's others, then key files. */
+export interface LoginPlan {
+  attempts: readonly LoginAttempt[];
+  /** Key files that need their passphrase and that the agent does not hold. */
+  lockedFiles: readonly string[];
+  /** Key files that others may read, which ssh does not use, either. */
+  exposedFiles: readonly string[];
+  /** The first key file that is there. */
+  firstFile: string | null;
+  hasAgent: boolean;
+}
+
+/** Looks at the agent and the key files. Never fails: what cannot be used is left out. */
+export async function planLogin(host: SshHost): Promise<LoginPlan> {
+  const files = await Promise.all(host.identityFiles.map(readIdentityFile));
+  const agent = host.agentSocket === null ? null : new ssh2.OpenSSHAgent(host.agentSocket);
+  const agentKeys = agent === null ? [] : await identitiesOf(agent);
+  const inAgent = (file: IdentityFile): boolean =>
+    file.publicKey !== null && agentKeys.some((key) => key.getPublicSSH().equals(file.publicKey as Buffer));
+  const named = agentKeys.filter((key) =>
+    files.some((file) => file.publicKey !== null && key.getPublicSSH().equals(file.publicKey)),
+  );
+  const others = host.identitiesOnly ? [] : agentKeys.filter((key) => !named.includes(key));
+  const username = host.user;
+  const attempts: LoginAttempt[] = [];
+  if (agent !== null)
+    for (const key of [...named, ...others])
+      attempts.push({
+        name: `agent key ${key.comment || key.type} ${fingerprintOf(key.getPublicSSH())}`,
+        method: { type: 'agent', username, agent: new AgentWithOneKey(agent, key) },
+      });
+  for (const file of files)
+    if (file.privateKey !== null && !inAgent(file))
+      attempts.push({
+        name: `key file ${file.path}`,
+        method: { type: 'publickey', username, key: file.privateKey },
+      });
+  const lockedFiles = files.filter((file) => file.locked && !inAgent(file)).map((file) => file.path);
+  return {
+    attempts,
+    lockedFiles,
+    exposedFiles: files.filter((file) => file.exposed && !inAgent(file)).map((file) => file.path),
+    firstFile: files.find((file) => file.privateKey !== null || file.locked)?.path ?? null,
+    hasAgent: agent !== null,
+  };
+}
+
+function identitiesOf(agent: ssh2.OpenSSHAgent): Promise<ParsedKey[]> {
+  return new Promise((resolve) => {
+    agent.getIdentities((error, keys) => {
+      // keys of a kind that ssh2 does not know come as something else
+      resolve((error == null ? (keys ?? []) : []).filter((key) => 'getPublicSSH' in key));
+    });
+  });
+}
+
+/** Shows the server one of the agent's keys alone, so that its turn can be told and the order is ours. */
+class AgentWithOneKey extends ssh2.BaseAgent {
+  readonly #agent: ssh2.OpenSSHAgent;
+  readonly #key: ParsedKey;
+
+  constructor(agent: ssh2.OpenSSHAgent, key: ParsedKey) {
+    super();
+    this.#agent = agent;
+    this.#key = key;
+  }
+
+  override getIdentities(done: ssh2.IdentityCallback): void {
+    done(null, [this.#key]);
+  }
+
+  override sign(
+    _publicKey: unknown,
+    data: Buffer,
+    options: ssh2.SigningRequestOptions | ssh2.SignCallback,
+    done?: ssh2.SignCallback,
+  ): void {
+    if (typeof options === 'function') this.#agent.sign(this.#key, data, options);
+    else this.#agent.sign(this.#key, data, options, done);
+  }
+}
+
+/** Walks through a plan at the server's asking, and remembers what it tried. */
+export class LoginWalk {
+  readonly #plan: LoginPlan;
+  readonly #tried: string[] = [];
+  #next = 0;
+  #methodsTaken: readonly string[] = [];
+  #askedFirst = false;
+
+  constructor(plan: LoginPlan) {
+    this.#plan = plan;
+  }
+
+  handler(username: string): AuthHandlerMiddleware {
+    return (methodsLeft: readonly string[] | null, _partial, next) => {
+      if (methodsLeft !== null) this.#methodsTaken = methodsLeft;
+      // `none` costs no attempt, and its refusal names the methods that the server takes
+      if (!this.#askedFirst) {
+        this.#askedFirst = true;
+        return next({ type: 'none', username });
+      }
+      const attempt = this.#plan.attempts[this.#next++];
+      if (attempt === undefined || (methodsLeft !== null && !methodsLeft.includes('publickey')))
+        return next(false as unknown as AnyAuthMethod);
+      this.#tried.push(attempt.name);
+      return next(attempt.method);
+    };
+  }
+
+  /** @param reason what the server or the agent said, besides no */
+  async refused(host: SshHost, reason: string | null, cause: unknown): Promise<Failure> {
+    const unusable = await findUnusableKeys(host);
+    const others = this.#methodsTaken.filter((method) => method !== 'publickey');
+    const offers = this.#methodsTaken.includes('publickey') || others.length === 0;
+    const account = [
+      this.#tried.length === 0 ? 'no key to try' : `tried ${this.#tried.join(', ')}`,
+      ...this.#plan.exposedFiles.map(
+        (file) => `${file} is not used, because others may read or write that file`,
+      ),
+      ...cannotUse('certificates', unusable.certificates),
+      ...cannotUse('keys of FIDO devices', unusable.deviceKeys),
+      ...(reason === null ? [] : [reason]),
+      ...(offers ? [] : [`it takes only ${others.join(', ')}`]),
+    ];
+    return new Failure(
+      'login-refused',
+      `${nameOf(host)} refused the login of ${host.user}: ${account.join('; ')}.`,
+      { advice: this.#advice(host, unusable), cause },
+    );
+  }
+
+  #advice(host: SshHost, { certificates, deviceKeys }: UnusableKeys): string {
+    const { lockedFiles, exposedFiles, firstFile, hasAgent } = this.#plan;
+    if (exposedFiles.length > 0)
+      return `Take the others’ rights away: ${commandOf(['chmod', '600', ...exposedFiles])}`;
+    if (lockedFiles.length > 0)
+      return (
+        `${lockedFiles.join(', ')} needs a passphrase. Give it to the agent: ` +
+        `${hasAgent ? '' : 'eval "$(ssh-agent)" && '}${commandOf(['ssh-add', ...lockedFiles])}`
+      );
+    const destination = [...optionsFor(host), host.destination];
+    if (certificates.length === 0 && deviceKeys.length === 0)
+      return `Let your key in there: ${commandOf(['ssh-copy-id', ...destination])}`;
+    // without -f it logs in as ssh can, and takes that for a key that is let in already
+    const copy = (file: string): string => commandOf(['ssh-copy-id', '-f', '-i', file, ...destination]);
+    if (firstFile !== null) return `Let the key itself in there: ${copy(`${firstFile}.pub`)}`;
+    const file = join(homedir(), '.ssh', 'id_vmferry');
+    return (
+      `Make a key of another kind, let it in there, and name it with IdentityFile in your ssh configuration: ` +
+      `${commandOf(['ssh-keygen', '-t', 'ed25519', '-f', file])} && ${copy(`${file}.pub`)}`
+    );
+  }
+}
+
+function cannotUse(what: string, names: readonly string[]): string[] {
+  return names.length === 0 ? [] : [`vmferry cannot use ${what}, as ssh does: ${names.join(', ')}`];
+}
+
+function commandOf(words: readonly string[]): string {
+  return words.map(quoteForShell).join(' ');
+}

@@ -1,0 +1,167 @@
+import { Failure } from '../../failure.ts';
+import { mapOrdered } from '../../pipeline/map-ordered.ts';
+import type { FileFacts } from './attributes.ts';
+import { ignoreRefusal, isNoSuchFile } from './refusal.ts';
+import { factsIfThere } from './rename.ts';
+import type { FileHandle, FolderEntry, SftpSession } from './session.ts';
+import { foldersOf, isEntryName } from '../store-name.ts';
+import { FOLDER_MODE, type StoreEntry } from '../store.ts';
+import { strangeEntry } from '../strange-entry.ts';
+
+const FACTS_AT_ONCE = 32;
+const kindText = {
+  link: 'a symbolic link',
+  folder: 'a folder where a file should be',
+  other: 'neither a file nor a folder',
+};
+
+/**
+ * A store's directory on a server, and the folders in it. Throws what the session does: SftpRefusal, Failure.
+ *
+ * SFTP opens by path alone: there is no way to hold a folder open and go on from it. So what is at a path is looked at first, links
+ * not followed, and whoever may change the store's folders on the server still has the moment between the look and the
+ * operation (doc/store.md, Links).
+ */
+export class SftpDirectory {
+  readonly #session: SftpSession;
+  readonly #directory: string;
+  readonly #location: string;
+
+  /**
+   * @param directory an absolute path; Failure `usage` otherwise
+   * @param location for people
+   */
+  constructor(session: SftpSession, directory: string, location: string) {
+    if (!directory.startsWith('/'))
+      throw new Failure('usage', `‘${directory}’ is not an absolute path.`, {
+        advice: 'Give the directory on the other machine from the root on: /…',
+      });
+    this.#session = session;
+    this.#directory = directory.replace(/\/+$/, '');
+    this.#location = location;
+  }
+
+  /** Of a name in the store; of the store's own directory for an empty one. */
+  path(name: string): string {
+    return name === '' ? this.#directory || '/' : `${this.#directory}/${name}`;
+  }
+
+  /** The path of the folder that a name lies in. */
+  folderOf(name: string): string {
+    return this.path(foldersOf(name).at(-1) ?? '');
+  }
+
+  /** The path of the directory that the store's own lies in. */
+  get folderAbove(): string {
+    return this.#directory.replace(/\/[^/]*$/, '') || '/';
+  }
+
+  async exists(): Promise<boolean> {
+    try {
+      // the store's own directory may be a link
+      const { kind } = await this.#session.facts(this.path(''));
+      return kind === 'folder' || kind === null;
+    } catch (error) {
+      if (isNoSuchFile(error)) return false;
+      throw error;
+    }
+  }
+
+  /** Throws Failure `store-damaged` where one of the folders that a name lies in is a link. */
+  async checkFoldersOf(name: string): Promise<void> {
+    await Promise.all(foldersOf(name).map((folder) => this.#checkFolder(folder)));
+  }
+
+  /** null where there is nothing of that name. Throws Failure `store-damaged` for anything but an ordinary file in ordinary folders. */
+  async checkFile(name: string): Promise<FileFacts | null> {
+    const looking = factsIfThere(this.#session, this.path(name));
+    const [facts] = await Promise.all([looking, this.checkFoldersOf(name)]);
+    if (facts === null || facts.kind === 'file' || facts.kind === null) return facts;
+    throw strangeEntry(this.#location, name, kindText[facts.kind]);
+  }
+
+  async #checkFolder(folder: string): Promise<void> {
+    const facts = await factsIfThere(this.#session, this.path(folder));
+    if (facts?.kind === 'link') throw strangeEntry(this.#location, folder, kindText.link);
+  }
+
+  /** Makes a new file, and the folders that it lies in. */
+  async createFile(name: string): Promise<FileHandle> {
+    try {
+      return await this.#session.create(this.path(name));
+    } catch (error) {
+      if (!isNoSuchFile(error) || foldersOf(name).length === 0) throw error;
+      await this.makeFoldersOf(name);
+    }
+    return this.#session.create(this.path(name));
+  }
+
+  /** Makes the folders that the name lies in. Throws the server's refusal for one that is not there then. */
+  async makeFoldersOf(name: string): Promise<void> {
+    for (const folder of foldersOf(name)) await this.#makeFolder(folder);
+  }
+
+  /** A folder that is there already is refused with any status, on a read-only file system with another one. */
+  async #makeFolder(folder: string): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.#session.makeDirectory(this.path(folder), FOLDER_MODE);
+        await this.syncFolder(this.folderOf(folder));
+        return;
+      } catch (error) {
+        ignoreRefusal(error);
+        if ((await factsIfThere(this.#session, this.path(folder))) !== null) return;
+        // a prune may have removed it, empty, between the two questions
+        if (attempt === 2) throw error;
+      }
+    }
+  }
+
+  /** A name lasts when its folder is on the disk. OpenSSH opens folders like files; other servers need not. */
+  async syncFolder(path: string): Promise<void> {
+    if (!this.#session.offers('fsync@openssh.com')) return;
+    try {
+      const handle = await this.#session.openForReading(path);
+      try {
+        await this.#session.fsync(handle);
+      } finally {
+        await this.#session.close(handle);
+      }
+    } catch (error) {
+      ignoreRefusal(error);
+    }
+  }
+
+  /** What is in a folder, links not followed; nothing where there is no such folder. */
+  async entries(folder: string, signal: AbortSignal, onSome: () => void): Promise<StoreEntry[]> {
+    const listing = this.#session.entries(this.path(folder), onSome).catch((error: unknown) => {
+      if (isNoSuchFile(error)) return [];
+      throw error;
+    });
+    const folders = folder === '' ? [] : [...foldersOf(folder), folder];
+    const [listed] = await Promise.all([listing, ...folders.map((each) => this.#checkFolder(each))]);
+    const named = listed.filter(({ name }) => isEntryName(name));
+    const entries: StoreEntry[] = [];
+    for await (const entry of mapOrdered(named, FACTS_AT_ONCE, (one) => this.#entryOf(folder, one))) {
+      signal.throwIfAborted();
+      onSome();
+      if (entry !== null) entries.push(entry);
+    }
+    return entries;
+  }
+
+  /** null where it is gone meanwhile. */
+  async #entryOf(folder: string, { name, facts }: FolderEntry): Promise<StoreEntry | null> {
+    const isEnough = facts.kind !== null && (facts.kind !== 'file' || facts.sizeBytes !== null);
+    const path = this.path(folder === '' ? name : `${folder}/${name}`);
+    const known = isEnough ? facts : await factsIfThere(this.#session, path);
+    if (known === null) return null;
+    return {
+      name,
+      isFolder: known.kind === 'folder',
+      ...(known.kind === 'link' || known.kind === 'other' ? { isStrange: true } : {}),
+      sizeBytes: known.sizeBytes ?? 0,
+      modifiedMs: known.modifiedMs ?? 0,
+    };
+  }
+}

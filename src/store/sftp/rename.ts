@@ -1,0 +1,154 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { FileFacts } from './attributes.ts';
+import { readThroughWindow } from './read.ts';
+import { isNoSuchFile, SftpRefusal } from './refusal.ts';
+import type { SftpSession } from './session.ts';
+import { OVERLAP_MS } from '../store.ts';
+
+/** Others may rename onto the same name at the same moment. */
+const RENAME_ATTEMPTS = 4;
+
+/**
+ * Gives a file its name in place of whatever has it. A server without posix-rename may refuse to replace: what has
+ * the name already is then removed first, for it cannot be done in one step, unless it holds the same bytes.
+ */
+export async function replaceFile(
+  session: SftpSession,
+  from: string,
+  to: string,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await session.rename(from, to);
+      return;
+    } catch (error) {
+      if (!isWorthAnother(error, attempt) || replaces(session)) throw error;
+      const there = await factsIfThere(session, to);
+      if (there?.kind !== 'file') throw error;
+      const isDone = await holdTheSame(session, from, to, signal);
+      await removeIfThere(session, isDone ? from : to);
+      if (isDone) return;
+    }
+  }
+}
+
+/**
+ * Gives a file another name, in place of whatever has it. A server without posix-rename may refuse to replace: what has
+ * the name is then removed first, unless it holds the same bytes. False when there is no file of the first name.
+ * @param makeFolders makes the folders in which the second name lies
+ */
+export async function moveFile(
+  session: SftpSession,
+  from: string,
+  to: string,
+  makeFolders: () => Promise<void>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await session.rename(from, to);
+      return true;
+    } catch (error) {
+      if (!(error instanceof SftpRefusal)) throw error;
+      if ((await factsIfThere(session, from)) === null) return false;
+      if (!isWorthAnother(error, attempt)) throw error;
+      const there = await factsIfThere(session, to);
+      if (there === null) {
+        await makeFolders();
+        continue;
+      }
+      if (replaces(session) || there.kind !== 'file') throw error;
+      const isDone = await holdTheSame(session, from, to, signal);
+      await removeIfThere(session, isDone ? from : to);
+      if (isDone) return true;
+    }
+  }
+}
+
+/** Gives a file its name, unless something has that name already: that stays, and the file is removed. */
+export async function nameIfFree(
+  session: SftpSession,
+  from: string,
+  to: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const canLink = session.offers('hardlink@openssh.com');
+  const isLinked = canLink && (await isGranted(session.link(from, to)));
+  const isTaken = isLinked || (await factsIfThere(session, to)) !== null;
+  if (!isTaken) {
+    const renaming = session.renameUnreplacing(from, to);
+    const isRenamed = await isGranted(renaming);
+    if (!isRenamed && (await factsIfThere(session, to)) === null) return renaming;
+  }
+  // A server that replaces after all may let another rename onto the name after the look.
+  if (!canLink || !isTaken)
+    await sleep(OVERLAP_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+  await removeIfThere(session, from);
+}
+
+/** null where there is nothing of that name; links are not followed. */
+export async function factsIfThere(session: SftpSession, path: string): Promise<FileFacts | null> {
+  try {
+    return await session.linkFacts(path);
+  } catch (error) {
+    if (isNoSuchFile(error)) return null;
+    throw error;
+  }
+}
+
+function replaces(session: SftpSession): boolean {
+  return session.offers('posix-rename@openssh.com');
+}
+
+function isWorthAnother(error: unknown, attempt: number): boolean {
+  return error instanceof SftpRefusal && attempt < RENAME_ATTEMPTS;
+}
+
+/** False when the server refuses it. */
+async function isGranted(request: Promise<void>): Promise<boolean> {
+  try {
+    await request;
+    return true;
+  } catch (error) {
+    if (error instanceof SftpRefusal) return false;
+    throw error;
+  }
+}
+
+async function removeIfThere(session: SftpSession, path: string): Promise<void> {
+  await session.remove(path).catch((error: unknown) => {
+    if (!isNoSuchFile(error)) throw error;
+  });
+}
+
+/** What has a name may be damaged: only its bytes tell. */
+async function holdTheSame(
+  session: SftpSession,
+  path: string,
+  otherPath: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const others = readThroughWindow(session, { path: otherPath, range: undefined, sizeBytes: null, signal });
+  try {
+    const [facts, otherFacts] = await Promise.all([session.linkFacts(path), session.linkFacts(otherPath)]);
+    if (facts.kind !== 'file' || otherFacts.kind !== 'file') return false;
+    if (facts.sizeBytes === null || facts.sizeBytes !== otherFacts.sizeBytes) return false;
+    for await (const piece of readThroughWindow(session, {
+      path,
+      range: undefined,
+      sizeBytes: null,
+      signal,
+    })) {
+      const other = await others.next();
+      if (other.done === true || !Buffer.from(piece).equals(other.value)) return false;
+    }
+    return true;
+  } catch (error) {
+    // somebody else replaces it, too
+    if (isNoSuchFile(error)) return false;
+    throw error;
+  } finally {
+    await others.return(undefined);
+  }
+}

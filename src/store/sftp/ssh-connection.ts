@@ -1,0 +1,152 @@
+import type { Context } from '../../events.ts';
+import { Failure } from '../../failure.ts';
+import { readSshHost } from '../../ssh/config/read-ssh-host.ts';
+import { nameOf, openSshTransport } from '../../ssh/open-transport.ts';
+import { SftpRefusal } from './refusal.ts';
+import { SftpSession } from './session.ts';
+import { openSftpStore } from './sftp-store.ts';
+import { hasNativeCiphers } from '../../ssh/ciphers.ts';
+import { handshake, type LoggedIn } from '../../ssh/handshake.ts';
+import { watchForSilence } from '../../ssh/liveness.ts';
+import { startRemoteProcess, type RemoteProcess } from '../../ssh/remote-process.ts';
+import type { PlacedStore } from '../store.ts';
+import { untilAborted } from '../../pipeline/until-aborted.ts';
+
+/** A line to another machine: its files by SFTP, and its programs. */
+export interface SshConnection extends AsyncDisposable {
+  /** As it was typed. */
+  destination: string;
+  /** The cipher of what is sent, as SSH names it. */
+  cipher: string;
+  /** Whether ssh2's compiled ciphers are in use; without them the line is several times slower. */
+  nativeCiphers: boolean;
+  /**
+   * Starts a command line in the login shell there. Throws Failure `connection-lost`. When `signal` is aborted, the
+   * program is asked to end and given up.
+   */
+  exec(command: string, signal: AbortSignal): Promise<RemoteProcess>;
+  /** A store in a directory there, by its absolute path. It lives as long as the connection. */
+  store(directory: string): PlacedStore;
+  /** The absolute path of the directory there in which a login begins. */
+  loginDirectory(signal: AbortSignal): Promise<string>;
+  /**
+   * Resolves when the line is gone: with the failure that all pending operations got, too, or with null when it was
+   * closed from here.
+   */
+  closed: Promise<Failure | null>;
+}
+
+export interface ConnectOptions {
+  /** An ssh_config(5) file to use instead of the person's own. */
+  sshConfigFile: string | null;
+  /** Wins over the configuration's. */
+  port?: number | null;
+  /** Called when the other side is waited for, and there is time for something else. */
+  meanwhile?: () => void;
+}
+
+const DEFAULT_CONNECT_TIMEOUT_MS = 20_000;
+const CLOSE_LIMIT_MS = 2000;
+
+/**
+ * Connects and logs in as `ssh` would with the same configuration, without ever asking. Nothing is sent before the
+ * host key is found in known_hosts. Throws Failure `usage`, `host-unreachable` (transient), `host-key-unknown`,
+ * `host-key-changed`, `login-refused` or `transfer-failed` (no SFTP there).
+ */
+export async function connectSsh(
+  destination: string,
+  { sshConfigFile, port = null, meanwhile }: ConnectOptions,
+  context: Context,
+): Promise<SshConnection> {
+  const { signal } = context;
+  const host = await readSshHost(destination, { sshConfigFile, givenPort: port }, signal);
+  const timeoutMs = host.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
+  const transport = await openSshTransport(host, { signal, timeoutMs });
+  meanwhile?.();
+  try {
+    return await untilAborted(signal, async () => new OpenConnection(await handshake(host, transport), port));
+  } catch (error) {
+    transport[Symbol.dispose]();
+    throw error;
+  }
+}
+
+class OpenConnection implements SshConnection {
+  readonly destination: string;
+  readonly cipher: string;
+  readonly nativeCiphers = hasNativeCiphers();
+  readonly closed: Promise<Failure | null>;
+  readonly #parts: LoggedIn;
+  /** As it was given, not as it was found. */
+  readonly #port: number | null;
+  readonly #session: SftpSession;
+  readonly #lost: Promise<Failure>;
+  #closing = false;
+
+  constructor(parts: LoggedIn, port: number | null) {
+    const { host, transport, client } = parts;
+    this.#parts = parts;
+    this.#port = port;
+    this.destination = host.destination;
+    this.cipher = parts.cipher;
+    this.#session = new SftpSession(parts.sftp, host.destination);
+    let problem: string | null = null;
+    const watch = watchForSilence(transport.bytesReceived, (silentMs) => {
+      problem ??= `nothing has come from it for ${silentMs / 1000} s`;
+      transport.stream.destroy();
+    });
+    client.on('error', (error) => (problem ??= error.message));
+    this.#lost = new Promise((resolve) => {
+      client.on('close', () => {
+        watch[Symbol.dispose]();
+        transport[Symbol.dispose]();
+        const why = problem ?? (transport.proxyComplaint() || 'the other side closed it');
+        const failure = this.#closing
+          ? new Failure('connection-lost', `The connection with ${nameOf(host)} was closed.`)
+          : new Failure('connection-lost', `The connection with ${nameOf(host)} is lost: ${why}.`, {
+              advice: 'Check the network and that the machine is up, then start again.',
+              transient: true,
+            });
+        this.#session.end(failure);
+        resolve(failure);
+      });
+    });
+    this.closed = this.#lost.then((failure) => (this.#closing ? null : failure));
+  }
+
+  exec(command: string, signal: AbortSignal): Promise<RemoteProcess> {
+    return untilAborted(signal, () =>
+      Promise.race([
+        startRemoteProcess(this.#parts.client, command, { signal, lost: this.#lost }),
+        this.#lost.then((failure) => {
+          throw failure;
+        }),
+      ]),
+    );
+  }
+
+  store(directory: string): PlacedStore {
+    return openSftpStore(this.#session, directory, this.destination, this.#port);
+  }
+
+  async loginDirectory(signal: AbortSignal): Promise<string> {
+    try {
+      return await untilAborted(signal, () => this.#session.absolutePath('.'));
+    } catch (error) {
+      if (!(error instanceof SftpRefusal)) throw error;
+      throw new Failure(
+        'transfer-failed',
+        `The SFTP server of ${this.destination} does not tell where a login begins: ${error.message}.`,
+        { advice: 'Give an absolute path there.', cause: error },
+      );
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing = true;
+    this.#parts.client.end();
+    const giveUp = setTimeout(() => this.#parts.transport.stream.destroy(), CLOSE_LIMIT_MS);
+    await this.closed;
+    clearTimeout(giveUp);
+  }
+}

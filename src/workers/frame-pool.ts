@@ -1,0 +1,187 @@
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import type { Pack } from '../pack/pack.ts';
+import { Failure, orShortage } from '../failure.ts';
+import { collectGrownGarbage, collectYoungGarbage, releaseFreeMemory } from '../system/memory.ts';
+import { memoryOf, withIdsOfTheirOwn } from './job-memory.ts';
+import {
+  packOf,
+  STARTED,
+  type AnswerMessage,
+  type JobMessage,
+  type SpareMemoryMessage,
+  type StartedMessage,
+} from './job-message.ts';
+import type { Job, ResultOf } from './jobs.ts';
+
+/**
+ * Four cores compress faster than the one that encrypts can send, and each worker takes 40 to 75 MB.
+ */
+const MOST_THREADS = 4;
+
+/** Jobs given to a worker beyond the one it works on, so that it never waits for the main thread. */
+const QUEUE_PER_WORKER = 1;
+
+/**
+ * A frame's buffers are large and die at once, but only a collection frees them, and the little garbage that points to
+ * them would seldom fill a larger young generation.
+ */
+const YOUNG_GENERATION_MEBIBYTES = 2;
+
+/** Bytes of packs that come or go: often enough that memory stays level, seldom enough to cost next to nothing. */
+const BYTES_BETWEEN_COLLECTIONS = 8 * 2 ** 20;
+const BYTES_BETWEEN_RELEASES = 64 * 2 ** 20;
+/** Also where no packs come, as of what the store has already. */
+const ANSWERS_BETWEEN_LOOKS = 256;
+
+interface Pending {
+  /** Of memory that went to the worker. */
+  givenBytes: number;
+  resolve: (result: never) => void;
+  reject: (error: Error) => void;
+}
+
+/**
+ * Worker threads, one a core and four at most, that do frame jobs. They share this process's file descriptors, so bytes of images
+ * never pass between threads plain: only packs do.
+ */
+export class FramePool implements AsyncDisposable {
+  /** How many jobs to keep in flight so that all workers are busy. */
+  readonly width: number;
+  readonly #workers: Worker[];
+  readonly #load: number[];
+  readonly #pending = new Map<number, Pending>();
+  /** Which worker made the pack in this memory. */
+  readonly #makers = new WeakMap<ArrayBufferLike, Worker>();
+  #nextNumber = 0;
+  #uncollectedBytes = 0;
+  #unreleasedBytes = 0;
+  #dead: Failure | null = null;
+  #ended: Promise<void> = Promise.resolve();
+  readonly #started: Promise<void>[] = [];
+
+  /** @param workerUrl the built frame-worker.js */
+  constructor(workerUrl: URL, threads = Math.min(availableParallelism(), MOST_THREADS)) {
+    this.width = threads * (1 + QUEUE_PER_WORKER);
+    this.#load = Array.from({ length: threads }, () => 0);
+    this.#workers = this.#load.map((_, index) => this.#startWorker(workerUrl, index));
+  }
+
+  #startWorker(workerUrl: URL, index: number): Worker {
+    const worker = new Worker(workerUrl, {
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MEBIBYTES },
+    });
+    this.#started.push(startOf(worker));
+    worker.on('message', (answer: AnswerMessage | StartedMessage) => {
+      if (answer === STARTED) return;
+      const pending = this.#pending.get(answer.number);
+      if (pending === undefined) return;
+      this.#pending.delete(answer.number);
+      this.#load[index] = (this.#load[index] ?? 0) - 1;
+      const packBytes = packOf(answer)?.bytes;
+      if (packBytes !== undefined) this.#makers.set(packBytes.buffer, worker);
+      if ('failure' in answer) pending.reject(failureOf(answer));
+      else pending.resolve(answer.result as never);
+      this.#tidyUp(pending.givenBytes + (packBytes?.length ?? 0));
+      if (answer.number % ANSWERS_BETWEEN_LOOKS === 0) collectGrownGarbage();
+    });
+    worker.on('error', (error) => {
+      const known = orShortage(error);
+      const failed = new Failure('internal', `A worker thread failed: ${error.message}.`, { cause: error });
+      this.#fail(known instanceof Failure ? known : failed);
+    });
+    worker.on('exit', (status) => {
+      this.#fail(new Failure('internal', `A worker thread ended by itself, with status ${status}.`));
+    });
+    return worker;
+  }
+
+  /** So many bytes have come or gone that V8 does not see: they are free, or soon will be. */
+  #tidyUp(bytes: number): void {
+    this.#uncollectedBytes += bytes;
+    this.#unreleasedBytes += bytes;
+    if (this.#uncollectedBytes < BYTES_BETWEEN_COLLECTIONS) return;
+    this.#uncollectedBytes = 0;
+    collectYoungGarbage();
+    if (this.#unreleasedBytes < BYTES_BETWEEN_RELEASES) return;
+    this.#unreleasedBytes = 0;
+    releaseFreeMemory();
+  }
+
+  #fail(failure: Failure): void {
+    if (this.#dead !== null) return;
+    this.#dead = failure;
+    const abandoned = [...this.#pending.values()];
+    this.#pending.clear();
+    // Only when no worker uses a file any more: whoever is told may close it.
+    this.#ended = this.#terminate().then(() => {
+      for (const pending of abandoned) pending.reject(failure);
+    });
+  }
+
+  /** Not before they have started: a native library that is being loaded takes the whole process down. */
+  async #terminate(): Promise<void> {
+    await Promise.all(this.#started);
+    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+  }
+
+  /**
+   * Does the job on the worker with the least to do. Rejects with the job's Failure. The bytes of packs and
+   * frames to read are handed over: they may be gone here afterwards.
+   */
+  run<OneJob extends Job>(job: OneJob): Promise<ResultOf<OneJob>> {
+    return this.#runOn(this.#load.indexOf(Math.min(...this.#load)), job);
+  }
+
+  /** Does the job on each worker. */
+  runOnEach<OneJob extends Job>(job: OneJob): Promise<ResultOf<OneJob>[]> {
+    return Promise.all(this.#workers.map((_, index) => this.#runOn(index, job)));
+  }
+
+  #runOn<OneJob extends Job>(index: number, job: OneJob): Promise<ResultOf<OneJob>> {
+    if (this.#dead !== null) return Promise.reject(this.#dead);
+    const worker = this.#workers[index];
+    if (worker === undefined) throw new Error('a frame pool without workers');
+    this.#load[index] = (this.#load[index] ?? 0) + 1;
+    const number = this.#nextNumber++;
+    return new Promise<ResultOf<OneJob>>((resolve, reject) => {
+      const given = memoryOf(job);
+      const givenBytes = given.reduce((sum, { byteLength }) => sum + byteLength, 0);
+      this.#pending.set(number, { givenBytes, resolve: resolve as (result: never) => void, reject });
+      const message: JobMessage = { number, job: withIdsOfTheirOwn(job) };
+      worker.postMessage(message, given);
+    });
+  }
+
+  /** Gives a pack's memory back to the worker that made it; nobody may use its bytes any more. */
+  reuse({ bytes }: Pick<Pack, 'bytes'>): void {
+    const memory = bytes.buffer as ArrayBuffer;
+    const message: SpareMemoryMessage = { spareMemory: memory };
+    this.#makers.get(memory)?.postMessage(message, [memory]);
+  }
+
+  /** Ends the workers; jobs still in flight are rejected. File descriptors may be closed afterwards. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#fail(new Failure('interrupted', 'The worker threads were stopped.'));
+    await this.#ended;
+  }
+}
+
+/** Settles when the worker has loaded all that it needs, or never will. */
+function startOf(worker: Worker): Promise<void> {
+  return new Promise((resolve) => {
+    for (const event of ['message', 'error', 'exit'] as const) worker.once(event, () => resolve());
+  });
+}
+
+function failureOf({
+  failure,
+}: {
+  failure: { code: Failure['code']; message: string; advice?: string };
+}): Failure {
+  return new Failure(
+    failure.code,
+    failure.message,
+    failure.advice === undefined ? {} : { advice: failure.advice },
+  );
+}

@@ -1,0 +1,98 @@
+import { parentPort } from 'node:worker_threads';
+import { PackMemory } from '../pack/pack-memory.ts';
+import { bestZstd } from '../codec/zstd.ts';
+import { asFailure, toFailureRecord } from '../failure.ts';
+import { collectYoungGarbage } from '../system/memory.ts';
+import { checkFrames, checkPack } from './check-jobs.ts';
+import { applyPack, readBack, Scratch } from './frame-jobs.ts';
+import { freeMemoryOf } from './job-memory.ts';
+import {
+  packOf,
+  STARTED,
+  type AnswerMessage,
+  type JobMessage,
+  type SpareMemoryMessage,
+} from './job-message.ts';
+import type { Job, JobResult } from './jobs.ts';
+import { nothingCaptured, OpenCapture, sampleFrame } from './open-capture.ts';
+import { clearChunks, restoreFrames } from './restore-jobs.ts';
+
+/* The entry of a worker thread: takes jobs one after the other and answers each. */
+
+const zstd = bestZstd();
+const scratch = new Scratch();
+const packMemory = new PackMemory();
+/** Those that this worker has a part in, by their numbers. */
+const captures = new Map<number, OpenCapture>();
+
+async function execute(job: Job): Promise<JobResult> {
+  switch (job.kind) {
+    case 'capture': {
+      const capture = captures.get(job.capture) ?? new OpenCapture(job, zstd, scratch, packMemory);
+      captures.set(job.capture, capture);
+      return capture.capture(job);
+    }
+    case 'flush':
+    case 'abandon': {
+      const capture = captures.get(job.capture);
+      captures.delete(job.capture);
+      return job.kind === 'flush' && capture !== undefined ? capture.flush() : nothingCaptured;
+    }
+    case 'sample':
+      return sampleFrame(job, zstd, scratch);
+    case 'apply':
+      return applyPack(job, zstd, scratch);
+    case 'read-back':
+    case 'compare':
+      return readBack(job, scratch);
+    case 'restore':
+      return restoreFrames(job, zstd, scratch);
+    case 'clear':
+      return clearChunks(job);
+    case 'check':
+      return checkPack(job, zstd, scratch);
+    case 'check-frames':
+      return checkFrames(job, zstd, scratch);
+  }
+}
+
+const waiting: JobMessage[] = [];
+/** Each leaves a MiB or two behind. */
+const JOBS_BETWEEN_COLLECTIONS = 32;
+let jobsDone = 0;
+
+/**
+ * One job a turn of the event loop: what a codec's native code has allocated is freed between turns only, and a port
+ * that is kept full delivers up to a thousand messages in one.
+ */
+async function work(): Promise<void> {
+  const [message] = waiting;
+  if (message === undefined) return;
+  const answer = await answerTo(message);
+  const pack = packOf(answer);
+  // A pack's bytes are handed over, not copied.
+  parentPort?.postMessage(answer, pack === null ? [] : [pack.bytes.buffer as ArrayBuffer]);
+  waiting.shift();
+  freeMemoryOf(message.job);
+  jobsDone++;
+  if (jobsDone % JOBS_BETWEEN_COLLECTIONS === 0) collectYoungGarbage();
+  if (waiting.length > 0) setImmediate(() => void work());
+}
+
+async function answerTo({ number, job }: JobMessage): Promise<AnswerMessage> {
+  try {
+    return { number, result: await execute(job) };
+  } catch (error) {
+    return { number, failure: toFailureRecord(asFailure(error)) };
+  }
+}
+
+parentPort?.on('message', (message: JobMessage | SpareMemoryMessage) => {
+  if ('spareMemory' in message) {
+    packMemory.giveBack(message.spareMemory);
+    return;
+  }
+  waiting.push(message);
+  if (waiting.length === 1) setImmediate(() => void work());
+});
+parentPort?.postMessage(STARTED);

@@ -1,0 +1,120 @@
+import { writeSync } from 'node:fs';
+import { chunkLength, type ChunkGrid } from '../chunk/chunk-grid.ts';
+import { isAllZero } from '../chunk/chunk-id.ts';
+import { Failure } from '../failure.ts';
+import { errorCode, errorMessage } from '../system/error-code.ts';
+import { punchHole } from '../system/native.ts';
+import type { FrameChunk } from '../pack/frame.ts';
+
+/** Runs of zero bytes at least this long are left as holes. */
+const HOLE_GRAIN_BYTES = 4096;
+/** From here on it is cheaper to give bytes to the disk than to the page cache, which copies them and writes them later. */
+const DIRECT_RUN_BYTES = 64 * 1024;
+
+const zeros = new Uint8Array(2 ** 20);
+
+export interface WrittenFile {
+  fd: number;
+  /** The same file opened with O_DIRECT; null where its file system cannot do that. */
+  directFd: number | null;
+  /**
+   * What becomes of zeros: left out where the file reads as zero anyway, else made holes, or written, once it turns out
+   * that there can be no holes.
+   */
+  zeros: 'left-out' | 'made-holes' | 'written';
+}
+
+/**
+ * Writes a frame's chunks to their places in a file. Throws Failure `target-full` or `write-failed`.
+ * @param plain the chunks' bytes, one after the other; at an address that is a multiple of 4096
+ */
+export function writeFrame(
+  file: WrittenFile,
+  grid: ChunkGrid,
+  chunks: readonly FrameChunk[],
+  plain: Uint8Array,
+): void {
+  let from = 0;
+  let to = 0;
+  for (const [index, { position, length }] of chunks.entries()) {
+    to += length;
+    if (chunks[index + 1]?.position === position + 1) continue;
+    const end = position * grid.chunkBytes + chunkLength(grid, position);
+    writeSparsely(file, plain.subarray(from, to), end - (to - from));
+    from = to;
+  }
+}
+
+/** Writes the bytes, with holes for what of them is zero. Throws Failure `target-full` or `write-failed`. */
+export function writeSparsely(file: WrittenFile, bytes: Uint8Array, offset: number): void {
+  if (file.zeros === 'written') {
+    writeRun(file, bytes, offset);
+    return;
+  }
+  let from = 0;
+  let areZero = false;
+  const writeUntil = (to: number) => {
+    if (!areZero) writeRun(file, bytes.subarray(from, to), offset + from);
+    else if (file.zeros !== 'left-out' && !clearRange(file.fd, offset + from, to - from))
+      file.zeros = 'written';
+    from = to;
+  };
+  for (let grain = 0; grain < bytes.length; grain += HOLE_GRAIN_BYTES) {
+    const isZero = isAllZero(bytes, grain, Math.min(grain + HOLE_GRAIN_BYTES, bytes.length));
+    if (isZero !== areZero) writeUntil(grain);
+    areZero = isZero;
+  }
+  writeUntil(bytes.length);
+}
+
+/**
+ * Makes the range read as zero: as a hole if possible; false when zeros had to be written. Throws Failure `target-full`
+ * or `write-failed`.
+ */
+export function clearRange(fd: number, offset: number, length: number): boolean {
+  try {
+    if (punchHole(fd, offset, length)) return true;
+  } catch (error) {
+    throw writeFailure(error);
+  }
+  for (let done = 0; done < length;)
+    done += writeOnce(fd, zeros.subarray(0, Math.min(zeros.length, length - done)), offset + done);
+  return false;
+}
+
+function writeRun({ fd, directFd }: WrittenFile, bytes: Uint8Array, offset: number): void {
+  const isAligned = (bytes.length | offset | bytes.byteOffset) % HOLE_GRAIN_BYTES === 0;
+  const isDirect = directFd !== null && isAligned && bytes.length >= DIRECT_RUN_BYTES;
+  const doneBytes = isDirect ? writeDirect(directFd, bytes, offset) : 0;
+  for (let done = doneBytes; done < bytes.length;) done += writeOnce(fd, bytes.subarray(done), offset + done);
+}
+
+/** The bytes written: fewer than all where the file system wants another alignment. */
+function writeDirect(fd: number, bytes: Uint8Array, offset: number): number {
+  try {
+    return writeSync(fd, bytes, 0, bytes.length, offset);
+  } catch (error) {
+    if (errorCode(error) === 'EINVAL') return 0;
+    throw writeFailure(error);
+  }
+}
+
+function writeOnce(fd: number, bytes: Uint8Array, offset: number): number {
+  try {
+    return writeSync(fd, bytes, 0, bytes.length, offset);
+  } catch (error) {
+    throw writeFailure(error);
+  }
+}
+
+function writeFailure(error: unknown): Failure {
+  const isFull = errorCode(error) === 'ENOSPC' || errorCode(error) === 'EDQUOT';
+  return new Failure(
+    isFull ? 'target-full' : 'write-failed',
+    `The new image cannot be written: ${errorMessage(error)}.`,
+    {
+      ...(isFull ? { advice: 'Make room there, or choose another place for it.' } : {}),
+      cause: error,
+    },
+  );
+}

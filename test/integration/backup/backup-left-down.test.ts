@@ -1,0 +1,134 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { Failure } from '../../../src/failure.ts';
+import type { GuestDefinition } from '../../../src/guest/definition.ts';
+import type { GuestDriver } from '../../../src/guest/guest-driver.ts';
+import { openDirectoryStore } from '../../../src/store/directory/directory-store.ts';
+import { BackupWorld } from '../../support/stores/backup-world.ts';
+import { failureOf } from '../../support/failures.ts';
+import { imageTools, seededBytes } from '../../support/images/images.ts';
+import { describeWithTools } from '../../support/programs/tools.ts';
+
+let world: BackupWorld;
+/** Guests that run, and what became of them, in order. */
+let running: Set<string>;
+let history: string[];
+let beforeStart: (name: string) => Promise<void> | void;
+
+beforeEach(() => {
+  world = new BackupWorld();
+  running = new Set(['alpha', 'beta']);
+  history = [];
+  beforeStart = () => undefined;
+  world.dependencies.drivers = [driver];
+  for (const name of running) writeFileSync(imageOf(name), seededBytes(name.length, 512 * 1024));
+});
+afterEach(async () => {
+  await world[Symbol.asyncDispose]();
+});
+
+function imageOf(name: string): string {
+  return join(world.path, `${name}.img`);
+}
+
+function definitionOf(name: string): GuestDefinition {
+  return {
+    name,
+    driver: 'uml',
+    memoryBytes: null,
+    cpuCount: null,
+    kernel: null,
+    initrd: null,
+    disks: [{ device: 'ubd0', path: imageOf(name), readOnly: false }],
+    commandLine: [],
+  };
+}
+
+/** Guests that are nothing but a name in a set. */
+const driver: GuestDriver = {
+  kind: 'uml',
+  list: () =>
+    Promise.resolve(
+      [...running].map((name) => ({ definition: definitionOf(name), pid: process.pid, cpuSeconds: 0 })),
+    ),
+  halt: ({ definition: { name } }) => {
+    history.push(`halt ${name}`);
+    running.delete(name);
+    return Promise.resolve();
+  },
+  checkBootable: () => Promise.resolve([]),
+  start: async (definition) => {
+    await beforeStart(definition.name);
+    history.push(`start ${definition.name}`);
+    running.add(definition.name);
+    return { definition, pid: process.pid, cpuSeconds: 0 };
+  },
+};
+
+function refuseToStart(): void {
+  throw new Failure('start-failed', 'There is no memory left.');
+}
+
+async function snapshotsOf(name: string): Promise<string[]> {
+  return (await world.session()).folder(name).snapshotIds(world.context().signal);
+}
+
+describeWithTools('a halted guest that cannot be started again', imageTools, () => {
+  test('has its snapshot all the same, and no other guest is halted', async () => {
+    beforeStart = refuseToStart;
+    const failure = await failureOf(() => world.backup(['alpha', 'beta'], { hold: 'halt' }));
+    expect(failure.code).toBe('guest-left-down');
+    const [made] = await snapshotsOf('alpha');
+    expect(failure.message).toContain(`alpha@${made}`);
+    expect(history).toEqual(['halt alpha']);
+    expect([...running]).toEqual(['beta']);
+  });
+
+  test('is told after those that were backed up', async () => {
+    beforeStart = (name) => (name === 'beta' ? refuseToStart() : undefined);
+    const { guests, failed } = await world.backup(['alpha', 'beta', 'gamma'], { hold: 'halt' });
+    expect(guests).toMatchObject([{ guest: 'alpha' }]);
+    expect(failed).toMatchObject([
+      { guest: 'beta', code: 'guest-left-down' },
+      { guest: 'gamma', code: 'guest-left-down' },
+    ]);
+  });
+
+  test('is what a person hears, whatever else went wrong', async () => {
+    beforeStart = refuseToStart;
+    const whole = openDirectoryStore(world.storePath);
+    const store = new Proxy(whole, {
+      get: (target, name: keyof typeof whole) =>
+        name === 'put'
+          ? (path: string, ...rest: [Uint8Array[], { signal: AbortSignal }]) =>
+              path.includes('/packs/')
+                ? Promise.reject(new Failure('target-full', 'It is full.'))
+                : target.put(path, ...rest)
+          : typeof target[name] === 'function'
+            ? (target[name] as () => unknown).bind(target)
+            : target[name],
+    });
+    const failure = await failureOf(() => world.backup('alpha', { hold: 'halt', store }));
+    expect(failure.code).toBe('guest-left-down');
+    expect(failure.message).toContain('It is full.');
+  });
+
+  test('is not started when it has been moved away meanwhile', async () => {
+    const move = { destination: 'elsewhere', directory: null, sshConfigFile: null, remoteCommand: null };
+    const { records } = world.dependencies;
+    const session = await world.session();
+    world.dependencies.drivers = [
+      {
+        ...driver,
+        halt: async (guest, ...rest) => {
+          await driver.halt(guest, ...rest);
+          await records.write({ definition: guest.definition, state: 'moved', move });
+        },
+      },
+    ];
+    const failure = await failureOf(() => world.backup('alpha', { hold: 'halt', store: session.store }));
+    expect(failure.message).toContain('elsewhere');
+    expect(history).toEqual(['halt alpha']);
+  });
+});

@@ -1,0 +1,76 @@
+import { once } from 'node:events';
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { expect, test } from '@jest/globals';
+import { startVmferry, type RunningProgram } from '../../support/programs/command-line.ts';
+import { scratchDirectory } from '../../support/images/images.ts';
+
+/** A receiver that has said that it is ready. */
+async function startReceiver(...args: string[]): Promise<RunningProgram & { ready: unknown }> {
+  const program = startVmferry(['receive', ...args]);
+  const lines = createInterface(program.child.stdout);
+  const [line] = (await once(lines, 'line')) as [string];
+  return { ...program, ready: JSON.parse(line) };
+}
+
+test('says only what the protocol says on stdout, even with --json', async () => {
+  const { child, ended, ready } = await startReceiver('--json');
+  expect(ready).toMatchObject({ type: 'ready', protocol: 3 });
+  child.stdin.end(`${JSON.stringify({ type: 'abort' })}\n`);
+  const { stdout } = await ended;
+  for (const line of stdout.trim().split('\n'))
+    expect((JSON.parse(line) as { type: string }).type).toMatch(/^(ready|alive|aborted)$/);
+});
+
+test.each([
+  ['no JSON', 'hello'],
+  ['an unknown message', JSON.stringify({ type: 'explode' })],
+])('says that it failed after what it cannot understand: %s', async (_, line) => {
+  const { child, ended } = await startReceiver();
+  child.stdin.write(`${line}\n`);
+  const { stdout, exitStatus } = await ended;
+  expect(exitStatus).toBe(13);
+  const last = stdout.trim().split('\n').at(-1) ?? '';
+  expect(JSON.parse(last)).toMatchObject({ type: 'failed', code: 'protocol-violation' });
+});
+
+test('does not say that nothing is left where something could not be removed', async () => {
+  using scratch = scratchDirectory();
+  const { child, ended } = await startReceiver();
+  const say = (message: object) => child.stdin.write(`${JSON.stringify(message)}\n`);
+  const attributes = { mode: 0o600, uid: 0, gid: 0, modifiedMs: 0 };
+  say({
+    type: 'open',
+    directory: scratch.path,
+    name: 'web.img',
+    sizeBytes: 65_536,
+    chunkBytes: 65_536,
+    ...attributes,
+  });
+  const partial = join(scratch.path, 'web.img.partial');
+  for await (const line of createInterface(child.stdout)) {
+    if ((JSON.parse(line) as { type: string }).type === 'opened') break;
+  }
+  rmSync(partial);
+  // What is in the place of the image in the making now cannot be removed like a file.
+  mkdirSync(partial);
+  say({ type: 'abort' });
+  const { stdout } = await ended;
+  const last = stdout.trim().split('\n').at(-1) ?? '';
+  expect(JSON.parse(last)).toMatchObject({ type: 'failed' });
+});
+
+test('ends when the line does', async () => {
+  const { child, ended } = await startReceiver();
+  child.stdin.end();
+  expect(await ended).toMatchObject({ exitStatus: 12, stderr: expect.stringMatching(/^error: /) });
+});
+
+test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s is an orderly end', async (name) => {
+  const { child, ended } = await startReceiver();
+  child.kill(name);
+  const { exitStatus, stderr } = await ended;
+  expect(stderr).toContain('Stopping');
+  expect(exitStatus).toBe(130);
+});

@@ -1,0 +1,128 @@
+import { closeSync, openSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { packIdOf } from '../../../src/pack/pack-format.ts';
+import { Failure } from '../../../src/failure.ts';
+import { chunkGridFor } from '../../../src/chunk/chunk-grid.ts';
+import type { CaptureJob } from '../../../src/workers/jobs.ts';
+import { FramePool } from '../../../src/workers/frame-pool.ts';
+import { scratchDirectory, seededBytes } from '../../support/images/images.ts';
+
+const CHUNK = 65536;
+const workerUrl = new URL('../../../dist/workers/frame-worker.js', import.meta.url);
+const scratch = scratchDirectory();
+let fd: number;
+
+beforeAll(() => {
+  const path = join(scratch.path, 'image');
+  writeFileSync(path, seededBytes(1, 64 * CHUNK));
+  fd = openSync(path, 'r');
+});
+afterAll(() => {
+  closeSync(fd);
+  scratch[Symbol.dispose]();
+});
+
+/** A job that reads 16 chunks from the given one on. */
+function captureJob(first: number, overrides: Partial<CaptureJob> = {}): CaptureJob {
+  const positions = Array.from({ length: 16 }, (_, index) => first + index);
+  const reads = [{ offset: first * CHUNK, into: 0, length: 16 * CHUNK }];
+  const plan = { positions, reads };
+  return {
+    kind: 'capture',
+    capture: 1,
+    fd,
+    grid: chunkGridFor(64 * CHUNK),
+    level: 3,
+    plan,
+    packNaming: 'sha256',
+    known: null,
+    sealKey: null,
+    ...overrides,
+  };
+}
+
+function workerOf(script: string): URL {
+  return new URL(`data:text/javascript,${encodeURIComponent(script)}`);
+}
+
+describe('a frame pool', () => {
+  test('does jobs on several workers and answers each with its own result', async () => {
+    await using pool = new FramePool(workerUrl, 3);
+    const firsts = Array.from({ length: 30 }, (_, index) => (index * 7) % 48);
+    const results = await Promise.all(firsts.map((first) => pool.run(captureJob(first))));
+    expect(results.map(({ chunks }) => chunks.positions[0])).toEqual(firsts);
+    expect(results.every(({ readBytes }) => readBytes === 16 * CHUNK)).toBe(true);
+  });
+
+  test('keeps all of its workers busy at its width', () => {
+    const pool = new FramePool(workerUrl, 2);
+    expect(pool.width).toBeGreaterThanOrEqual(4);
+    return pool[Symbol.asyncDispose]();
+  });
+
+  test('rejects with the failure of the job, and goes on', async () => {
+    await using pool = new FramePool(workerUrl, 1);
+    const beyond = captureJob(0, {
+      plan: { positions: [70], reads: [{ offset: 70 * CHUNK, into: 0, length: 512 }] },
+    });
+    const failure = await pool.run(beyond).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(Failure);
+    expect(failure).toMatchObject({
+      code: 'read-failed',
+      message: expect.stringContaining(String(70 * CHUNK)),
+    });
+    expect((await pool.run(captureJob(0))).chunks.positions).toHaveLength(16);
+  });
+
+  test('keeps the advice of a failure', async () => {
+    await using pool = new FramePool(workerUrl, 1);
+    const closed = captureJob(0, { fd: 9999 });
+    await expect(pool.run(closed)).rejects.toMatchObject({
+      code: 'read-failed',
+      advice: expect.stringContaining('dmesg'),
+    });
+  });
+
+  test('makes packs in the memory of those that are done with', async () => {
+    await using pool = new FramePool(workerUrl, 1);
+    const ids: string[] = [];
+    for (let capture = 1; capture <= 3; capture++) {
+      await pool.run(captureJob(0, { capture }));
+      const [{ pack } = { pack: null }] = await pool.runOnEach({ kind: 'flush', capture });
+      if (pack === null) throw new Error('no pack');
+      expect(packIdOf([pack.bytes])).toBe(pack.id);
+      ids.push(pack.id);
+      pool.reuse(pack);
+      expect(pack.bytes).toHaveLength(0);
+    }
+    expect(new Set(ids).size).toBe(1);
+  });
+
+  test('that is disposed of during work settles all of it, and does nothing more', async () => {
+    const pool = new FramePool(workerUrl, 2);
+    const jobs = Array.from({ length: 400 }, (_, index) => pool.run(captureJob(index % 48, { level: 9 })));
+    const outcomes = Promise.allSettled(jobs);
+    await Promise.race(jobs);
+    await pool[Symbol.asyncDispose]();
+    const rejected = (await outcomes).filter((outcome) => outcome.status === 'rejected');
+    expect(rejected.length).toBeGreaterThan(0);
+    for (const { reason } of rejected) expect(reason).toMatchObject({ code: 'interrupted' });
+    await expect(pool.run(captureJob(0))).rejects.toMatchObject({ code: 'interrupted' });
+    await pool[Symbol.asyncDispose]();
+  });
+
+  const onMessage = 'import { parentPort } from "node:worker_threads"; parentPort.on("message", () => {';
+  test.each([
+    ['throws while it starts', 'throw new Error("no start")'],
+    ['ends while it starts', 'process.exit(3)'],
+    ['throws at work', `${onMessage} throw new Error("at work") })`],
+    ['ends at work', `${onMessage} process.exit(0) })`],
+    ['is not one', 'import "./no-such-module.js"'],
+  ])('whose worker %s rejects everything, now and later', async (_, script) => {
+    await using pool = new FramePool(workerOf(script), 2);
+    const outcomes = await Promise.allSettled([0, 1, 2, 3].map((first) => pool.run(captureJob(first))));
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected', 'rejected']);
+    await expect(pool.run(captureJob(0))).rejects.toMatchObject({ code: 'internal' });
+  });
+});

@@ -1,0 +1,307 @@
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, truncateSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { buildPack, type Pack } from '../../../src/pack/pack.ts';
+import { bestZstd } from '../../../src/codec/zstd.ts';
+import type { Failure } from '../../../src/failure.ts';
+import { FramePool } from '../../../src/workers/frame-pool.ts';
+import { openImage } from '../../../src/image/formats/raw/open-image.ts';
+import { PartialImage } from '../../../src/image/target/partial-image.ts';
+import { captureImage } from '../../../src/transfer/capture.ts';
+import { ImageAssembly } from '../../../src/transfer/image-assembly.ts';
+import { peakMemoryBytes } from '../../support/programs/peak-memory.ts';
+import {
+  assemble,
+  captureFile,
+  frameWorkerUrl,
+  writePack,
+  type CapturedImage,
+} from '../../support/assembly.ts';
+import { makeSparseFile, runTool, scratchDirectory, seededBytes } from '../../support/images/images.ts';
+import { loopDevicesMissing, mountDevice } from '../../support/images/loop-device.ts';
+import { frameOf } from '../../support/stores/packs.ts';
+import { writeSparseImage } from '../../support/images/sparse-images.ts';
+import { describeUnless } from '../../support/programs/tools.ts';
+import { zstdBomb } from '../../support/zstd-frames.ts';
+
+const CHUNK = 65536;
+const sectors = 30 * 128 + 5;
+const zstd = bestZstd();
+
+const pool = new FramePool(frameWorkerUrl, 2);
+const images = scratchDirectory();
+const sourcePath = join(images.path, 'image');
+let captured: CapturedImage;
+
+beforeAll(async () => {
+  writeSparseImage(sourcePath, {
+    sectors,
+    pieces: [
+      { sector: 10, sectors: 500, kind: 'noise' },
+      { sector: 20 * 128, sectors: 40, kind: 'text' },
+      { sector: 30 * 128, sectors: 5, kind: 'ones' },
+    ],
+  });
+  captured = await captureFile(sourcePath, pool);
+});
+afterAll(async () => {
+  await pool[Symbol.asyncDispose]();
+  images[Symbol.dispose]();
+});
+
+let scratch: ReturnType<typeof scratchDirectory>;
+let target: PartialImage;
+let assembly: ImageAssembly;
+beforeEach(async () => {
+  scratch = scratchDirectory();
+  target = await PartialImage.create(join(scratch.path, 'moved'), sectors * 512);
+  assembly = await ImageAssembly.begin(target, pool);
+});
+afterEach(async () => {
+  await assembly[Symbol.asyncDispose]();
+  await target.close();
+  scratch[Symbol.dispose]();
+});
+
+function fileOf(pack: Pick<Pack, 'id' | 'bytes'>): string {
+  return writePack(pack, scratch.path);
+}
+
+function onlyPack(): Pack {
+  const [pack] = captured.packs;
+  if (pack === undefined || captured.packs.length > 1) throw new Error('this image fits into one pack');
+  return pack;
+}
+
+/** What something else on the machine might do. */
+function writeBehindItsBack(offset: number, bytes: Uint8Array): void {
+  const fd = openSync(target.path, 'r+');
+  writeSync(fd, bytes, 0, bytes.length, offset);
+  fsyncSync(fd);
+  closeSync(fd);
+}
+
+describe('refused as damaged is', () => {
+  async function expectRefused(pack: Pack): Promise<void> {
+    await expect(assembly.apply(pack.id, fileOf(pack))).rejects.toMatchObject({ code: 'pack-damaged' });
+  }
+
+  test('a pack that is sent twice', async () => {
+    await assemble(captured.packs, assembly);
+    await expectRefused(onlyPack());
+  });
+
+  test('a chunk that is in two packs', async () => {
+    const chunk = Buffer.alloc(CHUNK, 'a');
+    const first = await buildPack([frameOf(new Map([[3, chunk]]), zstd)]);
+    const second = await buildPack([
+      frameOf(
+        new Map([
+          [2, chunk],
+          [3, chunk],
+        ]),
+        zstd,
+      ),
+    ]);
+    await assembly.apply(first.id, fileOf(first));
+    await expectRefused(second);
+  });
+
+  test('a chunk that is in two frames of a pack', async () => {
+    const frame = frameOf(new Map([[3, Buffer.alloc(CHUNK, 'a')]]), zstd);
+    await expectRefused(await buildPack([frame, frame]));
+  });
+
+  test('a chunk outside of the image', async () => {
+    await expectRefused(await buildPack([frameOf(new Map([[31, Buffer.alloc(CHUNK, 'a')]]), zstd)]));
+    await expectRefused(await buildPack([frameOf(new Map([[30, Buffer.alloc(CHUNK, 'a')]]), zstd)]));
+  });
+
+  test('a frame that would fill the memory', async () => {
+    const { chunks } = frameOf(new Map([[3, Buffer.alloc(CHUNK, 'a')]]), zstd);
+    const before = peakMemoryBytes();
+    await expectRefused(await buildPack([{ chunks, compressed: zstdBomb(2 ** 33) }]));
+    expect(peakMemoryBytes() - before).toBeLessThan(2 ** 28);
+  });
+
+  test('a frame that is no zstd', async () => {
+    const { chunks } = frameOf(new Map([[3, Buffer.alloc(CHUNK, 'a')]]), zstd);
+    await expectRefused(await buildPack([{ chunks, compressed: Buffer.alloc(500, 'gzip') }]));
+  });
+});
+
+/** The image that the pack makes; null when it was refused, by then or when it was read back. */
+async function imageOf(pack: Pack, name: string): Promise<Buffer | null> {
+  const fresh = await PartialImage.create(join(scratch.path, name), sectors * 512);
+  await using made = await ImageAssembly.begin(fresh, pool);
+  try {
+    await assemble([pack], made);
+    return (await made.finish()) === captured.map.fingerprint() ? readFileSync(fresh.path) : null;
+  } catch (error) {
+    expect((error as Failure).code).toMatch(/^(pack-damaged|verification-failed)$/);
+    return null;
+  } finally {
+    await fresh.close();
+  }
+}
+
+test('no pack with a changed byte passes for the image, unless it makes the same', async () => {
+  const pack = onlyPack();
+  const image = readFileSync(sourcePath);
+  const seed = Date.now() % 1000;
+  const places = [0, 100, 1024, 1500, 2100, 3000, 20_000, 200_000];
+  for (let place = seed; place < pack.bytes.length; place += pack.bytes.length / 30)
+    places.push(Math.floor(place));
+  let refused = 0;
+  for (const place of places) {
+    const bytes = new Uint8Array(pack.bytes);
+    bytes[place] = (bytes[place] ?? 0) ^ 0x10;
+    const made = await imageOf({ ...pack, bytes }, `changed-${place}`);
+    if (made === null) refused++;
+    else if (!made.equals(image))
+      throw new Error(`byte ${place} was changed, and nobody noticed (seed ${seed})`);
+  }
+  // All but what lies between the members, which is anything.
+  expect({ seed, most: refused > 0.8 * places.length }).toEqual({ seed, most: true });
+});
+
+test('a pack that is not there is no damaged one', async () => {
+  await expect(assembly.apply(onlyPack().id, join(scratch.path, 'none'))).rejects.toMatchObject({
+    code: 'read-failed',
+  });
+});
+
+test('a file larger than any pack is refused before it fills the memory', async () => {
+  const path = join(scratch.path, 'large');
+  makeSparseFile(path, 2 ** 33);
+  await expect(assembly.apply(onlyPack().id, path)).rejects.toMatchObject({ code: 'pack-damaged' });
+});
+
+describe('what is on the disk is found out:', () => {
+  test('a changed byte', async () => {
+    const applied = await assembly.apply(onlyPack().id, fileOf(onlyPack()));
+    writeBehindItsBack(10 * 512 + 70_000, Buffer.from('x'));
+    await expect(assembly.readBack([applied])).rejects.toMatchObject({
+      code: 'verification-failed',
+      message: expect.stringContaining(`at byte ${CHUNK}`),
+    });
+  });
+
+  test('a chunk that is not what its id says', async () => {
+    const frame = frameOf(new Map([[3, Buffer.alloc(CHUNK, 'a')]]), zstd);
+    const chunks = frame.chunks.map((chunk) => ({ ...chunk, id: Buffer.alloc(32, 1) }));
+    const pack = await buildPack([{ ...frame, chunks }]);
+    const applied = await assembly.apply(pack.id, fileOf(pack));
+    await expect(assembly.readBack([applied])).rejects.toMatchObject({ code: 'verification-failed' });
+  });
+
+  test('data in a hole of a chunk that was sent', async () => {
+    const applied = await assembly.apply(onlyPack().id, fileOf(onlyPack()));
+    writeBehindItsBack(21 * CHUNK - 1, Buffer.from('x'));
+    await expect(assembly.readBack([applied])).rejects.toMatchObject({ code: 'verification-failed' });
+  });
+
+  test('a hole where data was', async () => {
+    const applied = await assembly.apply(onlyPack().id, fileOf(onlyPack()));
+    writeBehindItsBack(30 * CHUNK, Buffer.alloc(512));
+    await expect(assembly.readBack([applied])).rejects.toMatchObject({ code: 'verification-failed' });
+  });
+
+  test('an image that became shorter', async () => {
+    const applied = await assembly.apply(onlyPack().id, fileOf(onlyPack()));
+    truncateSync(target.path, 30 * CHUNK + 512);
+    await expect(assembly.readBack([applied])).rejects.toMatchObject({ code: 'verification-failed' });
+  });
+
+  test.each([10 * CHUNK, 11 * CHUNK - 1, 29 * CHUNK + 4096])(
+    'data at byte %d, where none was sent',
+    async (offset) => {
+      await assemble(captured.packs, assembly);
+      writeBehindItsBack(offset, Buffer.from('x'));
+      await expect(assembly.finish()).rejects.toMatchObject({ code: 'verification-failed' });
+    },
+  );
+
+  test('zeros written where nothing was sent are no difference', async () => {
+    await assemble(captured.packs, assembly);
+    writeBehindItsBack(10 * CHUNK, Buffer.alloc(8192));
+    expect(await assembly.finish()).toBe(captured.map.fingerprint());
+  });
+
+  test('a pack that was not read back', async () => {
+    await assembly.apply(onlyPack().id, fileOf(onlyPack()));
+    await expect(assembly.finish()).rejects.toMatchObject({ code: 'internal' });
+  });
+
+  test('packs that never came: another fingerprint', async () => {
+    expect(await assembly.finish()).not.toBe(captured.map.fingerprint());
+  });
+});
+
+test('a source that becomes shorter while it is read is a failure, and settles', async () => {
+  const path = join(scratch.path, 'shrinking');
+  writeSparseImage(path, { sectors: 80_000, pieces: [{ sector: 0, sectors: 80_000, kind: 'text' }] });
+  using source = openImage(path);
+  const extents = [...source.dataExtents()];
+  truncateSync(path, 60_000 * 512);
+  const capturing = (async () => {
+    for await (const pack of captureImage(source, { extents, level: () => 1, pool }).packs)
+      expect(pack.id).toBeTruthy();
+  })();
+  await expect(capturing).rejects.toMatchObject({ code: 'read-failed' });
+});
+
+describeUnless(loopDevicesMissing(), 'on a disk of 4 KiB sectors', () => {
+  /** A file system on a disk of its own. */
+  async function onDisk(sizeMib: number, body: (directory: string) => Promise<void>): Promise<void> {
+    const file = join(scratch.path, 'disk');
+    closeSync(openSync(file, 'w'));
+    truncateSync(file, sizeMib * 2 ** 20);
+    runTool('mke2fs', ['-q', '-F', '-t', 'ext4', '-b', '4096', file]);
+    const device = runTool('losetup', ['--find', '--show', '--sector-size', '4096', file]).trim();
+    try {
+      const directory = join(scratch.path, 'mounted');
+      mkdirSync(directory);
+      using mounted = mountDevice(device, directory);
+      expect(mounted).toBeDefined();
+      await body(directory);
+    } finally {
+      runTool('losetup', ['--detach', device]);
+    }
+  }
+
+  test('an image that ends inside a sector of the disk is read back past the page cache', async () => {
+    await onDisk(64, async (directory) => {
+      const image = await PartialImage.create(join(directory, 'moved'), sectors * 512);
+      try {
+        await using onDirect = await ImageAssembly.begin(image, pool);
+        expect(onDirect.readBackMethod).toBe('direct');
+        await assemble(captured.packs, onDirect);
+        expect(await onDirect.finish()).toBe(captured.map.fingerprint());
+      } finally {
+        await image.close();
+      }
+    });
+  });
+
+  test('that has no more room, the failure says so', async () => {
+    const noise = seededBytes(5, 10 * 2 ** 20);
+    const chunks = (frame: number) =>
+      new Map(
+        Array.from({ length: 16 }, (_, index) => {
+          const position = frame * 16 + index;
+          return [position, noise.subarray(position * CHUNK, (position + 1) * CHUNK)] as const;
+        }),
+      );
+    const pack = await buildPack(Array.from({ length: 10 }, (_, frame) => frameOf(chunks(frame), zstd)));
+    await onDisk(10, async (directory) => {
+      const image = await PartialImage.create(join(directory, 'moved'), noise.length);
+      try {
+        await using full = await ImageAssembly.begin(image, pool);
+        await expect(full.apply(pack.id, fileOf(pack))).rejects.toMatchObject({ code: 'target-full' });
+      } finally {
+        await image.close();
+      }
+    });
+  });
+});

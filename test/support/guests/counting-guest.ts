@@ -1,0 +1,88 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { run } from '../../../src/system/processes.ts';
+import { runTool, scratchDirectory } from '../images/images.ts';
+import { bootUmlGuest, buildGuestImage, type BootedGuest, type GuestImageOptions } from './uml-guest.ts';
+
+/** A guest that writes all the time: the next number into `/count`, as fast as it can. */
+export interface CountingGuest extends BootedGuest {
+  image: string;
+  /**
+   * The number in the guest's own `/count` now, on its disk or not. Not while it is stopped: to wait for a file that a
+   * stopped program has locked would hang the guest.
+   */
+  count(): Promise<number>;
+  /** Returns when the guest is not stopped and has counted on: so it runs. */
+  countsOn(): Promise<void>;
+  isStopped(): Promise<boolean>;
+}
+
+const countScript = `#!/bin/sh
+n=0
+while :; do n=$((n + 1)); echo $n >/count.new; busybox mv /count.new /count; done
+`;
+/** What writes is ended first: a file system that is just being written to cannot be made read-only. */
+const shutdownScript = `#!/bin/sh
+busybox killall -9 counting
+until mount -o remount,ro /; do busybox usleep 10000; done
+umount -a -r
+`;
+const inittab = `::sysinit:/etc/rc
+::shutdown:/etc/shut-down
+::ctrlaltdel:/sbin/poweroff
+::respawn:/etc/counting
+`;
+
+export async function bootCountingGuest(
+  options: GuestImageOptions & { name: string; umlDir: string; extraArgs?: readonly string[] },
+): Promise<CountingGuest> {
+  const { name, umlDir, extraArgs = [], path } = options;
+  await buildGuestImage({ dataBytes: 65_536, ...options });
+  using files = scratchDirectory();
+  writeFileSync(join(files.path, 'inittab'), inittab);
+  writeFileSync(join(files.path, 'counting'), countScript);
+  writeFileSync(join(files.path, 'shut-down'), shutdownScript);
+  const commands = [
+    'rm /etc/inittab',
+    `write ${join(files.path, 'inittab')} /etc/inittab`,
+    ...['counting', 'shut-down'].flatMap((name) => [
+      `write ${join(files.path, name)} /etc/${name}`,
+      `set_inode_field /etc/${name} mode 0100755`,
+    ]),
+  ];
+  runTool('debugfs', ['-w', '-f', '-', path], `${commands.join('\n')}\n`);
+  const guest = await bootUmlGuest({ image: path, name, umlDir, extraArgs });
+  const ask = async (...words: string[]) =>
+    (await run('uml_mconsole', [join(umlDir, name, 'mconsole'), ...words], { timeoutMs: 5_000 })).stdout;
+  const count = async () => Number(/^OK\s+(\d+)\s*$/.exec(await ask('proc', '1/root/count'))?.[1]);
+  const counts = async (isDone: (count: number) => boolean) => {
+    const deadlineMs = Date.now() + 30_000;
+    while (!isDone(await count())) {
+      if (Date.now() > deadlineMs) throw new Error(`the guest ${name} does not count on`);
+      await delay(20);
+    }
+  };
+  const isStopped = async () => {
+    // Only one that is stopped accepts "go"; so it is asked for what it refuses then.
+    if ((await ask('stop')).startsWith('ERR Already stopped')) return true;
+    await ask('go');
+    return false;
+  };
+  await counts((number) => number > 0);
+  return {
+    ...guest,
+    image: path,
+    count,
+    isStopped,
+    async countsOn() {
+      const deadlineMs = Date.now() + 30_000;
+      while (await isStopped()) {
+        if (Date.now() > deadlineMs) throw new Error(`the guest ${name} stays stopped`);
+        await delay(50);
+      }
+      const seen = await count();
+      await counts((number) => number > seen);
+    },
+  };
+}

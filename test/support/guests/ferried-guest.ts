@@ -1,0 +1,144 @@
+import { expect } from '@jest/globals';
+import { setTimeout as delay } from 'node:timers/promises';
+import { existsSync, readFileSync } from 'node:fs';
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import process from 'node:process';
+import type { TwoHosts } from '../ssh/two-hosts.ts';
+import { bootUmlGuest, buildGuestImage, type GuestImage, type GuestImageOptions } from './uml-guest.ts';
+import { umlProcessesOf } from './uml-processes.ts';
+
+const meddler = join(import.meta.dirname, 'meddling-receiver.mjs');
+
+export interface Rule {
+  /** The type of a message of doc/wire.md, in either direction. */
+  on: string;
+  do: 'hold' | 'delay' | 'hang-up' | 'kill' | 'damage-pack';
+}
+
+/** A guest that runs on the old host, and what a test asks about it. */
+export interface FerriedGuest {
+  name: string;
+  image: GuestImage;
+  /** `migrate NAME` with all it needs, and --json; `rules`: see meddling-receiver.mjs. */
+  migrateArguments(options?: { rules?: readonly Rule[]; directory?: string }): Promise<string[]>;
+  runsOn(host: 'old' | 'new'): boolean;
+  /** The guest's own process on the old host; null when it does not run there. */
+  pid(): number | null;
+  /** From now on: resolves when the guest's console on the old host says the text. */
+  listen(text: string): () => Promise<void>;
+  /** What the old host remembers of it. */
+  state(): Promise<string>;
+  /** It runs where it ran, and nothing of it is on the new host: no file, no receiver, no guest. */
+  expectUnmoved(): Promise<void>;
+  /** It runs on the new host, and nowhere else. */
+  expectMoved(): Promise<void>;
+}
+
+export async function ferriedGuest(
+  hosts: TwoHosts,
+  name: string,
+  options: Omit<GuestImageOptions, 'path'> & { extraArgs?: readonly string[] } = {},
+): Promise<FerriedGuest> {
+  const { extraArgs = [], ...imageOptions } = options;
+  const path = join(hosts.old.images, `${name}.img`);
+  const image = await buildGuestImage({
+    path,
+    dataBytes: 6 * 2 ** 20,
+    onCtrlAltDel: 'quick-poweroff',
+    ...imageOptions,
+  });
+  const booted = await bootUmlGuest({
+    image: path,
+    name,
+    umlDir: hosts.old.umlDir,
+    startedBy: hosts.lab.prefix('old'),
+    extraArgs,
+  });
+  hosts.defer(booted.stop);
+  const runsOn = (host: 'old' | 'new'): boolean => umlProcessesOf(name, hosts[host].umlDir).length > 0;
+  const state = async (): Promise<string> => {
+    const text = await readFile(join(hosts.old.stateDir, 'guests', `${name}.json`), 'utf8');
+    return (JSON.parse(text) as { state: string }).state;
+  };
+  // The first is that of the guest as it was started by hand, the other that of vmferry's.
+  const consoleLogs = [booted.consoleLog, join(hosts.old.stateDir, 'console', `${name}.log`)];
+  const listen = (text: string): (() => Promise<void>) => {
+    const heard = () => consoleLogs.map((log) => (existsSync(log) ? readFileSync(log, 'latin1') : ''));
+    const before = heard().map(({ length }) => length);
+    return () =>
+      eventually(`${name} says ${text}`, 20_000, () =>
+        heard().some((log, index) => log.slice(before[index]).includes(text)),
+      );
+  };
+  return {
+    name,
+    image,
+    runsOn,
+    listen,
+    pid: () => (runsOn('old') ? Number(readFileSync(join(hosts.old.umlDir, name, 'pid'), 'utf8')) : null),
+    state,
+    migrateArguments: async ({ rules = [], directory = hosts.new.images } = {}) => {
+      const command = `exec '${process.execPath}' '${meddler}' '${JSON.stringify(rules)}' '${hosts.remoteCommand}' "$@"`;
+      const remoteCommand = rules.length === 0 ? hosts.remoteCommand : await hosts.remoteScript([command]);
+      return ['migrate', name, ...hosts.targetArguments({ directory, remoteCommand }), '--json'];
+    },
+    expectUnmoved: async () => {
+      expect(runsOn('new')).toBe(false);
+      expect(await hosts.guests()).toMatchObject([{ name, state: 'running' }]);
+      expect(await state()).toBe('running');
+      expect(await receiversOf(hosts)).toEqual([]);
+      expect(await hosts.filesOnNew()).toEqual([]);
+    },
+    expectMoved: async () => {
+      expect(runsOn('old')).toBe(false);
+      expect(runsOn('new')).toBe(true);
+      expect(await hosts.guests()).toMatchObject([{ name, state: 'moved' }]);
+      expect(await hosts.filesOnNew()).toEqual([`${name}.img`]);
+    },
+  };
+}
+
+/** The receivers that run on the new host, by pid; also those that sshd has left behind. */
+export async function receiversOf(hosts: TwoHosts): Promise<number[]> {
+  const found: number[] = [];
+  for (const pid of await readdir('/proc')) {
+    if (!/^\d+$/.test(pid)) continue;
+    const [argv, environment] = await Promise.all([wordsOf(pid, 'cmdline'), wordsOf(pid, 'environ')]);
+    const isReceiver = argv[1]?.endsWith('vmferry.js') === true && argv[2] === 'receive';
+    if (isReceiver && environment.includes(`VMFERRY_STATE_DIR=${hosts.new.stateDir}`))
+      found.push(Number(pid));
+  }
+  return found;
+}
+
+async function wordsOf(pid: string, file: 'cmdline' | 'environ'): Promise<string[]> {
+  return (await readFile(`/proc/${pid}/${file}`, 'utf8').catch(() => '')).split('\0');
+}
+
+/** Resolves when a rule has applied to that type of message. */
+export async function meddled(hosts: TwoHosts, type: string): Promise<void> {
+  const mark = join(hosts.new.stateDir, `meddled-${type}`);
+  await eventually(`${type} was sent`, 60_000, () => existsSync(mark));
+  await rm(mark);
+}
+
+/** Asks every 100 ms until it is so; throws when it is not within the time. */
+export async function eventually(
+  what: string,
+  limitMs: number,
+  isSo: () => boolean | Promise<boolean>,
+): Promise<void> {
+  const deadlineMs = Date.now() + limitMs;
+  while (!(await isSo())) {
+    if (Date.now() > deadlineMs) throw new Error(`not within ${limitMs / 1000} s: ${what}`);
+    await delay(100);
+  }
+}
+
+/** Printed as soon as bytes of an image have arrived on the new host. */
+export const copyHasBegun = /"stage":"copy","doneBytes":\d+,"totalBytes":\d+,"sentBytes":[1-9]/;
+
+export function stageStarted(stage: string): RegExp {
+  return new RegExp(`"type":"stage-started","stage":"${stage}"`);
+}

@@ -1,0 +1,60 @@
+import { openSync, closeSync, readdirSync, readSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseSnapshotReference } from '../../../src/operations/store-access/choose-snapshot.ts';
+import { restore, type RestoreResult } from '../../../src/operations/restore/restore.ts';
+import type { RestoreRequest } from '../../../src/operations/restore/restore-report.ts';
+import type { BackupStore } from '../../../src/store/store.ts';
+import type { BackupWorld } from './backup-world.ts';
+
+/** What a test of a restore says otherwise. */
+export interface RestoreOverrides extends Partial<Omit<RestoreRequest, 'reference' | 'to'>> {
+  store?: BackupStore;
+  signal?: AbortSignal;
+}
+
+/** Restores from the world's store; incomplete images are not a failure here. */
+export async function restoreResult(
+  world: BackupWorld,
+  reference: string,
+  to: string,
+  { store, signal, ...request }: RestoreOverrides = {},
+): Promise<RestoreResult> {
+  const whole: RestoreRequest = {
+    reference: parseSnapshotReference(reference),
+    to,
+    disk: null,
+    inPlace: false,
+    allowMissing: false,
+    start: null,
+    ...request,
+  };
+  return restore(whole, await world.session(store), world.dependencies, world.context(signal));
+}
+
+/** The same; what is missing is an error. Answers with the report. */
+export async function restoreWhole(...args: Parameters<typeof restoreResult>) {
+  const { report, failure } = await restoreResult(...args);
+  if (failure !== null) throw failure;
+  return report;
+}
+
+/** The files of one kind of a guest in the world's store, absolute. */
+export function storedFiles(world: BackupWorld, guest: string, kind: 'packs' | 'maps' | 'index'): string[] {
+  const folder = join(world.storePath, 'guests', guest, kind);
+  return readdirSync(folder)
+    .toSorted()
+    .map((name) => join(folder, name));
+}
+
+/** Turns a byte of a file into another. */
+export function flipByte(path: string, offset: number): void {
+  const fd = openSync(path, 'r+');
+  try {
+    const byte = Buffer.alloc(1);
+    readSync(fd, byte, 0, 1, offset);
+    byte.writeUInt8(byte.readUInt8(0) ^ 0x55, 0);
+    writeSync(fd, byte, 0, 1, offset);
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,164 @@
+import { describe, expect, test } from '@jest/globals';
+import type { Command } from '../../../../src/cli/options/command.ts';
+import { defineMigrateOptions, readMigrateRequest } from '../../../../src/cli/options/migrate-request.ts';
+import type { Arguments } from '../../../../src/cli/options/options.ts';
+import { parseCommandLine } from '../../../../src/cli/options/parse.ts';
+import type { MigrateRequest } from '../../../../src/operations/migrate/migration-report.ts';
+
+/** The options of migrate with nothing behind them. */
+const requests: MigrateRequest[] = [];
+/** The guests of a command that takes several. */
+const gathered: unknown[] = [];
+const commands: readonly Command<unknown>[] = [
+  {
+    usage: 'migrate <guest>',
+    summary: 'Move a guest',
+    define: defineMigrateOptions,
+    read: (args: Arguments) => {
+      requests.push(readMigrateRequest(args));
+      return () => Promise.reject(new Error('parsing runs nothing'));
+    },
+  },
+  {
+    usage: 'receive',
+    summary: 'Internal',
+    internal: true,
+    define: (parser) => parser,
+    read: () => () => Promise.reject(new Error('parsing runs nothing')),
+  },
+  {
+    usage: 'gather <guests..>',
+    summary: 'Takes several',
+    define: (parser) => parser.positional('guests', { type: 'string', array: true }),
+    read: ({ guests }) => {
+      gathered.push(guests);
+      return () => Promise.reject(new Error('parsing runs nothing'));
+    },
+  },
+];
+
+function parse(...argv: string[]) {
+  return parseCommandLine(argv, commands, { version: '1.2.3', columns: 100 });
+}
+
+async function requestOf(...argv: string[]): Promise<MigrateRequest | undefined> {
+  requests.length = 0;
+  expect(await parse('migrate', ...argv)).toMatchObject({ kind: 'command' });
+  return requests[0];
+}
+
+describe('migrate', () => {
+  test('has defaults for all but the guest and the host', async () => {
+    expect(await requestOf('web', '--to', 'newhost')).toEqual({
+      guest: 'web',
+      target: { destination: 'newhost', directory: null, sshConfigFile: null },
+      remoteCommand: 'vmferry',
+      compression: 'auto',
+      everyBlock: false,
+      forceHalt: false,
+      haltTimeoutMs: 60_000,
+      bootTimeoutMs: 60_000,
+      dryRun: false,
+    });
+  });
+
+  test('takes every option', async () => {
+    const options =
+      '--dry-run --compression 19 --every-block --force-halt --halt-timeout 5 --boot-timeout=600 -F /etc/my_ssh';
+    expect(
+      await requestOf(
+        '007',
+        '--to=root@[::1]:/srv',
+        ...options.split(' '),
+        '--remote-command',
+        'sudo vmferry',
+      ),
+    ).toEqual({
+      guest: '007',
+      target: { destination: 'root@::1', directory: '/srv', sshConfigFile: '/etc/my_ssh' },
+      remoteCommand: 'sudo vmferry',
+      compression: 19,
+      everyBlock: true,
+      forceHalt: true,
+      haltTimeoutMs: 5000,
+      bootTimeoutMs: 600_000,
+      dryRun: true,
+    });
+  });
+
+  test('takes the last of an option given twice', async () => {
+    expect(await requestOf('web', '--to', 'a', '--to', 'b')).toMatchObject({ target: { destination: 'b' } });
+  });
+
+  test('takes a path from the current directory for the ssh configuration', async () => {
+    expect(await requestOf('web', '--to', 'a', '--ssh-config', 'my_ssh')).toMatchObject({
+      target: { sshConfigFile: `${process.cwd()}/my_ssh` },
+    });
+  });
+});
+
+test('takes all of several guests, also what looks like a number', async () => {
+  await parse('gather', 'web', '--json', '007', 'mail', '--json');
+  expect(gathered).toEqual([['web', '007', 'mail']]);
+});
+
+describe('refuses, as usage', () => {
+  test.each([
+    ['', 'a command is missing'],
+    ['migrat web', 'no command "migrat". Did you mean migrate?'],
+    ['frobnicate', 'no command "frobnicate"'],
+    ['migrate', 'The argument guest is missing.'],
+    ['migrate web', 'Missing required argument: to'],
+    ['migrate web --to', 'Not enough arguments following: to'],
+    ['migrate web --to newhost:srv', 'absolute path'],
+    ['migrate web db --to newhost', 'Unknown argument: db'],
+    ['migrate web --to newhost --frob', 'Unknown argument: frob'],
+    ['migrate web --to newhost --no-dry-run', 'Unknown argument: no-dry-run.'],
+    ['migrate --too newhost', 'The argument guest is missing.'],
+    ['migrate web --to newhost --compression 0', '--compression takes ‘auto’ or a whole number from 1 to 19'],
+    ['migrate web --to newhost --compression 3.5', '--compression takes'],
+    ['migrate web --to newhost --compression fast', '--compression takes'],
+    ['migrate web --to newhost --compression', 'Not enough arguments following: compression'],
+    ['migrate web --to newhost --halt-timeout 0', '--halt-timeout takes'],
+    ['migrate web --to newhost --halt-timeout 1e9', '--halt-timeout takes'],
+    ['migrate web --to newhost --boot-timeout -1', '--boot-timeout takes'],
+    ['migrate web --to newhost --remote-command=', 'remote-command is empty'],
+  ])('%j: %s', async (line, message) => {
+    await expect(parse(...line.split(' ').filter((word) => word !== ''))).rejects.toMatchObject({
+      code: 'usage',
+      exitStatus: 2,
+      message: expect.stringContaining(message),
+      advice: expect.any(String),
+    });
+  });
+});
+
+describe('the help', () => {
+  test('names the commands, but not what is internal', async () => {
+    const help = await parse('--help');
+    expect(help).toMatchObject({ kind: 'text', text: expect.stringContaining('vmferry migrate <guest>') });
+    expect(help).not.toMatchObject({ text: expect.stringContaining('receive') });
+  });
+
+  test('of a command teaches by examples and runs nothing', async () => {
+    requests.length = 0;
+    const help = await parse('migrate', '--help');
+    expect(help).toMatchObject({
+      kind: 'text',
+      text: expect.stringContaining('vmferry migrate web --to newhost'),
+    });
+    expect(requests).toEqual([]);
+  });
+
+  test('fits the terminal', async () => {
+    const help = await parseCommandLine(['migrate', '--help'], commands, { version: '1.2.3', columns: 60 });
+    if (help.kind !== 'text') throw new Error('no text');
+    // All but the examples, which are never broken.
+    for (const line of help.text.split('\n').filter((one) => !one.startsWith('  vmferry ')))
+      expect(line.length).toBeLessThanOrEqual(60);
+  });
+
+  test('the version is one line', async () => {
+    expect(await parse('--version')).toEqual({ kind: 'text', text: '1.2.3' });
+  });
+});

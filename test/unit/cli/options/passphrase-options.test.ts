@@ -1,0 +1,44 @@
+import { describe, expect, test } from '@jest/globals';
+import {
+  readNewPassphraseOptions,
+  readPassphraseOptions,
+} from '../../../../src/cli/options/passphrase-options.ts';
+import { codeOf } from '../../../support/failures.ts';
+
+const none = { file: null, command: null, keyFile: null };
+
+describe('where a passphrase comes from', () => {
+  test('is said by an option, or by the environment', () => {
+    expect(readPassphraseOptions({}, {})).toMatchObject(none);
+    expect(readPassphraseOptions({ 'passphrase-file': 'f' }, {})).toMatchObject({ ...none, file: 'f' });
+    expect(readPassphraseOptions({ 'passphrase-command': 'c' }, {})).toMatchObject({ ...none, command: 'c' });
+    expect(readPassphraseOptions({ 'key-file': 'k' }, {})).toMatchObject({ ...none, keyFile: 'k' });
+    expect(readPassphraseOptions({}, { VMFERRY_PASSPHRASE_FILE: 'f' })).toMatchObject({ ...none, file: 'f' });
+    expect(readPassphraseOptions({}, { VMFERRY_PASSPHRASE_COMMAND: 'c' })).toMatchObject({
+      ...none,
+      command: 'c',
+    });
+    expect(readPassphraseOptions({}, { VMFERRY_PASSPHRASE_FILE: '' })).toMatchObject(none);
+  });
+
+  test('is said by the option when both say it', () => {
+    const environment = { VMFERRY_PASSPHRASE_FILE: 'f', VMFERRY_PASSPHRASE_COMMAND: 'c' };
+    expect(readPassphraseOptions({ 'key-file': 'k' }, environment)).toMatchObject({ ...none, keyFile: 'k' });
+  });
+
+  test('is said once', async () => {
+    const both = { VMFERRY_PASSPHRASE_FILE: 'f', VMFERRY_PASSPHRASE_COMMAND: 'c' };
+    expect(await codeOf(() => readPassphraseOptions({}, both))).toBe('usage');
+    expect(await codeOf(() => readPassphraseOptions({ 'passphrase-file': 'f', 'key-file': 'k' }, {}))).toBe(
+      'usage',
+    );
+    expect(await codeOf(() => readPassphraseOptions({ 'passphrase-file': '' }, {}))).toBe('usage');
+    const twice = { 'new-passphrase-file': 'f', 'new-passphrase-command': 'c' };
+    expect(await codeOf(() => readNewPassphraseOptions(twice))).toBe('usage');
+  });
+
+  test('is another question for a new one', () => {
+    expect(readNewPassphraseOptions({ 'passphrase-file': 'old' })).toMatchObject(none);
+    expect(readNewPassphraseOptions({ 'new-passphrase-file': 'f' })).toMatchObject({ ...none, file: 'f' });
+  });
+});

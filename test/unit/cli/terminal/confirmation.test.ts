@@ -1,0 +1,29 @@
+import { PassThrough } from 'node:stream';
+import { expect, test } from '@jest/globals';
+import { confirmation } from '../../../../src/cli/terminal/confirmation.ts';
+
+const { signal } = new AbortController();
+
+/** What is shown for the question, and whether what is typed counts as a yes. */
+async function ask(question: string, typed: string): Promise<{ shown: string; answer: boolean }> {
+  const stdin = Object.assign(new PassThrough(), { isTTY: true });
+  const stderr = new PassThrough();
+  const answering = confirmation(stdin, stderr)?.(question, signal);
+  stdin.end(typed);
+  const answer = (await answering) === true;
+  return { shown: String(stderr.read()), answer };
+}
+
+test('only yes is a yes', async () => {
+  expect((await ask('Is it off? ', 'yes\n')).answer).toBe(true);
+  for (const typed of ['y\n', 'no\n', '\n', '']) expect((await ask('Is it off? ', typed)).answer).toBe(false);
+});
+
+test('a host name from a backup cannot write over the question', async () => {
+  const { shown } = await ask('Is web\x1b[2K\rAll is well. off? ', 'no\n');
+  expect(shown).toBe(String.raw`Is web\x1b[2K\x0dAll is well. off? `);
+});
+
+test('nobody is asked where stdin is no terminal', () => {
+  expect(confirmation(new PassThrough(), new PassThrough())).toBeNull();
+});

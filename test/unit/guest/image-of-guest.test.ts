@@ -1,0 +1,78 @@
+import { symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import type { GuestDefinition } from '../../../src/guest/definition.ts';
+import type { GuestDriver } from '../../../src/guest/guest-driver.ts';
+import { offlineDefinition } from '../../../src/guest/offline-definition.ts';
+import { createRecordStore, type RecordStore } from '../../../src/guest/record-store.ts';
+import { warnOfImageOfGuest } from '../../../src/guest/image-of-guest.ts';
+import { scratchDirectory } from '../../support/images/images.ts';
+
+let scratch: ReturnType<typeof scratchDirectory>;
+let records: RecordStore;
+let image: string;
+let running: GuestDefinition[];
+
+beforeEach(() => {
+  scratch = scratchDirectory();
+  records = createRecordStore(join(scratch.path, 'guests'));
+  image = join(scratch.path, 'web.img');
+  writeFileSync(image, 'x');
+  running = [];
+});
+
+afterEach(() => scratch[Symbol.dispose]());
+
+function guest(name: string, ...images: string[]): GuestDefinition {
+  const disks = images.map((path, index) => ({ device: `ubd${index}`, path, readOnly: false }));
+  const rest = { memoryBytes: null, cpuCount: null, kernel: null, initrd: null, commandLine: [] };
+  return { name, driver: 'uml', disks, ...rest };
+}
+
+async function warnings(definition = offlineDefinition(image)): Promise<string[]> {
+  const told: string[] = [];
+  const notAsked = () => Promise.reject(new Error('not asked for'));
+  const driver: GuestDriver = {
+    kind: 'uml',
+    list: () => Promise.resolve(running.map((one) => ({ definition: one, pid: 1, cpuSeconds: 0 }))),
+    halt: notAsked,
+    checkBootable: notAsked,
+    start: notAsked,
+  };
+  await warnOfImageOfGuest(
+    { definition },
+    { drivers: [driver], records },
+    {
+      signal: new AbortController().signal,
+      report: (event) => void (event.type === 'warning' && told.push(event.message)),
+    },
+  );
+  return told;
+}
+
+test('an image that is the disk of a guest is warned of, by whatever path it is named', async () => {
+  symlinkSync(image, join(scratch.path, 'same.img'));
+  await records.write({ definition: guest('web', join(scratch.path, 'same.img')), state: 'halted' });
+  expect(await warnings()).toEqual([
+    `${image} is the disk of the guest web: back that up by its name, web, so that a snapshot can also be booted.`,
+  ]);
+});
+
+test('so is that of a guest that runs', async () => {
+  running = [guest('mail', image)];
+  expect(await warnings()).toHaveLength(1);
+});
+
+test('one of two disks, an image of nobody, and a guest by its name are not', async () => {
+  await records.write({ definition: guest('web', image, join(scratch.path, 'b.img')), state: 'halted' });
+  await records.write({ definition: guest('mail', join(scratch.path, 'gone.img')), state: 'halted' });
+  expect(await warnings()).toEqual([]);
+  running = [guest('web', image)];
+  expect(await warnings(guest('web', image))).toEqual([]);
+});
+
+test('the image that a guest which was moved away has left is not: the guest cannot be backed up here', async () => {
+  const move = { destination: 'new.example', directory: null, sshConfigFile: null, remoteCommand: null };
+  await records.write({ definition: guest('web', image), state: 'moved', move });
+  expect(await warnings()).toEqual([]);
+});

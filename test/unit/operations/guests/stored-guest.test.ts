@@ -1,0 +1,64 @@
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import type { GuestDefinition } from '../../../../src/guest/definition.ts';
+import type { GuestDriver, RunningGuest } from '../../../../src/guest/guest-driver.ts';
+import { createRecordStore, type RecordStore } from '../../../../src/guest/record-store.ts';
+import { checkStoredBootable } from '../../../../src/operations/guests/stored-guest.ts';
+import { scratchDirectory } from '../../../support/images/images.ts';
+
+const context = { signal: new AbortController().signal, report: () => undefined };
+const plain = { key: null };
+
+let scratch: ReturnType<typeof scratchDirectory>;
+let records: RecordStore;
+
+beforeEach(() => {
+  scratch = scratchDirectory();
+  records = createRecordStore(join(scratch.path, 'guests'));
+});
+
+afterEach(() => scratch[Symbol.dispose]());
+
+function definition(name: string, kernel: string | null): GuestDefinition {
+  const rest = { memoryBytes: null, cpuCount: null, initrd: null, disks: [], commandLine: [] };
+  return { name, driver: 'uml', kernel, ...rest };
+}
+
+/** Whether the driver is told that what the store says of the guest is to be believed. */
+async function isVouchedFor(store: { key: Uint8Array | null }, running: RunningGuest[] = []) {
+  let answer: boolean | undefined;
+  const driver: GuestDriver = {
+    kind: 'uml',
+    list: () => Promise.resolve(running),
+    halt: () => Promise.reject(new Error('not asked for')),
+    checkBootable: (_definition, _context, told) => {
+      answer = told;
+      return Promise.resolve([]);
+    },
+    start: () => Promise.reject(new Error('not asked for')),
+  };
+  await checkStoredBootable(
+    definition('web', '/opt/start-linux'),
+    store,
+    { drivers: [driver], records },
+    context,
+  );
+  return answer;
+}
+
+test('an encrypted store is believed', async () => {
+  expect(await isVouchedFor({ key: new Uint8Array(32) })).toBe(true);
+});
+
+test('a plain store is not', async () => {
+  await records.write({ definition: definition('web', '/usr/bin/linux.uml'), state: 'halted' });
+  await records.write({ definition: definition('mail', null), state: 'halted' });
+  expect(await isVouchedFor(plain)).toBe(false);
+});
+
+test('a kernel that guests of this machine run with needs nobody’s word', async () => {
+  const mail = { definition: definition('mail', '/opt/start-linux'), pid: 1, cpuSeconds: 0 };
+  expect(await isVouchedFor(plain, [mail])).toBe(true);
+  await records.write({ definition: mail.definition, state: 'halted' });
+  expect(await isVouchedFor(plain)).toBe(true);
+});

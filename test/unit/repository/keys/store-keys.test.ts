@@ -1,0 +1,197 @@
+import { randomBytes } from 'node:crypto';
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import type { ScryptCost } from '../../../../src/repository/keys/store-key-file.ts';
+import { initStore, openStore, type PassphraseSource } from '../../../../src/repository/keys/store-keys.ts';
+import { codeOf } from '../../../support/failures.ts';
+import { memoryStore } from '../../../support/stores/memory-store.ts';
+
+const { signal } = new AbortController();
+const cost: ScryptCost = { N: 2 ** 14, r: 8, p: 1 };
+const secret: PassphraseSource = () => Promise.resolve('correct horse battery');
+const notAsked: PassphraseSource = () => Promise.reject(new Error('a passphrase was asked for'));
+const now = () => new Date('2026-11-22T03:00:00Z');
+
+let store: ReturnType<typeof memoryStore>;
+beforeEach(() => {
+  store = memoryStore();
+});
+
+function init(encrypt: boolean, passphrase: PassphraseSource) {
+  return initStore(store, { encrypt, cost }, passphrase, randomBytes, now, signal);
+}
+
+function text(name: string): string {
+  return Buffer.from(store.files.get(name) ?? []).toString();
+}
+
+describe('a plain store', () => {
+  test('is made once, and opened without a passphrase', async () => {
+    const made = await init(false, notAsked);
+    expect(made).toMatchObject({ id: expect.stringMatching(/^[0-9a-f]{32}$/), key: null });
+    expect([...store.files.keys()]).toEqual(['vmferry-store.json']);
+    expect(await openStore(store, notAsked, signal)).toEqual(made);
+    expect(await codeOf(() => init(false, notAsked))).toBe('target-exists');
+    expect(await openStore(store, notAsked, signal)).toEqual(made);
+  });
+
+  test('never becomes an encrypted one', async () => {
+    await init(false, notAsked);
+    expect(await codeOf(() => init(true, notAsked))).toBe('target-exists');
+    expect([...store.files.keys()]).toEqual(['vmferry-store.json']);
+  });
+});
+
+describe('an encrypted store', () => {
+  test('is made with a key that its passphrase opens', async () => {
+    const made = await init(true, secret);
+    expect(made.key).toHaveLength(32);
+    expect([...store.files.keys()]).toEqual([
+      expect.stringMatching(/^keys[/][0-9a-f]{16}[.]json$/),
+      'vmferry-store.json',
+    ]);
+    const opened = await openStore(store, secret, signal);
+    expect(opened.key).toEqual(made.key);
+    expect(
+      Buffer.from(opened.seal.open('table', made.seal.seal('table', Buffer.from('text')))).toString(),
+    ).toBe('text');
+    expect(
+      (await openStore(store, () => Promise.resolve({ storeKey: made.key ?? new Uint8Array() }), signal)).id,
+    ).toBe(made.id);
+  });
+
+  test('asks for its passphrase once, as a new one, when it is made', async () => {
+    const uses: string[] = [];
+    await init(true, (use) => {
+      uses.push(use);
+      return Promise.resolve('correct horse battery');
+    });
+    expect(uses).toEqual(['new']);
+  });
+
+  test('is never made anew', async () => {
+    const made = await init(true, secret);
+    const files = new Map(store.files);
+    for (const encrypt of [true, false])
+      expect(await codeOf(() => init(encrypt, notAsked))).toBe('target-exists');
+    expect(store.files).toEqual(files);
+    expect((await openStore(store, secret, signal)).key).toEqual(made.key);
+  });
+
+  test('is not opened by anything else', async () => {
+    await init(true, secret);
+    expect(await codeOf(() => openStore(store, () => Promise.resolve('another passphrase'), signal))).toBe(
+      'key-wrong',
+    );
+    const storeKey = Buffer.alloc(32);
+    expect(await codeOf(() => openStore(store, () => Promise.resolve({ storeKey }), signal))).toBe(
+      'key-wrong',
+    );
+  });
+
+  test('is not made with a short passphrase, or with a store’s key', async () => {
+    expect(await codeOf(() => init(true, () => Promise.resolve('short')))).toBe('usage');
+    expect(await codeOf(() => init(true, () => Promise.resolve({ storeKey: Buffer.alloc(32) })))).toBe(
+      'usage',
+    );
+    expect(store.files.size).toBe(0);
+  });
+
+  test('says so when all of its keys are lost', async () => {
+    await init(true, secret);
+    for (const name of store.files.keys()) if (name.startsWith('keys/')) store.files.delete(name);
+    expect(await codeOf(() => openStore(store, secret, signal))).toBe('store-damaged');
+  });
+
+  test('is opened beside keys that are damaged, and files that are none', async () => {
+    await init(true, secret);
+    store.files.set('keys/0000000000000000.json', Buffer.from('{}'));
+    store.files.set('keys/README', Buffer.from('not ours'));
+    store.files.set('keys/1111111111111111.json', Buffer.alloc(2 ** 20));
+    expect((await openStore(store, secret, signal)).key).not.toBeNull();
+    expect(await codeOf(() => openStore(store, () => Promise.resolve('another passphrase'), signal))).toBe(
+      'store-damaged',
+    );
+  });
+
+  test('does not have the client try thousands of keys', async () => {
+    await init(true, secret);
+    for (let count = 0; count < 33; count++)
+      store.files.set(`keys/${String(count).padStart(16, '0')}.json`, Buffer.from('{}'));
+    expect(await codeOf(() => openStore(store, secret, signal))).toBe('store-damaged');
+  });
+
+  test('refuses the key of another store in its place, even by the same passphrase', async () => {
+    await init(true, secret);
+    const mine = text('vmferry-store.json');
+    store.files.clear();
+    await init(true, secret);
+    store.files.set('vmferry-store.json', Buffer.from(mine));
+    expect(await codeOf(() => openStore(store, secret, signal))).toBe('store-damaged');
+  });
+
+  test('refuses an id that is not its own', async () => {
+    const { id } = await init(true, secret);
+    store.files.set(
+      'vmferry-store.json',
+      Buffer.from(text('vmferry-store.json').replace(id, '0'.repeat(32))),
+    );
+    expect(await codeOf(() => openStore(store, secret, signal))).toBe('store-damaged');
+  });
+});
+
+describe('a store that two make at the same moment', () => {
+  /** Markers are put only when both have got that far. */
+  function meetAtMarker(parties: number) {
+    const put = store.put.bind(store);
+    let arrived = 0;
+    let letGo: () => void = () => undefined;
+    const all = new Promise<void>((resolve) => (letGo = resolve));
+    store.put = async (name, parts, options) => {
+      if (name === 'vmferry-store.json') {
+        if (++arrived === parties) letGo();
+        await all;
+      }
+      await put(name, parts, options);
+    };
+  }
+
+  test.each([
+    ['the same passphrase', secret],
+    ['another passphrase', () => Promise.resolve('another passphrase')],
+  ])('is one’s, and the other hears of it: %s', async (_, othersSecret) => {
+    meetAtMarker(2);
+    const outcomes = await Promise.allSettled([init(true, secret), init(true, othersSecret)]);
+    const [made, ...others] = outcomes.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+    expect(others).toEqual([]);
+    expect(outcomes).toContainEqual(
+      expect.objectContaining({ reason: expect.objectContaining({ code: 'target-exists' }) }),
+    );
+    expect([...store.files.keys()].filter((name) => name.startsWith('keys/'))).toEqual([
+      `keys/${made?.openedBy}.json`,
+    ]);
+    const winner = outcomes[0]?.status === 'fulfilled' ? secret : othersSecret;
+    expect((await openStore(store, winner, signal)).key).toEqual(made?.key);
+  });
+});
+
+describe('a directory that holds no store', () => {
+  test('is said to hold none', async () => {
+    expect(await codeOf(() => openStore(store, notAsked, signal))).toBe('store-missing');
+  });
+
+  test('is not made one where guests are', async () => {
+    store.files.set('guests/web/packs/x.tar', Buffer.from(''));
+    expect(await codeOf(() => init(false, notAsked))).toBe('store-damaged');
+    expect(store.files.size).toBe(1);
+  });
+
+  test('is made one beside other people’s files', async () => {
+    store.files.set('photos/cat.jpg', Buffer.from(''));
+    expect((await init(false, notAsked)).key).toBeNull();
+  });
+});
+
+test('a marker of any size is read only in part', async () => {
+  store.files.set('vmferry-store.json', Buffer.alloc(2 ** 20, ' '));
+  expect(await codeOf(() => openStore(store, notAsked, signal))).toBe('store-damaged');
+});

@@ -1,0 +1,10 @@
+import { expect, test } from '@jest/globals';
+import { shortcomingsWithout } from '../../../../src/store/sftp/shortcomings.ts';
+
+test('one full sentence for each extension that is missed, none where all are offered', () => {
+  expect(shortcomingsWithout(() => true, 'nas')).toEqual([]);
+  const all = shortcomingsWithout(() => false, 'nas');
+  expect(all.length).toBe(2);
+  for (const sentence of all) expect(sentence).toMatch(/^The SFTP server of nas .*\.$/);
+  expect(shortcomingsWithout((name) => name !== 'fsync@openssh.com', 'nas')).toEqual([all[0]]);
+});

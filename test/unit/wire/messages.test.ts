@@ -1,0 +1,241 @@
+import { describe, expect, test } from '@jest/globals';
+import { Failure } from '../../../src/failure.ts';
+import {
+  formatMessage,
+  parseMoverMessage,
+  parseReceiverMessage,
+  type Message,
+  type MoverMessage,
+  type ReceiverMessage,
+} from '../../../src/wire/messages.ts';
+
+const id = 'ab'.repeat(32);
+const fingerprint = `sha256:${id}`;
+const disk = { name: 'root.img', sizeBytes: 4096, neededBytes: 512 };
+const open = {
+  type: 'open',
+  directory: '/srv/guests',
+  name: 'root.img',
+  sizeBytes: 2 ** 41,
+  chunkBytes: 2 ** 21,
+  mode: 0o640,
+  uid: 0,
+  gid: 65534,
+  modifiedMs: 1_700_000_000_123.4,
+} as const;
+const halt = {
+  type: 'halt',
+  name: 'web',
+  force: false,
+  timeoutMs: 60_000,
+  destination: 'old.example',
+} as const;
+
+const moverMessages: MoverMessage[] = [
+  { type: 'check', directory: '/srv/guests', disks: [disk], guest: null },
+  {
+    type: 'check',
+    directory: '/',
+    disks: [disk, { ...disk, name: 'swap' }],
+    guest: { name: 'web', disks: [] },
+  },
+  { type: 'measure', padding: 'x'.repeat(1000) },
+  open,
+  { type: 'pack', id, sizeBytes: 0 },
+  { type: 'finish', fingerprint },
+  { type: 'publish' },
+  {
+    type: 'boot',
+    sources: [{ host: 'old', machine: null, images: ['/srv/a.img'] }],
+    guest: { name: 'Grüße \n "quoted" \u2028 🚢' },
+    timeoutMs: 1,
+  },
+  { type: 'commit' },
+  halt,
+  { type: 'abort' },
+  { type: 'alive' },
+];
+
+const receiverMessages: ReceiverMessage[] = [
+  { type: 'ready', protocol: 3, version: '0.1.0' },
+  { type: 'checked', problems: [], warnings: [], freeBytes: Number.MAX_SAFE_INTEGER },
+  {
+    type: 'checked',
+    problems: [
+      {
+        code: 'target-exists',
+        message: ['it is ', { place: 'here' }],
+        advice: ['move it: ', { command: 'mv a b' }, { vmferry: 'halt web' }],
+      },
+      { code: 'target-full', message: ['no room'] },
+    ],
+    warnings: ['slow'],
+    freeBytes: 0,
+  },
+  { type: 'measured' },
+  { type: 'opened', spool: '/srv/guests/.vmferry-spool' },
+  { type: 'applied', id, plainBytes: 65536 },
+  { type: 'progress', verifiedBytes: 1 },
+  { type: 'verified', fingerprint, readBack: 'direct', warnings: [] },
+  { type: 'verified', fingerprint, readBack: 'page-cache-dropped', warnings: ['the owner was not kept'] },
+  { type: 'published', paths: ['/srv/guests/root.img'] },
+  { type: 'up', pid: 4711, consoleLog: '/srv/guests/web.console', warnings: [] },
+  { type: 'committed' },
+  { type: 'halted', wasRunning: true },
+  { type: 'aborted' },
+  { type: 'failed', code: 'pack-damaged', message: ['a pack'] },
+  { type: 'failed', code: 'internal', message: [], advice: ['tell us'] },
+  { type: 'alive' },
+];
+
+function lineOf(message: object): string {
+  return JSON.stringify(message);
+}
+
+function expectViolation(call: () => unknown): Failure {
+  let thrown: unknown = null;
+  try {
+    call();
+  } catch (error) {
+    thrown = error;
+  }
+  expect(thrown).toBeInstanceOf(Failure);
+  expect(thrown).toHaveProperty('code', 'protocol-violation');
+  return thrown as Failure;
+}
+
+const byType = (message: Message): [string, Message] => [message.type, message];
+
+describe('messages of the mover', () => {
+  test.each(moverMessages.map(byType))('%s is the same on the other side', (_, message) => {
+    const line = formatMessage(message);
+    expect(line.indexOf('\n')).toBe(line.length - 1);
+    expect(parseMoverMessage(line.slice(0, -1))).toEqual(message);
+  });
+
+  test.each(receiverMessages.filter(({ type }) => type !== 'alive').map(byType))(
+    '%s is not one of them',
+    (_, message) => {
+      expectViolation(() => parseMoverMessage(lineOf(message)));
+    },
+  );
+});
+
+describe('messages of the receiver', () => {
+  test.each(receiverMessages.map(byType))('%s is the same on the other side', (_, message) => {
+    const line = formatMessage(message);
+    expect(line.indexOf('\n')).toBe(line.length - 1);
+    expect(parseReceiverMessage(line.slice(0, -1))).toEqual(message);
+  });
+
+  test.each(moverMessages.filter(({ type }) => type !== 'alive').map(byType))(
+    '%s is not one of them',
+    (_, message) => {
+      expectViolation(() => parseReceiverMessage(lineOf(message)));
+    },
+  );
+});
+
+describe('refused as a violation of the protocol:', () => {
+  test.each([
+    ['an empty line', ''],
+    ['no JSON', 'Welcome to the new machine!'],
+    ['half a message', '{"type":"publi'],
+    ['two messages', '{"type":"publish"}{"type":"publish"}'],
+    ['null', 'null'],
+    ['a number', '1'],
+    ['a text', '"publish"'],
+    ['a list', '[{"type":"publish"}]'],
+    ['no type', '{}'],
+    ['an unknown type', '{"type":"reformat"}'],
+    ['a type that every object has', '{"type":"constructor"}'],
+    ['a type that is no text', '{"type":["publish"]}'],
+  ])('%s', (_, line) => {
+    expectViolation(() => parseMoverMessage(line));
+    expectViolation(() => parseReceiverMessage(line));
+  });
+
+  /** Every message, lacking each of its fields in turn; only advice may be. */
+  const lacking = [...moverMessages, ...receiverMessages].flatMap((message) =>
+    Object.keys(message)
+      .filter((field) => field !== 'advice')
+      .map((field): [string, string, Message] => [message.type, field, message]),
+  );
+  test.each(lacking)('%s without %s', (_, field, message) => {
+    const rest = Object.fromEntries(Object.entries(message).filter(([name]) => name !== field));
+    for (const parse of [parseMoverMessage, parseReceiverMessage]) expectViolation(() => parse(lineOf(rest)));
+  });
+
+  /** What is of another kind than the value. */
+  function oddInsteadOf(value: unknown): unknown[] {
+    if (Array.isArray(value)) return [null, {}, true, 'odd', 1, [1]];
+    switch (typeof value) {
+      case 'number':
+        return [null, {}, [1], true, '1', Infinity];
+      case 'boolean':
+        return [null, {}, [true], 'true', 1];
+      default:
+        return [null, {}, ['odd'], true, 1];
+    }
+  }
+
+  test.each(lacking.filter(([, field]) => field !== 'guest'))('%s with an odd %s', (_, field, message) => {
+    const value = Object.entries(message).find(([name]) => name === field)?.[1];
+    for (const odd of oddInsteadOf(value))
+      for (const parse of [parseMoverMessage, parseReceiverMessage])
+        expectViolation(() => parse(lineOf({ ...message, [field]: odd })));
+  });
+
+  test.each(['../root.img', 'a/b', '/etc/passwd', '.hidden', '..', '.', '', 'zero\0byte', 'x'.repeat(241)])(
+    'a disk named %j',
+    (name) => {
+      expectViolation(() => parseMoverMessage(lineOf({ ...open, name })));
+      expectViolation(() =>
+        parseMoverMessage(lineOf({ type: 'check', directory: '/', guest: null, disks: [{ ...disk, name }] })),
+      );
+    },
+  );
+
+  test.each([
+    ['a relative directory', { ...open, directory: 'srv' }],
+    ['an image of 0 bytes', { ...open, sizeBytes: 0 }],
+    ['an image of half a byte', { ...open, sizeBytes: 1024.5 }],
+    ['an image beyond all numbers', { ...open, sizeBytes: 2 ** 53 }],
+    ['small chunks', { ...open, chunkBytes: 4096 }],
+    ['a mode of more than 12 bits', { ...open, mode: 0o10000 }],
+    ['a negative owner', { ...open, uid: -1 }],
+    ['no disks', { type: 'check', directory: '/', guest: null, disks: [] }],
+    ['an id in capitals', { type: 'pack', id: id.toUpperCase(), sizeBytes: 1 }],
+    ['an id with a path in it', { type: 'pack', id: `../${id.slice(3)}`, sizeBytes: 1 }],
+    ['a fingerprint of another kind', { type: 'finish', fingerprint: `md5:${id}` }],
+    ['no time to boot', { type: 'boot', guest: {}, timeoutMs: 0 }],
+    ['a guest without a name', { ...halt, name: '' }],
+  ])('%s', (_, message) => {
+    expectViolation(() => parseMoverMessage(lineOf(message)));
+  });
+
+  test.each([
+    ['an unknown code', { type: 'failed', code: 'no-such-code', message: ['x'] }],
+    ['a code that every object has', { type: 'failed', code: 'toString', message: ['x'] }],
+    [
+      'a problem without a message',
+      { type: 'checked', problems: [{ code: 'target-full' }], warnings: [], freeBytes: 0 },
+    ],
+    ['another way of reading back', { type: 'verified', fingerprint, readBack: 'not at all', warnings: [] }],
+    ['a process 0', { type: 'up', pid: 0, consoleLog: '/log', warnings: [] }],
+    ['a relative path', { type: 'published', paths: ['root.img'] }],
+  ])('%s', (_, message) => {
+    expectViolation(() => parseReceiverMessage(lineOf(message)));
+  });
+
+  test('with advice, and not with all of what was said', () => {
+    const failure = expectViolation(() => parseMoverMessage('#'.repeat(100_000)));
+    expect(failure.message.length).toBeLessThan(300);
+    expect(failure.advice).toContain('version');
+  });
+});
+
+test('a type cannot reach what every object has', () => {
+  const polluted = '{"type":"alive","__proto__":{"polluted":1}}';
+  expect(() => parseMoverMessage(polluted)).toThrow(expect.objectContaining({ code: 'protocol-violation' }));
+});

@@ -1,0 +1,169 @@
+import { PassThrough } from 'node:stream';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { Failure } from '../../../src/failure.ts';
+import { RemoteReceiver } from '../../../src/wire/remote-receiver.ts';
+import { STEP_LIMITS_MS } from '../../../src/wire/step-limits.ts';
+import { PROTOCOL_VERSION, toWireFailure } from '../../../src/wire/messages.ts';
+import { here, placed, vmferry } from '../../../src/placed-text.ts';
+import type { RemoteProcess } from '../../../src/ssh/remote-process.ts';
+
+const { signal } = new AbortController();
+const ready = { type: 'ready', protocol: PROTOCOL_VERSION, version: '0.1.0' };
+
+const machine = { name: 'root@new', ssh: 'ssh root@new', vmferry: 'sudo vmferry' };
+
+let started: RemoteReceiver[] = [];
+/** What receivers say over and over. */
+const talking: NodeJS.Timeout[] = [];
+afterEach(async () => {
+  for (const receiver of started) await receiver[Symbol.asyncDispose]();
+  started = [];
+  talking.splice(0).forEach(clearInterval);
+});
+
+/** A receiver that says what it is told to say. */
+function start(limitsMs = STEP_LIMITS_MS) {
+  const stdout = new PassThrough();
+  const process: RemoteProcess = {
+    stdin: { write: () => Promise.resolve(), end: () => undefined },
+    stdout,
+    stderrText: () => '',
+    exited: Promise.resolve({ exitStatus: 0, signal: null }),
+    kill: () => stdout.end(),
+  };
+  const receiver = new RemoteReceiver(process, machine, limitsMs);
+  started.push(receiver);
+  return { receiver, say: (message: object) => stdout.write(`${JSON.stringify(message)}\n`) };
+}
+
+/** All that was said before has been heard. */
+async function heard(): Promise<void> {
+  for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+}
+
+describe('the greeting of a receiver', () => {
+  test('is heard by who waits for it', async () => {
+    const { receiver, say } = start();
+    const waiting = receiver.ready(signal);
+    say(ready);
+    await expect(waiting).resolves.toBeUndefined();
+  });
+
+  test('may come before anybody waits for it', async () => {
+    const { receiver, say } = start();
+    say(ready);
+    await heard();
+    expect(receiver.failed.aborted).toBe(false);
+    await expect(receiver.ready(signal)).resolves.toBeUndefined();
+  });
+
+  test('comes once', async () => {
+    const { receiver, say } = start();
+    say(ready);
+    say(ready);
+    await heard();
+    await expect(receiver.ready(signal)).rejects.toMatchObject({ code: 'protocol-violation' });
+  });
+
+  test('of another version is refused, early or late', async () => {
+    for (const isEarly of [true, false]) {
+      const { receiver, say } = start();
+      const greeting = { ...ready, protocol: PROTOCOL_VERSION + 1 };
+      if (isEarly) say(greeting);
+      await heard();
+      const waiting = receiver.ready(signal);
+      if (!isEarly) say(greeting);
+      await expect(waiting).rejects.toMatchObject({ code: 'receiver-incompatible' });
+    }
+  });
+});
+
+describe('what a receiver says is wrong', () => {
+  test('names its machine, and its commands are those to type here', async () => {
+    const { receiver, say } = start();
+    say(ready);
+    await receiver.ready(signal);
+    const failure = new Failure(
+      'guest-already-running',
+      placed`A guest named ${'web'} runs ${here} already.`,
+      {
+        advice: placed`Halt it: ${vmferry('halt', 'web')}`,
+      },
+    );
+    say({ type: 'failed', ...toWireFailure(failure) });
+    await heard();
+    expect(receiver.failed.reason).toMatchObject({
+      code: 'guest-already-running',
+      message: 'A guest named web runs on root@new already.',
+      advice: 'Halt it: ssh root@new sudo vmferry halt web',
+    });
+  });
+
+  test('names its machine in warnings, too', async () => {
+    const { receiver, say } = start();
+    say(ready);
+    await receiver.ready(signal);
+    const boot = { type: 'boot', guest: {}, sources: [], timeoutMs: 1000 } as const;
+    const answer = receiver.request(boot, 'up', signal);
+    say({ type: 'up', pid: 1, consoleLog: '/log', warnings: ['It was started once more.'] });
+    expect((await answer).warnings).toEqual(['On root@new: It was started once more.']);
+  });
+});
+
+describe('a receiver that says only that it is alive', () => {
+  const id = 'a'.repeat(64);
+  const boot = { type: 'boot', guest: {}, sources: [], timeoutMs: 150 } as const;
+  const quick = { ...STEP_LIMITS_MS, finish: 150, publish: 150, boot: 150, copy: 150 };
+
+  /** It has greeted, and says the message over and over, as long as it is asked. */
+  async function startSaying(message: () => object) {
+    const { receiver, say } = start(quick);
+    say(ready);
+    await receiver.ready(signal);
+    const saying = setInterval(() => say(message()), 20);
+    talking.push(saying);
+    return { receiver, say };
+  }
+
+  test.each([
+    ['finish', { type: 'finish', fingerprint: 'sha256:0' }, 'verified'],
+    ['publish', { type: 'publish' }, 'published'],
+    ['boot', boot, 'up'],
+  ] as const)('has failed when it is to %s', async (step, request, answer) => {
+    const { receiver } = await startSaying(() => ({ type: 'alive' }));
+    const failure = await receiver.request(request, answer, signal).catch((error: unknown) => error);
+    expect(failure).toMatchObject({
+      code: 'receiver-died',
+      message: expect.stringMatching(`^The vmferry on root@new is there.*\\(${step}\\)`),
+    });
+    expect(receiver.failed.reason).toBe(failure);
+  });
+
+  test.each([
+    ['the same bytes as verified', { type: 'progress', verifiedBytes: 0 }],
+    ['a pack as applied that was not sent', { type: 'applied', id, plainBytes: 1 }],
+  ])('or reports %s again and again', async (_, message) => {
+    const { receiver } = await startSaying(() => message);
+    const asked = receiver.request({ type: 'finish', fingerprint: 'sha256:0' }, 'verified', signal);
+    await expect(asked).rejects.toMatchObject({ code: 'receiver-died' });
+  });
+
+  test('has failed when packs are sent and it does nothing with them', async () => {
+    const { receiver } = await startSaying(() => ({ type: 'alive' }));
+    using watch = receiver.watch('copy');
+    watch.waiting();
+    await new Promise((resolve) => receiver.failed.addEventListener('abort', resolve));
+    expect(receiver.failed.reason).toMatchObject({ code: 'receiver-died' });
+  });
+
+  test('has the time that it needs when it gets on', async () => {
+    let verifiedBytes = 0;
+    const { receiver, say } = await startSaying(() => ({ type: 'progress', verifiedBytes: ++verifiedBytes }));
+    const asked = receiver.request({ type: 'finish', fingerprint: 'sha256:0' }, 'verified', signal);
+    while (verifiedBytes < 30) await new Promise((resolve) => setTimeout(resolve, 20));
+    const fingerprint = `sha256:${'0'.repeat(64)}`;
+    say({ type: 'verified', fingerprint, readBack: 'direct', warnings: [] });
+    expect(await asked).toMatchObject({ fingerprint });
+    receiver.failed.throwIfAborted();
+  });
+});
