@@ -40,7 +40,7 @@ export function describeUnderNode(version: string): void {
     test(
       'images come out as they went in',
       () => {
-        expect(runThere('test/integration/capture-round-trip.test.ts').length).toBeGreaterThan(10);
+        expect(runThere('test/integration/transfer/capture-round-trip.test.ts').length).toBeGreaterThan(10);
       },
       limitMs,
     );

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
  * packages that hold nothing but the program; kept between runs beside the installed packages.
  */
 
-const cacheDirectory = fileURLToPath(new URL('../../node_modules/.cache/vmferry-nodes/', import.meta.url));
+const cacheDirectory = fileURLToPath(new URL('../../../node_modules/.cache/vmferry-nodes/', import.meta.url));
 const projectDirectory = fileURLToPath(new URL('../../../', import.meta.url));
 
 export type NewerNode = { program: string; missing: null } | { program: null; missing: string };
