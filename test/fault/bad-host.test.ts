@@ -17,7 +17,7 @@ import { startTwoHosts, type TwoHosts } from '../support/ssh/two-hosts.ts';
 
 const MIB = 2 ** 20;
 
-/** What is wrong with the new host is found before anything is changed on either. */
+/** Trouble with the new host is found before anything is changed on either host. */
 describeUnless(networkLabMissing(), 'a host that cannot take the guest', () => {
   let hosts: TwoHosts;
   let image: string;
@@ -46,7 +46,7 @@ describeUnless(networkLabMissing(), 'a host that cannot take the guest', () => {
     expect(error).toMatchObject({ code: 'host-unreachable', exitStatus: 12 });
   });
 
-  test('it is not reachable, and nothing says so', async () => {
+  test('it is not reachable, and no packet says so', async () => {
     const config = await hosts.lab.server.configWith('Host new', '  ConnectTimeout 2');
     await hosts.lab.cut();
     try {
@@ -74,7 +74,7 @@ describeUnless(networkLabMissing(), 'a host that cannot take the guest', () => {
     expect(readFileSync(knownHosts, 'utf8')).toBe('');
   });
 
-  test('its key is another than the one known', async () => {
+  test('its key differs from the known one', async () => {
     using scratch = scratchDirectory();
     const other = await makeKey(join(scratch.path, 'key'));
     const [type, key] = readFileSync(`${other}.pub`, 'utf8').split(' ');
@@ -94,7 +94,7 @@ describeUnless(networkLabMissing(), 'a host that cannot take the guest', () => {
       `  IdentityFile ${other}`,
       '  IdentitiesOnly yes',
     );
-    // the first IdentityFile is tried first, the second is the right one: only the wrong one is left
+    // The configuration names a wrong key and the right one; only the wrong one is left.
     writeFileSync(config, readFileSync(config, 'utf8').replace(hosts.lab.server.identityFile, other));
     const error = errorOf(await migrate(...withConfig(config)));
     expect(error).toMatchObject({ code: 'login-refused', exitStatus: 12 });
@@ -145,7 +145,7 @@ describeUnless(networkLabMissing(), 'a host that cannot take the guest', () => {
     expect(error).toMatchObject({ code, exitStatus: 13 });
   });
 
-  test('its vmferry says nothing: not for ever', async () => {
+  test('its vmferry does not answer: the move gives up', async () => {
     const startedMs = Date.now();
     const error = errorOf(await migrate(...(await withScript('cat >/dev/null'))));
     expect(error).toMatchObject({ code: 'connection-lost', exitStatus: 12 });
@@ -157,7 +157,7 @@ describeUnless(networkLabMissing(), 'a host that cannot take the guest', () => {
       await migrate(...hosts.targetArguments({ directory: join(hosts.new.images, 'no') })),
     );
     expect(missing).toMatchObject({ code: 'target-missing', exitStatus: 14 });
-    // Read here, it tells of there: the machine by its name, and the command as it is typed here.
+    // The message is read on the old host: it names the other machine, and the command is one to type here.
     expect(missing.message).toMatch(/^There is no directory \S+ on new\.$/);
     expect(missing.advice).toMatch(/^Make it \(ssh -F \S+ new mkdir -p \S+\), or /);
     const file = join(hosts.new.home, 'file');
@@ -171,7 +171,7 @@ describeUnless(networkLabMissing(), 'a host that cannot take the guest', () => {
     });
   });
 
-  test.each(['disk.img', 'disk.img.partial'])('%s is there already, and stays as it is', async (name) => {
+  test.each(['disk.img', 'disk.img.partial'])('%s exists already, and is not changed', async (name) => {
     const file = join(hosts.new.images, name);
     writeFileSync(file, 'not ours');
     try {
@@ -184,7 +184,7 @@ describeUnless(networkLabMissing(), 'a host that cannot take the guest', () => {
     }
   });
 
-  test('there is not room enough', async () => {
+  test('there is not enough space', async () => {
     await using small = await hosts.mountOnNew(3 * MIB);
     const error = errorOf(await migrate(...hosts.targetArguments({ directory: small.path })));
     expect(error).toMatchObject({ code: 'target-full', exitStatus: 14 });
@@ -192,7 +192,7 @@ describeUnless(networkLabMissing(), 'a host that cannot take the guest', () => {
     expect(await small.files()).toEqual([]);
   });
 
-  test('a login that greets is no obstacle', async () => {
+  test('a login that prints a greeting works', async () => {
     const args = await withScript(
       'echo "Welcome to new!"; echo; echo "  You have mail."',
       `exec '${hosts.remoteCommand}' "$@"`,

@@ -28,7 +28,7 @@ function makeImage(world: BackupWorld, name: string): string {
   return path;
 }
 
-/** The snapshots of a guest that the passphrase opens; throws for one that it does not. */
+/** The snapshots of a guest. Throws if the passphrase does not open one of them. */
 async function readableSnapshots(directory: string, guest: string): Promise<string[]> {
   const store = openDirectoryStore(directory);
   const { seal } = await openStore(store, () => Promise.resolve(TEST_PASSPHRASE), signal);
@@ -39,7 +39,7 @@ async function readableSnapshots(directory: string, guest: string): Promise<stri
 }
 
 describe('two machines that back up into a new store at the same moment', () => {
-  /** Of the stores that it is given, each puts its marker only when all are about to. */
+  /** Makes each of the given stores wait with its marker until all are about to write theirs. */
   function meetingAtMarker(...stores: BackupStore[]): void {
     let letGo: () => void = () => undefined;
     const all = new Promise<void>((resolve) => (letGo = resolve));
@@ -73,7 +73,7 @@ describe('two machines that back up into a new store at the same moment', () => 
 });
 
 describe('a store that is exchanged while a backup runs', () => {
-  /** Does something when the snapshot has been announced, and all that it reaches is in the store. */
+  /** Calls back when the snapshot was announced, and all data that it needs is in the store. */
   function whenAnnounced(happens: () => void): BackupStore {
     const store = openDirectoryStore(one.storePath);
     const put = store.put.bind(store);
@@ -100,7 +100,7 @@ describe('a store that is exchanged while a backup runs', () => {
     expect(readdirSync(join(guest, 'announced'))).toEqual([]);
   });
 
-  test('and where its marker is gone, none is made either', async () => {
+  test('gets no snapshot if its marker is gone', async () => {
     const image = makeImage(one, 'web.img');
     const store = whenAnnounced(() => rmSync(join(one.storePath, MARKER)));
     await expect(one.backup(image, { store })).rejects.toMatchObject({ code: 'store-missing' });

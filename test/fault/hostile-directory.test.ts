@@ -42,7 +42,7 @@ afterAll(() => {
   scratch[Symbol.dispose]();
 });
 
-/** What the owner of the directory can do at any moment. */
+/** Changes that the owner of the directory can make at any moment. */
 function putLinkInPlace(file: string): void {
   rmSync(file);
   symlinkSync(victim, file);
@@ -53,7 +53,7 @@ function expectVictimIsUntouched(): void {
 const place = () => findRestorePlace({ path, sizeBytes: MIB, claim, inPlace: false });
 
 describe('a directory whose owner puts links into it', () => {
-  test('an image that is received is written to the file that was made, whatever lies at its path', async () => {
+  test('a received image is written to the file that was created, whatever is at its path now', async () => {
     const image = await PartialImage.create(path, MIB);
     putLinkInPlace(image.path);
     const direct = await image.openDirect();
@@ -69,7 +69,7 @@ describe('a directory whose owner puts links into it', () => {
     expectVictimIsUntouched();
   });
 
-  test('an image that is restored is never published as another file', async () => {
+  test('a restored image is never published as another file', async () => {
     await using target = await RestoreTarget.open(await place(), MIB, claim);
     putLinkInPlace(target.workingPath);
     expect((await failureOf(() => target.publish())).message).toContain('somebody has replaced it');
@@ -77,7 +77,7 @@ describe('a directory whose owner puts links into it', () => {
     expectVictimIsUntouched();
   });
 
-  test('a file to be overwritten is not another one by the time that it is opened', async () => {
+  test('a file to be overwritten is refused if another file has taken its place', async () => {
     writeFileSync(path, Buffer.alloc(MIB));
     const found = await findRestorePlace({ path, sizeBytes: MIB, claim, inPlace: true });
     putLinkInPlace(path);
@@ -118,7 +118,7 @@ describe('a restore that was broken off', () => {
     expectVictimIsUntouched();
   });
 
-  test('does not go on where the claim is somebody’s link or FIFO', async () => {
+  test('is not continued if its claim is a link or a FIFO', async () => {
     renameSync(claimPath(path), `${victim}.claim`);
     symlinkSync(`${victim}.claim`, claimPath(path));
     expect(await readClaim(path)).toBeNull();
@@ -127,7 +127,7 @@ describe('a restore that was broken off', () => {
     expect(await readClaim(path)).toBeNull();
   });
 
-  test('the file is looked at once more when it is opened', async () => {
+  test('is checked again when its file is opened', async () => {
     const found = await place();
     linkSync(`${path}.partial`, `${victim}.second`);
     expect((await failureOf(() => RestoreTarget.open(found, MIB, claim))).message).toContain('a second name');
@@ -136,7 +136,7 @@ describe('a restore that was broken off', () => {
 
 const noRoot = process.geteuid?.() === 0 ? null : 'only root may give files away';
 describeUnless(noRoot, 'as root', () => {
-  test('a half-made file of another account is not gone on with', async () => {
+  test('a restore is not continued with a partial file of another account', async () => {
     await writeClaim(path, claim);
     writeFileSync(`${path}.partial`, Buffer.alloc(MIB), { mode: 0o600 });
     await run('chown', ['12345', `${path}.partial`]);

@@ -21,7 +21,7 @@ const CHUNK = 64 * 1024;
 let world: BackupWorld;
 let store: MemoryStore;
 const image = Buffer.from(seededBytes(1, 4 * CHUNK));
-/** Of web; mail has one too. */
+/** Snapshots of web; mail has one snapshot too. */
 let ids: string[];
 
 beforeEach(async () => {
@@ -40,7 +40,7 @@ afterEach(async () => {
   await world[Symbol.asyncDispose]();
 });
 
-/** Puts a manifest with another digest in the place of the first snapshot's of web. */
+/** Replaces the manifest of web's first snapshot by another one, with a correct digest. */
 function rewrite(change: (manifest: Manifest) => void): void {
   const name = `guests/web/snapshots/${ids[0]}.json`;
   const { digest: _digest, ...manifest } = JSON.parse(
@@ -60,7 +60,7 @@ function nested(levels: number): string {
   return `${'['.repeat(levels)}${']'.repeat(levels)}`;
 }
 
-test('a manifest that is nested 50,000 deep stops nothing but its own snapshot', async () => {
+test('a manifest nested 50,000 levels deep only makes its own snapshot unusable', async () => {
   rewrite((manifest) => (manifest.definition = '@'));
   const name = `guests/web/snapshots/${ids[0]}.json`;
   const text = Buffer.from(store.files.get(name) ?? []).toString();
@@ -108,11 +108,11 @@ test('a manifest that is nested 50,000 deep stops nothing but its own snapshot',
     { guest: 'mail', failure: null, removed: [expect.any(String)] },
     { guest: 'web', failure: { code: 'store-damaged' }, removed: [] },
   ]);
-  // What the damaged snapshot needs cannot be known: nothing of its guest is removed.
+  // It is unknown what the damaged snapshot needs: no data of its guest is removed.
   expect([...store.files.keys()].filter((file) => file.startsWith('guests/web/'))).toEqual(files);
 });
 
-test('a manifest with terminal escapes prints none of them in a list', async () => {
+test('list does not print the terminal escapes in a manifest', async () => {
   rewrite((manifest) => Object.assign(manifest, { '\u001b[2J\u202Ekey\r\nweb: all is well': 1 }));
   const listing = await listStore(null, await world.session(store), world.context());
   let shown = '';
@@ -124,7 +124,7 @@ test('a manifest with terminal escapes prints none of them in a list', async () 
   expect(shown).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u202E]/);
 });
 
-test('a time, an owner and a size that no file can have are restored as near as can be', async () => {
+test('an impossible time, owner or size of a file is restored as closely as possible', async () => {
   rewrite(({ disks: [disk] }) => {
     if (disk !== undefined) Object.assign(disk, { modifiedMs: 1e300, uid: 2 ** 40 });
   });
@@ -134,7 +134,7 @@ test('a time, an owner and a size that no file can have are restored as near as 
   expect(statSync(target).mtimeMs).toBeGreaterThan(Date.parse('2100-01-01'));
 });
 
-test('a disk whose name is too long for a file is restored to a shorter one', async () => {
+test('a disk whose name is too long for a file is restored under a shorter name', async () => {
   rewrite(({ disks: [disk] }) => {
     if (disk !== undefined) disk.name = 'é'.repeat(240);
   });

@@ -40,7 +40,7 @@ async function newStore(name: string) {
   return { path, folder, snapshot };
 }
 
-/** Runs vmferry, and tells how much memory it took at most. */
+/** Runs vmferry, and measures its peak memory. */
 async function run(...args: string[]) {
   const peakFile = join(scratch.path, 'peak');
   const ended = await vmferry(args, {
@@ -67,7 +67,7 @@ describe('small index files that unpack to a lot', () => {
     expect(peakBytes).toBeLessThan(MOST_BYTES);
   }, 120_000);
 
-  test('do not fill the memory of verify, which names them', async () => {
+  test('do not fill the memory of verify, which reports them', async () => {
     const { stdout, stderr, peakBytes } = await run('verify', store.path);
     expect(
       stdout.match(/index\/\S+ is damaged: its text is longer than that of any such file/g),
@@ -93,7 +93,7 @@ describe('a small snapshot of many large disks that share their maps', () => {
     await storeManyDisks(store.folder, store.snapshot, DISKS);
   }, 120_000);
 
-  test('does not fill the memory of verify, which tells what all disks lack', async () => {
+  test('does not fill the memory of verify, which reports the damage of all disks', async () => {
     const { stdout, peakBytes } = await run('verify', store.path, '--json');
     const report = stdout.split('\n').find((line) => line.includes('"type":"verified"')) ?? '';
     const [{ damaged }] = (JSON.parse(report) as { guests: [{ damaged: DamagedSnapshot[] }] }).guests;
@@ -118,7 +118,7 @@ describe('a small snapshot of many large disks that share their maps', () => {
     expect(peakBytes).toBeLessThan(MOST_BYTES);
   }, 120_000);
 
-  test('does not fill the memory of diff, which says that they differ in too many places', async () => {
+  test('does not fill the memory of diff, which refuses that many differences', async () => {
     const { stderr, exitStatus, peakBytes } = await run(
       'diff',
       store.path,

@@ -16,7 +16,7 @@ import { seededRandom, testSeed } from '../support/seeded-random.ts';
 import { describeWithTools } from '../support/programs/tools.ts';
 
 const FLIPS = 1000;
-/** Restoring takes longer than verifying: so many are found to be right, or to fail, at random. */
+/** Restoring takes longer than verifying, so only this many snapshots, chosen at random, are restored. */
 const RESTORED_ONE_IN = 40;
 const MIB = 2 ** 20;
 
@@ -51,7 +51,7 @@ describeWithTools('a store in which single bits flip', ['mke2fs', 'debugfs'], ()
         for (const [file, bytes] of whole) store.files.set(file, bytes);
       }
       expect({ seed, wrong }).toEqual({ seed, wrong: [] });
-      // Most bits are of one snapshot, or of none: the others are restored all the same.
+      // Most bits belong to one snapshot or to none: the other snapshots can still be restored.
       expect(rightImages).toBeGreaterThan(0);
       expect({ seed, unseen }).toEqual({ seed, unseen: [] });
     }, 180_000);
@@ -63,7 +63,7 @@ interface BackedUp {
   image: Buffer;
 }
 
-/** A file system that a guest has changed a little each time. */
+/** A file system that the guest changes a little before each backup. */
 async function backUpThreeTimes(world: BackupWorld): Promise<BackedUp[]> {
   const image = join(world.path, 'web.img');
   using content = scratchDirectory();
@@ -84,7 +84,7 @@ async function backUpThreeTimes(world: BackupWorld): Promise<BackedUp[]> {
   return backedUp;
 }
 
-/** Any file alike, so that small ones have their share; or any byte alike. */
+/** Chooses any file with equal probability, so that small files have their share; or any byte with equal probability. */
 function chooseBit(files: MemoryStore['files'], random: () => number, byFile: boolean) {
   const named = [...files].filter(([, bytes]) => bytes.length > 0);
   const below = (limit: number) => Math.floor(random() * limit);
@@ -107,8 +107,8 @@ function withBitFlipped(bytes: Uint8Array | undefined, bit: number): Uint8Array 
 }
 
 /**
- * What nothing but `vmferry key list` reads, and no digest covers: in the files of keys, when a key was made and its label;
- * and the last digit of a base64 text, which has bits that stand for nothing.
+ * Bits that no digest covers. In the files of keys: when a key was made and its label, which only `vmferry key list` reads; and
+ * the unused bits in the last digit of a base64 text.
  */
 function isForPeopleOnly(name: string, files: MemoryStore['files'], byte: number): boolean {
   if (!name.startsWith('keys/')) return false;
@@ -118,8 +118,8 @@ function isForPeopleOnly(name: string, files: MemoryStore['files'], byte: number
 }
 
 /**
- * Names of maps, indexes and records are digests of their texts, and zstd has several ways to write one text: a few bits of
- * a compressed one change nothing of it.
+ * Maps, indexes and records are named by digests of their texts, and zstd can write one text in several ways: a few bits of
+ * the compressed file do not change the text.
  */
 function isSameText(name: string, before: MemoryStore['files'], after: MemoryStore['files']): boolean {
   if (!name.endsWith('.zst')) return false;
@@ -137,7 +137,7 @@ class Flipping {
   readonly #store: MemoryStore;
   readonly #isEncrypted: boolean;
   #session: StoreSession | null = null;
-  /** What was seen the first time, before any bit was flipped. */
+  /** The findings before any bit was flipped. */
   #remembered: RememberedStore | null = null;
 
   constructor(store: MemoryStore, isEncrypted: boolean) {
@@ -145,7 +145,7 @@ class Flipping {
     this.#isEncrypted = isEncrypted;
   }
 
-  /** What a full verify says is wrong; null: nothing. */
+  /** What is wrong according to a full verify; null: nothing. */
   async whatIsFound(changedFile: string): Promise<string | null> {
     const events: Event[] = [];
     const context = {
@@ -171,7 +171,7 @@ class Flipping {
     return doubt?.type === 'warning' ? doubt.message : null;
   }
 
-  /** A passphrase takes time: it is asked for again only when what opens the store has changed. */
+  /** Deriving a key takes time: the passphrase is tried again only if the marker or a key has changed. */
   async #open(changedFile: string, context: Context): Promise<StoreSession> {
     const isGuests = changedFile.startsWith('guests/');
     if (isGuests && this.#isEncrypted && this.#session !== null) return this.#session;
@@ -190,7 +190,7 @@ class Flipping {
   }
 }
 
-/** What the restore of one of the snapshots gives. */
+/** The result of restoring one of the snapshots. */
 async function restored(
   world: BackupWorld,
   store: MemoryStore,

@@ -70,13 +70,13 @@ const swap = fc.tuple(kind, number, number).map(([folder, one, other]): Edit => 
   store.files.set(second, left);
 });
 
-/** Changes what an index says, under the name that is right for it. */
+/** Changes the text of an index, and renames the file to the digest of the new text. */
 const indexEdits = fc.oneof(
   fc
     .tuple(fc.constantFrom(1 as const, 2 as const), fc.constantFrom(1, 512, 1024, 65_536, 2 ** 30))
     .map(([at, by]) => shiftNumber('frame', at, by)),
   fc.constantFrom(1, 512, 65_536).map((by) => shiftNumber('chunk', 2, by)),
-  // One line takes another's place: chunks, frames and packs of other places, or none at all.
+  // One line replaces another: chunks, frames and packs from other places, or nothing.
   fc.tuple(number, number).map(([from, to]) => (lines: string[]) => {
     const rows = lines.length - 2;
     lines[1 + (to % rows)] = lines[1 + (from % rows)] ?? '';
@@ -89,11 +89,11 @@ const misindex = fc.tuple(number, indexEdits).map(([which, edit]): Edit => (stor
   try {
     editIndex(store, file, edit);
   } catch (error) {
-    // An earlier edit has made it unreadable.
+    // An earlier edit has made this file unreadable.
     if (!(error instanceof Failure)) throw error;
   }
 });
-/** Three in four are of the kind that no digest tells. */
+/** Three in four edits are of the kind that no digest detects. */
 const edits = fc.array(fc.oneof(flip, truncate, remove, swap, { weight: 12, arbitrary: misindex }), {
   minLength: 1,
   maxLength: 3,
@@ -118,7 +118,7 @@ async function restored(store: MemoryStore, snapshot: string): Promise<Buffer> {
   return bytes;
 }
 
-test('every snapshot that a full verify calls whole is restored as it was', async () => {
+test('every snapshot that a full verify reports as whole can be restored exactly', async () => {
   const seed = testSeed();
   await fc.assert(
     fc.asyncProperty(edits, async (some) => {
@@ -162,7 +162,7 @@ test.each(wrongIndexes)(
     const [[snapshot, image] = ['', Buffer.alloc(0)]] = images;
     const before = new Map(store.files);
     expect((await restored(store, snapshot)).equals(image)).toBe(true);
-    // Restoring has changed nothing in the store.
+    // Restoring does not change the store.
     expect(store.files).toEqual(before);
 
     const { report, failure } = await verify(store, 100);
@@ -170,14 +170,14 @@ test.each(wrongIndexes)(
     expect(report.guests[0]?.damaged).toEqual([]);
     const problems = report.guests[0]?.problems ?? [];
     expect(new Set(problems.map(({ kind: of }) => of))).toEqual(new Set(['index-damaged']));
-    expect(problems[0]?.message).toContain('A right one was put in its place.');
+    expect(problems[0]?.message).toContain('It was replaced by a correct one.');
     expect((await verify(store, 100)).failure).toBeNull();
     expect((await restored(store, snapshot)).equals(image)).toBe(true);
   },
   60_000,
 );
 
-test('an index that cannot be right is found, and mended, without reading all data', async () => {
+test('an implausible index is found and corrected without reading all data', async () => {
   const store = memoryStoreOf(world.storePath);
   const file = fileOf(store, 'index', 0);
   editIndex(store, file, shiftNumber('frame', 1, 512));

@@ -9,8 +9,8 @@ import { Killed, randomFrom, ScheduledStore } from '../support/stores/scheduled-
 import { backupSmallImage, whyNotRestorable, type SmallImage } from '../support/images/small-images.ts';
 
 /**
- * Backups and prunes of the same guests at the same time, killed at any step, with no grace period at all: whatever
- * order their steps come in, each snapshot that was published can be restored, at once and in the end.
+ * Backups and prunes of the same guests run at the same time, without any grace period, and are killed at any step. In
+ * whatever order their steps are done, every published snapshot can be restored, right away and in the end.
  */
 const SEEDS = Number(process.env['VMFERRY_SEEDS'] ?? 200);
 const FIRST_SEED = Number(process.env['VMFERRY_FIRST_SEED'] ?? 1);
@@ -25,7 +25,7 @@ interface Published {
   guest: string;
   id: string;
   image: SmallImage;
-  /** The store at the moment in which it was published. */
+  /** The store at the moment when the snapshot was published. */
   files: Map<string, Uint8Array>;
 }
 
@@ -82,7 +82,7 @@ class World {
       );
   }
 
-  /** Lets them all run, and kills some. */
+  /** Runs all actors, and kills some. */
   async run(): Promise<void> {
     const actors: [string, (actor: string) => Promise<void>][] = [
       ['writer 1', (actor) => this.write(actor, 'web', 4)],
@@ -118,7 +118,7 @@ async function refuseLost(world: World): Promise<void> {
     const then = new ScheduledStore(() => 0, 0);
     then.files = new Map([...files].map(([name, bytes]) => [name, { bytes, modifiedMs: 0 }]));
     const folder = new GuestFolder(then.as(null), guest, noSeal);
-    // A prune may have thought it one too many in the same moment.
+    // A prune may have removed it at the same moment, because no rule kept it.
     if (!files.has(folder.nameOf('snapshots', id))) continue;
     expect([id, await whyNotRestorable(files, folder, id, image)]).toEqual([id, null]);
   }
@@ -136,7 +136,7 @@ async function refuseLostNow(world: World, guest: string): Promise<void> {
     ]);
 }
 
-/** A backup that relies on packs that no snapshot reaches any more, when prunes come at two of its steps. */
+/** A backup that relies on packs that no snapshot needs, while prunes run at two of its steps. */
 async function backupMeetsPrunes(first: number, second: number, end: 'prune' | 'kill'): Promise<number> {
   const world = new World(1);
   const write = async (actor: string | null, image: SmallImage) => {
@@ -162,7 +162,7 @@ async function backupMeetsPrunes(first: number, second: number, end: 'prune' | '
   return steps;
 }
 
-test('a prune, and a second one or the end, at any two steps of a backup', async () => {
+test('a prune at any step of a backup, and a second prune or a kill at any later step', async () => {
   const steps = await backupMeetsPrunes(0, 0, 'prune');
   expect(steps).toBeGreaterThan(10);
   for (let first = 1; first <= steps; first++)

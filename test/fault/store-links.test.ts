@@ -26,7 +26,7 @@ beforeEach(() => {
   store = join(mkdtempSync(join(scratch.path, 'case-')), 'store');
   cpSync(plainStore, store, { recursive: true });
   folder = join(store, 'guests', guest);
-  // A protected snapshot would keep forget from beginning.
+  // forget would refuse a guest with a protected snapshot.
   rmSync(join(folder, 'protected'), { recursive: true });
   outside = mkdtempSync(join(scratch.path, 'outside-'));
 });
@@ -40,7 +40,7 @@ async function run(
   return vmferry(args, { VMFERRY_STATE_DIR: join(store, '..', 'state') });
 }
 
-/** Moves something of the store out of it, and puts a link to it in its place. */
+/** Moves a file or folder out of the store, and puts a link to it in its place. */
 function moveOut(path: string): string {
   const target = join(outside, basename(path));
   renameSync(path, target);
@@ -53,7 +53,7 @@ function everythingIn(directory: string): string[] {
 }
 
 describe('a store with symbolic links in it', () => {
-  test('forget deletes nothing that a link leads to, leaves the link, and says so', async () => {
+  test('forget deletes nothing that a link points to, leaves the link, and reports it', async () => {
     writeFileSync(join(outside, 'precious'), '');
     symlinkSync(outside, join(folder, 'link'));
     symlinkSync(join(outside, 'precious'), join(folder, 'packs', 'linked.tar'));
@@ -69,7 +69,7 @@ describe('a store with symbolic links in it', () => {
     expect(everythingIn(join(store, 'guests'))).toEqual([]);
   });
 
-  test.each(['packs', 'snapshots', '.'])('nothing works on %s where that is a link', async (name) => {
+  test.each(['packs', 'snapshots', '.'])('every command refuses a store where %s is a link', async (name) => {
     const target = moveOut(join(folder, name));
     const before = everythingIn(target);
     for (const args of [
@@ -85,7 +85,7 @@ describe('a store with symbolic links in it', () => {
     }
   });
 
-  test('a manifest that is a link counts as damaged: what its snapshot needs is not pruned', async () => {
+  test('a manifest that is a link counts as damaged, and its data is not pruned', async () => {
     moveOut(join(folder, 'snapshots', first));
     const before = everythingIn(join(folder, 'packs'));
     expect((await run('list', store)).stdout).toContain('is a symbolic link');
@@ -101,7 +101,7 @@ describe('a store with FIFOs in it', () => {
     rmSync(path);
     expect(spawnSync('mkfifo', [path]).status).toBe(0);
   }
-  /** Their exit statuses: a command that waited for the FIFO would never end. */
+  /** The commands' exit statuses. A command that waited for the FIFO would never end. */
   async function statuses(): Promise<(number | null)[]> {
     mkdirSync(join(outside, 'restored'));
     const restore = ['restore', store, guest, '--to', join(outside, 'restored')];
@@ -111,18 +111,18 @@ describe('a store with FIFOs in it', () => {
     return found;
   }
 
-  test('no command waits for whoever would write into the marker', async () => {
+  test('no command waits for a writer when the marker is a FIFO', async () => {
     putFifo(join(store, 'vmferry-store.json'));
     expect(await statuses()).toEqual([20, 20, 20]);
   });
 
-  test('a manifest that is one is damaged, and the other snapshot can be restored', async () => {
+  test('a manifest that is a FIFO counts as damaged, and the other snapshot can be restored', async () => {
     putFifo(join(folder, 'snapshots', first));
     expect((await run('list', store)).stdout).toContain('is a FIFO');
     expect(await statuses()).toEqual([0, 20, 0]);
   });
 
-  test('packs that are some are missing', async () => {
+  test('packs that are FIFOs count as missing', async () => {
     for (const pack of readdirSync(join(folder, 'packs'))) putFifo(join(folder, 'packs', pack));
     expect(await statuses()).toEqual([0, 20, 20]);
   });

@@ -6,9 +6,8 @@ import type { PruneKnowledge, Survey } from './survey.ts';
 const REMOVALS_AT_ONCE = 8;
 
 /**
- * What in the trash may be deleted: of what its survey listed there, all that the snapshots listed after that do without,
- * with what was listed in its place after that.
- * @param olderThanMs a time of the server: batches that were begun later stay
+ * Trash objects that no snapshot listed since needs, or of which a copy listed since is in its place.
+ * @param olderThanMs by the server's clock; batches that were begun later stay
  */
 export function deletable(
   { reached, facts }: PruneKnowledge,
@@ -28,7 +27,7 @@ export function deletable(
           return !reached.pages.has(object.id) || pages.has(object.id);
         case 'packs': {
           const pack = contentOf.get(object.id);
-          // In its place there is as good a one.
+          // The copy in its place is at least as good.
           if (pack === undefined && inPlace.has(object.id)) return true;
           const isUsed = (cover.useOf(object.id)?.usedBytes ?? 0) > 0;
           return pack !== undefined && !isUsed && cover.canDoWithout(pack);
@@ -41,7 +40,7 @@ export function deletable(
     });
 }
 
-/** Deletes them, and the folders that this leaves empty. */
+/** Deletes the objects, and the folders that this leaves empty. */
 export async function emptyTrash(
   { folder, damaged }: PruneKnowledge,
   { trash, packs, pages }: Survey,
@@ -57,7 +56,7 @@ export async function emptyTrash(
   for await (const _ of removals) signal.throwIfAborted();
   for (const batch of trash) {
     if (isOld(batch, olderThanMs)) await removeEmptyBatch(folder, batch.name, signal);
-    // It lost its mark with a loss of power: counted from now on.
+    // A loss of power has taken its mark: its age counts from now on.
     else if (batch.begunMs === null) await beginBatch(folder, batch.name, signal);
   }
 }

@@ -7,7 +7,7 @@ import type { PruneClock } from './prune-options.ts';
 import type { GuestPrune } from './prune-report.ts';
 import { readSnapshots, type ReachingSnapshot } from './reached.ts';
 
-/** Removes the snapshots that no rule keeps; answers with all others, those that are only announced too. */
+/** Removes the snapshots that no rule keeps. Returns all others, including those that are only announced. */
 export async function expire(
   folder: GuestFolder,
   rules: RetentionRules,
@@ -27,7 +27,7 @@ export async function expire(
   return kept;
 }
 
-/** Which snapshots the rules keep; why goes into the result. */
+/** Decides which snapshots the rules keep. The reasons go into `result.kept`. */
 export async function decideSnapshots(
   folder: GuestFolder,
   snapshots: readonly ReachingSnapshot[],
@@ -47,9 +47,9 @@ export async function decideSnapshots(
 }
 
 /**
- * Answers whether it is gone. It may be protected at this moment: who does that puts the mark there first, and then looks
- * whether the snapshot still is; here it is removed first, and then it is looked for the mark. So at least one of the two sees the
- * other, and what somebody was told is protected stays.
+ * Removes a snapshot unless it is protected, and returns whether it is gone. Another process may protect it at this moment: that
+ * one writes the mark first and then checks that the snapshot is there; this one removes the manifest first and then checks for
+ * the mark. So at least one sees the other, and a snapshot that was reported as protected stays.
  */
 export async function removeUnlessProtected(
   folder: GuestFolder,
@@ -60,7 +60,7 @@ export async function removeUnlessProtected(
   if (await isProtected()) return false;
   const name = folder.nameOf('snapshots', id);
   const manifest = await folder.read(name, MANIFEST_LIMIT_BYTES, signal).catch((error: unknown) => {
-    // Another prune was first.
+    // Another prune has removed it already.
     if (isMissingFile(error)) return null;
     throw error;
   });
@@ -72,8 +72,8 @@ export async function removeUnlessProtected(
 }
 
 /**
- * Removes the marks of snapshots that are not there any more.
- * @param olderThanMs a time of the server: a mark that is younger may be of a snapshot that another prune is about to put back
+ * Removes marks of snapshots that no longer exist.
+ * @param olderThanMs by the server's clock; a younger mark may be of a snapshot that another prune is about to put back
  */
 export async function removeStaleMarks(
   folder: GuestFolder,

@@ -2,16 +2,16 @@ import type { IndexedPack } from '../../repository/chunk-index/chunk-index.ts';
 import type { PackFacts } from './pack-facts.ts';
 import type { PruneKnowledge, Survey } from './survey.ts';
 
-/** So many index files are no trouble yet. */
+/** With more index files than this, those that are not full are merged. */
 const MANY_FILES = 32;
 const MOST_PACKS = 64;
-/** Of a file's text, about. */
+/** Approximate limit of an index file's text. */
 const MOST_TEXT_BYTES = 8 * 2 ** 20;
 const CHUNK_LINE_BYTES = 76;
 
 /**
- * Writes in few files what many said, and without packs that are gone. Answers with the files that are not needed any
- * more; nothing of what they say of packs that are there, or in the trash, is then lost.
+ * Writes new index files in place of many small ones, and of those that name packs that are gone. Returns the files that are
+ * no longer needed: other files say the same about every pack in its place or in the trash.
  */
 export async function mergeIndex(
   { folder, facts }: PruneKnowledge,
@@ -36,7 +36,7 @@ export async function mergeIndex(
   return stale.filter((file) => !written.has(file));
 }
 
-/** Those that name packs that are gone, and where there are many, all that are not full. */
+/** Index files that name packs that are gone; if there are many files, also all that are not full. */
 function staleFiles(
   files: readonly string[],
   facts: PackFacts,

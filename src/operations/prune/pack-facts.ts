@@ -5,22 +5,22 @@ import type { GuestFolder, StoredObject, StoredObjects } from '../../repository/
 import { readTrashedIndex } from '../../repository/trash/trashed-text.ts';
 
 const FILES_AT_ONCE = 8;
-/** Files may come and go between a list and the reading of what it names. */
+/** Files may come and go between listing and reading. */
 const MOST_ROUNDS = 5;
 
 /**
- * What index files say of packs. That remains true when a file is gone: a pack of that name and size never holds
- * anything else.
+ * What index files say about packs. It stays true when an index file is gone: packs with the same id and size have the
+ * same content.
  */
 export class PackFacts {
   /** By id and size. */
   readonly #packs = new Map<string, IndexedPack>();
-  /** Of each index file that was read, the packs it names. */
+  /** By id of an index file that was read: the packs it names. */
   readonly #files = new Map<string, readonly IndexedPack[]>();
-  /** Of each that cannot be read, why. */
+  /** By id of an index file that cannot be read: why. */
   readonly #damaged = new Map<string, Failure>();
 
-  /** What is in this file; null where no index file has said so. */
+  /** What a pack contains; null if no index file says so. */
   of({ id, sizeBytes }: { id: string; sizeBytes: number }): IndexedPack | null {
     return this.#packs.get(keyOf(id, sizeBytes)) ?? null;
   }
@@ -34,7 +34,7 @@ export class PackFacts {
     return [...this.#damaged.values()];
   }
 
-  /** Of an index file that was read; none for one that cannot be. */
+  /** The packs that an index file names; none for an unreadable one. */
   packsIn(indexFile: string): readonly IndexedPack[] {
     return this.#files.get(indexFile) ?? [];
   }
@@ -43,7 +43,7 @@ export class PackFacts {
     return this.#damaged.has(indexFile);
   }
 
-  /** Of these packs, those that the index files name, by id. */
+  /** The ids of those packs that the index files name with the right size. */
   namedBy(indexFiles: Iterable<string>, packs: StoredObjects): Set<string> {
     const named = new Set<string>();
     for (const file of indexFiles)
@@ -52,7 +52,7 @@ export class PackFacts {
     return named;
   }
 
-  /** Reads the index files that were not read yet; answers with those that are there now. */
+  /** Reads the index files that were not read yet. Returns all that are there now. */
   async refresh(folder: GuestFolder, signal: AbortSignal): Promise<Map<string, StoredObject>> {
     for (let round = 1; ; round++) {
       const listed = await folder.objects('index', signal);
@@ -63,12 +63,12 @@ export class PackFacts {
         packs: await folder.readIndexFile(id, signal, (failure) => this.#damaged.set(id, failure)),
       }));
       for await (const { id, packs } of contents)
-        // None: it is gone, damaged, or in truth empty, which the last round takes it for.
+        // No packs: missing, damaged or empty. The last round assumes empty.
         if (packs.length > 0 || round === MOST_ROUNDS) this.#learn(id, packs);
     }
   }
 
-  /** The same for index files in the trash, of which nothing is kept but what they say. */
+  /** Reads index files in the trash. Damaged ones are ignored. */
   async learnFromTrash(
     folder: GuestFolder,
     objects: Iterable<StoredObject>,
@@ -90,7 +90,7 @@ export class PackFacts {
   #learn(indexFile: string, packs: readonly IndexedPack[]): void {
     if (this.#damaged.has(indexFile)) return;
     for (const pack of packs) this.add(pack);
-    // What was known before is kept once.
+    // Refer to packs that are already known, so that each is in memory once.
     this.#files.set(
       indexFile,
       packs.map((pack) => this.of(pack) ?? pack),

@@ -20,9 +20,8 @@ import { settle, survey, type PruneKnowledge, type Survey } from './survey.ts';
 const MOVES_AT_ONCE = 8;
 
 /**
- * Prunes one guest as doc/store.md says. What is done is written into the result as it is done, so that it is told when
- * something fails, too. Throws Failure `store-damaged` or `store-unsupported` where it cannot be known what a snapshot needs,
- * and what the store throws.
+ * Prunes one guest as doc/store.md says. `result` is updated after each step, so that it is right even if a later step fails.
+ * Throws Failure `store-damaged` or `store-unsupported` if it cannot find out what a snapshot needs, and what the store throws.
  */
 export async function pruneGuest(
   folder: GuestFolder,
@@ -51,14 +50,14 @@ export async function pruneGuest(
     result.freedBytes = bytesOf(gone);
     result.missingChunks = after.cover.uncoveredCount;
   } catch (error) {
-    // What went wrong is what is told, not that this goes wrong for the same reason.
+    // Report the first error: cleaning up may fail for the same reason.
     if (!signal.aborted) await removeEmptyBatch(folder, batch, signal).catch(() => undefined);
     throw error;
   }
   await removeEmptyBatch(folder, batch, signal);
 }
 
-/** The same, as it would be: nothing in the store is changed. */
+/** Finds out what `pruneGuest` would do, and changes nothing in the store. */
 export async function foreseePrune(
   folder: GuestFolder,
   options: PruneOptions,
@@ -80,7 +79,7 @@ export async function foreseePrune(
   result.missingChunks = found.cover.uncoveredCount;
 }
 
-/** Backups that nobody comes back to. One that does after all finds that out, and announces its snapshot again. */
+/** Drops announcements of abandoned backups. A backup that does go on notices it, and announces its snapshot again. */
 async function dropOldAnnouncements(
   folder: GuestFolder,
   olderThanMs: number,
@@ -100,7 +99,7 @@ async function learn(
   return { folder, reached, facts: new PackFacts(), damaged: await folder.marks('damaged', signal) };
 }
 
-/** Moves to the trash what nobody needs; answers whether there was any. */
+/** Moves to the trash what no snapshot needs. Returns whether there was anything to move. */
 async function clearOut(
   knowledge: PruneKnowledge,
   found: Survey,
@@ -145,8 +144,8 @@ function notePlan({ neededBytes, wastedBytes }: PackPlan, result: GuestPrune): v
 
 function warnOfNoTimes({ store }: GuestFolder, { report }: Context): void {
   const message =
-    `${store.location} does not tell when files were written, so nothing is ever older than the grace period: ` +
-    'snapshots are removed, but no room is freed. With --grace 0 it is freed at once; best while no backup runs.';
+    `${store.location} does not say when files were written, so no file counts as older than the grace period: ` +
+    'snapshots are removed, but no space is freed. To free it now, use --grace 0, preferably while no backup runs.';
   report({ type: 'warning', code: 'store-promises-less', message });
 }
 
@@ -155,7 +154,7 @@ function warnOfDamage({ folder, facts }: PruneKnowledge, { cover }: Survey, { re
   for (const { message } of facts.damaged) warn(`${folder.guest}: ${message}`);
   if (cover.uncoveredCount > 0)
     warn(
-      `The store has lost ${cover.uncoveredCount} chunks that snapshots of ${folder.guest} need: vmferry verify shows which. The next backup sends again what the guest still has of them.`,
+      `The store has lost ${cover.uncoveredCount} chunks that snapshots of ${folder.guest} need. vmferry verify shows which snapshots are damaged. The next backup sends the chunks again that the guest still has.`,
     );
 }
 

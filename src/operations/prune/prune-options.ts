@@ -2,9 +2,9 @@ import type { RetentionRules } from '../../repository/retention/retention.ts';
 
 export interface PruneOptions {
   rules: RetentionRules;
-  /** How long what is not reached stays in its place, and then in the trash, by the server's clock. */
+  /** How long unneeded data stays in its place, and then in the trash; by the server's clock. */
   graceMs: number;
-  /** How much of the stored bytes may be dead: 0 to 1. */
+  /** How much of the stored data may be unneeded: 0 to 1. */
   maxWaste: number;
 }
 
@@ -12,6 +12,6 @@ export interface PruneClock {
   now: () => Date;
   /** An IANA name. */
   timeZone: string;
-  /** So many random hex digits. */
+  /** Gives this number of random hex digits. */
   randomHex: (digits: number) => string;
 }

@@ -1,31 +1,31 @@
 import type { FailureRecord } from '../../failure.ts';
 import type { KeepReason } from '../../repository/retention/retention.ts';
 
-/** What became of one guest; with `dryRun`, what would. */
+/** What was done to one guest; with `dryRun`, what would be done. */
 export interface GuestPrune {
   guest: string;
   /** The oldest first. */
   kept: { id: string; reasons: readonly KeepReason[] }[];
   /** Snapshots that are removed for good. */
   removed: string[];
-  /** Moved to the trash: packs, pages and index files that no snapshot needs. */
+  /** Bytes moved to the trash: packs, pages and index files that no snapshot needs. */
   trashedBytes: number;
-  /** Deleted from the trash. */
+  /** Bytes deleted from the trash. */
   freedBytes: number;
-  /** Packs that were mostly dead, and were written anew without what is dead in them. */
+  /** Packs that were replaced by new ones without their unneeded data. */
   rewrittenPacks: number;
-  /** Bytes of packs that are needed, and what of them is dead. */
+  /** Bytes of the packs that snapshots need, and how many of these bytes are unneeded. */
   neededBytes: number;
   wastedBytes: number;
   /** Chunks that snapshots need and the store has lost. */
   missingChunks: number;
-  /** Why its data is not pruned, or not all of it. */
+  /** Why its data was not pruned, or only in part. */
   failure: FailureRecord | null;
 }
 
 export interface PruneReport {
   type: 'pruned';
-  /** As people know it. */
+  /** The store's location. */
   store: string;
   dryRun: boolean;
   guests: readonly GuestPrune[];

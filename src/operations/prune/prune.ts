@@ -14,9 +14,9 @@ export interface PruneRequest extends PruneOptions {
 }
 
 /**
- * Removes the snapshots of a store that no rule keeps, and by and by what only they needed (doc/store.md). What keeps one
- * guest from being pruned keeps no other: it is told in the report. Throws Failure `usage` where no rule is given, `snapshot-missing`
- * for a guest that the store does not have, and what the store throws.
+ * Removes the snapshots of a store that no rule keeps, and later the data that only they needed (doc/store.md). If a guest
+ * cannot be pruned, the report says why, and the other guests are pruned all the same. Throws Failure `usage` if no rule is given,
+ * `snapshot-missing` for a guest that the store does not have, and what the store throws.
  */
 export async function prune(
   request: PruneRequest,
@@ -67,7 +67,7 @@ async function pruneOne(
   } catch (error) {
     const failure = asFailure(error);
     if (context.signal.aborted || !['store-damaged', 'store-unsupported'].includes(failure.code)) {
-      // Removals are final: they are told, whatever came then.
+      // Removed snapshots are gone for good: report them even if the prune failed later.
       if (!request.dryRun && result.removed.length > 0)
         context.report({ type: 'warning', code: 'other', message: summary(result, false) });
       throw error;

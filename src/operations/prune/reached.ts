@@ -8,7 +8,7 @@ import { readPageAnywhere } from '../../repository/trash/trashed-text.ts';
 
 const FILES_AT_ONCE = 8;
 
-/** As much of a snapshot as a prune needs. */
+/** The part of a snapshot that a prune uses. */
 export interface ReachingSnapshot {
   id: string;
   createdAt: Date;
@@ -17,16 +17,16 @@ export interface ReachingSnapshot {
 }
 
 /**
- * The snapshots of a guest, those that were only announced (doc/store.md) too. Throws Failure `store-damaged` or `store-unsupported`
- * when one of them cannot be read, so that it is not known what it reaches.
- * @param known need not be read again
+ * The snapshots of a guest, including those that are only announced (doc/store.md). Throws Failure `store-damaged` or
+ * `store-unsupported` if one cannot be read, because then it is unknown what it needs.
+ * @param known ids of snapshots to leave out
  */
 export async function readSnapshots(
   folder: GuestFolder,
   known: ReadonlySet<string>,
   signal: AbortSignal,
 ): Promise<ReachingSnapshot[]> {
-  // In this order: one that is published in between is in both, and none is missed.
+  // Announced ones are listed first: a snapshot published in between is in both lists, and none is missed.
   const announced = await announcedSnapshots(folder, signal);
   const published = new Set(await folder.snapshotIds(signal));
   const ids = [...new Set([...announced.keys(), ...published])].filter((id) => !known.has(id));
@@ -59,7 +59,7 @@ async function readOne(
       advice:
         error.code === 'store-unsupported'
           ? (error.advice ?? '')
-          : `What it needs cannot be known. When you give this snapshot up, delete ${name} in the store.`,
+          : `It is unknown which data this snapshot needs. To give the snapshot up, delete ${name} in the store.`,
       cause: error,
     });
   }
@@ -70,18 +70,18 @@ function reachOf({ id, createdAt, disks }: Snapshot): Omit<ReachingSnapshot, 'is
   return { id, createdAt: new Date(createdAt), pages };
 }
 
-/** What snapshots reach; it only grows. */
+/** The pages and chunks that snapshots need. Only grows. */
 export class Reached {
   readonly snapshots = new Set<string>();
   readonly pages = new Set<string>();
   readonly chunks = new LiveChunks();
 
-  /** Snapshots that do not count. */
+  /** Leaves out these snapshots. */
   ignore(ids: Iterable<string>): void {
     for (const id of ids) this.snapshots.add(id);
   }
 
-  /** Throws Failure `store-damaged` when a page is lost, so that it is not known what it reaches. */
+  /** Throws Failure `store-damaged` if a page is lost, because then it is unknown which chunks it names. */
   async add(folder: GuestFolder, snapshots: readonly ReachingSnapshot[], signal: AbortSignal): Promise<void> {
     const unread = new Set(snapshots.flatMap(({ pages }) => pages).filter((page) => !this.pages.has(page)));
     const texts = mapOrdered(unread, FILES_AT_ONCE, (page) => readPage(folder, page, signal));
@@ -99,12 +99,12 @@ async function readPage(folder: GuestFolder, page: string, signal: AbortSignal):
   try {
     const text = await readPageAnywhere(folder, page, signal);
     if (/^(?:\d+ [0-9a-f]{64}\n)*$/.test(text)) return text;
-    throw new Failure('store-damaged', `The page ${page} of a chunk map is not one.`);
+    throw new Failure('store-damaged', `The file of page ${page} is not a page of a chunk map.`);
   } catch (error) {
     if (!(error instanceof Failure) || error.code !== 'store-damaged') throw error;
     throw new Failure('store-damaged', `The data of ${folder.guest} is not pruned: ${error.message}`, {
       advice:
-        'What a snapshot needs cannot be known. The next backup may bring the page back, else it goes with the snapshots that need it.',
+        'It is unknown which data its snapshots need. The next backup may send the page again. If it does not, forget the snapshots that need it.',
       cause: error,
     });
   }

@@ -1,12 +1,12 @@
 import type { GuestFolder } from '../../repository/guest-folder.ts';
 
-/** All of a guest's that files are put into under temporary names; into the trash they are moved. */
+/** The folders of a guest that files are uploaded to. Files get into the trash by renames only. */
 const FOLDERS = ['snapshots', 'announced', 'maps', 'packs', 'index', 'checked', 'damaged', 'protected'];
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /**
- * Removes what uploads that were broken off have left under temporary names. Never what is younger than a day, whatever the grace
- * period: an upload whose file is taken away fails.
+ * Removes what broken uploads have left under temporary names. Files younger than a day stay, whatever the grace period: an
+ * upload fails if its file is removed.
  * @param serverNowMs by the server's clock
  */
 export async function removeLeftovers(

@@ -9,14 +9,14 @@ import type { ChunkCover, PlannedPack } from '../../repository/retention/prune-p
 import { LiveFrames } from './live-frames.ts';
 import type { PruneKnowledge } from './survey.ts';
 
-/** What its level was when it was made is not known; this is what backups take on a line of middling speed. */
+/** The level that a pack was compressed with is not recorded. Backups use this one on a line of medium speed. */
 const LEVEL = 3;
 const PACKS_PER_INDEX = 16;
 
 /**
- * Writes what is needed of these packs into new ones. Frames of which all is needed are taken as they are, the rest is
- * gathered into frames that are full again. A pack that turns out to be damaged is marked so, and left out. Gives the packs
- * of which all that is needed lies elsewhere now.
+ * Writes the needed chunks of these packs into new packs. Frames that are needed in full are copied; needed chunks of other
+ * frames are gathered into new frames. A pack that turns out to be damaged is marked as such and left out. Returns the packs
+ * whose needed chunks are now elsewhere.
  */
 export async function rewritePacks(
   knowledge: PruneKnowledge,
@@ -40,7 +40,7 @@ export async function rewritePacks(
       }
       replaced.push(pack);
     } catch (error) {
-      // Gone: another prune has moved it away, and knows why.
+      // Gone: another prune has moved it.
       if (!(error instanceof Failure) || !['pack-damaged', 'target-missing'].includes(error.code))
         throw error;
       if (error.code === 'pack-damaged') await noteDamage(knowledge, pack, error, context);
@@ -61,11 +61,11 @@ async function noteDamage(
   report({
     type: 'warning',
     code: 'store-incomplete',
-    message: `${message} It is kept, and the next backup sends what was in it again: vmferry verify shows what that is.`,
+    message: `${message} The pack is kept, and the next backup sends its chunks again. vmferry verify shows which snapshots are damaged.`,
   });
 }
 
-/** Frames into packs, packs into the store and the index. */
+/** Puts frames into packs, and writes the packs and their index files to the store. */
 class PackWriter {
   readonly #knowledge: PruneKnowledge;
   readonly #signal: AbortSignal;

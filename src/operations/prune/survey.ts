@@ -7,13 +7,13 @@ import { collectGrownGarbage } from '../../system/memory.ts';
 import type { PackFacts } from './pack-facts.ts';
 import { readSnapshots, type Reached } from './reached.ts';
 
-/** Renames on their way at once: what they wait for is the round trip. */
+/** Renames in flight at once: each waits for a round trip. */
 const MOVES_AT_ONCE = 8;
 const PACKS_PER_INDEX = 64;
-/** What a survey found absent may have been on its way from one place to the other. */
+/** A missing object may have been on its way between its place and the trash: the survey is repeated. */
 const MOST_SURVEYS = 4;
 
-/** What one prune learns of a guest, and goes by. */
+/** What one prune has learned about a guest so far. */
 export interface PruneKnowledge {
   folder: GuestFolder;
   reached: Reached;
@@ -22,14 +22,14 @@ export interface PruneKnowledge {
   damaged: ReadonlySet<string>;
 }
 
-/** What was where, listed in this order; doc/store.md says why it matters. */
+/** Where everything was, in the order it was listed. doc/store.md says why the order matters. */
 export interface Survey {
   trash: readonly TrashBatch[];
   pages: StoredObjects;
   indexFiles: StoredObjects;
   packs: readonly PlannedPack[];
   packsInTrash: readonly PlannedPack[];
-  /** Of what is needed: from packs in their place, and else from those in the trash. */
+  /** Which pack each needed chunk is taken from: one in its place, else one in the trash. */
   cover: ChunkCover;
 }
 
@@ -57,7 +57,7 @@ export async function survey(
     content: facts.of(object),
   });
   const packs = [...listed.values()].map(planned);
-  // One that is cut off or damaged in its place is worth less than any in the trash of which it is known what it is.
+  // Prefer an indexed pack in the trash to a damaged or truncated one in place.
   const packsInTrash = bestOfEach(trashed.filter(({ id }) => !hasSound(id)).map(planned)).filter(
     ({ id, content }) => !listed.has(id) || content !== null,
   );
@@ -68,7 +68,7 @@ export async function survey(
   return { trash, pages, indexFiles, packs, packsInTrash, cover };
 }
 
-/** One of each id: one of which it is known what it holds, where there is one. */
+/** One pack of each id, preferably an indexed one. */
 function bestOfEach(packs: readonly PlannedPack[]): PlannedPack[] {
   const worstFirst = packs.toSorted(
     (one, other) => Number(one.content !== null) - Number(other.content !== null),
@@ -76,18 +76,18 @@ function bestOfEach(packs: readonly PlannedPack[]): PlannedPack[] {
   return [...new Map(worstFirst.map((pack) => [pack.id, pack])).values()];
 }
 
-/** All of one kind in the trash. */
+/** All objects of one kind in the trash. */
 export function objectsOf(trash: readonly TrashBatch[], kind: TrashKind): TrashedObject[] {
   return trash.flatMap(({ objects }) => objects.filter((object) => object.kind === kind));
 }
 
 /**
- * Takes back from the trash what snapshots reach, and names in an index file every pack that is there and known, until a survey
- * finds nothing of this to do: that one is answered.
+ * Takes needed objects back from the trash, and writes index files for packs whose own are gone, until a survey finds nothing
+ * of this to do. Returns that survey.
  */
 export async function settle(knowledge: PruneKnowledge, signal: AbortSignal): Promise<Survey> {
   for (let round = 1; ; round++) {
-    // What the last survey has found is as large as this one, and is not needed any more.
+    // The previous survey is as large as the next one, and is no longer needed.
     collectGrownGarbage();
     const found = await survey(knowledge, signal);
     const back = toTakeBack(knowledge, found);

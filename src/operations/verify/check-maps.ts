@@ -18,12 +18,16 @@ export interface MapUnderCheck {
   disk: SnapshotDisk;
 }
 
-/** What is asked about a chunk: 32 bytes of id, and the plain bytes that there are at its place in the image. */
+/**
+ * Looks up a chunk.
+ * @param id 32 bytes
+ * @param length plain bytes of the chunk at this place of the image
+ */
 export type ChunkCheck = (id: Uint8Array, length: number) => ChunkFinding;
 
 export interface ChunkFinding {
   isThere: boolean;
-  /** When the pack that has it was last read, in ms since 1970; null: never, or it is not there. */
+  /** When the pack that has it was last read, in ms since 1970; null: never, or the chunk is missing. */
   readMs: number | null;
 }
 
@@ -31,18 +35,18 @@ export interface CheckedMap extends MapUnderCheck, MapFinding {}
 
 interface MapFinding {
   damage: MapDamage;
-  /** The oldest time at which one of its packs was read; null: some were not; infinite: it needs none. */
+  /** When the pack was read that was read longest ago; null: some were never read; Infinity: it needs no pack. */
   readMs: number | null;
-  /** All pages are what they should be, and yet the fingerprint is another. */
+  /** All pages are sound, but the map's fingerprint is not the one in the manifest. */
   isOtherMap: boolean;
 }
 
-/** Called for each page that cannot be used. */
+/** Called for each page that is missing or damaged. */
 export type OnDamagedPage = (id: string, failure: Failure) => void;
 
 /**
- * Checks the chunk maps of many snapshots at once: page by page, so that each page is read once however many share it, and
- * no map is ever in memory as a whole. Disks whose maps are the same are checked as one.
+ * Checks the chunk maps of many snapshots together, page by page: a shared page is read once, and no whole map is in memory.
+ * Disks with equal maps are checked as one.
  */
 export async function checkMaps(
   folder: GuestFolder,
@@ -73,7 +77,7 @@ export async function checkMaps(
   return progress.map(({ map, one }) => ({ ...map, ...(one.finding ??= finish(one)) }));
 }
 
-/** The same for disks of which the same is found. */
+/** Equal for disks with equal maps. */
 function keyOf({ sizeBytes, fingerprint, pages }: SnapshotDisk): string {
   return createHash('sha256')
     .update(`${sizeBytes} ${fingerprint} ${pages.join(' ')}`)
@@ -83,7 +87,7 @@ function keyOf({ sizeBytes, fingerprint, pages }: SnapshotDisk): string {
 interface MapInProgress {
   disk: SnapshotDisk;
   grid: ChunkGrid;
-  /** Null once a page was missing. */
+  /** Null after a page was missing or damaged. */
   hash: Hash | null;
   damage: FoundDamage;
   readMs: number | null;
@@ -93,7 +97,7 @@ interface MapInProgress {
 interface SharedPage {
   id: string;
   number: number;
-  /** Of one size: what a page may hold depends on it. */
+  /** Disks of one size: what a page may contain depends on it. */
   users: [MapInProgress, ...MapInProgress[]];
 }
 
@@ -106,12 +110,12 @@ interface PageFinding {
 function begin(disk: SnapshotDisk): MapInProgress {
   const grid = chunkGridFor(disk.sizeBytes);
   const hash = createHash('sha256');
-  // Of a map without positions there is only the header.
+  // The text of a map without positions is only the header.
   for (const header of chunkMapText(new ChunkMap({ ...grid, chunkCount: 0 }))) hash.update(header);
   return { disk, grid, hash, damage: new FoundDamage(), readMs: Infinity, finding: null };
 }
 
-/** All pages in the order of their numbers, each once for all disks of one size that have it there. */
+/** All pages, by number. A page that disks of one size share at the same place comes once. */
 function* distinctPages(maps: readonly MapInProgress[]): Generator<SharedPage> {
   const mostPages = maps.reduce((most, { disk }) => Math.max(most, disk.pages.length), 0);
   for (let number = 0; number < mostPages; number++) {
@@ -169,7 +173,7 @@ function checkPage(
 const noId = new Uint8Array(CHUNK_ID_BYTES);
 let scratch: ChunkMap | null = null;
 
-/** An empty map, used again for all pages of disks of one size. */
+/** An empty map, reused for all pages of disks of one size. */
 function scratchMap(grid: ChunkGrid): ChunkMap {
   if (scratch?.grid.imageBytes !== grid.imageBytes) scratch = new ChunkMap(grid);
   return scratch;
@@ -201,7 +205,7 @@ function finish({ disk, grid, hash, damage, readMs }: MapInProgress): MapFinding
   return { damage, readMs: damage.bytes > 0 ? null : readMs, isOtherMap };
 }
 
-/** The earlier of two times, of which null is the earliest. */
+/** The earlier of two times; null is the earliest. */
 function older(first: number | null, second: number | null): number | null {
   return first === null || second === null ? null : Math.min(first, second);
 }

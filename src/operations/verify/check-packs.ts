@@ -8,23 +8,23 @@ import type { FramePool } from '../../workers/frame-pool.ts';
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
 import type { GuestFolder, StoredObject } from '../../repository/guest-folder.ts';
 
-/** On their way or at work at once; each is in memory whole, some 9 MiB. */
+/** Packs that are read and checked at once. Each is in memory as a whole, some 9 MiB. */
 const PACKS_AT_ONCE = 4;
-/** No pack is larger: more than that is not read. */
+/** No sound pack is larger; reading stops there. */
 const MOST_PACK_BYTES = PACK_LIMIT_BYTES + TABLE_LIMIT_BYTES + contentLimitBytes(LARGEST_CHUNK_BYTES);
 
 /** What a pack is found to be. */
 export interface PackFinding {
   pack: StoredObject;
-  /** A full sentence; null: it is all it should be. */
+  /** What is wrong, as a full sentence; null: nothing. */
   damage: string | null;
-  /** The chunks that are whole in it. */
+  /** The undamaged chunks. */
   good: PackedChunks;
-  /** What lies where in it by its own tables, as far as they can be read. */
+  /** Where its chunks lie according to its own tables, as far as these can be read. */
   frames: readonly PackedFrame[];
 }
 
-/** Reads packs whole, and checks each chunk in them, in order. What has gone meanwhile is left out. */
+/** Reads whole packs and checks each chunk. Results come in order; packs that are gone by now are left out. */
 export async function* checkPacks(
   folder: GuestFolder,
   packs: readonly StoredObject[],
@@ -44,7 +44,10 @@ export async function* checkPacks(
   for await (const finding of findings) if (finding !== null) yield finding;
 }
 
-/** A sentence where it cannot be read: a failing disk gives a few bad files among good ones. */
+/**
+ * The bytes of a pack; null if it is gone. A sentence that says why it cannot be read: on a failing disk a few files may be bad
+ * and the others good.
+ */
 async function readPack(
   { store }: GuestFolder,
   { name }: StoredObject,
@@ -68,7 +71,10 @@ async function readPack(
   }
 }
 
-/** A view of more would take all of that to the other thread; small buffers share theirs, which cannot be handed over. */
+/**
+ * Copies bytes that share their memory with others: handing them to another thread would take all of that memory along, and
+ * the memory that small buffers share cannot be handed over.
+ */
 function inMemoryOfItsOwn(bytes: Uint8Array): Uint8Array {
   return bytes.length === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
 }

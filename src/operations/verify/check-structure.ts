@@ -5,13 +5,13 @@ import { checkMaps, type CheckedMap, type ChunkFinding } from './check-maps.ts';
 import { readManifests } from '../store-access/read-manifests.ts';
 import { readStoredIndex, type PackContents, type StoredIndex } from './stored-index.ts';
 
-/** What is known of packs before their structure is looked at. */
+/** What is known about packs before the structure is checked. */
 export interface KnownPacks extends PackContents {
   /** When each was last read and found good, in ms since 1970. */
   readMs: ReadonlyMap<string, number>;
 }
 
-/** How a guest's snapshots hang together. */
+/** What a guest's snapshots consist of, and what of it is missing or damaged. */
 export interface Structure {
   packs: StoredObjects;
   maps: StoredObjects;
@@ -19,12 +19,12 @@ export interface Structure {
   unreadable: readonly { id: string; failure: Failure }[];
   index: StoredIndex;
   checkedMaps: readonly CheckedMap[];
-  /** By page. */
+  /** By page id: why the page cannot be used. */
   badPages: ReadonlyMap<string, Failure>;
-  /** Packs that hold chunks that are wanted, and which are not there, or not as they were. */
+  /** Packs with needed chunks that are missing, damaged, or not as an index says. */
   lostPacks: ReadonlySet<string>;
   usedPacks: ReadonlySet<string>;
-  /** Chunks that are wanted, and which no index names. */
+  /** How many needed chunks no index names. */
   unindexedChunks: number;
 }
 
@@ -70,14 +70,14 @@ export async function checkStructure(
   };
 }
 
-/** Finds chunks in the index, and notes what that leads to. */
+/** Finds chunks in the index, and collects which packs are used, lost or not indexed. */
 class ChunkLookup {
   readonly lostPacks = new Set<string>();
   readonly usedPacks = new Set<string>();
   unindexedChunks = 0;
   readonly #index: StoredIndex;
   readonly #readMs: ReadonlyMap<string, number>;
-  /** By the number of a frame in `usable`. */
+  /** By frame number in `usable`. */
   readonly #packReadMs = new Map<number, number | null>();
 
   constructor(index: StoredIndex, readMs: ReadonlyMap<string, number>) {

@@ -1,10 +1,10 @@
 import type { StoredObject, StoredObjects } from '../../repository/guest-folder.ts';
 
 /**
- * The packs to read: those never read, and then those read longest ago, until they are so much of all bytes; at least
- * one where there is any.
+ * Chooses packs to read: first those never read, then those read longest ago, until they add up to `percent` of all bytes. At
+ * least one pack is chosen if there is any.
  * @param percent 1 to 100
- * @param checked when each was read last, in ms since 1970; a time that is yet to come counts as never
+ * @param checked when each pack was last read, in ms since 1970; a time in the future counts as never
  */
 export function choosePacks(
   packs: StoredObjects,

@@ -4,15 +4,15 @@ import type { Structure } from './check-structure.ts';
 import type { StuckInTrash } from './settle-structure.ts';
 import type { DamagedDisk, DamagedSnapshot, FileCount, StoreProblem } from './verify-report.ts';
 
-/** What is known besides the structure. */
+/** What verify found besides the structure. */
 export interface FoundBesides {
   damagedPacks: ReadonlyMap<string, { damage: string }>;
   stuck: readonly StuckInTrash[];
-  /** Wrong index files in whose place a right one was put. */
+  /** Wrong index files that were replaced by correct ones. */
   corrected: ReadonlySet<string>;
 }
 
-/** What is wrong with files of the guest's folder, each once. */
+/** What is wrong with files of the guest's folder; each problem once. */
 export function problemsOf(
   folder: GuestFolder,
   structure: Structure,
@@ -38,14 +38,14 @@ export function problemsOf(
     problems.push({ kind: 'index-damaged', file: folder.nameOf('index', file), message: failure.message });
   for (const { file, wrong } of index.wrongFiles) {
     const name = folder.nameOf('index', file);
-    const isCorrected = corrected.has(file) ? ' A right one was put in its place.' : '';
-    const message = `${name} does not say where the chunks lie in ${wrong.size} of its packs.${isCorrected}`;
+    const isCorrected = corrected.has(file) ? ' It was replaced by a correct one.' : '';
+    const message = `${name} says wrongly where the chunks of ${wrong.size} packs lie.${isCorrected}`;
     problems.push({ kind: 'index-damaged', file: name, message });
   }
   problems.push(...packProblems(folder, structure, damagedPacks, stuckIds));
   for (const { kind, id, failure } of stuck) {
     const file = folder.nameOf(kind, id);
-    const message = `Only the trash of a prune still has ${file}, and it could not be moved back: ${failure.message} The next prune or backup takes it back.`;
+    const message = `${file} is only in the trash of a prune, and could not be moved back: ${failure.message} The next prune or backup moves it back.`;
     problems.push({ kind: 'only-in-trash', file, message });
   }
   for (const { message } of recordFailures)
@@ -59,7 +59,7 @@ function otherMaps(folder: GuestFolder, { checkedMaps }: Structure): StoreProble
     .map(({ snapshot, disk }) => ({
       kind: 'manifest-damaged',
       file: folder.nameOf('snapshots', snapshot),
-      message: `The pages of the disk ${disk.name} are not a map with the fingerprint that the snapshot ${snapshot} names.`,
+      message: `The chunk map of the disk ${disk.name} does not have the fingerprint that the snapshot ${snapshot} names.`,
     }));
 }
 
@@ -75,7 +75,7 @@ function packProblems(
   for (const id of index.resized) {
     if (damagedPacks.has(id)) continue;
     const file = folder.nameOf('packs', id);
-    const message = `${file} has ${packs.get(id)?.sizeBytes ?? 0} bytes, which is not what the index says: it was cut off or changed.`;
+    const message = `${file} has ${packs.get(id)?.sizeBytes ?? 0} bytes, but the index gives another size: the file was truncated or changed.`;
     problems.push({ kind: 'pack-damaged', file, message });
   }
   for (const id of lostPacks) {
@@ -85,13 +85,13 @@ function packProblems(
   }
   if (unindexedChunks > 0) {
     const file = folder.pathOf('index');
-    const message = `${unindexedChunks} chunks that snapshots need are in no index of the guest ${folder.guest}.`;
+    const message = `No index of the guest ${folder.guest} has ${unindexedChunks} chunks that snapshots need.`;
     problems.push({ kind: 'chunks-not-indexed', file, message });
   }
   return problems;
 }
 
-/** The snapshots that cannot be restored as they were, the oldest first. */
+/** The snapshots that cannot be restored in full, the oldest first. */
 export function damagedSnapshots({ unreadable, checkedMaps }: Structure): DamagedSnapshot[] {
   const disks = new Map<string, DamagedDisk[]>(unreadable.map(({ id }) => [id, []]));
   for (const { snapshot, disk, damage } of checkedMaps) {
@@ -105,7 +105,7 @@ export function damagedSnapshots({ unreadable, checkedMaps }: Structure): Damage
     .sort((one, other) => (one.snapshot < other.snapshot ? -1 : 1));
 }
 
-/** Packs, pages and indexes that no snapshot reaches. */
+/** Packs, pages and index files that no snapshot needs. */
 export function unreferenced({ packs, maps, snapshots, usedPacks, lostPacks, index }: Structure): FileCount {
   const usedPages = new Set(snapshots.flatMap(({ disks }) => disks.flatMap(({ pages }) => pages)));
   const files = [

@@ -1,19 +1,18 @@
 import { totalLength, type Extent } from '../../extent/extents.ts';
 
-/** More ranges of one disk are only counted: a small store can name millions of them. */
+/** Further ranges of a disk are only counted: a small store can name millions of them. */
 const MOST_RANGES = 1000;
 
-/** What of a disk cannot be restored. */
+/** The parts of a disk that cannot be restored. */
 export interface MapDamage {
-  /** All of it. */
   bytes: number;
-  /** The first of its ranges; ascending, not touching. */
+  /** The first `MOST_RANGES` ranges; ascending, not touching. */
   ranges: readonly Extent[];
-  /** How many ranges there are behind those. */
+  /** How many ranges follow those. */
   moreRanges: number;
 }
 
-/** Damage that is found from the disk's beginning to its end. */
+/** Collects damage from the beginning of a disk to its end. */
 export class FoundDamage implements MapDamage {
   bytes = 0;
   moreRanges = 0;
@@ -21,8 +20,8 @@ export class FoundDamage implements MapDamage {
   #end = 0;
 
   /**
-   * @param extents ascending, not touching, behind all that were added before
-   * @param bytes their length; many disks add the same extents
+   * @param extents ascending, not touching, after all that were added before
+   * @param bytes their total length, if the caller knows it: many disks add the same extents
    */
   add(extents: readonly Extent[], bytes = totalLength(extents)): void {
     const [first] = extents;

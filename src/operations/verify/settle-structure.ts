@@ -4,7 +4,7 @@ import { isNotWritable } from './verify-notes.ts';
 import { takeBack, trashed, type TrashKind } from '../../repository/trash/trash.ts';
 import { checkStructure, type KnownPacks, type Structure } from './check-structure.ts';
 
-/** Something that is wanted, is not in its place, and is in the trash. */
+/** A needed object that is only in the trash, and could not be moved back. */
 export interface StuckInTrash {
   kind: TrashKind;
   id: string;
@@ -17,14 +17,14 @@ export interface SettledStructure {
   stuck: readonly StuckInTrash[];
 }
 
-/** A prune that runs beside has moved what it moves by then. */
+/** By then, a prune that runs at the same time has moved everything it wants to move. */
 const MOST_LOOKS = 4;
 
 /**
- * Looks at the structure until what is missing is so for good: packs that no index names are read, as a restore does; what
- * is only in the trash is moved back (doc/store.md, Who writes when); and what a prune has moved from one place to another
- * meanwhile is looked for again.
- * @param readPacks reads packs whole; `known` then has what was found in them
+ * Checks the structure until what is missing is certainly missing: reads packs that no index names, as a restore does; moves
+ * back objects that are only in the trash (doc/store.md, Who writes when); and looks again for objects that a prune has moved
+ * meanwhile.
+ * @param readPacks reads whole packs, and adds to `known` what it found
  */
 export async function settleStructure(
   folder: GuestFolder,
@@ -50,7 +50,7 @@ export async function settleStructure(
   }
 }
 
-/** Packs that may hold what no index leads to, and those of which an index says what is not so. */
+/** Packs about which an index is wrong; and if chunks are missing, also packs that no index names. */
 function unnamedPacks(
   { packs, index, lostPacks, unindexedChunks }: Structure,
   { remains }: KnownPacks,
@@ -83,7 +83,7 @@ async function retrieve(
 ): Promise<{ moved: number; stuck: StuckInTrash[] }> {
   let moved = 0;
   const stuck: StuckInTrash[] = [];
-  // Which of the index files it is cannot be told before they are read.
+  // It is unknown which of the index files is needed before they are read: take back all.
   const indexes = isIndexWanted ? [...(await trashed(folder, 'index', signal)).keys()] : [];
   for (const { kind, ids } of [...missing, { kind: 'index' as const, ids: indexes }]) {
     if (ids.length === 0) continue;
@@ -98,7 +98,7 @@ async function retrieve(
   return { moved, stuck };
 }
 
-/** Whether the guest's folder has other files than it had. */
+/** Whether the guest's folder has other files than before. */
 async function hasChanged(folder: GuestFolder, structure: Structure, signal: AbortSignal): Promise<boolean> {
   const { snapshots, unreadable, packs } = structure;
   const ids = [...snapshots, ...unreadable].map(({ id }) => id);

@@ -8,27 +8,27 @@ import { isPlausiblePack } from '../../repository/chunk-index/plausible-pack.ts'
 
 const FILES_AT_ONCE = 8;
 
-/** What was found in packs when they were read. */
+/** What reading packs has shown. */
 export interface PackContents {
   /**
-   * Packs that are taken by what was found in them, not by what an index says: damaged ones, and such as no index names
-   * rightly. The chunks that are whole in each.
+   * By pack id: the undamaged chunks of packs whose own content counts instead of what an index says. These are damaged packs,
+   * and packs that no index describes correctly.
    */
   remains: ReadonlyMap<string, PackedChunks>;
-  /** `packDigest` of each pack that was found good, by its own tables. */
+  /** By pack id: `packDigest` of the tables of each good pack. */
   digests: ReadonlyMap<string, string>;
 }
 
-/** What all index files of a guest say, against the packs that are there. */
+/** What all index files of a guest say, compared with the packs that are there. */
 export interface StoredIndex {
-  /** What can be read. */
+  /** Chunks that can be read. */
   usable: ChunkIndex;
-  /** What cannot: packs that are not there, or not as an index says, or damaged. */
+  /** Chunks that cannot: of packs that are missing, damaged, or not as an index says. */
   unusable: ChunkIndex;
-  /** Packs that are there, but have another size than every index that names them says. */
+  /** Packs that are there, but whose size differs from that in every index that names them. */
   resized: ReadonlySet<string>;
   failures: readonly { file: string; failure: Failure }[];
-  /** Index files that say of packs that are there what is not so, or cannot be. */
+  /** Index files that are wrong about packs that are there. */
   wrongFiles: readonly WrongIndex[];
   /** Index files that name nothing that is there. */
   idleFiles: readonly string[];
@@ -37,11 +37,11 @@ export interface StoredIndex {
 export interface WrongIndex {
   file: string;
   packs: readonly IndexedPack[];
-  /** Packs of which it says what is not so. */
+  /** Ids of the packs that it is wrong about. */
   wrong: ReadonlySet<string>;
 }
 
-/** What an index says of a pack that was read is compared with the pack's own tables; of others it must be plausible. */
+/** Reads all index files. What they say about packs that were read must agree with the packs' own tables; the rest must be plausible. */
 export async function readStoredIndex(
   folder: GuestFolder,
   packs: StoredObjects,
@@ -94,7 +94,7 @@ function isRight(pack: IndexedPack, digests: PackContents['digests']): boolean {
   return digest === undefined ? isPlausiblePack(pack) : packDigest(pack) === digest;
 }
 
-/** As far as it matters here: that the chunks are there. */
+/** Only its chunks matter here; offsets and sizes are not used. */
 function remainsOf(id: string, chunks: PackedChunks): IndexedPack {
   return { id, sizeBytes: 0, frames: [{ offsetBytes: 0, sizeBytes: 0, chunks }] };
 }

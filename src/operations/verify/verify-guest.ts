@@ -16,7 +16,7 @@ import type { FileCount, GuestVerdict } from './verify-report.ts';
 
 export interface VerifyGuestOptions {
   sealKey: SealKey;
-  /** How much of the packs' bytes to read: 0 to 100. Those that were found damaged before are read in any case. */
+  /** How much of the packs' bytes to read: 0 to 100. Packs marked as damaged are always read. */
   readPercent: number;
 }
 
@@ -26,8 +26,8 @@ export interface VerifyGuestDependencies {
 }
 
 /**
- * Verifies all snapshots of a guest, and writes down in the store what it found: which packs are damaged, which were read
- * when, and which snapshots are whole. Throws what reading from the store throws; damage is told, not thrown.
+ * Verifies all snapshots of a guest, and records in the store what it found: which packs are damaged, when each was read, and
+ * which snapshots are whole. Throws what reading from the store throws. Damage is returned, not thrown.
  */
 export async function verifyGuest(
   folder: GuestFolder,
@@ -80,14 +80,14 @@ export async function verifyGuest(
   };
 }
 
-/** What was read, and what is known of packs by that and from before. */
+/** What was read, and what is known about packs from this verify and earlier ones. */
 interface Reading extends KnownPacks {
   good: string[];
   damaged: Map<string, { damage: string }>;
   read: FileCount;
   remains: Map<string, PackedChunks>;
   digests: Map<string, string>;
-  /** What lies where in the packs that no index names rightly. */
+  /** By pack id: the tables of packs that no index describes correctly. */
   layouts: Map<string, readonly PackedFrame[]>;
   readMs: Map<string, number>;
 }
@@ -128,7 +128,7 @@ async function readPacks(
   }
 }
 
-/** What of it the next verify, list and backup should know. */
+/** What later commands should know about this verify. */
 function recordOf(
   { packs, snapshots, unreadable, checkedMaps }: Structure,
   readMs: ReadonlyMap<string, number>,
@@ -153,7 +153,7 @@ function recordOf(
     const check = checks.get(id);
     if (check === undefined || damaged.has(id)) continue;
     const oldest = wholeSince.get(id) ?? null;
-    // A snapshot of nothing but zeros needs no pack: it is as whole as its maps are now.
+    // A snapshot of zeros alone needs no pack: checking its maps has checked all of it.
     checks.set(id, { ...check, state: 'whole', readMs: oldest === Infinity ? checkedMs : oldest });
   }
   return { packs: new Map([...readMs].filter(([id]) => packs.has(id))), snapshots: checks };

@@ -6,7 +6,7 @@ import type { GuestFolder } from '../../repository/guest-folder.ts';
 import type { Structure } from './check-structure.ts';
 import { writeCheckRecord } from '../store-access/stored-check-records.ts';
 
-/** What is written down in the store; a store that may only be read is verified all the same. */
+/** Records in the store what verify found. In a store that cannot be written to, it warns once and records nothing. */
 export class VerifyNotes {
   readonly #folder: GuestFolder;
   readonly #context: Context;
@@ -30,9 +30,9 @@ export class VerifyNotes {
   }
 
   /**
-   * Puts a right index in the place of each that is wrong; answers with those. The new one is written first, so that at no moment
-   * anything is in no index.
-   * @param layouts what lies where in packs, by their own tables
+   * Replaces each wrong index file by a correct one, and returns the replaced ones. The new file is written first, so that every
+   * pack is in an index at all times.
+   * @param layouts by pack id: the pack's own tables
    */
   async correctIndexes(
     { packs, index }: Structure,
@@ -65,7 +65,7 @@ export class VerifyNotes {
     } catch (error) {
       if (!(error instanceof Failure) || !isNotWritable(error)) throw error;
       this.#isRefused = true;
-      const message = `What was found cannot be kept in the store, so the next backup will not know of it: ${error.message}`;
+      const message = `The findings could not be recorded in the store, so the next backup does not know them: ${error.message}`;
       this.#context.report({ type: 'warning', code: 'other', message });
     }
   }

@@ -11,29 +11,29 @@ export interface StoreProblem {
     | 'pack-damaged'
     | 'pack-missing'
     | 'chunks-not-indexed'
-    /** Only a prune's trash still has it, and it could not be moved back. */
+    /** The file is only in the trash of a prune, and could not be moved back. */
     | 'only-in-trash'
-    /** What earlier checks have found is lost with it, no data. */
+    /** Findings of earlier checks are lost, but no data. */
     | 'check-record-damaged';
-  /** The file's name in the store, or that of the folder where something is missing. */
+  /** Name in the store of the file, or of the folder where something is missing. */
   file: string;
   /** A full sentence. */
   message: string;
 }
 
-/** What of a snapshot cannot be restored. */
+/** The parts of a snapshot that cannot be restored. */
 export interface DamagedSnapshot {
   snapshot: string;
-  /** None where the manifest itself cannot be read: then nothing of it can be restored. */
+  /** Empty if the manifest cannot be read: then nothing can be restored. */
   disks: readonly DamagedDisk[];
 }
 
 export interface DamagedDisk {
   name: string;
   damagedBytes: number;
-  /** The first thousand of them; ascending, not touching; in bytes of the disk. */
+  /** The first thousand damaged ranges, in bytes of the disk; ascending, not touching. */
   ranges: readonly Extent[];
-  /** How many ranges there are behind those. */
+  /** How many ranges follow those. */
   moreRanges: number;
 }
 
@@ -42,18 +42,18 @@ export interface FileCount {
   bytes: number;
 }
 
-/** What `vmferry verify` has found of one guest. */
+/** What `vmferry verify` has found about one guest. */
 export interface GuestVerdict {
   guest: string;
   snapshots: number;
   packs: FileCount;
-  /** Packs that were read whole now. */
+  /** Packs that this verify has read. */
   read: FileCount;
   problems: readonly StoreProblem[];
   damaged: readonly DamagedSnapshot[];
-  /** Files that no snapshot reaches: of an unfinished backup, or for the next prune. No harm. */
+  /** Files that no snapshot needs: of an unfinished backup, or for the next prune. Harmless. */
   unreferenced: FileCount;
-  /** Files that only a prune's trash still had, and that were moved back. */
+  /** Files that were only in the trash of a prune, and were moved back. */
   takenBack: number;
 }
 
@@ -61,7 +61,7 @@ export interface GuestVerdict {
 export interface BootVerdict {
   guest: string;
   snapshot: string;
-  /** Until it was up, without restoring it. */
+  /** From start to up, without the restore. */
   bootSeconds: number;
 }
 
@@ -69,7 +69,7 @@ export interface VerifyReport {
   type: 'verified';
   store: string;
   guests: readonly GuestVerdict[];
-  /** Null where none was asked for, or it failed. */
+  /** Null if no boot was asked for, or it failed. */
   boot: BootVerdict | null;
   bootFailure: FailureRecord | null;
   isDamaged: boolean;

@@ -14,23 +14,23 @@ export interface VerifyRequest {
   readPercent: number;
 }
 
-/** A snapshot that is to be restored, booted, and thrown away again. */
+/** A snapshot to restore, boot and delete again. */
 export interface BootCheck {
   guest: string;
   run: () => Promise<BootVerdict>;
 }
 
-/** What was found; `failure` says that it is not well (`store-damaged`, or why a snapshot did not boot). */
+/** `failure`: why the store is not sound (`store-damaged`), or why a snapshot did not boot. */
 export interface VerifyResult {
   report: VerifyReport;
   failure: Failure | null;
 }
 
 /**
- * Verifies the snapshots of a store. Throws Failure `snapshot-missing` when the store has nothing of that guest, and what
- * reading from the store throws; what is damaged is told in the result.
- * @param boot what `--boot` asks for; null when it does not
- * @param guestDone told of each guest as soon as it was verified, and again of the one that was booted
+ * Verifies the snapshots of a store. Throws Failure `snapshot-missing` if the store has no backups of that guest, and what
+ * reading from the store throws. Damage is returned, not thrown.
+ * @param boot null: boot nothing
+ * @param guestDone called for each guest once it was verified, and again for the guest that was booted
  */
 export async function verifyStore(
   request: VerifyRequest,
@@ -84,13 +84,13 @@ export async function verifyStore(
   };
 }
 
-/** @param isProof whether more was looked at than whether all is there */
+/** @param isProof whether data was read or booted, not only looked for */
 function figuresOf(verdict: GuestVerdict, isProof: boolean): RunFigures {
   const sound = isSound(verdict);
   return { readBytes: verdict.read.bytes, isVerified: sound && isProof, hasFailed: !sound };
 }
 
-/** A snapshot that does not boot must not keep from the person what else was found. */
+/** Returns the failure of a snapshot that does not boot, so that the other findings are reported as well. */
 async function attempt(boot: BootCheck | null, { signal }: Context): Promise<BootVerdict | Failure | null> {
   try {
     return boot === null ? null : await boot.run();
@@ -120,11 +120,11 @@ async function verifyOne(
     'check',
     `checking the snapshots of ${guest}`,
     () => verifyGuest(folder, options, dependencies, context),
-    (verdict) => `checked ${guest}: ${isSound(verdict) ? 'all is as it should be' : 'there is damage'}`,
+    (verdict) => `checked ${guest}: ${isSound(verdict) ? 'no damage' : 'there is damage'}`,
   );
 }
 
-/** Null when all is well. */
+/** Null if nothing is damaged. */
 function damageFailure(store: string, guests: readonly GuestVerdict[]): Failure | null {
   const damaged = guests.filter((verdict) => !isSound(verdict));
   if (damaged.length === 0) return null;
@@ -133,18 +133,14 @@ function damageFailure(store: string, guests: readonly GuestVerdict[]): Failure 
   const whatOf =
     lost === 0
       ? 'All snapshots can still be restored.'
-      : `${lost} of ${damaged.reduce((sum, { snapshots }) => sum + snapshots, 0)} snapshots cannot be restored as they were.`;
+      : `${lost} of ${damaged.reduce((sum, { snapshots }) => sum + snapshots, 0)} snapshots cannot be restored in full.`;
   const advice =
     lost === 0
-      ? 'Look at the disk that the store lies on.'
-      : `The next backup of ${names} sends again what its images still have. \`vmferry restore --allow-missing\` restores all the rest. Look at the disk that the store lies on.`;
-  return new Failure(
-    'store-damaged',
-    `The store ${store} is damaged, in what it has of ${names}. ${whatOf}`,
-    {
-      advice,
-    },
-  );
+      ? 'Check the disk that the store is on.'
+      : `The next backup of ${names} sends the missing data again, if the images still have it. \`vmferry restore --allow-missing\` restores everything else. Check the disk that the store is on.`;
+  return new Failure('store-damaged', `The store ${store} is damaged in the backups of ${names}. ${whatOf}`, {
+    advice,
+  });
 }
 
 function isSound({ problems, damaged }: GuestVerdict): boolean {

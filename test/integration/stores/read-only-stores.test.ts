@@ -57,7 +57,7 @@ describeUnless(noMounts, 'a store on a read-only file system that was never veri
     const verified = await inState(state, ['verify', ...places(), '--read-data']);
     expect(verified).toMatchObject({ exitStatus: 0 });
     expect(verified.stderr).toMatch(
-      /What was found cannot be kept in the store.*is on a file system that is mounted read-only/,
+      /The findings could not be recorded in the store.*is on a file system that is mounted read-only/,
     );
     const target = join(scratch.path, `${state}.img`);
     const [from = '', ...options] = places();
@@ -90,7 +90,7 @@ describeUnless(noMounts, 'a store on a read-only file system that was never veri
     runTool('mount', ['-o', 'remount,rw', mounted]);
     const verified = await inState('refusing', ['verify', remote, ...through]);
     expect(verified).toMatchObject({ exitStatus: 0 });
-    expect(verified.stderr).toMatch(/What was found cannot be kept in the store.*permission denied/);
+    expect(verified.stderr).toMatch(/The findings could not be recorded in the store.*permission denied/);
     const refused = await inState('refusing', ['backup', image, '--to', remote, ...through]);
     expect(refused).toMatchObject({ exitStatus: 14 });
     expect(refused.stderr).toContain('may not be written to: permission denied.');

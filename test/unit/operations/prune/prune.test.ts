@@ -77,7 +77,7 @@ async function expectRestorable(id: string, image: SmallImage): Promise<void> {
 }
 
 describe('prune', () => {
-  test('removes what no rule keeps, and what only that needed', async () => {
+  test('removes snapshots that no rule keeps, and the data that only they needed', async () => {
     const old = await backUp(1, [1, 2, 3, 4, 5, 6]);
     const kept = await backUp(2, [7, 8, 9]);
     const before = [...scheduled.files.values()].reduce((sum, { bytes }) => sum + bytes.length, 0);
@@ -94,7 +94,7 @@ describe('prune', () => {
     );
   });
 
-  test('index files name what is gone until the next prune', async () => {
+  test('leaves index files that name deleted packs to the next prune', async () => {
     await backUp(1, [1, 2, 3, 4, 5, 6]);
     const kept = await backUp(2, [7, 8, 9]);
     await pruneAs();
@@ -105,7 +105,7 @@ describe('prune', () => {
     expect((await pruneAs()).guests).toMatchObject([{ trashedBytes: 0, freedBytes: 0 }]);
   });
 
-  test('is told by name what was removed, before anything else can fail', async () => {
+  test('reports the removed snapshots by name even if a later step fails', async () => {
     const old = await backUp(1, [1]);
     await backUp(2, [2]);
     await pruneAs();
@@ -113,7 +113,7 @@ describe('prune', () => {
     expect(told).toEqual([`web: these were removed: ${old}`]);
   });
 
-  test('leaves things in their place for the grace period, and then in the trash for as long', async () => {
+  test('leaves unneeded data in place for the grace period, and then in the trash for another one', async () => {
     await backUp(1, [1, 2, 3]);
     await backUp(2, [4, 5, 6]);
     const graceMs = 50;
@@ -130,7 +130,7 @@ describe('prune', () => {
     expect(namesIn('packs')).toHaveLength(1);
   });
 
-  test('writes packs anew that are mostly dead', async () => {
+  test('rewrites packs that are mostly unneeded', async () => {
     await backUp(1, [1, 2, 3, 4, 5, 6]);
     const image = [1, 0, 0, 0, 5, 0];
     const kept = await backUp(2, image);
@@ -143,7 +143,7 @@ describe('prune', () => {
     await expectRestorable(kept, image);
   });
 
-  test('keeps and marks a pack that turns out to be damaged when it is written anew', async () => {
+  test('keeps and marks a pack that turns out to be damaged when it is rewritten', async () => {
     await backUp(1, [1, 2, 3, 4, 5, 6]);
     await backUp(2, [1]);
     const [name = ''] = namesIn('packs');
@@ -178,7 +178,7 @@ describe('prune', () => {
         signal,
       );
     await pruneAs();
-    // That this index file is in the trash for long enough is not known before it has a mark.
+    // A prune cannot tell how long this index file has been in the trash before its batch has a mark.
     expect(namesIn('trash').map((name) => name.split('/')[4])).toEqual(['index', 'begun']);
     await expectRestorable(id, image);
     await pruneAs();
@@ -190,7 +190,7 @@ describe('prune', () => {
   test.each(['cut off', 'damaged'])(
     'takes a pack back from the trash in place of one that is %s, and never deletes it before',
     async (what) => {
-      // Packs of their own: one that was restored from once is not unpacked again here.
+      // Use packs that no other test has restored from: restored packs are cached unpacked here.
       const image = what === 'cut off' ? [1, 2, 3, 4] : [11, 12, 13, 14];
       const id = await backUp(1, image);
       const [name = ''] = namesIn('packs');
@@ -212,7 +212,7 @@ describe('prune', () => {
     },
   );
 
-  test('deletes a pack that is cut off from the trash, where a whole one is in its place', async () => {
+  test('deletes a truncated pack from the trash if a whole one is in its place', async () => {
     const image = [1, 2, 3, 4];
     const id = await backUp(1, image);
     const [name = ''] = namesIn('packs');
@@ -226,7 +226,7 @@ describe('prune', () => {
     await expectRestorable(id, image);
   });
 
-  test('counts what a snapshot needs that was only announced, until it is older than the grace period', async () => {
+  test('keeps the data of a snapshot that is only announced, until it is older than the grace period', async () => {
     const id = await backUp(1, [1, 2, 3]);
     const snapshot = await folder.readSnapshot(id, signal);
     await backUp(2, [4]);
@@ -239,7 +239,7 @@ describe('prune', () => {
     expect([namesIn('announced').length, namesIn('packs').length]).toEqual([0, 1]);
   });
 
-  test('touches nothing of a guest of which a manifest cannot be read, and prunes the others', async () => {
+  test('leaves a guest with an unreadable manifest alone, and prunes the others', async () => {
     const mail = folderOf('mail');
     await backUp(1, [1], mail);
     const old = await backUp(1, [1]);
@@ -268,7 +268,7 @@ describe('prune', () => {
     expect(namesIn('packs')).toHaveLength(2);
   });
 
-  test('a dry run changes nothing, and foresees what is freed', async () => {
+  test('changes nothing in a dry run, and predicts what is freed', async () => {
     const old = await backUp(1, [1, 2, 3, 4]);
     await backUp(2, [5, 6]);
     const before = files();
@@ -277,11 +277,11 @@ describe('prune', () => {
     expect(dry.guests[0]?.removed).toEqual([old]);
     const [done] = (await pruneAs()).guests;
     expect(dry.guests[0]?.trashedBytes).toBeGreaterThan(0);
-    // Index files are merged besides.
+    // The real prune also merges index files.
     expect(done?.freedBytes).toBeGreaterThanOrEqual(dry.guests[0]?.trashedBytes ?? 0);
   });
 
-  test('removes what broken uploads have left, but not what may be one that runs', async () => {
+  test('removes what broken uploads have left, but no upload that may still run', async () => {
     await backUp(1, [1]);
     await store.put('guests/web/packs/old.tar.part-0123456789ab', [], { signal });
     await store.put('guests/web/checked/old.zst.part-0123456789ab', [], { signal });
@@ -294,7 +294,7 @@ describe('prune', () => {
     expect(namesIn('checked')).toEqual([]);
   });
 
-  test('on a server without times says that nothing is freed, and how it is', async () => {
+  test('warns on a server without file times that nothing is freed, and says how to free it', async () => {
     await backUp(1, [1, 2, 3]);
     const kept = await backUp(2, [4]);
     const timed = store.list.bind(store);
@@ -306,7 +306,7 @@ describe('prune', () => {
       Array.from({ length: 2 }, () => ({
         type: 'warning',
         code: 'store-promises-less',
-        message: expect.stringMatching(/^a scheduled store does not tell .* no room is freed.* --grace 0 /),
+        message: expect.stringMatching(/^a scheduled store does not say .* no space is freed.* --grace 0,/),
       })),
     );
     const [guest] = (await pruneAs()).guests;
@@ -329,7 +329,7 @@ describe('prune', () => {
     expect((await pruneAs()).guests[0]?.removed).toEqual([first]);
   });
 
-  test('in whatever order it and a protection happen, what is said to be protected is there', async () => {
+  test('never removes a snapshot that was reported as protected, in whatever order the steps happen', async () => {
     const outcomes = new Set<string>();
     for (let seed = 1; seed <= 80; seed++) {
       scheduled = new ScheduledStore(randomFrom(seed), 500);
@@ -342,7 +342,7 @@ describe('prune', () => {
       await backUp(2, [4]);
       const protect = async () => {
         const own = scheduled.as('protect');
-        // A prune does a lot before it removes anything.
+        // A prune does many steps before it removes anything.
         for (let turns = seed % 60; turns > 0; turns--) await own.list('', signal);
         await protectSnapshot(`web@${old}`, true, await openSession(own), context);
       };
@@ -376,7 +376,7 @@ describe('prune', () => {
     expect([...(await folder.marks('protected', signal))]).toEqual([old]);
   });
 
-  test('refuses no rules, and guests that are not there', async () => {
+  test('refuses to run without rules, or for a guest that the store does not have', async () => {
     await backUp(1, [1]);
     expect(await codeOf(() => pruneAs({ rules: {} }))).toBe('usage');
     expect(await codeOf(() => pruneAs({ guest: 'ftp' }))).toBe('snapshot-missing');
@@ -400,7 +400,7 @@ describe('prune', () => {
 describe('forgetGuest', () => {
   const typed = (name: string) => () => Promise.resolve(name);
 
-  test('deletes all of the guest, and nothing else', async () => {
+  test('deletes everything of the guest, and nothing else', async () => {
     await backUp(1, [1, 2]);
     await backUp(2, [3], folderOf('mail'));
     await store.put('guests/web/trash/x/packs/y', [], { signal });
@@ -411,7 +411,7 @@ describe('forgetGuest', () => {
     expect([...scheduled.files.keys()]).toEqual(others);
   });
 
-  test('is nothing that a server has done: the next backup warns of nothing', async () => {
+  test('does not make the next backup warn that the server shows an old state', async () => {
     await backUp(1, [1, 2]);
     let newest: ReadonlyMap<string, string | null> = new Map();
     const memory: StoreMemory = {
@@ -437,7 +437,7 @@ describe('forgetGuest', () => {
     expect(events.filter(({ type }) => type === 'warning')).toEqual([]);
   });
 
-  test('deletes nothing of a guest that has a protected snapshot', async () => {
+  test('refuses a guest that has a protected snapshot', async () => {
     const id = await backUp(1, [1, 2]);
     await backUp(2, [3, 4]);
     await folder.mark('protected', id, signal);
@@ -464,7 +464,7 @@ describe('forgetGuest', () => {
     expect(await folder.snapshotIds(signal)).toEqual([first]);
   });
 
-  test('deletes nothing when another name is typed, or the guest is not there', async () => {
+  test('deletes nothing if another name is typed, or the store does not have the guest', async () => {
     await backUp(1, [1, 2]);
     const before = files();
     const failure = await failureOf(() => forgetGuest('web', typed('wed'), session, context));

@@ -22,7 +22,7 @@ describe('metrics', () => {
     );
   });
 
-  test('are read back as they were, whatever guests and stores are called', () => {
+  test('are read back as they were written, whatever the names of guests and stores', () => {
     const name = fc.oneof(
       fc.string(),
       fc.string({ unit: fc.constantFrom('"', '\\', '\n', 'n', ',', '=', '}', ' ') }),
@@ -59,7 +59,7 @@ describe('metrics', () => {
     expect(parseMetrics(text)).toBeNull();
   });
 
-  test('of an empty file are none', () => {
+  test('are empty for an empty file', () => {
     expect(parseMetrics('')?.toText()).toBe('');
   });
 });

@@ -46,7 +46,7 @@ describe('a snapshot is chosen', () => {
     ['20261122T030007Z-aaab0002', 2],
     ['2026-11-22T03:00:07Z', 2],
     ['2026-11-22T03:00:06Z', 0],
-    // All of the minute that was said.
+    // The whole minute counts.
     ['2026-11-22T03:00Z', 2],
     ['2026-11-22 03:00Z', 2],
     ['2026-11-22T02:59Z', 0],
@@ -58,7 +58,7 @@ describe('a snapshot is chosen', () => {
     expect(chosen(when)).toBe(ids[index]);
   });
 
-  test('by a day or an hour of this machine', () => {
+  test('by a day or an hour in the time zone of this machine', () => {
     const made = [new Date(2026, 5, 1, 23, 59, 59), new Date(2026, 5, 2, 12, 30, 1)];
     const local = made.map((date) => snapshotId(date, '12345'));
     expect(choose(local, '2026-06-01')).toBe(local[0]);
@@ -67,7 +67,7 @@ describe('a snapshot is chosen', () => {
     expect(choose(local, '2026-06-02T12:30')).toBe(local[1]);
   });
 
-  test('the newest that is not younger, whatever there is', () => {
+  test('for any time, as the newest one made until then', () => {
     const day = fc.integer({ min: 0, max: 365 * 86_400 });
     fc.assert(
       fc.property(fc.array(day, { minLength: 1, maxLength: 20 }), day, (seconds, asked) => {
@@ -96,7 +96,7 @@ describe('a snapshot is chosen', () => {
     expect(failure.message).toContain(message);
   });
 
-  test('of a guest that has none', () => {
+  test('not for a guest without snapshots', () => {
     expect(failureOf(() => choose([], 'latest')).code).toBe('snapshot-missing');
   });
 });
@@ -118,10 +118,10 @@ describe('GUEST[@WHEN]', () => {
   });
 });
 
-describe('of snapshots that are dated later than now', () => {
+describe('snapshots dated in the future', () => {
   const future = ['20301122T030000Z-00000001', '20311122T030000Z-00000001'];
 
-  test('none is the latest, and a warning names the newest', () => {
+  test('are never the latest, and a warning names the newest of them', () => {
     const warnings: string[] = [];
     expect(choose([...ids, ...future], 'latest', (message) => warnings.push(message))).toBe(ids[3]);
     expect(warnings).toHaveLength(1);
@@ -132,13 +132,13 @@ describe('of snapshots that are dated later than now', () => {
     expect(warnings[0]).toContain(`web@${ids[3]}`);
   });
 
-  test('the newest is taken where there is no other, with a warning', () => {
+  test('are chosen if there are no others, with a warning', () => {
     const warnings: string[] = [];
     expect(choose(future, 'latest', (message) => warnings.push(message))).toBe(future[1]);
     expect(warnings[0]).toContain('there is no other');
   });
 
-  test('one is had by its id, without a warning', () => {
+  test('are chosen by id without a warning', () => {
     const warnings: string[] = [];
     expect(choose([...ids, ...future], '2030', (message) => warnings.push(message))).toBe(future[0]);
     expect(warnings).toEqual([]);

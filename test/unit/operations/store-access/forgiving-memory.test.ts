@@ -28,7 +28,7 @@ test.each(['target-full', 'target-not-writable', 'not-permitted', 'write-failed'
   },
 );
 
-test('what cannot be read counts as not remembered for a store that is only read', async () => {
+test('an unreadable memory counts as empty for a store that is only read', async () => {
   const unreadable = broken(new Failure('not-permitted', 'It is so.'));
   expect(await forgivingMemory(unreadable, true, context).recall('/srv')).toBeNull();
   expect(events).toHaveLength(1);
@@ -37,7 +37,7 @@ test('what cannot be read counts as not remembered for a store that is only read
   );
 });
 
-test('what cannot be understood is no licence to trust the store', async () => {
+test('a memory file that cannot be understood is an error, not an unknown store', async () => {
   const memory = forgivingMemory(broken(new Failure('store-unsupported', 'It is so.')), true, context);
   expect(await codeOf(() => memory.recall('/srv'))).toBe('store-unsupported');
   expect(await codeOf(() => memory.remember('/srv', store))).toBe('store-unsupported');

@@ -46,14 +46,14 @@ function open() {
 }
 
 describe('a store that is opened', () => {
-  test('is remembered when it is made, and known again', async () => {
+  test('is remembered when it is made, and recognized later', async () => {
     const { id } = await make(true);
     expect(known).toMatchObject({ id, isEncrypted: true });
     expect((await open()).id).toBe(id);
     expect(events).toEqual([]);
   });
 
-  test('is refused when a plain one, another one, or none has taken the place of an encrypted one', async () => {
+  test('is refused if it was encrypted and is now plain, another store, or gone', async () => {
     await make(true);
     store.files.clear();
     expect(await codeOf(open)).toBe('store-missing');
@@ -72,7 +72,7 @@ describe('the snapshots of a guest', () => {
   const compare = async (ids: string[]) =>
     compareSnapshots(store, await open(), new Map([['web', ids]]), memory, new Date('2027-01-01'), context);
 
-  test('are remembered by the newest', async () => {
+  test('are remembered by the newest one', async () => {
     await make(true);
     await compare([]);
     expect(known?.newest.size).toBe(0);
@@ -81,7 +81,7 @@ describe('the snapshots of a guest', () => {
     expect(events).toEqual([]);
   });
 
-  test('are not remembered by one from the future, where there are others', async () => {
+  test('are not remembered by one dated in the future if there are others', async () => {
     const future = '20311122T030000Z-00000000';
     await make(true);
     await compare([future]);
@@ -92,7 +92,7 @@ describe('the snapshots of a guest', () => {
     expect(known?.newest.get('web')).toBe(second);
   });
 
-  test('that are older than what was seen are warned of, until there is a newer one', async () => {
+  test('cause a warning while they are all older than the newest one seen before', async () => {
     await make(true);
     await compare([first, second]);
     await compare([first]);

@@ -40,7 +40,7 @@ function write(content: string | Uint8Array, mode = 0o600): void {
 }
 
 describe('a passphrase from a file', () => {
-  test('is its first line, to the letter', async () => {
+  test('is exactly its first line', async () => {
     for (const [content, passphrase] of [
       ['correct horse', 'correct horse'],
       ['correct horse\n', 'correct horse'],
@@ -53,7 +53,7 @@ describe('a passphrase from a file', () => {
     }
   });
 
-  test('is not taken from one that everybody may read or change', async () => {
+  test('is refused if everybody may read or change the file', async () => {
     for (const mode of [0o644, 0o604, 0o602]) {
       write('correct horse\n', mode);
       const failure = await failureOf(() => source({ file })('open'));
@@ -66,7 +66,7 @@ describe('a passphrase from a file', () => {
     }
   });
 
-  test('is not taken from what is no such file', async () => {
+  test('is refused if the file is missing, empty, too long or not text', async () => {
     expect(await codeOf(() => source({ file })('open'))).toBe('key-missing');
     expect(await codeOf(() => source({ file: scratch })('open'))).toBe('key-missing');
     for (const content of ['', '\n', '\nsecond', Buffer.from([0xff, 0xfe, 0x41]), Buffer.alloc(5000, 'a')]) {
@@ -81,7 +81,7 @@ describe('a passphrase from a command', () => {
     expect(await source({ command: 'echo "correct $0"; echo second' })('open')).toBe('correct sh');
   });
 
-  test('is missing when the command fails, with what it said', async () => {
+  test('is missing if the command fails, and the message has its output', async () => {
     const failure = await failureOf(() => source({ command: 'echo locked >&2; exit 3' })('open'));
     expect(failure.code).toBe('key-missing');
     expect(failure.message).toMatch(/status 3: locked$/);
@@ -96,12 +96,12 @@ describe('a passphrase from a command', () => {
 describe('the key of a store from a file', () => {
   const key = new Uint8Array(randomBytes(32));
 
-  test('is read as it was exported', async () => {
+  test('is read back as it was exported', async () => {
     write(storeKeyText({ storeId: '0'.repeat(32), key }));
     expect(await source({ keyFile: file })('open')).toEqual({ storeKey: key });
   });
 
-  test('is refused with a typing error, and from a file that everybody may read', async () => {
+  test('is refused if it has a typing error, or everybody may read the file', async () => {
     const text = storeKeyText({ storeId: '0'.repeat(32), key });
     write(text.replace('store 0', 'store 1'));
     expect(await codeOf(() => source({ keyFile: file })('open'))).toBe('key-wrong');
@@ -110,8 +110,8 @@ describe('the key of a store from a file', () => {
   });
 });
 
-describe('without file and command', () => {
-  test('a person is asked, twice for a new one', async () => {
+describe('without a file and a command', () => {
+  test('the user is asked, twice for a new passphrase', async () => {
     const questions: string[] = [];
     const ask: AskSecret = (question) => {
       questions.push(question);
@@ -123,12 +123,12 @@ describe('without file and command', () => {
     expect(questions).toHaveLength(3);
   });
 
-  test('two answers that differ set nothing', async () => {
+  test('two different answers are refused', async () => {
     let answers = 0;
     expect(await codeOf(() => source({}, () => Promise.resolve(`answer ${answers++}`))('new'))).toBe('usage');
   });
 
-  test('and without a terminal it is missing, and the options are named', async () => {
+  test('and without a terminal the passphrase is missing, and the advice names the options', async () => {
     const failure = await failureOf(() => source({})('open'));
     expect(failure.code).toBe('key-missing');
     expect(failure.advice).toContain('--passphrase-file');

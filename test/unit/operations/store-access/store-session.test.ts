@@ -20,7 +20,7 @@ function make(encrypt: boolean) {
   return StoreSession.make(store, options, init, context);
 }
 
-test('a store is opened only where one was made, and the error says how', async () => {
+test('opening fails where no store was made, and the advice says how to make one', async () => {
   expect(await failureOf(() => StoreSession.open(store, options, context))).toMatchObject({
     code: 'store-missing',
     advice: expect.stringContaining('vmferry init /srv/backups --encrypt'),
@@ -30,7 +30,7 @@ test('a store is opened only where one was made, and the error says how', async 
   expect((await StoreSession.open(store, options, context)).opened.id).toBe(id);
 });
 
-test('a store that is to be an encrypted one is refused where it is not', async () => {
+test('a plain store is refused if it must be encrypted', async () => {
   await make(false);
   const mustBe = { ...options, forBackups: { mustBeEncrypted: true } };
   expect(await codeOf(() => StoreSession.open(store, mustBe, context))).toBe('usage');

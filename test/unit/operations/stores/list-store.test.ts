@@ -41,7 +41,7 @@ beforeEach(async () => {
   session = await StoreSession.open(store, options, context);
 });
 
-test('what a store has', async () => {
+test('lists what a store has', async () => {
   await folder.mark('protected', ids[0] ?? '', signal);
   const now = () => new Date('2026-11-24T04:00:00Z');
   await verifyGuest(folder, { sealKey: null, readPercent: 100 }, { pool: inProcessPool, now }, context);
@@ -60,7 +60,7 @@ test('what a store has', async () => {
         consistency: 'halted',
         host: 'old.example',
         sizeBytes: 4 * 65_536,
-        // As early versions made them.
+        // As early versions wrote it.
         usedBytes: null,
         newBytes: 1,
         isProtected: index === 0,
@@ -74,7 +74,7 @@ test('what a store has', async () => {
   ]);
 });
 
-test('neither packs nor indexes are read, nor maps', async () => {
+test('reads no packs, indexes or maps', async () => {
   const read: string[] = [];
   const get = store.get.bind(store);
   store.get = (name, ...more) => {
@@ -85,7 +85,7 @@ test('neither packs nor indexes are read, nor maps', async () => {
   expect(read.sort()).toEqual(ids.map((id) => `guests/web/snapshots/${id}.json`));
 });
 
-test('a manifest that cannot be read is named, and the rest is listed', async () => {
+test('reports an unreadable manifest, and lists the rest', async () => {
   store.files.set(folder.nameOf('snapshots', ids[0] ?? ''), Buffer.from('{'));
   const [guest] = (await listStore(null, session, context)).guests;
   expect(guest?.snapshots).toMatchObject([
@@ -95,7 +95,7 @@ test('a manifest that cannot be read is named, and the rest is listed', async ()
   expect(guest?.snapshots[0]?.problem).toContain(ids[0]);
 });
 
-test('the trash counts for itself', async () => {
+test('counts the trash separately', async () => {
   const before = (await listStore(null, session, context)).guests[0];
   const packs = await folder.objects('packs', signal);
   for (const id of packs.keys()) await throwAway(folder, 'packs', id, '20261124T000000Z', signal);
@@ -106,6 +106,6 @@ test('the trash counts for itself', async () => {
   expect(after?.packs).toBe(0);
 });
 
-test('a guest that the store does not have', async () => {
+test('refuses a guest that the store does not have', async () => {
   expect(await codeOf(() => listStore('mail', session, context))).toBe('snapshot-missing');
 });

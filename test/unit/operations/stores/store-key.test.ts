@@ -49,7 +49,7 @@ beforeEach(async () => {
 });
 
 describe('the keys of a store', () => {
-  test('are listed; one that is damaged is warned of', async () => {
+  test('are listed, with a warning about a damaged one', async () => {
     const { keys } = await listStoreKeys(await openedBy(first), context);
     expect(keys).toEqual([
       { id: expect.stringMatching(/^[0-9a-f]{16}$/), createdAt: '2026-11-22T03:00:00.000Z', label: '' },
@@ -59,7 +59,7 @@ describe('the keys of a store', () => {
     expect(events).toMatchObject([{ type: 'warning', message: expect.stringContaining('0000000000000000') }]);
   });
 
-  test('are one more when one was added', async () => {
+  test('can be added', async () => {
     const { key } = await addStoreKey(await openedBy(first), second, { label: 'safe', cost }, context);
     expect(await keyIds()).toHaveLength(2);
     expect(await keyIds()).toContain(key);
@@ -67,7 +67,7 @@ describe('the keys of a store', () => {
     expect(await canOpen(first)).toBe(true);
   });
 
-  test('are not added by who cannot open it, by short passphrases, or without end', async () => {
+  test('cannot be added without a valid passphrase, with a short new one, or beyond the limit', async () => {
     expect(
       await codeOf(async () => addStoreKey(await openedBy(second), second, { label: '', cost }, context)),
     ).toBe('key-wrong');
@@ -89,7 +89,7 @@ describe('the keys of a store', () => {
     ).toBe('usage');
   });
 
-  test('are removed, but not the last, and not the one that is used', async () => {
+  test('can be removed, except for the last one and the one in use', async () => {
     const [oldKey = ''] = await keyIds();
     expect(await codeOf(async () => removeStoreKey(await openedBy(first), oldKey, context))).toBe('usage');
     const { key } = await addStoreKey(await openedBy(first), second, { label: '', cost }, context);
@@ -105,7 +105,7 @@ describe('the keys of a store', () => {
     expect(await canOpen(second)).toBe(true);
   });
 
-  test('are exported as one text that opens it', async () => {
+  test('are exported as one text that opens the store', async () => {
     const { text } = exportStoreKey(await openedBy(first));
     const { key, storeId } = parseStoreKeyText(text);
     expect(storeId).toBe((await openStore(store, first, signal)).id);

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { FoundDamage } from '../../../../src/operations/verify/map-damage.ts';
 
-test('ranges that touch from one page to the next are one', () => {
+test('ranges that touch across pages are merged', () => {
   const damage = new FoundDamage();
   damage.add([{ offset: 0, length: 4 }]);
   damage.add([
@@ -20,7 +20,7 @@ test('ranges that touch from one page to the next are one', () => {
   });
 });
 
-test('what lies behind a thousand ranges is only counted', () => {
+test('ranges after the first thousand are only counted', () => {
   const damage = new FoundDamage();
   const page = (first: number) =>
     Array.from({ length: 600 }, (_, index) => ({ offset: (first + index) * 8, length: 4 }));

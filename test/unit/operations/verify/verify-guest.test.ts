@@ -58,7 +58,7 @@ function flipBit(name: string, offset: number): void {
   store.files.set(name, bytes);
 }
 
-/** The pack with the chunk that lies there in the image. */
+/** The pack with the chunk at this place of the image. */
 async function packOf(position: number, snapshot: string): Promise<string> {
   const { disks } = await folder.readSnapshot(snapshot, signal);
   const [disk] = disks;
@@ -78,7 +78,7 @@ async function snapshotChecks() {
   return (await readCheckRecord(folder, signal)).record.snapshots;
 }
 
-test('a store that is whole', async () => {
+test('a sound store has no problems', async () => {
   const verdict = await verify(0);
   expect(verdict).toMatchObject({
     guest: 'web',
@@ -94,7 +94,7 @@ test('a store that is whole', async () => {
   expect(Object.fromEntries(await snapshotChecks())).toEqual({ [first]: check, [second]: check });
 });
 
-test('what was read is remembered, and the oldest time counts for a snapshot', async () => {
+test('reading times are recorded, and the oldest one counts for a snapshot', async () => {
   expect((await verify(100, inProcessPool)).read.count).toBe(4);
   const readAt = now.getTime();
   now = new Date('2026-11-25T04:00:00Z');
@@ -106,7 +106,7 @@ test('what was read is remembered, and the oldest time counts for a snapshot', a
   expect(progress.at(-1)).toMatchObject({ stage: 'check', sentBytes: 0 });
 });
 
-test('a new snapshot is not verified by what was read before it', async () => {
+test('a new snapshot does not count as verified by what was read before it', async () => {
   await verify(100, inProcessPool);
   image.set(seededBytes(3, CHUNK), 0);
   const third = await storeSnapshot(folder, [{ name: 'web.img', image }], new Date('2026-11-24T03:00:00Z'));
@@ -125,11 +125,11 @@ describe('a damaged pack', () => {
   let pack: string;
   beforeEach(async () => {
     pack = await packOf(0, first);
-    // In the first frame, which holds the first two chunks.
+    // The damage is in the first frame, which has the first two chunks.
     flipBit(folder.nameOf('packs', pack), 4096);
   });
 
-  test('is found when it is read, and what it means is told', async () => {
+  test('is found when it is read, and the damaged ranges are reported', async () => {
     expect((await verify(0)).problems).toEqual([]);
     const verdict = await verify(100, inProcessPool);
     expect(verdict.problems).toMatchObject([{ kind: 'pack-damaged', file: folder.nameOf('packs', pack) }]);
@@ -145,7 +145,7 @@ describe('a damaged pack', () => {
     expect((await snapshotChecks()).get(second)).toMatchObject({ state: 'damaged', readMs: null });
   });
 
-  test('is looked at again whenever it is verified, until it is good', async () => {
+  test('is read again by every verify until it is good', async () => {
     await verify(100, inProcessPool);
     const again = await verify(0, inProcessPool);
     expect(again.read.count).toBe(1);
@@ -165,19 +165,19 @@ describe('a damaged pack', () => {
   });
 });
 
-test('a pack that was cut off is found without reading it', async () => {
+test('a truncated pack is found without reading it', async () => {
   const name = folder.nameOf('packs', await packOf(8, first));
   const whole = store.files.get(name) ?? Buffer.alloc(0);
   store.files.set(name, whole.subarray(0, whole.length / 2));
   const { problems, damaged, read } = await verify(0, inProcessPool);
   expect(problems).toMatchObject([{ kind: 'pack-damaged', file: name }]);
   expect(damaged.map(({ snapshot }) => snapshot)).toEqual([first, second]);
-  // Its first half is still there: what a restore can still take from it is no loss.
+  // Its first half is still there: chunks that a restore can still take from it do not count as lost.
   expect(read.count).toBe(1);
   expect(damaged[0]?.disks[0]?.damagedBytes).toBe(2 * CHUNK);
 });
 
-test('a pack that is missing', async () => {
+test('a missing pack is reported', async () => {
   const name = folder.nameOf('packs', await packOf(2, second));
   store.files.delete(name);
   const { problems, damaged } = await verify(0);
@@ -201,7 +201,7 @@ test.each([
   expect((await folder.marks('damaged', signal)).has(page ?? '')).toBe(kind === 'map-damaged');
 });
 
-test('a manifest that is damaged', async () => {
+test('a damaged manifest is reported', async () => {
   const name = folder.nameOf('snapshots', second);
   flipBit(name, 100);
   const { snapshots, problems, damaged } = await verify(0);
@@ -210,7 +210,7 @@ test('a manifest that is damaged', async () => {
   expect(damaged).toEqual([{ snapshot: second, disks: [] }]);
 });
 
-test('a manifest whose pages are those of another one', async () => {
+test('a manifest with the pages of another one is reported', async () => {
   const [one, other] = [await folder.readSnapshot(first, signal), await folder.readSnapshot(second, signal)];
   const disks = other.disks.map((disk, index) => ({ ...disk, pages: one.disks[index]?.pages ?? [] }));
   await folder.publishSnapshot({ ...other, disks }, signal);
@@ -219,7 +219,7 @@ test('a manifest whose pages are those of another one', async () => {
   expect(damaged).toMatchObject([{ snapshot: second, disks: [{ damagedBytes: 12 * CHUNK }] }]);
 });
 
-test('an index that is damaged, or lost, loses no data: packs say themselves what is in them', async () => {
+test('a damaged or lost index loses no data, because packs have their own tables', async () => {
   const [name = ''] = filesIn('index');
   flipBit(name, 40);
   const damaged = await verify(0, inProcessPool);
@@ -229,7 +229,7 @@ test('an index that is damaged, or lost, loses no data: packs say themselves wha
   expect(await verify(0, inProcessPool)).toMatchObject({ read: { count: 4 }, damaged: [], problems: [] });
 });
 
-test('chunks that are in no pack at all', async () => {
+test('chunks that are in no pack are reported', async () => {
   for (const index of filesIn('index')) store.files.delete(index);
   const [pack = '', ...others] = filesIn('packs');
   store.files.delete(pack);
@@ -239,7 +239,7 @@ test('chunks that are in no pack at all', async () => {
   expect(damaged).not.toEqual([]);
 });
 
-test('a record of checks that is damaged costs what was remembered', async () => {
+test('a damaged record of checks loses only earlier findings', async () => {
   await verify(100, inProcessPool);
   const [name = ''] = filesIn('checked');
   flipBit(name, 40);
@@ -248,17 +248,17 @@ test('a record of checks that is damaged costs what was remembered', async () =>
   expect((await snapshotChecks()).get(first)).toMatchObject({ state: 'whole', readMs: null });
 });
 
-test('what no snapshot reaches is counted, and is no harm', async () => {
+test('files that no snapshot needs are counted, and are not a problem', async () => {
   await storeSnapshot(folder, [{ name: 'x', image: seededBytes(9, 3 * CHUNK) }], new Date(now));
   store.files.delete(filesIn('snapshots').at(-1) ?? '');
   const { problems, unreferenced } = await verify(0);
   expect(problems).toEqual([]);
-  // A pack and a page.
+  // These are a pack and a page.
   expect(unreferenced.count).toBe(2);
   expect(unreferenced.bytes).toBeGreaterThan(3 * CHUNK);
 });
 
-describe('what only the trash has', () => {
+describe('a needed pack that is only in the trash', () => {
   const trashAll = async () => {
     for (const kind of ['packs', 'maps', 'index'] as const)
       for (const id of (await folder.objects(kind, signal)).keys())
@@ -274,22 +274,22 @@ describe('what only the trash has', () => {
     for (const name of before.keys()) expect(store.files.has(name)).toBe(true);
   });
 
-  test('is told where nothing may be written', async () => {
+  test('is reported if the store cannot be written to', async () => {
     await throwAway(folder, 'packs', await packOf(0, first), '20261124T000000Z', signal);
     const refuse = () => Promise.reject(new Failure('target-not-writable', 'It is read-only.'));
     store.rename = refuse;
     store.put = refuse;
     const { problems } = await verify(0);
     expect(problems).toMatchObject([{ kind: 'only-in-trash' }]);
-    expect(problems[0]?.message).toMatch(/The next prune or backup takes it back\.$/);
+    expect(problems[0]?.message).toMatch(/The next prune or backup moves it back\.$/);
     expect(events.filter(({ type }) => type === 'warning')).toHaveLength(1);
   });
 });
 
-test('what a prune takes away while this reads is no damage', async () => {
+test('files that a prune removes meanwhile do not count as damage', async () => {
   const get = store.get.bind(store);
   const [page] = (await folder.readSnapshot(first, signal)).disks[0]?.pages ?? [];
-  // Both manifests are on their way when the first snapshot goes, and with it what it alone needs.
+  // Both manifests are being read when the first snapshot is removed, with the data that only it needs.
   store.get = (name, ...more) => {
     const stream = get(name, ...more);
     if (name !== folder.nameOf('snapshots', second)) return stream;

@@ -34,7 +34,7 @@ beforeEach(async () => {
   session = await StoreSession.open(store, options, context);
 });
 
-/** What is told of the guests, the last word on each. */
+/** By guest: the figures that were reported last. */
 async function verify(readPercent: number, boot: BootCheck | null = null, guest: string | null = null) {
   const told = new Map<string, RunFigures>();
   const dependencies = { pool: inProcessPool, now: () => new Date('2026-11-24T04:00:00Z') };
@@ -56,29 +56,29 @@ const booting = (guest: string, failure?: Failure): BootCheck => ({
       : Promise.reject(failure),
 });
 
-describe('who watches over a verify is told', () => {
-  test('that a guest is verified when its data was read, not when it is only there', async () => {
+describe('the figures reported for each guest', () => {
+  test('count it as verified if its data was read, not if the data is only there', async () => {
     expect((await verify(0)).get('web')).toEqual({ readBytes: 0, isVerified: false, hasFailed: false });
     const told = await verify(100);
     expect(told.get('web')).toMatchObject({ isVerified: true, hasFailed: false });
     expect(told.get('web')?.readBytes).toBeGreaterThan(0);
   });
 
-  test('which guest is damaged', async () => {
+  test('say which guest is damaged', async () => {
     losePackOf('web');
     const told = await verify(100);
     expect(told.get('web')).toMatchObject({ isVerified: false, hasFailed: true });
     expect(told.get('mail')).toMatchObject({ isVerified: true, hasFailed: false });
   });
 
-  test('that a guest is verified when it was booted, and only that one', async () => {
+  test('count only the booted guest as verified', async () => {
     const told = await verify(0, booting('web'));
     expect(told.get('web')).toMatchObject({ isVerified: true, hasFailed: false });
     expect(told.get('mail')).toMatchObject({ isVerified: false, hasFailed: false });
     expect((await verify(0, booting('web'), 'mail')).get('web')).toEqual({ isVerified: true });
   });
 
-  test('that it is not when it did not boot, or another of its snapshots is damaged', async () => {
+  test('do not count it as verified if it did not boot, or another snapshot of it is damaged', async () => {
     const failure = new Failure('boot-failed', 'It does not boot.');
     const told = await verify(100, booting('web', failure));
     expect(told.get('web')).toMatchObject({ isVerified: false, hasFailed: true });
@@ -91,7 +91,7 @@ describe('who watches over a verify is told', () => {
   });
 });
 
-test('a guest whose folder is a link keeps the others from nothing', async () => {
+test('a guest whose folder is a link does not stop the others', async () => {
   const list = store.list.bind(store);
   store.list = (folder, ...others) =>
     folder.startsWith('guests/mail/')
