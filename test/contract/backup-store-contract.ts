@@ -117,10 +117,15 @@ export function describeBackupStore(name: string, start: () => Promise<BackupSto
       const leftover = 'd.part-0123456789ab';
       await put('folder/b', 'b');
       await writeFile(join(directory, 'folder', leftover), 'left over');
-      expect(await store.list('folder', signal, 'leftovers')).toMatchObject([
-        { name: leftover, isFolder: false, sizeBytes: 9 },
-      ]);
-      await store.remove(`folder/${leftover}`, signal);
+      const leftovers = await store.list('folder', signal, 'leftovers');
+      expect(leftovers).toContainEqual(
+        expect.objectContaining({ name: leftover, isFolder: false, sizeBytes: 9 }),
+      );
+      // The put above leaves one of its own when its line is cut.
+      expect(leftovers.map(({ name }) => name.replace(/-[0-9a-f]{12}$/, ''))).toEqual(
+        leftovers.map(({ name }) => (name === leftover ? 'd.part' : 'b.part')),
+      );
+      for (const { name } of leftovers) await store.remove(`folder/${name}`, signal);
       expect(await store.list('folder', signal, 'leftovers')).toEqual([]);
       expect(await names('folder')).toEqual(['b']);
     });
