@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Context } from '../events.ts';
+import { poll } from '../pipeline/polling.ts';
 import type { GuestDriver, RunningGuest } from './guest-driver.ts';
 import { findRunningGuest } from './resolve-guest.ts';
 
@@ -7,16 +7,19 @@ import { findRunningGuest } from './resolve-guest.ts';
 const GOING_DOWN_LIMIT_MS = 10_000;
 const POLL_INTERVAL_MS = 200;
 
-/** The guest, if it still runs here and goes on: it may have been told to halt just before. */
+/** The guest, if it still runs here after this time: it may have been told to halt just before. Null as soon as it is gone. */
 export async function findStayingGuest(
   name: string,
   drivers: readonly GuestDriver[],
   context: Context,
 ): Promise<RunningGuest | null> {
-  const deadlineMs = Date.now() + GOING_DOWN_LIMIT_MS;
-  while (true) {
-    const running = await findRunningGuest(name, drivers, context);
-    if (running === null || Date.now() > deadlineMs) return running;
-    await delay(POLL_INTERVAL_MS, undefined, { signal: context.signal });
-  }
+  let running: RunningGuest | null = null;
+  await poll(
+    async () => {
+      running = await findRunningGuest(name, drivers, context);
+      return running === null;
+    },
+    { timeoutMs: GOING_DOWN_LIMIT_MS, intervalMs: POLL_INTERVAL_MS, signal: context.signal },
+  );
+  return running;
 }

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { pause } from '../../pipeline/polling.ts';
 import type { Context } from '../../events.ts';
 import { whatChanged } from '../../repository/store-changes.ts';
 import { noStore } from '../../repository/keys/store-keys.ts';
@@ -76,9 +76,7 @@ export async function openBackupStore(
     },
     {
       waitsMs: RECONNECT_WAITS_MS,
-      sleep: async (ms, signal) => {
-        await sleep(ms, undefined, { signal }).catch(() => signal.throwIfAborted());
-      },
+      sleep: pause,
       onLost: ({ message }, waitMs) =>
         context.report({
           type: 'warning',

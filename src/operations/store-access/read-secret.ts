@@ -1,5 +1,5 @@
 import { constants, open, type FileHandle } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { pause } from '../../pipeline/polling.ts';
 import { errorCode } from '../../system/error-code.ts';
 
 const POLL_MS = 50;
@@ -29,8 +29,7 @@ export async function readSecret(
     const count = await readNow(file, buffer, filled);
     if (count === 0 && hasWriter) break;
     hasWriter ||= count !== 0;
-    if (count === null || count === 0)
-      await sleep(POLL_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+    if (count === null || count === 0) await pause(POLL_MS, signal);
     else filled += count;
   }
   return buffer.subarray(0, filled);

@@ -1,5 +1,5 @@
 import { constants, link, lstat, open, rename, rm, type FileHandle } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { pause } from '../../pipeline/polling.ts';
 import { isNothingThere, systemErrorCode } from '../system-failure.ts';
 import { kindOf, type OpenFolder } from './folder.ts';
 import { OVERLAP_MS, type PutOptions } from '../store.ts';
@@ -72,7 +72,7 @@ export async function nameIfFree(
     // No hard links here (FAT, for one): another may rename onto the name between the look and the rename.
     if (!(await isThere(to))) await rename(from, to);
     else await rm(from);
-    await sleep(OVERLAP_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+    await pause(OVERLAP_MS, signal);
     return;
   }
   await rm(from);

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { pause } from '../../pipeline/polling.ts';
 import type { FileFacts } from './attributes.ts';
 import { readThroughWindow } from './read.ts';
 import { isNoSuchFile, SftpRefusal } from './refusal.ts';
@@ -82,8 +82,7 @@ export async function nameIfFree(
     if (!isRenamed && (await factsIfThere(session, to)) === null) return renaming;
   }
   // A server that replaces after all may let another rename onto the name after the look.
-  if (!canLink || !isTaken)
-    await sleep(OVERLAP_MS, undefined, { signal }).catch(() => signal.throwIfAborted());
+  if (!canLink || !isTaken) await pause(OVERLAP_MS, signal);
   await removeIfThere(session, from);
 }
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import process from 'node:process';
 import { Failure } from '../../../src/failure.ts';
-import { poll } from '../../../src/guest/polling.ts';
+import { poll } from '../../../src/pipeline/polling.ts';
 import { openDirectoryStore } from '../../../src/store/directory/directory-store.ts';
 import type { BackupStore } from '../../../src/store/store.ts';
 import { BackupWorld } from '../../support/stores/backup-world.ts';

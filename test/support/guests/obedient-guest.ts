@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { poll } from '../../../src/guest/polling.ts';
+import { poll } from '../../../src/pipeline/polling.ts';
 import { runTool, scratchDirectory } from '../images/images.ts';
 import {
   bootUmlGuest,

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { spawnSync } from 'node:child_process';
 import process from 'node:process';
-import { poll } from '../../../src/guest/polling.ts';
+import { poll } from '../../../src/pipeline/polling.ts';
 import { run, type CommandResult, type RunOptions } from '../../../src/system/processes.ts';
 import { startSshServer, type TestSshServer } from './ssh-server.ts';
 import { findTool } from '../programs/tools.ts';

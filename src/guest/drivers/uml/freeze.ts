@@ -10,7 +10,7 @@ import { tryLock } from '../../../system/native.ts';
 import type { GuestDefinition } from '../../definition.ts';
 import type { FreezeOptions, FrozenGuest, RunningGuest } from '../../guest-driver.ts';
 import { Mconsole } from './mconsole.ts';
-import { pause, poll } from '../../polling.ts';
+import { pause, poll } from '../../../pipeline/polling.ts';
 import { pidFilePath, socketPath, type UmlHost } from './host.ts';
 import { syncUml } from './sync.ts';
 

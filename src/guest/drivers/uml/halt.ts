@@ -10,7 +10,7 @@ import {
 import type { HaltOptions, RunningGuest } from '../../guest-driver.ts';
 import type { Mconsole } from './mconsole.ts';
 import { writableDiskMounts } from './mounts.ts';
-import { pause, poll } from '../../polling.ts';
+import { pause, poll } from '../../../pipeline/polling.ts';
 
 const processIntervalMs = 100;
 const consoleIntervalMs = 300;

@@ -1,5 +1,5 @@
 import { listProcesses, readProcess, signalProcess } from '../../../system/proc-process.ts';
-import { poll } from '../../polling.ts';
+import { poll } from '../../../pipeline/polling.ts';
 import { listUmids, readPidFile, removeUmidDirectory, type UmlHost } from './host.ts';
 
 const killTimeoutMs = 10_000;

@@ -11,7 +11,7 @@ import { consoleExcerpt } from './console-excerpt.ts';
 import type { GuestDefinition } from '../../definition.ts';
 import type { RunningGuest, StartOptions } from '../../guest-driver.ts';
 import { Mconsole } from './mconsole.ts';
-import { pause, poll } from '../../polling.ts';
+import { pause, poll } from '../../../pipeline/polling.ts';
 import { checkUmlBootable } from './bootable.ts';
 import { umlCommandLine } from './command-line.ts';
 import { listUmids, readPidFile, removeUmidDirectory, socketPath, type UmlHost } from './host.ts';

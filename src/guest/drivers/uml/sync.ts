@@ -1,5 +1,5 @@
 import type { Mconsole } from './mconsole.ts';
-import { poll } from '../../polling.ts';
+import { poll } from '../../../pipeline/polling.ts';
 
 const intervalMs = 20;
 /** A round begins the file systems' commits without waiting for them; the next one's writes come after them. */

@@ -7,8 +7,9 @@ export interface PollOptions {
 }
 
 /**
- * Asks again and again until the answer is something other than null or false, and gives it; null when the time is
- * over. For what sends no event: /proc, and guests. Throws the signal's reason when aborted.
+ * Asks until the answer is something other than null or false, and returns that answer; null after the timeout. It is
+ * for what sends no event: /proc, and guests. It asks at least once, and once more at the timeout. Throws the signal's
+ * reason when aborted.
  */
 export async function poll<Answer>(
   ask: () => Answer | null | false | Promise<Answer | null | false>,
@@ -25,7 +26,7 @@ export async function poll<Answer>(
   }
 }
 
-/** Waits; throws the signal's reason when aborted. */
+/** Waits. Throws the signal's reason when aborted. */
 export async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   try {
     await delay(milliseconds, undefined, { signal });
