@@ -167,6 +167,14 @@ export function asFailure(error: unknown): Failure {
   return new Failure('internal', message, { cause: thrown });
 }
 
+/**
+ * The failure to show for what was thrown, given the operation's signal. An abort surfaces from many places in many
+ * forms: unless it is a Failure, the signal's reason is shown instead.
+ */
+export function failureOrReason(thrown: unknown, signal: AbortSignal): Failure {
+  return asFailure(signal.aborted && !(unsuppressed(thrown) instanceof Failure) ? signal.reason : thrown);
+}
+
 /** The error itself, or, where it says that files, memory or processes are short, the Failure for it. */
 export function orShortage(error: unknown): unknown {
   const failure = asFailure(error);

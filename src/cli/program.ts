@@ -1,6 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import type { Event } from '../events.ts';
-import { asFailure, Failure, unsuppressed } from '../failure.ts';
+import { asFailure, Failure, failureOrReason } from '../failure.ts';
 import type { Command } from './options/command.ts';
 import { watchForInterruption, type SignalSource } from './interruption.ts';
 import { readGlobalOptions, type GlobalOptions } from './options/options.ts';
@@ -95,10 +95,7 @@ async function runCommand<Dependencies extends AsyncDisposable>(
       stdout,
     });
   } catch (thrown) {
-    // An abort surfaces from many places under many names; its reason is what the person should read.
-    if (interruption.signal.aborted && !(unsuppressed(thrown) instanceof Failure))
-      throw asFailure(interruption.signal.reason);
-    throw thrown;
+    throw failureOrReason(thrown, interruption.signal);
   }
 }
 

@@ -14,7 +14,7 @@ import { cloneImage, refuseUncloneable, type FileBeside } from '../image/clones/
 import { replayJournals } from '../image/clones/journal-replay.ts';
 import { Resources } from '../pipeline/resources.ts';
 import type { GuestDependencies } from '../guest/guest-dependencies.ts';
-import { stampSource } from './source-stamp.ts';
+import { changedSince, stampImages } from '../image/usage/image-stamp.ts';
 import { runStage } from '../pipeline/run-stage.ts';
 import { describeDisk, refuseUsed, removeLeftClones, watchForChanges } from './still-disks.ts';
 import type { StillGuest } from './still-guest.ts';
@@ -72,10 +72,9 @@ export async function holdByCloning(
 
 /** Clones all disks as of one moment: nothing is written between the first clone and the last. */
 async function cloneAll(definition: GuestDefinition, clones: Resources): Promise<Map<string, FileBeside>> {
-  const before = await stampSource(definition);
+  const before = await stampImages(definition.disks);
   const cloneOf = new Map(definition.disks.map(({ path }) => [path, clones.hold(cloneImage(path))]));
-  const now = await stampSource(definition);
-  if (before.some((stamp, index) => stamp !== now[index]))
+  if ((await changedSince(before)).length > 0)
     throw new Failure(
       'image-in-use',
       `The images of ${definition.name} were written to although it was stopped.`,

@@ -8,7 +8,9 @@ import { blockDeviceSizeBytes } from '../../system/native.ts';
 import { isSameClaim, readClaim, type PartialClaim } from './partial-claim.ts';
 import { isFileNameShort, partialPath } from './partial-image.ts';
 import { requireOwnFile } from './trusted-partial.ts';
-import { findUsers } from '../usage/usage.ts';
+import { refuseUsed } from '../usage/refuse-used.ts';
+
+const END_IT_FIRST = 'End what uses it first: two writers destroy a disk.';
 
 interface FileIdentity {
   dev: bigint;
@@ -58,7 +60,7 @@ export async function findRestorePlace(request: PlaceRequest): Promise<RestorePl
       advice: 'Name the file, the partition or the logical volume to restore onto.',
     });
   if (!inPlace) throw wouldOverwrite(path, kind);
-  await refuseUsed(path);
+  await refuseUsed(path, END_IT_FIRST);
   await requireWritable(path);
   if (kind === 'file') {
     const sizeBytes = Number(there.size);
@@ -87,7 +89,7 @@ async function findNewPlace({ path, sizeBytes, claim }: PlaceRequest): Promise<R
     throw new Failure('target-exists', `${partial} is there already, and is not of a restore of this.`, {
       advice: 'If nothing makes it at this moment, remove it; or restore to another path.',
     });
-  await refuseUsed(partial);
+  await refuseUsed(partial, END_IT_FIRST);
   const identity = { dev: BigInt(there.dev), ino: BigInt(there.ino) };
   return { kind: 'partial-file', path, sizeBytes, allocatedBytes: Number(there.blocks) * 512, identity };
 }
@@ -121,15 +123,6 @@ function wouldOverwrite(path: string, kind: 'file' | 'block-device'): Failure {
       : `${path} is a block device, and what is on it would be overwritten.`;
   return new Failure('target-exists', message, {
     advice: 'With --in-place it is overwritten; only what differs is written.',
-  });
-}
-
-/** Throws Failure `image-in-use`. */
-export async function refuseUsed(path: string): Promise<void> {
-  const [user] = await findUsers(path);
-  if (user === undefined) return;
-  throw new Failure('image-in-use', `${path} ${user.description}.`, {
-    advice: 'End what uses it first: two writers destroy a disk.',
   });
 }
 

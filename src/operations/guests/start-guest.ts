@@ -1,10 +1,9 @@
 import type { Context } from '../../events.ts';
 import { combineFailures, Failure } from '../../failure.ts';
-import type { GuestDefinition } from '../../guest/definition.ts';
 import { fenceOf } from '../../guest/guest-record.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
 import { findRunningGuest, notFound } from '../../guest/resolve-guest.ts';
-import { findUsers } from '../../image/usage/usage.ts';
+import { findUsedDisks } from '../../guest/used-disks.ts';
 import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
 import { noteState } from '../../guest/note-state.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
@@ -42,7 +41,7 @@ export async function startGuest(
   const { definition } = record;
   const driver = requireDriver(drivers, definition.driver);
   const [first, ...others] = [
-    ...(await usedDisks(definition)),
+    ...(await findUsedDisks(definition, 'End that first: two writers destroy a disk.')),
     ...(await driver.checkBootable(definition, context)),
   ];
   if (first !== undefined) throw combineFailures([first, ...others]);
@@ -57,18 +56,4 @@ export async function startGuest(
   );
   await noteState({ definition, state: 'running' }, records, context);
   return { type: 'started', guest: name, pid, consoleLog };
-}
-
-async function usedDisks(definition: GuestDefinition): Promise<Failure[]> {
-  const problems: Failure[] = [];
-  // What is only read may be shared with other guests.
-  for (const { path } of definition.disks.filter(({ readOnly }) => !readOnly)) {
-    const [user] = await findUsers(path);
-    if (user === undefined) continue;
-    const message = `${path}, a disk of ${definition.name}, ${user.description}.`;
-    problems.push(
-      new Failure('image-in-use', message, { advice: 'Two writers destroy a disk: end the other first.' }),
-    );
-  }
-  return problems;
 }

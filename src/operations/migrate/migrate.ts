@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import type { Context } from '../../events.ts';
-import { asFailure, Failure } from '../../failure.ts';
+import { asFailure, Failure, failureOrReason } from '../../failure.ts';
 import { sourceOf, withSource } from '../../guest/guest-source.ts';
 import { thisMachine } from '../../system/machine.ts';
 import { warnOfDoubtfulFileSystems } from '../../transfer/file-system-warnings.ts';
@@ -14,9 +14,12 @@ import { refuseUnlessOwn, thisMover } from '../../guest/mover.ts';
 import { sendDisk } from './send-disk.ts';
 import { diskAccount, openSourceDisk, relocate } from '../../transfer/source-disk.ts';
 import { refuseSuspension } from '../../system/suspension.ts';
-import { refuseChangedSource, stampSource } from '../../hold/source-stamp.ts';
+import { refuseChanged, stampImages } from '../../image/usage/image-stamp.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
 import { tellWhenInterrupted } from './when-interrupted.ts';
+
+const CHANGED_ADVICE =
+  'Something on this machine may have started the guest meanwhile. Stop that, and move it again.';
 
 /**
  * Moves a guest to new hardware: preflight, halt, copy, verify, publish, fence, boot (doc/migration.md). Whatever
@@ -77,7 +80,7 @@ async function moveUntilBoot(
   );
   try {
     await haltForMove(request, ready, dependencies, moving);
-    const stamp = await stampSource(ready.guest.definition);
+    const stamps = await stampImages(ready.guest.definition.disks);
     const disks = await copyDisks(request, ready, dependencies, moving);
     signal.throwIfAborted();
     await runStage(
@@ -90,10 +93,10 @@ async function moveUntilBoot(
     signal.throwIfAborted();
     // From here on Ctrl-C comes too late.
     fate = `It is too late to stop: only ${destination} knows whether ${name} has come up there. The move is finished.`;
-    await refuseChangedSource(ready.guest.definition, stamp);
+    await refuseChanged(stamps, CHANGED_ADVICE);
     return { disks, booted: await finishMove(request, ready, dependencies, context) };
   } catch (error) {
-    const failure = asFailure(signal.aborted && !(error instanceof Failure) ? signal.reason : error);
+    const failure = failureOrReason(error, signal);
     if (failure.code === 'outcome-unknown') throw failure;
     throw await undoMove(failure, ready, dependencies, context);
   }

@@ -1,19 +1,18 @@
 import { basename } from 'node:path';
 import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
-import type { DiskDefinition, GuestDefinition } from '../../guest/definition.ts';
-import type { RunningGuest } from '../../guest/guest-driver.ts';
+import type { GuestDefinition } from '../../guest/definition.ts';
 import type { ResolvedGuest } from '../../guest/resolve-guest.ts';
-import { findUsers } from '../../image/usage/usage.ts';
+import { othersThan, refuseUsedDisks } from '../../guest/used-disks.ts';
 import type { Resources } from '../../pipeline/resources.ts';
-import { descendantsOf } from '../../system/proc-process.ts';
-import { describeUsers } from '../../image/usage/describe-users.ts';
 import { refuseContainerFormat } from './container-format.ts';
 import { openSourceDisk, type SourceDisk } from '../../transfer/source-disk.ts';
 import { warnOfUnknownFileSystems } from '../../transfer/file-system-warnings.ts';
 
 /** Leaves room in a file name (255 bytes) for `.partial`. */
 const LONGEST_NAME_BYTES = 240;
+
+const USED_ADVICE = 'End that first. A running guest is moved by its name: see `vmferry guests`.';
 
 /** Runs a part of the preflight; what is wrong is noted, and the answer is then null. */
 export type Attempt = <Result>(work: () => Result | Promise<Result>) => Promise<Result | null>;
@@ -34,8 +33,8 @@ export async function lookAtDisks(
     opened.push(disk);
     if (!options.everyBlock) warnOfUnknownFileSystems(disk, context);
     await attempt(() => refuseContainerFormat(definedDisk.path, disk.layout));
-    await attempt(() => refuseUsed(definedDisk, running));
   }
+  await attempt(() => refuseUsedDisks(definition, USED_ADVICE, othersThan(running)));
   return opened;
 }
 
@@ -58,15 +57,4 @@ function refuseNames({ name: guest, disks }: GuestDefinition): void {
     }
     paths.set(name, path);
   }
-}
-
-async function refuseUsed({ path, readOnly }: DiskDefinition, running: RunningGuest | null): Promise<void> {
-  // What is only read may be shared with other guests.
-  if (readOnly) return;
-  const own = running === null ? [] : [running.pid, ...descendantsOf(running.pid).map(({ pid }) => pid)];
-  const users = (await findUsers(path)).filter(({ pid }) => pid === undefined || !own.includes(pid));
-  if (users.length === 0) return;
-  throw new Failure('image-in-use', `${path} ${describeUsers(users)}.`, {
-    advice: 'End that first. A running guest is moved by its name: see `vmferry guests`.',
-  });
 }

@@ -5,7 +5,7 @@ import { combineFailures, Failure } from '../../failure.ts';
 import type { GuestDefinition } from '../../guest/definition.ts';
 import { takenBackAdvice, type GuestRecord } from '../../guest/guest-record.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
-import { findUsers } from '../../image/usage/usage.ts';
+import { refuseUsedDisks } from '../../guest/used-disks.ts';
 import { refuseWhileMoved } from '../../guest/mover.ts';
 import { newHardware, receiveCommand } from '../../wire/new-hardware.ts';
 import { RemoteReceiver } from '../../wire/remote-receiver.ts';
@@ -95,23 +95,16 @@ async function requireStartableHere(
   context: Context,
 ): Promise<void> {
   const { name } = definition;
-  for (const { path, readOnly } of definition.disks) {
+  for (const { path } of definition.disks) {
     if (!existsSync(path))
       throw new Failure('image-missing', `${path}, the image of ${name}, is not here.`, {
         advice: `A revert starts ${name} from it. Without it, move ${name} here again from where it is, or restore a backup: vmferry restore STORE ${name} --to DIRECTORY --start`,
       });
-    // What is only read may be shared with other guests.
-    if (!readOnly) await refuseUsed(path);
   }
+  await refuseUsedDisks(definition, 'End that first: two writers destroy a disk.');
   const problems = await requireDriver(drivers, definition.driver).checkBootable(definition, context);
   const [first, ...others] = problems;
   if (first !== undefined) throw combineFailures([first, ...others]);
-}
-
-async function refuseUsed(path: string): Promise<void> {
-  const [user] = await findUsers(path);
-  if (user === undefined) return;
-  throw new Failure('image-in-use', `${path} is in use here already: it ${user.description}.`);
 }
 
 async function haltThere(

@@ -7,6 +7,7 @@ import type { FramePool } from '../../workers/frame-pool.ts';
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
 import type { Store } from '../../store/store.ts';
 import { captureImage, PACKS_IN_FLIGHT } from '../../transfer/capture.ts';
+import { refuseChanged, stampImages } from '../../image/usage/image-stamp.ts';
 import { CompressionLevel, type Compression } from '../../transfer/compression-level.ts';
 import type { RemoteReceiver } from '../../wire/remote-receiver.ts';
 import type { SourceDisk } from '../../transfer/source-disk.ts';
@@ -36,6 +37,7 @@ export async function sendDisk(
   context: Context,
 ): Promise<SentDisk> {
   const { receiver } = dependencies;
+  const stamps = await stampImages([disk.source]);
   const before = await stat(disk.source.path);
   const { spool } = await receiver.request(
     {
@@ -59,12 +61,7 @@ export async function sendDisk(
     () => copyPacks(disk, spool, dependencies, context),
     () => `copied ${disk.name}`,
   );
-  const after = await stat(disk.source.path);
-  if (after.mtimeMs !== before.mtimeMs || after.size !== before.size) {
-    throw new Failure('image-in-use', `${disk.source.path} was changed while it was read.`, {
-      advice: 'Find out what writes to it, and move it again.',
-    });
-  }
+  await refuseChanged(stamps, 'Find out what writes to it, and move it again.');
   const verified = await runStage(
     context,
     'verify',

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Context } from '../../events.ts';
-import { asFailure, Failure, unsuppressed } from '../../failure.ts';
+import { Failure, failureOrReason } from '../../failure.ts';
 import { errorCode } from '../../system/error-code.ts';
 import { oneAtATime } from '../../system/one-at-a-time.ts';
 import { replaceFile } from '../../system/replace-file.ts';
@@ -77,9 +77,7 @@ export async function withRunReports<Result>(
   try {
     result = await work((guest, figures) => void done.set(guest, figures));
   } catch (thrown) {
-    const { signal } = context;
-    const isAbort = signal.aborted && !(unsuppressed(thrown) instanceof Failure);
-    await finish(asFailure(isAbort ? signal.reason : thrown));
+    await finish(failureOrReason(thrown, context.signal));
     throw thrown;
   }
   await finish(null);
