@@ -1,6 +1,6 @@
 import type { Context } from '../events.ts';
 import type { ResolvedGuest } from '../guest/resolve-guest.ts';
-import { openImage } from '../image/formats/raw/open-image.ts';
+import { openImage } from '../image/open-image.ts';
 import type { GuestDependencies } from '../guest/guest-dependencies.ts';
 import { holdByCloning, holdByPausing } from './still-frozen.ts';
 import type { HoldMethod, HoldOptions, StillGuest } from './still-guest.ts';
@@ -19,8 +19,8 @@ export async function holdStill(
   context: Context,
 ): Promise<StillGuest> {
   const { definition, running } = guest;
-  // First of all: what cannot be read is no reason to stop anything.
-  for (const { path } of definition.disks) openImage(path)[Symbol.dispose]();
+  // First, so that a guest with an image that cannot be read is not stopped.
+  for (const { path } of definition.disks) await (await openImage(path))[Symbol.asyncDispose]();
   if (running === null) return holdOffline(guest, context);
   if (running.unsupported !== undefined) throw running.unsupported;
   switch (how) {

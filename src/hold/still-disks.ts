@@ -4,7 +4,7 @@ import type { DiskDefinition, GuestDefinition } from '../guest/definition.ts';
 import type { RunningGuest } from '../guest/guest-driver.ts';
 import { othersThan, refuseUsedDisks } from '../guest/used-disks.ts';
 import { removeStaleClones, type FileBeside } from '../image/clones/clone.ts';
-import { openImage } from '../image/formats/raw/open-image.ts';
+import { openImage } from '../image/open-image.ts';
 import { probeImage } from '../image/probe.ts';
 import type { UserFilter } from '../image/usage/refuse-used.ts';
 import { refuseChanged, stampImages } from '../image/usage/image-stamp.ts';
@@ -58,11 +58,11 @@ export async function watchForChanges(
 }
 
 /** The images with a file system that does not say that it was unmounted in an orderly way. */
-export function imagesNotClean({ disks }: GuestDefinition): string[] {
-  return disks
-    .map(({ path }) => path)
-    .filter((path) => {
-      using image = openImage(path);
-      return probeImage(image).regions.some(({ clean }) => clean === false);
-    });
+export async function imagesNotClean({ disks }: GuestDefinition): Promise<string[]> {
+  const notClean: string[] = [];
+  for (const { path } of disks) {
+    await using image = await openImage(path);
+    if (probeImage(image).regions.some(({ clean }) => clean === false)) notClean.push(path);
+  }
+  return notClean;
 }

@@ -77,7 +77,7 @@ async function lookAtHalted(
   const createdAt = new Date();
   const refuseChanged = await watchForChanges(definition, null);
   const disks = await Promise.all(definition.disks.map((disk) => describeDisk(disk)));
-  const notClean = imagesNotClean(definition);
+  const notClean = await imagesNotClean(definition);
   for (const path of notClean) {
     const message = `The file system on ${path} was not unmounted in an orderly way: the backup of it is as after a crash.`;
     context.report({ type: 'warning', code: 'after-a-crash', message });

@@ -105,7 +105,7 @@ export class ImageAssembly implements AsyncDisposable {
   async finish(): Promise<string> {
     if (this.#unverifiedChunks !== 0)
       throw new Failure('internal', `${this.#unverifiedChunks} chunks were not read back.`);
-    using written = this.#image.openForReading();
+    await using written = this.#image.openForReading();
     for (const extent of written.dataExtents()) {
       const end = extent.offset + extent.length;
       for (let offset = extent.offset; offset < end;) {

@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import type { GuestDefinition } from '../guest/definition.ts';
 import { totalLength, type Extent } from '../extent/extents.ts';
 import type { ImageSource } from '../image/source/image-source.ts';
-import { openImage } from '../image/formats/raw/open-image.ts';
+import { openImage } from '../image/open-image.ts';
 import { probeImage, type ImageLayout } from '../image/probe.ts';
 import { usedExtents } from '../image/used-extents.ts';
 import type { DiskAccount } from './disk-account.ts';
@@ -11,7 +11,7 @@ import type { DiskAccount } from './disk-account.ts';
 const MOST_KEPT_EXTENTS = 65_536;
 
 /** A disk of a guest, opened on the old hardware, and what of it is to be read. */
-export interface SourceDisk extends Disposable {
+export interface SourceDisk extends AsyncDisposable {
   /** The file name that it has here and is to have on the new hardware. */
   name: string;
   source: ImageSource;
@@ -24,8 +24,11 @@ export interface SourceDisk extends Disposable {
 }
 
 /** Opens the image and finds out what must be read of it, as it is now. Throws openImage's failures. */
-export function openSourceDisk(path: string, { everyBlock }: { everyBlock: boolean }): SourceDisk {
-  const source = openImage(path);
+export async function openSourceDisk(
+  path: string,
+  { everyBlock }: { everyBlock: boolean },
+): Promise<SourceDisk> {
+  const source = await openImage(path);
   try {
     const layout = probeImage(source);
     const extents = keptIfFew(() => usedExtents(source, layout, { everyBlock }));
@@ -40,10 +43,10 @@ export function openSourceDisk(path: string, { everyBlock }: { everyBlock: boole
       readBytes,
       holeBytes: source.sizeBytes - dataBytes,
       freeBytes: dataBytes - readBytes,
-      [Symbol.dispose]: () => source[Symbol.dispose](),
+      [Symbol.asyncDispose]: () => source[Symbol.asyncDispose](),
     };
   } catch (error) {
-    source[Symbol.dispose]();
+    await source[Symbol.asyncDispose]();
     throw error;
   }
 }

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { afterAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { loadConfig } from '../../src/config/load-config.ts';
 import { readPackFile } from '../../src/workers/pack-file.ts';
-import { openImage } from '../../src/image/formats/raw/open-image.ts';
+import { openImage } from '../../src/image/open-image.ts';
 import { createPassphraseSource } from '../../src/operations/store-access/passphrase-source.ts';
 import { codeOf } from '../support/failures.ts';
 import { programFile } from '../support/programs/command-line.ts';

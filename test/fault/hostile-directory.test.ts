@@ -61,7 +61,7 @@ describe('a directory whose owner puts links into it', () => {
       expect((await handle.stat()).ino).not.toBe(lstatSync(victim).ino);
       await handle.close();
     }
-    using reading = image.openForReading();
+    await using reading = image.openForReading();
     expect(reading.read(0, 4096).every((byte) => byte === 0)).toBe(true);
     expect((await failureOf(() => image.publish())).message).toContain('somebody has replaced it');
     await image.close();

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { chmodSync, chownSync, readFileSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import type { WarningCode } from '../../src/events.ts';
-import { openImage } from '../../src/image/formats/raw/open-image.ts';
+import { openImage } from '../../src/image/open-image.ts';
 import { resultOf, warningsOf } from '../support/programs/command-records.ts';
 import {
   filesInExt,
@@ -137,8 +137,8 @@ describeUnless(networkLabMissing() ?? toolsMissing(...imageTools), 'what an imag
     expect(disk.holeBytes).toBe(disk.sizeBytes - disk.readBytes);
     expect(statSync(there('sparse.img'))).toMatchObject({ size: 8 * 1024 * MIB });
     expect(statSync(there('sparse.img')).blocks * 512).toBeLessThan(MIB);
-    using source = openImage(here('sparse.img'));
-    using target = openImage(there('sparse.img'));
+    await using source = await openImage(here('sparse.img'));
+    await using target = await openImage(there('sparse.img'));
     for (const { offset, length } of source.dataExtents())
       expect(Buffer.compare(target.read(offset, length), source.read(offset, length))).toBe(0);
 

@@ -4,7 +4,7 @@ import { packFileName, type Pack } from '../../src/pack/pack.ts';
 import { chunkMapText, type ChunkMap } from '../../src/chunk/chunk-map.ts';
 import { bestZstd } from '../../src/codec/zstd.ts';
 import type { FramePool } from '../../src/workers/frame-pool.ts';
-import { openImage } from '../../src/image/formats/raw/open-image.ts';
+import { openImage } from '../../src/image/open-image.ts';
 import { captureImage, type CaptureOptions } from '../../src/transfer/capture.ts';
 import type { ImageAssembly } from '../../src/transfer/image-assembly.ts';
 import { scratchDirectory } from './images/images.ts';
@@ -26,7 +26,7 @@ export async function captureFile(
   pool: FramePool,
   options: Pick<CaptureOptions, 'known' | 'sealKey'> = {},
 ): Promise<CapturedImage> {
-  using source = openImage(path);
+  await using source = await openImage(path);
   const packs: Pack[] = [];
   let readBytes = 0;
   let packedBytes = 0;

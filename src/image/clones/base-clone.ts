@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { errorCode } from '../../system/error-code.ts';
 import { prefixOf, type FileBeside } from './clone.ts';
 import type { ImageSource } from '../source/image-source.ts';
-import { openImage } from '../formats/raw/open-image.ts';
+import { openImage } from '../open-image.ts';
 
 /*
  * A clone that is kept beside an image: the image as it was in a snapshot (doc/second-pass.md). Its name says all there
@@ -69,8 +69,8 @@ export function isBaseOf(base: BaseClone, fingerprint: string): boolean {
  * Opens a base that can be compared with the image; null when it cannot: it is of another size, on another file system,
  * or another user's, who may have made it say what they like. Throws openImage's failures.
  */
-export function openBase({ path }: BaseClone, image: ImageSource): ImageSource | null {
-  const base = openImage(path);
+export async function openBase({ path }: BaseClone, image: ImageSource): Promise<ImageSource | null> {
+  const base = await openImage(path);
   const { dev, uid } = fstatSync(base.fd);
   const isLike =
     base.kind === 'file' &&
@@ -78,7 +78,7 @@ export function openBase({ path }: BaseClone, image: ImageSource): ImageSource |
     dev === fstatSync(image.fd).dev &&
     uid === process.geteuid?.();
   if (isLike) return base;
-  base[Symbol.dispose]();
+  await base[Symbol.asyncDispose]();
   return null;
 }
 

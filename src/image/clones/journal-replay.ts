@@ -7,7 +7,7 @@ import { createBeside, type FileBeside } from './clone.ts';
 import { incompat } from '../file-systems/ext/features.ts';
 import { SUPERBLOCK_BYTES, SUPERBLOCK_OFFSET, hasExtMagic } from '../file-systems/ext/identity.ts';
 import type { ImageSource } from '../source/image-source.ts';
-import { openImage } from '../formats/raw/open-image.ts';
+import { openImage } from '../open-image.ts';
 import { probeImage, type ImageRegion } from '../probe.ts';
 
 /** An ordinary account's PATH leaves out where e2fsck is. */
@@ -27,15 +27,15 @@ export async function replayJournals(
   environment: NodeJS.ProcessEnv = withSystemDirectories(process.env),
 ): Promise<string[]> {
   const problems: string[] = [];
-  for (const region of regionsToReplay(clone.path)) {
+  for (const region of await regionsToReplay(clone.path)) {
     const problem = await replayRegion(clone, region, environment, signal);
     if (problem !== null) problems.push(problem);
   }
   return problems;
 }
 
-function regionsToReplay(path: string): ImageRegion[] {
-  using image = openImage(path);
+async function regionsToReplay(path: string): Promise<ImageRegion[]> {
+  await using image = await openImage(path);
   return probeImage(image).regions.filter((region) => hasJournalToReplay(image, region));
 }
 
@@ -71,7 +71,8 @@ async function replayRegion(
   }
   const problem = await checkFileSystem(part.path, environment, signal);
   if (problem !== null) return problem;
-  if (fstatSync(part.fd).size !== length || !isClean(part.path)) return 'e2fsck did not leave it clean';
+  if (fstatSync(part.fd).size !== length || !(await isClean(part.path)))
+    return 'e2fsck did not leave it clean';
   try {
     cloneRange({ sourceFd: part.fd, sourceOffset: 0, length, targetFd: clone.fd, targetOffset: offset });
   } catch (error) {
@@ -88,8 +89,8 @@ function createPart(beside: string): FileBeside {
   }
 }
 
-function isClean(path: string): boolean {
-  using image = openImage(path);
+async function isClean(path: string): Promise<boolean> {
+  await using image = await openImage(path);
   return probeImage(image).regions.every(({ clean }) => clean === true);
 }
 

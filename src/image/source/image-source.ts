@@ -1,22 +1,22 @@
 import type { Extent } from '../../extent/extents.ts';
 
-/**
- * An image opened for reading. Nothing is ever written to it.
- *
- * The file descriptor is shared with the worker threads, which read from it by position.
- */
-export interface ImageSource extends Disposable {
+/** An image opened for reading. Nothing is ever written to it. Disposing of it ends whatever its format has started. */
+export interface ImageSource extends AsyncDisposable {
   /** Absolute path, links resolved. */
   path: string;
   kind: 'file' | 'block-device';
+  /**
+   * Reads as the disk does, at any offset. Worker threads read from it, too: threads of a process share descriptors. A format
+   * whose file is not laid out as the disk is attaches or exports one that is.
+   */
   fd: number;
   /** Always a multiple of 512. */
   sizeBytes: number;
   /** For a file: bytes that the file system has allocated to it. For a block device: its size. */
   allocatedBytes: number;
   /**
-   * Where the file may hold data, sorted, disjoint and not touching; all the rest is known to read as zero
-   * (holes of a sparse file). Lazily computed, so that memory does not grow with the image.
+   * Where the image may hold data: sorted, disjoint and not touching. The rest reads as zero, as the holes of a sparse file
+   * do. Lazy, so that memory does not grow with the image.
    */
   dataExtents(): Iterable<Extent>;
   /** Reads exactly `length` bytes at `offset`. Throws Failure `read-failed` when the disk does not give them. */

@@ -6,7 +6,7 @@ import { errorCode, errorMessage } from '../../system/error-code.ts';
 import { syncDirectory } from '../../system/sync-directory.ts';
 import type { ImageSource } from '../source/image-source.ts';
 import { openDirectAgain, requireSameFile } from '../source/open-again.ts';
-import { openImageAgain } from '../formats/raw/open-image.ts';
+import { openRawImageAgain } from '../formats/raw/raw-image.ts';
 
 export interface ImageAttributes {
   /** Permission bits. */
@@ -75,7 +75,7 @@ export class PartialImage {
 
   /** Opens it again for reading, whatever lies at its path now. */
   openForReading(): ImageSource {
-    return openImageAgain(this.fd, this.path);
+    return openRawImageAgain(this.fd, this.path);
   }
 
   /** Mode, owner and time of last change as the source had them. False when the owner could not be kept. */

@@ -7,7 +7,7 @@ import { dropPageCache, tryLock } from '../../system/native.ts';
 import { syncDirectory } from '../../system/sync-directory.ts';
 import type { Extent } from '../../extent/extents.ts';
 import { openDirectAgain, requireSameFile } from '../source/open-again.ts';
-import { openImageAgain } from '../formats/raw/open-image.ts';
+import { fileDataExtents } from '../formats/raw/file-data-extents.ts';
 import { removeClaim, writeClaim, type PartialClaim } from './partial-claim.ts';
 import { exists, fileTimeSeconds, partialPath, type ImageAttributes } from './partial-image.ts';
 import type { RestorePlace } from './restore-place.ts';
@@ -88,10 +88,8 @@ export class RestoreTarget implements AsyncDisposable {
     const { size } = fstatSync(this.fd);
     const isImage = size > 0 && size % SECTOR_BYTES === 0;
     if (this.kind === 'block-device') yield { offset: 0, length: this.imageBytes };
-    else if (isImage) {
-      using image = openImageAgain(this.fd, this.workingPath);
-      yield* image.dataExtents();
-    } else if (size > 0) yield { offset: 0, length: size };
+    else if (isImage) yield* fileDataExtents(this.workingPath, this.fd, size);
+    else if (size > 0) yield { offset: 0, length: size };
   }
 
   /**

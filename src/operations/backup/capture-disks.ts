@@ -52,11 +52,11 @@ export async function captureDisks(
   const { writer, everyBlock } = options;
   await using held = new Resources();
   const names = storedDiskNames(still.disks.map(({ image }) => image));
-  const disks = still.disks.map((stillDisk, index) => ({
-    stillDisk,
-    name: names[index] ?? '',
-    disk: held.hold(openSourceDisk(stillDisk.path, options)),
-  }));
+  const disks: { stillDisk: StillDisk; name: string; disk: SourceDisk }[] = [];
+  for (const [index, stillDisk] of still.disks.entries()) {
+    const disk = held.hold(await openSourceDisk(stillDisk.path, options));
+    disks.push({ stillDisk, name: names[index] ?? '', disk });
+  }
   for (const { stillDisk, disk } of disks) refuseTooLarge(stillDisk.image, disk.source.sizeBytes);
   const known = writer.knownChunks(disks.reduce((sum, { disk }) => sum + chunksToRead(disk), 0));
   const captured: CapturedDisk[] = [];

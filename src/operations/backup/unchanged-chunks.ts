@@ -70,7 +70,7 @@ async function compareWith(
   const snapshot = await folder.readSnapshot(base.snapshotId, signal);
   const then = diskOf(snapshot, base, disk);
   if (then === undefined || snapshot.vmferryVersion !== version) return null;
-  using image = openBase(base, disk.source);
+  await using image = await openBase(base, disk.source);
   if (image === null) return null;
   const map = await folder.readChunkMap(then, signal);
   const changed = touchedChunks(changesSince(image, disk), map.grid);

@@ -5,7 +5,7 @@ import type { DriverKind, GuestDefinition } from '../../guest/definition.ts';
 import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
 import type { RunningGuest } from '../../guest/guest-driver.ts';
 import type { GuestRecord } from '../../guest/guest-record.ts';
-import { openImage } from '../../image/formats/raw/open-image.ts';
+import { openImage } from '../../image/open-image.ts';
 import { probeImage } from '../../image/probe.ts';
 
 export type { GuestDependencies } from '../../guest/guest-dependencies.ts';
@@ -47,20 +47,22 @@ export async function listGuests(
   for (const driver of drivers)
     for (const guest of await driver.list(context)) {
       const { name } = guest.definition;
-      summaries.push(summarize(guest.definition, guest, remembered.get(name) ?? null));
+      summaries.push(await summarize(guest.definition, guest, remembered.get(name) ?? null));
       remembered.delete(name);
     }
-  for (const record of remembered.values()) summaries.push(summarize(record.definition, null, record));
+  for (const record of remembered.values()) summaries.push(await summarize(record.definition, null, record));
   return summaries.toSorted((one, other) => one.name.localeCompare(other.name, 'en'));
 }
 
-function summarize(
+async function summarize(
   definition: GuestDefinition,
   running: RunningGuest | null,
   record: GuestRecord | null,
-): GuestSummary {
+): Promise<GuestSummary> {
   const { name, driver, memoryBytes, disks } = definition;
   const leftAs = record === null || record.state === 'running' ? 'gone' : record.state;
+  const diskSummaries: DiskSummary[] = [];
+  for (const { path } of disks) diskSummaries.push(await summarizeDisk(path));
   return {
     name,
     driver,
@@ -68,16 +70,16 @@ function summarize(
     memoryBytes,
     cpuSeconds: running?.cpuSeconds ?? null,
     pid: running?.pid ?? null,
-    disks: disks.map(({ path }) => summarizeDisk(path)),
+    disks: diskSummaries,
     imageMissing: running === null && disks.some(({ path }) => !existsSync(path)),
     movedTo: record?.move?.destination ?? null,
     unsupported: running?.unsupported?.message ?? null,
   };
 }
 
-function summarizeDisk(path: string): DiskSummary {
+async function summarizeDisk(path: string): Promise<DiskSummary> {
   try {
-    using image = openImage(path);
+    await using image = await openImage(path);
     const used = probeImage(image).regions.map((region) => region.usedBytes);
     const known = used.filter((bytes) => bytes !== null);
     const isKnown = known.length > 0 && known.length === used.length;

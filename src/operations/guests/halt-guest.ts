@@ -2,7 +2,7 @@ import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
 import { resolveGuest } from '../../guest/resolve-guest.ts';
-import { openImage } from '../../image/formats/raw/open-image.ts';
+import { openImage } from '../../image/open-image.ts';
 import { probeImage } from '../../image/probe.ts';
 import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
 import { noteBeforeHalt, noteState } from '../../guest/note-state.ts';
@@ -53,17 +53,19 @@ export async function haltGuest(
     () => `${definition.name} is down`,
   );
   if (!isFenced) await noteState({ definition, state: 'halted' }, records, context);
-  const notClean = definition.disks.map(({ path }) => path).filter(isNotClean);
-  for (const path of notClean) {
+  const notClean: string[] = [];
+  for (const { path } of definition.disks) {
+    if (!(await isNotClean(path))) continue;
+    notClean.push(path);
     const message = `The file system on ${path} was not unmounted in an orderly way.`;
     context.report({ type: 'warning', code: 'file-system-not-clean', message });
   }
   return { type: 'halted', guest: definition.name, notClean };
 }
 
-function isNotClean(path: string): boolean {
+async function isNotClean(path: string): Promise<boolean> {
   try {
-    using image = openImage(path);
+    await using image = await openImage(path);
     return probeImage(image).regions.some(({ clean }) => clean === false);
   } catch (error) {
     // Gone, or not to be read: the guest is down all the same.

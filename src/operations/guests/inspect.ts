@@ -35,7 +35,7 @@ export async function inspectImage(
   context: Context,
   drivers: readonly GuestDriver[] = [],
 ): Promise<ImageReport> {
-  using disk = openSourceDisk(path, { everyBlock: false });
+  await using disk = await openSourceDisk(path, { everyBlock: false });
   const { source, layout, readBytes, holeBytes, freeBytes } = disk;
   const found = await findUsers(source.path);
   const guests = found.length === 0 ? [] : await Promise.all(drivers.map((driver) => driver.list(context)));

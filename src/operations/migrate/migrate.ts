@@ -116,7 +116,7 @@ async function copyDisks(
   };
   const moved: MovedDisk[] = [];
   for (const { path } of guest.definition.disks) {
-    using disk = openSourceDisk(path, request);
+    await using disk = await openSourceDisk(path, request);
     if (!request.everyBlock) warnOfDoubtfulFileSystems(disk, context);
     const { warnings, ...sent } = await sendDisk(disk, directory, sending, context);
     for (const message of warnings) context.report({ type: 'warning', code: 'owner-not-kept', message });

@@ -28,7 +28,7 @@ export async function lookAtDisks(
   const opened: SourceDisk[] = [];
   await attempt(() => refuseNames(definition));
   for (const definedDisk of definition.disks) {
-    const disk = await attempt(() => cleanup.hold(openSourceDisk(definedDisk.path, options)));
+    const disk = await attempt(async () => cleanup.hold(await openSourceDisk(definedDisk.path, options)));
     if (disk === null) continue;
     opened.push(disk);
     if (!options.everyBlock) warnOfUnknownFileSystems(disk, context);

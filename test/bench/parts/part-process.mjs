@@ -3,4 +3,4 @@ import process from 'node:process';
 import { doPart } from './parts.mjs';
 
 const { name, work, share } = JSON.parse(process.argv[2]);
-console.log(doPart(name, work, share));
+console.log(await doPart(name, work, share));

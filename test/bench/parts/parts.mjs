@@ -87,8 +87,8 @@ function room(plainBytes) {
  * Does one of `shares` shares of a part, in a process for this alone; gives the CPU seconds that it took.
  * @param work the path of the image, the level of compression, and the path of a file to write the image to
  */
-export function doPart(name, work, { share, shares }) {
-  const disk = openSourceDisk(work.image, { everyBlock: false });
+export async function doPart(name, work, { share, shares }) {
+  const disk = await openSourceDisk(work.image, { everyBlock: false });
   const grid = chunkGridFor(disk.source.sizeBytes);
   const part = parts[name](work);
   let microseconds = 0;

@@ -10,7 +10,7 @@ import { isFreezingDriver, type FreezingDriver, type GuestDriver } from '../../.
 import { createRecordStore } from '../../../src/guest/record-store.ts';
 import { resolveGuest, type ResolvedGuest } from '../../../src/guest/resolve-guest.ts';
 import { createUmlDriver } from '../../../src/guest/drivers/uml/driver.ts';
-import { openImage } from '../../../src/image/formats/raw/open-image.ts';
+import { openImage } from '../../../src/image/open-image.ts';
 import { probeImage } from '../../../src/image/probe.ts';
 import type { GuestDependencies } from '../../../src/guest/guest-dependencies.ts';
 import { holdStill } from '../../../src/hold/hold-still.ts';
@@ -108,8 +108,8 @@ async function expectRunningAsBefore(guest: CountingGuest): Promise<void> {
   expect(besideOf(guest)).toEqual([]);
 }
 
-function isClean(path: string): boolean {
-  using image = openImage(path);
+async function isClean(path: string): Promise<boolean> {
+  await using image = await openImage(path);
   return probeImage(image).regions.every(({ clean, skippable }) => clean === true && skippable);
 }
 
@@ -138,7 +138,7 @@ for (const kind of ['xfs', 'btrfs'] as const)
       expect(disk?.attributes.mode).toBe(statSync(guest.image).mode & 0o777);
       expect(besideOf(guest).map((name) => join(guest.image, '..', name))).toEqual([path]);
       // Its journal has been replayed: free blocks may be skipped, and a restored copy boots clean.
-      expect(isClean(path)).toBe(true);
+      expect(await isClean(path)).toBe(true);
       runTool('e2fsck', ['-fn', path]);
       // What had been written before is there, though the guest commits by itself only every five seconds.
       expect(await countIn(path)).toBeGreaterThanOrEqual(before);
@@ -328,7 +328,7 @@ describeUnless(umlMissing() ?? mountingMissing('ext4'), 'a running guest of its 
     const still = await hold('halt');
     expect(still).toMatchObject({ consistency: 'halted', disks: [{ path: guest.image }] });
     expect((await resolved()).running).toBeNull();
-    expect(isClean(guest.image)).toBe(true);
+    expect(await isClean(guest.image)).toBe(true);
     await still.refuseChanged();
     await still[Symbol.asyncDispose]();
     await waitForConsole(dependencies.consoleLogOf('alpha'), /GUEST-UP boots=2/);

@@ -2,7 +2,7 @@ import { closeSync, openSync, readSync, statSync, truncateSync, writeFileSync } 
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { hasComparablePlaces, placedExtents } from '../../../src/image/clones/placed-extents.ts';
-import { openImage } from '../../../src/image/formats/raw/open-image.ts';
+import { openImage } from '../../../src/image/open-image.ts';
 import { mappedExtents, type MappedExtent } from '../../../src/system/extent-map.ts';
 import { makeSparseFile, patchFile, runTool, seededBytes } from '../../support/images/images.ts';
 import { mountingMissing, mountNew } from '../../support/images/reflink-file-system.ts';
@@ -42,13 +42,13 @@ for (const kind of ['xfs', 'btrfs'] as const)
       expect(extents).not.toContainEqual(expect.objectContaining({ place: null }));
     });
 
-    test('have no place where nothing was written yet', () => {
+    test('have no place where nothing was written yet', async () => {
       using mounted = mountNew(kind);
       expect(hasComparablePlaces(mounted.path)).toBe(true);
       const path = join(mounted.path, 'file');
       runTool('fallocate', ['-l', String(64 * BLOCK), path]);
       expect(extentsOf(path)).toEqual([{ offset: 0, length: 64 * BLOCK, place: null }]);
-      using image = openImage(path);
+      await using image = await openImage(path);
       expect([...placedExtents(image)]).toEqual([]);
       patchFile(path, 8 * BLOCK, seededBytes(1, 2 * BLOCK));
       expect([...placedExtents(image)]).toEqual([

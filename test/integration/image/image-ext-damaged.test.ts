@@ -6,7 +6,7 @@ import { crc32c } from '../../../src/codec/crc.ts';
 import { type Extent, mergeTouching, subtract, totalLength } from '../../../src/extent/extents.ts';
 import type { ReadAt } from '../../../src/image/source/read-at.ts';
 import { checkExtUsage, extUsedExtents } from '../../../src/image/file-systems/ext/used-blocks.ts';
-import { openImage } from '../../../src/image/formats/raw/open-image.ts';
+import { openImage } from '../../../src/image/open-image.ts';
 import { type ImageRegion, probeImage } from '../../../src/image/probe.ts';
 import { usedExtents } from '../../../src/image/used-extents.ts';
 import {
@@ -171,17 +171,17 @@ describeWithTools('file systems whose free blocks are not skipped', imageTools, 
   });
 
   /** Probes a copy of the image after `change`, and sees to it that all of its data is taken. */
-  function regionAfter(change: (path: string) => void): ImageRegion | undefined {
+  async function regionAfter(change: (path: string) => void): Promise<ImageRegion | undefined> {
     const path = copyImage(sound, join(scratch.path, 'copy'));
     change(path);
-    using source = openImage(path);
+    await using source = await openImage(path);
     const layout = probeImage(source);
     expect([...usedExtents(source, layout, { everyBlock: false })]).toEqual([...source.dataExtents()]);
     return layout.regions[0];
   }
 
-  test('a journal that must be replayed', () => {
-    const region = regionAfter((path) => {
+  test('a journal that must be replayed', async () => {
+    const region = await regionAfter((path) => {
       setFeatures(path, 'needs_recovery');
     });
     expect(region).toMatchObject({
@@ -197,15 +197,15 @@ describeWithTools('file systems whose free blocks are not skipped', imageTools, 
     ['not unmounted', { state: '0' }, 'it was not unmounted in order'],
     ['in error', { state: '3' }, 'it has recorded errors (e2fsck repairs them)'],
     ['with recorded errors', { error_count: '2' }, 'it has recorded errors (e2fsck repairs them)'],
-  ])('%s', (_, fields, reason) => {
-    const region = regionAfter((path) => {
+  ])('%s', async (_, fields, reason) => {
+    const region = await regionAfter((path) => {
       setSuperblockFields(path, fields);
     });
     expect(region).toMatchObject({ clean: false, skippable: false, reason });
   });
 
-  test('deleted files yet to be cleaned up', () => {
-    const region = regionAfter((path) => {
+  test('deleted files yet to be cleaned up', async () => {
+    const region = await regionAfter((path) => {
       setFeatures(path, 'FEATURE_R16');
     });
     expect(region).toMatchObject({ clean: false, skippable: false });
@@ -213,8 +213,8 @@ describeWithTools('file systems whose free blocks are not skipped', imageTools, 
 
   test.each(['FEATURE_C13', 'FEATURE_I20', 'FEATURE_R20', 'FEATURE_R7', 'FEATURE_R14', 'FEATURE_I0'])(
     'a feature that is not known: %s',
-    (feature) => {
-      const region = regionAfter((path) => {
+    async (feature) => {
+      const region = await regionAfter((path) => {
         setFeatures(path, feature);
       });
       expect(region).toMatchObject({
@@ -227,22 +227,22 @@ describeWithTools('file systems whose free blocks are not skipped', imageTools, 
   test.each([
     ['a total of free blocks that is wrong', { free_blocks_count: '17' }, /total of free blocks/],
     ['more blocks than there is room', { blocks_count: '99999999' }, /larger than the room/],
-  ])('%s', (_, fields, reason) => {
-    const region = regionAfter((path) => {
+  ])('%s', async (_, fields, reason) => {
+    const region = await regionAfter((path) => {
       setSuperblockFields(path, fields);
     });
     expect(region).toMatchObject({ clean: true, skippable: false, reason: expect.stringMatching(reason) });
   });
 
-  test('a checksum that is wrong', () => {
-    const region = regionAfter((path) => {
+  test('a checksum that is wrong', async () => {
+    const region = await regionAfter((path) => {
       patchFile(path, 1024 + 0x3fc, new Uint8Array([1, 2, 3, 4]));
     });
     expect(region).toMatchObject({ skippable: false, reason: "its superblock's checksum is wrong" });
   });
 
-  test('an image that was cut off', () => {
-    const region = regionAfter((path) => {
+  test('an image that was cut off', async () => {
+    const region = await regionAfter((path) => {
       runTool('truncate', ['-s', '-1M', path]);
     });
     expect(region).toMatchObject({ skippable: false, reason: 'it is larger than the room it lies in' });
@@ -264,8 +264,8 @@ describeWithTools('file systems whose free blocks are not skipped', imageTools, 
     runTool('debugfs', ['-w', '-f', '-', path], `${commands.join('\n')}\n`);
   }
 
-  test('a bitmap and a count that disagree, with all checksums right', () => {
-    const region = regionAfter((path) => {
+  test('a bitmap and a count that disagree, with all checksums right', async () => {
+    const region = await regionAfter((path) => {
       freeInodeTableBlock(path, false);
     });
     expect(region).toMatchObject({
@@ -274,8 +274,8 @@ describeWithTools('file systems whose free blocks are not skipped', imageTools, 
     });
   });
 
-  test('metadata marked as free, with all checksums and counts right', () => {
-    const region = regionAfter((path) => {
+  test('metadata marked as free, with all checksums and counts right', async () => {
+    const region = await regionAfter((path) => {
       freeInodeTableBlock(path, true);
     });
     expect(region).toMatchObject({

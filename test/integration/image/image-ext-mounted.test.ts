@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { countedUsedBytes } from '../../../src/image/file-systems/ext/counts.ts';
 import { type Extent, mergeTouching, subtract } from '../../../src/extent/extents.ts';
-import { openImage } from '../../../src/image/formats/raw/open-image.ts';
+import { openImage } from '../../../src/image/open-image.ts';
 import { type ImageLayout, probeImage } from '../../../src/image/probe.ts';
 import { usedExtents } from '../../../src/image/used-extents.ts';
 import {
@@ -20,16 +20,16 @@ import { describeUnless } from '../../support/programs/tools.ts';
 
 const MIB = 2 ** 20;
 
-function probe(path: string): { layout: ImageLayout; data: Extent[]; used: Extent[] } {
-  using source = openImage(path);
+async function probe(path: string): Promise<{ layout: ImageLayout; data: Extent[]; used: Extent[] }> {
+  await using source = await openImage(path);
   const layout = probeImage(source);
   const used = [...usedExtents(source, layout, { everyBlock: false })];
   return { layout, data: [...source.dataExtents()], used };
 }
 
 /** By the counts of its block groups. */
-function countedBytes(path: string): number | null {
-  using source = openImage(path);
+async function countedBytes(path: string): Promise<number | null> {
+  await using source = await openImage(path);
   return countedUsedBytes((offset, length) => source.read(offset, length), source.sizeBytes);
 }
 
@@ -50,7 +50,7 @@ describeUnless(loopDevicesMissing(), 'a file system that a kernel has written', 
     ['ext4', ['-b', '1024', '-O', '^metadata_csum,uninit_bg']],
     ['ext4', ['-b', '1024', '-O', 'bigalloc', '-C', '4096', '-N', '4096']],
     ['ext4', ['-O', 'orphan_file,mmp']],
-  ])('%s %j: not clean while it is mounted, understood afterwards', (type, options) => {
+  ])('%s %j: not clean while it is mounted, understood afterwards', async (type, options) => {
     using scratch = scratchDirectory();
     const path = join(scratch.path, 'image');
     makeGarbageFile(path, 200 * MIB);
@@ -63,15 +63,17 @@ describeUnless(loopDevicesMissing(), 'a file system that a kernel has written', 
       using _mounted = mountDevice(device.path, directory);
       live(directory);
       runTool('sync', ['-f', directory]);
-      const { layout, data, used } = probe(path);
+      const { layout, data, used } = await probe(path);
       expect(layout.regions).toMatchObject([{ kind: type, clean: false, skippable: false }]);
       expect(used).toEqual(data);
-      countedLive = countedBytes(path);
+      countedLive = await countedBytes(path);
 
       runTool('mount', ['-o', 'remount,ro', directory]);
-      expect(probe(path).layout.regions).toMatchObject([{ kind: type, clean: true, skippable: true }]);
+      expect((await probe(path)).layout.regions).toMatchObject([
+        { kind: type, clean: true, skippable: true },
+      ]);
     }
-    const { layout, data, used } = probe(path);
+    const { layout, data, used } = await probe(path);
     expect(layout.regions).toMatchObject([{ kind: type, clean: true, skippable: true }]);
     // While it was mounted its counts told already about how much that is.
     const usedBytes = layout.regions[0]?.usedBytes ?? 0;

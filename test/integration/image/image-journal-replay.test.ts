@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { cloneImage, type FileBeside } from '../../../src/image/clones/clone.ts';
 import { replayJournals } from '../../../src/image/clones/journal-replay.ts';
-import { openImage } from '../../../src/image/formats/raw/open-image.ts';
+import { openImage } from '../../../src/image/open-image.ts';
 import { probeImage, type ImageRegion } from '../../../src/image/probe.ts';
 import { attachLoopDevice, mountDevice } from '../../support/images/loop-device.ts';
 import {
@@ -22,8 +22,8 @@ import { describeUnless } from '../../support/programs/tools.ts';
 const { signal } = new AbortController();
 const MIB = 2 ** 20;
 
-function regionsOf(path: string): readonly ImageRegion[] {
-  using image = openImage(path);
+async function regionsOf(path: string): Promise<readonly ImageRegion[]> {
+  await using image = await openImage(path);
   return probeImage(image).regions;
 }
 
@@ -60,10 +60,10 @@ describeUnless(mountingMissing('xfs'), 'replaying the journal of a clone', () =>
     const image = join(mounted.path, 'guest.img');
     makeLiveImage(image, mounted.path, options);
     const before = readFileSync(image);
-    expect(regionsOf(image)).toEqual([expect.objectContaining({ clean: false, skippable: false })]);
+    expect(await regionsOf(image)).toEqual([expect.objectContaining({ clean: false, skippable: false })]);
     using clone = cloneImage(image);
     expect(await replayJournals(clone, signal)).toEqual([]);
-    expect(regionsOf(clone.path)).toEqual([expect.objectContaining({ clean: true, skippable: true })]);
+    expect(await regionsOf(clone.path)).toEqual([expect.objectContaining({ clean: true, skippable: true })]);
     runTool('e2fsck', ['-fn', clone.path]);
     expect(filesInExt(clone.path).size).toBe(20);
     expect(statSync(clone.path).size).toBe(32 * MIB);
@@ -82,7 +82,7 @@ describeUnless(mountingMissing('xfs'), 'replaying the journal of a clone', () =>
     using clone = cloneImage(image);
     const problems = await replayJournals(clone, signal);
     expect(problems).toEqual([expect.stringContaining(`at byte ${70_001 * 512}`)]);
-    expect(regionsOf(clone.path).map(({ clean, skippable }) => [clean, skippable])).toEqual([
+    expect((await regionsOf(clone.path)).map(({ clean, skippable }) => [clean, skippable])).toEqual([
       [true, true],
       [false, false],
       [true, true],
@@ -136,7 +136,7 @@ describeUnless(mountingMissing('xfs'), 'replaying the journal of a clone', () =>
     using clone = cloneImage(image);
     const missing = await replayJournals(clone, signal, { PATH: join(mounted.path, 'point') });
     expect(missing).toEqual([expect.stringContaining('not installed')]);
-    expect(regionsOf(clone.path)).toEqual([expect.objectContaining({ clean: false })]);
+    expect(await regionsOf(clone.path)).toEqual([expect.objectContaining({ clean: false })]);
     const reason = new Error('enough');
     await expect(replayJournals(clone, AbortSignal.abort(reason))).rejects.toBe(reason);
     expectNothingElse(mounted.path, clone);

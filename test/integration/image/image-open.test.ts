@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, symlinkSync, truncateSync, writeFileSync } from '
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { Failure } from '../../../src/failure.ts';
-import { openImage } from '../../../src/image/formats/raw/open-image.ts';
+import { openImage } from '../../../src/image/open-image.ts';
 import {
   makeGarbageFile,
   makeSparseFile,
@@ -16,9 +16,9 @@ import { describeUnless } from '../../support/programs/tools.ts';
 
 const MIB = 2 ** 20;
 
-function failureOf(call: () => unknown): Failure {
+async function failureOf(call: () => unknown): Promise<Failure> {
   try {
-    call();
+    await call();
   } catch (error) {
     if (error instanceof Failure) return error;
     throw error;
@@ -27,7 +27,7 @@ function failureOf(call: () => unknown): Failure {
 }
 
 describe('opening an image', () => {
-  test('gives its size, and where its data lie', () => {
+  test('gives its size, and where its data lie', async () => {
     using scratch = scratchDirectory();
     const path = join(scratch.path, 'image');
     makeSparseFile(path, 64 * MIB);
@@ -36,7 +36,7 @@ describe('opening an image', () => {
     patchFile(path, 63 * MIB, seededBytes(3, MIB));
     const link = join(scratch.path, 'link');
     symlinkSync(path, link);
-    using source = openImage(link);
+    await using source = await openImage(link);
     expect(source).toMatchObject({ path, kind: 'file', sizeBytes: 64 * MIB, allocatedBytes: 3 * MIB });
     expect([...source.dataExtents()]).toEqual([
       { offset: 8 * MIB, length: 2 * MIB },
@@ -47,11 +47,11 @@ describe('opening an image', () => {
     );
   });
 
-  test('a file of holes alone has no data', () => {
+  test('a file of holes alone has no data', async () => {
     using scratch = scratchDirectory();
     const path = join(scratch.path, 'image');
     makeSparseFile(path, MIB);
-    using source = openImage(path);
+    await using source = await openImage(path);
     expect([...source.dataExtents()]).toEqual([]);
     expect(source.read(0, 512)).toEqual(Buffer.alloc(512));
   });
@@ -66,7 +66,7 @@ describe('opening an image', () => {
     ['a FIFO', 'image-not-a-disk', 'fifo', /neither a file nor a block device/],
     ['an empty file', 'image-not-a-disk', 'empty', /0 bytes/],
     ['half a sector', 'image-not-a-disk', "it's cut", /1000 bytes, which is not a multiple of 512/],
-  ])('%s is refused', (_, code, name, message) => {
+  ])('%s is refused', async (_, code, name, message) => {
     using scratch = scratchDirectory();
     mkdirSync(join(scratch.path, 'directory'));
     writeFileSync(join(scratch.path, 'empty'), '');
@@ -75,37 +75,38 @@ describe('opening an image', () => {
     symlinkSync('loop', join(scratch.path, 'loop'));
     runTool('mkfifo', [join(scratch.path, 'fifo')]);
     const path = name.startsWith('/') ? name : join(scratch.path, name);
-    const failure = failureOf(() => openImage(path));
+    const failure = await failureOf(() => openImage(path));
     expect(failure).toMatchObject({ code, advice: expect.any(String) });
     expect(failure.message).toMatch(message);
     expect(failure.message).toContain(path);
   });
 
-  test('the line that fills up a last sector works', () => {
+  test('the line that fills up a last sector works', async () => {
     using scratch = scratchDirectory();
     const path = join(scratch.path, "it's cut");
     writeFileSync(path, Buffer.alloc(1000));
-    const [, line = ''] = /with: (truncate .+)$/.exec(failureOf(() => openImage(path)).advice ?? '') ?? [];
+    const [, line = ''] =
+      /with: (truncate .+)$/.exec((await failureOf(() => openImage(path))).advice ?? '') ?? [];
     runTool('sh', ['-c', line]);
-    using source = openImage(path);
+    await using source = await openImage(path);
     expect(source.sizeBytes).toBe(1024);
   });
 
-  test('one that shrinks while it is read is noticed', () => {
+  test('one that shrinks while it is read is noticed', async () => {
     using scratch = scratchDirectory();
     const path = join(scratch.path, 'image');
     makeGarbageFile(path, MIB);
-    using source = openImage(path);
+    await using source = await openImage(path);
     truncateSync(path, MIB / 2);
     expect(source.read(0, MIB / 2)).toHaveLength(MIB / 2);
-    const failure = failureOf(() => source.read(MIB / 4, MIB / 2));
+    const failure = await failureOf(() => source.read(MIB / 4, MIB / 2));
     expect(failure.code).toBe('read-failed');
     expect(failure.message).toContain(`${MIB / 2}`);
   });
 });
 
 describeUnless(process.getuid?.() === 0 ? null : 'needs root', 'an image of somebody else', () => {
-  test('is refused', () => {
+  test('is refused', async () => {
     using scratch = scratchDirectory();
     const path = join(scratch.path, 'image');
     makeGarbageFile(path, MIB);
@@ -113,7 +114,7 @@ describeUnless(process.getuid?.() === 0 ? null : 'needs root', 'an image of some
     chmodSync(path, 0o600);
     process.seteuid?.(65534);
     try {
-      expect(failureOf(() => openImage(path))).toMatchObject({ code: 'image-unreadable' });
+      expect(await failureOf(() => openImage(path))).toMatchObject({ code: 'image-unreadable' });
     } finally {
       process.seteuid?.(0);
     }
@@ -121,24 +122,24 @@ describeUnless(process.getuid?.() === 0 ? null : 'needs root', 'an image of some
 });
 
 describeUnless(loopDevicesMissing(), 'a block device', () => {
-  test('is one extent of its whole size', () => {
+  test('is one extent of its whole size', async () => {
     using scratch = scratchDirectory();
     const path = join(scratch.path, 'image');
     makeSparseFile(path, 3 * MIB);
     using device = attachLoopDevice(path);
-    using source = openImage(device.path);
+    await using source = await openImage(device.path);
     expect(source).toMatchObject({ kind: 'block-device', sizeBytes: 3 * MIB, allocatedBytes: 3 * MIB });
     expect([...source.dataExtents()]).toEqual([{ offset: 0, length: 3 * MIB }]);
   });
 
-  test('that does not give its bytes fails the read, and says where', () => {
+  test('that does not give its bytes fails the read, and says where', async () => {
     using scratch = scratchDirectory();
     const path = join(scratch.path, 'image');
     makeGarbageFile(path, 16 * MIB);
     using device = attachLoopDevice(path);
-    using source = openImage(device.path);
+    await using source = await openImage(device.path);
     truncateSync(path, 0);
-    const failure = failureOf(() => source.read(8 * MIB, 4096));
+    const failure = await failureOf(() => source.read(8 * MIB, 4096));
     expect(failure).toMatchObject({
       code: 'read-failed',
       message: expect.stringMatching(/at byte 8388608: EIO/),

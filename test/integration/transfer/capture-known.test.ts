@@ -7,7 +7,7 @@ import { rowsOf } from '../../../src/chunk/chunk-list.ts';
 import type { ChunkMap } from '../../../src/chunk/chunk-map.ts';
 import { KnownChunks } from '../../../src/chunk/known-chunks.ts';
 import { FramePool } from '../../../src/workers/frame-pool.ts';
-import { openImage } from '../../../src/image/formats/raw/open-image.ts';
+import { openImage } from '../../../src/image/open-image.ts';
 import { captureImage } from '../../../src/transfer/capture.ts';
 import { captureFile, frameWorkerUrl, type CapturedImage } from '../../support/assembly.ts';
 import { scratchDirectory, seededBytes } from '../../support/images/images.ts';
@@ -127,7 +127,7 @@ test('chunks that an abandoned capture had gathered come into no other', async (
     yield { offset: 100 * CHUNK, length: 30 * CHUNK };
     throw new Error('the disk is gone');
   }
-  using source = openImage(path);
+  await using source = await openImage(path);
   const { packs } = captureImage(source, { extents: breakingOff(), level: () => 3, pool, known });
   await expect(packs[Symbol.asyncIterator]().next()).rejects.toThrow('the disk is gone');
   const other = join(scratch.path, 'other');

@@ -5,7 +5,7 @@ import { buildPack, type Pack } from '../../../src/pack/pack.ts';
 import { bestZstd } from '../../../src/codec/zstd.ts';
 import type { Failure } from '../../../src/failure.ts';
 import { FramePool } from '../../../src/workers/frame-pool.ts';
-import { openImage } from '../../../src/image/formats/raw/open-image.ts';
+import { openImage } from '../../../src/image/open-image.ts';
 import { PartialImage } from '../../../src/image/target/partial-image.ts';
 import { captureImage } from '../../../src/transfer/capture.ts';
 import { ImageAssembly } from '../../../src/transfer/image-assembly.ts';
@@ -241,7 +241,7 @@ describe('what is on the disk is found out:', () => {
 test('a source that becomes shorter while it is read is a failure, and settles', async () => {
   const path = join(scratch.path, 'shrinking');
   writeSparseImage(path, { sectors: 80_000, pieces: [{ sector: 0, sectors: 80_000, kind: 'text' }] });
-  using source = openImage(path);
+  await using source = await openImage(path);
   const extents = [...source.dataExtents()];
   truncateSync(path, 60_000 * 512);
   const capturing = (async () => {

@@ -4,13 +4,13 @@
  */
 import process from 'node:process';
 import { FramePool } from '../../../dist/workers/frame-pool.js';
-import { openImage } from '../../../dist/image/formats/raw/open-image.js';
+import { openImage } from '../../../dist/image/open-image.js';
 import { captureImage } from '../../../dist/transfer/capture.js';
 
 const [, , path, level] = process.argv;
 const workerUrl = new URL('../../../dist/workers/frame-worker.js', import.meta.url);
 const pool = new FramePool(workerUrl);
-const source = openImage(path);
+const source = await openImage(path);
 // each worker has started when it answers
 await pool.runOnEach({ kind: 'flush', capture: 0 });
 const before = process.cpuUsage();
