@@ -17,7 +17,7 @@ import { scheduleCommand } from './commands/schedule.ts';
 import { startCommand } from './commands/start.ts';
 import { verifyCommand } from './commands/verify.ts';
 
-/** All commands, in the order that the help has them in. */
+/** All commands, in the order of the help. */
 export const commands = [
   migrateCommand,
   revertCommand,

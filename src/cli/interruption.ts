@@ -1,37 +1,37 @@
 import { setMaxListeners } from 'node:events';
 import { asFailure, Failure } from '../failure.ts';
 
-/** The process, as far as it is told to stop: `on` and `off` of Node's `process`. */
+/** Where signals come from: `on` and `off` of Node's `process`. */
 export interface SignalSource {
   on(name: string, listener: (...args: unknown[]) => void): unknown;
   off(name: string, listener: (...args: unknown[]) => void): unknown;
 }
 
-/** SIGHUP comes when the terminal or the ssh session that this runs in goes away. */
+/** SIGHUP comes when the terminal or ssh session closes. */
 const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** As long as it is not disposed, a signal or an error that nobody caught aborts the operation. */
+/** Until disposed, a signal or an uncaught error aborts the operation. */
 export interface Interruption extends Disposable {
   signal: AbortSignal;
 }
 
 /**
- * Turns the signals that ask the process to stop into an abort with Failure `interrupted`: the operation undoes what
- * it did, and only then the process ends. Another Ctrl-C does not hurry it, for a guest may be down meanwhile. An
- * error that nobody caught aborts in the same way, so that a defect leaves no guest halted either.
+ * Turns signals that ask the process to stop into an abort with Failure `interrupted`. The operation then undoes what it
+ * did, and the process ends. Another Ctrl-C does not hurry it, because a guest may be down. An uncaught error aborts in
+ * the same way, so that a bug does not leave a guest halted.
  */
 export function watchForInterruption(process: SignalSource, notice: (text: string) => void): Interruption {
   const controller = new AbortController();
-  // Each stage of a move listens on it; that many are no leak.
+  // Each stage of a move adds a listener: many listeners are no leak.
   setMaxListeners(0, controller.signal);
 
   const onSignal = (name: unknown) => {
     if (controller.signal.aborted) {
-      notice('Still stopping. It ends by itself; please wait.');
+      notice('Still stopping. Please wait.');
       return;
     }
-    notice('Stopping. Please wait: it is said below how it ends.');
-    controller.abort(new Failure('interrupted', `It was interrupted (${String(name)}).`));
+    notice('Stopping. Please wait: the result follows.');
+    controller.abort(new Failure('interrupted', `Interrupted (${String(name)}).`));
   };
   const onUncaught = (error: unknown) => {
     if (controller.signal.aborted) notice(`During clean-up: ${asFailure(error).message}`);

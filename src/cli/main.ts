@@ -5,7 +5,7 @@ import { readVersion } from './version.ts';
 
 const version = readVersion();
 
-// What the process ends with should it run out of things to wait for before it has an answer.
+// The exit status if the process has nothing left to wait for before it has a result.
 process.exitCode = 1;
 process.exitCode = await runProgram({
   argv: process.argv.slice(2),

@@ -11,7 +11,7 @@ import { createJsonReporter } from './reporters/json.ts';
 import { createLinesReporter } from './reporters/lines.ts';
 import type { CommandResult, Reporter } from './reporters/reporter.ts';
 
-/** Everything that the program has from outside. */
+/** Everything that the program gets from outside. */
 export interface ProgramWorld<Dependencies extends AsyncDisposable> {
   /** The command line, without node and the program's name. */
   argv: readonly string[];
@@ -22,21 +22,21 @@ export interface ProgramWorld<Dependencies extends AsyncDisposable> {
   stderr: Writable & { isTTY?: boolean };
   version: string;
   commands: readonly Command<Dependencies>[];
-  /** Called once, when there is a command to run: asking for help loads nothing. */
+  /** Called once, only if there is a command to run: the help loads nothing. */
   loadDependencies: () => Promise<Dependencies>;
   /** A steady clock, in milliseconds. */
   now: () => number;
 }
 
 /**
- * The whole program but for the process around it: parses, runs one command, shows what happens and gives the exit
- * status. Results go to stdout, progress and errors to stderr; with --json everything goes to stdout.
+ * The whole program without its process: parses the command line, runs one command, shows what happens and returns the
+ * exit status. Results go to stdout, progress and errors to stderr; with --json everything goes to stdout.
  */
 export async function runProgram<Dependencies extends AsyncDisposable>(
   world: ProgramWorld<Dependencies>,
 ): Promise<number> {
   const output = watchOutput(world);
-  // Until the command line is understood, its words alone say how to report that it is not.
+  // Before the command line is parsed, guess from its words how to report a parse error.
   let reporter = createReporter(world, {
     json: world.argv.includes('--json'),
     verbose: world.environment['VMFERRY_DEBUG'] === '1' || world.argv.includes('--verbose'),
@@ -68,7 +68,7 @@ export async function runProgram<Dependencies extends AsyncDisposable>(
   }
 }
 
-/** cron mails whatever is printed: with --quiet, a night on which all went well prints nothing. */
+/** With --quiet a success prints nothing, because cron mails everything that is printed. */
 function isOnlySummary({ isSummary = false, failure }: CommandResult): boolean {
   return isSummary && failure === undefined;
 }
@@ -109,8 +109,8 @@ function createReporter<Dependencies extends AsyncDisposable>(
 }
 
 /**
- * A reader that has gone away (`vmferry guests | head -1`) is no error, and does not stop a move. A full disk under
- * stdout is one, at the end.
+ * Notes errors of stdout. A reader that closed the pipe (`vmferry guests | head -1`) is no error, and does not stop a
+ * move. A full disk is one, reported at the end.
  */
 function watchOutput<Dependencies extends AsyncDisposable>({ stdout, stderr }: ProgramWorld<Dependencies>) {
   let failure: Failure | null = null;
@@ -121,10 +121,10 @@ function watchOutput<Dependencies extends AsyncDisposable>({ stdout, stderr }: P
       });
   });
   stderr.on('error', () => {
-    // There is nowhere left to say so.
+    // There is no place left to report it.
   });
   return {
-    /** Waits until stdout took everything. Throws Failure `write-failed`. */
+    /** Waits until stdout has taken everything. Throws Failure `write-failed`. */
     async flush() {
       await new Promise((resolve) => stdout.write('', resolve));
       // The error event follows the callback.

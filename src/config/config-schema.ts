@@ -18,7 +18,7 @@ const absolutePath = text('an absolute path, such as /etc/vmferry/passphrase', (
   value.startsWith('/'),
 );
 const storeName = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
-const storeNameForm = 'the name of a store: letters, digits, and . _ - within';
+const storeNameForm = 'a name of letters and digits (after the first also . _ -)';
 const location = text(
   'where the store is: an absolute path, sftp://USER@HOST/PATH or HOST:PATH',
   (value) => value.startsWith('/') || /^[^/]+:./.test(value),
@@ -31,7 +31,7 @@ const duration = text(durationForm, (value) => parseDuration(value) !== null);
 
 function mapping<Shape extends z.ZodRawShape>(shape: Shape) {
   return z.strictObject(shape, {
-    error: (issue) => (issue.code === 'invalid_type' ? 'must be keys with values' : undefined),
+    error: (issue) => (issue.code === 'invalid_type' ? 'must be a mapping of keys to values' : undefined),
   });
 }
 
@@ -59,7 +59,7 @@ const keep = mapping({
   within: duration.exactOptional(),
 })
   .refine((value) => Object.keys(value).length > 0, {
-    error: 'must say what to keep, such as `daily: 7`; without any rule leave it out',
+    error: 'must have a rule, such as `daily: 7`; without rules leave it out',
   })
   .transform(({ within, ...counts }): KeepSettings => {
     const withinMs = within === undefined ? null : parseDuration(within);
@@ -70,7 +70,7 @@ const configuration = mapping({
   stores: z
     .record(z.string().regex(storeName, { error: `must be ${storeNameForm}` }), store, {
       error: (issue) =>
-        issue.code === 'invalid_type' ? 'must be names of stores with what they are' : undefined,
+        issue.code === 'invalid_type' ? 'must be a mapping of store names to their settings' : undefined,
     })
     .exactOptional(),
   defaults: mapping({
@@ -83,7 +83,7 @@ const configuration = mapping({
   ).exactOptional(),
 });
 
-/** What a configuration file may hold, and what becomes of it. Each message goes on where the key's name ends. */
+/** The schema of a configuration file, and its translation. Each error message follows the key's name. */
 export const configSchema = configuration.transform((value): ConfigFile => ({
   ...(value.stores && { stores: value.stores }),
   ...(value.defaults?.store !== undefined && { defaultStore: value.defaults.store }),
@@ -92,7 +92,7 @@ export const configSchema = configuration.transform((value): ConfigFile => ({
   ...(value.metrics !== undefined && { metricsFile: value.metrics }),
 }));
 
-/** The keys that are known at a place, for suggestions. */
+/** The keys that are allowed at a path, for suggestions. */
 export function knownKeys(path: readonly PropertyKey[]): readonly string[] {
   const [first] = path;
   if (first === undefined) return Object.keys(configuration.shape);

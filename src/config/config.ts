@@ -1,20 +1,20 @@
-/** What a person has written down once, instead of typing it each time. */
+/** The merged configuration files: options that need not be typed each time. */
 export interface Config {
-  /** By the names that stand for them on a command line. */
+  /** By their names on the command line. */
   stores: Readonly<Record<string, StoreSettings>>;
-  /** The name of the store that is meant where none is named. */
+  /** The name of the store to use if none is given. */
   defaultStore: string | null;
-  /** Which snapshots a prune keeps; null where nothing is said of it. */
+  /** Which snapshots a prune keeps; null if not set. */
   keep: KeepSettings | null;
   pingUrl: string | null;
   /** Absolute path. */
   metricsFile: string | null;
-  /** The files that all this is from. */
+  /** The files that were read. */
   files: readonly string[];
 }
 
 export interface StoreSettings {
-  /** As on a command line; never a relative path. */
+  /** As on the command line, but never a relative path. */
   location: string;
   /** Absolute paths. */
   passphraseFile: string | null;
@@ -34,10 +34,10 @@ export interface KeepSettings {
   withinMs?: number;
 }
 
-/** Far more than a person writes; a parser's work on it is bounded. */
+/** Far more than a person writes; it bounds the parser's work. */
 export const largestConfigBytes = 65_536;
 
-/** What one file says; undefined where it says nothing. */
+/** The content of one file; undefined for missing keys. */
 export interface ConfigFile {
   stores?: Record<string, StoreSettings>;
   defaultStore?: string;
@@ -47,8 +47,8 @@ export interface ConfigFile {
 }
 
 /**
- * One configuration from several files, the later ones before the earlier. A store, and what to keep, are each taken as
- * a whole: half of a rule from here and half from there would be a rule that nobody has written.
+ * Merges files: later files win. Each store, and `keep`, comes from one file as a whole: mixed parts of two files would be
+ * a rule that nobody wrote.
  */
 export function mergeConfig(files: readonly { path: string; content: ConfigFile }[]): Config {
   const merged: ConfigFile = Object.assign({}, ...files.map(({ content }) => content));

@@ -3,7 +3,7 @@ const unitMs = { h: hourMs, d: 24 * hourMs, w: 7 * 24 * hourMs } as const;
 /** A hundred years: a prune subtracts it from a date. */
 const longestMs = 36_525 * unitMs.d;
 
-/** What `parseDuration` takes, in words. */
+/** The form that `parseDuration` accepts, for messages. */
 export const durationForm = 'a number of hours, days or weeks, such as 36h, 30d or 8w';
 
 /** `36h`, `30d`, `8w` in milliseconds; null for anything else. */
@@ -14,7 +14,7 @@ export function parseDuration(text: string): number | null {
   return milliseconds <= longestMs ? milliseconds : null;
 }
 
-/** The same the other way round: whole days where they are whole, else hours. */
+/** The reverse of `parseDuration`: in days if it is a whole number of days, else in hours. */
 export function durationText(milliseconds: number): string {
   return milliseconds % unitMs.d === 0 ? `${milliseconds / unitMs.d}d` : `${milliseconds / hourMs}h`;
 }

@@ -6,15 +6,15 @@ import { configSchema, knownKeys } from './config-schema.ts';
 import { closest } from './suggestion.ts';
 
 /**
- * What a configuration file says. Throws Failure `usage` for all that is wrong with it, each with line and column.
- * `file` is only for the messages.
+ * Parses a configuration file. Throws Failure `usage` with all errors, each with line and column. `file` is its name for
+ * messages.
  */
 export function parseConfig(text: string, file: string): ConfigFile {
   const lines = new LineCounter();
   const complain = (offset: number, problem: string, advice?: string) => {
     const { line, col } = lines.linePos(offset);
     return new Failure('usage', `${file}, line ${line}, column ${col}: ${problem}`, {
-      advice: advice ?? 'What the file may hold is in doc/schedule.md.',
+      advice: advice ?? 'doc/schedule.md describes this file.',
     });
   };
   const document = parseYaml(text, file, lines, complain);
@@ -26,11 +26,11 @@ export function parseConfig(text: string, file: string): ConfigFile {
 
 type Complain = (offset: number, problem: string, advice?: string) => Failure;
 
-/** YAML 1.2 with unique keys, without tags, and, so that nothing in it can grow, without aliases. */
+/** Parses YAML 1.2 with unique keys, without tags and aliases. Aliases could make a small file huge. */
 function parseYaml(text: string, file: string, lineCounter: LineCounter, complain: Complain): Document {
   if (text.length > largestConfigBytes)
     throw new Failure('usage', `${file} is larger than ${largestConfigBytes / 1024} KiB.`, {
-      advice: 'A configuration has a few lines. Is it the right file?',
+      advice: 'A configuration has a few lines: check that this is the right file.',
     });
   if (isTooDeep(text)) throw new Failure('usage', `${file} is nested too deeply.`);
   const document = parseDocument(text, {
@@ -40,18 +40,18 @@ function parseYaml(text: string, file: string, lineCounter: LineCounter, complai
     version: '1.2',
     resolveKnownTags: false,
   });
-  // Whatever follows the first error may only follow from it.
+  // Later errors may be consequences of the first.
   const [problem] = [...document.errors, ...document.warnings];
   if (problem !== undefined) {
     const said = problem.message.trim().replace(/[.:]?$/, '.');
-    throw complain(problem.pos[0], `It is not valid YAML: ${said}`);
+    throw complain(problem.pos[0], `This is not valid YAML: ${said}`);
   }
   visit(document, {
     Alias(_, alias) {
-      throw complain(offsetOf(alias), 'An alias (*) is not understood here.', 'Write the value out.');
+      throw complain(offsetOf(alias), 'Aliases (*) are not supported.', 'Write the value out.');
     },
     Pair(_, { key }) {
-      // An object that is made of it would not have it as a key.
+      // A JavaScript object would not keep it as a key.
       if (isScalar(key) && key.value === '__proto__')
         throw complain(offsetOf(key), 'The key "__proto__" is not known here.');
     },
@@ -59,7 +59,7 @@ function parseYaml(text: string, file: string, lineCounter: LineCounter, complai
   return document;
 }
 
-/** The parser calls itself for each level, and a stack that overflows there is not always caught. */
+/** The parser is recursive, and a stack overflow in it cannot always be caught. */
 function isTooDeep(text: string): boolean {
   const brackets = text.match(/[[{]/g) ?? [];
   return (
@@ -111,7 +111,7 @@ function unknownKey(
 
 function nodeOffset(document: Document, path: readonly PropertyKey[]): number {
   const node = path.length === 0 ? document.contents : document.getIn(path, true);
-  // An empty value has no place of its own.
+  // An empty value has no position of its own.
   return isNode(node) && !(isScalar(node) && node.source === '') ? offsetOf(node) : keyOffset(document, path);
 }
 

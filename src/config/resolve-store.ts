@@ -2,15 +2,15 @@ import { Failure } from '../failure.ts';
 import type { Config, StoreSettings } from './config.ts';
 import { closest } from './suggestion.ts';
 
-/** A store as a command line names it, with what the configuration says of it. */
+/** A store named on the command line, with its settings from the configuration. */
 export interface ResolvedStore extends StoreSettings {
-  /** Its name in the configuration; null for a location that was given as such. */
+  /** Its name in the configuration; null for a location. */
   name: string | null;
 }
 
 /**
- * The store that a person means. A word without a slash and a colon, and `@NAME`, is always one of the configuration; a
- * directory has a slash: `./NAME`. Null: the default one. Throws Failure `usage` for a name that is not there.
+ * Finds the store that was typed. `@NAME`, and a word without slash and colon, is a name in the configuration; a directory
+ * needs a slash: `./NAME`. Null means the default store. Throws Failure `usage` for an unknown name.
  */
 export function resolveStore(config: Config, text: string | null): ResolvedStore {
   if (text === null) return defaultStore(config);
@@ -21,25 +21,25 @@ export function resolveStore(config: Config, text: string | null): ResolvedStore
 
 function defaultStore(config: Config): ResolvedStore {
   if (config.defaultStore !== null) return namedStore(config, config.defaultStore, '');
-  throw new Failure('usage', 'No store is named.', {
+  throw new Failure('usage', 'No store was given.', {
     advice:
-      'Name one: a directory, sftp://USER@HOST/PATH, or one of the configuration file, where `defaults: {store: NAME}` can name the one that is meant.',
+      'Give a directory, HOST:PATH, sftp://USER@HOST/PATH or a name from the configuration file. There, `defaults: {store: NAME}` sets the default.',
   });
 }
 
-/** @param typed empty for the default */
+/** @param typed empty for the default store */
 function namedStore(config: Config, name: string, typed: string): ResolvedStore {
   const settings = settingsOf(config, name);
   if (settings !== undefined) return { name, ...settings };
   const known = Object.keys(config.stores);
   const meant = closest(name, known);
   const suggestion = meant === null ? '' : ` Did you mean ${meant}?`;
-  const directory = typed === name ? `A directory of that name is written ./${name}. ` : '';
+  const directory = typed === name ? `For a directory of that name, type ./${name}. ` : '';
   throw new Failure('usage', `The configuration has no store named ${JSON.stringify(name)}.${suggestion}`, {
     advice:
       directory +
       (known.length === 0
-        ? 'The configuration has no stores; doc/schedule.md tells how one is written down.'
+        ? 'The configuration has no stores; doc/schedule.md shows how to add one.'
         : `The configuration has: ${known.toSorted().join(', ')}.`),
   });
 }

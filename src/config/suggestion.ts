@@ -1,4 +1,4 @@
-/** The one of the words that was probably meant; null when none comes near. */
+/** The known word that was probably meant; null if none is similar. */
 export function closest(word: string, known: readonly string[]): string | null {
   const [best] = known
     .map((candidate) => ({ candidate, distance: distanceBetween(word.toLowerCase(), candidate) }))
@@ -7,7 +7,7 @@ export function closest(word: string, known: readonly string[]): string | null {
   return best?.candidate ?? null;
 }
 
-/** How many characters have to be added, left out or changed (Levenshtein). */
+/** The Levenshtein distance: how many characters must be added, removed or changed. */
 function distanceBetween(one: string, other: string): number {
   let previous = Array.from({ length: other.length + 1 }, (_, index) => index);
   for (let row = 1; row <= one.length; row++) {

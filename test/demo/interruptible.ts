@@ -33,7 +33,7 @@ export function createRunner(): Runner {
   };
   for (const name of stopSignals) process.on(name, onSignal);
   const throwIfInterrupted = () => {
-    if (interrupted) throw new Interrupted('It was interrupted.');
+    if (interrupted) throw new Interrupted('Interrupted.');
   };
   return {
     throwIfInterrupted,

@@ -104,7 +104,7 @@ describeUnless(missing, 'an image that cannot be moved', () => {
     expect(problemsOf(ended).map(({ code }) => code)).toEqual(['image-not-a-disk', 'target-exists']);
     expect(ended.exitStatus).toBe(10);
     const plain = await hosts.run(['migrate', here('twice.img'), ...hosts.targetArguments()]);
-    expect(plain.stderr).toContain('2 things are wrong');
+    expect(plain.stderr).toContain('2 problems:');
 
     const nowhere = ['--to', 'nobody@127.0.0.1:/x', '-F', hosts.lab.server.sshConfigFile];
     const both = problemsOf(await hosts.run(['migrate', 'wbe', ...nowhere, '--json']));

@@ -27,52 +27,59 @@ import {
 
 export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
   usage: 'backup <guests..>',
-  summary: 'Make a snapshot of guests in a store, here or on any SFTP server',
+  summary: 'Back guests up to a store: a directory, or a path on any SFTP server',
   define: (parser: Argv) =>
     parser
       .positional('guests', {
         type: 'string',
         array: true,
-        describe: 'Guests by their names, or paths of images that nothing runs',
+        describe: 'Names of guests, or paths of images that no guest uses',
       })
       .options({
         to: { type: 'string', requiresArg: true, describe: storeDescription },
         encrypt: { type: 'boolean', describe: 'Refuse a store that is not encrypted' },
         pause: {
           type: 'boolean',
-          describe: 'Stop a running guest while it is read, where its file system has no reflinks',
+          describe: 'Pause a running guest while its disk is read, if its file system has no reflinks',
         },
-        halt: { type: 'boolean', describe: 'Halt a running guest, and start it again when it was read' },
+        halt: {
+          type: 'boolean',
+          describe: 'Halt a running guest, and start it again after its disk was read',
+        },
         ...maxPauseOption,
         compression: {
           type: 'string',
           default: 'auto',
           requiresArg: true,
-          describe: 'zstd level, 1 to 19; auto: as the line and the cores allow, 1 to 9',
+          describe: 'zstd level, 1 to 19; auto: 1 to 9, as fast as the line and the cores allow',
         },
-        'every-block': { type: 'boolean', describe: 'Keep blocks that the file system says are free, too' },
+        'every-block': { type: 'boolean', describe: 'Back up free blocks of the file system, too' },
         'no-clone': {
           type: 'boolean',
           describe:
-            'Keep no clone beside an image on XFS or btrfs: it saves reading what has not changed since; remove those kept',
+            'On XFS and btrfs, keep no clone beside the image, and remove old ones; the next backup then reads everything',
         },
         name: {
           type: 'string',
           requiresArg: true,
-          describe: 'Keep the guest in the store under this name; only with one guest',
+          describe: 'Name of the guest in the store; only with one guest',
         },
         adopt: {
           type: 'boolean',
-          describe: 'The snapshots under its name are this guest’s, though made elsewhere: go on with them',
+          describe:
+            'Continue the snapshots of this name, although they were made from another image or machine',
         },
         ...haltOptions,
         ...bootOptions,
         ...backupStoreOptions,
         ...runReportOptions,
       })
-      .example('$0 backup web --to /mnt/backups', 'the guest goes on running, where reflinks are')
+      .example('$0 backup web --to /mnt/backups', 'on XFS and btrfs the guest goes on running')
       .example('$0 backup web mail --to backup@example.org:vmferry', 'two guests, off site')
-      .example('$0 backup /srv/old.img --to sftp://backup@example.org/vmferry', 'an image that nothing runs'),
+      .example(
+        '$0 backup /srv/old.img --to sftp://backup@example.org/vmferry',
+        'an image that no guest uses',
+      ),
   read: (args) => {
     const request = readBackupRequest(args);
     const storeArguments = readStoreArguments(args, 'to');
@@ -83,7 +90,7 @@ export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
       if (request.name !== null)
         (await import('../../operations/store-access/stored-names.ts')).checkStoredName(request.name);
       const load = () => {
-        // Asked for, its threads start.
+        // Reading the property starts its threads.
         void dependencies.pool;
         return import('../../operations/backup/backup.ts');
       };
@@ -93,7 +100,7 @@ export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
         report = await backup(request, session, dependencies, context);
         for (const { guest, newBytes, disks } of report.guests)
           guestDone(guest, { newBytes, readBytes: disks.reduce((sum, { readBytes }) => sum + readBytes, 0) });
-        // Who watches over it must hear of each guest that has no new snapshot.
+        // Throws inside the watched run, so that monitors hear of each guest without a new snapshot.
         refuseIncomplete(report);
         return resultOf(report);
       };
@@ -113,7 +120,7 @@ function readBackupRequest(args: Arguments): BackupRequest {
   const [pause, halt] = [flag(args, 'pause'), flag(args, 'halt')];
   if (pause && halt) throw new Failure('usage', '--pause and --halt exclude each other.');
   const guests = args['guests'];
-  if (!Array.isArray(guests) || guests.length === 0) throw new Failure('usage', 'No guest is named.');
+  if (!Array.isArray(guests) || guests.length === 0) throw new Failure('usage', 'No guest was given.');
   const names = [...new Set(guests.map(String))];
   return {
     guests: names,
@@ -133,7 +140,7 @@ function readBackupRequest(args: Arguments): BackupRequest {
 function readStoredName(args: Arguments, guests: readonly string[]): string | null {
   const name = optionalText(args, 'name');
   if (name !== null && guests.length > 1)
-    throw new Failure('usage', '--name is for one guest, and several are named.');
+    throw new Failure('usage', '--name works with one guest only, and several were given.');
   return name;
 }
 
@@ -141,7 +148,7 @@ function resultOf(report: BackupReport): CommandResult {
   return { record: report, text: backupText(report), isSummary: true };
 }
 
-/** Throws what the worst of them failed with, with the names of all: each has been told before, with its reason. */
+/** Throws the worst failure with the names of all failed guests. Each failure was shown with its reason before. */
 export function refuseIncomplete({ failed }: Pick<BackupReport, 'failed'>): void {
   const worst = failed.find(({ code }) => code === 'guest-left-down') ?? failed[0];
   if (worst === undefined) return;
@@ -150,7 +157,7 @@ export function refuseIncomplete({ failed }: Pick<BackupReport, 'failed'>): void
     worst.code === 'guest-left-down'
       ? `Not backed up, or down: ${names}.`
       : `There is no new snapshot of ${names}.`;
-  const { advice = 'Mend what is said above of each, and back it up again by its name.' } = worst;
+  const { advice = 'Fix the error shown above, then back it up again.' } = worst;
   throw new Failure(worst.code, message, {
     advice: failed.length > 1 ? `${worst.guest}: ${advice}` : advice,
   });

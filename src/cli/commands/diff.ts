@@ -13,7 +13,7 @@ import { formatBytes } from '../../figures.ts';
 import { formatTable } from '../terminal/format.ts';
 import { optionalText, text } from '../options/options.ts';
 
-/** Of each disk in the text; --json has all. */
+/** Most ranges that the text shows of a disk; --json has all. */
 const RANGES_SHOWN = 10;
 
 export const diffCommand: Command<StoreDependencies> = {
@@ -23,10 +23,10 @@ export const diffCommand: Command<StoreDependencies> = {
     parser
       .positional('store', { type: 'string', describe: storeDescription })
       .positional('from', { type: 'string', describe: 'GUEST@WHEN, as for restore' })
-      .positional('to', { type: 'string', describe: 'GUEST@WHEN; without it, the latest snapshot' })
+      .positional('to', { type: 'string', describe: 'GUEST@WHEN; by default the latest snapshot' })
       .options(backupStoreOptions)
-      .example('$0 diff /mnt/backups web@2026-11-21 web@2026-11-22', 'what one day has changed')
-      .example('$0 diff /mnt/backups web@2026-11-21 --json', 'up to now; all ranges, in bytes'),
+      .example('$0 diff /mnt/backups web@2026-11-21 web@2026-11-22', 'what changed in one day')
+      .example('$0 diff /mnt/backups web@2026-11-21 --json', 'what changed until now: all ranges, in bytes'),
   read: (args) => {
     const storeArguments = readStoreArguments(args, 'store');
     const [from, to] = [text(args, 'from'), optionalText(args, 'to')];
@@ -36,8 +36,8 @@ export const diffCommand: Command<StoreDependencies> = {
       const older = parseSnapshotReference(from);
       const newer = to === null ? { ...older, when: 'latest' } : parseSnapshotReference(to);
       if (older.guest !== newer.guest)
-        throw new Failure('usage', `${older.guest} and ${newer.guest} are two guests.`, {
-          advice: 'Compare snapshots of one guest: GUEST@WHEN GUEST@WHEN.',
+        throw new Failure('usage', `${older.guest} and ${newer.guest} are different guests.`, {
+          advice: 'Compare two snapshots of one guest: GUEST@WHEN GUEST@WHEN.',
         });
       const request = { guest: older.guest, from: older.when, to: newer.when };
       return withStore(storeArguments, null, environment, async ({ session }) => {
@@ -58,7 +58,7 @@ function diskText(disk: DiskDiff): string {
     fromBytes === toBytes || fromBytes === null || toBytes === null
       ? formatBytes(toBytes ?? fromBytes ?? 0)
       : `${formatBytes(fromBytes)}, then ${formatBytes(toBytes)}`;
-  const presence = fromBytes === null ? ', a new disk' : toBytes === null ? ', a disk that is gone' : '';
+  const presence = fromBytes === null ? ', new' : toBytes === null ? ', removed' : '';
   const heading = `${name} (${size}${presence})`;
   if (ranges.length === 0) return `${heading}: no difference`;
   const sums = [
@@ -73,6 +73,6 @@ function diskText(disk: DiskDiff): string {
     new Set([0, 1]),
   );
   const others = ranges.length - largest.length;
-  const more = others === 0 ? [] : [`and ${others} smaller ones (all of them: --json)`];
+  const more = others === 0 ? [] : [`and ${others} smaller ranges (--json shows all)`];
   return [`${heading}: ${sums.join(', ')}`, table, ...more].join('\n');
 }

@@ -18,21 +18,21 @@ import { optionalText, text } from '../options/options.ts';
 
 export const forgetCommand: Command<StoreDependencies> = {
   usage: 'forget <store> <guest>',
-  summary: 'Delete all that the store has of a guest, or one snapshot of it, for good',
+  summary: 'Delete a guest and all its snapshots from a store, or one snapshot, for good',
   define: (parser) =>
     parser
       .positional('store', { type: 'string', describe: storeDescription })
-      .positional('guest', { type: 'string', describe: 'The guest, by its name; GUEST@ID for one snapshot' })
+      .positional('guest', { type: 'string', describe: 'Name of the guest, or GUEST@ID for one snapshot' })
       .options({
         'yes-forget': {
           type: 'string',
           requiresArg: true,
-          describe: 'The name once more, to confirm; on a terminal it is asked for',
+          describe: 'The name again, to confirm; without it, vmferry asks on the terminal',
         },
         ...backupStoreOptions,
       })
-      .example('$0 forget /mnt/backups old-web', 'asks for the name, and deletes')
-      .example('$0 forget /mnt/backups web@20261122T030000Z-1f3a9c2e', 'one snapshot'),
+      .example('$0 forget /mnt/backups old-web', 'asks for the name, then deletes the guest')
+      .example('$0 forget /mnt/backups web@20261122T030000Z-1f3a9c2e', 'deletes one snapshot'),
   read: (args) => {
     const store = readStoreArguments(args, 'store');
     const guest = text(args, 'guest');
@@ -51,7 +51,7 @@ export const forgetCommand: Command<StoreDependencies> = {
           const name = `${report.guest}@${report.snapshots[0]}`;
           return {
             record: report,
-            text: `${name} is deleted. The room that it alone took is freed by vmferry prune.`,
+            text: `Deleted ${name}. To free its space: vmferry prune`,
           };
         }
         const confirm = async (count: number) =>
@@ -60,21 +60,21 @@ export const forgetCommand: Command<StoreDependencies> = {
         const count = formatCount(report.snapshots.length, 'snapshot');
         return {
           record: report,
-          text: `${guest} is forgotten: ${count} deleted, ${formatBytes(report.freedBytes)} freed.`,
+          text: `Deleted ${guest}: ${count}, ${formatBytes(report.freedBytes)} freed.`,
           isSummary: true,
         };
       });
   },
 };
 
-/** What names one snapshot; null for a guest, whose name may have an @ in it. */
+/** The reference to one snapshot; null for a guest, whose name may contain an @. */
 async function oneSnapshot(typed: string, session: StoreSession, { signal }: Pick<Context, 'signal'>) {
   if (!typed.includes('@') || (await session.guests(signal)).includes(typed)) return null;
   const { parseSnapshotReference } = await import('../../operations/store-access/choose-snapshot.ts');
   return parseSnapshotReference(typed);
 }
 
-/** Throws Failure `usage` where there is no terminal to ask on. */
+/** Throws Failure `usage` if stdin is no terminal. */
 export async function askForName(
   name: string,
   what: string,
@@ -82,8 +82,8 @@ export async function askForName(
   signal: AbortSignal,
 ): Promise<string> {
   if (stdin.isTTY !== true)
-    throw new Failure('usage', `Nobody is there to confirm that ${name} is to be forgotten.`, {
-      advice: `Give the name once more: --yes-forget ${name}`,
+    throw new Failure('usage', `Deleting ${name} must be confirmed, and there is no terminal to ask on.`, {
+      advice: `Confirm with the name: --yes-forget ${name}`,
     });
   const lines = createInterface({ input: stdin, output: stderr });
   const question = `This deletes ${what} for good. Type ${name} to go on: `;

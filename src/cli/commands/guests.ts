@@ -15,19 +15,19 @@ export const guestsCommand: Command<GuestDependencies> = {
         forget: {
           type: 'string',
           requiresArg: true,
-          describe: 'Forget a guest whose image is gone from here; backups of it stay',
+          describe: 'Forget a guest whose image is gone from this machine; its backups stay',
         },
       })
-      .example('$0 guests', 'name, state, memory, CPU time, images and how full they are')
-      .example('$0 guests --json', 'the same for a program: bytes and seconds')
-      .example('$0 guests --forget old-web', 'no longer in the list: its image is gone'),
+      .example('$0 guests', 'name, state, memory, CPU time, images and space in use')
+      .example('$0 guests --json', 'the same as JSON, in bytes and seconds')
+      .example('$0 guests --forget old-web', 'remove it from the list: its image is gone'),
   read: (args) => {
     const forgotten = optionalText(args, 'forget');
     return async ({ dependencies, context }) => {
       if (forgotten !== null) {
         const { forgetRecord } = await import('../../operations/guests/forget-record.ts');
         const record = await forgetRecord(forgotten, dependencies, context);
-        return { record, text: `This machine remembers nothing of ${record.guest} any more.` };
+        return { record, text: `Forgot ${record.guest} on this machine.` };
       }
       const { listGuests } = await import('../../operations/guests/guests.ts');
       const guests = await listGuests(dependencies, context);
@@ -36,13 +36,12 @@ export const guestsCommand: Command<GuestDependencies> = {
   },
 };
 
-/** Paths are long: last, they alone are broken on a narrow terminal. */
+/** Paths are long, so they come last: a narrow terminal breaks only them. */
 const heading = ['name', 'driver', 'state', 'pid', 'memory', 'CPU time', 'size', 'in use', 'image'];
 const numbers = new Set([3, 4, 5, 6, 7]);
 
 export function guestsText(guests: readonly GuestSummary[]): string {
-  if (guests.length === 0)
-    return 'No guest runs here, and none is known. Guests of other accounts are seen by root only.';
+  if (guests.length === 0) return 'No guests found. Only root sees the guests of other accounts.';
   const reasons = guests
     .filter(({ unsupported }) => unsupported !== null)
     .map(({ name, unsupported }) => `${name} cannot be moved: ${unsupported}`);
@@ -50,14 +49,14 @@ export function guestsText(guests: readonly GuestSummary[]): string {
     .filter(({ imageMissing }) => imageMissing)
     .map(
       ({ name }) =>
-        `An image of ${name} is not there. Mount its disk; or, where it is gone for good, drop ${name} from this list: vmferry guests --forget ${quoteForShell(name)}`,
+        `An image of ${name} is missing. Mount its file system. If the image is gone for good, remove ${name} from this list: vmferry guests --forget ${quoteForShell(name)}`,
     );
   const notes = [...reasons, ...missing];
   const table = formatTable(heading, guests.flatMap(guestRows), numbers);
   return [table, ...(notes.length === 0 ? [] : [notes.join('\n')])].join('\n\n');
 }
 
-/** One row for each disk; the guest itself stands in the first. */
+/** One row for each disk; the first row also has the guest's own columns. */
 function guestRows(guest: GuestSummary): string[][] {
   const { memoryBytes, cpuSeconds, pid, movedTo } = guest;
   const isElsewhere = movedTo !== null && (guest.state === 'moved' || guest.state === 'moving');

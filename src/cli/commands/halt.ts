@@ -7,13 +7,13 @@ import { haltOptions, readHaltOptions } from '../options/guest-options.ts';
 export const haltCommand: Command<GuestDependencies> = {
   usage: 'halt <guest>',
   aliases: ['stop', 'shutdown'],
-  summary: 'Halt a guest in an orderly way, and remember how it ran',
+  summary: 'Halt a guest cleanly, and remember how to start it again',
   define: (parser) =>
     parser
       .positional('guest', { type: 'string', describe: 'A running guest, by its name' })
       .options(haltOptions)
-      .example('$0 halt web', 'as Ctrl-Alt-Del on its console; then sync, remount read-only and halt')
-      .example('$0 halt web --force-halt', 'kill it if it does none of these'),
+      .example('$0 halt web', 'presses Ctrl-Alt-Del; if that fails: sync, remount read-only, halt')
+      .example('$0 halt web --force-halt', 'kills it if nothing else works'),
   read: (args) => {
     const request = { guest: text(args, 'guest'), ...readHaltOptions(args) };
     return async ({ dependencies, context }) => {
@@ -25,6 +25,6 @@ export const haltCommand: Command<GuestDependencies> = {
 };
 
 export function haltReportText({ guest, notClean }: HaltReport): string {
-  const state = notClean.length === 0 ? '' : `\nNot unmounted in an orderly way: ${notClean.join(', ')}`;
-  return `${guest} is halted. To start it again as it was: vmferry start ${guest}${state}`;
+  const state = notClean.length === 0 ? '' : `\nNot unmounted cleanly: ${notClean.join(', ')}`;
+  return `${guest} is halted. To start it again: vmferry start ${guest}${state}`;
 }

@@ -13,23 +13,26 @@ import { flag, type Arguments } from '../options/options.ts';
 
 const { 'key-file': _, ...storeOptions } = backupStoreOptions;
 
-/** `vmferry init`: the one command that makes a store. */
+/** `vmferry init`: no other command makes a store. */
 export const initCommand: Command<StoreDependencies> = {
   usage: 'init [store]',
-  summary: 'Make a new store for backups, here or on any SFTP server',
+  summary: 'Make a new store for backups: a directory, or a path on any SFTP server',
   define: (parser) =>
     parser
       .positional('store', { type: 'string', describe: storeDescription })
       .options({
         encrypt: {
           type: 'boolean',
-          describe: 'Encrypt it: without its passphrase nobody can read the backups',
+          describe: 'Encrypt the store: without its passphrase nobody can read the backups',
         },
-        'no-encrypt': { type: 'boolean', describe: 'Whoever gets at its files can read the guests' },
+        'no-encrypt': {
+          type: 'boolean',
+          describe: 'Do not encrypt: anyone who gets the files can read the guests',
+        },
         ...storeOptions,
       })
       .example('$0 init backup@example.org:vmferry --encrypt', 'asks for a passphrase')
-      .example('$0 init /mnt/backups --no-encrypt', 'a directory; the one above it has to be there'),
+      .example('$0 init /mnt/backups --no-encrypt', 'a directory; its parent must exist'),
   read: (args) => {
     const encrypt = readEncrypt(args);
     const storeArguments = readStoreArguments(args, 'store');
@@ -47,13 +50,13 @@ function readEncrypt(args: Arguments): boolean {
   const [encrypt, plain] = [flag(args, 'encrypt'), flag(args, 'no-encrypt')];
   if (encrypt && plain) throw new Failure('usage', '--encrypt and --no-encrypt exclude each other.');
   if (!encrypt && !plain)
-    throw new Failure('usage', 'Say whether the new store is to be encrypted: it cannot be changed later.', {
+    throw new Failure('usage', 'Choose whether the new store is encrypted: this cannot be changed later.', {
       advice: 'Add --encrypt, or --no-encrypt.',
     });
   return encrypt;
 }
 
-/** @param typedStore as the store was named; null: it is the configuration's default */
+/** @param typedStore the store as typed; null for the configuration's default */
 export function storeMadeText(
   { store, encrypted }: Pick<StoreMadeReport, 'store' | 'encrypted'>,
   typedStore: string | null,
@@ -62,9 +65,9 @@ export function storeMadeText(
   const named = typedStore === null ? '' : ` ${quoteForShell(typedStore)}`;
   return [
     encrypted
-      ? `Made the store ${store}, encrypted: without its passphrase or its key nothing can be restored.`
-      : `Made the store ${store}, not encrypted: whoever gets at its files can read the guests.`,
-    ...(encrypted ? [`Keep the key on paper, somewhere else: vmferry key export${named}`] : []),
+      ? `Made the encrypted store ${store}. Without its passphrase or its key nothing can be restored.`
+      : `Made the store ${store}, not encrypted: anyone who gets its files can read the guests.`,
+    ...(encrypted ? [`Keep its key on paper, in another place: vmferry key export${named}`] : []),
     `Back up to it: vmferry backup GUEST${to}`,
   ].join('\n');
 }

@@ -8,12 +8,12 @@ import { text } from '../options/options.ts';
 
 export const inspectCommand: Command<Pick<GuestDependencies, 'drivers'>> = {
   usage: 'inspect <image>',
-  summary: 'Show what is in a disk image, who uses it, and what a move would send',
+  summary: 'Show what a disk image contains, who uses it, and how much a move would send',
   define: (parser: Argv) =>
     parser
       .positional('image', { type: 'string', describe: 'A raw image file, a partition or a logical volume' })
-      .example('$0 inspect /srv/guests/web.img', 'its file systems, and how much of it is in use')
-      .example('$0 inspect /dev/vg0/web --json', 'the same for a program, sizes in bytes'),
+      .example('$0 inspect /srv/guests/web.img', 'its file systems, and how much of each is in use')
+      .example('$0 inspect /dev/vg0/web --json', 'the same as JSON, sizes in bytes'),
   read: (args) => {
     const path = text(args, 'image');
     return async ({ dependencies, context }) => {
@@ -27,7 +27,7 @@ export const inspectCommand: Command<Pick<GuestDependencies, 'drivers'>> = {
   },
 };
 
-/** @param usage how the users use the image, as the end of a sentence; empty: nobody */
+/** @param usage how the image is used, as the end of a sentence; empty if nobody uses it */
 export function imageReportText(report: ImageReport, usage: string): string {
   const { regions } = report;
   const fields = formatFields([
@@ -53,6 +53,8 @@ export function imageReportText(report: ImageReport, usage: string): string {
   );
   const reasons = regions
     .filter(({ reason }) => reason !== undefined)
-    .map(({ kind, offset, reason }) => `${kind} at ${formatBytes(offset)}: all of it is moved: ${reason}`);
+    .map(
+      ({ kind, offset, reason }) => `${kind} at ${formatBytes(offset)}: all its blocks are moved: ${reason}`,
+    );
   return [report.path, fields, ...(rows.length === 0 ? [] : [table]), ...reasons].join('\n\n');
 }

@@ -23,27 +23,26 @@ const actions = ['list', 'add', 'remove', 'export'] as const;
 /** `vmferry key`: the passphrases that open an encrypted store. */
 export const keyCommand: Command<StoreDependencies> = {
   usage: 'key <action> <store> [id]',
-  summary:
-    'List, add and remove the passphrases of an encrypted store, or export its key to be kept on paper',
+  summary: 'List, add and remove the passphrases of an encrypted store, or export its key to keep on paper',
   define: (parser) =>
     parser
       .positional('action', { type: 'string', choices: actions, describe: 'What to do' })
       .positional('store', { type: 'string', describe: storeDescription })
-      .positional('id', { type: 'string', describe: 'Of remove: the key, as list shows it' })
+      .positional('id', { type: 'string', describe: 'For remove: the id of the key, from key list' })
       .options({
         ...newPassphraseOptions,
         label: {
           type: 'string',
           requiresArg: true,
-          describe: 'Of add: a name; it can be read on the server',
+          describe: 'For add: a label, which is readable on the server',
         },
         ...backupStoreOptions,
       })
-      .example('$0 key list offsite', 'the keys, when they were made, and their labels')
-      .example('$0 key add offsite --label laptop', 'asks for the passphrase, and for a new one')
+      .example('$0 key list offsite', 'the keys with their dates and labels')
+      .example('$0 key add offsite --label laptop', 'asks for the passphrase, then for the new one')
       .example(
         '$0 key export offsite > key.txt',
-        'opens everything without a passphrase: print it, then remove it',
+        'print it, then delete the file: it opens the store without a passphrase',
       ),
   read: (args) => {
     const action = actions.find((word) => word === args['action']);
@@ -62,7 +61,7 @@ type RunAction = (session: Session, environment: Environment) => Promise<Command
 
 const load = () => import('../../operations/stores/store-key.ts');
 
-/** What each action reads of the arguments, and does then. */
+/** For each action: reads its arguments, and returns what it runs. */
 const runActions: Record<(typeof actions)[number], (args: Arguments) => RunAction> = {
   list:
     () =>
@@ -76,7 +75,10 @@ const runActions: Record<(typeof actions)[number], (args: Arguments) => RunActio
     return async (session, environment) => {
       const source = await openPassphraseSource(request, environment);
       const report = await (await load()).addStoreKey(session, source, { label }, environment.context);
-      return { record: report, text: `The new passphrase opens ${report.store}, by its key ${report.key}.` };
+      return {
+        record: report,
+        text: `Added the key ${report.key}: the new passphrase opens ${report.store}.`,
+      };
     };
   },
   remove: (args) => {
@@ -99,7 +101,7 @@ export function keyListText({ keys }: KeyListReport): string {
 
 export function keyRemovedText({ store, key }: { store: string; key: string }): string {
   return (
-    `The passphrase of ${key} does not open ${store} any more. ` +
-    'Whoever has a copy of that key, and its passphrase, still can: the store’s own key is the same as before.'
+    `Removed the key ${key}: its passphrase no longer opens ${store}. ` +
+    'Anyone with a copy of that key and its passphrase can still open the store, because the store’s own key has not changed.'
   );
 }

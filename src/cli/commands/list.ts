@@ -13,14 +13,14 @@ import { listingText, timesNote } from '../texts/list-text.ts';
 
 export const listCommand: Command<StoreDependencies> = {
   usage: 'list [store] [guest]',
-  summary: 'List the snapshots in a store: when, how large, how consistent, when verified',
+  summary: 'List the snapshots in a store: time, size, consistency, last verification',
   define: (parser: Argv) =>
     parser
       .positional('store', { type: 'string', describe: storeDescription })
-      .positional('guest', { type: 'string', describe: 'Only those of this guest' })
+      .positional('guest', { type: 'string', describe: 'Only this guest' })
       .options(backupStoreOptions)
-      .example('$0 list /mnt/backups', 'all guests in a directory')
-      .example('$0 list backup@example.org:vmferry web --json', 'one guest, for a program'),
+      .example('$0 list /mnt/backups', 'all guests in the store')
+      .example('$0 list backup@example.org:vmferry web --json', 'one guest, as JSON'),
   read: (args) => {
     const storeArguments = readStoreArguments(args, 'store');
     const guest = optionalText(args, 'guest');

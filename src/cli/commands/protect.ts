@@ -11,15 +11,15 @@ import { text } from '../options/options.ts';
 export const protectCommand = protectionCommand(
   'protect',
   true,
-  'Keep a snapshot from being removed by any prune',
-  'never removed, whatever the rules say',
+  'Protect a snapshot: no prune removes it',
+  'keep it, whatever the rules say',
 );
 
 export const unprotectCommand = protectionCommand(
   'unprotect',
   false,
   'Let prunes remove a snapshot again',
-  'from now on the rules decide again',
+  'the rules decide again',
 );
 
 function protectionCommand(
@@ -47,7 +47,7 @@ function protectionCommand(
         withStore(store, null, environment, async ({ session }) => {
           const { protectSnapshot } = await import('../../operations/stores/protect-snapshot.ts');
           const report = await protectSnapshot(snapshot, isProtected, session, environment.context);
-          const what = isProtected ? 'is protected: no prune removes it' : 'is not protected any more';
+          const what = isProtected ? 'is protected: no prune removes it' : 'is no longer protected';
           return { record: report, text: `${report.guest}@${report.snapshot} ${what}.`, isSummary: true };
         });
     },

@@ -21,31 +21,38 @@ import { pruneText } from '../texts/prune-text.ts';
 
 export const pruneCommand: Command<StoreDependencies & Pick<PruneClock, 'randomHex'>> = {
   usage: 'prune [store]',
-  summary: 'Remove snapshots that no rule keeps, and free what only they needed',
+  summary: 'Remove the snapshots that no rule keeps, and free their space',
   define: (parser) =>
     parser
       .positional('store', { type: 'string', describe: storeDescription })
       .options({
-        guest: { type: 'string', requiresArg: true, describe: 'Only this guest; else all of the store' },
+        guest: {
+          type: 'string',
+          requiresArg: true,
+          describe: 'Only this guest; by default all guests in the store',
+        },
         ...keepOptions,
-        'dry-run': { type: 'boolean', describe: 'Change nothing; show what is kept and why' },
+        'dry-run': { type: 'boolean', describe: 'Change nothing; show which snapshots are kept and why' },
         grace: {
           type: 'string',
           default: '24h',
           requiresArg: true,
-          describe: 'How long what is not needed stays, in case a backup that runs now needs it: 0, 36h, 2d',
+          describe: 'Delete unneeded data only after this long, to protect running backups: 0, 36h, 2d',
         },
         'max-waste': {
           type: 'number',
           default: 20,
           requiresArg: true,
-          describe: 'Write packs anew until at most so many per cent of the stored bytes are dead',
+          describe: 'Repack until at most this percentage of the stored bytes is no longer needed',
         },
         ...backupStoreOptions,
         ...runReportOptions,
       })
-      .example('$0 prune /mnt/backups --keep-daily 7 --keep-weekly 4 --dry-run', 'what these rules keep')
-      .example('$0 prune offsite --keep-within 30d --keep-monthly 12', 'a month in full, then one a month'),
+      .example('$0 prune /mnt/backups --keep-daily 7 --keep-weekly 4 --dry-run', 'show what these rules keep')
+      .example(
+        '$0 prune offsite --keep-within 30d --keep-monthly 12',
+        'all of the last 30 days, then one a month',
+      ),
   read: (args) => {
     const store = readStoreArguments(args, 'store');
     const request = {
@@ -64,14 +71,14 @@ export const pruneCommand: Command<StoreDependencies & Pick<PruneClock, 'randomH
         const clock = { ...environment.dependencies, timeZone };
         const rules = rulesOf(given, config.keep);
         result = resultOf(await prune({ ...request, rules }, session, clock, environment.context), timeZone);
-        // Who watches over it must hear of it.
+        // Throws inside the watched run, so that monitors hear of it.
         if (result.failure !== undefined) throw result.failure;
         return result;
       };
       const guests = request.guest === null ? [] : [request.guest];
       const watched = { operation: 'prune' as const, guests, reports };
       try {
-        // What would happen is nobody's business but one's own.
+        // A dry run is not reported to monitors.
         const watchers = request.dryRun ? null : watched;
         const check = ({ keep }: OpenedArguments['config']) => void rulesOf(given, keep);
         return await withStore(store, null, environment, work, watchers, { check });
@@ -83,13 +90,13 @@ export const pruneCommand: Command<StoreDependencies & Pick<PruneClock, 'randomH
   },
 };
 
-/** Those that were given; without any, the configuration's. */
+/** The given rules; without any, those of the configuration. */
 export function rulesOf(given: KeepRules, configured: KeepRules | null): KeepRules {
   const rules = Object.keys(given).length > 0 ? given : configured;
   if (rules !== null) return rules;
   throw new Failure('usage', 'No rule says which snapshots to keep.', {
     advice:
-      'Give one or more, such as --keep-daily 7 --keep-weekly 4, or write them into the configuration; --dry-run shows what they keep.',
+      'Give rules such as --keep-daily 7 --keep-weekly 4, or put them into the configuration file. --dry-run shows what they keep.',
   });
 }
 
@@ -109,7 +116,7 @@ function resultOf(report: PruneReport, timeZone: string): CommandResult {
   if (first === undefined) return result;
   const { code, message, advice } = first.failure;
   const others = failed.slice(1).map(({ guest }) => guest);
-  const more = others.length === 0 ? '' : ` Nor all of these: ${others.join(', ')}.`;
+  const more = others.length === 0 ? '' : ` These failed, too: ${others.join(', ')}.`;
   return {
     ...result,
     failure: new Failure(

@@ -1,10 +1,10 @@
 import type { ReceiveDependencies } from '../../operations/receive/receive.ts';
 import type { Command } from '../options/command.ts';
 
-/** What `migrate` starts on the new hardware; it speaks doc/wire.md on stdin and stdout. */
+/** The receiver: `migrate` starts it on the new hardware. It speaks the protocol of doc/wire.md on stdin and stdout. */
 export const receiveCommand: Command<ReceiveDependencies> = {
   usage: 'receive',
-  summary: 'Internal: the side of a move on the new hardware, started over ssh by migrate (doc/wire.md)',
+  summary: 'Internal: the receiver on the new hardware; migrate starts it over ssh (doc/wire.md)',
   internal: true,
   define: (parser) => parser,
   read:
@@ -17,7 +17,7 @@ export const receiveCommand: Command<ReceiveDependencies> = {
       try {
         await receive({ input: stdin, write }, dependencies, context);
       } finally {
-        // Else the process would live on until the other side closes the line.
+        // Otherwise the process would live until the other side closes the connection.
         stdin.destroy();
       }
       return { record: { type: 'received' }, text: '' };

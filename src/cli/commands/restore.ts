@@ -24,36 +24,37 @@ export const restoreCommand: Command<RestoreDependencies & StoreDependencies> = 
       .positional('store', { type: 'string', describe: storeDescription })
       .positional('snapshot', {
         type: 'string',
-        describe: 'GUEST[@WHEN]; WHEN is latest (as without), the beginning of an id, or a time',
+        describe: 'GUEST[@WHEN]; WHEN is latest (the default), an id or its beginning, or a time',
       })
       .options({
         to: {
           type: 'string',
           demandOption: true,
           requiresArg: true,
-          describe: 'A new file, a directory for all disks, or, with --in-place, a file or a block device',
+          describe: 'A new file, a directory (for all disks), or with --in-place a file or block device',
         },
-        disk: { type: 'string', requiresArg: true, describe: 'Only the disk of this name' },
+        disk: { type: 'string', requiresArg: true, describe: 'Only the disk with this name' },
         'in-place': {
           type: 'boolean',
-          describe: 'Overwrite the file or the device that is there; only what differs is written',
+          describe: 'Overwrite an existing file or device; only what differs is written',
         },
         'allow-missing': {
           type: 'boolean',
-          describe: 'Restore what is left of a damaged snapshot; what is missing reads as zero',
+          describe: 'Restore what is left of a damaged snapshot; missing data reads as zero',
         },
-        start: { type: 'boolean', describe: 'Boot the guest here when it is restored' },
+        start: { type: 'boolean', describe: 'Boot the guest here after the restore' },
         'old-host-is-gone': {
           type: 'boolean',
-          describe: 'With --start: the machine that ran the guest is off for good; on a terminal it is asked',
+          describe:
+            'With --start: the machine that ran the guest is off for good. Without it, vmferry asks on the terminal',
         },
         ...bootOptions,
         ...backupStoreOptions,
       })
-      .example('$0 restore /mnt/backups web --to /srv/guests/web.img', 'as it was last, to a new file')
+      .example('$0 restore /mnt/backups web --to /srv/guests/web.img', 'the latest snapshot, to a new file')
       .example(
         '$0 restore box:vmferry web --to /srv/guests/ --start',
-        'all disks, and boot it: see doc/disaster.md',
+        'all disks, then boot the guest: see doc/disaster.md',
       )
       .example('$0 restore box:vmferry web --to /dev/vg0/web --in-place', 'onto a logical volume'),
   read: (args) => {
@@ -62,7 +63,7 @@ export const restoreCommand: Command<RestoreDependencies & StoreDependencies> = 
     const snapshot = text(args, 'snapshot');
     const { bootTimeoutMs } = readBootOptions(args);
     const options = {
-      // A slash at the end says that it is a directory.
+      // A slash at the end means a directory.
       to: `${resolve(to)}${/[^/]\/+$/.test(to) ? '/' : ''}`,
       disk: optionalText(args, 'disk'),
       inPlace: flag(args, 'in-place'),
@@ -82,7 +83,7 @@ export const restoreCommand: Command<RestoreDependencies & StoreDependencies> = 
         start: start === null ? null : { ...start, ask },
       };
       const load = () => {
-        // Asked for, its threads start.
+        // Reading the property starts its threads.
         void dependencies.pool;
         return import('../../operations/restore/restore.ts');
       };

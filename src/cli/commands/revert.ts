@@ -7,20 +7,20 @@ import { bootOptions, haltOptions, readBootOptions, readHaltOptions } from '../o
 
 export const revertCommand: Command<MigrateDependencies> = {
   usage: 'revert <guest>',
-  summary: 'Take a move back: halt the guest where it went, and start it here as it was before',
+  summary: 'Take a move back: halt the guest on the new hardware, and start it here from the old image',
   define: (parser) =>
     parser
       .positional('guest', { type: 'string', describe: 'A guest that was moved away from here' })
       .options({
         'new-host-is-gone': {
           type: 'boolean',
-          describe: 'Do not ask the new hardware: it will never run the guest again',
+          describe: 'Do not contact the new hardware: it will never run the guest again',
         },
         ...haltOptions,
         ...bootOptions,
       })
-      .example('$0 revert web', 'web runs here again; what it wrote over there stays there')
-      .example('$0 revert web --new-host-is-gone', 'the new hardware has burnt down'),
+      .example('$0 revert web', 'web runs here again; what it wrote on the new hardware stays there')
+      .example('$0 revert web --new-host-is-gone', 'the new hardware is lost for good'),
   read: (args) => {
     const request = {
       guest: text(args, 'guest'),
@@ -37,17 +37,14 @@ export const revertCommand: Command<MigrateDependencies> = {
 };
 
 const thereText = new Map([
-  [true, 'halted; its image there stays, with what it wrote since'],
-  [false, 'was not running; its image there stays'],
-  [null, 'was not asked'],
+  [true, 'halted; its image stays there, with everything written since the move'],
+  [false, 'was not running; its image stays there'],
+  [null, 'not contacted'],
 ]);
 
 export function revertReportText({ guest, pid, consoleLog, wasRunningThere }: RevertReport): string {
   const fields = formatFields([
-    [
-      'here',
-      consoleLog === null ? 'it had not been halted' : `as it was before the move; console log ${consoleLog}`,
-    ],
+    ['here', consoleLog === null ? 'it was never halted' : `as before the move; console log ${consoleLog}`],
     ['there', thereText.get(wasRunningThere) ?? ''],
   ]);
   return `${guest} runs here again (pid ${pid}).\n\n${fields}`;

@@ -17,64 +17,65 @@ const scheduleOptions = {
   to: {
     type: 'string',
     requiresArg: true,
-    describe: 'The store: a directory, sftp://USER@HOST/PATH, HOST:PATH or @NAME of the configuration',
+    describe:
+      'The store: a directory, HOST:PATH, sftp://[USER@]HOST[:PORT]/PATH, or a name from the configuration file',
   },
   at: {
     type: 'string',
     requiresArg: true,
-    describe: 'When: 03:00, "Mon 03:00", hourly, daily, or any time of systemd.time(7)',
+    describe: 'Time: 03:00, "Mon 03:00", hourly, daily, or any calendar event of systemd.time(7)',
   },
-  pause: { type: 'boolean', describe: 'Stop a running guest while its images are read' },
+  pause: { type: 'boolean', describe: 'Pause a running guest while its disks are read' },
   halt: {
     type: 'boolean',
     conflicts: 'pause',
-    describe: 'Halt a running guest, and start it again afterwards',
+    describe: 'Halt a running guest, and start it again after its disks were read',
   },
   ...maxPauseOption,
   'no-clone': {
     type: 'boolean',
-    describe: 'Keep no clone beside an image on XFS or btrfs: see `backup --help`',
+    describe: 'On XFS and btrfs, keep no clone beside the image: see vmferry backup --help',
   },
   'ssh-config': {
     alias: 'F',
     type: 'string',
     requiresArg: true,
-    describe: "An ssh configuration file instead of one's own",
+    describe: 'ssh configuration file to use instead of your own',
   },
   name: {
     type: 'string',
     requiresArg: true,
-    describe: 'Of the units: vmferry-backup-NAME; the guest’s unless given',
+    describe: 'Name of the units: vmferry-backup-NAME; by default the guest’s name',
   },
   'guest-name': {
     type: 'string',
     requiresArg: true,
-    describe: 'Keep the guest in the store under this name; only with one guest',
+    describe: 'Name of the guest in the store; only with one guest',
   },
   print: { type: 'boolean', describe: 'Only print the units' },
   cron: { type: 'boolean', conflicts: 'print', describe: 'Only print a line for a crontab' },
-  system: { type: 'boolean', describe: 'For the system’s systemd; the default for root' },
+  system: { type: 'boolean', describe: 'Use the system’s systemd (the default for root)' },
   user: {
     type: 'boolean',
     conflicts: 'system',
-    describe: 'For this account’s systemd; the default for others',
+    describe: 'Use this account’s systemd (the default for others)',
   },
-  remove: { type: 'boolean', describe: 'Take the schedule away again' },
+  remove: { type: 'boolean', describe: 'Remove the schedule; backups stay' },
 } as const satisfies Record<string, Options>;
 
 export const scheduleCommand: Command<GuestDependencies> = {
   usage: 'schedule [guests..]',
-  summary: 'Back guests up by a timer of systemd, and prune what is old',
+  summary: 'Back guests up regularly with a systemd timer, and prune old snapshots',
   define: (parser) =>
     parser
-      .positional('guests', { type: 'string', array: true, describe: 'Guests, or paths of images' })
+      .positional('guests', { type: 'string', array: true, describe: 'Names of guests, or paths of images' })
       .options(scheduleOptions)
       .options(keepOptions)
       .options(passphraseOptions)
       .options(runReportOptions)
-      .example('$0 schedule web --to sftp://u1@offsite/web --at 03:00 --keep-daily 7', 'each night')
+      .example('$0 schedule web --to sftp://u1@offsite/web --at 03:00 --keep-daily 7', 'every night')
       .example('$0 schedule web mail --to @offsite --at "Sun 04:00" --print', 'only show the units')
-      .example('$0 schedule web --remove', 'no longer'),
+      .example('$0 schedule web --remove', 'remove the schedule'),
   read: (args) => {
     const isSystem = flag(args, 'system') || (!flag(args, 'user') && process.getuid?.() === 0);
     return flag(args, 'remove') ? readRemoval(args, isSystem) : readSchedule(args, isSystem);
@@ -83,13 +84,13 @@ export const scheduleCommand: Command<GuestDependencies> = {
 
 function readSchedule(args: Arguments, isSystem: boolean) {
   const guests = guestNames(args);
-  if (guests.length === 0) throw new Failure('usage', 'Say which guests: a guest is missing.');
+  if (guests.length === 0) throw new Failure('usage', 'No guest was given.');
   const request: ScheduleRequest = {
     guests,
     store: optionalText(args, 'to'),
     at: text(args, 'at'),
     keep: readKeepOptions(args),
-    // From the environment it is carried over as such.
+    // Only options: passphrases from the environment go into the unit's environment.
     passphrase: readPassphraseOptions(args, {}),
     sshConfigFile: optionalText(args, 'ssh-config'),
     reports: checkedReports(args),
@@ -107,7 +108,7 @@ function readSchedule(args: Arguments, isSystem: boolean) {
     const { scheduleBackups } = await import('../../operations/schedule/schedule.ts');
     const { scheduleWorld } = await import('../../operations/schedule/units.ts');
     const config = await loadConfig(process.env, context);
-    // What no backup could be sent to is refused now, not at night.
+    // Refuse a wrong location now, not at night.
     parseStoreLocation(resolveStore(config, request.store).location);
     const world = scheduleWorld(isSystem, process.env);
     const report = await scheduleBackups(request, config, dependencies, world, context);
@@ -119,13 +120,13 @@ function readSchedule(args: Arguments, isSystem: boolean) {
 function readGuestName(args: Arguments, guests: readonly string[]): string | null {
   const name = optionalText(args, 'guest-name');
   if (name !== null && guests.length > 1)
-    throw new Failure('usage', '--guest-name is for one guest, and several are named.');
+    throw new Failure('usage', '--guest-name works with one guest only, and several were given.');
   return name;
 }
 
 function readRemoval(args: Arguments, isSystem: boolean) {
   const name = optionalText(args, 'name') ?? optionalText(args, 'guest-name') ?? guestNames(args).join('-');
-  if (name === '') throw new Failure('usage', 'Say which schedule: give the guest, or --name.');
+  if (name === '') throw new Failure('usage', 'No schedule was given: name its guest, or use --name.');
   return async ({ context }: CommandEnvironment<GuestDependencies>) => {
     const { removeSchedule, scheduleWorld } = await import('../../operations/schedule/units.ts');
     const report = await removeSchedule(name, isSystem, scheduleWorld(isSystem, process.env), context);
@@ -138,17 +139,17 @@ function guestNames(args: Arguments): string[] {
   return Array.isArray(guests) ? guests.map(String).filter((guest) => guest !== '') : [];
 }
 
-/** Everybody on the machine can read a unit, and the arguments of a process. */
+/** Refuses a URL with a secret: everybody on the machine can read units and the arguments of a process. */
 function checkedReports(args: Arguments) {
   const reports = readRunReportOptions(args);
   const url = reports.pingUrl === null ? null : new URL(reports.pingUrl);
   if (url !== null && url.username + url.password !== '')
     throw new Failure(
       'usage',
-      'A ping URL with a user or a password is not put into a unit, which everybody can read.',
+      'The ping URL contains a user or a password, and everybody can read a systemd unit.',
       {
         advice:
-          'Write it into the configuration file instead, as `ping-url`, and give that mode 0600: doc/schedule.md.',
+          'Put the URL into the configuration file instead, as `ping-url`, with mode 0600: doc/schedule.md.',
       },
     );
   return reports;
@@ -164,17 +165,17 @@ function whatNext({ unit, state, isSystem, replaced, prunes }: ScheduleReport): 
   const systemctl = isSystem ? 'systemctl' : 'systemctl --user';
   const journal = isSystem ? 'journalctl -u' : 'journalctl --user-unit';
   const lines = [
-    replaced ? 'The schedule that was there is replaced.' : null,
+    replaced ? 'This replaced the old schedule.' : null,
     state === 'enabled'
       ? `The timer is on: ${systemctl} list-timers ${unit}.timer`
       : `To switch it on: ${systemctl} daemon-reload && ${systemctl} enable --now ${unit}.timer`,
     `To try it now:   ${systemctl} start ${unit}.service; then ${journal} ${unit}`,
-    isSystem ? null : 'While nobody of this account is logged in it runs only after: loginctl enable-linger',
-    prunes ? null : 'Nothing is pruned: with --keep-daily 7 and its like old snapshots would go.',
+    isSystem ? null : 'To run it also while you are not logged in: loginctl enable-linger',
+    prunes ? null : 'Old snapshots are never removed. To remove them, add for example --keep-daily 7',
   ];
   return lines.filter((line) => line !== null).join('\n');
 }
 
 export function unscheduleReportText({ unit, removed }: UnscheduleReport): string {
-  return `The schedule ${unit} is gone: ${removed.join(', ')}. The backups are still there.`;
+  return `Removed the schedule ${unit}: ${removed.join(', ')}. The backups are still there.`;
 }

@@ -6,12 +6,12 @@ import { bootOptions, readBootOptions } from '../options/guest-options.ts';
 
 export const startCommand: Command<GuestDependencies> = {
   usage: 'start <guest>',
-  summary: 'Start a guest again as it ran last',
+  summary: 'Start a guest again with the settings it last ran with',
   define: (parser) =>
     parser
       .positional('guest', { type: 'string', describe: 'A guest that vmferry knows: see vmferry guests' })
       .options(bootOptions)
-      .example('$0 start web', 'with the memory, disks and kernel command line that it had')
+      .example('$0 start web', 'with the same memory, disks and kernel command line')
       .example('$0 start web --boot-timeout 300', 'a guest that takes long to boot'),
   read: (args) => {
     const request = { guest: text(args, 'guest'), ...readBootOptions(args) };
@@ -24,5 +24,5 @@ export const startCommand: Command<GuestDependencies> = {
 };
 
 export function startReportText({ guest, pid, consoleLog }: StartReport): string {
-  return `${guest} runs (pid ${pid}). Its console: ${consoleLog}`;
+  return `${guest} runs (pid ${pid}). Console log: ${consoleLog}`;
 }

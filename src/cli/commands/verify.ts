@@ -21,33 +21,34 @@ import { verifyText } from '../texts/verify-text.ts';
 
 export const verifyCommand: Command<BootDependencies & StoreDependencies> = {
   usage: 'verify [store] [guest]',
-  summary: 'Verify that the snapshots in a store can be restored, by their data, or by booting one',
+  summary: 'Check that the snapshots in a store can be restored: files, data, or by booting one',
   define: (parser: Argv) =>
     parser
       .positional('store', { type: 'string', describe: storeDescription })
-      .positional('guest', { type: 'string', describe: 'Only those of this guest' })
+      .positional('guest', { type: 'string', describe: 'Only this guest' })
       .options({
         'read-data': {
           type: 'string',
-          describe: 'Read all packs and check each chunk; =10%: those read longest ago, a tenth of all bytes',
+          describe: 'Download and check all data; =10%: only a tenth, what was checked longest ago',
         },
         boot: {
           type: 'string',
           requiresArg: true,
-          describe: 'Restore this guest, GUEST[@WHEN], boot the copy without a network, and remove it',
+          describe:
+            'Restore this guest (GUEST[@WHEN]) to a copy, boot the copy without network, and remove it',
         },
         scratch: {
           type: 'string',
           requiresArg: true,
-          describe: 'Where the copy for --boot is made; the directory for temporary files unless given',
+          describe: 'Directory for the copy of --boot; by default the one for temporary files',
         },
         ...bootOptions,
         ...backupStoreOptions,
         ...runReportOptions,
       })
-      .example('$0 verify /mnt/backups', 'that all is there: quick, reads no data')
-      .example('$0 verify /mnt/backups --read-data=10%', 'each night a tenth of the data')
-      .example('$0 verify backup@example.org:vmferry web --boot web', 'the proof that a backup is one'),
+      .example('$0 verify /mnt/backups', 'check that nothing is missing: quick, reads no data')
+      .example('$0 verify /mnt/backups --read-data=10%', 'check a tenth of the data')
+      .example('$0 verify backup@example.org:vmferry web --boot web', 'prove that the backup boots'),
   read: (args) => {
     const storeArguments = readStoreArguments(args, 'store');
     const request = { guest: optionalText(args, 'guest'), readPercent: readPercent(args) };
@@ -60,7 +61,7 @@ export const verifyCommand: Command<BootDependencies & StoreDependencies> = {
       const { dependencies, context } = environment;
       const reference = boot === null ? null : parseSnapshotReference(boot);
       const load = () => {
-        // Asked for, its threads start.
+        // Reading the property starts its threads.
         if (request.readPercent > 0) void dependencies.pool;
         return Promise.all([
           import('../../operations/verify/verify-store.ts'),
@@ -77,7 +78,7 @@ export const verifyCommand: Command<BootDependencies & StoreDependencies> = {
         };
         const result = await verifyStore(request, session, dependencies, bootCheck, guestDone, context);
         ({ report } = result);
-        // Who watches over it must hear of it.
+        // Throws inside the watched run, so that monitors hear of it.
         if (result.failure !== null) throw result.failure;
         return resultOf(report);
       };
@@ -104,5 +105,5 @@ export function readPercent(args: Arguments): number {
   if (value === '' || value === '100%') return 100;
   const [, digits = ''] = /^([1-9]\d?)%$/.exec(typeof value === 'string' ? value : '') ?? [];
   if (digits !== '') return Number(digits);
-  throw new Failure('usage', '--read-data takes nothing, or a percentage: --read-data=10%.');
+  throw new Failure('usage', '--read-data takes no value, or a percentage: --read-data=10%.');
 }

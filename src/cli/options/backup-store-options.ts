@@ -12,27 +12,27 @@ import { openPassphraseSource, passphraseOptions, readPassphraseOptions } from '
 import { withConfiguredReports } from './run-report-options.ts';
 import { parseStoreLocation } from './store-location.ts';
 
-/** Of every command that opens a store of backups. */
+/** For every command that opens a store. */
 export const backupStoreOptions = {
   ...passphraseOptions,
   'ssh-config': {
     alias: 'F',
     type: 'string',
     requiresArg: true,
-    describe: "An ssh configuration file instead of one's own",
+    describe: 'ssh configuration file to use instead of your own',
   },
 } as const satisfies Record<string, Options>;
 
 /** For the help of the argument. */
 export const storeDescription =
-  'A directory, HOST:PATH, sftp://[USER@]HOST[:PORT]/PATH, or a name of the configuration file';
+  'A directory, HOST:PATH, sftp://[USER@]HOST[:PORT]/PATH, or a name from the configuration file';
 
 export interface StoreArguments {
-  /** As it was typed; null: the configuration's default. */
+  /** As typed; null means the configuration's default. */
   store: string | null;
   sshConfigFile: string | null;
   passphrase: PassphraseRequest;
-  /** It is from the environment, and so not meant for this store only. */
+  /** The passphrase comes from the environment, so it may be meant for other stores, too. */
   isPassphraseForAll: boolean;
 }
 
@@ -50,10 +50,10 @@ export function readStoreArguments(args: Arguments, name: 'store' | 'to'): Store
   };
 }
 
-/** A run that somebody may watch over: by pings, and by metrics. */
+/** A run that is reported by pings and metrics. */
 export interface WatchedRun {
   operation: RunSubject['operation'];
-  /** Empty: whatever guests the store has. */
+  /** Empty means all guests in the store. */
   guests: readonly string[];
   reports: RunReportOptions;
 }
@@ -61,25 +61,25 @@ export interface WatchedRun {
 export interface OpenedArguments {
   session: StoreSession;
   config: Config;
-  /** For the metrics: to be called for each guest as soon as it is done. */
+  /** For the metrics: call it for each guest as soon as that guest is done. */
   guestDone: GuestDone;
 }
 
 export interface BeforeWork {
-  /** Loads what the work will need; called while the other side is waited for. */
+  /** Loads the modules that the work needs, while the store's server is connecting. */
   load?: () => unknown;
-  /** Throws for a configuration that the work could do nothing with; called before the store is opened. */
+  /** Throws if the work cannot use this configuration; called before the store is opened. */
   check?: (config: Config) => void;
 }
 
-/** Which store a command wants: one to read and to tidy up, one to send backups to, or a new one, which is made. */
+/** Which store a command needs: null for one to read or prune, one to send backups to, or a new one to make. */
 export type WantedStore =
   null | { kind: 'for-backups'; mustBeEncrypted: boolean } | { kind: 'new'; encrypt: boolean };
 
 /**
- * Opens the store, gives it to the work, and closes it. Throws Failure `usage` for what names no store, and what opening
- * it throws; who watches over the run hears of that, too.
- * @param watched null: nobody does
+ * Opens the store, runs the work with it, and closes it. Throws Failure `usage` if no store is named, and whatever opening
+ * it throws. Pings and metrics report these failures, too.
+ * @param watched null: no pings or metrics
  */
 export async function withStore<Result>(
   storeArguments: StoreArguments,
@@ -133,7 +133,7 @@ async function withOpenedStore<Result>(
   }
   const source = await openPassphraseSource(secret, environment);
   const options = {
-    // Nothing is made before it is certain that there is one.
+    // Ask for the passphrase before the store is made: without one nothing is made.
     passphrase: isNew && wanted.encrypt ? await askedNow(source) : source,
     forBackups: wanted?.kind === 'for-backups' ? wanted : null,
     memory: dependencies.storeMemory,
@@ -141,7 +141,7 @@ async function withOpenedStore<Result>(
     secretGiven,
   };
   const meanwhile = () => {
-    // What goes wrong here does so again where it is needed.
+    // If loading fails, it fails again where the module is needed.
     Promise.all([import('../../operations/store-access/store-session.ts'), load()]).catch(() => undefined);
   };
   await using store = await dependencies.openStoreAt(

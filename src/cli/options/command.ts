@@ -4,22 +4,22 @@ import type { Context } from '../../events.ts';
 import type { Arguments } from './options.ts';
 import type { CommandResult } from '../reporters/reporter.ts';
 
-/** One word of the command line: what it takes, and what it does with that. */
+/** One command of the command line: its arguments, and what it does. */
 export interface Command<Dependencies> {
-  /** The word and its positionals, as yargs writes them: `migrate <guest>`. */
+  /** The command and its positionals, as yargs writes them: `migrate <guest>`. */
   usage: string;
   summary: string;
-  /** Other words for the same command. */
+  /** Other names of the command. */
   aliases?: readonly string[];
-  /** Not for people: left out of the help. Its stdout is its own, so nothing else is ever printed there. */
+  /** Not for people: the help leaves it out, and only the command itself prints to stdout. */
   internal?: true;
   /** Declares positionals, options and examples. */
   define: (parser: Argv) => Argv;
-  /** Reads the arguments without doing anything yet. Throws Failure `usage`. */
+  /** Reads the arguments and does nothing else. Throws Failure `usage`. */
   read: (args: Arguments) => Run<Dependencies>;
 }
 
-/** Loads and calls the one operation that the command stands for; the help is quicker for not loading any. */
+/** Loads and runs the command's operation. It is loaded only now, so that the help is quick. */
 export type Run<Dependencies> = (environment: CommandEnvironment<Dependencies>) => Promise<CommandResult>;
 
 export interface CommandEnvironment<Dependencies> {

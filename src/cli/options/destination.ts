@@ -1,7 +1,7 @@
 import { Failure } from '../../failure.ts';
 
 export interface Destination {
-  /** As one would type it after `ssh`: HOST or USER@HOST, an IPv6 address without brackets. */
+  /** As typed after `ssh`: HOST or USER@HOST, an IPv6 address without brackets. */
   destination: string;
   /** Absolute path without a slash at its end; null when none was given. */
   directory: string | null;
@@ -10,16 +10,16 @@ export interface Destination {
 const bracketed = /^(?:(?<user>[^:/]*)@)?\[(?<host>[^[\]]*)\](?::(?<directory>.*))?$/s;
 const plain = /^(?:(?<user>[^:]*)@)?(?<host>[^:@]*)(?::(?<directory>.*))?$/s;
 const ipv6Address = /^[0-9a-f:.]*:[0-9a-f:.]*(?:%[\w.-]+)?$/i;
-/** What ssh accepts for an alias or a host name; nothing that a shell in a ProxyCommand would read as its own. */
+/** An alias or host name that ssh accepts, without characters that a shell in a ProxyCommand would interpret. */
 const hostName = /^[\p{L}\p{N}_][\p{L}\p{N}_.%-]*$/u;
-/** It may have an `@`, but nothing behind one that begins like an option. */
+/** May contain an `@`, but not followed by a hyphen: that would look like an option. */
 const userName = /^(?!.*@-)[\p{L}\p{N}_.\\][\p{L}\p{N}_.@+\\-]*$/u;
 // oxlint-disable-next-line no-control-regex -- control characters are what it looks for
 const controlCharacter = /[\u0000-\u001f\u007f]/;
 
 /**
- * Reads `[USER@]HOST[:DIR]`, where an IPv6 address stands in brackets, as for scp: `[::1]:/srv`. Throws Failure
- * `usage` for anything else.
+ * Parses `[USER@]HOST[:DIR]`. An IPv6 address is in brackets, as for scp: `[::1]:/srv`. Throws Failure `usage` for
+ * anything else.
  */
 export function parseDestination(text: string): Destination {
   const address = bracketed.exec(text);
@@ -28,9 +28,9 @@ export function parseDestination(text: string): Destination {
   const { user, host = '', directory } = parts;
   if (host === '') throw badDestination(text, 'the host is missing');
   if (address !== null && !ipv6Address.test(host))
-    throw badDestination(text, 'what stands in brackets is not an IPv6 address');
+    throw badDestination(text, 'the text in brackets is not an IPv6 address');
   if (address === null && !hostName.test(host)) throw badDestination(text, 'it is not a host');
-  if (user !== undefined && !userName.test(user)) throw badDestination(text, 'the user is not a user name');
+  if (user !== undefined && !userName.test(user)) throw badDestination(text, 'the user name is not valid');
   return {
     destination: user === undefined ? host : `${user}@${host}`,
     directory: directory === undefined ? null : parseDirectory(text, directory),
@@ -46,9 +46,9 @@ function looksLikeBareAddress(text: string): boolean {
 function parseDirectory(text: string, directory: string): string {
   if (!directory.startsWith('/'))
     throw badDestination(text, 'the directory after the colon must be an absolute path');
-  if (directory.startsWith('//')) throw badDestination(text, 'it is written like a URL');
+  if (directory.startsWith('//')) throw badDestination(text, 'it looks like a URL');
   if (controlCharacter.test(directory))
-    throw badDestination(text, 'the directory has a control character in it');
+    throw badDestination(text, 'the directory contains a control character');
   return directory.replace(/\/+$/, '') || '/';
 }
 

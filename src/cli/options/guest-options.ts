@@ -2,51 +2,51 @@ import type { Options } from 'yargs';
 import { Failure } from '../../failure.ts';
 import { flag, wholeNumber, type Arguments } from './options.ts';
 
-/** A day: longer than any guest halts or boots, short enough for a timer. */
+/** A day: longer than any guest takes to halt or boot, and short enough for a timer. */
 const longestTimeoutSeconds = 86_400;
 
-/** Of every command that halts a guest. */
+/** For every command that halts a guest. */
 export const haltOptions = {
   'force-halt': {
     type: 'boolean',
-    describe: 'Kill the guest if it does not halt in an orderly way; its disk is then not clean',
+    describe: 'Kill the guest if it does not halt cleanly; its disk is then not clean',
   },
   'halt-timeout': {
     type: 'number',
     default: 60,
     requiresArg: true,
-    describe: 'Seconds for each way of halting it',
+    describe: 'Seconds to wait for each way of halting the guest',
   },
 } as const satisfies Record<string, Options>;
 
-/** Of every command that boots a guest. */
+/** For every command that boots a guest. */
 export const bootOptions = {
   'boot-timeout': {
     type: 'number',
     default: 60,
     requiresArg: true,
-    describe: 'Seconds for the guest to be up',
+    describe: 'Seconds to wait until the guest is up',
   },
 } as const satisfies Record<string, Options>;
 
-/** Of every command that backs guests up. */
+/** For every command that backs guests up. */
 export const maxPauseOption = {
   'max-pause': {
     type: 'number',
     requiresArg: true,
     describe:
-      'Seconds that a guest waits while nothing comes through to the store; then it goes on, and its backup fails (default: ' +
-      '30 with --pause, 120 with --halt)',
+      'Seconds that a guest waits while the store accepts no data; then the guest goes on, and its backup fails ' +
+      '(default: 30 with --pause, 120 with --halt)',
   },
 } as const satisfies Record<string, Options>;
 
-/** Null: not given. Throws Failure `usage`. */
+/** Null when not given. Throws Failure `usage`. */
 export function readMaxPauseMs(args: Arguments): number | null {
   if (args['max-pause'] === undefined) return null;
   if (!flag(args, 'pause') && !flag(args, 'halt'))
     throw new Failure(
       'usage',
-      '--max-pause goes with --pause or --halt: else no guest waits for its backup.',
+      '--max-pause needs --pause or --halt: without them no guest waits for its backup.',
     );
   return 1000 * wholeNumber(args, 'max-pause', 1, longestTimeoutSeconds);
 }

@@ -7,8 +7,8 @@ export interface Example {
 }
 
 /**
- * Takes a command's examples from its definition. yargs puts them into columns and breaks them there: the first line of
- * `migrate web --to newhost --dry-run`, copied, would move the guest.
+ * Collects a command's examples, so that yargs does not print them in columns with line breaks: a person who copies only
+ * the first line of `migrate web --to newhost --dry-run` would move the guest.
  */
 export function collectExamples(parser: Argv, examples: Example[]): Argv {
   return Object.assign(parser, {
@@ -19,7 +19,7 @@ export function collectExamples(parser: Argv, examples: Example[]): Argv {
   });
 }
 
-/** For the end of a help text: each command whole, on a line of its own, however narrow the terminal is. */
+/** The end of a help text: each command on a line of its own, never broken, however narrow the terminal is. */
 export function examplesText(examples: readonly Example[], columns: number): string {
   const texts = examples.map(
     ({ command, meaning }) => `  ${command}\n${wrapped(meaning, columns, '      ')}`,

@@ -7,22 +7,26 @@ import { optionalText, wholeNumber, type Arguments } from './options.ts';
 const counts = ['last', 'hourly', 'daily', 'weekly', 'monthly', 'yearly'] as const;
 const mostSnapshots = 100_000;
 
-/** Of every command that says which snapshots a prune keeps. */
+/** For every command that chooses which snapshots a prune keeps. */
 export const keepOptions = {
   'keep-last': { type: 'number', requiresArg: true, describe: 'Keep the newest N snapshots' },
   'keep-hourly': {
     type: 'number',
     requiresArg: true,
-    describe: 'Keep one for each of the last N hours that have any',
+    describe: 'Keep one snapshot for each of the last N hours that have one',
   },
   'keep-daily': { type: 'number', requiresArg: true, describe: 'The same for days' },
   'keep-weekly': { type: 'number', requiresArg: true, describe: 'The same for weeks' },
   'keep-monthly': { type: 'number', requiresArg: true, describe: 'The same for months' },
   'keep-yearly': { type: 'number', requiresArg: true, describe: 'The same for years' },
-  'keep-within': { type: 'string', requiresArg: true, describe: 'Keep all that are not older: 36h, 30d, 8w' },
+  'keep-within': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Keep all snapshots younger than this: 36h, 30d, 8w',
+  },
 } as const satisfies Record<string, Options>;
 
-/** The rules that were given; an empty object where none was. Throws Failure `usage`. */
+/** The given rules, or an empty object. Throws Failure `usage`. */
 export function readKeepOptions(args: Arguments): KeepRules {
   const rules: KeepRules = {};
   for (const rule of counts)

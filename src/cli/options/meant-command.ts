@@ -1,7 +1,7 @@
-/** These change nothing: to name one too many harms nobody. */
+/** Commands that change nothing: a wrong suggestion does no harm. */
 const reading = new Set(['list', 'guests', 'inspect', 'diff', 'verify']);
 
-/** What other programs call the same. */
+/** Names that other programs use for the same. */
 const sameMeaning: Readonly<Record<string, string>> = {
   move: 'migrate',
   ls: 'list',
@@ -11,9 +11,9 @@ const sameMeaning: Readonly<Record<string, string>> = {
 };
 
 /**
- * The command that a word which is none was meant for; null where that is not clear. Only what was mistyped by one
- * character is taken for another word, and a command that changes something only where it begins right: `stop` is not
- * `start`, `mount` is not `prune`.
+ * The command that was probably meant by an unknown word; null if that is not clear. The word may differ by one typing
+ * error. A command that changes something must also begin with the same letter, and the word must be longer than three
+ * letters: `mount` does not suggest `prune`.
  */
 export function meantCommand(word: string, commands: readonly string[]): string | null {
   const same = Object.hasOwn(sameMeaning, word) ? sameMeaning[word] : undefined;
@@ -25,7 +25,7 @@ export function meantCommand(word: string, commands: readonly string[]): string 
   return only !== undefined && others.length === 0 ? only : null;
 }
 
-/** One character is missing, too many or wrong, or two are in each other's place. */
+/** One character is missing, added or wrong, or two neighbours are exchanged. */
 function isMistyped(word: string, command: string): boolean {
   if (word.length < 3) return false;
   const start = sameFromStart(word, command);

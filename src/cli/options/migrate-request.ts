@@ -9,28 +9,28 @@ export function defineMigrateOptions(parser: Argv): Argv {
   return parser
     .positional('guest', {
       type: 'string',
-      describe: 'A running guest by its name, or the path of an image that nothing runs',
+      describe: 'Name of a running guest, or path of an image that no guest uses',
     })
     .options({
       to: {
         type: 'string',
         demandOption: true,
         requiresArg: true,
-        describe: '[USER@]HOST[:DIR]; the host as for ssh. Without DIR: the directory the image lies in here',
+        describe: '[USER@]HOST[:DIR], the host as for ssh; DIR is by default the same directory as here',
       },
       'dry-run': {
         type: 'boolean',
-        describe: 'Check everything and say what would happen; change nothing',
+        describe: 'Check everything and show what would happen; change nothing',
       },
       compression: {
         type: 'string',
         default: 'auto',
         requiresArg: true,
-        describe: 'zstd level, 1 to 19; auto: as the line and the cores allow, 1 to 9',
+        describe: 'zstd level, 1 to 19; auto: 1 to 9, as fast as the line and the cores allow',
       },
       'every-block': {
         type: 'boolean',
-        describe: 'Send blocks that the file system says are free, too',
+        describe: 'Send free blocks of the file system, too',
       },
       ...haltOptions,
       ...bootOptions,
@@ -38,22 +38,22 @@ export function defineMigrateOptions(parser: Argv): Argv {
         type: 'string',
         default: 'vmferry',
         requiresArg: true,
-        describe: 'What starts vmferry there',
+        describe: 'Command that starts vmferry on the new hardware',
       },
       'ssh-config': {
         alias: 'F',
         type: 'string',
         requiresArg: true,
-        describe: "An ssh configuration file instead of one's own",
+        describe: 'ssh configuration file to use instead of your own',
       },
     })
-    .example('$0 migrate web --to newhost --dry-run', 'what would happen, and whether it can')
+    .example('$0 migrate web --to newhost --dry-run', 'show what would happen, and all problems')
     .example('$0 migrate web --to newhost', 'halt the guest web, move it, boot it there')
-    .example('$0 migrate web --to admin@192.0.2.7:/srv/guests', 'its image goes to that directory')
-    .example('$0 migrate /srv/old.img --to newhost', 'an image that nothing runs: moved, not booted')
+    .example('$0 migrate web --to admin@192.0.2.7:/srv/guests', 'put its image into that directory')
+    .example('$0 migrate /srv/old.img --to newhost', 'move an image that no guest uses; nothing is booted')
     .example(
       '$0 migrate web --to newhost --remote-command /opt/vmferry/bin/vmferry',
-      'where vmferry is not on the PATH there',
+      'if vmferry is not on the PATH there',
     );
 }
 

@@ -1,10 +1,10 @@
 import type { Options } from 'yargs';
 import { Failure } from '../../failure.ts';
 
-/** What the parser has made of the command line, by the options' long names. */
+/** The parsed command line, by the options' long names. */
 export type Arguments = Readonly<Record<string, unknown>>;
 
-/** Options that every command takes. */
+/** The options that every command takes. */
 export interface GlobalOptions {
   json: boolean;
   verbose: boolean;
@@ -14,13 +14,16 @@ export interface GlobalOptions {
 export const globalOptions = {
   json: {
     type: 'boolean',
-    describe: 'Print events and the result as JSON, one object a line',
+    describe: 'Print events and the result as JSON, one object per line',
   },
   verbose: {
     type: 'boolean',
-    describe: 'Show where errors come from (also: VMFERRY_DEBUG=1)',
+    describe: 'Show the causes of errors (or VMFERRY_DEBUG=1)',
   },
-  quiet: { type: 'boolean', describe: 'Show only warnings, errors and what was asked for; no summary' },
+  quiet: {
+    type: 'boolean',
+    describe: 'Show only warnings, errors and requested results; no progress, no summary',
+  },
 } as const satisfies Record<keyof GlobalOptions, Options>;
 
 export function readGlobalOptions(args: Arguments, environment: NodeJS.ProcessEnv): GlobalOptions {
@@ -42,7 +45,7 @@ export function text(args: Arguments, name: string): string {
   return value;
 }
 
-/** null when it was not given. Throws Failure `usage` when it is empty. */
+/** Null when not given. Throws Failure `usage` when empty. */
 export function optionalText(args: Arguments, name: string): string | null {
   const value = args[name];
   if (value === undefined) return null;
@@ -57,7 +60,7 @@ export function wholeNumber(args: Arguments, name: string, least: number, most: 
   throw new Failure('usage', `--${name} takes a whole number from ${least} to ${most}.`);
 }
 
-/** The same for an option that a word may stand in for, too. */
+/** The same for an option that also takes one word. */
 export function wholeNumberOr<Word extends string>(
   args: Arguments,
   name: string,

@@ -5,7 +5,7 @@ import { collectExamples, examplesText, type Example } from './help-examples.ts'
 import { meantCommand } from './meant-command.ts';
 import { globalOptions, type Arguments } from './options.ts';
 
-/** What a command line asks for: a text to print (the help, the version), or a command to run. */
+/** What a command line asks for: a text to print (help or version), or a command to run. */
 export type ParsedCommandLine<Dependencies> =
   | { kind: 'text'; text: string }
   | { kind: 'command'; args: Arguments; command: Command<Dependencies>; run: Run<Dependencies> };
@@ -18,11 +18,11 @@ export interface ParseOptions {
 
 const introduction = `Usage: $0 COMMAND [OPTIONS]
 
-Moves a virtual machine guest to new hardware: halts it here, sends its disk over ssh, proves that what was written there is what was read here, and boots it there. Keeps backups of guests in a directory or on any SFTP account.`;
+Moves a virtual machine guest to new hardware: halts it here, sends its disk over ssh, checks that the new disk holds the same bytes, and boots it there. Backs guests up to a directory or to any SFTP account.`;
 
-const ending = `'$0 COMMAND --help' explains a command, with examples. Exit statuses: doc/errors.md. Words such as pack, fence and trash: doc/glossary.md.`;
+const ending = `Help for a command, with examples: '$0 COMMAND --help'. Exit statuses: doc/errors.md. Words such as pack, fence and trash: doc/glossary.md.`;
 
-/** Reads a command line; runs nothing. Throws Failure `usage` for what it does not understand. */
+/** Parses a command line without running anything. Throws Failure `usage` for a command line that is wrong. */
 export async function parseCommandLine<Dependencies>(
   typed: readonly string[],
   commands: readonly Command<Dependencies>[],
@@ -37,7 +37,7 @@ export async function parseCommandLine<Dependencies>(
     .locale('en')
     .parserConfiguration({
       'boolean-negation': false,
-      // Without it, of several guests only the last would be left: see `lastOfEach`.
+      // Without this, the parser keeps only the last of several guests: see `lastOfEach`.
       'duplicate-arguments-array': true,
       'parse-positional-numbers': false,
     })
@@ -50,10 +50,10 @@ export async function parseCommandLine<Dependencies>(
     .version(options.version)
     .alias('version', 'v')
     .strict()
-    .demandCommand(1, 'Say what to do: a command is missing.')
+    .demandCommand(1, 'A command is missing.')
     .exitProcess(false)
     .fail((message, error) => {
-      // Our own code throws nothing in here, so an error is the parser's, too.
+      // No code of vmferry runs in here, so an error comes from the parser.
       throw asUsageFailure(error?.message ?? message, argv, commands);
     });
   for (const command of commands)
@@ -66,7 +66,7 @@ export async function parseCommandLine<Dependencies>(
           .define(collectExamples(one, examples))
           .usage(`Usage: $0 ${command.usage} [OPTIONS]\n\n${command.summary}`)
           .epilogue('')
-          // Groups are shown in the order they are first named in: the command's own options come first.
+          // The help shows groups in the order in which they are named first: the command's own options first.
           .group([], 'Options:')
           .group([...Object.keys(globalOptions), 'help', 'version'], 'For every command:'),
       handler: (args) => {
@@ -81,7 +81,7 @@ export async function parseCommandLine<Dependencies>(
   return { kind: 'text', text: isHelp ? `${output}\n\n${examplesText(examples, options.columns)}` : output };
 }
 
-/** `help COMMAND` is `COMMAND --help`. Throws Failure `usage` where there is no such command. */
+/** Turns `help COMMAND` into `COMMAND --help`. Throws Failure `usage` if there is no such command. */
 function withHelpOption<Dependencies>(
   argv: readonly string[],
   commands: readonly Command<Dependencies>[],
@@ -112,7 +112,7 @@ function unknownCommand<Dependencies>(word: string, commands: readonly Command<D
   });
 }
 
-/** Of an option that was given several times the last one counts; of `<guests..>` all do. */
+/** Takes the last value of an option that was given several times, but all values of `<guests..>`. */
 function lastOfEach(args: Arguments, { usage }: { usage: string }): Arguments {
   const several = /[<[](\w+)\.\.[>\]]/.exec(usage)?.[1];
   const entries = Object.entries(args).map(([name, value]): [string, unknown] => {
@@ -137,7 +137,7 @@ function readCommand<Dependencies>({
   }
 }
 
-/** Something is wrong with the words themselves, before any command read them. */
+/** The failure for a command line that the parser refuses, before a command reads it. */
 function asUsageFailure<Dependencies>(
   message: string,
   argv: readonly string[],
@@ -155,7 +155,7 @@ function usageAdvice({ usage }: { usage: string }): string {
   return `Usage: vmferry ${usage} [OPTIONS]; see: vmferry ${usage.split(' ')[0]} --help`;
 }
 
-/** The parser names an option twice where its name has a hyphen: `no-encrypt, noEncrypt`. */
+/** The parser reports an option with a hyphen twice: `no-encrypt, noEncrypt`. */
 function unknownArguments(names: readonly string[]): string {
   const typed = names.filter((name) => {
     const hyphened = name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);

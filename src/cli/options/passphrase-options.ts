@@ -6,22 +6,22 @@ import type { PassphraseRequest } from '../../operations/store-access/passphrase
 import { optionalText, type Arguments } from './options.ts';
 import { terminalPrompt } from '../terminal/terminal-prompt.ts';
 
-/** For every command that opens a store. Never the passphrase itself: others see the arguments of a process. */
+/** For every command that opens a store. No option takes the passphrase itself: others see the arguments of a process. */
 export const passphraseOptions = {
   'passphrase-file': {
     type: 'string',
     requiresArg: true,
-    describe: 'Encrypted stores: a file whose first line is the passphrase (or VMFERRY_PASSPHRASE_FILE)',
+    describe: 'Encrypted stores: file with the passphrase in its first line (or VMFERRY_PASSPHRASE_FILE)',
   },
   'passphrase-command': {
     type: 'string',
     requiresArg: true,
-    describe: 'Encrypted stores: a command that prints it (or VMFERRY_PASSPHRASE_COMMAND)',
+    describe: 'Encrypted stores: command that prints the passphrase (or VMFERRY_PASSPHRASE_COMMAND)',
   },
   'key-file': {
     type: 'string',
     requiresArg: true,
-    describe: 'Encrypted stores: what `vmferry key export` printed, in place of a passphrase',
+    describe: 'Encrypted stores: file with the output of `vmferry key export`, instead of a passphrase',
   },
 } as const satisfies Record<string, Options>;
 
@@ -29,16 +29,16 @@ export const newPassphraseOptions = {
   'new-passphrase-file': {
     type: 'string',
     requiresArg: true,
-    describe: 'A file whose first line is the new passphrase',
+    describe: 'File with the new passphrase in its first line',
   },
   'new-passphrase-command': {
     type: 'string',
     requiresArg: true,
-    describe: 'A command that prints the new passphrase',
+    describe: 'Command that prints the new passphrase',
   },
 } as const satisfies Record<string, Options>;
 
-/** Options come before the environment. Throws Failure `usage` for two of them. */
+/** Options win over the environment. Throws Failure `usage` if two are given. */
 export function readPassphraseOptions(
   args: Arguments,
   environment: NodeJS.ProcessEnv = process.env,
@@ -49,7 +49,10 @@ export function readPassphraseOptions(
   const file = environment['VMFERRY_PASSPHRASE_FILE'] || null;
   const command = environment['VMFERRY_PASSPHRASE_COMMAND'] || null;
   if (file !== null && command !== null)
-    throw new Failure('usage', 'VMFERRY_PASSPHRASE_FILE and VMFERRY_PASSPHRASE_COMMAND are both set.');
+    throw new Failure(
+      'usage',
+      'VMFERRY_PASSPHRASE_FILE and VMFERRY_PASSPHRASE_COMMAND are both set: unset one.',
+    );
   return { file, command, keyFile: null, options };
 }
 
@@ -61,7 +64,7 @@ export function readNewPassphraseOptions(args: Arguments): PassphraseRequest {
   };
 }
 
-/** What opens the store, for an operation. Asks on the terminal, if stdin is one, when nothing was given. */
+/** The source of the passphrase or key for an operation. If none was given, it asks on the terminal (if stdin is one). */
 export async function openPassphraseSource(
   request: PassphraseRequest,
   { stdin, context: { signal } }: { stdin: Readable; context: { signal: AbortSignal } },
@@ -80,7 +83,9 @@ function oneOf(
   const command = optionalText(args, commandOption);
   const keyFile = keyFileOption === undefined ? null : optionalText(args, keyFileOption);
   const count = [file, command, keyFile].filter((value) => value !== null).length;
-  if (count > 1)
-    throw new Failure('usage', `--${fileOption} and its like exclude each other: give one of them.`);
+  if (count > 1) {
+    const options = [fileOption, commandOption, ...(keyFileOption === undefined ? [] : [keyFileOption])];
+    throw new Failure('usage', `Give only one of --${options.join(', --')}.`);
+  }
   return count === 0 ? null : { file, command, keyFile };
 }

@@ -4,22 +4,22 @@ import { percentage, progressText, type ProgressEvent } from './progress-text.ts
 export interface BarLine {
   event: ProgressEvent;
   history: ProgressHistory;
-  /** How long nothing has come through, whenever it is drawn. */
+  /** Seconds since the last progress, at the time of drawing. */
   idleSeconds: () => number;
 }
 
-/** As wide as `copy` and `verify`, the stages that have progress. */
+/** The width of `verify`, the longest name of a stage that has progress. */
 const stageWidth = 6;
-/** `0.98 GiB of 99.9 GiB, 99.9 MiB/s, ratio 3.2, 59 min left`: with less room the bar would change its width. */
+/** The longest text: `0.98 GiB of 99.9 GiB, 99.9 MiB/s, ratio 3.2, 59 min left`. Reserving it keeps the bar's width constant. */
 const textWidth = 56;
 const widestBar = 40;
 const narrowestBar = 4;
 const percentageWidth = 6;
 
 /**
- * The line that shows a stage at work, fit into so many columns:
- * `  copy   [=======     ]  25 %  250 MiB of 1.20 GiB, 25.0 MiB/s, ratio 4.0, 38 s left`. Where there is no room, the
- * percentage is left out first, then the bar.
+ * The progress line of a stage, at most `columns` wide:
+ * `  copy   [=======     ]  25 %  250 MiB of 1.20 GiB, 25.0 MiB/s, ratio 4.0, 38 s left`. On a narrow terminal, first
+ * the percentage is left out, then the bar.
  */
 export function barLine({ event, history, idleSeconds }: BarLine, columns: number): string {
   const stage = `  ${event.stage.padEnd(stageWidth)} `;

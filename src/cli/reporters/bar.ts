@@ -17,8 +17,7 @@ export interface BarReporterOptions extends LinesReporterOptions {
 const stageWidth = 9;
 
 /**
- * For a terminal: the stage that runs is its last line, as a bar once there is progress to show; what is done
- * stays above it.
+ * For a terminal. The last line shows the running stage, as a bar once there is progress; finished stages stay above.
  */
 export function createBarReporter(options: BarReporterOptions): Reporter {
   const { stdout, stderr, paint, verbose, now } = options;
@@ -26,7 +25,7 @@ export function createBarReporter(options: BarReporterOptions): Reporter {
   let stage: StageName | null = null;
   let history = emptyHistory;
   let last: ProgressEvent | null = null;
-  /** When something came through last. */
+  /** Time of the last progress. */
   let movedMs = now();
   const idleSeconds = () => (now() - movedMs) / 1000;
 
@@ -60,7 +59,7 @@ export function createBarReporter(options: BarReporterOptions): Reporter {
           );
           break;
         case 'progress':
-          // Reading back begins while the copy goes on; one bar shows one of them.
+          // Reading back begins during the copy; the bar shows only the current stage.
           if (event.stage !== stage) break;
           if (event.doneBytes !== last?.doneBytes || event.sentBytes !== last.sentBytes) movedMs = now();
           last = event;
@@ -92,7 +91,7 @@ export function createBarReporter(options: BarReporterOptions): Reporter {
 interface LastLine {
   show(text: string): void;
   showBar(line: BarLine): void;
-  /** Takes the line away, lets the callback print, and puts the line back. */
+  /** Erases the line, lets the callback print, and draws the line again. */
   above(print: () => void): void;
   clear(): void;
 }
@@ -107,7 +106,7 @@ function createLastLine(terminal: NodeJS.WritableStream): LastLine {
     // ECMA-48: back to the first column, erase the whole line.
     if (redraw !== null) terminal.write('\r\u001b[2K');
   };
-  // A line that wraps could not be erased; the last column is left free, for some terminals wrap when it is filled.
+  // A wrapped line could not be erased. Some terminals wrap when the last column is filled, so it stays free.
   const width = () => Math.max(0, ((terminal as { columns?: number }).columns ?? 80) - 1);
   const show = (text: string) => {
     erase();
@@ -146,7 +145,7 @@ interface Drawing {
   draw: () => string;
 }
 
-/** The bar redraws itself several times a second, however often it is told of progress. */
+/** The bar redraws itself several times a second, independent of progress events. */
 function startBar(
   stream: NodeJS.WritableStream,
   totalBytes: number,
@@ -157,7 +156,7 @@ function startBar(
     stream,
     hideCursor: true,
     clearOnComplete: true,
-    // Ctrl-C is the program's to handle: the bar goes on while it cleans up.
+    // The program itself handles Ctrl-C: the bar goes on during the clean-up.
     gracefulExit: false,
   });
   bar.start(totalBytes, 0, payload);

@@ -5,15 +5,15 @@ import { printable } from '../terminal/printable.ts';
 
 export interface FailureTextOptions {
   paint: Paint;
-  /** Show where it comes from: causes, and for a defect the stack. */
+  /** Also show the causes, and for a bug the stack. */
   verbose: boolean;
 }
 
-/** A failure as a person reads it: every problem with its advice, on lines of their own. */
+/** A failure for people: each problem and each advice on its own line. */
 export function failureText(failure: Failure, options: FailureTextOptions): string {
   const problems = failure.all.map((one) => problemText(one, options));
   const several = failure.all.length > 1;
-  const heading = `${options.paint.bad('error:')} ${failure.all.length} things are wrong.\n`;
+  const heading = `${options.paint.bad('error:')} ${failure.all.length} problems:\n`;
   return (several ? heading : '') + problems.join('');
 }
 
@@ -28,7 +28,7 @@ function problemText(failure: Failure, { paint, verbose }: FailureTextOptions): 
 
 function defectText(failure: Failure, { paint, verbose }: FailureTextOptions): string {
   const [message = ''] = failure.message.split('\n');
-  const line = `${paint.bad('error:')} This is a defect of vmferry: ${printable(message)}`;
+  const line = `${paint.bad('error:')} This is a bug in vmferry: ${printable(message)}`;
   if (!verbose) return `${line} (--verbose shows where.)\n`;
   const thrown = failure.cause instanceof Error ? failure.cause : failure;
   return `${line}\n${printable(thrown.stack ?? String(thrown))}\n`;
@@ -37,7 +37,7 @@ function defectText(failure: Failure, { paint, verbose }: FailureTextOptions): s
 function causesOf(failure: Failure): string[] {
   const causes: string[] = [];
   let cause: unknown = failure.cause;
-  // An error's causes could go round in a circle; nobody reads more than a few.
+  // Causes could form a circle, and nobody reads more than a few.
   while (cause !== undefined && causes.length < 8) {
     causes.push(cause instanceof Error ? cause.message : inspect(cause));
     cause = cause instanceof Error ? cause.cause : undefined;

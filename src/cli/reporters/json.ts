@@ -3,8 +3,8 @@ import { printableJson } from '../terminal/printable.ts';
 import type { Reporter, TextSink } from './reporter.ts';
 
 /**
- * One JSON object a line, all on one stream: events as they happen, and as the last line the result, or
- * `{"type":"error"}` with code, message, advice and exit status; `problems` lists each where there are several.
+ * One JSON object per line, all on one stream: events as they happen, then the result or an `{"type":"error"}` with code,
+ * message, advice and exit status. If there are several problems, `problems` lists them.
  */
 export function createJsonReporter(stdout: TextSink): Reporter {
   const print = (record: object) => {

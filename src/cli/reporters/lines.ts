@@ -19,7 +19,7 @@ export interface LinesReporterOptions {
 
 const progressIntervalMs = 30_000;
 
-/** For logs and pipes: a line when a stage is done, and while one goes on a line of progress every 30 s at most. */
+/** For logs and pipes: a line for each finished stage, and at most every 30 s a line of progress. */
 export function createLinesReporter(options: LinesReporterOptions): Reporter {
   const { stdout, stderr, paint, verbose, now } = options;
   const say = (text: string) => {
@@ -52,7 +52,7 @@ export function createLinesReporter(options: LinesReporterOptions): Reporter {
           say(`${event.stage}: failed: ${printable(event.message)} (${formatDuration(event.seconds)})`);
           break;
         case 'progress':
-          // Reading back begins while the copy goes on.
+          // Reading back begins during the copy; show only the current stage.
           if (event.stage === stage) progress(event);
           break;
         case 'warning':

@@ -1,4 +1,4 @@
-/** How fast a stage went lately: pure, the clock is an argument. Times are in milliseconds of any steady clock. */
+/** Recent progress, for computing the rate. Times are in milliseconds of any steady clock. */
 export interface ProgressHistory {
   /** Oldest first. */
   readonly samples: readonly ProgressSample[];
@@ -14,12 +14,11 @@ export const emptyHistory: ProgressHistory = { samples: [] };
 /** Long enough to smooth over a slow pack, short enough to follow a line that became slower. */
 const windowMs = 15_000;
 const sampleIntervalMs = 250;
-/** Before that, a rate would be a guess from one or two packs. */
+/** In a shorter time, one or two packs would decide the rate. */
 const shortestSpanMs = 1_000;
 
 /**
- * The history with what has been done by now. When less has been done than before, another disk or another stage
- * began, and the history begins anew.
+ * Adds a sample to the history. If `doneBytes` went down, another disk or stage began, and the history starts again.
  */
 export function observe(history: ProgressHistory, doneBytes: number, nowMs: number): ProgressHistory {
   const sample: ProgressSample = { atMs: nowMs, doneBytes };
@@ -27,13 +26,13 @@ export function observe(history: ProgressHistory, doneBytes: number, nowMs: numb
   if (last === undefined || doneBytes < last.doneBytes) return { samples: [sample] };
   const kept = history.samples.filter(({ atMs }) => nowMs - atMs <= windowMs);
   const beforeLast = kept.at(-2);
-  // Replacing the newest one while it is young bounds the history, however often progress is reported.
+  // Replace the newest sample while it is young: this bounds the history, however often progress is reported.
   if (beforeLast !== undefined && nowMs - beforeLast.atMs < sampleIntervalMs) kept.pop();
   if (kept.length === 0) kept.push(last);
   return { samples: [...kept, sample] };
 }
 
-/** null as long as too little time has passed to tell. */
+/** Null while too little time has passed. */
 export function bytesPerSecond(history: ProgressHistory): number | null {
   const first = history.samples[0];
   const last = history.samples.at(-1);
@@ -43,7 +42,7 @@ export function bytesPerSecond(history: ProgressHistory): number | null {
   return ((last.doneBytes - first.doneBytes) * 1000) / spanMs;
 }
 
-/** null when it cannot be told: too early, or nothing moves. */
+/** Null if unknown: too early, or no progress. */
 export function secondsLeft(history: ProgressHistory, totalBytes: number): number | null {
   const rate = bytesPerSecond(history);
   const doneBytes = history.samples.at(-1)?.doneBytes ?? 0;

@@ -5,12 +5,12 @@ import { bytesPerSecond, secondsLeft, type ProgressHistory } from './progress-ra
 
 export type ProgressEvent = Extract<Event, { type: 'progress' }>;
 
-/** A line that is cut looks like a slow one at first; after this long nothing comes is worth telling. */
+/** After this long without progress the connection may be broken, so the text says it. */
 const idleToldSeconds = 5;
 
 /**
- * `612 MiB of 1.35 GiB, 180 MiB/s, ratio 3.2, 4 s left`; what cannot be told yet is left out. While nothing comes
- * through: `612 MiB of 1.35 GiB, no progress for 12 s`.
+ * `612 MiB of 1.35 GiB, 180 MiB/s, ratio 3.2, 4 s left`, without what is not known yet. Without progress:
+ * `612 MiB of 1.35 GiB, no progress for 12 s`.
  */
 export function progressText(event: ProgressEvent, history: ProgressHistory, idleSeconds = 0): string {
   const amount = `${formatBytes(event.doneBytes)} of ${formatBytes(event.totalBytes)}`;

@@ -1,26 +1,26 @@
 import type { Event } from '../../events.ts';
 import type { Failure } from '../../failure.ts';
 
-/** What a command found or did. `record` is its plain JSON form, `text` the same for people. */
+/** The result of a command: `record` as JSON, `text` for people. */
 export interface CommandResult {
   record: { type: string };
   text: string;
-  /** The text only says what was done, and that it was done well: with --quiet it is not shown. */
+  /** The text only reports success: with --quiet it is not shown. */
   isSummary?: boolean;
-  /** What went wrong all the same, shown after it: some guests of several, damage that was looked for and found. */
+  /** A failure to show after the result: some of the guests failed, or a verify found damage. */
   failure?: Failure;
 }
 
-/** Shows a command at work. After `failed`, or `succeeded` without a failure, nothing more is shown. */
+/** Shows what a command does. `failed`, or `succeeded` without a failure, is the last call. */
 export interface Reporter {
   event(event: Event): void;
   succeeded(result: CommandResult): void;
   failed(failure: Failure): void;
-  /** Something about the program itself, such as what a second Ctrl-C does. */
+  /** A message of the program itself, such as the answer to a second Ctrl-C. */
   notice(text: string): void;
 }
 
-/** As much of a stream as reporters need. */
+/** The part of a stream that reporters need. */
 export interface TextSink {
   write(text: string): unknown;
 }

@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { printableLine } from './printable.ts';
 
-/** Asks for a yes on the terminal that stdin is; anything else is a no. Null when stdin is none. */
+/** A function that asks a question on the terminal: true for yes, else false. Null if stdin is no terminal. */
 export function confirmation(
   stdin: Readable & { isTTY?: boolean },
   stderr: Writable,

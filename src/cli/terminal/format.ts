@@ -18,7 +18,7 @@ export function formatDuration(seconds: number): string {
   return twoUnits(Math.round(seconds / 3600), 24, 'd', 'h');
 }
 
-/** What is left of something that cannot be told exactly: `1 s`, `59 s`, `4 min`, `2 h`, `days`. */
+/** A rough estimate of the time left: `1 s`, `59 s`, `4 min`, `2 h`, `days`. */
 export function formatTimeLeft(seconds: number): string {
   const whole = Math.ceil(seconds);
   if (whole < 60) return `${whole} s`;
@@ -28,14 +28,14 @@ export function formatTimeLeft(seconds: number): string {
   return hours < 24 ? `${hours} h` : 'days';
 }
 
-/** How many times smaller the packed bytes are: `3.2`; `-` where there are none to compare. */
+/** How many times smaller the packed bytes are: `3.2`; `-` if either is 0. */
 export function formatRatio(plainBytes: number, packedBytes: number): string {
   if (plainBytes === 0 || packedBytes === 0) return '-';
   const ratio = plainBytes / packedBytes;
   return ratio < 99.95 ? ratio.toFixed(1) : String(Math.round(ratio));
 }
 
-/** A whole percentage, which is 100 only when all is done. */
+/** A whole percentage, rounded down: 100 only when all is done. */
 export function formatPercentage(done: number, total: number): string {
   if (total === 0) return '100 %';
   return `${Math.min(100, Math.floor((100 * done) / total))} %`;
@@ -46,7 +46,7 @@ export function formatCount(count: number, word: string): string {
   return `${count} ${word}${count === 1 ? '' : 's'}`;
 }
 
-/** Rows of text under a heading, each column as wide as its widest cell; `right` are aligned to the right. */
+/** Rows of text under a heading, each column as wide as its widest cell. Columns in `right` are aligned to the right. */
 export function formatTable(
   heading: readonly string[],
   rows: readonly (readonly string[])[],
@@ -66,7 +66,7 @@ export function formatTable(
     .join('\n');
 }
 
-/** Lines of `name  value`, the names indented and filled up to one width. */
+/** Lines of `name  value`, indented, with the values aligned. */
 export function formatFields(fields: readonly (readonly [name: string, value: string])[]): string {
   const width = Math.max(...fields.map(([name]) => name.length));
   return fields.map(([name, value]) => `  ${name.padEnd(width)}  ${printableLine(value)}`).join('\n');

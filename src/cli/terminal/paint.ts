@@ -1,4 +1,4 @@
-/** Colours for a terminal; where colour is off, each gives its text back as it is. */
+/** Colours for a terminal. With colour off, each returns its text unchanged. */
 export interface Paint {
   good: (text: string) => string;
   warning: (text: string) => string;
@@ -21,7 +21,7 @@ export function isCapableTerminal(stream: StreamTraits, environment: NodeJS.Proc
   return stream.isTTY === true && environment['TERM'] !== 'dumb';
 }
 
-/** Colour only on a terminal, and not when NO_COLOR is set to anything but the empty string (no-color.org). */
+/** Colour only on a terminal, and not if NO_COLOR is set and not empty (no-color.org). */
 export function wantsColour(stream: StreamTraits, environment: NodeJS.ProcessEnv): boolean {
   return isCapableTerminal(stream, environment) && (environment['NO_COLOR'] ?? '') === '';
 }

@@ -1,12 +1,12 @@
 /*
- * What stores, guests and other machines say is shown to a person. A terminal would obey what is no text in it: move the cursor, write
- * over lines, retitle the window, turn the order of letters round.
+ * Texts from stores, guests and other machines may contain control characters. A terminal would obey them: move the cursor,
+ * overwrite lines, change the window's title, reverse the order of letters. So they are escaped before they are printed.
  */
 
-/** Controls (C0 and C1), invisible and direction-changing characters, other line ends, and halves of characters. */
+/** Control characters (C0 and C1), invisible and direction-changing characters, line separators, lone surrogates. */
 const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
-/** A text of several lines as it can be printed: what is unprintable is written out, as `\x1b` or `\u202e`. */
+/** Escapes unprintable characters in a text of several lines, as `\x1b` or `\u202e`. */
 export function printable(text: string): string {
   return text
     .replaceAll('\r\n', '\n')
@@ -15,12 +15,12 @@ export function printable(text: string): string {
     );
 }
 
-/** The same of a text that is to stay in one line. */
+/** The same for one line: line ends and tabs are escaped, too. */
 export function printableLine(text: string): string {
   return text.replace(unprintable, escaped);
 }
 
-/** JSON as it can be printed, and that means the same: JSON’s own way leaves some of them. */
+/** JSON with the same meaning, with all unprintable characters escaped: JSON.stringify leaves some as they are. */
 export function printableJson(value: unknown): string {
   return JSON.stringify(value).replace(unprintable, (character) =>
     // By code unit, as JSON does.

@@ -4,8 +4,8 @@ import { Failure } from '../../failure.ts';
 import { printableLine } from './printable.ts';
 
 /**
- * Asks for secrets on the terminal that stdin is: what is typed is not shown. Null when stdin is none. What it gives
- * throws Failure `interrupted` for Ctrl-C, `key-missing` for the end of input, and the signal's reason.
+ * A function that asks for a secret on the terminal without showing what is typed; null if stdin is no terminal. The
+ * function throws Failure `interrupted` for Ctrl-C, `key-missing` for the end of input, and the signal's reason.
  */
 export function terminalPrompt(
   stdin: Readable & { isTTY?: boolean },
@@ -26,7 +26,7 @@ function askUnseen(
       done();
     },
   });
-  // As a terminal, so that it reads key by key and the terminal itself shows nothing.
+  // In terminal mode readline reads key by key, and the terminal does not echo them.
   const lines = createInterface({ input: stdin, output: nowhere, terminal: true, historySize: 0 });
   return new Promise<string>((resolve, reject) => {
     const onAbort = () => {
@@ -35,13 +35,13 @@ function askUnseen(
     signal.throwIfAborted();
     signal.addEventListener('abort', onAbort, { once: true });
     lines.once('line', resolve);
-    // The terminal sends no signal while keys are read one by one.
+    // In this mode Ctrl-C sends no signal to the process.
     lines.once('SIGINT', () => {
-      reject(new Failure('interrupted', 'It was interrupted (Ctrl-C).'));
+      reject(new Failure('interrupted', 'Interrupted (Ctrl-C).'));
     });
     lines.once('close', () => {
       signal.removeEventListener('abort', onAbort);
-      reject(new Failure('key-missing', 'The passphrase was not typed: the input ended.'));
+      reject(new Failure('key-missing', 'No passphrase was typed: the input ended.'));
     });
     stderr.write(printableLine(question));
   }).finally(() => {

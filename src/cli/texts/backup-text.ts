@@ -4,11 +4,11 @@ import { formatDuration, formatFields } from '../terminal/format.ts';
 
 const consistencyText: Record<GuestBackup['consistency'], string> = {
   halted: 'the guest was halted',
-  frozen: 'the guest was synced and stood still',
-  'after-a-crash': 'as after a loss of power: a journal may have to be replayed',
+  frozen: 'the guest was synced and paused',
+  'after-a-crash': 'as after a power failure: the guest may have to replay a journal',
 };
 
-/** What was made, for people. */
+/** The summary after a backup. */
 export function backupText({ store, guests, failed }: BackupReport): string {
   const made = guests.map((guest) => guestText(guest, store));
   const missed = failed.map((one) => notDoneText(one.guest, one));
@@ -32,7 +32,7 @@ function guestText(
         (unchangedBytes > 0 ? `, ${formatBytes(unchangedBytes)} unchanged` : ''),
     ],
     ['read', formatBytes(sum(({ readBytes }) => readBytes))],
-    ['new', `${formatBytes(newPlainBytes)} of whole chunks, ${formatBytes(newBytes)} in the store`],
+    ['new', `${formatBytes(newPlainBytes)} in new chunks, ${formatBytes(newBytes)} added to the store`],
     ['took', formatDuration(seconds)],
     ...disks.map(({ name, fingerprint }): [string, string] => ['fingerprint', `${fingerprint}  ${name}`]),
   ]);

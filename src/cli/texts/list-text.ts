@@ -5,7 +5,7 @@ import { formatCount, formatTable } from '../terminal/format.ts';
 const heading = ['snapshot', 'made', 'size', 'in use', 'new', 'state', 'verified', ''];
 const numbers = new Set([2, 3, 4]);
 
-/** The snapshots of a store for people, with times as this machine's clock shows them. */
+/** The snapshots of a store for people, with times in this machine's time zone. */
 export function listingText({ store, guests }: StoreListing): string {
   if (guests.length === 0) return `There is no snapshot in ${store} yet.`;
   return guests.map(guestText).join('\n\n');
@@ -23,7 +23,7 @@ function guestText(listing: GuestListing): string {
   const problems = snapshots.flatMap(({ problem }) => (problem === null ? [] : [problem]));
   const table =
     snapshots.length === 0
-      ? 'It has no snapshot: a first backup was begun, and not finished.'
+      ? 'No snapshot yet: the first backup did not finish.'
       : formatTable(heading, snapshots.map(snapshotRow), numbers);
   return [`${guest}: ${totals}`, table, ...(problems.length === 0 ? [] : [problems.join('\n')])].join('\n\n');
 }
@@ -47,8 +47,8 @@ function snapshotRow(snapshot: SnapshotListing): string[] {
   ];
 }
 
-/** Ids are in UTC, in every time zone; where that is another one, it is said. */
+/** Snapshot ids are always in UTC. The note says so if the times are not. */
 export function timesNote({ guests }: StoreListing, timeZone: string): string {
   if (guests.length === 0 || /^(?:Etc[/])?(?:UTC|GMT|Universal|Zulu)$/.test(timeZone)) return '';
-  return `\n\nTimes are those of ${timeZone}; the ids of snapshots are in UTC.`;
+  return `\n\nTimes are in ${timeZone}; the ids of snapshots are in UTC.`;
 }

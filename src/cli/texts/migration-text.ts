@@ -7,7 +7,7 @@ type Field = readonly [name: string, value: string];
 
 const readBackText: Record<MovedDisk['readBack'], string> = {
   direct: 'every chunk, read back there from the disk (O_DIRECT)',
-  'page-cache-dropped': 'every chunk, read back there past the page cache (dropped)',
+  'page-cache-dropped': 'every chunk, read back there from the disk (page cache dropped)',
 };
 
 /** The summary after a move. */
@@ -15,7 +15,7 @@ export function migrationReportText(report: MigrationReport): string {
   const { guest, destination, booted, downtimeSeconds, seconds } = report;
   const heading =
     booted === null
-      ? `${guest} is on ${destination}. It was not booted: nothing ran it here.`
+      ? `${guest} is on ${destination}. It was not booted, because it did not run here.`
       : `${guest} runs on ${destination} (pid ${booted.pid}).`;
   const times: Field[] = [
     ...(downtimeSeconds === null ? [] : [['downtime', formatDuration(downtimeSeconds)] as const]),
@@ -34,7 +34,7 @@ function movedDiskText(disk: MovedDisk, destination: string): string {
   return formatFields([
     ...accountFields(disk, destination, 'read'),
     ['sent', `${formatBytes(disk.sentBytes)} (ratio ${formatRatio(disk.readBytes, disk.sentBytes)})`],
-    // Whole, and yet within 80 columns.
+    // Without the prefix the line fits into 80 columns.
     ['fingerprint', disk.fingerprint.replace(/^sha256:/, '')],
     ['verified', readBackText[disk.readBack]],
   ]);
@@ -42,7 +42,7 @@ function movedDiskText(disk: MovedDisk, destination: string): string {
 
 function whatNext({ guest, disks, booted }: MigrationReport): string {
   const sources = disks.map(({ source }) => source).join(', ');
-  const untouched = `Nothing was written to the old image: ${sources}`;
+  const untouched = `The old image is unchanged: ${sources}`;
   if (booted === null) return `${untouched}\nDelete it when you no longer need it.`;
   return [
     untouched,
@@ -51,7 +51,7 @@ function whatNext({ guest, disks, booted }: MigrationReport): string {
   ].join('\n');
 }
 
-/** What `--dry-run` answers. */
+/** The result of `--dry-run`. */
 export function migrationPlanText(plan: MigrationPlan): string {
   const {
     guest,
@@ -76,7 +76,7 @@ export function migrationPlanText(plan: MigrationPlan): string {
       : [['downtime', `about ${formatDuration(estimatedDowntimeSeconds)}`] as const]),
   ];
   return [
-    `Nothing is in the way. This would ${steps.join(', ')}.`,
+    `No problems found. The move would ${steps.join(', ')}.`,
     ...plan.disks.map((disk) => formatFields(accountFields(disk, destination, 'to read'))),
     ...(estimates.length === 0 ? [] : [formatFields(estimates)]),
     'Nothing was changed.',
@@ -86,7 +86,7 @@ export function migrationPlanText(plan: MigrationPlan): string {
 function sendText(estimatedBytes: number, mostBytes: number | null): string {
   const about = `about ${formatBytes(estimatedBytes)}`;
   if (mostBytes === null || mostBytes <= estimatedBytes) return about;
-  return `${about}, at most about ${formatBytes(mostBytes)}: free blocks are known for certain after the halt`;
+  return `${about}, at most about ${formatBytes(mostBytes)} (free blocks are known exactly only after the halt)`;
 }
 
 function accountFields(disk: DiskAccount, destination: string, read: string): Field[] {

@@ -2,15 +2,15 @@ import type { GuestPrune, PruneReport } from '../../operations/prune/prune-repor
 import { formatBytes } from '../../figures.ts';
 import { formatCount, formatPercentage } from '../terminal/format.ts';
 
-const later = 'What is younger than the grace period is freed by a later prune.';
+const later = 'A later prune frees data that is still within the grace period.';
 
 type Reason = GuestPrune['kept'][number]['reasons'][number];
 
-/** @param timeZone that days are told by */
+/** @param timeZone of the days */
 export function pruneText({ guests, dryRun }: PruneReport, timeZone: string): string {
   if (guests.length === 0) return 'The store has no guests: there is nothing to prune.';
   const texts = guests.map((guest) => guestText(guest, dryRun));
-  const note = dryRun ? [`Days are those of ${timeZone}. Nothing was changed. ${later}`] : [];
+  const note = dryRun ? [`Days are in the time zone ${timeZone}. Nothing was changed. ${later}`] : [];
   return [...texts, ...note].join('\n\n');
 }
 
@@ -33,7 +33,7 @@ function sizeLines(guest: GuestPrune, dryRun: boolean): string[] {
   const { trashedBytes, freedBytes, rewrittenPacks, missingChunks } = guest;
   const lines = dryRun
     ? [
-        `  would free ${formatBytes(trashedBytes + freedBytes)} in time: ${formatBytes(freedBytes)} are in the trash already, ${formatBytes(trashedBytes)} would go there first`,
+        `  would free ${formatBytes(trashedBytes + freedBytes)}: ${formatBytes(freedBytes)} from the trash now, ${formatBytes(trashedBytes)} later, after moving it to the trash`,
         wasteLine(
           guest,
           rewrittenPacks === 0
@@ -47,19 +47,19 @@ function sizeLines(guest: GuestPrune, dryRun: boolean): string[] {
           ? []
           : [wasteLine(guest, `${formatCount(rewrittenPacks, 'pack')} repacked`)]),
       ];
-  if (missingChunks > 0) lines.push(`  chunks that are lost: ${missingChunks}; see vmferry verify`);
+  if (missingChunks > 0) lines.push(`  lost chunks: ${missingChunks}; see vmferry verify`);
   return lines;
 }
 
-/** What is in the trash still takes its room: it is not called freed. */
+/** Data in the trash still takes space, so it does not count as freed. */
 function freedLines({ removed, trashedBytes, freedBytes }: GuestPrune): string[] {
-  if (removed.length > 0 && trashedBytes + freedBytes === 0) return [`  Nothing is freed yet. ${later}`];
+  if (removed.length > 0 && trashedBytes + freedBytes === 0) return [`  Nothing freed yet. ${later}`];
   return [
     `  freed: ${formatBytes(freedBytes)}`,
     ...(trashedBytes === 0
       ? []
       : [
-          `  moved to the trash: ${formatBytes(trashedBytes)}, which take their room until a later prune deletes them`,
+          `  moved to the trash: ${formatBytes(trashedBytes)}; a later prune deletes this and frees the space`,
         ]),
   ];
 }
@@ -72,24 +72,20 @@ function wasteLine({ neededBytes, wastedBytes }: GuestPrune, consequence: string
 function reasonText(reason: Reason): string {
   switch (reason.rule) {
     case 'newest':
-      return 'the newest of all';
+      return 'the newest';
     case 'last':
-      return 'one of the last';
+      return 'among the last';
     case 'within':
-      return 'not older than that';
+      return 'young enough';
     case 'protected':
       return 'protected';
     case 'future':
       return 'dated in the future';
     case 'hourly':
-      return `of the hour ${reason.period}`;
     case 'daily':
-      return `of the day ${reason.period}`;
     case 'weekly':
-      return `of the week ${reason.period}`;
     case 'monthly':
-      return `of the month ${reason.period}`;
     case 'yearly':
-      return `of the year ${reason.period}`;
+      return `${reason.rule}: ${reason.period}`;
   }
 }

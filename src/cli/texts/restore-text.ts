@@ -4,13 +4,13 @@ import { formatDuration, formatFields } from '../terminal/format.ts';
 
 const readBackText: Record<RestoredDisk['readBack'], string> = {
   direct: 'every chunk, read back from the disk (O_DIRECT)',
-  'page-cache-dropped': 'every chunk, read back past the page cache (dropped)',
+  'page-cache-dropped': 'every chunk, read back from the disk (page cache dropped)',
 };
 
 const consistencyText: Record<RestoreReport['consistency'], string> = {
-  halted: 'as after an orderly halt',
-  frozen: 'synced, and stopped for the moment',
-  'after-a-crash': 'as after a loss of power; a journal may have to be replayed',
+  halted: 'the guest was halted',
+  frozen: 'the guest was synced and paused',
+  'after-a-crash': 'as after a power failure: the guest may have to replay a journal',
 };
 
 /** The summary after a restore. */
@@ -25,8 +25,8 @@ export function restoreReportText({
   const place = disks.map(({ target }) => target).join(', ');
   const heading =
     started === null
-      ? `${guest} is restored: ${place}`
-      : `${guest} is restored, and runs (pid ${started.pid}).`;
+      ? `${guest} is restored to ${place}`
+      : `${guest} is restored and runs (pid ${started.pid}).`;
   const fields = formatFields([
     ['snapshot', snapshot],
     ['state', consistencyText[consistency]],
@@ -47,8 +47,8 @@ function diskText(disk: RestoredDisk): string {
     ['unchanged', formatBytes(disk.unchangedBytes)],
     ...(missingBytes === 0
       ? []
-      : [['MISSING', `${formatBytes(missingBytes)}, which the store has lost: zeros`] as const]),
-    // Whole, and yet within 80 columns.
+      : [['MISSING', `${formatBytes(missingBytes)}, lost from the store: written as zeros`] as const]),
+    // Without the prefix the line fits into 80 columns.
     ['fingerprint', disk.fingerprint.replace(/^sha256:/, '')],
     ['verified', readBackText[disk.readBack]],
   ]);

@@ -7,10 +7,10 @@ import type {
 import { formatBytes } from '../../figures.ts';
 import { formatCount, formatDuration } from '../terminal/format.ts';
 
-/** More ranges of a disk, and more damaged files, than that are only counted; --json lists more of them. */
+/** Most ranges of a disk, and most damaged files, that the text shows. The rest is counted; --json lists more. */
 const MOST_SHOWN = 20;
 
-/** What a verify has found, for people. */
+/** The findings of a verify, for people. */
 export function verifyText({ store, guests, boot, seconds }: VerifyReport): string {
   const booted =
     boot === null
@@ -30,14 +30,14 @@ function guestText(verdict: GuestVerdict): string {
       ? 'no pack was read'
       : `${read.count} of ${formatCount(packs.count, 'pack')} read, ${formatBytes(read.bytes)}`;
   const lines = [
-    `${guest}: ${formatCount(snapshots, 'snapshot')}, ${isSound ? 'all whole' : 'not all whole'}; ${readText}`,
+    `${guest}: ${formatCount(snapshots, 'snapshot')}, ${isSound ? 'no damage found' : 'DAMAGED'}; ${readText}`,
     ...(takenBack === 0
       ? []
-      : [`  only in the trash of a prune, and moved back: ${formatCount(takenBack, 'file')}`]),
+      : [`  moved back from the trash, because snapshots need them: ${formatCount(takenBack, 'file')}`]),
     ...(unreferenced.count === 0
       ? []
       : [
-          `  of no snapshot, which is no harm: ${formatCount(unreferenced.count, 'file')}, ${formatBytes(unreferenced.bytes)}`,
+          `  not needed by any snapshot (harmless): ${formatCount(unreferenced.count, 'file')}, ${formatBytes(unreferenced.bytes)}`,
         ]),
     ...shortened(problems.map(({ message }) => `  damage: ${message}`)),
     ...damaged.flatMap(snapshotLines),
@@ -46,16 +46,16 @@ function guestText(verdict: GuestVerdict): string {
 }
 
 function snapshotLines({ snapshot, disks }: DamagedSnapshot): string[] {
-  if (disks.length === 0) return [`  ${snapshot}: cannot be restored, as its manifest cannot be read`];
-  return [`  ${snapshot}: not all of it can be restored`, ...disks.flatMap(diskLines)];
+  if (disks.length === 0) return [`  ${snapshot}: cannot be restored: its manifest cannot be read`];
+  return [`  ${snapshot}: cannot be restored completely`, ...disks.flatMap(diskLines)];
 }
 
 function diskLines({ name, damagedBytes, ranges, moreRanges }: DamagedDisk): string[] {
   const lines = ranges.map(({ offset, length }) => `      bytes ${offset} to ${offset + length - 1}`);
-  return [`    ${name}: ${formatBytes(damagedBytes)} are lost`, ...shortened(lines, moreRanges)];
+  return [`    ${name}: ${formatBytes(damagedBytes)} lost`, ...shortened(lines, moreRanges)];
 }
 
-/** @param unlisted how many there are besides, which --json does not list */
+/** @param unlisted number of further items that --json does not list either */
 function shortened(lines: readonly string[], unlisted = 0): string[] {
   if (lines.length <= MOST_SHOWN) return [...lines];
   const indent = /^ */.exec(lines[0] ?? '')?.[0] ?? '';

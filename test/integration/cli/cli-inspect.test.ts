@@ -69,7 +69,7 @@ describe('bad input', () => {
     [['inspect'], 2, 'The argument image is missing.'],
     [['migrate', 'web', '--to', 'newhost:relative'], 2, 'absolute path'],
     [['frobnicate'], 2, 'There is no command "frobnicate"'],
-    [[], 2, 'a command is missing'],
+    [[], 2, 'A command is missing'],
   ])('%j ends with %d', async (args, status, message) => {
     const { exitStatus, stdout, stderr } = await vmferry(args);
     expect(stderr).toContain(message);

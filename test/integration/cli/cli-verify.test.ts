@@ -17,7 +17,7 @@ test('a store is verified and listed, and damage ends with status 20', async () 
 
   const whole = await run('verify', world.storePath, '--read-data', '--metrics', metrics);
   expect(whole).toMatchObject({ exitStatus: 0 });
-  expect(whole.stdout).toMatch(/^disk\.img: 1 snapshot, all whole; 1 of 1 pack read/);
+  expect(whole.stdout).toMatch(/^disk\.img: 1 snapshot, no damage found; 1 of 1 pack read/);
   const listing = JSON.parse((await run('list', world.storePath, '--json')).stdout) as {
     guests: { snapshots: { state: string; verifiedAt: string }[] }[];
   };
@@ -43,5 +43,5 @@ test('a store is verified and listed, and damage ends with status 20', async () 
   await world.backup(image);
   const mended = await run('verify', world.storePath, '--read-data');
   expect(mended).toMatchObject({ exitStatus: 0 });
-  expect(mended.stdout).toMatch(/^disk\.img: 2 snapshots, all whole; 1 of 1 pack read/);
+  expect(mended.stdout).toMatch(/^disk\.img: 2 snapshots, no damage found; 1 of 1 pack read/);
 });

@@ -40,9 +40,7 @@ describeUnless(
     test('locks nobody out: it is passed over, with a warning', async () => {
       chmodSync(closed, 0o000);
       const { exitStatus, stderr } = await list(join(scratch.path, 'nothing'));
-      expect(stderr).toContain(
-        `warning: The configuration ${file} may not be read by this account, and is passed over.`,
-      );
+      expect(stderr).toContain(`warning: Ignored the configuration ${file}: this account may not read it.`);
       expect({ exitStatus, stderr }).toEqual({
         exitStatus: 19,
         stderr: expect.stringContaining(`There is no store of backups at ${join(scratch.path, 'nothing')}`),
@@ -52,7 +50,7 @@ describeUnless(
     test('so that a store that it names is not found, which is an error', async () => {
       chmodSync(closed, 0o000);
       const { exitStatus, stderr } = await list('@offsite');
-      expect(stderr).toContain('and is passed over');
+      expect(stderr).toContain('this account may not read it');
       expect({ exitStatus, stderr }).toEqual({
         exitStatus: 2,
         stderr: expect.stringContaining('no store named "offsite"'),

@@ -123,14 +123,14 @@ describe('the ping URL', () => {
 
   test('is told of an interruption once', async () => {
     answers = [200, 500];
-    const interrupted = new Failure('interrupted', 'It was interrupted (SIGTERM).');
+    const interrupted = new Failure('interrupted', 'Interrupted (SIGTERM).');
     const work = async () => {
       controller.abort(interrupted);
       throw new Error('aborted');
     };
     await expect(run({ pingUrl: origin }, work)).rejects.toThrow('aborted');
     expect(requests.map(({ path }) => path)).toEqual(['/start', '/fail']);
-    expect(requests[1]?.body).toMatch(/It was interrupted \(SIGTERM\)\.$/);
+    expect(requests[1]?.body).toMatch(/Interrupted \(SIGTERM\)\.$/);
   });
 });
 

@@ -185,8 +185,8 @@ describe('a signal', () => {
       process.emit(name, name);
       expect(await status).toBe(130);
       expect(stderr.lines).toEqual([
-        'Stopping. Please wait: it is said below how it ends.',
-        `error: It was interrupted (${name}).`,
+        'Stopping. Please wait: the result follows.',
+        `error: Interrupted (${name}).`,
       ]);
     },
   );
@@ -218,7 +218,7 @@ describe('a signal', () => {
     process.emit('SIGINT', 'SIGINT');
     finish();
     expect(await status).toBe(130);
-    expect(stderr.lines[1]).toBe('Still stopping. It ends by itself; please wait.');
+    expect(stderr.lines[1]).toBe('Still stopping. Please wait.');
   });
 
   test('an error that nobody caught aborts, too, so that the guest is up again', async () => {
@@ -226,7 +226,7 @@ describe('a signal', () => {
     await settled(process);
     process.emit('uncaughtException', new TypeError('stray'));
     expect(await status).toBe(1);
-    expect(stderr.text).toContain('a defect of vmferry: stray');
+    expect(stderr.text).toContain('a bug in vmferry: stray');
   });
 });
 

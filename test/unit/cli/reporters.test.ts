@@ -101,7 +101,7 @@ describe('lines', () => {
     const { reporter, stdout, stderr } = show(createLinesReporter);
     reporter.failed(combineFailures([fullDisk, unknownKey]));
     expect(stderr.lines).toEqual([
-      'error: 2 things are wrong.',
+      'error: 2 problems:',
       'error: There is no room.',
       '       Make some.',
       'error: The key is unknown.',
@@ -114,7 +114,7 @@ describe('lines', () => {
     const quiet = show(createLinesReporter);
     quiet.reporter.failed(defect);
     expect(quiet.stderr.lines).toEqual([
-      'error: This is a defect of vmferry: x is not a function (--verbose shows where.)',
+      'error: This is a bug in vmferry: x is not a function (--verbose shows where.)',
     ]);
     const verbose = show(createLinesReporter, true);
     verbose.reporter.failed(defect);

@@ -69,13 +69,13 @@ describe('who is told of a run', () => {
 describe('vmferry schedule', () => {
   test.each([
     [['web', '--to', '/b'], /at is missing/],
-    [['--to', '/b', '--at', '03:00'], /a guest is missing/],
+    [['--to', '/b', '--at', '03:00'], /No guest was given/],
     [['web', '--at', '03:00', '--halt', '--pause'], /mutually exclusive/],
     [['web', '--at', '03:00', '--user', '--system'], /mutually exclusive/],
-    [['web', '--at', '03:00', '--max-pause', '9'], /goes with --pause or --halt/],
+    [['web', '--at', '03:00', '--max-pause', '9'], /needs --pause or --halt/],
     [['web', '--at', '03:00', '--halt', '--max-pause', '0'], /--max-pause takes/],
     [['web', '--at', '03:00', '--ping-url', 'https://me:secret@h/'], /everybody can read/],
-    [['--remove'], /give the guest/],
+    [['--remove'], /name its guest/],
   ])('refuses %j', async (words, message) => {
     await expect(parseSchedule(...words)).rejects.toMatchObject({
       code: 'usage',
@@ -117,7 +117,7 @@ describe('vmferry schedule', () => {
     expect(text).not.toContain('enable-linger');
     expect(scheduleReportText({ ...report, isSystem: false })).toContain('loginctl enable-linger');
     expect(scheduleReportText({ ...report, state: 'enabled', prunes: false })).toMatch(
-      /The timer is on.*Nothing is pruned/s,
+      /The timer is on.*Old snapshots are never removed/s,
     );
     expect(scheduleReportText({ ...report, state: 'printed' })).toBe(
       '# /etc/systemd/system/vmferry-backup-web.service\n[Unit]',

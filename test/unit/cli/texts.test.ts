@@ -47,13 +47,13 @@ describe('the summary of a move', () => {
       '  in all       18 s',
       '  console log  newhost:/var/log/web.log',
       '',
-      'Nothing was written to the old image: /srv/web.img',
+      'The old image is unchanged: /srv/web.img',
       'vmferry keeps web from being started here, so that it never runs twice.',
       'To take the move back: vmferry revert web',
     ]);
   });
 
-  test('of an image that nothing runs offers no revert and no downtime', () => {
+  test('of an image that no guest uses: no revert and no downtime', () => {
     const text = migrationReportText({ ...moved, booted: null, downtimeSeconds: null });
     expect(text).toMatch(/^web is on newhost\. It was not booted/);
     expect(text).not.toMatch(/revert|downtime|console/);
@@ -73,9 +73,9 @@ test('a plan says what would happen, and that nothing did', () => {
     estimatedDowntimeSeconds: 20,
     warnings: [],
   });
-  expect(text).toContain('This would halt web here, copy it to newhost and verify it, boot it there.');
+  expect(text).toContain('The move would halt web here, copy it to newhost and verify it, boot it there.');
   expect(text).toMatch(/to read +1\.25 GiB/);
-  expect(text).toMatch(/to send +about 410 MiB, at most about 819 MiB: free blocks/);
+  expect(text).toMatch(/to send +about 410 MiB, at most about 819 MiB \(free blocks/);
   expect(text).toMatch(/downtime +about 20 s/);
   expect(text).toMatch(/Nothing was changed\.$/);
 });
@@ -121,14 +121,14 @@ describe('guests', () => {
     );
   });
 
-  test('whose image is not there are marked, with the way to drop them', () => {
+  test('a guest without its image is marked, with the command that forgets it', () => {
     expect(guestsText([{ ...web, state: 'halted', imageMissing: true }])).toMatch(
-      /\n\nAn image of web is not there\. Mount its disk; .*: vmferry guests --forget web$/,
+      /\n\nAn image of web is missing\. Mount .*: vmferry guests --forget web$/,
     );
   });
 
   test('may be none', () => {
-    expect(guestsText([])).toContain('No guest runs here');
+    expect(guestsText([])).toContain('No guests found');
   });
 });
 
@@ -159,15 +159,17 @@ test('an image shows its regions, its users, and why all of it would be moved', 
   const text = imageReportText(report, describeUsers(users));
   expect(text).toMatch(/used by +it is open in qemu \(process 12\)/);
   expect(text).toMatch(/^1\.00 MiB +1\.00 GiB +ext3 +not clean/m);
-  expect(text).toContain('ext3 at 1.00 MiB: all of it is moved: it was not unmounted');
+  expect(text).toContain('ext3 at 1.00 MiB: all its blocks are moved: it was not unmounted');
 });
 
 test('what halt and revert say', () => {
   expect(haltReportText({ type: 'halted', guest: 'web', notClean: [] })).toBe(
-    'web is halted. To start it again as it was: vmferry start web',
+    'web is halted. To start it again: vmferry start web',
   );
-  expect(haltReportText({ type: 'halted', guest: 'web', notClean: ['/a'] })).toContain('orderly way: /a');
+  expect(haltReportText({ type: 'halted', guest: 'web', notClean: ['/a'] })).toContain(
+    'unmounted cleanly: /a',
+  );
   const reverted = { type: 'reverted', guest: 'web', pid: 5, consoleLog: '/l' } as const;
-  expect(revertReportText({ ...reverted, wasRunningThere: null })).toContain('was not asked');
-  expect(revertReportText({ ...reverted, wasRunningThere: true })).toContain('halted; its image there stays');
+  expect(revertReportText({ ...reverted, wasRunningThere: null })).toContain('not contacted');
+  expect(revertReportText({ ...reverted, wasRunningThere: true })).toContain('halted; its image stays there');
 });

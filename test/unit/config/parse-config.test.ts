@@ -71,21 +71,21 @@ describe('a configuration', () => {
       '/c.yaml, line 2, column 10: keep.daily must be a whole number from 1 to 100000.',
     ],
     ['keep: { within: 3 }', /line 1, column 17: keep.within must be a number of hours/],
-    ['keep: {}', /line 1, column 7: keep must say what to keep/],
-    ['keep:\n', /line 1, column 1: keep must be keys with values/],
+    ['keep: {}', /line 1, column 7: keep must have a rule/],
+    ['keep:\n', /line 1, column 1: keep must be a mapping of keys to values/],
     ['stores:\n  a: {}\n', /line 2, column 6: "location" is missing here; it must be where the store is/],
     ['stores:\n  a: { location: backups }\n', /line 2, column 18: stores.a.location must be where/],
-    ['stores:\n  "a/b": { location: /x }\n', /line 2, column 3: "a\/b" must be the name of a store/],
+    ['stores:\n  "a/b": { location: /x }\n', /line 2, column 3: "a\/b" must be a name of letters and digits/],
     ['ping-url: ftp://x/', /line 1, column 11: ping-url must be an http/],
     ['metrics: vmferry.prom', /line 1, column 10: metrics must be the absolute path/],
-    ['- a\n', /line 1, column 1: The file must be keys with values/],
+    ['- a\n', /line 1, column 1: The file must be a mapping of keys to values/],
     [
       'keep: {daily: 7}\nkeep: {daily: 8}\n',
-      /line 2, column 1: It is not valid YAML: Map keys must be unique/,
+      /line 2, column 1: This is not valid YAML: Map keys must be unique/,
     ],
-    ['keep: {daily: 7\n', /It is not valid YAML/],
-    ['a: &x 1\nb: *x\n', /line 2, column 4: An alias/],
-    ['keep: !!binary AAAA', /line 1, column 7: It is not valid YAML: Unresolved tag/],
+    ['keep: {daily: 7\n', /This is not valid YAML/],
+    ['a: &x 1\nb: *x\n', /line 2, column 4: Aliases/],
+    ['keep: !!binary AAAA', /line 1, column 7: This is not valid YAML: Unresolved tag/],
   ])('says where it is wrong: %j', (text, problem) => {
     expect(problemsOf(text)).toEqual([
       expect.stringMatching(problem instanceof RegExp ? problem : escaped(problem)),
@@ -101,7 +101,7 @@ describe('a configuration', () => {
       'a: &a [x]',
       ...'bcdefgh'.split('').map((key, at) => `${key}: &${key} [${`*${'abcdefg'[at]},`.repeat(9)}]`),
     ];
-    expect(problemsOf(bomb.join('\n'))[0]).toMatch(/An alias/);
+    expect(problemsOf(bomb.join('\n'))[0]).toMatch(/Aliases/);
     for (const sign of ['[', '{', '[[{', '- ', '? ', 'a: ', '-\t'])
       expect(problemsOf(sign.repeat(20_000))).toEqual(['/c.yaml is nested too deeply.']);
     const deepest = Array.from({ length: 350 }, (_, level) => `${' '.repeat(level)}a:`).join('\n');

@@ -33,14 +33,14 @@ describe('a store', () => {
     expect(() => resolveStore(none, '@x')).toThrow(/no store named "x"/);
     expect(() => resolveStore(config, 'ofsite')).toThrow(/no store named "ofsite".*mean offsite/);
     expect(() => resolveStore(config, 'toString')).toThrow(/no store named "toString"\.$/);
-    expect(() => resolveStore(none, null)).toThrow(/No store is named/);
+    expect(() => resolveStore(none, null)).toThrow(/No store was given/);
   });
 });
 
 test('whoever meant a directory is told how it is written', () => {
   const advice = (named: string) => failureFrom(() => resolveStore(config, named)).advice;
   expect(advice('ofsite')).toBe(
-    'A directory of that name is written ./ofsite. The configuration has: offsite.',
+    'For a directory of that name, type ./ofsite. The configuration has: offsite.',
   );
   expect(advice('@ofsite')).toBe('The configuration has: offsite.');
 });

@@ -17,7 +17,7 @@ test('of several it is that of the worst', async () => {
   expect(await failureOf(() => refuseIncomplete({ failed: [mail, web] }))).toMatchObject({
     code: 'guest-left-down',
     message: 'Not backed up, or down: mail, web.',
-    advice: expect.stringMatching(/^web: Mend what/),
+    advice: expect.stringMatching(/^web: Fix the error/),
   });
 });
 

@@ -78,7 +78,7 @@ test('a store that is there is left as it is', async () => {
 
 test.each([
   ['a name that the configuration does not have', ['offsit', '--no-encrypt'], /mean offsite/],
-  ['neither word about encryption', ['offsite'], /whether the new store is to be encrypted/],
+  ['neither word about encryption', ['offsite'], /whether the new store is encrypted/],
   ['both words about encryption', ['offsite', '--encrypt', '--no-encrypt'], /exclude each other/],
 ])('nothing is made for %s', async (_what, args, message) => {
   const failure = await failureOf(() => init(...args));
@@ -106,7 +106,7 @@ test('what was made says what is next', () => {
   const made = { store: 'box:/home/backup/vmferry', encrypted: true };
   const text = storeMadeText(made, 'sftp://backup@box:2222/./vmferry');
   expect(text).toMatch(
-    /without its passphrase.*\n.*vmferry key export sftp:\/\/backup@box:2222\/\.\/vmferry\n/,
+    /Without its passphrase.*\n.*vmferry key export sftp:\/\/backup@box:2222\/\.\/vmferry\n/,
   );
   expect(text).toMatch(/vmferry backup GUEST --to sftp:\/\/backup@box:2222\/\.\/vmferry$/);
   expect(storeMadeText(made, null)).toMatch(/key export\n.*backup GUEST$/);

@@ -42,7 +42,7 @@ afterEach(() => {
   rmSync(scratch, { recursive: true });
 });
 
-/** What `vmferry key …` answers. */
+/** Runs `vmferry key …`. */
 async function key(...words: string[]) {
   const parsed = await parseCommandLine(['key', ...words], [keyCommand], { version: '1', columns: 80 });
   if (parsed.kind === 'text') throw new Error(parsed.text);
@@ -69,8 +69,10 @@ describe('vmferry key', () => {
       keys: [{ id: expect.anything() }, { id: expect.anything() }],
     });
 
-    const [, id = ''] = /by its key ([0-9a-f]{16})/.exec(added.text) ?? [];
-    expect((await key('remove', '/srv/x', id, ...first)).text).toContain('the store’s own key is the same');
+    const [, id = ''] = /Added the key ([0-9a-f]{16})/.exec(added.text) ?? [];
+    expect((await key('remove', '/srv/x', id, ...first)).text).toContain(
+      'the store’s own key has not changed',
+    );
     expect(await codeOf(() => key('list', '/srv/x', '--passphrase-file', second))).toBe('key-wrong');
   });
 

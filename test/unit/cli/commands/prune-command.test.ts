@@ -96,15 +96,13 @@ describe('pruneText', () => {
   test('a dry run says what is kept and why, and what would be freed', () => {
     const text = pruneText({ type: 'pruned', store: '/srv', dryRun: true, guests: [guest] }, 'Europe/Berlin');
     expect(text).toContain('web: 1 snapshot would be kept, 1 snapshot would be removed\n');
-    expect(text).toContain(
-      'would keep    20261122T030000Z-1f3a9c2e  the newest of all, of the day 2026-11-22',
-    );
+    expect(text).toContain('would keep    20261122T030000Z-1f3a9c2e  the newest, daily: 2026-11-22');
     expect(text).toContain('would remove  20261101T030000Z-1f3a9c2e');
     expect(text).not.toMatch(/snapshot removed|^ *removed/m);
     expect(text).toContain(
-      'would free 3.00 KiB in time: 1.00 KiB are in the trash already, 2.00 KiB would go there first',
+      'would free 3.00 KiB: 1.00 KiB from the trash now, 2.00 KiB later, after moving it to the trash',
     );
-    expect(text).toContain('Days are those of Europe/Berlin. Nothing was changed.');
+    expect(text).toContain('Days are in the time zone Europe/Berlin. Nothing was changed.');
   });
 
   test('a prune names what it removed, also where the rest failed', () => {
@@ -115,11 +113,11 @@ describe('pruneText', () => {
         'web: 1 snapshot kept, 1 snapshot removed',
         '  removed 20261101T030000Z-1f3a9c2e',
         '  freed: 1.00 KiB',
-        '  moved to the trash: 2.00 KiB, which take their room until a later prune deletes them',
+        '  moved to the trash: 2.00 KiB; a later prune deletes this and frees the space',
       ].join('\n'),
     );
     const fresh = { ...guest, trashedBytes: 0, freedBytes: 0 };
-    expect(pruneText({ ...report, guests: [fresh] }, 'UTC')).toMatch(/Nothing is freed yet.*grace period/);
+    expect(pruneText({ ...report, guests: [fresh] }, 'UTC')).toMatch(/Nothing freed yet.*grace period/);
     const failed = pruneText({ ...report, guests: [{ ...guest, failure }] }, 'UTC');
     expect(failed).toMatch(/removed 20261101T030000Z-1f3a9c2e\n {2}A page is lost\.$/);
     expect(pruneText({ ...report, guests: [] }, 'UTC')).toContain('no guests');

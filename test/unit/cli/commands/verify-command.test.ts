@@ -46,12 +46,12 @@ const report: VerifyReport = {
 };
 
 test('a store that is whole', () => {
-  expect(verifyText(report)).toBe('web: 2 snapshots, all whole; no pack was read\n\nIt took 1.0 s.');
+  expect(verifyText(report)).toBe('web: 2 snapshots, no damage found; no pack was read\n\nIt took 1.0 s.');
   const boot = { guest: 'web', snapshot: '20261122T030000Z-00000001', bootSeconds: 2.5 };
   const read = { count: 1, bytes: 2 ** 20 };
   expect(verifyText({ ...report, guests: [{ ...sound, read }], boot })).toBe(
     [
-      'web: 2 snapshots, all whole; 1 of 4 packs read, 1.00 MiB',
+      'web: 2 snapshots, no damage found; 1 of 4 packs read, 1.00 MiB',
       'web@20261122T030000Z-00000001 was restored and booted: up in 2.5 s',
       'It took 1.0 s.',
     ].join('\n\n'),
@@ -82,14 +82,14 @@ test('what is damaged is named: snapshots, disks and ranges of bytes', () => {
   };
   expect(verifyText({ ...report, guests: [guest] })).toBe(
     [
-      'web: 2 snapshots, not all whole; no pack was read',
-      '  only in the trash of a prune, and moved back: 2 files',
-      '  of no snapshot, which is no harm: 3 files, 2.00 KiB',
+      'web: 2 snapshots, DAMAGED; no pack was read',
+      '  moved back from the trash, because snapshots need them: 2 files',
+      '  not needed by any snapshot (harmless): 3 files, 2.00 KiB',
       '  damage: The pack ab… does not match its SHA-256.',
-      '  20261122T030000Z-00000001: not all of it can be restored',
-      '    web.img: 64.0 KiB are lost',
+      '  20261122T030000Z-00000001: cannot be restored completely',
+      '    web.img: 64.0 KiB lost',
       '      bytes 131072 to 196607',
-      '  20261123T030000Z-00000002: cannot be restored, as its manifest cannot be read',
+      '  20261123T030000Z-00000002: cannot be restored: its manifest cannot be read',
       '',
       'It took 1.0 s.',
     ].join('\n'),

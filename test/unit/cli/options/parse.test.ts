@@ -104,7 +104,7 @@ test('takes all of several guests, also what looks like a number', async () => {
 
 describe('refuses, as usage', () => {
   test.each([
-    ['', 'a command is missing'],
+    ['', 'A command is missing'],
     ['migrat web', 'no command "migrat". Did you mean migrate?'],
     ['frobnicate', 'no command "frobnicate"'],
     ['migrate', 'The argument guest is missing.'],

@@ -59,7 +59,7 @@ describe('refuses', () => {
     ['/srv\n', 'control character'],
     ['host:', 'the path after the colon is missing'],
     [':/srv', 'the host is missing'],
-    ['host:~other/x', 'another user’s directory'],
+    ['host:~other/x', '~USER is not supported'],
     ['-oProxyCommand=id:/srv', 'not a host'],
     ['root@-host:/srv', 'not a host'],
     ['host;id:/srv', 'not a host'],
@@ -76,9 +76,9 @@ describe('refuses', () => {
     ['sftp://host/a%2', 'two hex digits'],
     ['sftp://host/a%00', 'control character'],
     ['sftp://us%2Fer@host/a', 'not a host'],
-    ['sftp:/srv', 'a URL begins with sftp://'],
-    ['https://host/srv', 'only those of sftp://'],
-    ['s3://bucket/x', 'only those of sftp://'],
+    ['sftp:/srv', 'a URL must begin with sftp://'],
+    ['https://host/srv', 'only URLs that begin with sftp://'],
+    ['s3://bucket/x', 'only URLs that begin with sftp://'],
   ])('%j: %s', (text, reason) => {
     expect(() => parseStoreLocation(text)).toThrow(
       expect.objectContaining({ code: 'usage', message: expect.stringContaining(reason) }),

@@ -30,7 +30,7 @@ const report: RestoreReport = {
 describe('the summary of a restore', () => {
   test('says what came from the store, what was written, and how it was verified', () => {
     expect(restoreReportText(report).split('\n')).toEqual([
-      'web is restored: /srv/web.img',
+      'web is restored to /srv/web.img',
       '',
       '  disk         web.img',
       '  to           /srv/web.img',
@@ -42,14 +42,14 @@ describe('the summary of a restore', () => {
       '  verified     every chunk, read back from the disk (O_DIRECT)',
       '',
       '  snapshot  20261122T030000Z-1f3a9c2e',
-      '  state     synced, and stopped for the moment',
+      '  state     the guest was synced and paused',
       '  in all    12 s',
     ]);
   });
 
   test('says where the guest runs', () => {
     const text = restoreReportText({ ...report, started: { pid: 77, consoleLog: '/var/log/web' } });
-    expect(text).toContain('web is restored, and runs (pid 77).');
+    expect(text).toContain('web is restored and runs (pid 77).');
     expect(text).toContain('console log  /var/log/web');
   });
 
@@ -58,7 +58,7 @@ describe('the summary of a restore', () => {
     if (disk === undefined) throw new Error('no disk');
     const missing = [{ offset: 0, length: MIB }];
     expect(restoreReportText({ ...report, disks: [{ ...disk, missing }] })).toContain(
-      'MISSING      1.00 MiB, which the store has lost: zeros',
+      'MISSING      1.00 MiB, lost from the store: written as zeros',
     );
   });
 });
@@ -90,15 +90,15 @@ describe('the difference of two snapshots', () => {
       '1258291200  832 KiB  removed',
       '1153433600  768 KiB  changed',
     ]);
-    expect(lines.at(-1)).toBe('and 3 smaller ones (all of them: --json)');
+    expect(lines.at(-1)).toBe('and 3 smaller ranges (--json shows all)');
     expect(lines).toHaveLength(15);
   });
 
   test.each([
     [{ ranges: [] }, 'web.img (1.00 MiB): no difference'],
     [{ toBytes: 2 * MIB }, 'web.img (1.00 MiB, then 2.00 MiB): '],
-    [{ fromBytes: null }, 'web.img (1.00 MiB, a new disk): '],
-    [{ toBytes: null }, 'web.img (1.00 MiB, a disk that is gone): '],
+    [{ fromBytes: null }, 'web.img (1.00 MiB, new): '],
+    [{ toBytes: null }, 'web.img (1.00 MiB, removed): '],
   ])('%j', (change, heading) => {
     expect(diffText({ ...diff, disks: [{ ...disk, ...change }] })).toContain(heading);
   });
