@@ -10,13 +10,13 @@ import { buildGuestImage, readGuestFile, type GuestImage } from '../support/gues
 const sizeBytes = 512 * 2 ** 20;
 const randomBytes = 8 * 2 ** 20;
 
-/** A disk with a system that boots, with data that compress and data that do not, and with deleted data. */
+/** A disk with a bootable system, compressible and incompressible data, and deleted data. */
 export async function buildBootableDisk(path: string): Promise<GuestImage> {
   const image = await buildGuestImage({ path, sizeBytes, dataBytes: randomBytes });
   return { path, files: [...image.files, addProgram(path)] };
 }
 
-/** The same without a system: for a machine that has nothing to boot it with. */
+/** The same without a system, for a machine without a hypervisor. */
 export async function buildDataDisk(path: string): Promise<GuestImage> {
   makeSparseFile(path, sizeBytes);
   const tree = await mkdtemp(join(tmpdir(), 'vmferry-demo-tree-'));
@@ -30,7 +30,7 @@ export async function buildDataDisk(path: string): Promise<GuestImage> {
   return { path, files: [addProgram(path)] };
 }
 
-/** Node itself, once to stay and once deleted again: something as large and as compressible as what guests hold. */
+/** Two copies of Node, one of them deleted: as large and compressible as a guest's files. */
 function addProgram(image: string): GuestImage['files'][number] {
   const program = process.execPath;
   const commands = [`write ${program} /data/program`, `write ${program} /data/old`, 'rm /data/old', 'quit'];
@@ -38,7 +38,7 @@ function addProgram(image: string): GuestImage['files'][number] {
   return { path: '/data/program', sha256: sha256(readFileSync(program)) };
 }
 
-/** The SHA-256 of a file in a disk that nothing runs. */
+/** The SHA-256 of a file in a disk that no guest uses. */
 export async function checksumOnDisk(disk: string, path: string): Promise<string> {
   return sha256(await readGuestFile(disk, path));
 }

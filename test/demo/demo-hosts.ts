@@ -10,13 +10,13 @@ import { startSshServer } from '../support/ssh/ssh-server.ts';
 
 export const newHost = 'newhost';
 
-/** Where one of the two hosts has its disks, and what its programs find in their environment. */
+/** The directory for disks of one host, and the environment of its programs. */
 export interface DemoHost {
   guests: string;
   environment: NodeJS.ProcessEnv;
 }
 
-/** This machine as two hosts: what is typed runs on the old one; the new one is reached by ssh. */
+/** This machine as two hosts: commands run on the old one, and reach the new one by ssh. */
 export interface DemoHosts extends AsyncDisposable {
   directory: string;
   old: DemoHost;
@@ -24,8 +24,8 @@ export interface DemoHosts extends AsyncDisposable {
 }
 
 /**
- * Makes both, with nothing in common with this account's own guests, keys and settings: `vmferry` is on the PATH of
- * each, and `ssh -F ssh_config newhost` works in `directory`. Disposed, nothing of them is left.
+ * Makes both hosts, separate from this account's guests, keys and settings. `vmferry` is on the PATH of each, and
+ * `ssh -F ssh_config newhost` works in `directory`. Disposing removes everything.
  */
 export async function makeDemoHosts(): Promise<DemoHosts> {
   const directory = await mkdtemp(join(tmpdir(), 'vmferry-demo-'));
@@ -35,7 +35,7 @@ export async function makeDemoHosts(): Promise<DemoHosts> {
     const young = await makeHost(join(directory, 'new'), bin);
     const server = await startSshServer({
       alias: newHost,
-      // Ctrl-C is for vmferry alone: it still needs the other host to undo what it did.
+      // Ctrl-C must reach only vmferry, which needs the other host to undo the move.
       startedBy: ['setsid'],
       sshdConfig: [`SetEnv ${sshEnvironment(young)}`],
     });
@@ -76,14 +76,14 @@ async function makeHost(directory: string, bin: string): Promise<DemoHost> {
   return { guests, environment: { ...process.env, NODE_OPTIONS: '', PATH, ...own } };
 }
 
-/** As sshd_config(5) takes it: its sessions have nothing of this process's environment. */
+/** For sshd_config(5): its sessions inherit nothing of this process's environment. */
 function sshEnvironment({ environment }: DemoHost): string {
   return ['PATH', 'HOME', 'UML_DIR', 'VMFERRY_STATE_DIR']
     .map((name) => `"${name}=${environment[name]}"`)
     .join(' ');
 }
 
-/** Whatever runs there still: after an interruption a guest may be on either side. */
+/** Ends guests that still run: after an interruption a guest may be on either side. */
 async function endGuests({ environment }: DemoHost): Promise<void> {
   const host = umlHost(environment);
   for (const umid of listUmids(host)) {

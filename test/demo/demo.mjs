@@ -1,6 +1,6 @@
 /**
  * `npm run demo`: moves a real guest to a second sshd on this machine and shows that it is the same guest
- * (demonstration.ts). Works as the first command in a fresh clone; uses nothing but Node itself until the rest is
+ * (demonstration.ts). Works as the first command in a fresh clone: it uses only Node itself until the rest is
  * installed.
  */
 import { register } from 'node:module';

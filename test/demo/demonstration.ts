@@ -10,13 +10,13 @@ import { createRunner, Interrupted, type Runner } from './interruptible.ts';
 const guest = 'web';
 const disk = `${guest}.img`;
 
-/** What the steps have in common: they are typed on the old host. */
+/** Runs the demo's commands on the old host. */
 interface Stage {
   hosts: DemoHosts;
   runner: Runner;
 }
 
-/** Shows a move from its beginning to its end; gives the exit status. Whatever happens, nothing is left of it. */
+/** Shows a move from beginning to end and returns the exit status. Always removes everything. */
 export async function demonstrate(): Promise<number> {
   const missing = toolsMissing('sshd', 'ssh', 'ssh-keygen', 'setsid', 'mke2fs', 'debugfs');
   if (missing !== null) throw new Error(`The demo cannot run: ${missing}.`);
@@ -74,7 +74,7 @@ async function moveDisk(stage: Stage, reason: string): Promise<boolean> {
   return compareFiles(source, join(hosts.new.guests, disk), files, []);
 }
 
-/** Prints the rows given and one for each file; gives whether all files are what they were made as, on both disks. */
+/** Prints the given rows and one for each file; returns whether all files are unchanged on both disks. */
 async function compareFiles(
   source: string,
   target: string,
@@ -96,7 +96,7 @@ async function compareFiles(
   return same;
 }
 
-/** Prints the command line and runs it in the demo's directory, as the old host; its output is shown as it comes. */
+/** Prints the command line and runs it on the old host, in the demo's directory; shows its output as it comes. */
 async function type({ hosts, runner }: Stage, commandLine: string): Promise<void> {
   console.log(`\n$ ${commandLine}`);
   const [program = '', ...args] = commandLine.split(' ');

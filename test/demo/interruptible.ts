@@ -3,7 +3,7 @@ import process from 'node:process';
 
 const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** The person wants it to stop. */
+/** A person interrupted the demo. */
 export class Interrupted extends Error {}
 
 export interface CommandOptions {
@@ -11,24 +11,24 @@ export interface CommandOptions {
   env: NodeJS.ProcessEnv;
 }
 
-/** Runs one program after the other on this terminal, until a signal asks the demo to stop. */
+/** Runs programs one after the other on this terminal, until a signal asks the demo to stop. */
 export interface Runner extends Disposable {
-  /** Gives the exit status. Throws Interrupted when a signal came meanwhile. */
+  /** Returns the exit status. Throws Interrupted if a signal came meanwhile. */
   run(program: string, args: readonly string[], options: CommandOptions): Promise<number | null>;
-  /** Throws Interrupted when a signal has come. */
+  /** Throws Interrupted if a signal has come. */
   throwIfInterrupted(): void;
 }
 
 /**
- * A signal does not end this process, so that it can clean up; the program that runs gets it, too, and is waited
- * for: it may have to bring a guest back.
+ * A signal does not end this process, so that it can clean up. The running program gets the signal, too, and is waited
+ * for, because it may have to bring a guest back.
  */
 export function createRunner(): Runner {
   let interrupted = false;
   let running: ChildProcess | null = null;
   const onSignal = (name: NodeJS.Signals) => {
     interrupted = true;
-    // Ctrl-C on a terminal has reached every program on it already.
+    // On a terminal, Ctrl-C has already reached every program.
     if (name !== 'SIGINT' || !process.stdin.isTTY) running?.kill(name);
   };
   for (const name of stopSignals) process.on(name, onSignal);

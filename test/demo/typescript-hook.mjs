@@ -1,4 +1,4 @@
-/** Lets Node import the TypeScript of the tests as it is, as jest does (module customization hooks of `node:module`). */
+/** Lets Node import the tests' TypeScript directly, like jest (module customization hooks of `node:module`). */
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { transform } from '@swc/core';

@@ -21,13 +21,13 @@ const missing =
 
 const nights = 3;
 
-/** What one night has stored: the snapshot, and the SHA-256 of each file that the guest had then. */
+/** The backup of one night: the snapshot, and the SHA-256 of each file in the guest. */
 interface Night {
   snapshot: string;
   sums: ReadonlyMap<string, string>;
 }
 
-describeUnless(missing, 'a guest that is backed up night after night', () => {
+describeUnless(missing, 'a guest that is backed up every night', () => {
   let xfs: ReturnType<typeof mountNew>;
   let world: BackupHosts;
   let guest: ObedientGuest;
@@ -52,7 +52,7 @@ describeUnless(missing, 'a guest that is backed up night after night', () => {
     xfs[Symbol.dispose]();
   });
 
-  /** Writes a file, changes one in place, and removes another; gives what the guest has then. */
+  /** Writes a file, changes one in place, and removes another; returns the guest's files. */
   async function liveOneDay(day: number): Promise<ReadonlyMap<string, string>> {
     const said = await guest.sh(`
       busybox dd if=/dev/urandom of=/data/day-${day} bs=64k count=8
@@ -64,7 +64,7 @@ describeUnless(missing, 'a guest that is backed up night after night', () => {
     );
   }
 
-  test('goes on running meanwhile, and only what changed is sent', async () => {
+  test('keeps running, and only changes are sent', async () => {
     const { hosts } = world;
     await hosts.lab.rate('40mbit');
     const sums = await liveOneDay(0);
@@ -83,7 +83,7 @@ describeUnless(missing, 'a guest that is backed up night after night', () => {
     for (let night = 1; night < nights; night++) {
       const then = await liveOneDay(night);
       const { snapshot, consistency, newBytes, disks } = await world.backup('web');
-      // The clone of the night before tells what need not be read.
+      // The base of the night before shows what need not be read.
       const [disk] = disks;
       expect(disk?.unchangedBytes).toBeGreaterThan(2 * (disk?.readBytes ?? 0));
       expect(consistency).toBe('frozen');
@@ -94,7 +94,7 @@ describeUnless(missing, 'a guest that is backed up night after night', () => {
       expect.stringMatching(`^\\.web\\.img\\.vmferry-.*${made.at(-1)?.snapshot}.*\\.base$`),
       'web.img',
     ]);
-    // Not even what its disk is called is to be read there.
+    // Not even the name of its disk can be read there.
     const files = readdirSync(world.storeDirectory, { recursive: true, withFileTypes: true });
     for (const file of files.filter((entry) => entry.isFile()))
       expect(readFileSync(join(file.parentPath, file.name)).includes('web.img')).toBe(false);
@@ -118,7 +118,7 @@ describeUnless(missing, 'a guest that is backed up night after night', () => {
     expect(await world.damage()).toEqual([]);
   });
 
-  test('by the line of its schedule, which prunes as well', async () => {
+  test('is backed up and pruned by the line of its schedule', async () => {
     const { hosts, account, access } = world;
     const store = `sftp://${account.login}:${account.server.port}/./backups/scheduled`;
     expect(await hosts.run(['init', store, '--encrypt', ...access])).toMatchObject({ exitStatus: 0 });
@@ -145,7 +145,7 @@ describeUnless(missing, 'a guest that is backed up night after night', () => {
     expect(guests.map(({ snapshots }) => snapshots.length)).toEqual([1]);
   });
 
-  test('boots as it was on a machine that has never seen it', async () => {
+  test('boots with the same data on a machine that has never seen it', async () => {
     const { hosts } = world;
     await guest.stop();
     const [older, newest] = made.slice(-2);
@@ -162,7 +162,7 @@ describeUnless(missing, 'a guest that is backed up night after night', () => {
     await expectFiles(before.target, older);
   });
 
-  test('is restored without vmferry, to the same bytes', async () => {
+  test('is restored without vmferry, byte for byte', async () => {
     const { hosts, account, passphraseFile } = world;
     const copy = join(hosts.new.home, 'copy');
     const out = join(hosts.new.home, 'out');
@@ -177,7 +177,7 @@ describeUnless(missing, 'a guest that is backed up night after night', () => {
   });
 });
 
-/** The image holds the files of that night and no others, and its file system is sound. */
+/** Checks that the image has exactly the files of that night, and a sound file system. */
 async function expectFiles(image: string, night: Night | undefined): Promise<void> {
   if (night === undefined) throw new Error('there was no such night');
   runTool('e2fsck', ['-fn', image]);

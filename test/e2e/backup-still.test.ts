@@ -14,7 +14,7 @@ import { umlMissing } from '../support/guests/uml-kernel.ts';
 
 const missing = umlMissing() ?? networkLabMissing() ?? mountingMissing('ext4') ?? toolsMissing('e2fsck');
 
-/** A guest whose images lie on ext4; the tests follow each other: it runs, and is halted by the last but one. */
+/** A guest with images on ext4. The tests build on each other: the guest runs until the last but one halts it. */
 describeUnless(missing, 'a guest whose file system has no reflinks', () => {
   let ext4: ReturnType<typeof mountNew>;
   let world: BackupHosts;
@@ -46,7 +46,7 @@ describeUnless(missing, 'a guest whose file system has no reflinks', () => {
     expect(await guestBootCount(restored)).toBe(boots);
   }
 
-  test('is not backed up just so, and hears nothing of it', async () => {
+  test('is refused without --pause, and is left alone', async () => {
     const { hosts, store, access } = world;
     const ended = await hosts.run(['backup', 'mail', '--to', store, '--encrypt', ...access, '--json']);
     expect(errorOf(ended)).toMatchObject({
@@ -58,11 +58,11 @@ describeUnless(missing, 'a guest whose file system has no reflinks', () => {
     expect(readdirSync(world.storeDirectory)).not.toContain('guests');
   });
 
-  test('with --pause stands still while it is read, and goes on', async () => {
+  test('with --pause stands still while it is read, then goes on', async () => {
     const made = await world.backup('mail', '--pause');
     expect(made.consistency).toBe('frozen');
     await guest.sh('true');
-    // As it is: its journal is replayed by whoever boots it.
+    // Not clean: the next boot replays its journal.
     const { target } = await world.restore(
       `mail@${made.snapshot}`,
       join(world.hosts.new.images, 'paused.img'),
@@ -71,7 +71,7 @@ describeUnless(missing, 'a guest whose file system has no reflinks', () => {
     await expectSound(target, 1);
   });
 
-  test('with --pause goes on soon after the line is cut, and not only when it is mended', async () => {
+  test('with --pause goes on soon after the line is cut, without waiting for the line', async () => {
     const { hosts, store, access } = world;
     const before = await world.snapshots('mail');
     await guest.sh('busybox dd if=/dev/urandom of=/data/new bs=64k count=16');
@@ -79,7 +79,7 @@ describeUnless(missing, 'a guest whose file system has no reflinks', () => {
     const args = ['backup', 'mail', '--to', store, '--pause', '--max-pause', '3', ...access, '--json'];
     const command = hosts.start(args);
     await command.printed(backupHasBegun);
-    // Ctrl-Z does not leave it frozen.
+    // Ctrl-Z does not leave the guest frozen.
     command.signal('SIGTSTP');
     await command.printed(/Ctrl-Z has no effect now/);
     await hosts.lab.cut();
@@ -104,7 +104,7 @@ describeUnless(missing, 'a guest whose file system has no reflinks', () => {
     await expectSound(target, 1);
   });
 
-  test('that is down is read as it is, every block of it', async () => {
+  test('that is down is read completely', async () => {
     const { hosts } = world;
     expect((await hosts.run(['halt', 'mail'])).exitStatus).toBe(0);
     const made = await world.backup('mail', '--every-block');
@@ -115,7 +115,7 @@ describeUnless(missing, 'a guest whose file system has no reflinks', () => {
     expect(readdirSync(ext4.path).toSorted()).toEqual(['lost+found', 'mail.img']);
   });
 
-  test('is restored onto what it has become, and only what differs is written', async () => {
+  test('is restored over its changed disk, and only what differs is written', async () => {
     const { hosts, store, access } = world;
     const [first] = await world.snapshots('mail');
     const args = ['restore', store, `mail@${first}`, '--to', image, ...access, '--json'];

@@ -21,7 +21,7 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'the disks of a guest', () =
     await hosts[Symbol.asyncDispose]();
   });
 
-  test('all move, with mode and owner, and the guest has them there', async () => {
+  test('are all moved, with mode and owner, and the guest uses them there', async () => {
     const store = join(hosts.old.home, 'store');
     mkdirSync(store);
     const second = join(store, 'data-2024.img');
@@ -29,7 +29,7 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'the disks of a guest', () =
     patchFile(second, 100 * MIB, seededBytes(11, 3 * MIB));
     chmodSync(second, 0o640);
     chownSync(second, 1234, 4321);
-    // By a link: the guest knows it as data.img.
+    // A link: the guest knows it as data.img.
     symlinkSync(second, join(hosts.old.images, 'data.img'));
     const guest = await ferriedGuest(hosts, 'pair', {
       extraArgs: [`ubd1=${join(hosts.old.images, 'data.img')}`],
@@ -71,7 +71,7 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'the disks of a guest', () =
     expect(blocks * 512).toBeLessThan(4 * MIB);
   });
 
-  test('two of one file name are refused while the guest still runs', async () => {
+  test('with the same file name are refused while the guest still runs', async () => {
     const other = join(hosts.old.home, 'twin.img');
     makeSparseFile(other, MIB);
     const guest = await ferriedGuest(hosts, 'twin', { extraArgs: [`ubd1=${other}`] });
@@ -83,11 +83,11 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'the disks of a guest', () =
     expect(guest.runsOn('old')).toBe(true);
   });
 
-  test('one that is no raw image is found before the halt', async () => {
+  test('include one that is not raw: this is found before the halt', async () => {
     const path = join(hosts.old.images, 'qcow.img');
     makeSparseFile(path, MIB);
     const guest = await ferriedGuest(hosts, 'mixed', { extraArgs: [`ubd1=${path}`] });
-    // The guest itself does not look.
+    // The guest itself does not check.
     patchFile(path, 0, Buffer.from('QFI\xfb', 'latin1'));
     const directory = join(hosts.new.home, 'elsewhere');
     const problems = problemsOf(await hosts.run(await guest.migrateArguments({ directory })));

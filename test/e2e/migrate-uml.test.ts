@@ -41,7 +41,7 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a real guest', () => {
     return { image, path, stop };
   }
 
-  test('moves with one command, and runs there exactly as before', async () => {
+  test('is moved with one command, and runs there exactly as before', async () => {
     const { image, path } = await bootOnOld('web');
     // One store for both hosts.
     const store = join(hosts.old.home, 'store');
@@ -55,7 +55,7 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a real guest', () => {
     expect(report).toMatchObject({ type: 'moved', guest: 'web', warnings: [] });
     expect(moved.exitStatus).toBe(0);
 
-    // It runs there and nowhere else, with the memory it had.
+    // It runs only there, with the same memory.
     const there = JSON.parse((await hosts.runOnNew(['guests', '--json'])).stdout) as object;
     expect(there).toMatchObject({
       guests: [{ name: 'web', state: 'running', memoryBytes: GUEST_MEMORY_BYTES }],
@@ -64,7 +64,7 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a real guest', () => {
     expect(here).toMatchObject({ guests: [{ name: 'web', state: 'moved' }] });
     expect(readdirSync(hosts.new.images)).toEqual(['web.img']);
 
-    // It is the same guest: one boot later, its data as they were.
+    // It is the same guest: one boot more, and the same data.
     const halted = await hosts.runOnNew(['halt', 'web']);
     expect(halted.exitStatus).toBe(0);
     const target = join(hosts.new.images, 'web.img');
@@ -72,10 +72,10 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a real guest', () => {
     expect(await guestBootCount(target)).toBe(2);
     expect(await damagedGuestFiles(target, image.files)).toEqual([]);
     expect((await stat(target)).mode).toBe((await stat(path)).mode);
-    // Its backups go on under its name, though it is another host and another path.
+    // Its backups continue under its name, although host and path differ.
     expect(await hosts.runOnNew(backup)).toMatchObject({ exitStatus: 0 });
 
-    // The way back.
+    // Take the move back.
     const started = await hosts.run(['start', 'web']);
     expect(started.exitStatus).toBe(10);
     expect(started.stderr).toContain('vmferry revert web');
@@ -87,7 +87,7 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a real guest', () => {
     expect(await hosts.run(backup)).toMatchObject({ exitStatus: 0 });
   });
 
-  test('its image is not touched by the move', async () => {
+  test('leaves its old image unchanged', async () => {
     const { path, stop } = await bootOnOld('quiet');
     await stop();
     const before = await sha256(path);

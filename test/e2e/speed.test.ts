@@ -12,16 +12,16 @@ import { startSshServer, type TestSshServer } from '../support/ssh/ssh-server.ts
 import { describeWithTools } from '../support/programs/tools.ts';
 
 /*
- * A guard, not a benchmark (that is `npm run bench`): ratios of what was measured side by side, medians of three, with
- * room for a machine that does other things, too. A pipeline that takes twice the CPU time that it takes now fails.
+ * A guard, not a benchmark (that is `npm run bench`): ratios of times measured side by side, medians of three, with room
+ * for a busy machine. A pipeline that takes twice the CPU time of today fails.
  */
 const ROUNDS = 3;
 const IMAGE_BYTES = 256 * 2 ** 20;
-/** 1.5 to 1.6 were seen. */
+/** Measured: 1.5 to 1.6. */
 const MOST_OF_ZSTD = 2.3;
-/** 1.2 to 1.4 were seen. */
+/** Measured: 1.2 to 1.4. */
 const MOST_OF_PARTS = 2;
-/** 1.8 to 2.4 were seen with six others for each core: this is for what waits, and for nothing less. */
+/** Measured: 1.8 to 2.4 with six other processes per core. This catches only long waits. */
 const MOST_OF_PIPE = 5;
 
 const captureProgram = join(import.meta.dirname, '../support/programs/capture-alone.mjs');
@@ -31,7 +31,7 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
 }
 
-/** Machine code, as a guest's disk is full of: the bytes of Node itself, again and again, each time changed in another way. */
+/** Machine code, like much of a guest's disk: the bytes of Node, repeated, each time changed in another way. */
 function writeImage(path: string): void {
   const code = readFileSync(process.execPath);
   const image = Buffer.alloc(IMAGE_BYTES);
@@ -75,7 +75,7 @@ describeWithTools('the speed of the pipeline', ['zstd', 'ssh', 'sshd', 'openssl'
     NEW: server.destination,
   });
 
-  /** What a command takes here, and what its sessions take of the sshd. */
+  /** CPU time of a command and of its sshd sessions. */
   async function takenAtBothEnds(command: string): Promise<TakenTime> {
     const before = await cpuSecondsOfEnded(server.pid);
     const taken = await timeCommand(command, environment());
@@ -99,10 +99,10 @@ describeWithTools('the speed of the pipeline', ['zstd', 'ssh', 'sshd', 'openssl'
     expectBelow(MOST_OF_ZSTD, ratios);
   });
 
-  test('a move takes little more than what must be done', async () => {
+  test('a move takes little more CPU time than its parts', async () => {
     const pipe = 'zstd -1 -T2 -q -c $IMAGE | $SSH "zstd -d -q -o $TARGET/image"';
     const besides = [
-      // both ends name every chunk
+      // both ends hash every chunk
       'openssl dgst -sha256 $IMAGE $IMAGE',
       'dd if=$IMAGE of=$COPY bs=1M conv=fsync status=none',
       'dd if=$COPY of=/dev/null bs=1M status=none',
@@ -113,7 +113,7 @@ describeWithTools('the speed of the pipeline', ['zstd', 'ssh', 'sshd', 'openssl'
       const piped = await takenAtBothEnds(pipe);
       const rest = await takenAtBothEnds(besides);
       const whole = await takenAtBothEnds(moveOf('$IMAGE'));
-      // what has nothing to do with how much is moved: two programs start, and log in
+      // the part that does not depend on the size: two programs start and log in
       const nothing = await takenAtBothEnds(moveOf('$EMPTY'));
       await emptyTarget();
       cpuRatios.push((whole.cpuSeconds - nothing.cpuSeconds) / (piped.cpuSeconds + rest.cpuSeconds));
@@ -124,7 +124,7 @@ describeWithTools('the speed of the pipeline', ['zstd', 'ssh', 'sshd', 'openssl'
   });
 });
 
-/** Shows them all where their median is not. */
+/** Shows all values if their median is too high. */
 function expectBelow(most: number, ratios: readonly number[]): void {
   expect({ ratios, isBelow: median(ratios) < most }).toEqual({ ratios, isBelow: true });
 }
@@ -134,7 +134,7 @@ function moveOf(image: string): string {
   return `$VMFERRY migrate ${image} ${there} --compression 1 --json`;
 }
 
-/** Waits until nothing that a process started runs any more; the CPU seconds of all of that so far (proc(5), `stat`). */
+/** Waits until all descendants of a process have ended; returns their CPU seconds (proc(5), `stat`). */
 async function cpuSecondsOfEnded(pid: number): Promise<number> {
   while ((await descendantsOf(pid)).length > 0) await delay(20);
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8');

@@ -22,7 +22,7 @@ interface Moved {
   }[];
 }
 
-describeUnless(umlMissing() ?? networkLabMissing(), 'a guest that does not just halt', () => {
+describeUnless(umlMissing() ?? networkLabMissing(), 'a guest that does not halt easily', () => {
   let hosts: TwoHosts;
   let watch: DoubleRunWatch;
   beforeAll(async () => {
@@ -37,14 +37,14 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a guest that does not just 
     await hosts[Symbol.asyncDispose]();
   });
 
-  test('one that starts again when it is told to shut down is halted by its kernel, in order', async () => {
+  test('one that reboots instead of halting is halted cleanly by its kernel', async () => {
     const guest = await ferriedGuest(hosts, 'again', { onCtrlAltDel: 'reboot', fileSystem: 'ext4' });
     const ended = await hosts.run(await guest.migrateArguments());
     expect(resultOf<Moved>(ended).disks[0]?.freeBytes).toBeGreaterThan(0);
     expect(warningsOf(ended)).toMatchObject([{ code: 'guest-rebooted' }]);
     expect(await isFileSystemClean(guest.image.path)).toBe(true);
     expect(guest.runsOn('old')).toBe(false);
-    // Told to shut down there, it starts again there, too; its kernel may halt it before it has counted that.
+    // It also reboots when it is halted there; its kernel may halt it before it has counted that boot.
     expect((await hosts.runOnNew(['halt', 'again', '--force-halt'])).exitStatus).toBe(0);
     const target = join(hosts.new.images, 'again.img');
     expect(await damagedGuestFiles(target, guest.image.files)).toEqual([]);
@@ -52,7 +52,7 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a guest that does not just 
     expect([1, 2]).toContain(furtherBoots);
   });
 
-  test('one that takes no order at all goes on, unless it may be killed', async () => {
+  test('one that ignores every order keeps running, unless it may be killed', async () => {
     const guest = await ferriedGuest(hosts, 'deaf', { onCtrlAltDel: 'ignore' });
     const pid = guest.pid();
     const refused = await hosts.run([...(await guest.migrateArguments()), '--halt-timeout', '2']);
@@ -74,7 +74,7 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a guest that does not just 
     expect((disk?.readBytes ?? 0) + (disk?.holeBytes ?? 0)).toBe(disk?.sizeBytes);
     expect(warningsOf(forced)).toMatchObject([{ code: 'file-system-not-clean' }]);
     expect(await isFileSystemClean(guest.image.path)).toBe(false);
-    // It replays its journal there, and lives.
+    // It replays its journal there, and runs.
     expect(guest.runsOn('old')).toBe(false);
     const console = readFileSync(join(hosts.new.stateDir, 'console', 'deaf.log'), 'latin1');
     expect(console).toMatch(/recovery complete/);

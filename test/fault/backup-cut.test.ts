@@ -16,7 +16,7 @@ const missing = umlMissing() ?? networkLabMissing() ?? mountingMissing('xfs');
 const MIB = 2 ** 20;
 const kills = 3;
 
-describeUnless(missing, 'a backup of a guest that runs, broken off', () => {
+describeUnless(missing, 'a broken-off backup of a running guest', () => {
   let xfs: ReturnType<typeof mountNew>;
   let world: BackupHosts;
   let guest: ObedientGuest;
@@ -37,7 +37,7 @@ describeUnless(missing, 'a backup of a guest that runs, broken off', () => {
   });
   afterEach(async () => {
     await world.hosts.lab.rate(null);
-    // Whatever happened, it runs.
+    // The guest runs after each test.
     await guest.sh('true');
   });
   afterAll(async () => {
@@ -46,18 +46,18 @@ describeUnless(missing, 'a backup of a guest that runs, broken off', () => {
     xfs[Symbol.dispose]();
   });
 
-  /** The clones that are being read, or were left; and those that a published snapshot has. */
+  /** Clones that are being read or were left, and bases of published snapshots. */
   const clones = () => readdirSync(xfs.path).filter((name) => name.endsWith('.clone'));
   const bases = () => readdirSync(xfs.path).filter((name) => name.endsWith('.base'));
 
-  /** Starts a backup over a slow line, of so much new data in the guest. */
+  /** Starts a backup over a slow line, with this much new data in the guest. */
   async function startSlowBackup(newMib: number, rate = '24mbit'): Promise<RunningCommand> {
     await guest.sh(`busybox dd if=/dev/urandom of=/data/new bs=64k count=${16 * newMib} conv=notrunc`);
     await world.hosts.lab.rate(rate);
     return world.hosts.start(['backup', 'web', '--to', world.store, ...world.access, '--json']);
   }
 
-  test('goes on when the line is back', async () => {
+  test('continues when the line is back', async () => {
     const { lab } = world.hosts;
     const before = await world.snapshots('web');
     const command = await startSlowBackup(5);
@@ -75,7 +75,7 @@ describeUnless(missing, 'a backup of a guest that runs, broken off', () => {
     expect(await world.snapshots('web')).toHaveLength(before.length + 1);
   });
 
-  test('by Ctrl-C, while it waits for the line', async () => {
+  test('ends at Ctrl-C while it waits for the line', async () => {
     const { lab } = world.hosts;
     const before = await world.snapshots('web');
     const command = await startSlowBackup(5);
@@ -91,9 +91,9 @@ describeUnless(missing, 'a backup of a guest that runs, broken off', () => {
     expect(await world.snapshots('web')).toEqual(before);
   });
 
-  test('by Ctrl-C, while it sends: the next one sends the rest', async () => {
+  test('ends at Ctrl-C while it sends; the next backup sends the rest', async () => {
     const before = await world.snapshots('web');
-    // Four packs of 8 MiB and a little more, three of them at once: when the fourth is being sent, one has arrived.
+    // A little more than four packs of 8 MiB, three at a time: when the fourth is being sent, one has arrived.
     const command = await startSlowBackup(32, '60mbit');
     await command.printed(/"sentBytes":(?:2[89]|3\d)\d{6}\b/);
     command.signal('SIGINT');
@@ -106,7 +106,7 @@ describeUnless(missing, 'a backup of a guest that runs, broken off', () => {
     expect(newPlainBytes).toBeLessThan(26 * MIB);
   });
 
-  test(`by SIGKILL, at ${kills} moments`, async () => {
+  test(`survives SIGKILL at ${kills} moments`, async () => {
     const seed = testSeed();
     console.log(`seed of the moments: ${seed}`);
     const random = seededRandom(seed);
@@ -128,7 +128,7 @@ describeUnless(missing, 'a backup of a guest that runs, broken off', () => {
     expect(clonesLeft).toBeGreaterThan(0);
   });
 
-  test('by SIGKILL: the next one tells of the clone that was left', async () => {
+  test('after SIGKILL the next backup reports the clone that was left', async () => {
     const command = await startSlowBackup(5);
     await command.printed(backupHasBegun);
     command.child.kill('SIGKILL');
@@ -142,7 +142,7 @@ describeUnless(missing, 'a backup of a guest that runs, broken off', () => {
     expect(resultOf(next)).toMatchObject({ guests: [{ consistency: 'frozen' }] });
   });
 
-  test('and after all of it: the next one is good, the store is sound, and nothing is left behind', async () => {
+  test('after all this the next backup is good, the store is sound, and nothing is left behind', async () => {
     const { snapshot } = await world.backup('web');
     expect(readdirSync(xfs.path).toSorted()).toEqual([expect.stringContaining(snapshot), 'web.img']);
     expect(await world.damage()).toEqual([]);

@@ -56,7 +56,7 @@ describeUnless(networkLabMissing() ?? loopDevicesMissing(), 'a restore in troubl
     return disk;
   }
 
-  test('killed in the middle: goes on where it was when it is typed again', async () => {
+  test('killed in the middle: the same command continues it', async () => {
     await world.hosts.lab.rate('60mbit');
     const command = world.hosts.start(restoreArguments(target));
     await command.printed(received);
@@ -68,7 +68,7 @@ describeUnless(networkLabMissing() ?? loopDevicesMissing(), 'a restore in troubl
     expect(disk.readFromStoreBytes).toBeLessThan(0.8 * sizeBytes);
   });
 
-  test('interrupted: the same', async () => {
+  test('interrupted: the same command continues it', async () => {
     await world.hosts.lab.rate('60mbit');
     const command = world.hosts.start(restoreArguments(target));
     await command.printed(received);
@@ -84,7 +84,7 @@ describeUnless(networkLabMissing() ?? loopDevicesMissing(), 'a restore in troubl
     expect(expectRestored(await restore(target)).readFromStoreBytes).toBeLessThan(0.8 * sizeBytes);
   });
 
-  test('cut off: goes on when the line is back', async () => {
+  test('cut off: continues when the line is back', async () => {
     const { lab } = world.hosts;
     await lab.rate('60mbit');
     const command = world.hosts.start(restoreArguments(target));
@@ -99,7 +99,7 @@ describeUnless(networkLabMissing() ?? loopDevicesMissing(), 'a restore in troubl
     expectRestored(ended);
   });
 
-  test('onto a disk that is full, or becomes so: it goes on when there is room', async () => {
+  test('onto a full disk, or one that becomes full: continues when there is room', async () => {
     const { hosts } = world;
     const directory = hosts.new.images;
     const path = join(directory, 'disk.img');
@@ -121,7 +121,7 @@ describeUnless(networkLabMissing() ?? loopDevicesMissing(), 'a restore in troubl
     expect(readFileSync(path).equals(image)).toBe(true);
   });
 
-  test('onto a device that is mounted, or too small: it stays as it was', async () => {
+  test('onto a mounted device, or one that is too small: the device is not changed', async () => {
     const { hosts } = world;
     const file = join(hosts.new.home, 'device.img');
     makeSparseFile(file, 2 * sizeBytes);
@@ -141,11 +141,11 @@ describeUnless(networkLabMissing() ?? loopDevicesMissing(), 'a restore in troubl
     using device = attachLoopDevice(small);
     expect(errorOf(await restore(device.path, '--in-place'))).toMatchObject({ code: 'target-full' });
     expect(readFileSync(small).every((byte) => byte === 0)).toBe(true);
-    // But for when it was mounted last, in its superblock.
+    // Except for the time of the last mount in its superblock.
     expect(readFileSync(file).subarray(65_536).equals(before.subarray(65_536))).toBe(true);
   });
 
-  test('onto a device that is larger: the disk, and the rest as it was', async () => {
+  test('onto a larger device: the rest of the device is not changed', async () => {
     const file = join(world.hosts.new.home, 'large.img');
     writeFileSync(file, Buffer.alloc(sizeBytes + MIB, 'x'));
     using device = attachLoopDevice(file);
@@ -158,7 +158,7 @@ describeUnless(networkLabMissing() ?? loopDevicesMissing(), 'a restore in troubl
   });
 });
 
-/** A file system in memory over a directory, until the end of the scope. */
+/** Mounts a file system in memory on a directory, until the end of the scope. */
 function mountTmpfs(directory: string, bytes: number): Disposable {
   runTool('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'none', directory]);
   return {

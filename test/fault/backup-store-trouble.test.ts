@@ -13,7 +13,7 @@ import { describeUnless, toolsMissing } from '../support/programs/tools.ts';
 const MIB = 2 ** 20;
 const seed = testSeed();
 
-/** Disks of no guest: what troubles the store has nothing to do with what is backed up. */
+/** Backs up disks without a guest: trouble with the store does not depend on the guest. */
 describeUnless(networkLabMissing() ?? toolsMissing('mke2fs'), 'a store in trouble', () => {
   let world: BackupHosts;
   let image: string;
@@ -34,7 +34,7 @@ describeUnless(networkLabMissing() ?? toolsMissing('mke2fs'), 'a store in troubl
   const backup = (store = world.store) => run('backup', image, '--to', store, '--encrypt');
   const filesOf = (directory: string) => readdirSync(directory, { recursive: true }).map(String).toSorted();
 
-  test('wrong passphrase: nothing is read, nothing is written', async () => {
+  test('a wrong passphrase: nothing is read or written', async () => {
     await world.backup(image);
     const before = filesOf(world.account.writable);
     const wrong = join(world.hosts.old.home, 'wrong');
@@ -58,12 +58,12 @@ describeUnless(networkLabMissing() ?? toolsMissing('mke2fs'), 'a store in troubl
     expect(readdirSync(hosts.old.images)).toEqual(['disk.img']);
   });
 
-  test('killed while it sends a lot: the next backup sends the rest', async () => {
+  test('a backup killed while it sends: the next one sends the rest', async () => {
     const bulk = join(world.hosts.old.images, 'bulk.img');
     writeFileSync(bulk, seededBytes(seed + 1, 160 * MIB));
     await world.hosts.lab.rate('400mbit');
     const command = world.hosts.start(['backup', bulk, '--to', world.store, ...world.access, '--json']);
-    // Of the first sixteen packs of 8 MiB, when they have all arrived; there are four more.
+    // The first sixteen packs of 8 MiB have arrived; four more are missing.
     const index = join(world.storeDirectory, 'guests', 'bulk.img', 'index');
     const isIndexed = () => existsSync(index) && readdirSync(index).some((name) => !name.includes('.part-'));
     await eventually('an index is written', 60_000, isIndexed);
@@ -79,7 +79,7 @@ describeUnless(networkLabMissing() ?? toolsMissing('mke2fs'), 'a store in troubl
     expect(readdirSync(join(world.storeDirectory, 'guests'))).toEqual(['disk.img']);
   });
 
-  test('a server that lies: a plain store in place of the encrypted one, yesterday’s in place of today’s', async () => {
+  test('a lying server: a plain store in place of the encrypted one, yesterday’s store in place of today’s', async () => {
     const { hosts, store, storeDirectory } = world;
     const yesterday = join(hosts.new.home, 'yesterday');
     const putBack = (directory: string) => {
@@ -98,10 +98,10 @@ describeUnless(networkLabMissing() ?? toolsMissing('mke2fs'), 'a store in troubl
       { code: 'store-went-back', message: expect.stringContaining(snapshot) },
     ]);
     const again = await backup();
-    // Told once, and not again for what it has made itself.
+    // Reported once, and not again for its own snapshot.
     expect(warningsOf(again).filter(({ code }) => code === 'store-went-back')).toHaveLength(1);
     expect(resultOf(again)).toMatchObject({ type: 'backed-up' });
-    // There is a newer one now.
+    // There is a newer snapshot now.
     expect(warningsOf(await run('list', store))).toEqual([]);
     expect(await world.damage()).toEqual([]);
     const today = join(hosts.new.home, 'today');
@@ -115,7 +115,7 @@ describeUnless(networkLabMissing() ?? toolsMissing('mke2fs'), 'a store in troubl
       ['list', store],
     ])
       expect(errorOf(await run(...command))).toMatchObject({ code: 'store-damaged', exitStatus: 20 });
-    // A machine that has never seen the store, but was given a passphrase for it.
+    // A machine that has never seen the store, but has a passphrase for it.
     const elsewhere = await hosts.runOnNew(['list', store, ...world.access, '--json']);
     expect(errorOf(elsewhere)).toMatchObject({
       code: 'usage',
@@ -125,7 +125,7 @@ describeUnless(networkLabMissing() ?? toolsMissing('mke2fs'), 'a store in troubl
     expect(await world.damage()).toEqual([]);
   });
 
-  test('an account that may only read: restores and verifies, but takes no backup', async () => {
+  test('a read-only account can restore and verify, but not back up', async () => {
     const { hosts, account } = world;
     await using reading = await openOffsiteAccount(hosts.lab, {
       isReadOnly: true,
@@ -145,7 +145,7 @@ describeUnless(networkLabMissing() ?? toolsMissing('mke2fs'), 'a store in troubl
     expect(filesOf(account.writable)).toEqual(before);
   });
 
-  test('a disk that is full, and one that is not mounted', async () => {
+  test('a full disk, and a disk that is not mounted', async () => {
     const { account, hosts } = world;
     const disk = await account.mountSmall(16 * MIB);
     const store = `${account.login}:backups/small`;
@@ -169,7 +169,7 @@ describeUnless(networkLabMissing() ?? toolsMissing('mke2fs'), 'a store in troubl
       ['restore', store, 'disk.img', '--to', join(hosts.old.images, 'restored.img')],
     ])
       expect(errorOf(await run(...command))).toMatchObject({ code: 'store-missing', exitStatus: 19 });
-    // No new store was begun in what lies under it.
+    // No new store was made below the mount point.
     expect(filesOf(account.writable).filter((name) => name.startsWith('small/'))).toEqual([]);
     await disk.mountAgain();
     expect(resultOf(await backup(store))).toMatchObject({ type: 'backed-up' });
@@ -177,7 +177,7 @@ describeUnless(networkLabMissing() ?? toolsMissing('mke2fs'), 'a store in troubl
   });
 });
 
-/** What was copied as root is the account's again. */
+/** Gives files that root copied back to the account. */
 function chmodOpen(directory: string): void {
   chmodSync(directory, 0o777);
   for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true }))

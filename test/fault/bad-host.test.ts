@@ -46,7 +46,7 @@ describeUnless(networkLabMissing(), 'a host that cannot take the guest', () => {
     expect(error).toMatchObject({ code: 'host-unreachable', exitStatus: 12 });
   });
 
-  test('it is not reachable, and no packet says so', async () => {
+  test('it is not reachable, and sends no ICMP error', async () => {
     const config = await hosts.lab.server.configWith('Host new', '  ConnectTimeout 2');
     await hosts.lab.cut();
     try {
@@ -94,7 +94,7 @@ describeUnless(networkLabMissing(), 'a host that cannot take the guest', () => {
       `  IdentityFile ${other}`,
       '  IdentitiesOnly yes',
     );
-    // The configuration names a wrong key and the right one; only the wrong one is left.
+    // The configuration names a wrong and a right key; keep only the wrong one.
     writeFileSync(config, readFileSync(config, 'utf8').replace(hosts.lab.server.identityFile, other));
     const error = errorOf(await migrate(...withConfig(config)));
     expect(error).toMatchObject({ code: 'login-refused', exitStatus: 12 });
@@ -134,7 +134,7 @@ describeUnless(networkLabMissing(), 'a host that cannot take the guest', () => {
     ['prints garbage and ends', [`head -c 100000 /dev/urandom | tr -d '{'; exit 0`], 'receiver-died'],
     ['prints a line without end', [`tr '\\0' x </dev/zero`], 'protocol-violation'],
     [
-      'answers what was not asked',
+      'sends an unexpected answer',
       [
         `echo '{"type":"ready","protocol":3,"version":"0"}'; echo '{"type":"published","paths":[]}'; cat >/dev/null`,
       ],
@@ -157,7 +157,7 @@ describeUnless(networkLabMissing(), 'a host that cannot take the guest', () => {
       await migrate(...hosts.targetArguments({ directory: join(hosts.new.images, 'no') })),
     );
     expect(missing).toMatchObject({ code: 'target-missing', exitStatus: 14 });
-    // The message is read on the old host: it names the other machine, and the command is one to type here.
+    // The message is read on the old host: it names the other machine, and a command to type here.
     expect(missing.message).toMatch(/^There is no directory \S+ on new\.$/);
     expect(missing.advice).toMatch(/^Make it \(ssh -F \S+ new mkdir -p \S+\), or /);
     const file = join(hosts.new.home, 'file');

@@ -31,7 +31,7 @@ describeUnless(missing, 'an image that cannot be moved', () => {
     return ended;
   };
 
-  test('a name that no guest has, with the names there are', async () => {
+  test('an unknown name: the message lists the known guests', async () => {
     const error = errorOf(await migrate('wbe'));
     expect(error).toMatchObject({ code: 'guest-not-found', exitStatus: 10 });
     expect(error.message).toContain('wbe');
@@ -60,7 +60,7 @@ describeUnless(missing, 'an image that cannot be moved', () => {
     ['in qcow2', 'a.qcow2', (path) => makeContainer(path, 'QFI\xfb'), 'guest-unsupported', /qcow2/],
     ['in vmdk', 'a.vmdk', (path) => makeContainer(path, 'KDMV'), 'guest-unsupported', /vmdk/],
     ['that is copy-on-write', 'a.cow', (path) => makeContainer(path, 'MOOO'), 'guest-unsupported', /uml-cow/],
-  ])('one %s', async (_, name, make, code, says) => {
+  ])('an image %s', async (_, name, make, code, says) => {
     make(here(name));
     const error = errorOf(await migrate(here(name)));
     expect(error).toMatchObject({ code, exitStatus: 10 });
@@ -68,18 +68,18 @@ describeUnless(missing, 'an image that cannot be moved', () => {
     expect(error.message).toContain(name);
   });
 
-  test('one that may not be read', async () => {
+  test('an image that may not be read', async () => {
     makeSparseFile(here('secret.img'), 4096);
     chmodSync(here('secret.img'), 0o600);
     chownSync(here('secret.img'), 65_534, 65_534);
-    // root may read everything by these two
+    // with these two capabilities root can read everything
     const startedBy = ['setpriv', '--bounding-set=-dac_override,-dac_read_search'];
     const error = errorOf(await migrate(here('secret.img'), { startedBy }));
     expect(error).toMatchObject({ code: 'image-unreadable', exitStatus: 10 });
     expect(error.message).toContain('secret.img');
   });
 
-  test('one that another program has open, by its name and pid', async () => {
+  test('an image that another program has open: the message has its name and pid', async () => {
     makeSparseFile(here('open.img'), 4096);
     const fd = openSync(here('open.img'), 'r+');
     try {
@@ -111,7 +111,7 @@ describeUnless(missing, 'an image that cannot be moved', () => {
     expect(both.map(({ code }) => code)).toEqual(['guest-not-found', 'host-unreachable']);
   });
 
-  test('a dry run of a good one changes nothing on either host', async () => {
+  test('a dry run of a good image changes nothing on either host', async () => {
     await hosts.runOnNew(['guests']);
     makeExtImage(here('good.img'), extVariant('ext4, 1 KiB'));
     writeFileSync(join(hosts.new.images, 'twice.img'), 'mine');

@@ -17,7 +17,7 @@ import { bootUmlGuest, buildGuestImage } from '../support/guests/uml-guest.ts';
 import { umlKernel, umlMissing } from '../support/guests/uml-kernel.ts';
 import { umlProcessesOf, watchForDoubleRun, type DoubleRunWatch } from '../support/guests/uml-processes.ts';
 
-/** One guest; each test begins and ends with it running on the old host. */
+/** One guest, which runs on the old host before and after each test. */
 describeUnless(
   umlMissing() ?? networkLabMissing() ?? toolsMissing('nsenter'),
   'a boot that goes wrong',
@@ -57,7 +57,7 @@ describeUnless(
       expect(watch.seen).toEqual([]);
     });
 
-    test('another guest has taken the name there meanwhile, and is left alone', async () => {
+    test('another guest there has the same name, and is left alone', async () => {
       const path = join(hosts.new.home, 'other.img');
       await buildGuestImage({ path });
       const command = hosts.start(await guest.migrateArguments({ rules: [{ on: 'publish', do: 'delay' }] }));
@@ -78,7 +78,7 @@ describeUnless(
       await guest.expectUnmoved();
     });
 
-    test('the receiver is gone when it is up: nobody knows here, nothing is started here', async () => {
+    test('the receiver dies when the guest is up: the outcome is unknown, and nothing is started here', async () => {
       const command = hosts.start(await guest.migrateArguments({ rules: [{ on: 'up', do: 'hang-up' }] }));
       const error = errorOf(await command.ended);
       expect(error).toMatchObject({ code: 'outcome-unknown', exitStatus: 17 });
@@ -89,7 +89,7 @@ describeUnless(
       expect(watch.seen).toEqual([]);
     });
 
-    test('the line is cut while it boots', async () => {
+    test('the line is cut during the boot', async () => {
       const command = hosts.start(await guest.migrateArguments());
       await command.printed(stageStarted('boot'));
       await hosts.lab.cut();
@@ -98,7 +98,7 @@ describeUnless(
         expect(error).toMatchObject({ code: 'outcome-unknown', exitStatus: 17 });
         expect(guest.runsOn('old')).toBe(false);
         expect(await guest.state()).toBe('moved');
-        // Not reachable, so not known: revert does not start it either.
+        // The new host is not reachable, so revert does not start the guest either.
         expect(errorOf(await hosts.run(['revert', 'web', '--json']))).toMatchObject({
           code: 'host-unreachable',
         });
@@ -108,7 +108,7 @@ describeUnless(
           60_000,
           async () => (await receiversOf(hosts)).length === 0,
         );
-        // It was up before the receiver missed the mover, or it was taken back: never something between.
+        // Either it was up before the receiver missed the mover, or it was taken back.
         expect(await hosts.filesOnNew()).toEqual(guest.runsOn('new') ? ['web.img'] : []);
       } finally {
         await hosts.lab.mend();
@@ -120,7 +120,7 @@ describeUnless(
       expect(watch.seen).toEqual([]);
     });
 
-    test('and it cannot be started here either: that is said, and start works when it can', async () => {
+    test('the guest cannot be started here either: vmferry says so, and start works later', async () => {
       const command = hosts.start(await guest.migrateArguments({ rules: [{ on: 'finish', do: 'hold' }] }));
       await command.printed(stageStarted('verify'));
       const { path } = guest.image;

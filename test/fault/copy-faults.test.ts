@@ -17,7 +17,7 @@ import { watchForDoubleRun, type DoubleRunWatch } from '../support/guests/uml-pr
 
 const MIB = 2 ** 20;
 
-/** One guest, and all that can break a move while its image is copied. After each it runs where it ran. */
+/** Breaks the move of one guest while its image is copied. After each test the guest runs where it ran. */
 describeUnless(umlMissing() ?? networkLabMissing() ?? toolsMissing('nsenter'), 'a copy that breaks', () => {
   let hosts: TwoHosts;
   let guest: FerriedGuest;
@@ -26,7 +26,7 @@ describeUnless(umlMissing() ?? networkLabMissing() ?? toolsMissing('nsenter'), '
     hosts = await startTwoHosts();
     guest = await ferriedGuest(hosts, 'web');
     watch = watchForDoubleRun(['web'], [hosts.old.umlDir, hosts.new.umlDir]);
-    // its 6 MiB that do not compress then take some seconds
+    // the guest has 6 MiB that do not compress, so the copy takes some seconds
     await hosts.lab.rate('16mbit');
   });
   afterEach(async () => {
@@ -60,7 +60,7 @@ describeUnless(umlMissing() ?? networkLabMissing() ?? toolsMissing('nsenter'), '
 
   test('a pack is damaged on the way', async () => {
     const command = hosts.start(await guest.migrateArguments({ rules: [{ on: 'pack', do: 'damage-pack' }] }));
-    // What it is made of may still unpack: then the chunk is found when it is read back.
+    // The damaged pack may still unpack; then reading back finds the chunk.
     const code = expect.stringMatching(/^(pack-damaged|verification-failed)$/);
     expect(errorOf(await command.ended)).toMatchObject({ code, exitStatus: 15 });
   });
@@ -74,7 +74,7 @@ describeUnless(umlMissing() ?? networkLabMissing() ?? toolsMissing('nsenter'), '
     await eventually('no receiver is left', 10_000, async () => (await receiversOf(hosts)).length === 0);
   });
 
-  test('the line is cut, and never mended', async () => {
+  test('the line is cut for good', async () => {
     const command = hosts.start(await guest.migrateArguments());
     await command.printed(copyHasBegun);
     await hosts.lab.cut();
@@ -83,7 +83,7 @@ describeUnless(umlMissing() ?? networkLabMissing() ?? toolsMissing('nsenter'), '
       expect(errorOf(await command.ended)).toMatchObject({ code: 'connection-lost', exitStatus: 12 });
       expect(guest.runsOn('old')).toBe(true);
       expect(Date.now() - cutMs).toBeLessThan(60_000);
-      // Nobody tells the receiver; it finds out by itself.
+      // Nothing reaches the receiver; it notices by itself.
       const clean = async () =>
         (await hosts.filesOnNew()).length === 0 && (await receiversOf(hosts)).length === 0;
       await eventually('the new host is clean', cutMs + 60_000 - Date.now(), clean);

@@ -28,8 +28,8 @@ function passphrase(until: AbortSignal): Promise<unknown> {
   return createPassphraseSource(request, null, until)('open');
 }
 
-describe('a FIFO into which nobody writes', () => {
-  test('is no pack that was received, no configuration and no image: none of them is waited for', async () => {
+describe('a FIFO without a writer', () => {
+  test('is refused as a received pack, a configuration and an image, without waiting', async () => {
     expect(await codeOf(async () => readPackFile(fifo, 1000, (size) => Buffer.alloc(size)))).toBe(
       'pack-damaged',
     );
@@ -39,7 +39,7 @@ describe('a FIFO into which nobody writes', () => {
     expect(await codeOf(async () => openImage(fifo))).toBe('image-not-a-disk');
   });
 
-  test('as the file of a passphrase is waited for until that is interrupted', async () => {
+  test('as a passphrase file is waited for until an interruption', async () => {
     const stop = new AbortController();
     const reason = new Error('stopped by the test');
     const waiting = passphrase(stop.signal);
@@ -49,9 +49,9 @@ describe('a FIFO into which nobody writes', () => {
 });
 
 describe('a passphrase from a FIFO', () => {
-  test('is read in pieces, as its writer writes', async () => {
+  test('is read in pieces, as they are written', async () => {
     const waiting = passphrase(signal);
-    // opening it to write waits for a reader
+    // opening it for writing waits for a reader
     const writer = await open(fifo, 'w');
     await writer.write('correct ');
     await writer.write('horse\nanother line\n');
@@ -59,7 +59,7 @@ describe('a passphrase from a FIFO', () => {
     expect(await waiting).toBe('correct horse');
   });
 
-  test('is taken from the process substitution of a shell', () => {
+  test('can come from a shell’s process substitution', () => {
     const source = `import { createPassphraseSource } from '${join(programFile, '../../dist/operations/store-access/passphrase-source.js')}';
       const request = { file: process.argv[1], command: null, keyFile: null, options: '' };
       console.log(await createPassphraseSource(request, null, new AbortController().signal)('open'));`;

@@ -35,7 +35,7 @@ interface MovedDisk {
   freeBytes: number;
 }
 
-describeUnless(networkLabMissing() ?? toolsMissing(...imageTools), 'what an image holds', () => {
+describeUnless(networkLabMissing() ?? toolsMissing(...imageTools), 'the content of an image', () => {
   let hosts: TwoHosts;
   beforeAll(async () => {
     hosts = await startTwoHosts();
@@ -61,7 +61,7 @@ describeUnless(networkLabMissing() ?? toolsMissing(...imageTools), 'what an imag
     expect(readFileSync(there(name)).equals(readFileSync(here(name)))).toBe(true);
   };
 
-  test('a clean file system: free blocks stay here, every file arrives', async () => {
+  test('a clean file system: free blocks are not sent, and every file arrives', async () => {
     copyImage(here('original'), here('clean.img'));
     const { disk, ended } = await migrate('clean.img');
     const freeBytes = freeExtentsByDumpe2fs(here('clean.img')).reduce((sum, { length }) => sum + length, 0);
@@ -82,7 +82,7 @@ describeUnless(networkLabMissing() ?? toolsMissing(...imageTools), 'what an imag
     expectSameBytes('every.img');
   });
 
-  describe('not to be trusted: all allocated blocks are moved, and it is said', () => {
+  describe('a file system that cannot be trusted: all allocated blocks are moved, with a warning', () => {
     test.each<[what: string, code: WarningCode, name: string, damage: (path: string) => void]>([
       [
         'not unmounted',
@@ -128,7 +128,7 @@ describeUnless(networkLabMissing() ?? toolsMissing(...imageTools), 'what an imag
     });
   });
 
-  test('holes stay holes, and a disk of nothing but holes takes no time', async () => {
+  test('holes stay holes, and a disk of only holes is quick', async () => {
     makeSparseFile(here('sparse.img'), 8 * 1024 * MIB);
     for (const offset of [0, 511, 4095 * MIB, 8191 * MIB])
       patchFile(here('sparse.img'), offset, seededBytes(9, 5000));
@@ -147,7 +147,7 @@ describeUnless(networkLabMissing() ?? toolsMissing(...imageTools), 'what an imag
     expect(statSync(there('hollow.img'))).toMatchObject({ size: 1024 * MIB });
   });
 
-  test('mode, owner and time of change are those of the source, whose own are not touched', async () => {
+  test('the copy has the mode, owner and modification time of the source, which does not change', async () => {
     const name = 'odd.img';
     makeSparseFile(here(name), 3 * MIB + 512);
     patchFile(here(name), 3 * MIB, seededBytes(2, 512));
@@ -167,7 +167,7 @@ describeUnless(networkLabMissing() ?? toolsMissing(...imageTools), 'what an imag
     expectSameBytes(name);
   });
 
-  test('one sector is a disk, too', async () => {
+  test('a disk of one sector is moved', async () => {
     makeSparseFile(here('sector.img'), 512);
     patchFile(here('sector.img'), 0, seededBytes(4, 512));
     await migrate('sector.img');
@@ -175,7 +175,7 @@ describeUnless(networkLabMissing() ?? toolsMissing(...imageTools), 'what an imag
   });
 });
 
-/** Bits flipped in each group's bitmap, whose checksums then are wrong. */
+/** Flips bits in each group's bitmap, so that its checksum is wrong. */
 function damageBitmaps(path: string): void {
   const image = readFileSync(path);
   const blockBytes = 4096;

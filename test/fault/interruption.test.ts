@@ -15,7 +15,7 @@ import { startTwoHosts, type TwoHosts } from '../support/ssh/two-hosts.ts';
 import { umlMissing } from '../support/guests/uml-kernel.ts';
 import { watchForDoubleRun, type DoubleRunWatch } from '../support/guests/uml-processes.ts';
 
-describeUnless(umlMissing() ?? networkLabMissing(), 'a move that is called off', () => {
+describeUnless(umlMissing() ?? networkLabMissing(), 'an interrupted move', () => {
   let hosts: TwoHosts;
   let guest: FerriedGuest;
   let watch: DoubleRunWatch;
@@ -43,7 +43,7 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a move that is called off',
     ['verify', 'SIGINT', stageStarted('verify'), [{ on: 'finish', do: 'hold' }]],
     ['publish', 'SIGHUP', stageStarted('publish'), [{ on: 'published', do: 'hold' }]],
   ])('during %s, by %s', async (stage, signal, when, rules) => {
-    // Its 6 MiB that do not compress then take some seconds.
+    // The guest has 6 MiB that do not compress, so the copy takes some seconds.
     if (stage === 'copy') await hosts.lab.rate('16mbit');
     const command = hosts.start(await guest.migrateArguments({ rules }));
     await command.printed(when);
@@ -52,7 +52,7 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a move that is called off',
       await command.printed(/Ctrl-Z has no effect now/);
     }
     command.signal(signal);
-    // once more: it does not hurry it
+    // a second signal does not hurry it
     command.signal(signal);
     const ended = await command.ended;
     expect(errorOf(ended)).toMatchObject({ code: 'interrupted', exitStatus: 130 });
@@ -62,18 +62,18 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a move that is called off',
     expect(ended.stdout).toContain('The move is undone');
   });
 
-  test('during halt, the guest being on its way down already', async () => {
+  test('during halt, while the guest is already going down', async () => {
     const goesDown = guest.listen('going down');
     const command = hosts.start(await guest.migrateArguments());
     await goesDown();
     const pid = guest.pid();
     command.signal('SIGINT');
     expect((await command.ended).exitStatus).toBe(130);
-    // not the one that was going down, which would be gone in a moment
+    // a new process, not the one that was going down
     expect(guest.pid()).not.toBe(pid);
   });
 
-  test('during the boot: too late, it is answered first, and it has moved', async () => {
+  test('during the boot: too late, the move is finished', async () => {
     const command = hosts.start(await guest.migrateArguments({ rules: [{ on: 'boot', do: 'delay' }] }));
     await command.printed(stageStarted('boot'));
     command.signal('SIGINT');

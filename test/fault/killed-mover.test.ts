@@ -24,7 +24,7 @@ import { watchForDoubleRun, type DoubleRunWatch } from '../support/guests/uml-pr
 
 const LONGEST_MOVE_MS = 8_000;
 
-/** kill -9 at each step. One guest: each test leaves it running on the old host, but the last ones. */
+/** kill -9 at each step. All tests except the last ones leave the guest running on the old host. */
 describeUnless(umlMissing() ?? networkLabMissing(), 'a mover that is killed', () => {
   let hosts: TwoHosts;
   let guest: FerriedGuest;
@@ -54,14 +54,14 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a mover that is killed', ()
     expect(guest.runsOn('new')).toBe(false);
   };
 
-  test('in the preflight: nothing has happened', async () => {
+  test('in the preflight: nothing was changed', async () => {
     const pid = guest.pid();
     await killWhen(/"type":"stage-started","stage":"preflight"/);
     await expectCleanOnNew();
     expect(guest.pid()).toBe(pid);
   });
 
-  test('in the halt: it goes down, and revert starts it again, from what it wrote last', async () => {
+  test('in the halt: the guest goes down, and revert starts it again with its latest data', async () => {
     const goesDown = guest.listen('going down');
     const command = hosts.start(await guest.migrateArguments());
     await goesDown();
@@ -69,7 +69,7 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a mover that is killed', ()
     expect(await guest.state()).toBe('moving');
     const started = await hosts.run(['start', 'web', '--json']);
     expect(errorOf(started)).toMatchObject({ code: expect.stringMatching(/guest-(fenced|already-running)/) });
-    // Not asked: the new host was never told to boot it, and may be gone.
+    // The new host is not contacted: it was never told to boot the guest, and may be gone.
     await hosts.lab.cut();
     const reverted = await hosts.run(['revert', 'web', '--json']);
     await hosts.lab.mend();
@@ -77,7 +77,7 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a mover that is killed', ()
     await guest.expectUnmoved();
   });
 
-  test('in the copy: it is down, the new host cleans up, revert starts it', async () => {
+  test('in the copy: the guest is down, the new host cleans up, and revert starts the guest', async () => {
     await hosts.lab.rate('16mbit');
     await killWhen(copyHasBegun);
     await hosts.lab.rate(null);
@@ -89,7 +89,7 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a mover that is killed', ()
     await guest.expectUnmoved();
   });
 
-  test('published, but not yet told to boot: the same', async () => {
+  test('after publish, before the boot: as in the copy', async () => {
     await killWhen(stageStarted('publish'), [{ on: 'published', do: 'hold' }]);
     expect(await guest.state()).toBe('moving');
     await expectCleanOnNew();
@@ -97,7 +97,7 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a mover that is killed', ()
     await guest.expectUnmoved();
   });
 
-  test('fenced, the new host not yet told: revert asks there first', async () => {
+  test('after the fence, before the boot: revert asks the new host first', async () => {
     await killWhen(stageStarted('boot'), [{ on: 'boot', do: 'hold' }]);
     expect(await guest.state()).toBe('moved');
     await expectCleanOnNew();
@@ -107,7 +107,7 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a mover that is killed', ()
     await guest.expectUnmoved();
   });
 
-  test('while it moves, nothing else may move it or take it back', async () => {
+  test('during a move no other command may move the guest or revert it', async () => {
     const command = hosts.start(await guest.migrateArguments({ rules: [{ on: 'finish', do: 'hold' }] }));
     await command.printed(stageStarted('verify'));
     for (const args of [
@@ -119,20 +119,20 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a mover that is killed', ()
       expect(error).toMatchObject({ code: 'guest-fenced', exitStatus: 10 });
     }
     expect(guest.runsOn('old')).toBe(false);
-    // Killed now, it may be moved again at once.
+    // After a kill the guest can be moved again at once.
     command.child.kill('SIGKILL');
     await command.ended;
     expect(await guest.state()).toBe('moving');
     await expectCleanOnNew();
   });
 
-  test('from where it was killed, migrate begins again', async () => {
+  test('migrate begins again after a kill', async () => {
     const moved = resultOf(await hosts.run(await guest.migrateArguments()));
     expect(moved).toMatchObject({ type: 'moved', downtimeSeconds: null });
     await guest.expectMoved();
   });
 
-  test('what went on from there to a third host is not taken back', async () => {
+  test('a guest that was moved on to a third host is not reverted', async () => {
     const file = join(hosts.new.stateDir, 'guests', 'web.json');
     const record = readFileSync(file, 'utf8');
     const move = { destination: 'third', directory: '/srv', sshConfigFile: null, remoteCommand: 'vmferry' };
@@ -144,7 +144,7 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a mover that is killed', ()
     await writeFile(file, record);
   });
 
-  test('once it is up there: it goes on there, and revert brings it back', async () => {
+  test('after the boot: the guest runs on there, and revert brings it back', async () => {
     resultOf(await hosts.run(['revert', 'web', '--json']));
     await rm(join(hosts.new.images, 'web.img'));
     await guest.expectUnmoved();
@@ -160,13 +160,13 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a mover that is killed', ()
     expect(guest.runsOn('old')).toBe(true);
     expect(guest.runsOn('new')).toBe(false);
     expect(await hosts.guests()).toMatchObject([{ name: 'web', state: 'running' }]);
-    // What it wrote there stays there, and is kept from being started there.
+    // Its new data stays there, and it is kept from being started there.
     expect(await hosts.filesOnNew()).toEqual(['web.img']);
     const started = await hosts.runOnNew(['start', 'web', '--json']);
     expect(errorOf(started)).toMatchObject({ code: 'guest-fenced' });
   });
 
-  test('at any moment: it never runs twice, and revert brings it back', async () => {
+  test('at any moment: the guest never runs twice, and revert brings it back', async () => {
     await rm(join(hosts.new.images, 'web.img'), { force: true });
     const seed = Number(process.env['VMFERRY_TEST_SEED'] ?? Date.now() % 1_000_000);
     const random = seededBytes(seed, 2);

@@ -25,7 +25,7 @@ describeWithTools('a store in which single bits flip', ['mke2fs', 'debugfs'], ()
     ['plain', false],
     ['encrypted', true],
   ])('%s', (_, encrypt) => {
-    test(`${FLIPS} of them: each is found, and none makes a wrong image`, async () => {
+    test(`${FLIPS} flips: each is found, and none makes a wrong image`, async () => {
       const seed = testSeed();
       await using world = new BackupWorld({ encrypt });
       const images = await backUpThreeTimes(world);

@@ -154,7 +154,7 @@ const wrongIndexes: [what: string, edit: (lines: string[]) => void][] = [
 ];
 
 test.each(wrongIndexes)(
-  'an index with %s: it is restored all the same; a verify tells, and mends it',
+  'an index with %s: restore works all the same; verify reports and repairs the index',
   async (_, edit) => {
     const store = memoryStoreOf(world.storePath);
     const packs = [...store.files.keys()].filter((name) => name.includes('/index/'));

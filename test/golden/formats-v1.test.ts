@@ -32,8 +32,8 @@ function fileSha256(path: string): string {
   return createHash('sha256').update(readFileSync(path)).digest('hex');
 }
 
-describe('what version 1 has written', () => {
-  test('is still all there', () => {
+describe('an image that version 1 wrote', () => {
+  test('has not changed', () => {
     expect(packFiles).toHaveLength(3);
     for (const file of packFiles) expect(fileSha256(join(packs, file))).toBe(basename(file, '.tar'));
   });
@@ -62,8 +62,8 @@ describe('what version 1 has written', () => {
     },
   );
 
-  describeWithTools('has a chunk map that', ['zstd'], () => {
-    test('is read by this version, and written the same again', () => {
+  describeWithTools('its chunk map', ['zstd'], () => {
+    test('can be read, and is written the same again', () => {
       const text = execFileSync('zstd', ['-dcq', mapFile], { encoding: 'utf8' });
       const map = parseChunkMap([text]);
       expect(map.fingerprint()).toBe(expected.fingerprint);
@@ -75,7 +75,7 @@ describe('what version 1 has written', () => {
 describeWithTools('restore.sh', ['zstd', 'tar', 'awk'], () => {
   const target = (name: string) => join(scratch.path, name);
 
-  test('restores it, sparse', () => {
+  test('restores it as a sparse file', () => {
     const out = target('restored image');
     const { status, stdout, stderr } = restoreByScript(packs, mapFile, out);
     expect({ status, stdout, stderr }).toEqual({
@@ -88,7 +88,7 @@ describeWithTools('restore.sh', ['zstd', 'tar', 'awk'], () => {
     expect(statSync(out).blocks * 512).toBeLessThan(2 ** 20);
   });
 
-  /** A copy of the packs and the map, changed. */
+  /** A changed copy of the packs and the map. */
   function damaged(name: string, change: (directory: string) => void): string {
     const directory = target(name);
     mkdirSync(directory);
@@ -156,7 +156,7 @@ describeWithTools('restore.sh', ['zstd', 'tar', 'awk'], () => {
     expect(readdirSync(directory).filter((file) => file.startsWith('out'))).toEqual([]);
   });
 
-  test('replaces no file', () => {
+  test('does not replace a file', () => {
     const out = target('mine');
     writeFileSync(out, 'precious');
     expect(restoreByScript(packs, mapFile, out)).toMatchObject({
@@ -170,7 +170,7 @@ describeWithTools('restore.sh', ['zstd', 'tar', 'awk'], () => {
     expect(readFileSync(`${other}.partial`, 'utf8')).toBe('precious, too');
   });
 
-  test('says how it is used', () => {
+  test('prints its usage', () => {
     expect(restoreByScript().stderr).toContain('usage: sh restore.sh DIRECTORY MAP.zst OUT');
     expect(restoreByScript(join(packs, 'nowhere'), mapFile, target('none')).stderr).toContain('no directory');
   });
@@ -183,14 +183,14 @@ describeWithTools('restore.sh', ['zstd', 'tar', 'awk'], () => {
     writeFileSync(join(directory, 'map.zst'), execFileSync('zstd', ['-qc'], { input: text }));
   }
 
-  /** The first pack changed, and named by its new SHA-256: only what is in it can give it away. */
+  /** Changes the first pack and names it by its new SHA-256: only its content shows the damage. */
   function replaceFirst(directory: string, change: (bytes: Buffer) => Buffer): void {
     const bytes = change(readFileSync(join(packs, first)));
     rmSync(join(directory, first));
     writeFileSync(join(directory, `${createHash('sha256').update(bytes).digest('hex')}.tar`), bytes);
   }
 
-  /** Makes the id of a chunk another one, in the table and in the map. */
+  /** Replaces the id of a chunk, in the table and in the map. */
   function lieAboutSecondChunk(directory: string): void {
     replaceFirst(directory, (bytes) => {
       const line = bytes.indexOf('\n', 1024 + 512) + 1;

@@ -60,7 +60,7 @@ function imageOf({ sizeBytes, chunks }: (typeof disks)[number]): Buffer {
   return image;
 }
 
-/** A store as a backup leaves it, each chunk in a pack of its own or beside another. */
+/** A store as after a backup, with one or two chunks in each pack. */
 async function buildStore(encrypt: boolean): Promise<void> {
   const store = openDirectoryStore(directory);
   const passphrase = () => Promise.resolve('Schlüssel der Fähre');
@@ -135,7 +135,7 @@ beforeEach(() => {
   directory = join(scratch, 'store');
   mkdirSync(directory);
   secretFile = join(scratch, 'secret');
-  // The same letters, composed in the other way.
+  // The same letters in the other normal form.
   writeFileSync(secretFile, 'Schlu\u0308ssel der Fa\u0308hre\nnot this\n');
 });
 
@@ -144,7 +144,7 @@ afterEach(() => {
 });
 
 describeWithTools('restore-encrypted.py', ['python3', 'openssl', 'zstd'], () => {
-  test('restores all disks by the passphrase, and by the exported key', async () => {
+  test('restores all disks with the passphrase, and with the exported key', async () => {
     await buildStore(true);
     const restored = restore();
     expectImages(restored);
@@ -153,7 +153,7 @@ describeWithTools('restore-encrypted.py', ['python3', 'openssl', 'zstd'], () => 
     expectImages(restore());
   });
 
-  test('restores from a store that is not encrypted, and from its trash', async () => {
+  test('restores from a plain store, and from its trash', async () => {
     await buildStore(false);
     const [pack = ''] = readdirSync(folderOf('packs'));
     const [page = ''] = readdirSync(folderOf('maps'));
@@ -164,14 +164,14 @@ describeWithTools('restore-encrypted.py', ['python3', 'openssl', 'zstd'], () => 
     expectImages(restore());
   });
 
-  test('finds another passphrase, and anything that is damaged or lost', async () => {
+  test('detects a wrong passphrase, and any damaged or lost file', async () => {
     await buildStore(true);
     const refusal = (change: () => void) => {
       change();
       const { status, stderr } = restore();
       return status === 1 ? stderr : `status ${status}`;
     };
-    // One bit of each file; once more makes it right again.
+    // Flip one bit of each file; flipping it again repairs the file.
     const flip = (kind: string) => () => {
       for (const name of readdirSync(folderOf(kind))) {
         const bytes = readFileSync(join(folderOf(kind), name));
@@ -192,12 +192,12 @@ describeWithTools('restore-encrypted.py', ['python3', 'openssl', 'zstd'], () => 
   });
 });
 
-/** A pack that a server has changed, under the name that its bytes have now. */
+/** A pack that a server changed, under its new SHA-256. */
 function forgePack(): void {
   for (const name of readdirSync(folderOf('packs'))) {
     const bytes = readFileSync(join(folderOf('packs'), name));
     rmSync(join(folderOf('packs'), name));
-    // In the first sealed table: behind the format's member (two blocks) and a header.
+    // In the first sealed table, after the format's member (two blocks) and a header.
     bytes[512 * 3 + 40] = (bytes[512 * 3 + 40] ?? 0) ^ 1;
     writeFileSync(join(folderOf('packs'), `${createHash('sha256').update(bytes).digest('hex')}.tar`), bytes);
   }

@@ -64,7 +64,7 @@ function changeManifest(change: (text: string) => string): void {
   writeFileSync(manifest(), change(readFileSync(manifest(), 'utf8')));
 }
 
-/** As somebody does it who may write to the store: with a digest that fits. */
+/** Changes a manifest and its digest, like somebody who can write to the store. */
 function forgeManifest(change: (text: string) => string): void {
   changeManifest((text) => {
     const changed = change(text).replace(/,\n "digest": "sha256:[0-9a-f]{64}"\n\}\n$/, '\n}\n');
@@ -73,7 +73,7 @@ function forgeManifest(change: (text: string) => string): void {
   });
 }
 
-/** In place of all packs one under its right name, whose chunks are not what their ids say. */
+/** Replaces all packs by one with the right name, whose chunks do not match their ids. */
 async function forgePacks(): Promise<void> {
   const lines = readdirSync(join(folder, 'maps')).flatMap((page) => {
     const { stdout } = spawnSync('zstd', ['-dcq', join(folder, 'maps', page)], { encoding: 'utf8' });
@@ -91,10 +91,10 @@ async function forgePacks(): Promise<void> {
   writeFileSync(join(folder, 'packs', `${pack.id}.tar`), pack.bytes);
 }
 
-describeWithTools('a store that somebody has prepared, restored', ['python3', 'zstd', 'tar'], () => {
+describeWithTools('restoring a hostile store', ['python3', 'zstd', 'tar'], () => {
   const tools = ['shell', 'python'] as const;
 
-  test.each(tools)('by the %s program: a disk’s name leads nowhere else', (tool) => {
+  test.each(tools)('with the %s program: a disk’s name cannot lead to another directory', (tool) => {
     for (const name of ['../../x', '/tmp/vmferry-x', '.x', 'a/b', '..']) {
       cpSync(join(stores, 'plain'), store, { recursive: true });
       forgeManifest((text) => text.replace('   "name": "disk.img"', `   "name": "${name}"`));
@@ -105,21 +105,21 @@ describeWithTools('a store that somebody has prepared, restored', ['python3', 'z
     expect(readdirSync(out)).toEqual([]);
   });
 
-  test.each(tools)('by the %s program: a manifest that was changed is damaged', (tool) => {
+  test.each(tools)('with the %s program: a changed manifest counts as damaged', (tool) => {
     changeManifest((text) => text.replace('   "name": "disk.img"', '   "name": "disk.imh"'));
     const { status, stderr } = restorers[tool]();
     expect([status, stderr]).toEqual([1, expect.stringContaining('its digest is another')]);
     expect(readdirSync(out)).toEqual([]);
   });
 
-  test.each(tools)('by the %s program: a chunk that is not what its id says is found', async (tool) => {
+  test.each(tools)('with the %s program: a chunk that does not match its id is detected', async (tool) => {
     await forgePacks();
     const { status, stderr } = restorers[tool]();
     expect([status, stderr]).toEqual([1, expect.stringContaining('a chunk does not match its SHA-256')]);
     expect(readdirSync(out).filter((name) => !name.endsWith('.partial'))).toEqual([]);
   });
 
-  test.each(tools)('by the %s program: a page that unpacks to a gigabyte does not', (tool) => {
+  test.each(tools)('with the %s program: a page that would unpack to a gigabyte is refused', (tool) => {
     const zeros = spawnSync('sh', ['-c', 'head -c 1000000000 /dev/zero | zstd -q -c'], {
       maxBuffer: 2 ** 24,
     });
@@ -130,15 +130,18 @@ describeWithTools('a store that somebody has prepared, restored', ['python3', 'z
     expect(stderr).toMatch(tool === 'shell' ? /chunk map of disk.img is damaged/ : /larger than it may be/);
   });
 
-  test.each(tools)('by the %s program: what has the name of the half-made image is left alone', (tool) => {
-    const victim = join(out, '..', 'victim');
-    symlinkSync(victim, join(out, 'disk.img.partial'));
-    expect(restorers[tool]().status).toBe(1);
-    expect(existsSync(victim)).toBe(false);
-    expect(readdirSync(out)).toEqual(['disk.img.partial']);
-  });
+  test.each(tools)(
+    'with the %s program: an existing file with the name of the partial image is left alone',
+    (tool) => {
+      const victim = join(out, '..', 'victim');
+      symlinkSync(victim, join(out, 'disk.img.partial'));
+      expect(restorers[tool]().status).toBe(1);
+      expect(existsSync(victim)).toBe(false);
+      expect(readdirSync(out)).toEqual(['disk.img.partial']);
+    },
+  );
 
-  test('no key is an argument of a program, and no costs are borne that vmferry does not set', () => {
+  test('no program gets a key as an argument, and scrypt costs that vmferry does not set are refused', () => {
     rmSync(store, { recursive: true });
     cpSync(join(stores, 'encrypted'), store, { recursive: true });
     const bin = join(out, '..', 'bin');

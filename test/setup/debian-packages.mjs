@@ -28,14 +28,14 @@ export const packageByProgram = {
   unshare: 'util-linux',
   losetup: 'mount',
   tar: 'tar',
-  // What builds ssh2's fast ciphers, and the library that Debian's User Mode Linux needs on newer processors
-  // (test/support/uml-kernel.ts).
+  // Builds ssh2's fast ciphers, and the library that Debian's User Mode Linux needs on newer processors
+  // (test/support/guests/uml-kernel.ts).
   'c++': 'g++',
   make: 'make',
   python3: 'python3',
 };
 
-/** An ordinary account's PATH leaves out where mke2fs and sshd are. */
+/** The directories of mke2fs and sshd: not in an ordinary account's PATH. */
 const systemDirectories = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
 
 /** The PATH given, with the directories of system programs at its end. */
@@ -46,7 +46,7 @@ export function withSystemDirectories(path) {
   );
 }
 
-/** The packages whose programs are not all there. */
+/** The packages with missing programs. */
 export function missingPackages(path) {
   const programs = Object.keys(packageByProgram).filter((program) => !isUsable(program, path));
   return [...new Set(programs.map((program) => packageByProgram[program]))];
@@ -54,7 +54,7 @@ export function missingPackages(path) {
 
 function isUsable(program, path) {
   const file = findProgram(program, path);
-  // A guest of one program has no C library: Debian's other busybox does not run in it.
+  // A guest with one program has no C library, so it needs the static busybox.
   if (program === 'busybox') return file !== null && isStatic(file);
   return file !== null;
 }
@@ -66,13 +66,13 @@ function findProgram(program, path) {
       accessSync(file, constants.X_OK);
       return file;
     } catch {
-      // not in this one
+      // not in this directory
     }
   }
   return null;
 }
 
-/** Whether an ELF program names no dynamic loader (it would stand, as a path, at the beginning of the file). */
+/** Whether an ELF program has no dynamic loader (its path would be at the beginning of the file). */
 function isStatic(file) {
   return !readFileSync(file).subarray(0, 4096).includes('/ld-');
 }

@@ -6,8 +6,8 @@ import process from 'node:process';
 import { projectDirectory } from './prepare.mjs';
 
 /**
- * Runs one tier with jest, narrowed to test files whose path matches one of the patterns (all, when there are
- * none). Resolves to how many tests `passed` and `failed`, and the names of those `skipped`.
+ * Runs one tier with jest: the test files whose path matches one of the patterns, or all without patterns. Resolves to
+ * the numbers of tests that `passed` and `failed`, and the names of the `skipped` ones.
  */
 export async function runTier(tier, patterns) {
   const scratch = mkdtempSync(join(tmpdir(), 'vmferry-tests-'));
@@ -59,7 +59,7 @@ function readResults(outputFile) {
   }
 }
 
-/** `ended`: jest's exit status, or in words why it has none. */
+/** `ended`: jest's exit status, or why it has none. */
 function addUp(tier, ended, results) {
   if (results === null || typeof ended !== 'number') {
     console.log(`jest ${typeof ended === 'number' ? `ended with status ${ended}` : ended}`);
@@ -70,7 +70,7 @@ function addUp(tier, ended, results) {
       .filter(({ status }) => status !== 'passed' && status !== 'failed')
       .map(({ fullName }) => `${tier.name}: ${fullName}`),
   );
-  // A file that could not be loaded has no tests to count, and neither has a failure after the last one.
+  // A file that could not be loaded, or a failure after the last test, has no tests to count.
   const failed = results.numFailedTests + results.numRuntimeErrorTestSuites;
   return { passed: results.numPassedTests, failed: failed === 0 && ended !== 0 ? 1 : failed, skipped };
 }

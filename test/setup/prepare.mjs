@@ -1,6 +1,6 @@
 /**
- * Makes a fresh clone on a fresh machine ready to run tests or the demo. Runs before anything is installed, so it
- * uses nothing but Node itself.
+ * Prepares a fresh clone on a fresh machine for tests or the demo. It runs before anything is installed, so it uses only
+ * Node itself.
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -14,9 +14,9 @@ export const projectDirectory = join(dirname(fileURLToPath(import.meta.url)), '.
 const oldestNode = [20, 19];
 
 /**
- * Installs what is missing: npm packages always, Debian packages as root. An ordinary account is told the one line
- * to run, and the tests that need those programs are skipped. Throws an Error with a message for people when the
- * npm packages cannot be had.
+ * Installs what is missing: npm packages always, Debian packages only as root. For an ordinary account it prints the
+ * command to run, and tests that need those programs are skipped. Throws an Error with a message for people if the npm
+ * packages cannot be installed.
  */
 export function prepare() {
   requireNode(process.versions.node);
@@ -26,7 +26,7 @@ export function prepare() {
   installNpmPackages();
 }
 
-/** Runs a program in the project's directory, its output on this one's; gives whether it succeeded. */
+/** Runs a program in the project's directory, with this process's output; returns whether it succeeded. */
 export function runVisibly(program, args, env = {}) {
   const { status, error } = spawnSync(program, args, {
     cwd: projectDirectory,
@@ -51,12 +51,12 @@ function installNpmPackages() {
     throw new Error('`npm ci` failed; its output above says why. Put that right and try again.');
 }
 
-/** `npm ci` must bring the development packages, too, whatever this environment says about production. */
+/** Makes `npm ci` install the development packages, too, even if the environment says production. */
 function npmEnvironment() {
   return { NODE_ENV: '', npm_config_omit: '', npm_config_production: '' };
 }
 
-/** Why the installed packages are not those of package-lock.json; null when they are. */
+/** Why the installed packages differ from package-lock.json; null if they do not. */
 function npmPackagesStale() {
   const wanted = readLock('package-lock.json');
   const installed = readLock('node_modules/.package-lock.json');

@@ -1,4 +1,4 @@
-/** How TypeScript is made to run without being built: in the tests (jest.config.js) and in the demo. */
+/** Options to run TypeScript without building it: in the tests (jest.config.js) and the demo. */
 export const swcOptions = {
   jsc: {
     parser: { syntax: 'typescript', explicitResourceManagement: true },

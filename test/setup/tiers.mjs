@@ -2,8 +2,8 @@ const minuteMs = 60_000;
 
 /**
  * The tiers of tests, quickest first; each is a directory of test/. A test that takes longer than `testTimeoutMs`
- * fails; a tier that takes longer than `tierTimeoutMs` is ended. The workers are for two processors: more of them where
- * tests wait for guests and for silent lines.
+ * fails; a tier that takes longer than `tierTimeoutMs` is ended. The numbers of workers are for two processors; there are
+ * more where tests wait for guests and silent lines.
  */
 export const tiers = [
   { name: 'unit', workers: 2, testTimeoutMs: 20_000, tierTimeoutMs: 5 * minuteMs },

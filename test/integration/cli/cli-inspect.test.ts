@@ -26,7 +26,7 @@ describeWithTools('inspect', ['mke2fs'], () => {
     expect(status).toBe(0);
   });
 
-  test('shows what is in an image', async () => {
+  test('shows the contents of an image', async () => {
     const { exitStatus, stdout, stderr } = await vmferry(['inspect', image]);
     expect(stderr).toBe('');
     expect(exitStatus).toBe(0);
@@ -34,7 +34,7 @@ describeWithTools('inspect', ['mke2fs'], () => {
     expect(stdout).toMatch(/^ +0 B +64\.0 MiB +ext3 +root +clean +/m);
   });
 
-  test('with --json is one line whose bytes add up', async () => {
+  test('with --json is one line, and its bytes add up', async () => {
     const { exitStatus, stdout } = await vmferry(['inspect', image, '--json']);
     expect(exitStatus).toBe(0);
     const report = JSON.parse(stdout) as Record<string, number>;
@@ -43,7 +43,7 @@ describeWithTools('inspect', ['mke2fs'], () => {
     expect(holeBytes + freeBytes + sendBytes).toBe(64 * 2 ** 20);
   });
 
-  test('says who uses the image', async () => {
+  test('names the users of the image', async () => {
     const { stdout } = spawnSync(
       'bash',
       [
@@ -78,7 +78,7 @@ describe('bad input', () => {
     expect(exitStatus).toBe(status);
   });
 
-  test('an image of 0 bytes is no disk', async () => {
+  test('an image of 0 bytes is refused', async () => {
     const empty = join(directory, 'empty.img');
     writeFileSync(empty, '');
     const { exitStatus, stdout } = await vmferry(['inspect', empty, '--json']);
@@ -93,13 +93,13 @@ describe('stdout', () => {
     return spawnSync('bash', shell, { encoding: 'utf8', env: { ...process.env, NODE_OPTIONS: '' } });
   }
 
-  test('that nobody reads any more is no error', () => {
+  test('with a closed reader is no error', () => {
     const { status, stderr } = inShell('"$1" "$2" --help | true');
     expect(stderr).toBe('');
     expect(status).toBe(0);
   });
 
-  test('that is full is one', () => {
+  test('on a full disk is an error', () => {
     const { status, stderr } = inShell('"$1" "$2" --help >/dev/full');
     expect(stderr).toContain('The output could not be written');
     expect(status).toBe(15);

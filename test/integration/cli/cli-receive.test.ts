@@ -6,7 +6,7 @@ import { expect, test } from '@jest/globals';
 import { startVmferry, type RunningProgram } from '../../support/programs/command-line.ts';
 import { scratchDirectory } from '../../support/images/images.ts';
 
-/** A receiver that has said that it is ready. */
+/** Starts a receiver and waits until it is ready. */
 async function startReceiver(...args: string[]): Promise<RunningProgram & { ready: unknown }> {
   const program = startVmferry(['receive', ...args]);
   const lines = createInterface(program.child.stdout);
@@ -14,7 +14,7 @@ async function startReceiver(...args: string[]): Promise<RunningProgram & { read
   return { ...program, ready: JSON.parse(line) };
 }
 
-test('says only what the protocol says on stdout, even with --json', async () => {
+test('stdout has only messages of the protocol, even with --json', async () => {
   const { child, ended, ready } = await startReceiver('--json');
   expect(ready).toMatchObject({ type: 'ready', protocol: 3 });
   child.stdin.end(`${JSON.stringify({ type: 'abort' })}\n`);
@@ -26,7 +26,7 @@ test('says only what the protocol says on stdout, even with --json', async () =>
 test.each([
   ['no JSON', 'hello'],
   ['an unknown message', JSON.stringify({ type: 'explode' })],
-])('says that it failed after what it cannot understand: %s', async (_, line) => {
+])('answers `failed` to a message that it does not understand: %s', async (_, line) => {
   const { child, ended } = await startReceiver();
   child.stdin.write(`${line}\n`);
   const { stdout, exitStatus } = await ended;
@@ -35,7 +35,7 @@ test.each([
   expect(JSON.parse(last)).toMatchObject({ type: 'failed', code: 'protocol-violation' });
 });
 
-test('does not say that nothing is left where something could not be removed', async () => {
+test('does not report success if something could not be removed', async () => {
   using scratch = scratchDirectory();
   const { child, ended } = await startReceiver();
   const say = (message: object) => child.stdin.write(`${JSON.stringify(message)}\n`);
@@ -53,7 +53,7 @@ test('does not say that nothing is left where something could not be removed', a
     if ((JSON.parse(line) as { type: string }).type === 'opened') break;
   }
   rmSync(partial);
-  // What is in the place of the image in the making now cannot be removed like a file.
+  // A directory in place of the partial image cannot be removed like a file.
   mkdirSync(partial);
   say({ type: 'abort' });
   const { stdout } = await ended;
@@ -61,13 +61,13 @@ test('does not say that nothing is left where something could not be removed', a
   expect(JSON.parse(last)).toMatchObject({ type: 'failed' });
 });
 
-test('ends when the line does', async () => {
+test('ends when the connection ends', async () => {
   const { child, ended } = await startReceiver();
   child.stdin.end();
   expect(await ended).toMatchObject({ exitStatus: 12, stderr: expect.stringMatching(/^error: /) });
 });
 
-test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s is an orderly end', async (name) => {
+test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s ends it cleanly', async (name) => {
   const { child, ended } = await startReceiver();
   child.kill(name);
   const { exitStatus, stderr } = await ended;

@@ -39,7 +39,7 @@ test('a store is verified and listed, and damage ends with status 20', async () 
   expect(records.at(-1)).toMatchObject({ type: 'error', code: 'store-damaged', exitStatus: 20 });
   expect((await run('list', world.storePath)).stdout).toMatch(/never +damaged$/m);
 
-  // What is sent again is the same pack: it takes the place of the damaged one.
+  // The next backup sends the same pack again, in place of the damaged one.
   await world.backup(image);
   const mended = await run('verify', world.storePath, '--read-data');
   expect(mended).toMatchObject({ exitStatus: 0 });

@@ -7,13 +7,13 @@ import { programFile } from '../../support/programs/command-line.ts';
 import { scratchDirectory } from '../../support/images/images.ts';
 import { describeUnless, toolsMissing } from '../../support/programs/tools.ts';
 
-/** Root reads everything, unless it gives up what lets it. */
+/** Root can read everything, unless it gives up these capabilities. */
 const asAnybody =
   process.getuid?.() === 0 ? ['setpriv', '--bounding-set=-dac_override,-dac_read_search'] : ['env'];
 
 describeUnless(
   toolsMissing(...asAnybody.slice(0, 1)),
-  'a configuration in a directory that is not for this account',
+  'a configuration in a directory that this account may not read',
   () => {
     const scratch = scratchDirectory();
     const closed = join(scratch.path, 'config', 'vmferry');
@@ -37,7 +37,7 @@ describeUnless(
       return run(program, words, { env });
     };
 
-    test('locks nobody out: it is passed over, with a warning', async () => {
+    test('is ignored, with a warning', async () => {
       chmodSync(closed, 0o000);
       const { exitStatus, stderr } = await list(join(scratch.path, 'nothing'));
       expect(stderr).toContain(`warning: Ignored the configuration ${file}: this account may not read it.`);
@@ -47,7 +47,7 @@ describeUnless(
       });
     });
 
-    test('so that a store that it names is not found, which is an error', async () => {
+    test('is ignored, so its stores are not found', async () => {
       chmodSync(closed, 0o000);
       const { exitStatus, stderr } = await list('@offsite');
       expect(stderr).toContain('this account may not read it');
@@ -57,7 +57,7 @@ describeUnless(
       });
     });
 
-    test('is read where it may be', async () => {
+    test('is read if the directory allows it', async () => {
       chmodSync(closed, 0o700);
       expect((await list('@offsite')).stderr).toContain('There is no store of backups at /srv/offsite');
     });

@@ -10,14 +10,14 @@ import { startSshServer } from '../../support/ssh/ssh-server.ts';
 import { describeWithTools } from '../../support/programs/tools.ts';
 
 const projectDirectory = join(import.meta.dirname, '../../..');
-/** Built where a compiler and Node's headers are to be had. */
+/** The ciphers are built only with a compiler and Node's headers. */
 const compiledCiphers = 'node_modules/ssh2/lib/protocol/crypto/build/Release/sshcrypto.node';
 let directory: string;
 let tarball: string;
 
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), 'vmferry-package-'));
-  // The build is there already, and other tests are running it: `prepack` would write it anew under them.
+  // Skip `prepack`: it would rebuild the program while other tests run it.
   const packed = npm('pack', '--ignore-scripts', '--json', '--pack-destination', directory, projectDirectory);
   const [{ filename }] = JSON.parse(packed) as [{ filename: string }];
   tarball = join(directory, filename);
@@ -26,12 +26,12 @@ afterAll(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-test('the package holds what it needs, and none of what it is made from', () => {
+test('the package has what it needs, and no sources', () => {
   const { stdout } = spawnSync('tar', ['-tf', tarball], { encoding: 'utf8' });
   const files = stdout.split('\n');
   for (const file of ['bin/vmferry.js', 'dist/index.d.ts', 'doc/errors.md', 'README.md', 'LICENSE'])
     expect(files).toContain(`package/${file}`);
-  // What the README and the documents name is there: a store can be restored without vmferry.
+  // The scripts that restore a store without vmferry are in the package.
   const restoring = ['restore-encrypted.py', 'restore-snapshot.sh', 'restore.sh'].map(
     (name) => `package/fixtures/${name}`,
   );
@@ -54,11 +54,11 @@ describeWithTools('installed globally', ['sshd', 'ssh'], () => {
       hasCiphers = hasCompiledCiphers(prefix);
     });
 
-    test('its ciphers are compiled only with them', () => {
+    test('its ciphers are compiled only with install scripts', () => {
       if (prefix === 'plain' || process.env['CI'] === 'true') expect(hasCiphers).toBe(prefix === 'fast');
     });
 
-    test('it says its version', () => {
+    test('it prints its version', () => {
       const { version } = JSON.parse(readFileSync(join(projectDirectory, 'package.json'), 'utf8')) as {
         version: string;
       };
@@ -73,7 +73,7 @@ describeWithTools('installed globally', ['sshd', 'ssh'], () => {
       expect(stdout).toMatch(/^ +size +1\.00 MiB$/m);
     });
 
-    test('it moves an image to a machine that has it, too', async () => {
+    test('it moves an image to a machine that also has it', async () => {
       const [image, there] = [join(directory, `${prefix}.img`), join(directory, `${prefix}-there`)];
       makeSparseFile(image, 32 * 2 ** 20);
       patchFile(image, 5 * 2 ** 20, seededBytes(7, 3 * 2 ** 20));
@@ -95,7 +95,7 @@ describeWithTools('installed globally', ['sshd', 'ssh'], () => {
       expect(readFileSync(join(there, `${prefix}.img`)).equals(readFileSync(image))).toBe(true);
       if (slow === undefined) return;
 
-      // What the warning says to type builds the ciphers, where they can be built.
+      // The command in the warning builds the ciphers, if they can be built.
       const [, typed = ''] = /`(.*rebuild ssh2.*?)`/.exec(slow.message ?? '') ?? [];
       expect(typed).not.toBe('');
       const built = spawnSync('sh', ['-c', typed], {
@@ -112,7 +112,7 @@ function hasCompiledCiphers(prefix: string): boolean {
   return existsSync(join(directory, prefix, 'lib', 'node_modules', 'vmferry', compiledCiphers));
 }
 
-/** Gives what it printed on stdout; throws with all of it when it fails. */
+/** Returns the stdout of a program; throws with all its output if it fails. */
 function npm(...args: string[]): string {
   const { status, stdout, stderr } = spawnSync('npm', args, {
     encoding: 'utf8',

@@ -23,7 +23,7 @@ interface Request {
 let directory: string;
 let server: Server;
 let requests: Request[];
-/** What the server answers to the requests that come, one after the other; 200 when there is no more. */
+/** The server's answers to the next requests, in order; after them 200. */
 let answers: (number | 'hang')[];
 let origin: string;
 let warnings: string[];
@@ -72,7 +72,7 @@ function run<Result>(
 }
 
 describe('the ping URL', () => {
-  test('is told when a run starts and that it succeeded', async () => {
+  test('gets the start and the success of a run', async () => {
     const result = await run({ pingUrl: `${origin}/uuid/?rid=1` }, async (done) => {
       done('web', { newBytes: 12 });
       return Promise.resolve(7);
@@ -86,27 +86,27 @@ describe('the ping URL', () => {
     expect(warnings).toEqual([]);
   });
 
-  test('is told that it failed, in one line and without passwords; the failure is thrown on', async () => {
+  test('gets a failure in one line, without passwords; the failure is thrown', async () => {
     const failure = new Failure('login-refused', 'No:\nsftp://u:secret@h refused.');
     await expect(run({ pingUrl: `${origin}/uuid` }, () => Promise.reject(failure))).rejects.toBe(failure);
     expect(requests.map(({ path }) => path)).toEqual(['/uuid/start', '/uuid/fail']);
     expect(requests[1]?.body).toBe('backup of web, sftp://u@h/v: failed after 2 s: No: sftp://u@h refused.');
   });
 
-  test('takes a user and a password as a header', async () => {
+  test('gets its user and password in a header', async () => {
     await run({ pingUrl: origin.replace('//', '//me:p%40ss@') }, () => Promise.resolve());
     const credentials = Buffer.from('me:p@ss').toString('base64');
     expect(requests.map(({ authorization }) => authorization)).toEqual(Array(2).fill(`Basic ${credentials}`));
   });
 
-  test('is tried again, twice', async () => {
+  test('is tried three times', async () => {
     answers = [503, 429, 200, 'hang', 200];
     await run({ pingUrl: origin }, () => Promise.resolve());
     expect(requests.map(({ path }) => path)).toEqual(['/start', '/start', '/start', '/', '/']);
     expect(warnings).toEqual([]);
   });
 
-  test('that fails is a warning which does not show it, and no failure', async () => {
+  test('that fails is only a warning, which does not show the URL', async () => {
     answers = [404, 500, 500, 500];
     const pingUrl = `${origin.replace('//', '//me:secret@')}/uuid`;
     expect(await run({ pingUrl }, () => Promise.resolve('done'))).toBe('done');
@@ -121,7 +121,7 @@ describe('the ping URL', () => {
     expect(warnings.join()).not.toMatch(/uuid|secret/);
   });
 
-  test('is told of an interruption once', async () => {
+  test('gets an interruption once', async () => {
     answers = [200, 500];
     const interrupted = new Failure('interrupted', 'Interrupted (SIGTERM).');
     const work = async () => {
@@ -140,7 +140,7 @@ describe('the metrics', () => {
     parseMetrics(readFileSync(file(), 'utf8'))?.get(name, { operation, guest, store: 'sftp://u@h/v' });
   const metricsFile = () => ({ metricsFile: file() });
 
-  test('hold the last run of each guest, and keep the last success of one that fails', async () => {
+  test('have the last run of each guest, and keep the last success after a failure', async () => {
     await run(metricsFile(), (done) => Promise.resolve(done('web', { newBytes: 5, readBytes: 50 })));
     const success = value('vmferry_last_success_timestamp_seconds', 'web');
     expect(success).toBe(Date.UTC(2026, 0, 2, 3, 0, 3) / 1000);
@@ -162,7 +162,7 @@ describe('the metrics', () => {
     expect(readdirSync(directory)).toEqual(['vmferry.prom']);
   });
 
-  test('of a verification say of which guests nothing was wrong', async () => {
+  test('of a verification name the guests without damage', async () => {
     const whole: RunSubject = { ...subject, operation: 'verify', guests: [] };
     await run(metricsFile(), (done) => Promise.resolve(done('web', { isVerified: true })), whole);
     expect(value('vmferry_last_verified_timestamp_seconds', 'web', 'verify')).toBeGreaterThan(0);
@@ -183,7 +183,7 @@ describe('the metrics', () => {
     expect(value('vmferry_exit_status', '', 'verify')).toBe(20);
   });
 
-  test('of runs that end at the same time are all there', async () => {
+  test('of runs that end at the same time are all kept', async () => {
     const guests = Array.from({ length: 12 }, (_, number) => `guest-${number}`);
     await Promise.all(
       guests.map((guest) => run(metricsFile(), () => Promise.resolve(), { ...subject, guests: [guest] })),
@@ -192,7 +192,7 @@ describe('the metrics', () => {
     expect(warnings).toEqual([]);
   });
 
-  test('go into no file that vmferry has not written, and none that is not there to be made', async () => {
+  test('are not written to a file of another program, nor to a missing directory', async () => {
     writeFileSync(file(), 'node_load1 0.2\n');
     expect(await run(metricsFile(), () => Promise.resolve(1))).toBe(1);
     expect(readFileSync(file(), 'utf8')).toBe('node_load1 0.2\n');

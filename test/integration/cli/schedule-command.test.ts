@@ -77,7 +77,7 @@ function schedule(changes: Partial<ScheduleRequest> = {}, config: Config = noCon
   return scheduleBackups(request, config, { drivers: [], records }, world, context);
 }
 
-/** A systemctl that notes what it is asked, and ends as it is told. */
+/** A systemctl that logs its arguments, and exits with the given status. */
 function installSystemctl(exitStatus: number): () => string[] {
   const log = join(directory, 'asked');
   mkdirSync(join(directory, 'bin'), { recursive: true });
@@ -111,13 +111,13 @@ describe('a schedule', () => {
     ]);
     expect(service).toContain(`ReadWritePaths=-${directory}\n`);
     expect(service).toContain(`Environment=VMFERRY_STATE_DIR=${join(directory, 'state')}\n`);
-    // Its image lies in /tmp.
+    // Its image is in /tmp.
     expect(service).not.toContain('PrivateTmp=true');
     expect(timer).toContain('OnCalendar=*-*-* 03:00:00\n');
     expect(existsSync(join(directory, 'state'))).toBe(true);
   });
 
-  test('is switched on where systemd runs', async () => {
+  test('is enabled if systemd runs', async () => {
     const asked = installSystemctl(0);
     expect(await schedule()).toMatchObject({ state: 'enabled' });
     await schedule({ isSystem: false });
@@ -134,13 +134,13 @@ describe('a schedule', () => {
     expect(warnings).toEqual([]);
   });
 
-  test('that systemd does not take is written, with a warning', async () => {
+  test('that systemd refuses is still written, with a warning', async () => {
     installSystemctl(1);
     expect(await schedule()).toMatchObject({ state: 'written' });
     expect(warnings).toEqual(['systemctl daemon-reload: No such manager.']);
   });
 
-  test('replaces itself, but neither another one nor what somebody else wrote', async () => {
+  test('replaces itself, but neither another schedule nor units of others', async () => {
     await schedule();
     expect(await schedule({ at: '04:00' })).toMatchObject({ replaced: true });
     await expect(schedule({ store: '/elsewhere' })).rejects.toMatchObject({ code: 'target-exists' });
@@ -158,7 +158,7 @@ describe('a schedule', () => {
     await expect(removeSchedule('../x', true, world, context)).rejects.toMatchObject({ code: 'usage' });
   });
 
-  test('of an image does not replace that of another image of the same file name', async () => {
+  test('of an image does not replace that of another image with the same file name', async () => {
     await schedule();
     const other = join(directory, 'mail', 'web.img');
     mkdirSync(join(directory, 'mail'));
@@ -190,7 +190,7 @@ describe('a schedule', () => {
     expect(existsSync(world.unitDirectory)).toBe(false);
   });
 
-  test('tells of the prune as of the backup', async () => {
+  test('reports the prune like the backup', async () => {
     const reports = { pingUrl: 'https://h/1', metricsFile: join(directory, 'vmferry.prom') };
     const { files } = await schedule({ reports, keep: { last: 2 }, output: 'print' });
     const told = `--ping-url https://h/1 --metrics ${directory}/vmferry.prom`;
@@ -200,7 +200,7 @@ describe('a schedule', () => {
     ]);
   });
 
-  test('takes a store of the configuration by its name, and prunes if that says what to keep', async () => {
+  test('finds a store of the configuration by name, and prunes by the configuration’s rules', async () => {
     const path = join(directory, 'config.yaml');
     writeFileSync(
       path,
@@ -213,7 +213,7 @@ describe('a schedule', () => {
     expect(files[0]?.text).toContain(`ReadWritePaths=-${directory}/disk\n`);
   });
 
-  test('is refused for a time or a guest that is not there, and a name that no unit can have', async () => {
+  test('is refused for an invalid time, an unknown guest, and an invalid name of the units', async () => {
     await expect(schedule({ at: '%n' })).rejects.toMatchObject({ code: 'usage' });
     await expect(schedule({ at: '*-*-01 03:00', output: 'cron' })).rejects.toMatchObject({ code: 'usage' });
     await expect(schedule({ guests: ['nobody'] })).rejects.toMatchObject({ code: 'guest-not-found' });
@@ -222,7 +222,7 @@ describe('a schedule', () => {
   });
 });
 
-describe('the file that a passphrase comes from', () => {
+describe('the file with the passphrase', () => {
   let file: string;
   beforeEach(() => {
     file = join(directory, 'passphrase');
@@ -238,7 +238,7 @@ describe('the file that a passphrase comes from', () => {
     return { ...noConfig, stores };
   };
 
-  test('has to be there, and nobody’s but the account’s, before anything is written', async () => {
+  test('must exist, and be private, before anything is written', async () => {
     const missing = { code: 'key-missing', message: `There is no file ${file}.` };
     await expect(schedule(from(file))).rejects.toMatchObject(missing);
     await expect(schedule({ store: '@disk' }, configured(file))).rejects.toMatchObject(missing);
@@ -254,14 +254,14 @@ describe('the file that a passphrase comes from', () => {
     expect(warnings).toEqual([]);
   });
 
-  test('that is the environment’s goes before the configuration’s', async () => {
+  test('from the environment wins over the configuration’s', async () => {
     world.environment['VMFERRY_PASSPHRASE_FILE'] = file;
     await expect(schedule()).rejects.toMatchObject({ code: 'key-missing' });
     writeFileSync(file, 'correct horse battery\n', { mode: 0o600 });
     await schedule({ store: '@disk' }, configured(join(directory, 'none')));
   });
 
-  test('that is missing is warned of where units are only printed', async () => {
+  test('that is missing is only a warning with --print', async () => {
     await schedule({ ...from(file), output: 'print' });
     expect(warnings).toEqual([`There is no file ${file}.`]);
   });
@@ -278,7 +278,7 @@ describeWithTools('a calendar expression', ['systemd-analyze'], () => {
 });
 
 describe('a configuration file', () => {
-  test('that is not there is none; one that others may write to is refused', async () => {
+  test('may be missing; one that others can write to is refused', async () => {
     expect(await loadConfig({}, context, [join(directory, 'no', 'c.yaml')])).toEqual(noConfig);
     const path = join(directory, 'c.yaml');
     writeFileSync(path, 'keep: { daily: 7 }');

@@ -25,7 +25,7 @@ import { describeUnless, describeWithTools, toolsMissing } from '../../support/p
 let directory: string;
 
 beforeEach(() => {
-  // Not below /tmp: PrivateTmp= hides that.
+  // Not below /tmp, which PrivateTmp= hides.
   directory = mkdtempSync('/var/lib/vmferry-systemd-');
 });
 
@@ -71,7 +71,7 @@ describeWithTools('systemd-analyze verify', ['systemd-analyze'], () => {
   ])('finds nothing wrong: %s', async (_, changes) => {
     writeUnits(changes);
     const files = ['service', 'timer'].map((kind) => join(directory, `vmferry-backup-web.${kind}`));
-    // Names of further units are those of this machine, which need not have them.
+    // Other units that are named need not exist on this machine.
     const env = { ...process.env, SYSTEMD_UNIT_PATH: `${directory}:` };
     const { stdout, stderr, exitStatus } = await run('systemd-analyze', ['verify', ...files], { env });
     expect({
@@ -90,7 +90,7 @@ const missing =
   (process.getuid?.() === 0 ? null : 'only root can start another systemd');
 
 describeUnless(missing, 'a real systemd', () => {
-  test('hands each command the words and the variables that it was given', async () => {
+  test('passes the given arguments and variables to each command', async () => {
     const signs = fc.constantFrom(
       '%',
       '$',
@@ -115,7 +115,7 @@ describeUnless(missing, 'a real systemd', () => {
     const given = [...words, ';', '', '$HOME', '${HOME}', '$$', '%%', '%n', String.raw`\x41`].filter(
       (word) => !/[\p{Cs}\0]/u.test(word),
     );
-    // The program's own path, too, is nothing that systemd reads as its own.
+    // systemd must not interpret the program's path either.
     const program = join(directory, 'node $A ${A} %n ; é');
     const output = join(directory, 'output');
     const script =
@@ -134,7 +134,7 @@ describeUnless(missing, 'a real systemd', () => {
     expect(JSON.parse(readFileSync(output, 'utf8'))).toEqual([given, value]);
   }, 60_000);
 
-  test('runs no prune after a backup that failed', async () => {
+  test('runs no prune after a failed backup', async () => {
     const [first, second, third] = ['first', 'second', 'third'].map((name) => join(directory, name));
     const unit = writeUnits({
       commands: [['/usr/bin/touch', first ?? ''], ['/bin/false'], ['/usr/bin/touch', second ?? '']],
@@ -147,7 +147,7 @@ describeUnless(missing, 'a real systemd', () => {
     expect(existsSync(third ?? '')).toBe(true);
   }, 60_000);
 
-  test('leaves a backup what it needs, and nothing more', async () => {
+  test('gives a backup the permissions that it needs, and no others', async () => {
     const open = join(directory, 'a "b\' \\ % $ é');
     const image = join(directory, 'image');
     mkdirSync(open, { mode: 0o700 });
@@ -185,7 +185,7 @@ describeUnless(missing, 'a real systemd', () => {
     }
   }, 60_000);
 
-  test('makes a backup and prunes, with nothing but what the unit lets it have', async () => {
+  test('backs up and prunes with only the unit’s permissions', async () => {
     const [guests = '', store = '', state = ''] = ['guests', 'store', 'state'].map((name) =>
       join(directory, name),
     );

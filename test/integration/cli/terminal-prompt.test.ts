@@ -7,7 +7,7 @@ import { expect, test } from '@jest/globals';
 import { describeWithTools } from '../../support/programs/tools.ts';
 
 const built = pathToFileURL(join(import.meta.dirname, '../../../dist/cli/terminal/terminal-prompt.js')).href;
-/** Asks twice, and prints the answers as hexadecimal digits, so that an echo is told from them. */
+/** Asks twice, and prints the answers in hexadecimal, to tell them from an echo. */
 const program = `
   import { terminalPrompt } from '${built}';
   const ask = terminalPrompt(process.stdin, process.stderr);
@@ -21,7 +21,7 @@ const program = `
   }
 `;
 
-/** Runs the program on a terminal of its own; types each answer once its question is there. */
+/** Runs the program on its own terminal, and types each answer after its question. */
 async function talk(answers: readonly [question: string, answer: string][]): Promise<string> {
   const quoted = `'${program.replaceAll("'", String.raw`'\''`)}'`;
   const command = `${process.execPath} --input-type=module -e ${quoted}; stty -a`;
@@ -43,7 +43,7 @@ async function talk(answers: readonly [question: string, answer: string][]): Pro
 }
 
 describeWithTools('a terminal', ['script', 'stty'], () => {
-  test('shows nothing of the answers, and everything again afterwards', async () => {
+  test('does not show the answers, and echoes again afterwards', async () => {
     const shown = await talk([
       ['First? ', 'correct horse\r'],
       ['Second? ', 'Fähre\r'],
@@ -55,7 +55,7 @@ describeWithTools('a terminal', ['script', 'stty'], () => {
     expect(shown).toMatch(/(?<!-)\bicanon\b/);
   });
 
-  test('takes Ctrl-C as a wish to stop', async () => {
+  test('Ctrl-C interrupts the question', async () => {
     const shown = await talk([['First? ', 'half\u0003']]);
     expect(shown).toContain('failed interrupted');
     expect(shown).toMatch(/(?<!-)\bicanon\b/);

@@ -14,7 +14,7 @@ function copying(doneBytes: number, totalBytes: number, seconds = 10) {
   };
 }
 
-test('is whole at 80 columns', () => {
+test('the complete line fits into 80 columns', () => {
   expect(barLine(copying(300 * MiB, 1000 * MiB), 79)).toBe(
     '  copy   [===        ] 300 MiB of 0.98 GiB, 30.0 MiB/s, ratio 3.0, 24 s left',
   );
@@ -30,13 +30,13 @@ test.each([
   );
 });
 
-test('verifying has no ratio', () => {
+test('verifying shows no ratio', () => {
   const line = copying(300 * MiB, 1000 * MiB);
   expect(barLine({ ...line, event: { ...line.event, stage: 'verify' } }, 79)).toMatch(/MiB\/s, 24 s left$/);
 });
 
-describe('whatever is moved', () => {
-  test('the line fits, and nothing of it is cut at 80 columns', () => {
+describe('for any progress', () => {
+  test('the line fits, and is not cut at 80 columns', () => {
     const bytes = fc.integer({ min: 1, max: 2 ** 47 });
     fc.assert(
       fc.property(bytes, bytes, fc.integer({ min: 2, max: 10_000 }), (one, other, seconds) => {

@@ -31,7 +31,7 @@ function examplesOf(command: Command<never>): Example[] {
 describe.each(shown.map((command) => [command.usage.split(' ')[0] ?? '', command] as const))(
   '%s --help',
   (word, command) => {
-    test.each([40, 80])('has each example whole, on a line of its own, at %d columns', async (columns) => {
+    test.each([40, 80])('shows each example on one line, at %d columns', async (columns) => {
       const lines = (await textOf([word, '--help'], columns)).split('\n');
       const examples = examplesOf(command);
       expect(examples.length).toBeGreaterThan(0);
@@ -40,7 +40,7 @@ describe.each(shown.map((command) => [command.usage.split(' ')[0] ?? '', command
       for (const { command: example } of examples) expect(example.length + 2).toBeLessThanOrEqual(80);
     });
 
-    test('is understood as help and as -h, too', async () => {
+    test('is the same as help and -h', async () => {
       const help = await textOf([word, '--help']);
       expect(await textOf(['help', word])).toBe(help);
       expect(await textOf([word, '-h'])).toBe(help);
@@ -60,7 +60,7 @@ test.each(['stop', 'shutdown'])('%s is halt', async (word) => {
   expect(parsed).toMatchObject({ kind: 'command', command: { usage: 'halt <guest>' } });
 });
 
-test('help for what is no command says so', async () => {
+test('help for an unknown command is an error', async () => {
   await expect(textOf(['help', 'mount'])).rejects.toMatchObject({
     code: 'usage',
     message: 'There is no command "mount".',

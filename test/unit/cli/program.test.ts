@@ -79,7 +79,7 @@ async function settled(process: EventEmitter): Promise<void> {
 }
 
 describe('a command that succeeds', () => {
-  test('gives 0, its result on stdout, the rest on stderr, and lets go of what it used', async () => {
+  test('returns 0, prints its result on stdout and the rest on stderr, and disposes of its dependencies', async () => {
     const { status, stdout, stderr, dependencies, process } = start(succeed);
     expect(await status).toBe(0);
     expect(stdout.text).toBe('3 pieces\n');
@@ -99,7 +99,7 @@ describe('a command that succeeds', () => {
     expect(stderr.text).toBe('');
   });
 
-  test('with --quiet a summary is not shown, unless something went wrong', async () => {
+  test('with --quiet the summary is shown only after a failure', async () => {
     const summary: Run<Dependencies> = (environment) =>
       succeed(environment).then(() => ({ ...done, isSummary: true }));
     const { status, stdout, stderr } = start(summary, { argv: ['work', '--quiet'] });
@@ -114,14 +114,14 @@ describe('a command that succeeds', () => {
     expect(await textOf(json)).toContain('"type":"worked"');
   });
 
-  test('with --quiet only warnings and what was asked for are shown', async () => {
+  test('with --quiet only warnings and requested results are shown', async () => {
     const { status, stdout, stderr } = start(succeed, { argv: ['work', '--quiet'] });
     expect(await status).toBe(0);
     expect(stdout.text).toBe('3 pieces\n');
     expect(stderr.lines).toEqual(['warning: odd']);
   });
 
-  test('an internal command owns stdout, whatever it is told', async () => {
+  test('only an internal command itself prints to stdout, even with --json', async () => {
     const silent: Run<Dependencies> = (environment) =>
       succeed(environment).then(() => ({ ...done, text: '' }));
     const { status, stdout } = start(silent, { argv: ['work', '--json'], internal: true });
@@ -131,7 +131,7 @@ describe('a command that succeeds', () => {
 });
 
 describe('a command that fails', () => {
-  test('gives the exit status of its code, and lets go of what it used', async () => {
+  test('returns the exit status of its code, and disposes of its dependencies', async () => {
     const { status, stdout, stderr, dependencies } = start(() =>
       Promise.reject(new Failure('target-full', 'no room', { advice: 'Make some.' })),
     );
@@ -141,7 +141,7 @@ describe('a command that fails', () => {
     expect(dependencies.disposed).toBe(true);
   });
 
-  test('after it has done something shows that, too', async () => {
+  test('shows its result first, if it has one', async () => {
     const failure = new Failure('store-damaged', 'two packs are damaged');
     const { status, stdout, stderr } = start(() => Promise.resolve({ ...done, failure }));
     expect(await status).toBe(20);
@@ -149,7 +149,7 @@ describe('a command that fails', () => {
     expect(stderr.lines).toEqual(['error: two packs are damaged']);
   });
 
-  test('through a defect gives 1 and a line; VMFERRY_DEBUG=1 shows the stack', async () => {
+  test('by a bug returns 1 and prints a line; VMFERRY_DEBUG=1 shows the stack', async () => {
     const broken = () => Promise.reject(new TypeError('undefined is not iterable'));
     const quiet = start(broken);
     expect(await quiet.status).toBe(1);
@@ -160,15 +160,15 @@ describe('a command that fails', () => {
   });
 });
 
-describe('a command line that is not understood', () => {
-  test('gives 2 and loads nothing', async () => {
+describe('a wrong command line', () => {
+  test('returns 2 and loads nothing', async () => {
     const { status, stderr, loads } = start(succeed, { argv: ['wrok'] });
     expect(await status).toBe(2);
     expect(stderr.text).toContain('There is no command "wrok".');
     expect(loads()).toBe(0);
   });
 
-  test('with --json is a JSON error, too', async () => {
+  test('with --json is a JSON error', async () => {
     const { status, stdout, stderr } = start(succeed, { argv: ['work', '--frob', '--json'] });
     expect(await status).toBe(2);
     expect(JSON.parse(stdout.text)).toMatchObject({ type: 'error', code: 'usage', exitStatus: 2 });
@@ -191,14 +191,14 @@ describe('a signal', () => {
     },
   );
 
-  test('whatever an abort surfaces as, it is an interruption', async () => {
+  test('any error after an abort is shown as the interruption', async () => {
     const { status, process } = start(whenAborted(() => Promise.reject(new DOMException('x', 'AbortError'))));
     await settled(process);
     process.emit('SIGINT', 'SIGINT');
     expect(await status).toBe(130);
   });
 
-  test('what the clean-up itself found is not hidden by it', async () => {
+  test('a failure of the clean-up is not hidden by the interruption', async () => {
     const { status, process } = start(
       whenAborted(() => Promise.reject(new Failure('guest-left-down', 'down'))),
     );
@@ -207,7 +207,7 @@ describe('a signal', () => {
     expect(await status).toBe(18);
   });
 
-  test('a second one says that it is still stopping', async () => {
+  test('a second signal only prints that it is still stopping', async () => {
     let finish = () => {};
     const finished = new Promise<void>((resolve) => (finish = resolve));
     const { status, process, stderr } = start(
@@ -221,7 +221,7 @@ describe('a signal', () => {
     expect(stderr.lines[1]).toBe('Still stopping. Please wait.');
   });
 
-  test('an error that nobody caught aborts, too, so that the guest is up again', async () => {
+  test('an uncaught error aborts, too, so that the guest is started again', async () => {
     const { status, process, stderr } = start(whenAborted((reason) => Promise.reject(reason as Error)));
     await settled(process);
     process.emit('uncaughtException', new TypeError('stray'));
@@ -239,13 +239,13 @@ describe('stdout', () => {
     });
   }
 
-  test('that nobody reads any more is no error', async () => {
+  test('with a closed reader is no error', async () => {
     const { status, stderr } = start(succeed, { argv: ['work', '--quiet'], stdout: failingWith('EPIPE') });
     expect(await status).toBe(0);
     expect(stderr.lines).toEqual(['warning: odd']);
   });
 
-  test('that cannot be written to is one', async () => {
+  test('that cannot be written to is an error', async () => {
     const { status, stderr } = start(succeed, { argv: ['work', '--quiet'], stdout: failingWith('ENOSPC') });
     expect(await status).toBe(15);
     expect(stderr.text).toContain('The output could not be written');

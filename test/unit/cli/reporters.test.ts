@@ -45,7 +45,7 @@ function show(create: typeof createLinesReporter | typeof createBarReporter, ver
 }
 
 describe('json', () => {
-  test('prints an event a line and ends with the result', () => {
+  test('prints one event per line, then the result', () => {
     const stdout = new MemoryStream();
     const reporter = createJsonReporter(stdout);
     for (const event of halted) reporter.event(event);
@@ -53,7 +53,7 @@ describe('json', () => {
     expect(stdout.lines.map((line) => JSON.parse(line) as unknown)).toEqual([...halted, result.record]);
   });
 
-  test('ends with the error, its code and all that is wrong', () => {
+  test('ends with the error, its code and all problems', () => {
     const stdout = new MemoryStream();
     createJsonReporter(stdout).failed(combineFailures([fullDisk, unknownKey]));
     expect(JSON.parse(stdout.text)).toEqual({
@@ -70,7 +70,7 @@ describe('json', () => {
 });
 
 describe('lines', () => {
-  test('says a line for each stage that is done, and gives the result on stdout', () => {
+  test('prints a line for each finished stage, and the result on stdout', () => {
     const { reporter, stdout, stderr } = show(createLinesReporter);
     for (const event of halted) reporter.event(event);
     reporter.event({ type: 'notice', message: 'A new store.' });
@@ -84,7 +84,7 @@ describe('lines', () => {
     expect(stdout.text).toBe('web runs on newhost.\n');
   });
 
-  test('says progress every 30 s at most, however often it is told', () => {
+  test('prints progress at most every 30 s', () => {
     const { reporter, stderr, clock } = show(createLinesReporter);
     reporter.event(copyStarted);
     for (let tenth = 0; tenth <= 650; tenth++) {
@@ -109,7 +109,7 @@ describe('lines', () => {
     expect(stdout.text).toBe('');
   });
 
-  test('shows a defect in one line, and where it is only when asked', () => {
+  test('shows a bug in one line; --verbose adds the stack', () => {
     const defect = asFailure(new TypeError('x is not a function'));
     const quiet = show(createLinesReporter);
     quiet.reporter.failed(defect);
@@ -121,7 +121,7 @@ describe('lines', () => {
     expect(verbose.stderr.text).toMatch(/^error: .*\nTypeError: x is not a function\n {4}at /);
   });
 
-  test('shows causes when asked', () => {
+  test('--verbose shows causes', () => {
     const { reporter, stderr } = show(createLinesReporter, true);
     const cause = new Error('outer', { cause: new Error('inner') });
     reporter.failed(new Failure('read-failed', 'It broke.', { cause }));
@@ -142,7 +142,7 @@ describe('bar', () => {
     return all;
   }
 
-  test('the stage that runs is the last line, and gives way to what came of it', () => {
+  test('the last line shows the running stage, then its result', () => {
     shown = terminal();
     shown.reporter.event(halted[0] as Event);
     expect(screenOf(shown.stderr.text)).toEqual(['  halt      halting web']);
@@ -150,7 +150,7 @@ describe('bar', () => {
     expect(screenOf(shown.stderr.text)).toEqual(['ok halt      web is halted 3.1 s', '']);
   });
 
-  test('progress is one bar; warnings and notices go above it', () => {
+  test('progress is one bar; warnings and notices appear above it', () => {
     shown = terminal();
     shown.reporter.event(copyStarted);
     shown.reporter.event(progress(0));
@@ -166,7 +166,7 @@ describe('bar', () => {
     expect(rest).toEqual([]);
   });
 
-  test('progress of the stage that comes next is not shown yet', () => {
+  test('progress of another stage is not shown', () => {
     shown = terminal();
     shown.reporter.event(copyStarted);
     shown.reporter.event(progress(500));
@@ -175,7 +175,7 @@ describe('bar', () => {
     expect(screenOf(shown.stderr.text).at(-1)).toMatch(/^ {2}copy .* 500 MiB/);
   });
 
-  test('the bar is gone when the stage is done', () => {
+  test('the bar disappears when the stage ends', () => {
     shown = terminal();
     shown.reporter.event(copyStarted);
     shown.reporter.event(progress(500));
@@ -189,7 +189,7 @@ describe('bar', () => {
     ]);
   });
 
-  test('while nothing comes through the bar says for how long', () => {
+  test('without progress the bar says for how long', () => {
     shown = terminal();
     shown.reporter.event(copyStarted);
     shown.reporter.event(progress(250));
@@ -203,7 +203,7 @@ describe('bar', () => {
     expect(screenOf(shown.stderr.text).at(-1)).not.toContain('no progress');
   });
 
-  test('a stage that fails says so', () => {
+  test('a failed stage is shown as failed', () => {
     shown = terminal();
     shown.reporter.event(copyStarted);
     shown.reporter.event(progress(500));
@@ -212,7 +212,7 @@ describe('bar', () => {
     expect(screenOf(shown.stderr.text)[0]).toBe('failed copy      sending web.img 40 s');
   });
 
-  test('a message longer than the line is cut, so that it can be taken away again', () => {
+  test('a message longer than the line is cut, so that it can be erased', () => {
     shown = terminal();
     shown.stderr.columns = 20;
     shown.reporter.event({ type: 'stage-started', stage: 'halt', message: 'x'.repeat(100) });
@@ -220,7 +220,7 @@ describe('bar', () => {
   });
 });
 
-test('colour is for terminals, and not where NO_COLOR is set', () => {
+test('colour is used on terminals, unless NO_COLOR is set', () => {
   const tty = { isTTY: true };
   expect(wantsColour(tty, { TERM: 'xterm' })).toBe(true);
   expect(wantsColour(tty, { TERM: 'xterm', NO_COLOR: '' })).toBe(true);
@@ -230,7 +230,7 @@ test('colour is for terminals, and not where NO_COLOR is set', () => {
   expect(createPaint(true).bad('x')).toBe('\u001b[31mx\u001b[0m');
 });
 
-describe('what is no text', () => {
+describe('control characters', () => {
   const hostile = 'a\u001b[2J\u001b]0;x\u0007b\rc\u009b31m\u202Ed\u2028e\u200Bf\uD800g\u0000';
   // oxlint-disable-next-line no-control-regex -- these are what must not be printed
   const raw = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]|[\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
@@ -265,14 +265,14 @@ describe('what is no text', () => {
     expect(stdout.text).toContain('\\u202e');
   });
 
-  test('is escaped in JSON, which means the same', () => {
+  test('are escaped in JSON without changing its meaning', () => {
     const stdout = new MemoryStream();
     tell(createJsonReporter(stdout));
     expect(stdout.text).not.toMatch(raw);
     expect(stdout.lines.map((line) => JSON.parse(line) as { message?: string })[0]?.message).toBe(hostile);
   });
 
-  test('does not break a table', () => {
+  test('do not break a table', () => {
     expect(formatTable(['label', 'id'], [['x\ny\u001b[1A', '1']])).toBe(
       'label          id\nx\\x0ay\\x1b[1A  1',
     );

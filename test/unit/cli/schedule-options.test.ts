@@ -31,8 +31,8 @@ function parseSchedule(...words: string[]) {
   return parseCommandLine(['schedule', ...words], [scheduleCommand], { version: '1', columns: 80 });
 }
 
-describe('what to keep', () => {
-  test('is read', async () => {
+describe('the keep options', () => {
+  test('are parsed', async () => {
     const { keep } = await read(['try', '--keep-last', '3', '--keep-weekly', '4', '--keep-within', '30d']);
     expect(keep).toEqual({ last: 3, weekly: 4, withinMs: 30 * 86_400_000 });
     expect((await read(['try'])).keep).toEqual({});
@@ -46,8 +46,8 @@ describe('what to keep', () => {
   );
 });
 
-describe('who is told of a run', () => {
-  test('is read, and else as the configuration says', async () => {
+describe('reports of a run', () => {
+  test('come from the options, else from the configuration', async () => {
     const { reports } = await read(['try', '--ping-url', 'https://h/1', '--metrics', '/m/v.prom']);
     expect(reports).toEqual({ pingUrl: 'https://h/1', metricsFile: '/m/v.prom' });
     const config = { pingUrl: 'https://c/', metricsFile: '/c.prom' };
@@ -58,7 +58,7 @@ describe('who is told of a run', () => {
   });
 
   test.each(['--ping-url=ftp://me:secret@h/', '--ping-url=secret', '--metrics=/m/secret.txt'])(
-    'is not %s, and the message does not show it',
+    'refuse %s, and the message does not show it',
     async (word) => {
       const failure = await read(['try', word]).catch((error: unknown) => error);
       expect(failure).toMatchObject({ code: 'usage', message: expect.not.stringContaining('secret') });
@@ -83,7 +83,7 @@ describe('vmferry schedule', () => {
     });
   });
 
-  test('refuses what cannot be a store before it looks at anything', async () => {
+  test('refuses an invalid store before it looks at anything', async () => {
     const parsed = await parseSchedule('web', '--to', 'ftp://box/backups', '--at', '03:00');
     if (parsed.kind !== 'command') throw new Error(parsed.text);
     const context = { signal: new AbortController().signal, report: () => undefined };
@@ -93,14 +93,14 @@ describe('vmferry schedule', () => {
     });
   });
 
-  test('takes several guests, and a removal by name alone', async () => {
+  test('accepts several guests, and a removal by name alone', async () => {
     expect((await parseSchedule('web', 'mail', '--at', 'Mon 03:00', '--keep-daily', '7')).kind).toBe(
       'command',
     );
     expect((await parseSchedule('--remove', '--name', 'web')).kind).toBe('command');
   });
 
-  test('says what it wrote and what to type next', () => {
+  test('shows what it wrote and what to type next', () => {
     const report = {
       type: 'schedule',
       unit: 'vmferry-backup-web',

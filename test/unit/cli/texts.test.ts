@@ -30,7 +30,7 @@ const moved: MigrationReport = {
 };
 
 describe('the summary of a move', () => {
-  test('says what was read, skipped and sent, how it was verified, and what to do next', () => {
+  test('shows what was read, skipped and sent, how it was verified, and what to do next', () => {
     expect(migrationReportText(moved).split('\n')).toEqual([
       'web runs on newhost (pid 77).',
       '',
@@ -60,7 +60,7 @@ describe('the summary of a move', () => {
   });
 });
 
-test('a plan says what would happen, and that nothing did', () => {
+test('a plan shows what would happen, and says that nothing was changed', () => {
   const text = migrationPlanText({
     type: 'plan',
     guest: 'web',
@@ -97,7 +97,7 @@ describe('guests', () => {
     unsupported: null,
   } as const;
 
-  test('are a table, a row for each disk', () => {
+  test('are a table with a row for each disk', () => {
     const db = {
       ...web,
       name: 'db',
@@ -115,7 +115,7 @@ describe('guests', () => {
     ]);
   });
 
-  test('that cannot be moved say why below it', () => {
+  test('that cannot be moved have a reason below the table', () => {
     expect(guestsText([{ ...web, unsupported: 'it has a COW file.' }])).toMatch(
       /\n\nweb cannot be moved: it has a COW file\.$/,
     );
@@ -127,12 +127,12 @@ describe('guests', () => {
     );
   });
 
-  test('may be none', () => {
+  test('can be an empty list', () => {
     expect(guestsText([])).toContain('No guests found');
   });
 });
 
-test('an image shows its regions, its users, and why all of it would be moved', () => {
+test('an image shows its regions, its users, and why free blocks are not skipped', () => {
   const users = [
     { kind: 'process', pid: 12, name: 'qemu', description: 'is open in qemu (process 12)' },
   ] as const;
@@ -162,7 +162,7 @@ test('an image shows its regions, its users, and why all of it would be moved', 
   expect(text).toContain('ext3 at 1.00 MiB: all its blocks are moved: it was not unmounted');
 });
 
-test('what halt and revert say', () => {
+test('the summaries of halt and revert', () => {
   expect(haltReportText({ type: 'halted', guest: 'web', notClean: [] })).toBe(
     'web is halted. To start it again: vmferry start web',
   );

@@ -29,7 +29,7 @@ function problemsOf(text: string): string[] {
 }
 
 describe('a configuration', () => {
-  test('is read with all that it can hold', () => {
+  test('may have all keys', () => {
     expect(parseConfig(whole, '/c.yaml')).toEqual({
       stores: {
         offsite: {
@@ -92,11 +92,11 @@ describe('a configuration', () => {
     ]);
   });
 
-  test('says all that is wrong at once', () => {
+  test('reports all errors at once', () => {
     expect(problemsOf('kep: 1\nkeep: { dayly: 2, weekly: x }\n')).toHaveLength(3);
   });
 
-  test('cannot be made to grow, nor to go deep', () => {
+  test('cannot use aliases to grow, nor nest deeply', () => {
     const bomb = [
       'a: &a [x]',
       ...'bcdefgh'.split('').map((key, at) => `${key}: &${key} [${`*${'abcdefg'[at]},`.repeat(9)}]`),
@@ -110,7 +110,7 @@ describe('a configuration', () => {
     expect(problemsOf('#'.repeat(70_000))[0]).toMatch(/larger than 64 KiB/);
   });
 
-  test('of any text is read or refused with a place', () => {
+  test('of any text is parsed, or refused with line and column', () => {
     const part = fc.constantFrom(
       'stores',
       'keep',
@@ -144,7 +144,7 @@ describe('a configuration', () => {
     );
   });
 
-  test('__proto__ is a key like any other', () => {
+  test('__proto__ is an unknown key like any other', () => {
     expect(problemsOf('__proto__: 1')[0]).toMatch(/line 1, column 1: The key "__proto__" is not known/);
     expect(problemsOf('stores: { __proto__: { location: /x } }')).toHaveLength(1);
   });
@@ -154,7 +154,7 @@ function escaped(text: string): RegExp {
   return new RegExp(`^${text.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)}$`);
 }
 
-test('a later file goes before an earlier one: stores by name, what to keep as a whole', () => {
+test('a later file wins: stores by name, the keep rules as a whole', () => {
   const first = parseConfig(
     'stores: { a: {location: /a}, b: {location: /b} }\nkeep: {daily: 7, last: 3}\nmetrics: /m.prom',
     '1',

@@ -10,7 +10,7 @@ const config = mergeConfig([{ path: '/c.yaml', content: parseConfig(text, '/c.ya
 const none = mergeConfig([]);
 
 describe('a store', () => {
-  test.each([['offsite'], ['@offsite'], [null]])('of the configuration is %j', (named) => {
+  test.each([['offsite'], ['@offsite'], [null]])('from the configuration is found by %j', (named) => {
     expect(resolveStore(config, named)).toEqual({
       name: 'offsite',
       location: 'h:/v',
@@ -27,7 +27,7 @@ describe('a store', () => {
     },
   );
 
-  test('that is not there is refused, with the one that was meant', () => {
+  test('with an unknown name is refused, with a suggestion', () => {
     expect(() => resolveStore(config, '@ofsite')).toThrow(/no store named "ofsite".*mean offsite/);
     expect(() => resolveStore(config, '@__proto__')).toThrow(/no store named/);
     expect(() => resolveStore(none, '@x')).toThrow(/no store named "x"/);
@@ -37,7 +37,7 @@ describe('a store', () => {
   });
 });
 
-test('whoever meant a directory is told how it is written', () => {
+test('the advice says how to type a directory', () => {
   const advice = (named: string) => failureFrom(() => resolveStore(config, named)).advice;
   expect(advice('ofsite')).toBe(
     'For a directory of that name, type ./ofsite. The configuration has: offsite.',
@@ -64,6 +64,9 @@ test.each([
   expect(durationText(milliseconds)).toBe(again);
 });
 
-test.each(['', '0d', '30', '30m', '1.5d', '-1d', '30 d', '999999w', '1y', '٣d'])('%j is none', (duration) => {
-  expect(parseDuration(duration)).toBeNull();
-});
+test.each(['', '0d', '30', '30m', '1.5d', '-1d', '30 d', '999999w', '1y', '٣d'])(
+  '%j is not a duration',
+  (duration) => {
+    expect(parseDuration(duration)).toBeNull();
+  },
+);

@@ -5,7 +5,7 @@ import { failureOf } from '../../../support/failures.ts';
 const mail = { guest: 'mail', code: 'image-in-use', message: 'It is open.', advice: 'End qemu.' } as const;
 const web = { guest: 'web', code: 'guest-left-down', message: 'It is down.' } as const;
 
-test('what was not backed up is a failure, with what to do about it', async () => {
+test('a guest without a new snapshot is a failure with advice', async () => {
   expect(await failureOf(() => refuseIncomplete({ failed: [mail] }))).toMatchObject({
     code: 'image-in-use',
     message: 'There is no new snapshot of mail.',
@@ -13,7 +13,7 @@ test('what was not backed up is a failure, with what to do about it', async () =
   });
 });
 
-test('of several it is that of the worst', async () => {
+test('of several failures the worst is thrown', async () => {
   expect(await failureOf(() => refuseIncomplete({ failed: [mail, web] }))).toMatchObject({
     code: 'guest-left-down',
     message: 'Not backed up, or down: mail, web.',
@@ -21,6 +21,6 @@ test('of several it is that of the worst', async () => {
   });
 });
 
-test('where all were backed up there is none', () => {
+test('if all guests were backed up, there is no failure', () => {
   expect(() => refuseIncomplete({ failed: [] })).not.toThrow();
 });

@@ -57,7 +57,7 @@ async function init(...args: string[]) {
   });
 }
 
-test('a store is made in a new directory, encrypted or not, as it was said', async () => {
+test('a store is made in a new directory, encrypted or plain', async () => {
   const plain = await init(`${scratch}/plain`, '--no-encrypt');
   expect(plain.record).toMatchObject({ type: 'store-made', store: `${scratch}/plain`, encrypted: false });
   expect(readdirSync(join(scratch, 'plain'))).toEqual(['vmferry-store.json']);
@@ -66,7 +66,7 @@ test('a store is made in a new directory, encrypted or not, as it was said', asy
   expect(readdirSync(join(scratch, 'offsite')).toSorted()).toEqual(['keys', 'vmferry-store.json']);
 });
 
-test('a store that is there is left as it is', async () => {
+test('an existing store is not changed', async () => {
   await init('offsite', '--no-encrypt');
   const again = await failureOf(() => init('offsite', '--no-encrypt'));
   expect(again).toMatchObject({
@@ -80,13 +80,13 @@ test.each([
   ['a name that the configuration does not have', ['offsit', '--no-encrypt'], /mean offsite/],
   ['neither word about encryption', ['offsite'], /whether the new store is encrypted/],
   ['both words about encryption', ['offsite', '--encrypt', '--no-encrypt'], /exclude each other/],
-])('nothing is made for %s', async (_what, args, message) => {
+])('no store is made for %s', async (_what, args, message) => {
   const failure = await failureOf(() => init(...args));
   expect(failure).toMatchObject({ code: 'usage', message: expect.stringMatching(message) });
   expect(readdirSync(scratch).toSorted()).toEqual(['.config', 'passphrase']);
 });
 
-test('nothing is made without a passphrase, with a short one, or where a plain store was not meant', async () => {
+test('no store is made without a passphrase, with a short one, or with a passphrase and --no-encrypt', async () => {
   const none = await failureOf(() => init('offsite', '--encrypt'));
   expect(none).toMatchObject({
     code: 'key-missing',
@@ -102,7 +102,7 @@ test('nothing is made without a passphrase, with a short one, or where a plain s
   expect(readdirSync(scratch)).not.toContain('offsite');
 });
 
-test('what was made says what is next', () => {
+test('the result shows the next commands', () => {
   const made = { store: 'box:/home/backup/vmferry', encrypted: true };
   const text = storeMadeText(made, 'sftp://backup@box:2222/./vmferry');
   expect(text).toMatch(

@@ -76,7 +76,7 @@ describe('vmferry key', () => {
     expect(await codeOf(() => key('list', '/srv/x', '--passphrase-file', second))).toBe('key-wrong');
   });
 
-  test('says what is missing or too much', async () => {
+  test('refuses missing and superfluous arguments', async () => {
     const failure = await failureOf(() => key('list', '/srv/x'));
     expect([failure.code, failure.advice]).toEqual([
       'key-missing',

@@ -52,19 +52,19 @@ describe('the command lines', () => {
 });
 
 describe('the rules of a prune', () => {
-  test('are those that were given', () => {
+  test('are the given ones', () => {
     expect(rulesOf({ last: 1 }, { daily: 7 })).toEqual({ last: 1 });
   });
 
-  test('are the configuration’s where none were given', () => {
+  test('come from the configuration if none are given', () => {
     expect(rulesOf({}, { daily: 7 })).toEqual({ daily: 7 });
   });
 
-  test('have to be somewhere: without any, nothing is removed', async () => {
+  test('are required: without any, nothing is removed', async () => {
     expect(await codeOf(() => rulesOf({}, null))).toBe('usage');
   });
 
-  test('are looked for before the store is opened', async () => {
+  test('are checked before the store is opened', async () => {
     const parsed = await parse('prune', '/srv/backups');
     if (parsed.kind !== 'command') throw new Error(parsed.text);
     const environment = {
@@ -93,7 +93,7 @@ describe('pruneText', () => {
     freedBytes: 1024,
   };
 
-  test('a dry run says what is kept and why, and what would be freed', () => {
+  test('a dry run shows what is kept and why, and what would be freed', () => {
     const text = pruneText({ type: 'pruned', store: '/srv', dryRun: true, guests: [guest] }, 'Europe/Berlin');
     expect(text).toContain('web: 1 snapshot would be kept, 1 snapshot would be removed\n');
     expect(text).toContain('would keep    20261122T030000Z-1f3a9c2e  the newest, daily: 2026-11-22');
@@ -105,7 +105,7 @@ describe('pruneText', () => {
     expect(text).toContain('Days are in the time zone Europe/Berlin. Nothing was changed.');
   });
 
-  test('a prune names what it removed, also where the rest failed', () => {
+  test('a prune lists what it removed, even if the rest failed', () => {
     const failure = { code: 'store-damaged', message: 'A page is lost.' } as const;
     const report = { type: 'pruned', store: '/srv', dryRun: false } as const;
     expect(pruneText({ ...report, guests: [guest] }, 'UTC')).toBe(
@@ -131,12 +131,12 @@ describe('askForName', () => {
     return { stdin, stderr: new PassThrough() };
   }
 
-  test('gives what is typed; nothing where the input ends', async () => {
+  test('returns what is typed, and nothing at the end of input', async () => {
     expect(await askForName('web', 'two snapshots of web', terminal('web\n'), signal)).toBe('web');
     expect(await askForName('web', 'two snapshots of web', terminal(''), signal)).toBe('');
   });
 
-  test('refuses where there is no terminal', async () => {
+  test('refuses without a terminal', async () => {
     const stdin = new PassThrough();
     expect(
       await codeOf(() =>
@@ -145,7 +145,7 @@ describe('askForName', () => {
     ).toBe('usage');
   });
 
-  test('ends when it is interrupted', async () => {
+  test('ends at an interruption', async () => {
     const stdin = Object.assign(new PassThrough(), { isTTY: true });
     const reason = new Error('Ctrl-C');
     await expect(

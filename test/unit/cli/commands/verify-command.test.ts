@@ -11,7 +11,7 @@ async function percentOf(...argv: string[]): Promise<number> {
   return readPercent(parsed.args);
 }
 
-test('how much is read', async () => {
+test('--read-data sets how much is read', async () => {
   expect(await percentOf('/srv/backups')).toBe(0);
   expect(await percentOf('/srv/backups', 'web', '--read-data')).toBe(100);
   expect(await percentOf('--read-data=10%', '/srv/backups')).toBe(10);
@@ -45,7 +45,7 @@ const report: VerifyReport = {
   seconds: 1,
 };
 
-test('a store that is whole', () => {
+test('a store without damage', () => {
   expect(verifyText(report)).toBe('web: 2 snapshots, no damage found; no pack was read\n\nIt took 1.0 s.');
   const boot = { guest: 'web', snapshot: '20261122T030000Z-00000001', bootSeconds: 2.5 };
   const read = { count: 1, bytes: 2 ** 20 };
@@ -59,7 +59,7 @@ test('a store that is whole', () => {
   expect(verifyText({ ...report, guests: [] })).toMatch(/^There is no snapshot in \/srv\/backups yet\./);
 });
 
-test('what is damaged is named: snapshots, disks and ranges of bytes', () => {
+test('damage is listed by snapshot, disk and range of bytes', () => {
   const guest: GuestVerdict = {
     ...sound,
     problems: [{ kind: 'pack-damaged', file: 'x', message: 'The pack ab… does not match its SHA-256.' }],
@@ -96,7 +96,7 @@ test('what is damaged is named: snapshots, disks and ranges of bytes', () => {
   );
 });
 
-test('no more than twenty ranges are shown', () => {
+test('at most twenty ranges are shown', () => {
   const ranges = Array.from({ length: 25 }, (_, index) => ({ offset: index * 131_072, length: 65_536 }));
   const linesWith = (moreRanges: number) => {
     const disks = [{ name: 'web.img', damagedBytes: 25 * 65_536, ranges, moreRanges }];

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { parseDestination } from '../../../../src/cli/options/destination.ts';
 import { Failure } from '../../../../src/failure.ts';
 
-describe('reads', () => {
+describe('parses', () => {
   test.each([
     ['newhost', 'newhost', null],
     ['new_host.example.org', 'new_host.example.org', null],
@@ -55,7 +55,7 @@ describe('refuses', () => {
   });
 });
 
-test('whatever is typed is a destination that no program takes for an option, or a usage failure', () => {
+test('any text is a usage failure, or a destination that no program mistakes for an option', () => {
   const characters = fc.constantFrom(...'ab1.:@[]/-% \n~$'.split(''));
   fc.assert(
     fc.property(fc.string({ unit: characters, maxLength: 12 }), (text) => {

@@ -48,7 +48,7 @@ async function requestOf(...argv: string[]): Promise<MigrateRequest | undefined>
 }
 
 describe('migrate', () => {
-  test('has defaults for all but the guest and the host', async () => {
+  test('has defaults for everything except the guest and the host', async () => {
     expect(await requestOf('web', '--to', 'newhost')).toEqual({
       guest: 'web',
       target: { destination: 'newhost', directory: null, sshConfigFile: null },
@@ -62,7 +62,7 @@ describe('migrate', () => {
     });
   });
 
-  test('takes every option', async () => {
+  test('accepts every option', async () => {
     const options =
       '--dry-run --compression 19 --every-block --force-halt --halt-timeout 5 --boot-timeout=600 -F /etc/my_ssh';
     expect(
@@ -86,18 +86,18 @@ describe('migrate', () => {
     });
   });
 
-  test('takes the last of an option given twice', async () => {
+  test('uses the last value of an option given twice', async () => {
     expect(await requestOf('web', '--to', 'a', '--to', 'b')).toMatchObject({ target: { destination: 'b' } });
   });
 
-  test('takes a path from the current directory for the ssh configuration', async () => {
+  test('resolves the path of the ssh configuration from the current directory', async () => {
     expect(await requestOf('web', '--to', 'a', '--ssh-config', 'my_ssh')).toMatchObject({
       target: { sshConfigFile: `${process.cwd()}/my_ssh` },
     });
   });
 });
 
-test('takes all of several guests, also what looks like a number', async () => {
+test('keeps all of several guests, even one that looks like a number', async () => {
   await parse('gather', 'web', '--json', '007', 'mail', '--json');
   expect(gathered).toEqual([['web', '007', 'mail']]);
 });
@@ -134,13 +134,13 @@ describe('refuses, as usage', () => {
 });
 
 describe('the help', () => {
-  test('names the commands, but not what is internal', async () => {
+  test('lists the commands, except internal ones', async () => {
     const help = await parse('--help');
     expect(help).toMatchObject({ kind: 'text', text: expect.stringContaining('vmferry migrate <guest>') });
     expect(help).not.toMatchObject({ text: expect.stringContaining('receive') });
   });
 
-  test('of a command teaches by examples and runs nothing', async () => {
+  test('of a command has examples, and runs nothing', async () => {
     requests.length = 0;
     const help = await parse('migrate', '--help');
     expect(help).toMatchObject({
@@ -150,7 +150,7 @@ describe('the help', () => {
     expect(requests).toEqual([]);
   });
 
-  test('fits the terminal', async () => {
+  test('fits the terminal’s width', async () => {
     const help = await parseCommandLine(['migrate', '--help'], commands, { version: '1.2.3', columns: 60 });
     if (help.kind !== 'text') throw new Error('no text');
     // All but the examples, which are never broken.

@@ -7,8 +7,8 @@ import { codeOf } from '../../../support/failures.ts';
 
 const none = { file: null, command: null, keyFile: null };
 
-describe('where a passphrase comes from', () => {
-  test('is said by an option, or by the environment', () => {
+describe('the source of a passphrase', () => {
+  test('is an option or the environment', () => {
     expect(readPassphraseOptions({}, {})).toMatchObject(none);
     expect(readPassphraseOptions({ 'passphrase-file': 'f' }, {})).toMatchObject({ ...none, file: 'f' });
     expect(readPassphraseOptions({ 'passphrase-command': 'c' }, {})).toMatchObject({ ...none, command: 'c' });
@@ -21,12 +21,12 @@ describe('where a passphrase comes from', () => {
     expect(readPassphraseOptions({}, { VMFERRY_PASSPHRASE_FILE: '' })).toMatchObject(none);
   });
 
-  test('is said by the option when both say it', () => {
+  test('is the option if both are set', () => {
     const environment = { VMFERRY_PASSPHRASE_FILE: 'f', VMFERRY_PASSPHRASE_COMMAND: 'c' };
     expect(readPassphraseOptions({ 'key-file': 'k' }, environment)).toMatchObject({ ...none, keyFile: 'k' });
   });
 
-  test('is said once', async () => {
+  test('is given only once', async () => {
     const both = { VMFERRY_PASSPHRASE_FILE: 'f', VMFERRY_PASSPHRASE_COMMAND: 'c' };
     expect(await codeOf(() => readPassphraseOptions({}, both))).toBe('usage');
     expect(await codeOf(() => readPassphraseOptions({ 'passphrase-file': 'f', 'key-file': 'k' }, {}))).toBe(
@@ -37,7 +37,7 @@ describe('where a passphrase comes from', () => {
     expect(await codeOf(() => readNewPassphraseOptions(twice))).toBe('usage');
   });
 
-  test('is another question for a new one', () => {
+  test('is separate for a new passphrase', () => {
     expect(readNewPassphraseOptions({ 'passphrase-file': 'old' })).toMatchObject(none);
     expect(readNewPassphraseOptions({ 'new-passphrase-file': 'f' })).toMatchObject({ ...none, file: 'f' });
   });

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { parseStoreLocation } from '../../../../src/cli/options/store-location.ts';
 import { Failure } from '../../../../src/failure.ts';
 
-describe('reads as a directory', () => {
+describe('is a directory', () => {
   test.each([
     ['/srv/backups', '/srv/backups'],
     ['/srv/backups//', '/srv/backups'],
@@ -20,7 +20,7 @@ describe('reads as a directory', () => {
   });
 });
 
-describe('reads as a place on an SFTP server', () => {
+describe('is a path on an SFTP server', () => {
   test.each([
     ['sftp://host/srv/backups', 'host', null, '/srv/backups'],
     ['sftp://user@host:2222/srv//backups/', 'user@host', 2222, '/srv/backups'],
@@ -115,7 +115,7 @@ const part = fc
   .filter((text) => !/^\.{1,2}$/.test(text));
 const path = fc.array(part, { minLength: 1, maxLength: 4 }).map((parts) => `/${parts.join('/')}`);
 
-test('reads back any URL of a user, a host, a port and a path', () => {
+test('parses any URL of a user, a host, a port and a path', () => {
   fc.assert(
     fc.property(fc.option(user), host, port, path, (who, where, portNumber, directory) => {
       const text =
@@ -134,7 +134,7 @@ test('reads back any URL of a user, a host, a port and a path', () => {
   );
 });
 
-test('reads back any absolute path, here or there', () => {
+test('parses any absolute path, local or remote', () => {
   fc.assert(
     fc.property(host, path, (where, directory) => {
       expect(parseStoreLocation(directory)).toEqual({ kind: 'directory', path: directory });
@@ -149,7 +149,7 @@ test('reads back any absolute path, here or there', () => {
   );
 });
 
-test('whatever is typed is a location that no program takes for an option, or a usage failure', () => {
+test('any text is a usage failure, or a location that no program mistakes for an option', () => {
   const pieces = fc.constantFrom('sftp://', '%2', '%41', ...'ab1.:@[]/-% \n~$'.split(''));
   fc.assert(
     fc.property(fc.string({ unit: pieces, maxLength: 14 }), (text) => {

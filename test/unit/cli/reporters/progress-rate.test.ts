@@ -15,26 +15,26 @@ function steady(steps: number, stepMs: number, perStep: number, startMs = 0, sta
   return history;
 }
 
-test('tells nothing before a second has passed', () => {
+test('there is no rate in the first second', () => {
   expect(bytesPerSecond(emptyHistory)).toBeNull();
   expect(bytesPerSecond(steady(1, 999, 100))).toBeNull();
   expect(secondsLeft(steady(1, 999, 100), 1000)).toBeNull();
 });
 
-test('tells the rate and the time left of a steady stage', () => {
+test('a steady stage has a rate and a time left', () => {
   const history = steady(20, 500, 50);
   expect(bytesPerSecond(history)).toBe(100);
   expect(secondsLeft(history, 3000)).toBe(20);
 });
 
-test('follows a line that became slower, within the window', () => {
+test('the rate follows a slower line within the window', () => {
   let history = steady(20, 1000, 1000);
   for (let second = 21; second <= 36; second++)
     history = observe(history, 20_000 + (second - 20) * 10, second * 1000);
   expect(bytesPerSecond(history)).toBe(10);
 });
 
-test('tells no time left when nothing moves, and none when all is done', () => {
+test('without progress the time left is unknown; when all is done it is 0', () => {
   let history = steady(4, 1000, 0, 0, 50);
   expect(bytesPerSecond(history)).toBe(0);
   expect(secondsLeft(history, 100)).toBeNull();
@@ -42,18 +42,18 @@ test('tells no time left when nothing moves, and none when all is done', () => {
   expect(secondsLeft(history, 100)).toBe(0);
 });
 
-test('begins anew when less has been done than before: another disk', () => {
+test('the history starts again when fewer bytes are done: another disk', () => {
   const history = observe(steady(20, 500, 50), 10, 20_000);
   expect(bytesPerSecond(history)).toBeNull();
   expect(history.samples).toHaveLength(1);
 });
 
-test('after a long silence the rate is that of the silence', () => {
+test('after a long silence the rate includes the silence', () => {
   const history = observe(steady(4, 1000, 100), 500, 104_000);
   expect(bytesPerSecond(history)).toBe(1);
 });
 
-test('stays small however often it is told, and never gives a negative or infinite rate', () => {
+test('the history stays small, and the rate is never negative or infinite', () => {
   fc.assert(
     fc.property(
       fc.array(fc.tuple(fc.nat({ max: 3000 }), fc.nat({ max: 10_000_000 })), { maxLength: 400 }),

@@ -14,16 +14,16 @@ async function ask(question: string, typed: string): Promise<{ shown: string; an
   return { shown: String(stderr.read()), answer };
 }
 
-test('only yes is a yes', async () => {
+test('only the answer yes confirms', async () => {
   expect((await ask('Is it off? ', 'yes\n')).answer).toBe(true);
   for (const typed of ['y\n', 'no\n', '\n', '']) expect((await ask('Is it off? ', typed)).answer).toBe(false);
 });
 
-test('a host name from a backup cannot write over the question', async () => {
+test('a host name from a backup cannot overwrite the question', async () => {
   const { shown } = await ask('Is web\x1b[2K\rAll is well. off? ', 'no\n');
   expect(shown).toBe(String.raw`Is web\x1b[2K\x0dAll is well. off? `);
 });
 
-test('nobody is asked where stdin is no terminal', () => {
+test('without a terminal there is no question', () => {
   expect(confirmation(new PassThrough(), new PassThrough())).toBeNull();
 });

@@ -28,7 +28,7 @@ describe('bytes', () => {
     expect(formatBytes(bytes)).toBe(text);
   });
 
-  test('never takes more than eight characters, and is never more than 1 % off', () => {
+  test('a size has at most eight characters, and is at most 1 % off', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }), (bytes) => {
         const text = formatBytes(bytes);
@@ -40,7 +40,7 @@ describe('bytes', () => {
     );
   });
 
-  test('a rate is bytes a second', () => {
+  test('a rate is in bytes per second', () => {
     expect(formatRate(180 * 2 ** 20)).toBe('180 MiB/s');
   });
 });
@@ -64,20 +64,20 @@ describe('durations', () => {
   });
 });
 
-test('a ratio has one digit after the point, and none where nothing can be compared', () => {
+test('a ratio has one digit after the point; without numbers to compare it is a hyphen', () => {
   expect(formatRatio(1349, 423)).toBe('3.2');
   expect(formatRatio(100_000, 10)).toBe('10000');
   expect(formatRatio(0, 10)).toBe('-');
   expect(formatRatio(10, 0)).toBe('-');
 });
 
-test('it is 100 % only when all is done', () => {
+test('a percentage is 100 only when all is done', () => {
   expect(formatPercentage(999_999, 1_000_000)).toBe('99 %');
   expect(formatPercentage(5, 5)).toBe('100 %');
   expect(formatPercentage(0, 0)).toBe('100 %');
 });
 
-test('a table is as wide as its widest cells, numbers to the right', () => {
+test('columns are as wide as their widest cells, with numbers aligned to the right', () => {
   const table = formatTable(
     ['name', 'size', 'state'],
     [
@@ -93,7 +93,7 @@ test('a table is as wide as its widest cells, numbers to the right', () => {
   ]);
 });
 
-test('fields stand under each other', () => {
+test('values of fields are aligned', () => {
   expect(
     formatFields([
       ['size', '1 B'],

@@ -26,7 +26,7 @@ function start() {
 }
 
 describe('the question for a secret', () => {
-  test('is answered by a line, which is not shown', async () => {
+  test('is answered by a line that is not shown', async () => {
     const { terminal, stderr, answer } = start();
     terminal.write('correct horsf\u007fe\r');
     expect(await answer).toBe('correct horse');
@@ -34,7 +34,7 @@ describe('the question for a secret', () => {
     expect(terminal.modes).toEqual([true, false]);
   });
 
-  test('is broken off by Ctrl-C, the end of input, and an abort', async () => {
+  test('ends at Ctrl-C, the end of input, and an abort', async () => {
     const interrupted = start();
     interrupted.terminal.write('corr\u0003');
     expect(await codeOf(() => interrupted.answer)).toBe('interrupted');

@@ -29,7 +29,7 @@ const report: BackupReport = {
   failed: [],
 };
 
-test('what had not changed is told only where there is such', () => {
+test('unchanged bytes are shown only if there are any', () => {
   const [disk] = web.disks;
   const unchanged = { ...web, disks: disk === undefined ? [] : [{ ...disk, unchangedBytes: 2 ** 29 }] };
   expect(backupText(report)).not.toContain('unchanged');

@@ -73,14 +73,14 @@ test('a store of one guest', () => {
   );
 });
 
-test('nothing to show', () => {
+test('an empty store, and a guest without snapshots', () => {
   const store = { type: 'store', store: '/srv/backups', isEncrypted: false } as const;
   expect(listingText({ ...store, guests: [] })).toBe('There is no snapshot in /srv/backups yet.');
   const guest = { guest: 'web', snapshots: [], packs: 3, storedBytes: 4096, trashBytes: 0, damagedFiles: 0 };
   expect(listingText({ ...store, guests: [guest] })).toMatch(/^web: 4\.00 KiB in 3 packs\n\nNo snapshot yet/);
 });
 
-test('of what time zone the times are is said, where it is not that of the ids', () => {
+test('the time zone is shown if it is not UTC', () => {
   const listing = { type: 'store' as const, store: '/srv', isEncrypted: false, guests: [] };
   const guest = { guest: 'web', snapshots: [], packs: 0, storedBytes: 0, trashBytes: 0, damagedFiles: 0 };
   expect(timesNote({ ...listing, guests: [guest] }, 'Europe/Berlin')).toBe(

@@ -28,7 +28,7 @@ const report: RestoreReport = {
 };
 
 describe('the summary of a restore', () => {
-  test('says what came from the store, what was written, and how it was verified', () => {
+  test('shows what came from the store, what was written, and how it was verified', () => {
     expect(restoreReportText(report).split('\n')).toEqual([
       'web is restored to /srv/web.img',
       '',
@@ -47,13 +47,13 @@ describe('the summary of a restore', () => {
     ]);
   });
 
-  test('says where the guest runs', () => {
+  test('shows that the guest runs', () => {
     const text = restoreReportText({ ...report, started: { pid: 77, consoleLog: '/var/log/web' } });
     expect(text).toContain('web is restored and runs (pid 77).');
     expect(text).toContain('console log  /var/log/web');
   });
 
-  test('says loudly what is missing', () => {
+  test('shows missing data in capitals', () => {
     const [disk] = report.disks;
     if (disk === undefined) throw new Error('no disk');
     const missing = [{ offset: 0, length: MIB }];
@@ -80,7 +80,7 @@ describe('the difference of two snapshots', () => {
   };
   const diff = { type: 'diff', guest: 'web', from: 'a', to: 'b' } as const;
 
-  test('shows the largest ranges, the largest first, and how many there are besides', () => {
+  test('shows the largest ranges first, and counts the others', () => {
     const lines = diffText({ ...diff, disks: [disk] }).split('\n');
     expect(lines.slice(0, 6)).toEqual([
       'web, from a to b',
