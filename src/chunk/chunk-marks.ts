@@ -1,5 +1,5 @@
-import type { Extent } from '../extent/extents.ts';
-import type { ChunkGrid } from './chunk-grid.ts';
+import { mergeTouching, type Extent } from '../extent/extents.ts';
+import { chunkLength, type ChunkGrid } from './chunk-grid.ts';
 
 /** For each position of the grid 1 where one of the extents touches its chunk. They need not be sorted. */
 export function touchedChunks(extents: Iterable<Extent>, grid: ChunkGrid): Uint8Array {
@@ -29,4 +29,14 @@ export function* extentsInChunks(
       from = to;
     }
   }
+}
+
+/** The bytes of the chunks at these ascending positions; neighbours become one extent. Lazy. */
+export function extentsOfChunks(positions: Iterable<number>, grid: ChunkGrid): Generator<Extent> {
+  return mergeTouching(chunkExtents(positions, grid));
+}
+
+function* chunkExtents(positions: Iterable<number>, grid: ChunkGrid): Generator<Extent> {
+  for (const position of positions)
+    yield { offset: position * grid.chunkBytes, length: chunkLength(grid, position) };
 }

@@ -1,15 +1,15 @@
-import type { FileHandle } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
-import { chunkGridFor, chunkLength, type ChunkGrid } from '../chunk/chunk-grid.ts';
+import { chunkGridFor, type ChunkGrid } from '../chunk/chunk-grid.ts';
 import { isAllZero } from '../chunk/chunk-id.ts';
+import { extentsOfChunks } from '../chunk/chunk-marks.ts';
 import { rowsOf, type ChunkList } from '../chunk/chunk-list.ts';
 import { ChunkMap } from '../chunk/chunk-map.ts';
 import { Failure } from '../failure.ts';
 import type { FramePool } from '../workers/frame-pool.ts';
-import type { PartialImage } from '../image/target/partial-image.ts';
+import type { ImageTarget } from '../image/target/image-target.ts';
+import { openRawImageAgain } from '../image/formats/raw/raw-image.ts';
 import { mapOrdered } from '../pipeline/map-ordered.ts';
 import { command, placed } from '../placed-text.ts';
-import { dropPageCache } from '../system/native.ts';
 
 const ZERO_CHECK_BYTES = 2 ** 20;
 
@@ -17,30 +17,19 @@ const ZERO_CHECK_BYTES = 2 ** 20;
  * Makes an image from packs: `apply` each of them, several at a time if one likes, `readBack` what they wrote, and
  * `finish`. No chunk is taken twice, so that what was read back stays what is on the disk.
  */
-export class ImageAssembly implements AsyncDisposable {
-  readonly #image: PartialImage;
+export class ImageAssembly {
+  readonly #target: ImageTarget;
   readonly #pool: FramePool;
   readonly #grid: ChunkGrid;
   /** What was written; complete when all packs are applied. */
   readonly #written: ChunkMap;
-  readonly #direct: FileHandle | null;
   #unverifiedChunks = 0;
 
-  private constructor(image: PartialImage, pool: FramePool, direct: FileHandle | null) {
-    this.#image = image;
+  constructor(target: ImageTarget, pool: FramePool) {
+    this.#target = target;
     this.#pool = pool;
-    this.#grid = chunkGridFor(image.sizeBytes);
+    this.#grid = chunkGridFor(target.imageBytes);
     this.#written = new ChunkMap(this.#grid);
-    this.#direct = direct;
-  }
-
-  static async begin(image: PartialImage, pool: FramePool): Promise<ImageAssembly> {
-    return new ImageAssembly(image, pool, await image.openDirect());
-  }
-
-  /** How what is read back is kept from coming out of the page cache. */
-  get readBackMethod(): 'direct' | 'page-cache-dropped' {
-    return this.#direct === null ? 'page-cache-dropped' : 'direct';
   }
 
   /**
@@ -50,8 +39,8 @@ export class ImageAssembly implements AsyncDisposable {
   async apply(id: string, path: string): Promise<AppliedPack> {
     const applied = await this.#pool.run({
       kind: 'apply',
-      fd: this.#image.fd,
-      directFd: this.#direct?.fd ?? null,
+      fd: this.#target.fd,
+      directFd: this.#target.directFd,
       grid: this.#grid,
       packId: id,
       packPath: path,
@@ -77,9 +66,10 @@ export class ImageAssembly implements AsyncDisposable {
     applied: readonly AppliedPack[],
     onVerified: (plainBytes: number) => void = () => undefined,
   ): Promise<void> {
-    await this.#image.sync();
-    if (this.#direct === null) for (const { chunks } of applied) this.#dropCached(chunks);
-    const fd = this.#direct?.fd ?? this.#image.fd;
+    await this.#target.sync();
+    for (const { chunks } of applied)
+      this.#target.forgetCached(extentsOfChunks(chunks.positions.toSorted(), this.#grid));
+    const fd = this.#target.directFd ?? this.#target.fd;
     const results = mapOrdered(applied, this.#pool.width, async ({ chunks }) => ({
       ...(await this.#pool.run({ kind: 'read-back', fd, grid: this.#grid, chunks })),
       chunkCount: chunks.positions.length,
@@ -92,12 +82,6 @@ export class ImageAssembly implements AsyncDisposable {
     }
   }
 
-  #dropCached(chunks: ChunkList): void {
-    for (const { position } of rowsOf(chunks)) {
-      dropPageCache(this.#image.fd, this.#offsetOf(position), chunkLength(this.#grid, position));
-    }
-  }
-
   /**
    * After all packs: that all of them read back, and that there is nothing besides; answers with the fingerprint of what is
    * on the disk. Throws Failure `verification-failed`.
@@ -105,7 +89,7 @@ export class ImageAssembly implements AsyncDisposable {
   async finish(): Promise<string> {
     if (this.#unverifiedChunks !== 0)
       throw new Failure('internal', `${this.#unverifiedChunks} chunks were not read back.`);
-    await using written = this.#image.openForReading();
+    await using written = openRawImageAgain(this.#target.fd, this.#target.workingPath);
     for (const extent of written.dataExtents()) {
       const end = extent.offset + extent.length;
       for (let offset = extent.offset; offset < end;) {
@@ -124,7 +108,7 @@ export class ImageAssembly implements AsyncDisposable {
   #mismatch(position: number): Failure {
     return new Failure(
       'verification-failed',
-      `${this.#image.path} does not read back as it was sent, at byte ${this.#offsetOf(position)}.`,
+      `${this.#target.workingPath} does not read back as it was sent, at byte ${this.#offsetOf(position)}.`,
       {
         advice: placed`The disk or the memory of that machine may be failing: see its kernel log (${command('dmesg')}).`,
       },
@@ -133,11 +117,6 @@ export class ImageAssembly implements AsyncDisposable {
 
   #offsetOf(position: number): number {
     return position * this.#grid.chunkBytes;
-  }
-
-  /** After the last `apply` and `readBack` have settled. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#direct?.close();
   }
 }
 

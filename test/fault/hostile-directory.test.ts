@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  fstatSync,
   linkSync,
   lstatSync,
   mkdtempSync,
@@ -13,9 +14,8 @@ import {
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { claimPath, readClaim, writeClaim } from '../../src/image/target/partial-claim.ts';
-import { PartialImage } from '../../src/image/target/partial-image.ts';
-import { findRestorePlace } from '../../src/image/target/restore-place.ts';
-import { RestoreTarget } from '../../src/image/target/restore-target.ts';
+import { ImageTarget } from '../../src/image/target/image-target.ts';
+import { findTargetPlace } from '../../src/image/target/target-place.ts';
 import { run } from '../../src/system/processes.ts';
 import { failureOf } from '../support/failures.ts';
 import { scratchDirectory } from '../support/images/images.ts';
@@ -50,27 +50,22 @@ function putLinkInPlace(file: string): void {
 function expectVictimIsUntouched(): void {
   expect(readFileSync(victim).equals(Buffer.alloc(MIB, 'v'))).toBe(true);
 }
-const place = () => findRestorePlace({ path, sizeBytes: MIB, claim, inPlace: false });
+const place = () => findTargetPlace({ path, sizeBytes: MIB, claim, inPlace: false });
 
 describe('a directory whose owner puts links into it', () => {
   test('a received image is written to the file that was created, whatever is at its path now', async () => {
-    const image = await PartialImage.create(path, MIB);
-    putLinkInPlace(image.path);
-    const direct = await image.openDirect();
-    for (const handle of direct === null ? [] : [direct]) {
-      expect((await handle.stat()).ino).not.toBe(lstatSync(victim).ino);
-      await handle.close();
-    }
-    await using reading = image.openForReading();
-    expect(reading.read(0, 4096).every((byte) => byte === 0)).toBe(true);
-    expect((await failureOf(() => image.publish())).message).toContain('somebody has replaced it');
-    await image.close();
+    await using target = await ImageTarget.create(path, MIB);
+    putLinkInPlace(target.workingPath);
+    for (const fd of [target.fd, target.directFd ?? target.fd])
+      expect(fstatSync(fd).ino).not.toBe(lstatSync(victim).ino);
+    expect([...target.dataExtents()]).toEqual([]);
+    expect((await failureOf(() => target.publish())).message).toContain('somebody has replaced it');
     expect(() => lstatSync(path)).toThrow();
     expectVictimIsUntouched();
   });
 
   test('a restored image is never published as another file', async () => {
-    await using target = await RestoreTarget.open(await place(), MIB, claim);
+    await using target = await ImageTarget.open(await place(), MIB, claim);
     putLinkInPlace(target.workingPath);
     expect((await failureOf(() => target.publish())).message).toContain('somebody has replaced it');
     expect(() => lstatSync(path)).toThrow();
@@ -79,9 +74,9 @@ describe('a directory whose owner puts links into it', () => {
 
   test('a file to be overwritten is refused if another file has taken its place', async () => {
     writeFileSync(path, Buffer.alloc(MIB));
-    const found = await findRestorePlace({ path, sizeBytes: MIB, claim, inPlace: true });
+    const found = await findTargetPlace({ path, sizeBytes: MIB, claim, inPlace: true });
     putLinkInPlace(path);
-    expect((await failureOf(() => RestoreTarget.open(found, MIB, claim))).code).toBe('target-exists');
+    expect((await failureOf(() => ImageTarget.open(found, MIB, claim))).code).toBe('target-exists');
     expectVictimIsUntouched();
   });
 });
@@ -96,7 +91,7 @@ describe('a restore that was broken off', () => {
   test('goes on in its own file', async () => {
     const found = await place();
     expect(found.kind).toBe('partial-file');
-    await using target = await RestoreTarget.open(found, MIB, claim);
+    await using target = await ImageTarget.open(found, MIB, claim);
     expect(target.kind).toBe('partial-file');
   });
 
@@ -130,7 +125,7 @@ describe('a restore that was broken off', () => {
   test('is checked again when its file is opened', async () => {
     const found = await place();
     linkSync(`${path}.partial`, `${victim}.second`);
-    expect((await failureOf(() => RestoreTarget.open(found, MIB, claim))).message).toContain('a second name');
+    expect((await failureOf(() => ImageTarget.open(found, MIB, claim))).message).toContain('a second name');
   });
 });
 

@@ -18,10 +18,6 @@ test('doc/glossary.md has the words that commands use, in their order, and READM
 
 test('no size is written otherwise than by formatBytes, outside of where a single byte matters', () => {
   // what people are told of free room was in bytes, KiB and MiB by turns
-  for (const file of [
-    'image/target/restore-place.ts',
-    'operations/receive/check.ts',
-    'store/sftp/failure.ts',
-  ])
+  for (const file of ['image/target/target-place.ts', 'operations/receive/check.ts', 'store/sftp/failure.ts'])
     expect(read(`src/${file}`)).not.toMatch(/2 \*\* 20|\/ 1024|bytes free/);
 });

@@ -1,6 +1,6 @@
 import { constants, open, rm, writeFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { partialPath } from './partial-image.ts';
+import { partialPath } from './target-path.ts';
 import { requireOwnFile } from './trusted-partial.ts';
 
 /** What a restore was making in `PATH.partial`: by it the next one knows that it may go on there. */

@@ -2,7 +2,7 @@ import process from 'node:process';
 import type { Context } from '../../events.ts';
 import { asFailure, Failure } from '../../failure.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
-import { partialPath } from '../../image/target/partial-image.ts';
+import { partialPath } from '../../image/target/target-path.ts';
 import { quoteForShell } from '../../quote-for-shell.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
 import type { Preflight } from './preflight.ts';

@@ -6,13 +6,8 @@ import { Failure } from '../../failure.ts';
 import { formatBytes } from '../../figures.ts';
 import type { GuestDefinition } from '../../guest/definition.ts';
 import type { GuestDriver } from '../../guest/guest-driver.ts';
-import {
-  directoryMissing,
-  exists,
-  isFileNameShort,
-  partialPath,
-  targetExists,
-} from '../../image/target/partial-image.ts';
+import { directoryMissing, targetExists } from '../../image/target/target-failures.ts';
+import { exists, isFileNameShort, partialPath } from '../../image/target/target-path.ts';
 import { command, here, placed } from '../../placed-text.ts';
 import { errorCode } from '../../system/error-code.ts';
 import { SPOOL_LIMIT_BYTES } from '../../wire/messages.ts';

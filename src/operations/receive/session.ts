@@ -4,7 +4,8 @@ import { chunkGridFor } from '../../chunk/chunk-grid.ts';
 import { packFileName } from '../../pack/pack.ts';
 import { asFailure, Failure } from '../../failure.ts';
 import type { FramePool } from '../../workers/frame-pool.ts';
-import { PartialImage, type ImageAttributes } from '../../image/target/partial-image.ts';
+import type { ImageAttributes } from '../../image/target/file-attributes.ts';
+import { ImageTarget } from '../../image/target/image-target.ts';
 import { ImageAssembly, type AppliedPack } from '../../transfer/image-assembly.ts';
 import { ReadBackQueue } from '../../transfer/read-back-queue.ts';
 
@@ -19,7 +20,7 @@ export interface OpenRequest extends ImageAttributes {
 }
 
 interface DiskInTheMaking {
-  image: PartialImage;
+  target: ImageTarget;
   assembly: ImageAssembly;
   attributes: ImageAttributes;
   /** Packs that are being applied, the oldest first. */
@@ -34,7 +35,7 @@ interface DiskInTheMaking {
 export class ReceiveSession {
   readonly #pool: FramePool;
   readonly #onVerified: (bytes: number) => void;
-  readonly #made: PartialImage[] = [];
+  readonly #made: ImageTarget[] = [];
   #spool: string | null = null;
   #disk: DiskInTheMaking | null = null;
   #published: string[] = [];
@@ -54,17 +55,17 @@ export class ReceiveSession {
         `Chunks of ${chunkBytes} bytes do not fit an image of ${sizeBytes}.`,
       );
     }
-    const image = await PartialImage.create(join(directory, name), sizeBytes);
-    this.#made.push(image);
+    const target = await ImageTarget.create(join(directory, name), sizeBytes);
+    this.#made.push(target);
     this.#spool ??= await mkdtemp(join(directory, '.vmferry-spool-'));
-    const assembly = await ImageAssembly.begin(image, this.#pool);
+    const assembly = new ImageAssembly(target, this.#pool);
     let verifiedBytes = 0;
     const onVerified = (bytes: number) => {
       verifiedBytes += bytes;
       this.#onVerified(verifiedBytes);
     };
     const readBack = new ReadBackQueue<AppliedPack>((packs) => assembly.readBack(packs, onVerified));
-    this.#disk = { image, assembly, attributes, applying: [], readBack };
+    this.#disk = { target, assembly, attributes, applying: [], readBack };
     return this.#spool;
   }
 
@@ -90,21 +91,19 @@ export class ReceiveSession {
 
   /** Ends the disk: everything read back, its attributes set. */
   async finish(expectedFingerprint: string): Promise<Finished> {
-    const { image, assembly, attributes, applying, readBack } = this.#currentDisk();
+    const { target, assembly, attributes, applying, readBack } = this.#currentDisk();
     await Promise.all(applying);
     await readBack.settled();
     const fingerprint = await assembly.finish();
     if (fingerprint !== expectedFingerprint) {
       throw new Failure(
         'verification-failed',
-        `${image.path} is complete, but its fingerprint differs from that of the old image.`,
+        `${target.workingPath} is complete, but its fingerprint differs from that of the old image.`,
       );
     }
-    const ownerKept = await image.setAttributes(attributes);
-    const { readBackMethod } = assembly;
-    await assembly[Symbol.asyncDispose]();
+    const ownerKept = await target.setAttributes(attributes);
     this.#disk = null;
-    return { fingerprint, readBack: readBackMethod, ownerKept };
+    return { fingerprint, readBack: target.readBackMethod, ownerKept };
   }
 
   #currentDisk(): DiskInTheMaking {
@@ -116,10 +115,10 @@ export class ReceiveSession {
   async publish(): Promise<string[]> {
     if (this.#disk !== null) throw new Failure('protocol-violation', 'A disk is not finished.');
     await this.#removeSpool();
-    for (const image of this.#made) {
-      await image.publish();
-      this.#published.push(image.finalPath);
-      await image.close();
+    for (const target of this.#made) {
+      await target.publish();
+      this.#published.push(target.path);
+      await target[Symbol.asyncDispose]();
     }
     this.#made.length = 0;
     return this.#published;
@@ -137,8 +136,9 @@ export class ReceiveSession {
     await Promise.allSettled(disk?.applying ?? []);
     await disk?.readBack.settled().catch(() => undefined);
     const removals = [
-      async () => disk?.assembly[Symbol.asyncDispose](),
-      ...this.#made.splice(0).flatMap((image) => [() => image.discard(), () => image.close()]),
+      ...this.#made
+        .splice(0)
+        .flatMap((target) => [() => target.discard(), () => target[Symbol.asyncDispose]()]),
       ...this.#published.splice(0).map((path) => () => rm(path, { force: true })),
       () => this.#removeSpool(),
     ];

@@ -1,16 +1,6 @@
-import { chunkLength, type ChunkGrid } from '../../chunk/chunk-grid.ts';
+import { chunkLength } from '../../chunk/chunk-grid.ts';
 import type { ChunkMap } from '../../chunk/chunk-map.ts';
-import { mergeTouching, totalLength, type Extent } from '../../extent/extents.ts';
-
-/** The bytes of an image that chunks at these ascending positions hold; neighbours become one range. */
-export function rangesOf(positions: Iterable<number>, grid: ChunkGrid): Extent[] {
-  return [...mergeTouching(extentsOf(positions, grid))];
-}
-
-function* extentsOf(positions: Iterable<number>, grid: ChunkGrid): Iterable<Extent> {
-  for (const position of positions)
-    yield { offset: position * grid.chunkBytes, length: chunkLength(grid, position) };
-}
+import { totalLength, type Extent } from '../../extent/extents.ts';
 
 /** `65536-131071`, as first and last byte. */
 export function rangeText({ offset, length }: Extent): string {

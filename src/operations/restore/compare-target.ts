@@ -1,8 +1,9 @@
 import { CHUNK_ID_BYTES } from '../../chunk/chunk-id.ts';
 import { chunkListOf, type ChunkList } from '../../chunk/chunk-list.ts';
+import { extentsOfChunks } from '../../chunk/chunk-marks.ts';
 import type { ChunkMap } from '../../chunk/chunk-map.ts';
 import type { FramePool } from '../../workers/frame-pool.ts';
-import type { RestoreTarget } from '../../image/target/restore-target.ts';
+import type { ImageTarget } from '../../image/target/image-target.ts';
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
 
 /** Plain bytes of one job. */
@@ -21,7 +22,7 @@ export interface ComparedChunks {
  * @param how `compare`: what cannot be read is wrong; `read-back`: it is a Failure `verification-failed`
  */
 export async function* compareTarget(
-  target: RestoreTarget,
+  target: ImageTarget,
   map: ChunkMap,
   positions: Iterable<number>,
   how: 'compare' | 'read-back',
@@ -30,6 +31,7 @@ export async function* compareTarget(
   const fd = target.directFd ?? target.fd;
   const batches = batchesOf(positions, map);
   yield* mapOrdered(batches, pool.width, async (chunks) => {
+    if (how === 'read-back') target.forgetCached(extentsOfChunks(chunks.positions, map.grid));
     const { mismatches, plainBytes } = await pool.run({ kind: how, fd, grid: map.grid, chunks });
     const wrong = new Set(mismatches);
     const right = [...chunks.positions].filter((position) => !wrong.has(position));

@@ -1,14 +1,14 @@
 import { chunkLength, type ChunkGrid } from '../../chunk/chunk-grid.ts';
 import { CHUNK_ID_BYTES } from '../../chunk/chunk-id.ts';
-import { touchedChunks } from '../../chunk/chunk-marks.ts';
+import { extentsOfChunks, touchedChunks } from '../../chunk/chunk-marks.ts';
 import { ChunkMap } from '../../chunk/chunk-map.ts';
 import type { SealKey } from '../../seal/seal.ts';
 import { Failure } from '../../failure.ts';
 import type { FramePool } from '../../workers/frame-pool.ts';
 import type { Extent } from '../../extent/extents.ts';
-import type { RestoreTarget } from '../../image/target/restore-target.ts';
+import type { ImageTarget } from '../../image/target/image-target.ts';
 import type { SnapshotDisk } from '../../repository/snapshot.ts';
-import { plainBytesOf, rangesOf } from './byte-ranges.ts';
+import { plainBytesOf } from './byte-ranges.ts';
 import { ReadBackQueue } from '../../transfer/read-back-queue.ts';
 import type { ChunkPlaces } from './chunk-places.ts';
 import { compareTarget } from './compare-target.ts';
@@ -35,7 +35,7 @@ type OnDone = (plainBytes: number) => void;
 /** One disk on its way back: `survey`, `write`, `verify`, in this order. */
 export class DiskRestore {
   readonly disk: SnapshotDisk;
-  readonly target: RestoreTarget;
+  readonly target: ImageTarget;
   /** Plain bytes that the target held already as they should be. */
   unchangedBytes = 0;
   /** Bytes of the target that were written, or made empty. */
@@ -58,7 +58,7 @@ export class DiskRestore {
   constructor(
     disk: SnapshotDisk,
     { map, lost }: StoredMap,
-    target: RestoreTarget,
+    target: ImageTarget,
     options: DiskRestoreOptions,
   ) {
     this.disk = disk;
@@ -73,7 +73,7 @@ export class DiskRestore {
 
   /** The ranges that the store has lost, as far as that is known by now. */
   get missingRanges(): Extent[] {
-    return rangesOf([...this.#missing].sort(ascending), this.#grid);
+    return [...extentsOfChunks([...this.#missing].sort(ascending), this.#grid)];
   }
 
   /** Plain bytes of all chunks that are not empty. */

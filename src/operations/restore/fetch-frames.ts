@@ -6,7 +6,7 @@ import type { FramePool } from '../../workers/frame-pool.ts';
 import type { RestoreResult, WantedFrame } from '../../workers/jobs.ts';
 import { CHUNK_ID_BYTES } from '../../chunk/chunk-id.ts';
 import type { ChunkGrid } from '../../chunk/chunk-grid.ts';
-import type { RestoreTarget } from '../../image/target/restore-target.ts';
+import type { ImageTarget } from '../../image/target/image-target.ts';
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
 import type { PlannedFrame, PlannedRequest } from './fetch-plan.ts';
 import type { PackReader } from './pack-reader.ts';
@@ -15,7 +15,7 @@ import type { PackReader } from './pack-reader.ts';
 const REQUESTS_IN_FLIGHT = 6;
 
 export interface FetchOptions {
-  target: RestoreTarget;
+  target: ImageTarget;
   grid: ChunkGrid;
   packs: PackReader;
   pool: FramePool;

@@ -1,8 +1,8 @@
 import type { Context } from '../../events.ts';
 import type { FramePool } from '../../workers/frame-pool.ts';
 import type { PartialClaim } from '../../image/target/partial-claim.ts';
-import { findRestorePlace, requireRoom, type RestorePlace } from '../../image/target/restore-place.ts';
-import { RestoreTarget } from '../../image/target/restore-target.ts';
+import { findTargetPlace, requireRoom, type TargetPlace } from '../../image/target/target-place.ts';
+import { ImageTarget } from '../../image/target/image-target.ts';
 import type { Resources } from '../../pipeline/resources.ts';
 import type { GuestFolder } from '../../repository/guest-folder.ts';
 import type { Snapshot, SnapshotDisk } from '../../repository/snapshot.ts';
@@ -24,7 +24,7 @@ export interface ChosenDisks {
 
 interface FoundDisk {
   disk: SnapshotDisk;
-  place: RestorePlace;
+  place: TargetPlace;
   claim: PartialClaim;
 }
 
@@ -36,7 +36,7 @@ export interface OpenedDisks {
 
 /**
  * Checks where the disks go, reads what the store says of them, and opens their targets, which `targets` then holds.
- * Throws what `requireFewPages`, `findRestorePlace` and `RestoreTarget.open` throw.
+ * Throws what `requireFewPages`, `findTargetPlace` and `ImageTarget.open` throw.
  */
 export async function openDisks(
   { folder, snapshot, places, inPlace }: ChosenDisks,
@@ -50,7 +50,7 @@ export async function openDisks(
   const found: FoundDisk[] = [];
   for (const { disk, path } of places) {
     const claim = { store: opened.id, guest: snapshot.guest, snapshot: snapshot.id, disk: disk.name };
-    const place = await findRestorePlace({ path, sizeBytes: disk.sizeBytes, claim, inPlace });
+    const place = await findTargetPlace({ path, sizeBytes: disk.sizeBytes, claim, inPlace });
     found.push({ disk, place, claim });
   }
   const pages = new PageReader(folder);
@@ -67,7 +67,7 @@ export async function openDisks(
   const restores: DiskRestore[] = [];
   try {
     for (const { disk, place, claim, stored } of mapped) {
-      const target = targets.hold(await RestoreTarget.open(place, disk.sizeBytes, claim));
+      const target = targets.hold(await ImageTarget.open(place, disk.sizeBytes, claim));
       restores.push(new DiskRestore(disk, stored, target, options));
       if (place.kind === 'block-device' && place.sizeBytes > disk.sizeBytes)
         report({ type: 'warning', code: 'other', message: largerText(place, disk) });
@@ -79,6 +79,6 @@ export async function openDisks(
   return { restores, packs };
 }
 
-function largerText({ path, sizeBytes }: RestorePlace, disk: SnapshotDisk): string {
+function largerText({ path, sizeBytes }: TargetPlace, disk: SnapshotDisk): string {
   return `${path} has ${sizeBytes} bytes, and ${disk.name} ${disk.sizeBytes}: what lies behind them is left as it is.`;
 }

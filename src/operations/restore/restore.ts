@@ -33,7 +33,7 @@ export interface RestoreResult {
 /**
  * Restores the disks of a snapshot, and boots the guest if that is asked for. Throws Failure `snapshot-missing`,
  * `store-damaged` (without `allowMissing`, with what is missing; nothing has got its name then), those of
- * `findRestorePlace`, `write-failed`, `verification-failed`, and what starting a guest throws.
+ * `findTargetPlace`, `write-failed`, `verification-failed`, and what starting a guest throws.
  */
 export async function restore(
   request: RestoreRequest,

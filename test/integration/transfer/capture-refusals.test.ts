@@ -6,7 +6,7 @@ import { bestZstd } from '../../../src/codec/zstd.ts';
 import type { Failure } from '../../../src/failure.ts';
 import { FramePool } from '../../../src/workers/frame-pool.ts';
 import { openImage } from '../../../src/image/open-image.ts';
-import { PartialImage } from '../../../src/image/target/partial-image.ts';
+import { ImageTarget } from '../../../src/image/target/image-target.ts';
 import { captureImage } from '../../../src/transfer/capture.ts';
 import { ImageAssembly } from '../../../src/transfer/image-assembly.ts';
 import { peakMemoryBytes } from '../../support/programs/peak-memory.ts';
@@ -50,16 +50,15 @@ afterAll(async () => {
 });
 
 let scratch: ReturnType<typeof scratchDirectory>;
-let target: PartialImage;
+let target: ImageTarget;
 let assembly: ImageAssembly;
 beforeEach(async () => {
   scratch = scratchDirectory();
-  target = await PartialImage.create(join(scratch.path, 'moved'), sectors * 512);
-  assembly = await ImageAssembly.begin(target, pool);
+  target = await ImageTarget.create(join(scratch.path, 'moved'), sectors * 512);
+  assembly = new ImageAssembly(target, pool);
 });
 afterEach(async () => {
-  await assembly[Symbol.asyncDispose]();
-  await target.close();
+  await target[Symbol.asyncDispose]();
   scratch[Symbol.dispose]();
 });
 
@@ -75,7 +74,7 @@ function onlyPack(): Pack {
 
 /** What something else on the machine might do. */
 function writeBehindItsBack(offset: number, bytes: Uint8Array): void {
-  const fd = openSync(target.path, 'r+');
+  const fd = openSync(target.workingPath, 'r+');
   writeSync(fd, bytes, 0, bytes.length, offset);
   fsyncSync(fd);
   closeSync(fd);
@@ -132,16 +131,14 @@ describe('refused as damaged is', () => {
 
 /** The image that the pack makes; null when it was refused, by then or when it was read back. */
 async function imageOf(pack: Pack, name: string): Promise<Buffer | null> {
-  const fresh = await PartialImage.create(join(scratch.path, name), sectors * 512);
-  await using made = await ImageAssembly.begin(fresh, pool);
+  await using fresh = await ImageTarget.create(join(scratch.path, name), sectors * 512);
+  const made = new ImageAssembly(fresh, pool);
   try {
     await assemble([pack], made);
-    return (await made.finish()) === captured.map.fingerprint() ? readFileSync(fresh.path) : null;
+    return (await made.finish()) === captured.map.fingerprint() ? readFileSync(fresh.workingPath) : null;
   } catch (error) {
     expect((error as Failure).code).toMatch(/^(pack-damaged|verification-failed)$/);
     return null;
-  } finally {
-    await fresh.close();
   }
 }
 
@@ -209,7 +206,7 @@ describe('what is on the disk is found out:', () => {
 
   test('an image that became shorter', async () => {
     const applied = await assembly.apply(onlyPack().id, fileOf(onlyPack()));
-    truncateSync(target.path, 30 * CHUNK + 512);
+    truncateSync(target.workingPath, 30 * CHUNK + 512);
     await expect(assembly.readBack([applied])).rejects.toMatchObject({ code: 'verification-failed' });
   });
 
@@ -272,15 +269,11 @@ describeUnless(loopDevicesMissing(), 'on a disk of 4 KiB sectors', () => {
 
   test('an image that ends inside a sector of the disk is read back past the page cache', async () => {
     await onDisk(64, async (directory) => {
-      const image = await PartialImage.create(join(directory, 'moved'), sectors * 512);
-      try {
-        await using onDirect = await ImageAssembly.begin(image, pool);
-        expect(onDirect.readBackMethod).toBe('direct');
-        await assemble(captured.packs, onDirect);
-        expect(await onDirect.finish()).toBe(captured.map.fingerprint());
-      } finally {
-        await image.close();
-      }
+      await using image = await ImageTarget.create(join(directory, 'moved'), sectors * 512);
+      const onDirect = new ImageAssembly(image, pool);
+      expect(image.readBackMethod).toBe('direct');
+      await assemble(captured.packs, onDirect);
+      expect(await onDirect.finish()).toBe(captured.map.fingerprint());
     });
   });
 
@@ -295,13 +288,9 @@ describeUnless(loopDevicesMissing(), 'on a disk of 4 KiB sectors', () => {
       );
     const pack = await buildPack(Array.from({ length: 10 }, (_, frame) => frameOf(chunks(frame), zstd)));
     await onDisk(10, async (directory) => {
-      const image = await PartialImage.create(join(directory, 'moved'), noise.length);
-      try {
-        await using full = await ImageAssembly.begin(image, pool);
-        await expect(full.apply(pack.id, fileOf(pack))).rejects.toMatchObject({ code: 'target-full' });
-      } finally {
-        await image.close();
-      }
+      await using image = await ImageTarget.create(join(directory, 'moved'), noise.length);
+      const full = new ImageAssembly(image, pool);
+      await expect(full.apply(pack.id, fileOf(pack))).rejects.toMatchObject({ code: 'target-full' });
     });
   });
 });

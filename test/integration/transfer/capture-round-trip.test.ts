@@ -4,7 +4,7 @@ import { afterAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { PACK_LIMIT_BYTES } from '../../../src/pack/pack.ts';
 import { FramePool } from '../../../src/workers/frame-pool.ts';
-import { PartialImage } from '../../../src/image/target/partial-image.ts';
+import { ImageTarget } from '../../../src/image/target/image-target.ts';
 import { ImageAssembly } from '../../../src/transfer/image-assembly.ts';
 import { assemble, captureFile, frameWorkerUrl, writeCapture } from '../../support/assembly.ts';
 import { scratchDirectory } from '../../support/images/images.ts';
@@ -40,18 +40,14 @@ async function expectMoved(
   const path = join(scratch.path, 'image');
   writeSparseImage(path, image);
   const captured = await captureFile(path, pool);
-  const target = await PartialImage.create(join(scratch.path, 'moved'), image.sectors * 512);
-  try {
-    await using assembly = await ImageAssembly.begin(target, pool);
-    await assemble(captured.packs, assembly);
-    expect(await assembly.finish()).toBe(captured.map.fingerprint());
-  } finally {
-    await target.close();
-  }
+  await using target = await ImageTarget.create(join(scratch.path, 'moved'), image.sectors * 512);
+  const assembly = new ImageAssembly(target, pool);
+  await assemble(captured.packs, assembly);
+  expect(await assembly.finish()).toBe(captured.map.fingerprint());
   const sha256 = await fileSha256(path);
-  expect(await fileSha256(target.path)).toBe(sha256);
-  expect(statSync(target.path).size).toBe(image.sectors * 512);
-  expect(allocatedBytes(target.path)).toBeLessThanOrEqual(allocatedBytes(path) + METADATA_BYTES);
+  expect(await fileSha256(target.workingPath)).toBe(sha256);
+  expect(statSync(target.workingPath).size).toBe(image.sectors * 512);
+  expect(allocatedBytes(target.workingPath)).toBeLessThanOrEqual(allocatedBytes(path) + METADATA_BYTES);
   if (byScriptToo) {
     const restored = join(scratch.path, 'restored');
     const result = restoreByScript(scratch.path, writeCapture(captured, scratch.path), restored);
@@ -122,12 +118,11 @@ describe('an image that is captured and assembled again is the same:', () => {
     writeSparseImage(path, { sectors, pieces });
     const captured = await captureFile(path, pool);
     expect(captured.map.grid.chunkBytes).toBe(2 ** 21);
-    const target = await PartialImage.create(join(scratch.path, 'moved'), sectors * 512);
-    await using assembly = await ImageAssembly.begin(target, pool);
+    await using target = await ImageTarget.create(join(scratch.path, 'moved'), sectors * 512);
+    const assembly = new ImageAssembly(target, pool);
     await assemble(captured.packs, assembly);
     expect(await assembly.finish()).toBe(captured.map.fingerprint());
-    expect(allocatedBytes(target.path)).toBeLessThan(2 ** 17);
-    await target.close();
-    expect((await captureFile(target.path, pool)).map.fingerprint()).toBe(captured.map.fingerprint());
+    expect(allocatedBytes(target.workingPath)).toBeLessThan(2 ** 17);
+    expect((await captureFile(target.workingPath, pool)).map.fingerprint()).toBe(captured.map.fingerprint());
   });
 });

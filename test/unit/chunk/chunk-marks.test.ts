@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { ChunkGrid } from '../../../src/chunk/chunk-grid.ts';
-import { extentsInChunks, touchedChunks } from '../../../src/chunk/chunk-marks.ts';
+import { extentsInChunks, extentsOfChunks, touchedChunks } from '../../../src/chunk/chunk-marks.ts';
 import { mergeTouching, type Extent } from '../../../src/extent/extents.ts';
 
 const grid: ChunkGrid = { imageBytes: 37, chunkBytes: 8, chunkCount: 5 };
@@ -32,4 +32,13 @@ test('extents in chunks are their bytes in these chunks', () => {
       expect(found.every(({ length }) => length > 0)).toBe(true);
     }),
   );
+});
+
+test('extents of chunks: neighbours are one, and the last chunk is shorter', () => {
+  expect([...extentsOfChunks([0, 1, 3, 4], grid)]).toEqual([
+    { offset: 0, length: 16 },
+    { offset: 24, length: 13 },
+  ]);
+  expect([...extentsOfChunks([4], grid)]).toEqual([{ offset: 32, length: 5 }]);
+  expect([...extentsOfChunks([], grid)]).toEqual([]);
 });

@@ -1,23 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
 import { chunkGridFor } from '../../../../src/chunk/chunk-grid.ts';
 import { ChunkMap } from '../../../../src/chunk/chunk-map.ts';
-import { missingText, plainBytesOf, rangesOf } from '../../../../src/operations/restore/byte-ranges.ts';
+import { missingText, plainBytesOf } from '../../../../src/operations/restore/byte-ranges.ts';
 
 const CHUNK = 64 * 1024;
 
 describe('ranges of chunks', () => {
-  test('neighbours are one, and the last chunk is as short as it is', () => {
-    const grid = chunkGridFor(5 * CHUNK + 512);
-    expect(rangesOf([0, 1, 3, 5], grid)).toEqual([
-      { offset: 0, length: 2 * CHUNK },
-      { offset: 3 * CHUNK, length: CHUNK },
-      { offset: 5 * CHUNK, length: 512 },
-    ]);
-    expect(rangesOf([], grid)).toEqual([]);
-  });
-
   test('are told by their first and last bytes, and not without end', () => {
-    const ranges = rangesOf([0, 2, 4], chunkGridFor(5 * CHUNK));
+    const ranges = [0, 2, 4].map((position) => ({ offset: position * CHUNK, length: CHUNK }));
     expect(missingText('web.img', 5 * CHUNK, ranges, 9)).toBe(
       '196608 of 327680 bytes of web.img: 0-65535, 131072-196607, 262144-327679',
     );

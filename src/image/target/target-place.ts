@@ -6,7 +6,7 @@ import { formatBytes } from '../../figures.ts';
 import { errorCode, errorMessage } from '../../system/error-code.ts';
 import { blockDeviceSizeBytes } from '../../system/native.ts';
 import { isSameClaim, readClaim, type PartialClaim } from './partial-claim.ts';
-import { isFileNameShort, partialPath } from './partial-image.ts';
+import { isFileNameShort, partialPath } from './target-path.ts';
 import { requireOwnFile } from './trusted-partial.ts';
 import { refuseUsed } from '../usage/refuse-used.ts';
 
@@ -17,8 +17,8 @@ interface FileIdentity {
   ino: bigint;
 }
 
-/** Where an image is to be restored, as it was found; nothing was changed. */
-export interface RestorePlace {
+/** Where an image is to be written, as it was found; nothing was changed. */
+export interface TargetPlace {
   /**
    * `new-file`: made as `PATH.partial`, and named at the end. `partial-file`: the same, where an earlier restore of
    * this disk has left off. `file`, `block-device`: overwritten in place.
@@ -46,7 +46,7 @@ export interface PlaceRequest {
  * Looks at a place for an image. Throws Failure `target-exists`, `target-missing`, `target-not-writable`, `target-full`
  * (a device that is too small) or `image-in-use`.
  */
-export async function findRestorePlace(request: PlaceRequest): Promise<RestorePlace> {
+export async function findTargetPlace(request: PlaceRequest): Promise<TargetPlace> {
   const { path, inPlace } = request;
   if (!isFileNameShort(path))
     throw new Failure('target-not-writable', `The name of ${path} is too long for a file that is restored.`, {
@@ -76,7 +76,7 @@ export async function findRestorePlace(request: PlaceRequest): Promise<RestorePl
   return { kind, path, sizeBytes: deviceBytes, allocatedBytes: deviceBytes, identity: there };
 }
 
-async function findNewPlace({ path, sizeBytes, claim }: PlaceRequest): Promise<RestorePlace> {
+async function findNewPlace({ path, sizeBytes, claim }: PlaceRequest): Promise<TargetPlace> {
   await requireDirectory(dirname(path));
   const partial = partialPath(path);
   const there = await lstat(partial).catch((error: unknown) => {
@@ -96,7 +96,7 @@ async function findNewPlace({ path, sizeBytes, claim }: PlaceRequest): Promise<R
 
 /** Throws Failure `target-full` where the directories' file systems have not the room. */
 export async function requireRoom(
-  places: readonly { place: RestorePlace; neededBytes: number }[],
+  places: readonly { place: TargetPlace; neededBytes: number }[],
 ): Promise<void> {
   const neededBy = new Map<string, number>();
   for (const { place, neededBytes } of places) {

@@ -1,0 +1,207 @@
+import { constants, fstatSync } from 'node:fs';
+import { link, open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { Failure } from '../../failure.ts';
+import { errorCode } from '../../system/error-code.ts';
+import { dropPageCache, tryLock } from '../../system/native.ts';
+import { syncDirectory } from '../../system/sync-directory.ts';
+import type { Extent } from '../../extent/extents.ts';
+import { openDirectAgain, requireSameFile } from '../source/open-again.ts';
+import { fileDataExtents } from '../formats/raw/file-data-extents.ts';
+import { setFileAttributes, type ImageAttributes } from './file-attributes.ts';
+import { removeClaim, writeClaim, type PartialClaim } from './partial-claim.ts';
+import { directoryMissing, targetExists, writeFailureOf } from './target-failures.ts';
+import { exists, partialPath } from './target-path.ts';
+import type { TargetPlace } from './target-place.ts';
+import { requireOwnFile } from './trusted-partial.ts';
+
+/**
+ * An image that is being written: a file that gets its name when it is complete, or a file or block device that is
+ * overwritten in place. It is exclusively ours: newly made, or locked. A new file is sparse, of full size from the
+ * beginning, readable by its owner only, and never replaces another.
+ */
+export class ImageTarget implements AsyncDisposable {
+  readonly kind: TargetPlace['kind'];
+  /** The path it has at the end. */
+  readonly path: string;
+  /** The path it has now. */
+  readonly workingPath: string;
+  /** A larger device keeps what lies behind the image. */
+  readonly imageBytes: number;
+  readonly #handle: FileHandle;
+  readonly #direct: FileHandle | null;
+  readonly #hasClaim: boolean;
+  #hasName = false;
+
+  private constructor(
+    { kind, path }: TargetPlace,
+    imageBytes: number,
+    files: { handle: FileHandle; direct: FileHandle | null; hasClaim: boolean },
+  ) {
+    this.kind = kind;
+    this.path = path;
+    this.workingPath = workingPathOf(kind, path);
+    this.imageBytes = imageBytes;
+    this.#handle = files.handle;
+    this.#direct = files.direct;
+    this.#hasClaim = files.hasClaim;
+  }
+
+  /** Makes a new file that nobody goes on with later. Throws as `open`. */
+  static async create(path: string, imageBytes: number): Promise<ImageTarget> {
+    if (await exists(path)) throw targetExists(path);
+    const place = {
+      kind: 'new-file',
+      path,
+      sizeBytes: imageBytes,
+      allocatedBytes: 0,
+      identity: null,
+    } as const;
+    return ImageTarget.open(place, imageBytes, null);
+  }
+
+  /**
+   * Opens the place; what is there already is not changed yet. Throws Failure `image-in-use`, `target-exists`,
+   * `target-missing`, `target-not-writable`, `target-full` or `write-failed`.
+   * @param claim lets a later restore go on with a file that is left incomplete; null: none may
+   */
+  static async open(
+    place: TargetPlace,
+    imageBytes: number,
+    claim: PartialClaim | null,
+  ): Promise<ImageTarget> {
+    const { kind } = place;
+    const path = workingPathOf(kind, place.path);
+    let handle: FileHandle | null = null;
+    let isMade = false;
+    try {
+      if (kind === 'new-file' && claim !== null) await writeClaim(place.path, claim);
+      handle = await open(path, openFlags[kind], 0o600);
+      await requireFound(handle, place);
+      // Another process can only have opened a new file by its claim.
+      if ((kind !== 'new-file' || claim !== null) && !tryLock(handle.fd))
+        throw new Failure('image-in-use', `${path} is locked by another process.`, {
+          advice: 'Another restore may be writing it at this moment.',
+        });
+      isMade = kind === 'new-file';
+      if (isMade) await handle.truncate(imageBytes);
+      const files = { handle, direct: await openDirectAgain(handle), hasClaim: claim !== null };
+      return new ImageTarget(place, imageBytes, files);
+    } catch (error) {
+      await handle?.close();
+      if (isMade) await removePartial(place.path, claim !== null);
+      const isGone = errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR';
+      throw kind === 'new-file' && isGone
+        ? directoryMissing(dirname(path), error)
+        : writeFailureOf(error, path);
+    }
+  }
+
+  get fd(): number {
+    return this.#handle.fd;
+  }
+
+  /** The same opened with O_DIRECT; null where its file system cannot do that. */
+  get directFd(): number | null {
+    return this.#direct?.fd ?? null;
+  }
+
+  /** How reading back is kept from reading the page cache. */
+  get readBackMethod(): 'direct' | 'page-cache-dropped' {
+    return this.#direct === null ? 'page-cache-dropped' : 'direct';
+  }
+
+  /** Whether it is known to have held nothing but zeros when it was opened. */
+  get isEmpty(): boolean {
+    return this.kind === 'new-file';
+  }
+
+  /** Where it may hold anything but zeros: sorted, disjoint; may reach beyond the image's end. */
+  *dataExtents(): Iterable<Extent> {
+    const { size } = fstatSync(this.fd);
+    if (this.kind === 'block-device') yield { offset: 0, length: this.imageBytes };
+    else yield* fileDataExtents(this.workingPath, this.fd, size);
+  }
+
+  /** Makes what was written survive a loss of power, and a file that was there already end where the image does. */
+  async sync(): Promise<void> {
+    try {
+      if (this.kind === 'file' || this.kind === 'partial-file') await this.#handle.truncate(this.imageBytes);
+      await this.#handle.datasync();
+    } catch (error) {
+      throw writeFailureOf(error, this.workingPath);
+    }
+  }
+
+  /** After `sync`: what is read of these ranges next comes from the disk. */
+  forgetCached(extents: Iterable<Extent>): void {
+    for (const { offset, length } of extents) dropPageCache(this.fd, offset, length);
+  }
+
+  /** Mode, owner and time of last change; a device keeps its own. False when the owner could not be kept. */
+  async setAttributes(attributes: ImageAttributes): Promise<boolean> {
+    return this.kind === 'block-device' || setFileAttributes(this.#handle, attributes);
+  }
+
+  /** Gives a new file its name, durably. Throws Failure `target-exists` rather than replace anything. */
+  async publish(): Promise<void> {
+    await this.#handle.sync();
+    if (this.workingPath === this.path) return;
+    await requireSameFile(this.#handle, this.workingPath);
+    try {
+      // link(2), unlike rename(2), refuses to replace a file that came there meanwhile.
+      await link(this.workingPath, this.path);
+      this.#hasName = true;
+      await rm(this.workingPath);
+    } catch (error) {
+      if (errorCode(error) === 'EEXIST' || (await exists(this.path))) throw writeFailureOf(error, this.path);
+      await rename(this.workingPath, this.path);
+      this.#hasName = true;
+    }
+    await requireSameFile(this.#handle, this.path);
+    if (this.#hasClaim) await removeClaim(this.path);
+    await syncDirectory(dirname(this.path));
+  }
+
+  /** Removes a file that was newly made, under its name, too, if it has got that. What was there before stays. */
+  async discard(): Promise<void> {
+    if (this.kind !== 'new-file') return;
+    await removePartial(this.path, this.#hasClaim);
+    if (this.#hasName) await rm(this.path, { force: true });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#direct?.close();
+    await this.#handle.close();
+  }
+}
+
+const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants;
+const openFlags: Record<TargetPlace['kind'], number> = {
+  'new-file': O_RDWR | O_CREAT | O_EXCL,
+  'partial-file': O_RDWR | O_NOFOLLOW | O_NONBLOCK,
+  // O_NONBLOCK: should a FIFO lie there by now, it is not waited for.
+  file: O_RDWR | O_NONBLOCK,
+  // Without O_CREAT: refused while it is mounted, and it cannot be mounted meanwhile (open(2)).
+  'block-device': O_RDWR | O_EXCL,
+};
+
+function workingPathOf(kind: TargetPlace['kind'], path: string): string {
+  return kind === 'new-file' || kind === 'partial-file' ? partialPath(path) : path;
+}
+
+async function removePartial(path: string, hasClaim: boolean): Promise<void> {
+  await rm(partialPath(path), { force: true });
+  if (hasClaim) await removeClaim(path);
+}
+
+/** Throws a Failure where something else lies at the path than was found there and looked at. */
+async function requireFound(handle: FileHandle, { kind, path, identity }: TargetPlace): Promise<void> {
+  if (kind === 'partial-file') await requireOwnFile(await handle.stat(), partialPath(path));
+  if (identity === null) return;
+  const { dev, ino } = await handle.stat({ bigint: true });
+  if (dev === identity.dev && ino === identity.ino) return;
+  throw new Failure('target-exists', `${path} has been replaced since it was looked at.`, {
+    advice: 'Find out who else writes there, and try again.',
+  });
+}
