@@ -1,6 +1,6 @@
 /**
- * `npm test`: everything, from whatever state the clone and the machine are in. Uses nothing but Node itself until
- * the rest is installed.
+ * `npm test`: runs everything, in any state of the clone and the machine. Uses only Node itself until the rest is
+ * installed.
  *
  *   npm test                          the checks and every tier
  *   npm test -- sftp                  the tests whose path matches, of every tier; no checks
@@ -37,7 +37,7 @@ async function runAll(args) {
   const patterns = args.filter((arg) => !tiers.some((tier) => tier.name === arg));
   prepare();
   if (args.length === 0) for (const check of checks) runScript(check);
-  // The command line and the receiver are tested as they are shipped: built.
+  // Tests of the command line and the receiver run the built program.
   runScript('build');
   for (const tier of chosen.length > 0 ? chosen : tiers) {
     console.log(`\n== ${tier.name}`);

@@ -28,9 +28,9 @@ async function main({ recipe, peers: names, lines, rounds }) {
   const work = join(cacheDirectory, 'run');
   makeEmpty(work);
   const image = join(work, 'images', 'guest.img');
-  // room for what is rewritten beside a clone of it
+  // room for rewritten data beside a clone
   const mounted = mountReflinkFileSystem(join(work, 'images.xfs'), dirname(image), 2 * recipe.sizeBytes);
-  // at a signal, too
+  // also after a signal
   process.on('exit', () => {
     mounted.unmount();
     rmSync(work, { recursive: true, force: true });
@@ -57,7 +57,7 @@ async function main({ recipe, peers: names, lines, rounds }) {
   }
 }
 
-/** As the program prints it; the figures are of this version. */
+/** The program's version, as it prints it. */
 function versionOf({ name, version }) {
   const printed = run('bash', ['-c', version], {
     env: { ...process.env, VMFERRY: `${process.execPath} ${vmferryProgram}` },
@@ -67,7 +67,7 @@ function versionOf({ name, version }) {
   return found;
 }
 
-/** All steps of a peer, one after the other: each needs what those before it have left. */
+/** All steps of a peer, in order: each needs the result of the one before. */
 async function runPeer(peer, round, place, runs) {
   const own = placeOf(peer, place);
   for (const directory of [own.store, own.scratch, own.restored]) makeEmpty(directory);
@@ -95,7 +95,7 @@ async function runPeer(peer, round, place, runs) {
   removeAllBut(place.image);
 }
 
-/** What a peer keeps beside the image, as vmferry does, is no other's. */
+/** Removes what a peer keeps beside the image, as vmferry does. */
 function removeAllBut(image) {
   const directory = dirname(image);
   for (const name of readdirSync(directory))
@@ -113,7 +113,7 @@ function placeOf({ name }, place) {
   };
 }
 
-/** Every step begins alike: nothing left to write, the image and the store in the page cache. */
+/** Every step begins in the same state: nothing left to write, the image and the store in the page cache. */
 async function measuredStep({ name, settings, steps }, step, place) {
   run('sync', []);
   run('find', [
@@ -142,7 +142,7 @@ function sizeOf(directory) {
   return Number(run('du', ['-sB1', '--apparent-size', directory]).split('\t')[0]);
 }
 
-/** What is restored must be the second state: to the byte, or, where free blocks are left out, in all its files. */
+/** The restored image must be the second state: byte by byte, or in all files if free blocks are left out. */
 function check({ restoredPath, keepsAllBytes }, round, place) {
   const { image, expected } = place;
   const path = restoredPath(place);

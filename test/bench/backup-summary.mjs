@@ -12,8 +12,8 @@ const measures = [
 ];
 
 /**
- * For each step, of each peer that has it, the medians and their ratios to the vmferry that does the same: encrypted peers
- * to the encrypted one.
+ * For each step and each peer that has it: the medians, and their ratios to vmferry. Encrypting peers are compared with the
+ * encrypting vmferry.
  */
 export function summarizeBackups(peers, runs) {
   return backupSteps.map(({ name, title }) => {
@@ -36,7 +36,7 @@ function references(peers) {
   return [...new Set(peers.map(({ reference }) => reference))];
 }
 
-/** A Markdown table for each step and each vmferry that peers are compared with, the quickest first. */
+/** A Markdown table for each step and each reference, the quickest first. */
 export function backupTables(summary) {
   return summary
     .flatMap(({ title, groups }) =>

@@ -1,20 +1,20 @@
 /**
- * `npm run bench`: moves one guest's image with vmferry and with the pipes people type, or backs it up with vmferry and with
- * other programs, and prints what each took.
+ * `npm run bench`: moves one guest's image with vmferry and with other tools' pipes, or backs it up with vmferry and with
+ * other programs, and prints the cost of each.
  *
- *   npm run bench                               every peer but the slow ones, 3 to 5 rounds
+ *   npm run bench                               every peer except the slow ones, 3 to 5 rounds
  *   npm run bench -- --quick                    a small image, one round, two peers: under 3 minutes
- *   npm run bench -- --peers vmferry,e2image    these only (the slow ones, too, when named)
- *   npm run bench -- --rounds 5                 that many rounds of each
- *   npm run bench -- --line 100mbit             over that line; several: --line 1gbit,100mbit; all: --lines all
- *   npm run bench -- --backups                  backups, restores, checks and prunes instead; the same options
- *   npm run bench -- --list                     the peers, and the commands they are (of backups: with --backups)
- *   npm run bench -- --parts                    what a move's parts take, each alone, and all of it; --level 1 to 19
- *   npm run bench -- --growth                   what becomes of time and memory with more in use, and with a larger image
+ *   npm run bench -- --peers vmferry,e2image    only these (slow ones, too)
+ *   npm run bench -- --rounds 5                 this number of rounds
+ *   npm run bench -- --line 100mbit             over this line; several: --line 1gbit,100mbit; all: --lines all
+ *   npm run bench -- --backups                  measures backups, restores, checks and prunes; same options
+ *   npm run bench -- --list                     the peers and their commands (for backups: with --backups)
+ *   npm run bench -- --parts                    each part of a move alone, and a whole move; --level 1 to 19
+ *   npm run bench -- --growth                   time and memory for more data, and for larger images
  *
- * Needs root: it mounts images and installs the peers' Debian packages. Everything it makes lies in
- * $XDG_CACHE_HOME/vmferry-bench, else in vmferry-bench of the system's temporary directory; the work image in
- * there is used again by the next run. Figures go to bench-results/ as JSON, too. See doc/benchmarks.md.
+ * Needs root: it mounts images and installs the peers' Debian packages. Everything that it makes is in
+ * $XDG_CACHE_HOME/vmferry-bench, else in vmferry-bench in the temporary directory; the next run uses the work image again.
+ * Figures also go to bench-results/ as JSON. See doc/benchmarks.md.
  */
 import { spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
@@ -61,11 +61,11 @@ function main() {
   if (!runVisibly('npm', ['run', '--silent', 'build']))
     throw new Error('vmferry could not be built; the lines above say why.');
   const recipe = quick || bench === 'growth' ? recipes.quick : recipes.full;
-  // growing images are made anew each time
+  // growth makes its images each time
   if (bench === 'growth') downloadPackages(recipe.packages);
   else downloadPackagesFor(recipe);
   const request = { recipe, quick, peers: chosen.map((peer) => peer.name), lines, level, rounds };
-  // A network of its own, so that its loopback counts nothing but the move; processes and mounts that end with it.
+  // Namespaces of its own: the loopback then counts only the move, and processes and mounts end with them.
   const { status, error } = spawnSync(
     'unshare',
     [

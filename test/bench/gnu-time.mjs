@@ -6,8 +6,8 @@ export function timed(timesFile, command) {
 }
 
 /**
- * What GNU time wrote. CPU seconds are of the program and of all its descendants that were waited for;
- * `systemSeconds` is the part of them in the kernel. The peak is the resident set of the largest one of them.
+ * The output of GNU time. CPU seconds are of the program and of all its descendants that were waited for;
+ * `systemSeconds` is the kernel's part. The peak is the resident set of the largest process.
  */
 export function readTimes(timesFile) {
   const [wallSeconds, userSeconds, systemSeconds, peakKib] = readFileSync(timesFile, 'utf8')

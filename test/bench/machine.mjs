@@ -3,7 +3,7 @@ import process from 'node:process';
 import { spawnSync } from 'node:child_process';
 import { run } from './peers/programs.mjs';
 
-/** What the figures depend on besides the programs measured. */
+/** Properties of the machine that the figures depend on. */
 export function describeMachine(directory) {
   const processors = cpus();
   return {

@@ -13,7 +13,7 @@ import { seekData } from '../../dist/system/native.js';
 const READ_BYTES = 4 * 2 ** 20;
 const CIPHER = 'aes128-gcm@openssh.com';
 
-/** Empties the directories that the runs use, and makes the keys of the ssh between them, over an open line. */
+/** Empties the directories of the runs, and makes the ssh keys between the two ends. */
 export function openWorkplace(directory, image, line) {
   rmSync(directory, { recursive: true, force: true });
   const place = {
@@ -28,7 +28,7 @@ export function openWorkplace(directory, image, line) {
   return { ...place, ...writeSshFiles(place.ssh, line) };
 }
 
-/** Moves the image once, and measures that. */
+/** Moves the image once and measures it. */
 export async function measuredRun({ name, command }, place) {
   makeReady(place);
   const { image, target, out } = place;
@@ -37,10 +37,9 @@ export async function measuredRun({ name, command }, place) {
 }
 
 /**
- * Runs a command with these variables, and those of every peer. Both ends' CPU seconds are of all their processes; the
- * wire is what the line carried, both ways, headers included; `lineUse` is null where it has no rate. `elsewhereCpuSeconds` is
- * what the machine's cores did meanwhile for others: the kernel's own threads, and whatever else runs. Throws when the
- * command fails.
+ * Runs a command with these variables and those of every peer. CPU seconds are of all processes of both ends. The wire is all
+ * bytes on the line, in both directions, including headers. `lineUse` is null for a line without a rate.
+ * `elsewhereCpuSeconds` is the time of other processes and the kernel's threads. Throws if the command fails.
  */
 export async function measuredCommand(name, command, variables, place) {
   const sshd = await startSshd(place.ssh, place.line);
@@ -68,14 +67,14 @@ export async function measuredCommand(name, command, variables, place) {
   };
 }
 
-/** Every run begins alike: nothing there, nothing left to write, the image in the page cache. */
+/** Every run begins in the same state: empty target, nothing left to write, the image in the page cache. */
 function makeReady({ image, target, scratch }) {
   for (const directory of [target, scratch]) makeEmpty(directory);
   run('sync', []);
   readData(image);
 }
 
-/** All but the holes: of a large sparse image they would take hours. */
+/** Skips holes: reading those of a large sparse image would take hours. */
 function readData(image) {
   const fd = openSync(image, 'r');
   const { size } = statSync(image);
@@ -108,7 +107,7 @@ async function runCommand(command, variables, { scratch, clientConfig, log }) {
       SSH_OPTIONS: sshOptions,
       SSH_CONFIG: clientConfig,
       VMFERRY: `${process.execPath} ${vmferryProgram}`,
-      // what vmferry remembers of a guest that has moved is forgotten with the run
+      // removes vmferry's record of the moved guest
       VMFERRY_STATE_DIR: join(scratch, 'state'),
     },
   });
@@ -117,7 +116,7 @@ async function runCommand(command, variables, { scratch, clientConfig, log }) {
   return status;
 }
 
-/** Seconds that the machine's cores were busy since it started, of all of them together. */
+/** Busy seconds of all cores together since the machine started. */
 function busySeconds() {
   const milliseconds = cpus().reduce(
     (sum, { times }) => sum + times.user + times.nice + times.sys + times.irq,

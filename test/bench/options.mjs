@@ -3,7 +3,7 @@ import { backupPeers } from './peers/backup-peers.mjs';
 import { findLines } from './lines/lines.mjs';
 import { findPeers, peers } from './peers/peers.mjs';
 
-/** What can be measured, the script that does it, and how many rounds it takes; null: each peer has its own number. */
+/** What can be measured, its script, and its number of rounds (null: each peer has its own). */
 export const benches = {
   moves: { script: 'rounds.mjs', rounds: null },
   backups: { script: 'backup-rounds.mjs', rounds: 3 },
@@ -11,10 +11,10 @@ export const benches = {
   growth: { script: 'growth/growth-rounds.mjs', rounds: 3 },
 };
 
-/** zstd's usual level, and e2image's pipe's. */
+/** zstd's default level, also of e2image's pipe. */
 const USUAL_LEVEL = 3;
 
-/** Reads the command line (bench.mjs tells it). Throws Errors with messages for people. */
+/** Reads the command line (see bench.mjs). Throws Errors with messages for people. */
 export function readOptions() {
   const { values } = parseArgs({
     options: {

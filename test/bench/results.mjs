@@ -6,16 +6,16 @@ import { describeMachine } from './machine.mjs';
 import { cacheDirectory } from './places.mjs';
 import { percent } from './summary.mjs';
 
-/** Above this share of the cores' time spent on others, figures of a run are not worth much. */
+/** If other processes took more than this share of the cores' time, do not trust the run's figures. */
 const BUSY_ELSEWHERE = 0.15;
 
-/** None is always the one that runs behind the same other. */
+/** Rotates the peers, so that none always runs after the same other one. */
 export function rotated(list, by) {
   const start = by % list.length;
   return [...list.slice(start), ...list.slice(0, start)];
 }
 
-/** What one run took, as a line. */
+/** The cost of one run, as a line. */
 export function runLine({ peer, round, step, ...figures }) {
   const { wallSeconds, cpuSeconds, wireBytes, lineUse, peakBytes, elsewhereCpuSeconds } = figures;
   const busy = elsewhereCpuSeconds > BUSY_ELSEWHERE * wallSeconds * cpus().length;
@@ -31,7 +31,7 @@ export function runLine({ peer, round, step, ...figures }) {
 
 /**
  * Writes all figures to a file, and the tables to the terminal.
- * @param figures the line's name, the recipe of the image, and whatever there is to keep
+ * @param figures the line's name, the recipe of the image, and other figures to keep
  */
 export function finish({ line, ...figures }, tables) {
   const machine = describeMachine(cacheDirectory);

@@ -18,7 +18,7 @@ async function main({ recipe, peers: names, lines, rounds }) {
   const image = workImage(recipe).first;
   const expected = treeDigest(image);
   const workDirectory = join(cacheDirectory, 'run');
-  // at a signal, too
+  // also after a signal
   process.on('exit', () => rmSync(workDirectory, { recursive: true, force: true }));
   for (const line of findLines(lines)) {
     console.log(`\n${line.title}:`);
@@ -46,7 +46,7 @@ async function runsOver(peers, askedRounds, place, expected) {
   return runs;
 }
 
-/** The result must hold the same files; they are all compared once a peer, its file system is checked every time. */
+/** Checks the file system of each result, and once for each peer that all files are the same. */
 function checkResult(out, expected) {
   checkFileSystem(out);
   if (expected !== null && treeDigest(out) !== expected)

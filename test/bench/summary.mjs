@@ -1,4 +1,4 @@
-/** What is measured of moves; of backups, `backup-summary.mjs` has its own. */
+/** The figures of moves; those of backups are in `backup-summary.mjs`. */
 const measuresOfMoves = [
   'wallSeconds',
   'cpuSeconds',
@@ -8,7 +8,7 @@ const measuresOfMoves = [
   'targetAllocatedBytes',
 ];
 
-/** For each peer the medians of its runs, and how many times the reference's each of them is. */
+/** For each peer the medians of its runs, and their ratios to the reference. */
 export function summarize(peers, runs, measures = measuresOfMoves, reference = 'vmferry') {
   const medians = new Map(
     peers.map(({ name }) => [
@@ -44,7 +44,7 @@ function ratiosTo(base, values, measures) {
   );
 }
 
-/** Of what is not measured on every line. */
+/** For figures that are not measured on every line. */
 function medianOrNull(values) {
   return values.includes(null) ? null : median(values);
 }
@@ -55,11 +55,11 @@ export function median(values) {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-/** What stands below a table. */
+/** The notes below a table. */
 export const legend =
   'Medians; in brackets how many runs; × is against vmferry. Of the line: what was used of it while data went over it.';
 
-/** As a Markdown table, the quickest first. */
+/** A Markdown table, the quickest first. */
 export function summaryTable(summary) {
   const head = [
     '',
@@ -92,7 +92,7 @@ export function summaryTable(summary) {
   return aligned([head, ...rows]);
 }
 
-/** Columns as wide as their widest cell: it is read on terminals, too. */
+/** Pads columns to their widest cell, so that the table is readable on terminals. */
 export function aligned([head, ...rows]) {
   const widths = head.map((_, column) => Math.max(3, ...[head, ...rows].map((row) => row[column].length)));
   const rightAligned = head.map((title, column) => column > 0 && title !== 'verified');
@@ -118,7 +118,7 @@ export function times(ratio) {
   return ratio === undefined ? '' : `${ratio.toFixed(2)} ×`;
 }
 
-/** Nothing for what was not measured. */
+/** An empty text for figures that were not measured. */
 export function percent(share) {
   return share === null ? '' : `${(100 * share).toFixed(0)} %`;
 }

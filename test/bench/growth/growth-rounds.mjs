@@ -22,7 +22,7 @@ async function main({ recipe, quick, lines, rounds }) {
   const [peer] = findPeers(['vmferry']);
   const workDirectory = join(cacheDirectory, 'run');
   const imageDirectory = join(cacheDirectory, 'growth');
-  // at a signal, too
+  // also after a signal
   process.on('exit', () => {
     for (const directory of [workDirectory, imageDirectory])
       rmSync(directory, { recursive: true, force: true });
@@ -48,8 +48,8 @@ async function main({ recipe, quick, lines, rounds }) {
 }
 
 /**
- * With more and more in use of the smallest image, with the least in use of larger and larger ones, and the largest as file
- * systems are usually made.
+ * The cases: growing amounts in use in the smallest image, the smallest amount in growing images, and the largest image as
+ * file systems are usually made.
  */
 function casesOf(used, directory) {
   const [smallest, ...larger] = sizeGibibytes;

@@ -1,13 +1,13 @@
 import { aligned, median, megabytes } from '../summary.mjs';
 
-/** Bars. How far a time may lie from the straight line through all of them, and a size's from the smallest's. */
+/** Bars: how far a time may be from the straight line through all of them, and a size's time from the smallest size's. */
 const MOST_OFF = 0.1;
 const MOST_MEMORY_BYTES = 300e6;
 
 /**
- * Medians by case. `offLine`: how far the time lies from the straight line that fits the times of all cases of the
- * smallest size best, as a share of it; `offSmallest`: from that of the smallest image with as much in use. Scattered tables are
- * more in use: they count for neither bar.
+ * Medians by case. `offLine` is the distance of the time from the straight line that best fits all cases of the smallest size,
+ * as a share of it. `offSmallest` is the distance from the smallest image with the same amount in use. Scattered tables mean
+ * more in use, so they count for neither bar.
  */
 export function growthSummary(cases, runs) {
   const measured = cases.map(({ name, usedBytes, sizeBytes, layout }) => {

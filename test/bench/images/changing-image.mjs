@@ -5,8 +5,8 @@ const PIECE_BYTES = 64 * 1024;
 const READ_BYTES = 64 * PIECE_BYTES;
 
 /**
- * An image that is changed in place from one state to another and back, as a guest changes its own: under the same path,
- * in the same file, only where they differ.
+ * An image that is changed in place from one state to another and back, like a guest's: same path, same file, and only the
+ * differing parts are written.
  */
 export class ChangingImage {
   #path;
@@ -35,7 +35,7 @@ export class ChangingImage {
   }
 }
 
-/** Where 64 KiB of two files of the same size are not the same. */
+/** The pieces of 64 KiB in which two files of the same size differ. */
 function differingPieces(first, second) {
   const files = [openSync(first, 'r'), openSync(second, 'r')];
   const buffers = files.map(() => Buffer.alloc(READ_BYTES));

@@ -9,7 +9,7 @@ export function checkFileSystem(image) {
   run('e2fsck', ['-fn', image]);
 }
 
-/** Mounts the image by a loop device for as long as `work` runs; `mode` is `ro` or `rw`. */
+/** Mounts the image by a loop device while `work` runs; `mode` is `ro` or `rw`. */
 export function withMounted(image, mode, work) {
   const mountPoint = mkdtempSync(join(tmpdir(), 'vmferry-bench-mount-'));
   try {
@@ -24,7 +24,7 @@ export function withMounted(image, mode, work) {
   }
 }
 
-/** One SHA-256 over every name in the image with its kind, mode, owner, time, and content. */
+/** One SHA-256 over all names in the image, with kind, mode, owner, time and content. */
 export function treeDigest(image) {
   return withMounted(image, 'ro', (mountPoint) => {
     const digest = createHash('sha256');

@@ -9,8 +9,8 @@ const FILE_BYTES = 4 * MIB;
 const common = 'lazy_itable_init=1,lazy_journal_init=1,nodiscard';
 
 /**
- * Where the file system's own tables lie. `together`: at its beginning, so that an image of any size has as much in use.
- * `usual`: as mke2fs has it, a little every 2 GiB.
+ * Where the file system's own tables are. `together`: at its beginning, so that images of any size have the same amount in use.
+ * `usual`: mke2fs's default, a part every 2 GiB.
  */
 const layouts = {
   together: ['-O', '^resize_inode,sparse_super2', '-E', `${common},packed_meta_blocks=1`],
@@ -18,9 +18,8 @@ const layouts = {
 };
 
 /**
- * Makes an ext4 image with so many bytes of files, of which no two are the same and all compress as the packages' files do.
- * Of an image of any size only what is in use takes room: it is sparse, and tables are not written before they are
- * needed.
+ * Makes an ext4 image with this many bytes of files. All files differ, and compress like the packages' files. Only the used
+ * part takes room: the image is sparse, and tables are written only when they are needed.
  */
 export function makeGrowthImage(path, { sizeBytes, usedBytes, layout, packages }) {
   const files = `${path}.files`;
@@ -43,7 +42,7 @@ function contentOf(packages) {
   );
 }
 
-/** The content again and again, each time with all bytes changed in another way. */
+/** The content repeated, each time with all bytes changed in another way. */
 function writeFile(path, content, from, length) {
   const bytes = Buffer.alloc(length);
   for (let index = 0; index < length; index++) {

@@ -1,6 +1,6 @@
 /**
- * `node test/bench/picture.mjs bench-results/FILE.json > picture.svg`: the wall times of a run of the bench (moves or backups) as
- * bars. It brings its own background, light or dark as the reader has it.
+ * `node test/bench/images/picture.mjs bench-results/FILE.json > picture.svg` draws the wall times of a bench (moves or backups)
+ * as bars. The background is light or dark, as the reader's.
  */
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
@@ -10,13 +10,13 @@ import { lines } from '../lines/lines.mjs';
 const WIDTH = 760;
 const MARGIN = 20;
 const LABELS_WIDTH = 230;
-/** Behind the longest bar, for its figures. */
+/** Space after the longest bar, for its figures. */
 const FIGURES_WIDTH = 150;
 const BAR_HEIGHT = 18;
 const ROW_HEIGHT = 28;
 const TITLE_HEIGHT = 34;
 const BARS_WIDTH = WIDTH - 2 * MARGIN - LABELS_WIDTH - FIGURES_WIDTH;
-/** One bar that is so many times the next is cut, or the others could not be told from one another. */
+/** A bar that is this many times longer than the next is cut, so that the others remain distinguishable. */
 const CUT_FROM = 4;
 
 const style = `
@@ -28,7 +28,7 @@ const style = `
     .peer { fill: #656c76; } .own { fill: #4493f8; } .cut { stroke: #0d1117; }
   }`;
 
-/** @param results what the bench has written */
+/** @param results the content of the bench's file */
 export function picture(results) {
   const groups = groupsOf(results);
   const parts = [];
@@ -51,7 +51,7 @@ export function picture(results) {
   ].join('\n');
 }
 
-/** Of backups one for each step. */
+/** For backups, one for each step. */
 function groupsOf({ summary, recipe, line }) {
   const over = lines.find(({ name }) => name === line)?.title ?? line;
   const gibibytes = recipe.sizeBytes / 2 ** 30;
@@ -96,7 +96,7 @@ function drawPeer({ name, title, verified, medians, ratios }, full, top) {
   ];
 }
 
-/** Of moves it is known what the command proves of what it has written. */
+/** For moves: what the command itself proves of the written data. */
 function verifiedMark(verified) {
   if (verified === undefined || verified === 'no') return '';
   return verified === 'read back from the disk' ? ' ✓✓' : ' ✓';

@@ -2,8 +2,8 @@ import { closeSync, ftruncateSync, mkdirSync, openSync } from 'node:fs';
 import { run } from '../peers/programs.mjs';
 
 /**
- * Mounts a new XFS, which makes reflinks, from a sparse file. After `unmount` it lasts until nobody uses it any more; the mount
- * namespace's end unmounts it, too.
+ * Mounts a new XFS, for reflinks, from a sparse file. After `unmount` it stays until nobody uses it; the end of the mount
+ * namespace unmounts it, too.
  */
 export function mountReflinkFileSystem(file, mountPoint, sizeBytes) {
   const fd = openSync(file, 'w');

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 const PIECE_BYTES = 64 * 1024;
 
 /**
- * Rewrites a share of the used bytes of a mounted file system in place: pieces of 64 KiB in files, scattered, the
- * same ones each time. The new bytes compress like the old ones.
+ * Rewrites a share of the used bytes of a mounted file system in place: scattered pieces of 64 KiB in files, the same ones
+ * each time. The new bytes compress like the old ones.
  */
 export function rewriteScattered(mountPoint, share) {
   const { blocks, bfree, bsize } = statfsSync(mountPoint);

@@ -8,10 +8,10 @@ import { run } from '../peers/programs.mjs';
 
 const MIB = 2 ** 20;
 
-/** Small, and quick to fetch and to unpack. */
+/** A small recipe, quick to fetch and to unpack. */
 const fewPackages = ['git', 'vim-runtime', 'gcc-12', 'locales', 'perl-modules-5.36'];
 
-/** A server's files, by size of all kinds: programs, libraries, scripts, texts, what is compressed already. */
+/** Files like a server's, of all kinds: programs, libraries, scripts, texts, compressed files. */
 const manyPackages = [
   ...fewPackages,
   'cmake',
@@ -36,8 +36,8 @@ const manyPackages = [
 ];
 
 /**
- * How the two states of a work image are made. `deletedShare`: how much is written and deleted again, as a share
- * of the packages' own bytes. The directory's number changes whenever the result would.
+ * How the two states of a work image are made. `deletedShare` is the amount that is written and deleted again, as a share of
+ * the packages' bytes. Increase the directory's number whenever the result changes.
  */
 export const recipes = {
   full: {
@@ -57,9 +57,8 @@ export const recipes = {
 };
 
 /**
- * Makes the image of an ext3 guest as it is after some life, unless it is there: package files, and in between what
- * was deleted, which the file system calls free and the image file still holds. A second state is the same with
- * pieces of 64 KiB rewritten. Gives their paths.
+ * Makes the image of an ext3 guest after some use, unless it exists: package files, with deleted data between them, which is
+ * free in the file system but still in the image file. A second state has pieces of 64 KiB rewritten. Returns the paths.
  */
 export function workImage(recipe) {
   const directory = join(cacheDirectory, recipe.directory);
@@ -90,15 +89,15 @@ function makeFirstState(path, { sizeBytes, packages, deletedShare }) {
       run('dpkg-deb', ['-x', file, mountPoint]);
       writeFileSync(join(deleted, name), otherBytesLike(file, deletedShare));
     }
-    // what is written must be on the disk before it is deleted, or it never gets there
+    // sync before deleting: otherwise the data never reaches the disk
     run('sync', ['-f', mountPoint]);
     rmSync(deleted, { recursive: true });
   });
 }
 
 /**
- * As compressible as the package's files, and yet none of their bytes: what is deleted must not be found again as
- * a copy of what is kept.
+ * As compressible as the package's files, but with other bytes: deleted data must not be recognised as a copy of the kept
+ * files.
  */
 function otherBytesLike(packageFilePath, share) {
   const tar = run('dpkg-deb', ['--fsys-tarfile', packageFilePath], { encoding: 'buffer' });

@@ -1,4 +1,4 @@
-/** The delaying proxy as a process of its own; its argument is what it is told, and it prints the port that it listens on. */
+/** The delaying proxy as a process of its own. Its argument is its options; it prints its port. */
 import process from 'node:process';
 import { startDelayingProxy } from './delaying-proxy.mjs';
 

@@ -1,12 +1,12 @@
 import { connect, createServer } from 'node:net';
 
 /**
- * Passes TCP on to another port as a long line does: every byte arrives `oneWayMs` after it was sent, in either
- * direction and in order, and a connection is open at the far end three ways after it was asked for (there, back, and there
- * again, as TCP does). What waits takes `limitBytes` at most in each direction: when they are full, the sender has
- * to wait, so they must hold all that the line carries in a round trip. It limits no rate.
+ * Forwards TCP to another port like a long line. Every byte arrives `oneWayMs` after it was sent, in both directions and in
+ * order. A connection opens at the far end after three one-way times (there, back, there again, as with TCP). At most
+ * `limitBytes` wait in each direction; then the sender waits. So the limit must be at least what the line carries in a round
+ * trip. There is no rate limit.
  *
- * @returns the port that it listens on, of 127.0.0.1, and `close`
+ * @returns its port on 127.0.0.1, and `close`
  */
 export async function startDelayingProxy({ listenPort, address, port, oneWayMs, limitBytes }) {
   const sockets = new Set();
@@ -37,17 +37,17 @@ export async function startDelayingProxy({ listenPort, address, port, oneWayMs, 
 
 function track(socket, sockets) {
   sockets.add(socket);
-  // an error destroys it, and whoever is at the other end is told
+  // an error destroys the connection, and the other end is closed, too
   socket.on('error', () => undefined).on('close', () => sockets.delete(socket));
 }
 
-/** One direction of a connection: what came from `source` and is not due yet, or not taken yet by the other end. */
+/** One direction of a connection: data from `source` that is not due yet, or that the other end has not taken yet. */
 class DelayedWay {
   #source;
   #target = null;
   #delayMs;
   #limitBytes;
-  /** `{ dueMs, data }`, by time; no data: the end. */
+  /** `{ dueMs, data }` by time; without data it is the end. */
   #waiting = [];
   #waitingBytes = 0;
   #timer = null;
@@ -73,7 +73,7 @@ class DelayedWay {
     if (this.#timer === null) this.#pass();
   }
 
-  /** Hands on all that is due and that the other end takes; comes back for the rest. */
+  /** Forwards what is due and accepted by the other end; continues later with the rest. */
   #pass() {
     const target = this.#target;
     clearTimeout(this.#timer);
@@ -90,7 +90,7 @@ class DelayedWay {
     }
     if (this.#waitingBytes < this.#limitBytes) this.#source.resume();
     const [next] = this.#waiting;
-    // once it drains, it goes on by itself
+    // the drain event continues
     if (next === undefined || target.writableNeedDrain) return;
     this.#timer = setTimeout(() => this.#pass(), Math.max(1, next.dueMs - nowMs));
   }

@@ -1,15 +1,14 @@
-/** Handshakes and goodbyes carry next to nothing; the first and the last bytes of the transfer lie within this share. */
+/** Handshakes and goodbyes carry almost nothing: less than this share of the bytes at each end. */
 const EDGE = 0.005;
 
 /**
- * How much of what the line could carry it did carry, from the first to the last data byte, in the direction that most
- * bytes went: 1 is all of it. What is called data begins when half a percent of the bytes have gone over, and ends when
- * half a percent are missing.
+ * The used share of the line's capacity between the first and the last data byte, in the direction of most bytes: 1 is all of
+ * it. Data begins after half a percent of the bytes, and ends half a percent before the last.
  *
  * @param samples `{ atMs, sent, received }`: counters, ascending
- * @param wireBytes `{ sent, received }`: what went over the line from the first to the last sample, all headers included,
- *   which those counters may leave out
- * @returns null where nothing went over it
+ * @param wireBytes `{ sent, received }`: bytes on the line from the first to the last sample, including all headers, which the
+ *   counters may leave out
+ * @returns null if nothing was sent
  */
 export function lineUse(samples, wireBytes, rateBits) {
   const direction = wireBytes.sent >= wireBytes.received ? 'sent' : 'received';
@@ -21,7 +20,7 @@ export function lineUse(samples, wireBytes, rateBits) {
   return ((1 - 2 * EDGE) * wireBytes[direction] * 8) / (rateBits * seconds);
 }
 
-/** Between two samples the bytes are taken to have come evenly. */
+/** Interpolates: between two samples the rate counts as constant. */
 function whenReached(samples, direction, count) {
   const index = samples.findIndex((sample) => sample[direction] >= count);
   const [before, after] = [samples[Math.max(0, index - 1)], samples[index]];

@@ -1,6 +1,6 @@
 /**
- * Between the two ends. `rateBits` is what the line carries each way, in bits a second, link headers included; null: as
- * much as the machine can. `roundTripMs`: how long a byte and its answer take at least.
+ * The lines between the two ends. `rateBits` is the rate in each direction, in bits per second, including link headers; null:
+ * unlimited. `roundTripMs` is the shortest time for a byte and its answer.
  */
 export const lines = [
   { name: 'loopback', title: 'loopback', rateBits: null, roundTripMs: 0 },
@@ -9,7 +9,7 @@ export const lines = [
   { name: '100mbit-50ms', title: '100 Mbit/s, 50 ms round trip', rateBits: 100e6, roundTripMs: 50 },
 ];
 
-/** The lines of these names, in that order; `all` stands for all of them. Throws for one that is not there. */
+/** The lines with these names, in that order; `all` means all of them. Throws for an unknown name. */
 export function findLines(names) {
   if (names.includes('all')) return lines;
   return names.map((name) => {

@@ -11,17 +11,17 @@ const NEAR = 'near0';
 const FAR = 'far0';
 const addresses = { near: '10.231.8.1', far: '10.231.8.2' };
 const SAMPLE_EVERY_MS = 20;
-/** Of /proc: what CPU times are counted in (USER_HZ). */
+/** The unit of CPU times in /proc (USER_HZ). */
 const TICKS_PER_SECOND = 100;
 const proxyProgram = fileURLToPath(new URL('delaying-proxy-process.mjs', import.meta.url));
 
 /**
- * Makes the line between the two ends, in the network namespace that this process has for itself. Without a rate it is that
- * namespace's loopback; with one it is a cable to another namespace, which the server is in, and the kernel's token bucket filter
- * (tc-tbf(8)) at each of its ends. The delay is a proxy's (delaying-proxy.mjs).
+ * Makes the line between the two ends, in this process's own network namespace. Without a rate it is the namespace's loopback.
+ * With a rate it is a virtual cable to the server's namespace, with the kernel's token bucket filter (tc-tbf(8)) at both
+ * ends. A proxy makes the delay (delaying-proxy.mjs).
  *
- * `server` and `client`: the address and port that sshd listens on, and that ssh connects to. `startedBy`: what starts a
- * program over there. `watch` begins to count, and gives what ends it.
+ * `server` and `client` are the address and port that sshd listens on, and that ssh connects to. `startedBy` is the command that
+ * starts a program over there. `watch` begins to count, and returns an object to end it.
  */
 export async function openLine(line) {
   run('ip', ['link', 'set', 'lo', 'up']);
@@ -40,7 +40,7 @@ export async function openLine(line) {
   };
 }
 
-/** `end` tells the bytes both ways, how much of the line was used, and the CPU seconds of the line itself. */
+/** `end` returns the bytes in both directions, the used share of the line, and the line's own CPU seconds. */
 function watch({ rateBits }, { interfaceName, wireBytes }, proxy) {
   const before = wireBytes();
   const cpuBefore = proxy?.cpuSeconds() ?? 0;
@@ -68,7 +68,7 @@ function loopback() {
     server: { address: '127.0.0.1', port: PORT },
     startedBy: [],
     interfaceName: 'lo',
-    // what a loopback receives is what it has sent
+    // a loopback receives what it sends
     wireBytes: () => ({ sent: interfaceBytes('lo').sent, received: 0 }),
     close: () => undefined,
   };
@@ -96,12 +96,12 @@ async function cable({ rateBits }) {
     server: { address: addresses.far, port: PORT },
     startedBy,
     interfaceName: NEAR,
-    // an interface counts what is to be cut into packets once, with the headers of one
+    // an interface counts a large segment once, with one header, before it is cut into packets
     wireBytes: () => ({
       sent: counted(run('tc', [...show, NEAR])),
       received: counted(there('tc', ...show, FAR)),
     }),
-    // the cable goes with its end over there
+    // removing the far end removes the cable
     close: () => ended(holder),
   };
 }
@@ -140,14 +140,14 @@ function ended(child) {
   });
 }
 
-/** proc_net_dev: behind the name eight numbers of what came in, then those of what went out; bytes are the first. */
+/** proc_net_dev: after the name come eight numbers of received data, then those of sent data; bytes are the first. */
 function interfaceBytes(name) {
   const text = readFileSync('/proc/self/net/dev', 'utf8');
   const numbers = new RegExp(`^\\s*${name}:\\s*(.*)`, 'm').exec(text)[1].trim().split(/\s+/).map(Number);
   return { received: numbers[0], sent: numbers[8] };
 }
 
-/** proc_pid_stat: utime and stime are the 12th and 13th behind the name. */
+/** proc_pid_stat: utime and stime are the 12th and 13th after the name. */
 function cpuSecondsOf(pid) {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');

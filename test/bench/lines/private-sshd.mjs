@@ -10,16 +10,16 @@ import { readTimes, timed } from '../gnu-time.mjs';
 
 const SESSIONS_END_WITHIN_MS = 30_000;
 
-/** What clients call the server. */
+/** The server's name for clients. */
 export const serverName = 'new-hardware';
 
-/** Writes keys and configurations of a server and its client at the ends of an open line into an empty directory; gives the client's. */
+/** Writes keys and configurations of server and client into an empty directory; returns the client's. */
 export function writeSshFiles(directory, { server, client }) {
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });
   mkdirSync('/run/sshd', { recursive: true });
   const file = (name) => join(directory, name);
-  // What somebody's shell does when it starts is nobody's cost: it may take 0.1 s, for each command and each SFTP session.
+  // No start-up files of a shell: they can take 0.1 s for each command and each SFTP session.
   mkdirSync(file('home'));
   for (const key of ['host_key', 'user_key'])
     run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', file(key)]);
@@ -37,7 +37,7 @@ export function writeSshFiles(directory, { server, client }) {
     'KbdInteractiveAuthentication no',
     'UsePAM no',
     'StrictModes no',
-    // Debian's own choice, a program rather than a part of sshd
+    // as in Debian: a program, not a part of sshd
     'Subsystem sftp /usr/lib/openssh/sftp-server',
     `SetEnv PATH="${process.env.PATH}" HOME=${file('home')} VMFERRY_STATE_DIR=${file('state')}`,
   ]);
@@ -58,9 +58,9 @@ export function writeSshFiles(directory, { server, client }) {
 }
 
 /**
- * Starts the server of `writeSshFiles` under GNU time, at its end of the line. `stop` waits for all that it started to end, then gives what
- * the server and all of that took. The server is the first process of a namespace: what outlives its session
- * becomes the server's own child, is waited for, and so is counted.
+ * Starts the server of `writeSshFiles` under GNU time, at its end of the line. `stop` waits until everything that it started
+ * has ended, and returns the cost of all of it. The server is the first process of a namespace, so a process that outlives
+ * its session becomes the server's child, and is counted.
  */
 export async function startSshd(directory, { startedBy }) {
   const timesFile = join(directory, 'sshd.times');
@@ -94,7 +94,7 @@ function listening(child) {
   });
 }
 
-/** What is still there when sshd ends would not be counted. */
+/** Waits for the sessions: processes that outlive sshd would not be counted. */
 async function sessionsEnded(pid) {
   const deadline = Date.now() + SESSIONS_END_WITHIN_MS;
   while (childrenOf(pid).length > 0) {

@@ -2,7 +2,7 @@ import { readSync } from 'node:fs';
 import { chunkLength } from '../../../dist/chunk/chunk-grid.js';
 import { isAllZero } from '../../../dist/chunk/chunk-id.js';
 
-/** Memory that begins at a page, as O_DIRECT wants it; no Buffer of Node's does. One frame at a time uses it. */
+/** Memory that begins at a page, as O_DIRECT requires and Node's Buffers do not. One frame at a time uses it. */
 let memory = Buffer.alloc(0);
 
 function memoryOf(sizeBytes) {
@@ -13,7 +13,7 @@ function memoryOf(sizeBytes) {
   return memory.subarray(0, sizeBytes);
 }
 
-/** One frame's share of an image (src/workers/frame-plan.ts). What it gives lasts until the next frame is read. */
+/** The part of an image in one frame (src/workers/frame-plan.ts). Its data is valid until the next frame is read. */
 export class PartFrame {
   #fd;
   #grid;
@@ -25,7 +25,7 @@ export class PartFrame {
     this.#plan = plan;
   }
 
-  /** All of its chunks, each in a slot of its own. */
+  /** All its chunks, each in its own slot. */
   read() {
     const slots = memoryOf(this.#plan.positions.length * this.#grid.chunkBytes);
     let filled = 0;
@@ -39,7 +39,7 @@ export class PartFrame {
     return slots;
   }
 
-  /** Those that are not zeros: their bytes, and where in the image they are. */
+  /** Chunks that are not zeros: their bytes and their places in the image. */
   chunks() {
     const slots = this.read();
     const { chunkBytes } = this.#grid;
@@ -51,7 +51,7 @@ export class PartFrame {
       .filter(({ plain }) => !isAllZero(plain));
   }
 
-  /** These one after the other, as they are compressed together. */
+  /** The same chunks joined, as they are compressed. */
   plain() {
     let length = 0;
     for (const { plain } of this.chunks()) {
@@ -61,7 +61,7 @@ export class PartFrame {
     return memory.subarray(0, length);
   }
 
-  /** These again, those that lie side by side in the image as one. */
+  /** The same chunks, with neighbours in the image merged. */
   runs() {
     const runs = [];
     for (const { offset, plain } of this.chunks()) {

@@ -1,4 +1,4 @@
-/** A share of a part of a move, in a process of its own: it prints the CPU seconds that it took. */
+/** A share of a part of a move, in its own process: prints its CPU seconds. */
 import process from 'node:process';
 import { doPart } from './parts.mjs';
 

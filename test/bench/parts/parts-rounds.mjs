@@ -17,7 +17,7 @@ import { runSession } from '../session.mjs';
 import { workImage } from '../images/work-image.mjs';
 
 const partProgram = fileURLToPath(new URL('part-process.mjs', import.meta.url));
-/** As many at once as vmferry has workers: a core gives less to each of two threads that share it. */
+/** As many processes at once as vmferry has workers, because two threads that share a core get less. */
 const shares = Math.min(availableParallelism(), 4);
 const MIGRATE =
   '$VMFERRY migrate $IMAGE --to $NEW:$DIR --ssh-config $SSH_CONFIG --remote-command "$VMFERRY" --json --compression';
@@ -25,7 +25,7 @@ const MIGRATE =
 async function main({ recipe, lines, level, rounds }) {
   const { first: image } = workImage(recipe);
   const workDirectory = join(cacheDirectory, 'run');
-  // at a signal, too
+  // also after a signal
   process.on('exit', () => rmSync(workDirectory, { recursive: true, force: true }));
   const [line] = findLines(lines);
   const opened = await openLine(line);
@@ -85,7 +85,7 @@ async function partAlone(name, work) {
   return seconds;
 }
 
-/** So many bytes through the same sshd, by what costs least: `cat`, into a file, as packs get into the spool. */
+/** Sends this many bytes through the same sshd in the cheapest way: `cat` to a file, like packs to the spool. */
 async function sshAlone(sentBytes, place) {
   makeEmpty(place.target);
   const sent = join(place.scratch, 'sent');
@@ -96,7 +96,7 @@ async function sshAlone(sentBytes, place) {
   return cpuSeconds;
 }
 
-/** What `migrate --json` says of its disks in the end. */
+/** The disks in the final record of `migrate --json`. */
 function sentBytesOf(log) {
   const report = log
     .split('\n')

@@ -1,6 +1,6 @@
 import { aligned, median } from '../summary.mjs';
 
-/** Bar: what vmferry may take of its parts' CPU seconds. */
+/** Bar: vmferry's CPU seconds compared with those of its parts. */
 const MOST_OF_PARTS = 1.15;
 
 const titles = {
@@ -12,7 +12,7 @@ const titles = {
   write: 'writing past the page cache',
   readBack: 'reading back past the page cache',
 };
-/** Both ends name each chunk. */
+/** Both ends hash each chunk. */
 const timesDone = { hash: 2 };
 
 /** @param runs `{ whole: { cpuSeconds }, ofNothing: { cpuSeconds }, partSeconds }` by rounds */

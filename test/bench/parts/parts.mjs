@@ -1,7 +1,6 @@
 /**
- * What a move does with the bytes of an image, one thing at a time. Everything comes frame by frame, as in vmferry: what is in use
- * of the image, in frames of 1 MiB, of which chunks of zeros are left out. A part's CPU seconds are of it alone: what
- * it takes to get at its bytes is not counted.
+ * The parts of a move, each alone. As in vmferry, data comes frame by frame: the used part of the image, in frames of 1 MiB
+ * without chunks of zeros. Only the part's own CPU seconds are counted, not the fetching of its bytes.
  */
 import { constants, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
 import { createHash } from 'node:crypto';
@@ -12,7 +11,7 @@ import { planFrames } from '../../../dist/workers/frame-plan.js';
 import { openSourceDisk } from '../../../dist/transfer/source-disk.js';
 import { PartFrame } from './part-frame.mjs';
 
-/** By name: what does the part to one frame after the other, inside of `measured`, and ends it where there is an end to wait for. */
+/** By name: handles one frame after the other inside of `measured`, and waits for the end if there is one. */
 const parts = {
   read: () => ({ take: (frame, measured) => measured(() => frame.read()) }),
 
@@ -47,7 +46,7 @@ const parts = {
     };
   },
 
-  /** Past the page cache, and until it is on the disk. */
+  /** Writes past the page cache, and waits until the data is on the disk. */
   write({ target }) {
     const fd = openSync(target, constants.O_WRONLY | constants.O_DIRECT);
     return {
@@ -61,7 +60,7 @@ const parts = {
     };
   },
 
-  /** Past the page cache. */
+  /** Reads past the page cache. */
   readBack({ target }) {
     const fd = openSync(target, constants.O_RDONLY | constants.O_DIRECT);
     return {
@@ -75,7 +74,7 @@ const parts = {
   },
 };
 
-/** Memory for compressed frames, used again. */
+/** Reused memory for compressed frames. */
 let compressed = Buffer.alloc(0);
 
 function room(plainBytes) {
@@ -84,7 +83,7 @@ function room(plainBytes) {
 }
 
 /**
- * Does one of `shares` shares of a part, in a process for this alone; gives the CPU seconds that it took.
+ * Does one of `shares` shares of a part, in its own process; returns its CPU seconds.
  * @param work the path of the image, the level of compression, and the path of a file to write the image to
  */
 export async function doPart(name, work, { share, shares }) {

@@ -1,20 +1,20 @@
 import { basename, join } from 'node:path';
 
 /**
- * What keeps backups, and how it is told to. Each step is a bash script for the hardware that the guest is on, run with
- * `set -eo pipefail` behind the peer's `settings`; in them stand
+ * The backup programs and their commands. Each step is a bash script for the guest's hardware. It runs with
+ * `set -eo pipefail` after the peer's `settings`, and may use
  *
- *   $IMAGE     the guest's image here           $STORE     a directory over there, of this peer alone
- *   $RESTORED  an empty directory here          $SCRATCH   a directory here, of this peer alone, for what it remembers
+ *   $IMAGE     the guest's image here           $STORE     this peer's directory over there
+ *   $RESTORED  an empty directory here          $SCRATCH   this peer's directory here, for its own state
  *   $PASSPHRASE_FILE  a file with a passphrase
  *   $SSH, $NEW, $SSH_OPTIONS, $SSH_CONFIG, $VMFERRY as in peers.mjs
  *
- * `init` is not measured. `reference`: the vmferry that does the same, encrypted or not: ratios are to it. `version`: the command
- * that prints the program's version. Everything is as the programs have it by default, but for compression and encryption, which are
- * made alike: zstd, at level 3 or what stands for it.
+ * `init` is not measured. `reference` is the vmferry to compare with, encrypted or plain. `version` is the command that prints the
+ * program's version. All settings are defaults, except for compression and encryption, which are equal: zstd, at level 3 or
+ * the nearest to it.
  *
- * `restoredPath` is where the second state lies in the end, to be checked. `keepsAllBytes`: it is that to the byte; vmferry
- * leaves out free blocks, so there the file systems are compared.
+ * `restoredPath` is the path of the restored second state, to be checked. `keepsAllBytes` means that it must be equal byte by
+ * byte. vmferry leaves out free blocks, so for vmferry the file systems are compared.
  */
 export const backupPeers = [
   ...[false, true].map((encrypts) => ({
@@ -33,7 +33,7 @@ export const backupPeers = [
       second: '$VMFERRY backup $IMAGE --to $NEW:$STORE $OPTIONS',
       restore: '$VMFERRY restore $NEW:$STORE $(basename $IMAGE) --to $RESTORED/restored.img $OPTIONS',
       verify: '$VMFERRY verify $NEW:$STORE --read-data $OPTIONS',
-      // the first moves what is not needed to the trash, the second empties it
+      // the first run moves unneeded data to the trash, the second empties the trash
       prune: 'prune && prune',
     },
     restoredPath: ({ restored }) => join(restored, 'restored.img'),

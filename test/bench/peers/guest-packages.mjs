@@ -4,19 +4,19 @@ import { runVisibly } from '../../setup/prepare.mjs';
 import { run } from './programs.mjs';
 import { cacheDirectory } from '../places.mjs';
 
-/** Fetches the packages that a recipe's image is filled with, unless the image or the packages are there. */
+/** Fetches the packages for a recipe's image, unless the image or the packages exist. */
 export function downloadPackagesFor(recipe) {
   if (!existsSync(join(cacheDirectory, recipe.directory, 'complete'))) downloadPackages(recipe.packages);
 }
 
-/** Fetches those packages that are not there. */
+/** Fetches the missing packages. */
 export function downloadPackages(names) {
   mkdirSync(packageDirectory(), { recursive: true });
   const missing = names.filter((name) => packageFile(name) === undefined);
   if (missing.length === 0) return;
   console.log(`Fetching ${missing.length} Debian packages for the work image (none is installed).`);
   runVisibly('apt-get', ['update']);
-  // so that none is taken for whole that was cut off
+  // so that a partial download does not count as complete
   const partial = mkdtempSync(join(cacheDirectory, 'fetching-'));
   try {
     run('apt-get', ['download', '--quiet', ...missing], { cwd: partial });
@@ -26,7 +26,7 @@ export function downloadPackages(names) {
   }
 }
 
-/** Where the package lies; undefined when it was not fetched. Debian names it NAME_VERSION_ARCHITECTURE.deb. */
+/** The path of the package; undefined if it was not fetched. Debian names it NAME_VERSION_ARCHITECTURE.deb. */
 export function packageFile(name) {
   const file = readdirSync(packageDirectory()).find((entry) => entry.startsWith(`${name}_`));
   return file === undefined ? undefined : join(packageDirectory(), file);

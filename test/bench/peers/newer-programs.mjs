@@ -4,20 +4,20 @@ import { cacheDirectory } from '../places.mjs';
 import { run } from './programs.mjs';
 
 /**
- * Programs of which Debian has a newer version than this machine's release, and the suite that has it. The newest borg
- * that runs with the Python of Debian 12 is in its backports.
+ * Programs of which a newer Debian suite has a newer version than this machine's release. The newest borg that runs with the
+ * Python of Debian 12 is in its backports.
  */
 const newerPrograms = {
   restic: { packageName: 'restic', suite: 'sid' },
   borg: { packageName: 'borgbackup', suite: 'bookworm-backports' },
 };
 
-/** Where the newer programs are; it goes before the others in PATH. */
+/** The directory of the newer programs, to be put first in PATH. */
 export const newerProgramDirectory = join(cacheDirectory, 'newer', 'bin');
 
 /**
- * Fetches the newer programs among these. They are unpacked, not installed: nothing of this machine changes, and what
- * they depend on is the older package's.
+ * Fetches the newer programs among these. They are unpacked, not installed, so nothing on this machine changes, and they use
+ * the dependencies of the older packages.
  */
 export function fetchNewerPrograms(programs) {
   const missing = programs.filter(
@@ -29,7 +29,7 @@ export function fetchNewerPrograms(programs) {
   for (const program of missing) fetchProgram(program, apt);
 }
 
-/** Gives a function that runs apt-get with these suites alone, and without touching this machine's lists. */
+/** Returns a function that runs apt-get with only these suites, without changing this machine's lists. */
 function readSuites(suites) {
   const lists = join(cacheDirectory, 'newer', 'apt');
   mkdirSync(join(lists, 'lists', 'partial'), { recursive: true });
@@ -62,7 +62,7 @@ function fetchProgram(program, apt) {
   } finally {
     rmSync(partial, { recursive: true });
   }
-  // Programs in Python find their modules by this; others do not look at it.
+  // Programs in Python find their modules by this variable; others ignore it.
   const modules = join(tree, 'usr/lib/python3/dist-packages');
   const script = `#!/bin/sh\nPYTHONPATH=${modules} exec ${join(tree, 'usr/bin', program)} "$@"\n`;
   mkdirSync(newerProgramDirectory, { recursive: true });

@@ -1,14 +1,14 @@
 /**
- * What is measured. A command is a bash script for the old hardware, run with `set -eo pipefail`; in it stand
+ * The measured peers. A command is a bash script for the old hardware. It runs with `set -eo pipefail`, and may use
  *
- *   $IMAGE    the image here                $OUT   where it must be in the end, over there: sparse or not, but raw
+ *   $IMAGE    the image here                $OUT   its final path over there: raw, sparse or not
  *   $SCRATCH  an empty directory here       $DIR   the empty directory over there that $OUT is in
  *   $SSH      ssh with its configuration, key and cipher, and the new hardware's name
  *   $NEW      the new hardware's name alone, for programs that start ssh themselves with $SSH_OPTIONS
  *   $VMFERRY  this vmferry
  *
- * `verified` says what the command itself proves of what is written there. `rounds` is how often it runs unless
- * told otherwise; a `slow` one runs only when named.
+ * `verified` says what the command itself proves of the written data. `rounds` is its default number of rounds. A `slow` peer
+ * runs only if it is named.
  */
 export const peers = [
   {
@@ -87,7 +87,7 @@ export const peers = [
   },
 ];
 
-/** The peers of these names, in that order. Throws for one that is not there. */
+/** The peers with these names, in that order. Throws for an unknown name. */
 export function findPeers(names, among = peers) {
   return names.map((name) => {
     const found = among.find((peer) => peer.name === name);

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { runVisibly } from '../../setup/prepare.mjs';
 
-/** The programs that the bench and its peers call, and the Debian package that each comes from. */
+/** The programs of the bench and its peers, each with its Debian package. */
 const packageByProgram = {
   borg: ['borgbackup', 'python3-packaging'],
   bunzip2: 'bzip2',
@@ -20,7 +20,7 @@ const packageByProgram = {
   zstd: 'zstd',
 };
 
-/** Installs what is missing of these and of the bench's own. */
+/** Installs missing programs of these peers and of the bench. */
 export function installPrograms(programs) {
   const missing = new Set(
     ['time', 'ip', 'tc', 'mkfs.xfs', ...programs]
@@ -35,7 +35,7 @@ export function installPrograms(programs) {
     throw new Error('apt-get failed; the lines above say why.');
 }
 
-/** Runs a program and gives its stdout; throws with all it printed when it does not exit with 0. */
+/** Runs a program and returns its stdout; throws with all its output unless it exits with 0. */
 export function run(program, args, options = {}) {
   const result = spawnSync(program, args, { encoding: 'utf8', maxBuffer: 1e9, ...options });
   if (result.error !== undefined) throw result.error;
