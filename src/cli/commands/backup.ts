@@ -51,7 +51,7 @@ export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
           type: 'string',
           default: 'auto',
           requiresArg: true,
-          describe: 'zstd level, 1 to 19; auto: 1 to 9, as fast as the line and the cores allow',
+          describe: 'zstd level, 1 to 19; auto: 1 to 9, to suit the line and the cores',
         },
         'every-block': { type: 'boolean', describe: 'Back up free blocks of the file system, too' },
         'no-clone': {

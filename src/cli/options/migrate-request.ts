@@ -26,7 +26,7 @@ export function defineMigrateOptions(parser: Argv): Argv {
         type: 'string',
         default: 'auto',
         requiresArg: true,
-        describe: 'zstd level, 1 to 19; auto: 1 to 9, as fast as the line and the cores allow',
+        describe: 'zstd level, 1 to 19; auto: 1 to 9, to suit the line and the cores',
       },
       'every-block': {
         type: 'boolean',
