@@ -11,6 +11,8 @@ import { createStoreMemory } from './repository/store-memory.ts';
 import { openDirectoryStore } from './store/directory/directory-store.ts';
 import { thisMachine } from './system/machine.ts';
 
+export { tuneMemory } from './system/memory.ts';
+
 export type Dependencies = MigrateDependencies &
   ReceiveDependencies &
   BackupDependencies &

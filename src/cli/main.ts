@@ -16,6 +16,10 @@ process.exitCode = await runProgram({
   stderr: process.stderr,
   version,
   commands,
-  loadDependencies: async () => (await import('../wiring.ts')).createDependencies(version, process.env),
+  async loadDependencies() {
+    const { createDependencies, tuneMemory } = await import('../wiring.ts');
+    tuneMemory();
+    return createDependencies(version, process.env);
+  },
   now: () => performance.now(),
 });

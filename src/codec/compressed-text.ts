@@ -1,16 +1,18 @@
 import { Failure } from '../failure.ts';
-import { bestZstd } from './zstd.ts';
+import { bestZstd, type Zstd } from './zstd.ts';
 import { boundedFrame, saidContentBytes } from './zstd-frame.ts';
 
 /** Most of what these texts hold is hashes in hex digits: higher levels find nothing more. */
 const LEVEL = 1;
 
-const zstd = bestZstd();
+let loaded: Zstd | null = null;
+/** Loaded at first use: its native library takes a while. */
+const zstd = (): Zstd => (loaded ??= bestZstd());
 
 /** One zstd frame that says how long its content is. */
 export function compressText(text: string): Uint8Array {
   const plain = Buffer.from(text);
-  return boundedFrame(zstd.compress(plain, LEVEL), plain.length);
+  return boundedFrame(zstd().compress(plain, LEVEL), plain.length);
 }
 
 /**
@@ -38,7 +40,7 @@ export function decompressText(compressed: Uint8Array, limitBytes: number, what:
   if (plainBytes > limitBytes)
     throw new Failure('store-damaged', `${what} is damaged: its text is longer than that of any such file.`);
   try {
-    return Buffer.from(zstd.decompress(compressed, plainBytes)).toString('utf8');
+    return Buffer.from(zstd().decompress(compressed, plainBytes)).toString('utf8');
   } catch (cause) {
     throw new Failure('store-damaged', `${what} is damaged: it cannot be unpacked.`, { cause });
   }

@@ -5,7 +5,7 @@ import { ChunkMap } from '../chunk/chunk-map.ts';
 import { Failure } from '../failure.ts';
 import { mapOrdered } from '../pipeline/map-ordered.ts';
 import type { BackupStore, ByteRange } from '../store/store.ts';
-import { collectGrownGarbage } from '../system/memory.ts';
+import { tidyUpAfterObjects, tidyUpAfterReading } from '../system/garbage.ts';
 import { PAGE_LIMIT_BYTES, readPageText } from './chunk-index/chunk-map-page.ts';
 import { ChunkIndex, type IndexedPack } from './chunk-index/chunk-index.ts';
 import { INDEX_LIMIT_BYTES, indexText, parseIndexText } from './chunk-index/index-text.ts';
@@ -19,7 +19,6 @@ import {
   type SnapshotDisk,
 } from './snapshot.ts';
 import { isSnapshotId } from './files/snapshot-id.ts';
-import { tidyUpAfter } from './tidy-reading.ts';
 
 /** Small files on their way at once: what they wait for is the round trip. */
 const FILES_AT_ONCE = 8;
@@ -89,7 +88,7 @@ export class GuestFolder {
       if (id !== null && isObjectId(kind, id))
         found.set(id, { id, name: `${folder}/${name}`, sizeBytes, modifiedMs });
     }
-    collectGrownGarbage();
+    tidyUpAfterObjects();
     return found;
   }
 
@@ -190,7 +189,7 @@ export class GuestFolder {
       }
     }
     for (const pack of last) index.add(pack);
-    collectGrownGarbage();
+    tidyUpAfterObjects();
     return index;
   }
 
@@ -219,7 +218,7 @@ export class GuestFolder {
     let sizeBytes = 0;
     for await (const part of this.store.get(name, signal, range)) {
       sizeBytes += part.length;
-      tidyUpAfter(part.length);
+      tidyUpAfterReading(part.length);
       if (sizeBytes > limitBytes) throw new Failure('store-damaged', `${name} is longer than any such file.`);
       parts.push(part);
     }

@@ -7,7 +7,7 @@ import { chunkId, isAllZero } from '../chunk/chunk-id.ts';
 import { chunkListOf, rowsOf } from '../chunk/chunk-list.ts';
 import type { Zstd } from '../codec/zstd.ts';
 import { Failure } from '../failure.ts';
-import { collectYoungGarbage } from '../system/memory.ts';
+import { tidyUpAfterFrames } from '../system/garbage.ts';
 import { errorMessage } from '../system/error-code.ts';
 import type { FrameChunk } from '../pack/frame.ts';
 import { readPackFile } from './pack-file.ts';
@@ -19,23 +19,15 @@ declare const WebAssembly: {
   Memory: new (size: { initial: number; maximum: number }) => { buffer: ArrayBuffer };
 };
 
-/** Unpacked bytes that frames may leave behind before their garbage is collected. */
-const BYTES_BETWEEN_COLLECTIONS = 16 * 2 ** 20;
-
 /** Memory that a worker uses again for every job. */
 export class Scratch {
   readonly plain = new ReusedBuffer();
   readonly compressed = new ReusedBuffer();
   readonly pack = new ReusedBuffer();
-  #uncollectedBytes = 0;
 
-  /** Between frames: lets what the one of `plainBytes` bytes has left behind go. */
+  /** After a frame of `plainBytes` bytes: frees what it left behind, part of it in a turn of the event loop. */
   async tidyUp(plainBytes: number): Promise<void> {
-    this.#uncollectedBytes += plainBytes;
-    if (this.#uncollectedBytes >= BYTES_BETWEEN_COLLECTIONS) {
-      collectYoungGarbage();
-      this.#uncollectedBytes = 0;
-    }
+    tidyUpAfterFrames(plainBytes);
     await setImmediate();
   }
 }

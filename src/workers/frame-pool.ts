@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { Pack } from '../pack/pack.ts';
 import { Failure, orShortage } from '../failure.ts';
-import { collectGrownGarbage, collectYoungGarbage, releaseFreeMemory } from '../system/memory.ts';
+import { tidyUpAfterAnswers, tidyUpAfterPacks } from '../system/garbage.ts';
 import { memoryOf, withIdsOfTheirOwn } from './job-memory.ts';
 import {
   packOf,
@@ -28,12 +28,6 @@ const QUEUE_PER_WORKER = 1;
  */
 const YOUNG_GENERATION_MEBIBYTES = 2;
 
-/** Bytes of packs that come or go: often enough that memory stays level, seldom enough to cost next to nothing. */
-const BYTES_BETWEEN_COLLECTIONS = 8 * 2 ** 20;
-const BYTES_BETWEEN_RELEASES = 64 * 2 ** 20;
-/** Also where no packs come, as of what the store has already. */
-const ANSWERS_BETWEEN_LOOKS = 256;
-
 interface Pending {
   /** Of memory that went to the worker. */
   givenBytes: number;
@@ -54,8 +48,6 @@ export class FramePool implements AsyncDisposable {
   /** Which worker made the pack in this memory. */
   readonly #makers = new WeakMap<ArrayBufferLike, Worker>();
   #nextNumber = 0;
-  #uncollectedBytes = 0;
-  #unreleasedBytes = 0;
   #dead: Failure | null = null;
   #ended: Promise<void> = Promise.resolve();
   readonly #started: Promise<void>[] = [];
@@ -82,8 +74,8 @@ export class FramePool implements AsyncDisposable {
       if (packBytes !== undefined) this.#makers.set(packBytes.buffer, worker);
       if ('failure' in answer) pending.reject(failureOf(answer));
       else pending.resolve(answer.result as never);
-      this.#tidyUp(pending.givenBytes + (packBytes?.length ?? 0));
-      if (answer.number % ANSWERS_BETWEEN_LOOKS === 0) collectGrownGarbage();
+      tidyUpAfterPacks(pending.givenBytes + (packBytes?.length ?? 0));
+      tidyUpAfterAnswers(1);
     });
     worker.on('error', (error) => {
       const known = orShortage(error);
@@ -94,18 +86,6 @@ export class FramePool implements AsyncDisposable {
       this.#fail(new Failure('internal', `A worker thread ended by itself, with status ${status}.`));
     });
     return worker;
-  }
-
-  /** So many bytes have come or gone that V8 does not see: they are free, or soon will be. */
-  #tidyUp(bytes: number): void {
-    this.#uncollectedBytes += bytes;
-    this.#unreleasedBytes += bytes;
-    if (this.#uncollectedBytes < BYTES_BETWEEN_COLLECTIONS) return;
-    this.#uncollectedBytes = 0;
-    collectYoungGarbage();
-    if (this.#unreleasedBytes < BYTES_BETWEEN_RELEASES) return;
-    this.#unreleasedBytes = 0;
-    releaseFreeMemory();
   }
 
   #fail(failure: Failure): void {

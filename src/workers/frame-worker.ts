@@ -2,7 +2,8 @@ import { parentPort } from 'node:worker_threads';
 import { PackMemory } from '../pack/pack-memory.ts';
 import { bestZstd } from '../codec/zstd.ts';
 import { asFailure, toFailureRecord } from '../failure.ts';
-import { collectYoungGarbage } from '../system/memory.ts';
+import { tidyUpAfterJobs } from '../system/garbage.ts';
+import { tuneMemory } from '../system/memory.ts';
 import { checkFrames, checkPack } from './check-jobs.ts';
 import { applyPack, readBack, Scratch } from './frame-jobs.ts';
 import { freeMemoryOf } from './job-memory.ts';
@@ -19,6 +20,7 @@ import { clearChunks, restoreFrames } from './restore-jobs.ts';
 
 /* The entry of a worker thread: takes jobs one after the other and answers each. */
 
+tuneMemory();
 const zstd = bestZstd();
 const scratch = new Scratch();
 const packMemory = new PackMemory();
@@ -57,9 +59,6 @@ async function execute(job: Job): Promise<JobResult> {
 }
 
 const waiting: JobMessage[] = [];
-/** Each leaves a MiB or two behind. */
-const JOBS_BETWEEN_COLLECTIONS = 32;
-let jobsDone = 0;
 
 /**
  * One job a turn of the event loop: what a codec's native code has allocated is freed between turns only, and a port
@@ -74,8 +73,7 @@ async function work(): Promise<void> {
   parentPort?.postMessage(answer, pack === null ? [] : [pack.bytes.buffer as ArrayBuffer]);
   waiting.shift();
   freeMemoryOf(message.job);
-  jobsDone++;
-  if (jobsDone % JOBS_BETWEEN_COLLECTIONS === 0) collectYoungGarbage();
+  tidyUpAfterJobs(1);
   if (waiting.length > 0) setImmediate(() => void work());
 }
 

@@ -3,7 +3,7 @@ import type { GuestFolder, StoredObject, StoredObjects } from '../../repository/
 import { ChunkCover, type PlannedPack } from '../../repository/retention/prune-plan.ts';
 import { listBatches, type TrashBatch } from '../../repository/trash/trash-batch.ts';
 import type { TrashedObject, TrashKind } from '../../repository/trash/trash.ts';
-import { collectGrownGarbage } from '../../system/memory.ts';
+import { tidyUpAfterObjects } from '../../system/garbage.ts';
 import type { PackFacts } from './pack-facts.ts';
 import { readSnapshots, type Reached } from './reached.ts';
 
@@ -88,7 +88,7 @@ export function objectsOf(trash: readonly TrashBatch[], kind: TrashKind): Trashe
 export async function settle(knowledge: PruneKnowledge, signal: AbortSignal): Promise<Survey> {
   for (let round = 1; ; round++) {
     // The previous survey is as large as the next one, and is no longer needed.
-    collectGrownGarbage();
+    tidyUpAfterObjects();
     const found = await survey(knowledge, signal);
     const back = toTakeBack(knowledge, found);
     const nameless = namelessPacks(knowledge, found);
