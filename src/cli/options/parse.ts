@@ -18,7 +18,7 @@ export interface ParseOptions {
 
 const introduction = `Usage: $0 COMMAND [OPTIONS]
 
-Moves a virtual machine guest to new hardware: halts it here, sends its disk over ssh, checks that the new disk holds the same bytes, and boots it there. Backs guests up to a directory or to any SFTP account.`;
+Moves a virtual machine guest to new hardware: halts it here, sends its disk over ssh, reads it back there and compares it, and boots the guest. Backs guests up to a directory or to any SFTP account.`;
 
 const ending = `Help for a command, with examples: '$0 COMMAND --help'. Exit statuses: doc/errors.md. Words such as pack, fence and trash: doc/glossary.md.`;
 

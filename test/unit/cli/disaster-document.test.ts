@@ -5,7 +5,7 @@ import type { Command } from '../../../src/cli/options/command.ts';
 import { commands } from '../../../src/cli/commands.ts';
 import { parseCommandLine } from '../../../src/cli/options/parse.ts';
 
-/** Nobody who needs doc/disaster.md has the time for a command that is not understood. */
+/** Checks that vmferry accepts each command in doc/disaster.md: its readers are in a hurry. */
 const text = readFileSync(join(import.meta.dirname, '..', '..', '..', 'doc', 'disaster.md'), 'utf8');
 const fenced = [...text.matchAll(/^ *```\n([\s\S]*?)```/gm)].flatMap(([, block = '']) =>
   block.trim().split('\n'),

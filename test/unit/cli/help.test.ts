@@ -14,7 +14,7 @@ async function textOf(argv: readonly string[], columns = 80): Promise<string> {
   return parsed.text;
 }
 
-/** What a command's definition gives as examples. */
+/** The examples in a command's definition. */
 function examplesOf(command: Command<never>): Example[] {
   const examples: Example[] = [];
   const parser: object = new Proxy({}, { get: () => () => parser, set: () => true });

@@ -21,7 +21,7 @@ interface Setup {
   internal?: true;
 }
 
-/** The program with one command `work`, which runs what it is given. */
+/** Runs the program with one command, `work`, which calls the given function. */
 function start(run: Run<Dependencies>, { argv = ['work'], environment = {}, stdout, internal }: Setup = {}) {
   const work: Command<Dependencies> = {
     usage: 'work',
@@ -64,7 +64,7 @@ const succeed: Run<Dependencies> = ({ context }) => {
   return Promise.resolve(done);
 };
 
-/** Waits for the abort, and ends as the last argument says. */
+/** Waits for the abort, then ends as the last argument says. */
 function whenAborted(end: (reason: unknown) => Promise<never>): Run<Dependencies> {
   return ({ context: { signal } }) =>
     new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve())).then(() =>
@@ -72,7 +72,7 @@ function whenAborted(end: (reason: unknown) => Promise<never>): Run<Dependencies
     );
 }
 
-/** The signal handlers are there once the command runs. */
+/** Waits until the command runs: then the signal handlers exist. */
 async function settled(process: EventEmitter): Promise<void> {
   while (process.listenerCount('SIGINT') === 0) await new Promise(setImmediate);
   await new Promise(setImmediate);

@@ -132,7 +132,7 @@ describe('lines', () => {
 describe('bar', () => {
   let shown: Shown;
   afterEach(() => {
-    // Takes the bar, and with it its timer, away.
+    // Removes the bar and its timer.
     shown.reporter.succeeded({ ...result, text: '' });
   });
 
@@ -194,7 +194,7 @@ describe('bar', () => {
     shown.reporter.event(copyStarted);
     shown.reporter.event(progress(250));
     shown.clock.ms = 12_500;
-    // Told the same again: that is no progress.
+    // The same numbers again are no progress.
     shown.reporter.event(progress(250));
     shown.reporter.event(warning);
     expect(screenOf(shown.stderr.text).at(-1)).toMatch(/250 MiB of 0\.98 GiB, no progress for 12 s$/);
@@ -258,7 +258,7 @@ describe('control characters', () => {
   ])('is written out by %s', (_, create) => {
     const { reporter, stdout, stderr } = show(create, true);
     tell(reporter);
-    // The bar's own ways to erase its line.
+    // The bar's own sequences to erase its line.
     const own = stderr.text.replaceAll('\r\u001b[2K', '');
     expect(own + stdout.text).not.toMatch(raw);
     expect(own).toContain('a\\x1b[2J\\x1b]0;x\\x07b\\x0dc\\x9b31m\\u202ed\\u2028e\\u200bf\\ud800g\\x00');

@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
 
-/** A stream that keeps what is written to it. */
+/** A stream that records what is written to it. */
 export class MemoryStream extends Writable {
   text = '';
   isTTY?: boolean;
@@ -16,7 +16,7 @@ export class MemoryStream extends Writable {
   }
 }
 
-/** What a terminal would show, given what was written to it: as far as this program goes. */
+/** What a terminal would show after this output. Knows only the sequences that vmferry uses. */
 export function screenOf(written: string): string[] {
   const lines = [''];
   let column = 0;

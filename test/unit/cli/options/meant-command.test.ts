@@ -22,7 +22,7 @@ test.each([
   expect(meantCommand(word, names)).toBe(meant);
 });
 
-/** Words that mean something else, however near they are. */
+/** Words that mean something else, although they are similar. */
 test.each([
   'stop',
   'help',

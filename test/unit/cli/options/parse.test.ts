@@ -153,7 +153,7 @@ describe('the help', () => {
   test('fits the terminal’s width', async () => {
     const help = await parseCommandLine(['migrate', '--help'], commands, { version: '1.2.3', columns: 60 });
     if (help.kind !== 'text') throw new Error('no text');
-    // All but the examples, which are never broken.
+    // All except the examples, which are never broken.
     for (const line of help.text.split('\n').filter((one) => !one.startsWith('  vmferry ')))
       expect(line.length).toBeLessThanOrEqual(60);
   });

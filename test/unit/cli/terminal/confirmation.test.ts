@@ -4,7 +4,7 @@ import { confirmation } from '../../../../src/cli/terminal/confirmation.ts';
 
 const { signal } = new AbortController();
 
-/** What is shown for the question, and whether what is typed counts as a yes. */
+/** The shown question, and whether the typed text counts as a yes. */
 async function ask(question: string, typed: string): Promise<{ shown: string; answer: boolean }> {
   const stdin = Object.assign(new PassThrough(), { isTTY: true });
   const stderr = new PassThrough();

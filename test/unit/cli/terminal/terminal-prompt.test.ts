@@ -4,7 +4,7 @@ import { terminalPrompt } from '../../../../src/cli/terminal/terminal-prompt.ts'
 import { codeOf } from '../../../support/failures.ts';
 import { MemoryStream } from '../streams.ts';
 
-/** A terminal that notes whether it shows what is typed. */
+/** A terminal that records whether it echoes. */
 class Terminal extends PassThrough {
   isTTY = true;
   isRaw = false;

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { listingText, timesNote } from '../../../../src/cli/texts/list-text.ts';
 import type { SnapshotListing } from '../../../../src/operations/stores/list-store.ts';
 
-/** Times are shown in this machine's time zone; the test's own are made to be shown so. */
+/** Texts show times in this machine's time zone, so the test's times are made in it. */
 const at = (local: string) => new Date(local).toISOString();
 const snapshot: SnapshotListing = {
   id: '20261122T030000Z-00000001',
