@@ -71,7 +71,7 @@ export type FailureCode = keyof typeof exitStatusByCode;
 
 export interface FailureOptions {
   /** What the person can do about it: a full sentence, with the command to type where there is one. */
-  advice?: string | PlacedText;
+  advice?: string | PlacedText | undefined;
   /** The same operation may succeed when tried again unchanged. */
   transient?: boolean;
   cause?: unknown;
@@ -104,6 +104,12 @@ export class Failure extends Error {
 
   get exitStatus(): number {
     return exitStatusByCode[this.code];
+  }
+
+  /** The same failure with another message; this one is its cause. */
+  withMessage(message: string | PlacedText): Failure {
+    const { code, transient, placed } = this;
+    return new Failure(code, message, { advice: placed.advice, transient, cause: this });
   }
 }
 

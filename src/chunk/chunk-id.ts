@@ -2,6 +2,9 @@ import { hash } from 'node:crypto';
 
 export const CHUNK_ID_BYTES = 32;
 
+/** Stands for an empty chunk, where an id is written. */
+export const noChunkId = new Uint8Array(CHUNK_ID_BYTES);
+
 /** SHA-256 of a chunk's plain bytes. */
 export function chunkId(plain: Uint8Array): Uint8Array {
   return hash('sha256', plain, 'buffer');

@@ -1,29 +1,30 @@
-import { PACKS_IN_FLIGHT } from './capture.ts';
-
-/** A zstd level, 1 to 19; `auto` fits it to the line while the move runs. */
+/** A zstd level, 1 to 19; `auto` fits it to the line while packs are sent. */
 export type Compression = number | 'auto';
 
-/** zstd's own choice: what `auto` begins with, and what an estimate is made with. */
-const USUAL_LEVEL = 3;
 /**
- * From level 1 on: how long a guest's data take, against level 1 (zstd 1.5.4; a level more or less in other versions).
- * Above the last the time doubles for less than a hundredth of the bytes.
+ * Packs that are sent at once. While one is made durable and renamed, and the next is on its way, compression goes on
+ * with the third.
+ */
+export const PACKS_IN_FLIGHT = 3;
+
+/** zstd's default: `auto` begins with it, and estimates use it. */
+const DEFAULT_LEVEL = 3;
+/**
+ * How long each level takes for a guest's data, from level 1 on, as a multiple of level 1 (zstd 1.5.4; other versions
+ * differ by about a level). Levels above the last take twice the time, for less than 1 % fewer bytes.
  */
 const TIME_AT_LEVEL = [1, 1.2, 1.6, 2.1, 2.9, 4, 4.6, 5.5, 6];
 const LOWEST_LEVEL = 1;
 const HIGHEST_LEVEL = TIME_AT_LEVEL.length;
-/** As many are taken before any is waited for: only so many waits together say something. */
+/** The first packs in flight are taken without a wait, so the waits of fewer packs say nothing about the line. */
 const PACKS_BETWEEN_DECISIONS = PACKS_IN_FLIGHT;
-/**
- * The share of its time that compression waits for the line. With hardly any, the cores are what the move waits for;
- * with much, they have time to make fewer bytes of it.
- */
+/** Shares of the time in which compression waits for the line. Below the first, the cores are the bottleneck; above the second, the line is. */
 const LITTLE_WAITING = 0.1;
 const MUCH_WAITING = 0.25;
-/** How much of the time that the line leaves is spent: a line is not always as slow as it was. */
+/** The share of the spare time that a higher level may use; the rest is kept in case the line gets faster. */
 const SPENT_SHARE = 0.9;
 
-/** The level to go on with. */
+/** The level to use next, after compression waited for the line in this share of its time. */
 export function fittingLevel(level: number, waitingShare: number): number {
   if (waitingShare < LITTLE_WAITING) return Math.max(LOWEST_LEVEL, level - 2);
   if (waitingShare <= MUCH_WAITING) return level;
@@ -38,10 +39,10 @@ function timeAt(level: number): number {
 }
 
 export function levelToEstimateWith(compression: Compression): number {
-  return compression === 'auto' ? USUAL_LEVEL : compression;
+  return compression === 'auto' ? DEFAULT_LEVEL : compression;
 }
 
-/** The level at which packs are made, so that neither the cores nor the line wait for the other. */
+/** Chooses the level so that neither the cores nor the line wait for the other. */
 export class CompressionLevel {
   readonly #isFixed: boolean;
   readonly #now: () => number;
@@ -60,7 +61,7 @@ export class CompressionLevel {
     return this.#level;
   }
 
-  /** Passes the packs on, and learns from how soon the next one is asked for. */
+  /** Passes the packs on, and measures how long the consumer takes to ask for the next. */
   async *watch<Item>(packs: AsyncIterable<Item>): AsyncGenerator<Item, void, undefined> {
     let resumedMs = this.#now();
     for await (const pack of packs) {

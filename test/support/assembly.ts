@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packFileName, type Pack } from '../../src/pack/pack.ts';
-import { chunkMapText, type ChunkMap } from '../../src/chunk/chunk-map.ts';
+import { chunkGridFor } from '../../src/chunk/chunk-grid.ts';
+import { ChunkMap, chunkMapText } from '../../src/chunk/chunk-map.ts';
 import { bestZstd } from '../../src/codec/zstd.ts';
 import type { FramePool } from '../../src/workers/frame-pool.ts';
 import { openImage } from '../../src/image/open-image.ts';
@@ -35,9 +36,10 @@ export async function captureFile(
     packedBytes += packed;
   };
   const extents = source.dataExtents();
-  const capture = captureImage(source, { extents, level: () => 3, pool, onRead, ...options });
-  for await (const pack of capture.packs) packs.push(pack);
-  return { packs, map: capture.map, readBytes, packedBytes };
+  const map = new ChunkMap(chunkGridFor(source.sizeBytes));
+  for await (const pack of captureImage(source, { extents, map, level: () => 3, pool, onRead, ...options }))
+    packs.push(pack);
+  return { packs, map, readBytes, packedBytes };
 }
 
 /** Applies the packs, and reads back what each wrote. */

@@ -1,101 +1,76 @@
 import type { Context } from '../../events.ts';
-import { asFailure, Failure } from '../../failure.ts';
-import type { ResolvedGuest } from '../../guest/resolve-guest.ts';
-import type { GuestFolder } from '../../repository/guest-folder.ts';
-import type { Snapshot } from '../../repository/snapshot.ts';
-import type { OpenedStore } from '../../repository/keys/store-keys.ts';
+import { asFailure, type Failure } from '../../failure.ts';
 import type { GuestBackup } from './backup-report.ts';
-import type { BackupDependencies, BackupOptions } from './options.ts';
+import type { GuestBackupJob } from './options.ts';
 import { captureDisks, type CapturedDisk } from './capture-disks.ts';
-import { keepsLosing, makeSnapshot, MOST_ATTEMPTS } from './publish.ts';
+import { earlierMapsOf } from './earlier-maps.ts';
+import { keepsLosing, makeSnapshot, MOST_ATTEMPTS, type ReadGuest } from './publish.ts';
 import { BackupWriter, LostFromStore } from './pack-writer.ts';
-import { ComingBases, removeBases, removeOldBases } from './coming-bases.ts';
+import { NextBases, removeBases, removeOldBases } from './next-bases.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
 import { Standstill } from './standstill.ts';
-import type { StillGuest } from '../../hold/still-guest.ts';
 
 /** Makes a snapshot of one guest. */
-export async function backupGuest(
-  guest: ResolvedGuest,
-  folder: GuestFolder,
-  store: Pick<OpenedStore, 'id' | 'key'>,
-  options: BackupOptions,
-  dependencies: BackupDependencies,
-  context: Context,
-): Promise<GuestBackup> {
+export async function backupGuest(job: GuestBackupJob, context: Context): Promise<GuestBackup> {
+  const { guest, folder, store, options } = job;
   const startedMs = performance.now();
-  using bases = new ComingBases();
+  using bases = new NextBases();
   const standstill = new Standstill(guest, folder, options, context);
-  const { still, captured, writer } = await readStill(
-    guest,
-    standstill,
-    store,
-    options,
-    dependencies,
-    bases,
-  ).catch(async (error: unknown) => {
+  const read = await readStill(job, standstill, bases).catch(async (error: unknown) => {
     throw await standstill.endAfter(error);
   });
-  // All is read: from here on the guest may run and write. Where it cannot, its snapshot is needed all the more.
+  // All disks are read, so the guest may run and write again. If it cannot, its snapshot is needed all the more.
   const notLetGo = await failureOf(standstill.end());
-  const snapshot = await makeSnapshot(
-    guest,
-    { folder, storeId: store.id },
-    still,
-    captured,
-    writer,
-    { ...dependencies, adopt: options.adopt },
-    context,
-  ).catch((error: unknown) => {
+  const snapshot = await makeSnapshot(job, read, context).catch((error: unknown) => {
     throw notLetGo ?? error;
   });
-  bases.keep(captured, store.id, snapshot.id);
-  if (notLetGo !== null) throw madeAllTheSame(notLetGo, snapshot);
+  bases.keep(read.captured, store.id, snapshot.id);
+  if (notLetGo !== null) {
+    const { guest: name, id } = snapshot;
+    throw notLetGo.withMessage(`${notLetGo.message} The snapshot was made nevertheless: ${name}@${id}`);
+  }
   return {
     guest: snapshot.guest,
     snapshot: snapshot.id,
     consistency: snapshot.consistency,
-    disks: captured.map(({ report }) => report),
-    newPlainBytes: writer.newPlainBytes,
-    newBytes: writer.newBytes,
+    disks: read.captured.map(({ report }) => report),
+    newPlainBytes: read.writer.newPlainBytes,
+    newBytes: read.writer.newBytes,
     seconds: (performance.now() - startedMs) / 1000,
   };
 }
 
-/** Makes the guest stand still, and reads it; the standstill is the caller's to end. */
+/** Makes the guest stand still, and reads it. The caller ends the standstill. */
 async function readStill(
-  guest: ResolvedGuest,
+  { guest, store, options, dependencies }: GuestBackupJob,
   standstill: Standstill,
-  store: Pick<OpenedStore, 'id' | 'key'>,
-  options: BackupOptions,
-  dependencies: BackupDependencies,
-  bases: ComingBases,
-): Promise<{ still: StillGuest; captured: CapturedDisk[]; writer: BackupWriter }> {
+  bases: NextBases,
+): Promise<ReadGuest> {
   const { name, disks } = guest.definition;
   const { version, pool, now, randomHex } = dependencies;
   const { folder, context } = standstill;
   const images = disks.map(({ path }) => path);
   if (options.keepClones) removeOldBases(images, store.id, now());
   else removeBases(images);
-  const usesBases = options.keepClones && !options.everyBlock;
-  const capturing = {
-    ...options,
-    sealKey: store.key,
-    pool,
-    bases: usesBases ? { folder, storeId: store.id, version } : null,
+  const { compression, everyBlock, keepClones } = options;
+  const usesBases = keepClones && !everyBlock;
+  const comparison = {
+    maps: earlierMapsOf({ folder, storeId: store.id, version }),
     random: () => Number.parseInt(randomHex(8), 16) / 2 ** 32,
   };
-  // Looked at before the guest has to stand still.
+  const sealKey = store.key;
+  const reading = { sealKey, pool, compression, everyBlock, comparison: usesBases ? comparison : null };
+  // Read before the guest has to stand still.
   let writer = await BackupWriter.begin(folder, context);
   const still = await standstill.begin(dependencies);
   if (usesBases) bases.take(still.disks, context);
   for (let attempt = 1; ; attempt++) {
-    const writing = writer;
+    const withWriter = { ...reading, writer };
     const captured = await runStage(
       context,
       'backup',
       `reading ${name}`,
-      () => captureDisks(still, { ...capturing, writer: writing }, context),
+      () => captureDisks(still, withWriter, context),
       () => `read ${name}`,
     );
     await still.refuseChanged();
@@ -113,13 +88,7 @@ async function failureOf(work: Promise<void>): Promise<Failure | null> {
   }
 }
 
-function madeAllTheSame(cause: Failure, { id, guest }: Snapshot): Failure {
-  const { code, message, advice } = cause;
-  const told = `${message} Its snapshot was made all the same: ${guest}@${id}`;
-  return new Failure(code, told, { ...(advice === undefined ? {} : { advice }), cause });
-}
-
-/** False when it has to be captured again: a prune has taken away what it relied on. */
+/** False: a prune has removed packs that this backup relies on, and the disks have to be captured again. */
 async function isSecured(
   writer: BackupWriter,
   captured: readonly CapturedDisk[],
@@ -135,7 +104,7 @@ async function isSecured(
   } catch (error) {
     if (!(error instanceof LostFromStore)) throw error;
     if (attempt >= MOST_ATTEMPTS) throw keepsLosing(error);
-    const message = 'The store has lost packs that were there when this began: they are sent again.';
+    const message = 'The store has lost packs that were there when this backup began. They are sent again.';
     report({ type: 'warning', code: 'store-incomplete', message });
     return false;
   }

@@ -11,16 +11,16 @@ import { requireWritable } from './require-writable.ts';
 import type { StoreSession } from '../store-access/store-session.ts';
 
 export interface BackupRequest extends BackupOptions {
-  /** Names of guests, and paths of images that nothing runs. */
+  /** Names of guests, and paths of images that no guest runs on. */
   guests: readonly string[];
-  /** Under which the store keeps the guest, where that is not its own; only where there is but one. */
+  /** The guest's name in the store, if it is not its own; only for a single guest. */
   name: string | null;
 }
 
 /**
- * Makes a snapshot of each guest, one after the other: what one fails with does not keep the others from theirs, unless
- * it is down and should not be (`guest-left-down`): what keeps it from starting may keep the next one, too. Throws
- * what the first of them failed with when there is no new snapshot of any, and when interrupted.
+ * Makes a snapshot of each guest, one after the other. If one fails, the others are backed up all the same, unless it was
+ * left down (`guest-left-down`): the next one might not start again either. Throws the first failure when there is no new
+ * snapshot at all, and when interrupted.
  */
 export async function backup(
   request: BackupRequest,
@@ -79,13 +79,14 @@ async function backupOne(
   const folder = session.folder(request.name ?? guest.definition.name);
   const before = await folder.snapshotIds(context.signal);
   await session.saw(new Map([[folder.guest, before]]), context);
-  // Before the guest has to stand still or to halt.
+  // Checked before the guest has to stand still or to halt.
   const { machine, now } = dependencies;
   if (!request.adopt) await refuseOtherSource(folder, { guest, machine: machine(), now }, context.signal);
   const hasFolder = before.length > 0 || (await session.guests(context.signal)).includes(folder.guest);
   await requireWritable(folder, hasFolder, context.signal);
-  const made = await backupGuest(guest, folder, session.opened, request, dependencies, context);
-  // What is to be warned of was so before.
+  const job = { guest, folder, store: session.opened, options: request, dependencies };
+  const made = await backupGuest(job, context);
+  // All warnings were given above.
   const silent = { ...context, report: () => undefined };
   await session.saw(new Map([[folder.guest, [...before, made.snapshot]]]), silent);
   return made;

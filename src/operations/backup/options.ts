@@ -2,14 +2,17 @@ import type { FramePool } from '../../workers/frame-pool.ts';
 import type { Machine } from '../../system/machine.ts';
 import type { Compression } from '../../transfer/compression-level.ts';
 import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
+import type { ResolvedGuest } from '../../guest/resolve-guest.ts';
+import type { GuestFolder } from '../../repository/guest-folder.ts';
+import type { OpenedStore } from '../../repository/keys/store-keys.ts';
 import type { StandstillOptions } from './standstill.ts';
 
 export interface BackupOptions extends StandstillOptions {
   compression: Compression;
   everyBlock: boolean;
-  /** Keep a clone of each image beside it, so that the next backup need not read what has not changed. */
+  /** Keep a clone of each image beside it, so that the next backup reads only what has changed. */
   keepClones: boolean;
-  /** The store's snapshots under the guest's name are this guest's, wherever they were made. */
+  /** Take the store's snapshots under the guest's name for this guest's, wherever they were made. */
   adopt: boolean;
 }
 
@@ -18,6 +21,16 @@ export interface BackupDependencies extends GuestDependencies {
   machine: () => Machine;
   pool: FramePool;
   now: () => Date;
-  /** So many random hex digits. */
+  /** Random hex digits. */
   randomHex: (digits: number) => string;
+}
+
+/** One guest to back up. */
+export interface GuestBackupJob {
+  guest: ResolvedGuest;
+  /** The guest's folder, in the store. */
+  folder: GuestFolder;
+  store: Pick<OpenedStore, 'id' | 'key'>;
+  options: BackupOptions;
+  dependencies: BackupDependencies;
 }

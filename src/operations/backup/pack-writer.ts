@@ -1,5 +1,4 @@
 import { packFileName, type Pack } from '../../pack/pack.ts';
-import { CHUNK_ID_BYTES } from '../../chunk/chunk-id.ts';
 import type { ChunkMap } from '../../chunk/chunk-map.ts';
 import { KnownChunks } from '../../chunk/known-chunks.ts';
 import type { Context } from '../../events.ts';
@@ -9,26 +8,36 @@ import type { ChunkIndex, IndexedPack } from '../../repository/chunk-index/chunk
 import { pageCount, pageText } from '../../repository/chunk-index/chunk-map-page.ts';
 import type { GuestFolder, StoredObjects } from '../../repository/guest-folder.ts';
 import { takeBack } from '../../repository/trash/trash.ts';
+import type { PackSink } from '../../transfer/send-packs.ts';
 
-/** Packs between index files: what an unfinished backup has sent beyond its last index file, the next sends again. */
+/** Packs between index files. After an unfinished backup, the next one sends again all packs that no index file names. */
 const PACKS_PER_INDEX = 16;
-/** On a slow line so many would take hours. */
+/** On a slow line that many packs would take hours. */
 const MOST_MS_BETWEEN_INDEXES = 5 * 60_000;
-/** Pages on their way at once. */
+/** Pages that are written at once. */
 const PAGES_AT_ONCE = 8;
 
-/** Something that a backup relies on has gone from the store for good: it has to be captured again. */
+/** Something that a backup relies on is gone from the store for good: the disks have to be captured again. */
 export class LostFromStore extends Error {}
 
+/** What a guest's folder has when a backup begins. */
+interface FolderContents {
+  index: ChunkIndex;
+  indexFiles: Iterable<string>;
+  pages: StoredObjects;
+  damaged: Set<string>;
+}
+
 /** What one backup of a guest knows of the store and adds to it. */
-export class BackupWriter {
+export class BackupWriter implements PackSink {
   readonly #folder: GuestFolder;
   readonly #index: ChunkIndex;
-  /** Index files that this relies on. */
+  /** Index files that this backup relies on. */
   readonly #indexFiles: Set<string>;
+  /** Pages that this backup relies on. */
   readonly #pages = new Set<string>();
   readonly #pagesThere: StoredObjects;
-  /** Packs and pages that verify has found damaged, and this has not sent again. */
+  /** Packs and pages that verify found damaged, and that were not sent again yet. */
   readonly #damaged: Set<string>;
   readonly #now: () => number;
   #unindexed: IndexedPack[] = [];
@@ -39,10 +48,7 @@ export class BackupWriter {
 
   private constructor(
     folder: GuestFolder,
-    index: ChunkIndex,
-    indexFiles: Iterable<string>,
-    pages: StoredObjects,
-    damaged: Set<string>,
+    { index, indexFiles, pages, damaged }: FolderContents,
     now: () => number,
   ) {
     this.#folder = folder;
@@ -53,7 +59,7 @@ export class BackupWriter {
     this.#now = now;
   }
 
-  /** Looks at what the store has. */
+  /** Reads what the store has. */
   static async begin(
     folder: GuestFolder,
     context: Context,
@@ -65,7 +71,7 @@ export class BackupWriter {
     const pages = await folder.objects('maps', signal);
     for (const id of damaged) pages.delete(id);
     const indexFiles = await folder.objects('index', signal);
-    // What was found damaged is sent again.
+    // Chunks of damaged packs do not count as known, so that they are sent again.
     const rankOf = (packId: string) => (damaged.has(packId) ? 'never' : 'first');
     const index = await folder.readIndex(
       packs,
@@ -73,27 +79,27 @@ export class BackupWriter {
       ({ message }) => report({ type: 'warning', code: 'store-incomplete', message }),
       signal,
     );
-    return new BackupWriter(folder, index, indexFiles.keys(), pages, damaged, now);
+    return new BackupWriter(folder, { index, indexFiles: indexFiles.keys(), pages, damaged }, now);
   }
 
-  /** What need not be sent, with room for so many chunks more. */
+  /** The chunks that need not be sent, with room for more. */
   knownChunks(moreChunks: number): KnownChunks {
     const known = KnownChunks.withRoomFor(this.#index.chunkCount + moreChunks);
     for (const id of this.#index.ids()) known.add(id);
     return known;
   }
 
-  /** Bytes that were added to the store so far. */
+  /** Bytes that this backup has added to the store. */
   get newBytes(): number {
     return this.#newBytes;
   }
 
+  /** Plain bytes of the chunks in the packs that it has added. */
   get newPlainBytes(): number {
     return this.#newPlainBytes;
   }
 
-  /** @param onWritten called as bytes of the pack arrive in the store */
-  async putPack(pack: Pack, signal: AbortSignal, onWritten: (bytes: number) => void): Promise<void> {
+  async put(pack: Pack, signal: AbortSignal, onWritten: (bytes: number) => void): Promise<void> {
     const { id, bytes, plainBytes, frames } = pack;
     await this.#folder.store.put(this.#folder.pathOf(`packs/${packFileName(id)}`), [bytes], {
       signal,
@@ -114,7 +120,7 @@ export class BackupWriter {
     );
   }
 
-  /** Writes an index of the packs that none names yet. */
+  /** Writes an index file of the packs that are in none yet. */
   async flushIndex(signal: AbortSignal): Promise<void> {
     const packs = this.#unindexed;
     if (packs.length === 0) return;
@@ -123,7 +129,7 @@ export class BackupWriter {
     await this.#writeIndex(packs, signal);
   }
 
-  /** Writes those pages of a map that the store has not; answers with the ids of all. */
+  /** Writes the pages of a map that the store does not have; returns the ids of all pages. */
   async putPages(map: ChunkMap, signal: AbortSignal): Promise<(string | null)[]> {
     const ids: (string | null)[] = [];
     const numbers = Array.from({ length: pageCount(map.grid) }, (_, page) => page);
@@ -144,8 +150,8 @@ export class BackupWriter {
   }
 
   /**
-   * Makes sure that all that these maps reach is in its place, and takes back what a prune has moved away (doc/store.md,
-   * Who writes when). Throws LostFromStore when something is gone.
+   * Checks that everything these maps need is in its place, and takes back what a prune has moved to the trash
+   * (doc/store.md, Who writes when). Throws LostFromStore when something is gone.
    */
   async secure(maps: readonly ChunkMap[], signal: AbortSignal): Promise<void> {
     const packs = this.#packsOf(maps);
@@ -162,7 +168,7 @@ export class BackupWriter {
       await this.#writeIndex(reached.slice(first, first + PACKS_PER_INDEX), signal);
   }
 
-  /** What was damaged and has the same name again is in its place now: else every backup would send it anew. */
+  /** A damaged file that was sent again under its name is whole now. Otherwise every backup would send it again. */
   async #noteWhole(id: string, signal: AbortSignal): Promise<void> {
     if (this.#damaged.delete(id)) await this.#folder.unmark('damaged', id, signal);
   }
@@ -173,7 +179,7 @@ export class BackupWriter {
     this.#newBytes += newBytes;
   }
 
-  /** One pack for each chunk: the first that has it. */
+  /** For each chunk the first pack that has it. */
   #packsOf(maps: readonly ChunkMap[]): Set<string> {
     const frames = new Set<number>();
     for (const map of maps) {
@@ -190,6 +196,6 @@ export class BackupWriter {
 }
 
 function notIndexed(id: Uint8Array): Failure {
-  const hex = Buffer.from(id.subarray(0, CHUNK_ID_BYTES)).toString('hex');
+  const hex = Buffer.from(id).toString('hex');
   return new Failure('internal', `The chunk ${hex.slice(0, 12)}… was neither stored nor known.`);
 }

@@ -1,55 +1,47 @@
 import type { Context } from '../../events.ts';
 import { asFailure, Failure } from '../../failure.ts';
-import type { ResolvedGuest } from '../../guest/resolve-guest.ts';
 import { announceSnapshot, confirmSnapshot, dropAnnouncement } from '../../repository/announced-snapshot.ts';
-import type { ChunkMap } from '../../chunk/chunk-map.ts';
 import type { GuestFolder } from '../../repository/guest-folder.ts';
 import { refuseExchanged } from '../../repository/refuse-exchanged.ts';
 import { parseSnapshot, snapshotText, type Snapshot, type SnapshotDisk } from '../../repository/snapshot.ts';
 import { snapshotId } from '../../repository/files/snapshot-id.ts';
 import type { CapturedDisk } from './capture-disks.ts';
-import type { BackupDependencies, BackupOptions } from './options.ts';
+import type { GuestBackupJob } from './options.ts';
 import { LostFromStore, type BackupWriter } from './pack-writer.ts';
 import { refuseOtherSource } from './refuse-other-source.ts';
 import type { StillGuest } from '../../hold/still-guest.ts';
 
-/** A prune that takes away what a backup relies on, past its grace period, is rare; twice in a row is a defect somewhere. */
+/** It is rare that a prune removes packs that a backup relies on, after its grace period; several times in a row is a defect. */
 export const MOST_ATTEMPTS = 3;
 const CLEAN_UP_LIMIT_MS = 5000;
 
-/** A guest's folder, in the store that was opened. */
-export interface Destination {
-  folder: GuestFolder;
-  /** As its marker said. */
-  storeId: string;
+/** A guest whose disks were read, and whose chunks are in the store. */
+export interface ReadGuest {
+  still: StillGuest;
+  captured: readonly CapturedDisk[];
+  writer: BackupWriter;
 }
-
-type SnapshotMaking = Pick<BackupDependencies, 'version' | 'randomHex' | 'machine' | 'now'> &
-  Pick<BackupOptions, 'adopt'>;
 
 /**
  * Stores the pages of the maps, and publishes a snapshot of what was captured. Throws Failure `store-damaged` (transient)
- * when a prune takes away time and again what it relies on, `target-exists` when another guest has got the name meanwhile,
- * and what `refuseExchanged` throws; nothing is announced any more then.
+ * when prunes keep removing what it relies on, `target-exists` when another guest has got the name meanwhile, and what
+ * `refuseExchanged` throws; its announcement is then withdrawn.
  */
 export async function makeSnapshot(
-  guest: ResolvedGuest,
-  destination: Destination,
-  { createdAt, consistency }: StillGuest,
-  captured: readonly CapturedDisk[],
-  writer: BackupWriter,
-  { version, randomHex, machine, now, adopt }: SnapshotMaking,
+  { guest, folder, store, options, dependencies }: GuestBackupJob,
+  { still, captured, writer }: ReadGuest,
   { signal }: Context,
 ): Promise<Snapshot> {
+  const { createdAt, consistency } = still;
+  const { version, randomHex, machine, now } = dependencies;
   const disks = await describeDisks(captured, writer, signal);
-  const { definition } = guest;
   const here = machine();
   const snapshot: Snapshot = {
     id: snapshotId(createdAt, randomHex(5)),
-    guest: destination.folder.guest,
+    guest: folder.guest,
     createdAt: createdAt.toISOString(),
     consistency,
-    definition,
+    definition: guest.definition,
     host: here.host,
     ...(here.id !== null && { machine: here.id }),
     vmferryVersion: version,
@@ -57,12 +49,12 @@ export async function makeSnapshot(
     newBytes: writer.newBytes,
   };
   const maps = captured.map(({ map }) => map);
-  // Looked at again after it was announced: of two backups that began at once, at least one sees the other.
-  const refuseOther = async () => {
-    const own = { guest, machine: here, now };
-    if (!adopt) await refuseOtherSource(destination.folder, own, signal, snapshot.id);
-  };
-  await publish(snapshot, maps, destination, writer, refuseOther, signal);
+  await publish(snapshot, folder, signal, async () => {
+    // Checked again once announced: of two backups that begin at once, at least one sees the other.
+    if (!options.adopt) await refuseOtherSource(folder, { guest, machine: here, now }, signal, snapshot.id);
+    await writer.secure(maps, signal);
+    await refuseExchanged(folder.store, { id: store.id, seal: folder.seal }, signal);
+  });
   return snapshot;
 }
 
@@ -89,29 +81,25 @@ async function describeDisks(
 }
 
 /**
- * doc/store.md, Who writes when: announced, so that no prune takes away what it reaches; all of it seen; the marker seen
- * to be that of the store that all of it was made for; published.
+ * Publishes a snapshot (doc/store.md, Who writes when). It is announced first, so that no prune removes what it needs.
+ * @param check throws when the announced snapshot must not be published
  */
 async function publish(
   snapshot: Snapshot,
-  maps: readonly ChunkMap[],
-  { folder, storeId }: Destination,
-  writer: BackupWriter,
-  refuseOther: () => Promise<void>,
+  folder: GuestFolder,
   signal: AbortSignal,
+  check: () => Promise<void>,
 ): Promise<void> {
   refuseUnreadable(snapshot);
   try {
     for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
       await announceSnapshot(folder, snapshot, signal);
-      await refuseOther();
-      await writer.secure(maps, signal);
-      await refuseExchanged(folder.store, { id: storeId, seal: folder.seal }, signal);
+      await check();
       if (await confirmSnapshot(folder, snapshot.id, signal)) return;
     }
     throw keepsLosing();
   } catch (error) {
-    // Also when interrupted; a prune would find it otherwise.
+    // Also when interrupted. A prune would remove it later.
     await dropAnnouncement(folder, snapshot.id, AbortSignal.timeout(CLEAN_UP_LIMIT_MS)).catch(
       () => undefined,
     );
@@ -119,7 +107,7 @@ async function publish(
   }
 }
 
-/** What could not be read again would be no backup, and would keep prunes from their work. */
+/** A manifest that cannot be read is no backup, and would stop every prune. */
 function refuseUnreadable(snapshot: Snapshot): void {
   try {
     parseSnapshot(snapshotText(snapshot), snapshot.guest, snapshot.id);

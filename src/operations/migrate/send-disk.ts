@@ -1,21 +1,21 @@
 import { stat } from 'node:fs/promises';
-import { packFileName } from '../../pack/pack.ts';
 import { chunkGridFor } from '../../chunk/chunk-grid.ts';
+import { ChunkMap } from '../../chunk/chunk-map.ts';
 import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import type { FramePool } from '../../workers/frame-pool.ts';
-import { mapOrdered } from '../../pipeline/map-ordered.ts';
 import type { Store } from '../../store/store.ts';
-import { captureImage, PACKS_IN_FLIGHT } from '../../transfer/capture.ts';
 import { refuseChanged, stampImages } from '../../image/usage/image-stamp.ts';
-import { CompressionLevel, type Compression } from '../../transfer/compression-level.ts';
+import type { Compression } from '../../transfer/compression-level.ts';
+import { sendPacks } from '../../transfer/send-packs.ts';
+import { SendProgress } from '../../transfer/send-progress.ts';
 import type { RemoteReceiver } from '../../wire/remote-receiver.ts';
 import type { SourceDisk } from '../../transfer/source-disk.ts';
-import { SpoolCredit } from '../../wire/spool-credit.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
-import { SPOOL_LIMIT_BYTES } from '../../wire/messages.ts';
+import { SpoolSink } from './spool-sink.ts';
 
-export interface SendDependencies {
+/** What all disks of a move are sent with. */
+export interface DiskSending {
   pool: FramePool;
   receiver: RemoteReceiver;
   openSpool: (directory: string) => Store;
@@ -33,10 +33,10 @@ export interface SentDisk {
 export async function sendDisk(
   disk: SourceDisk,
   directory: string,
-  dependencies: SendDependencies,
+  sending: DiskSending,
   context: Context,
 ): Promise<SentDisk> {
-  const { receiver } = dependencies;
+  const { receiver } = sending;
   const stamps = await stampImages([disk.source]);
   const before = await stat(disk.source.path);
   const { spool } = await receiver.request(
@@ -58,7 +58,7 @@ export async function sendDisk(
     context,
     'copy',
     `copying ${disk.name}`,
-    () => copyPacks(disk, spool, dependencies, context),
+    () => copyDisk(disk, spool, sending, context),
     () => `copied ${disk.name}`,
   );
   await refuseChanged(stamps, 'Find out what writes to it, and move it again.');
@@ -78,70 +78,22 @@ export async function sendDisk(
   return { sentBytes, fingerprint, readBack: verified.readBack, warnings: verified.warnings };
 }
 
-async function copyPacks(
-  disk: SourceDisk,
+async function copyDisk(
+  { source, extents, readBytes }: SourceDisk,
   spool: string,
-  { pool, receiver, openSpool, compression }: SendDependencies,
+  { receiver, openSpool, pool, compression }: DiskSending,
   context: Context,
-): Promise<{ sentBytes: number; fingerprint: string }> {
-  const credit = new SpoolCredit(SPOOL_LIMIT_BYTES, context.signal);
-  const sizeById = new Map<string, number>();
-  let readBytes = 0;
-  /** Plain bytes that were read and that the new hardware does not have yet. */
-  let waitingBytes = 0;
-  let doneBytes = 0;
-  let sentBytes = 0;
-  let plainBytes = 0;
-  const report = () => {
-    // Whole chunks wait, but only what is in use of them was read.
-    doneBytes = Math.max(doneBytes, Math.floor(readBytes - waitingBytes));
-    context.report({ type: 'progress', stage: 'copy', doneBytes, totalBytes: disk.readBytes, sentBytes });
+): Promise<Pick<SentDisk, 'sentBytes' | 'fingerprint'>> {
+  await using sink = new SpoolSink(receiver, openSpool(spool), context.signal);
+  const progress = new SendProgress('copy', readBytes, context);
+  // Also called after the copy, while the rest is read back.
+  receiver.onProgress = ({ verifiedBytes: doneBytes }) => {
+    const totalBytes = Math.max(readBytes, sink.plainBytes);
+    const { sentBytes } = progress;
+    context.report({ type: 'progress', stage: 'verify', doneBytes, totalBytes, sentBytes });
   };
-  using watch = receiver.watch('copy');
-  receiver.onApplied = ({ id }) => {
-    const sizeBytes = sizeById.get(id);
-    if (sizeBytes === undefined) return false;
-    sizeById.delete(id);
-    credit.give(sizeBytes);
-    watch.progressed();
-    return true;
-  };
-  receiver.onProgress = ({ verifiedBytes }) => {
-    const totalBytes = Math.max(disk.readBytes, plainBytes);
-    context.report({ type: 'progress', stage: 'verify', doneBytes: verifiedBytes, totalBytes, sentBytes });
-  };
-  const onRead = (bytes: number, packedBytes: number) => {
-    readBytes += bytes;
-    waitingBytes += packedBytes;
-    report();
-  };
-  await using store = openSpool(spool);
-  const level = new CompressionLevel(compression);
-  const { packs, map } = captureImage(disk.source, {
-    extents: disk.extents(),
-    level: () => level.current,
-    pool,
-    packNaming: 'random',
-    onRead,
-  });
-  const sends = mapOrdered(level.watch(packs), PACKS_IN_FLIGHT, async (pack) => {
-    const { id, bytes: packBytes } = pack;
-    const sizeBytes = packBytes.length;
-    plainBytes += pack.plainBytes;
-    using _ = watch.waiting();
-    await credit.take(sizeBytes);
-    const onWritten = (bytes: number) => {
-      watch.progressed();
-      sentBytes += bytes;
-      waitingBytes -= (bytes / sizeBytes) * pack.plainBytes;
-      report();
-    };
-    // A spool is for minutes: should the power go, the move begins again anyway.
-    await store.put(packFileName(id), [packBytes], { signal: context.signal, onWritten, durable: false });
-    pool.reuse(pack);
-    sizeById.set(id, sizeBytes);
-    receiver.send({ type: 'pack', id, sizeBytes });
-  });
-  for await (const _ of sends) context.signal.throwIfAborted();
-  return { sentBytes, fingerprint: map.fingerprint() };
+  const map = new ChunkMap(chunkGridFor(source.sizeBytes));
+  const pass = { source, extents: extents(), map, progress };
+  await sendPacks(pass, { pool, compression, sink, packNaming: 'random' }, context.signal);
+  return { sentBytes: progress.sentBytes, fingerprint: map.fingerprint() };
 }

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { afterAll, beforeEach, afterEach, describe, expect, test } from '@jest/globals';
 import type { Pack } from '../../../src/pack/pack.ts';
 import { readPack } from '../../../src/pack/read-pack.ts';
+import { chunkGridFor } from '../../../src/chunk/chunk-grid.ts';
 import { rowsOf } from '../../../src/chunk/chunk-list.ts';
-import type { ChunkMap } from '../../../src/chunk/chunk-map.ts';
+import { ChunkMap } from '../../../src/chunk/chunk-map.ts';
 import { KnownChunks } from '../../../src/chunk/known-chunks.ts';
 import { FramePool } from '../../../src/workers/frame-pool.ts';
 import { openImage } from '../../../src/image/open-image.ts';
@@ -128,8 +129,9 @@ test('chunks that an abandoned capture had gathered come into no other', async (
     throw new Error('the disk is gone');
   }
   await using source = await openImage(path);
-  const { packs } = captureImage(source, { extents: breakingOff(), level: () => 3, pool, known });
-  await expect(packs[Symbol.asyncIterator]().next()).rejects.toThrow('the disk is gone');
+  const map = new ChunkMap(chunkGridFor(source.sizeBytes));
+  const packs = captureImage(source, { extents: breakingOff(), map, level: () => 3, pool, known });
+  await expect(packs.next()).rejects.toThrow('the disk is gone');
   const other = join(scratch.path, 'other');
   writeFileSync(other, seededBytes(77, 5 * CHUNK));
   expect(await positionsIn(await captureFile(other, pool, { known }))).toEqual([[0, 1, 2, 3, 4]]);

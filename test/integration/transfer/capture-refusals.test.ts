@@ -4,6 +4,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { buildPack, type Pack } from '../../../src/pack/pack.ts';
 import { bestZstd } from '../../../src/codec/zstd.ts';
 import type { Failure } from '../../../src/failure.ts';
+import { chunkGridFor } from '../../../src/chunk/chunk-grid.ts';
+import { ChunkMap } from '../../../src/chunk/chunk-map.ts';
 import { FramePool } from '../../../src/workers/frame-pool.ts';
 import { openImage } from '../../../src/image/open-image.ts';
 import { ImageTarget } from '../../../src/image/target/image-target.ts';
@@ -242,7 +244,8 @@ test('a source that becomes shorter while it is read is a failure, and settles',
   const extents = [...source.dataExtents()];
   truncateSync(path, 60_000 * 512);
   const capturing = (async () => {
-    for await (const pack of captureImage(source, { extents, level: () => 1, pool }).packs)
+    const map = new ChunkMap(chunkGridFor(source.sizeBytes));
+    for await (const pack of captureImage(source, { extents, map, level: () => 1, pool }))
       expect(pack.id).toBeTruthy();
   })();
   await expect(capturing).rejects.toMatchObject({ code: 'read-failed' });

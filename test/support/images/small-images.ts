@@ -79,7 +79,7 @@ async function sendImage(writer: BackupWriter, image: SmallImage): Promise<void>
     frameOf(new Map(group.map(([position, number]) => [position, contentOf(number).plain])), zstd),
   );
   for (const group of inGroups(frames, 2))
-    await writer.putPack(await buildPack(group), signal, () => undefined);
+    await writer.put(await buildPack(group), signal, () => undefined);
   await writer.flushIndex(signal);
 }
 

@@ -30,7 +30,7 @@ test.each([
   const writer = await BackupWriter.begin(new GuestFolder(store, 'web', noSeal), context, () => nowMs);
   const indexFiles = () => [...store.files.keys()].filter((name) => name.includes('/index/')).length;
   for (let number = 1; number <= 36; number++) {
-    await writer.putPack(await packOf(number), signal, () => undefined);
+    await writer.put(await packOf(number), signal, () => undefined);
     nowMs += given.msForEach;
   }
   expect(indexFiles()).toBe(given.indexFiles);

@@ -1,12 +1,12 @@
 import { expect, test } from '@jest/globals';
-import type { Event } from '../../../../src/events.ts';
-import { BackupProgress } from '../../../../src/operations/backup/backup-progress.ts';
+import type { Event } from '../../../src/events.ts';
+import { SendProgress } from '../../../src/transfer/send-progress.ts';
 
-test('what waits to be sent is not done yet', () => {
+test('bytes that wait to be sent are not done', () => {
   const events: Event[] = [];
   const context = { signal: new AbortController().signal, report: (event: Event) => events.push(event) };
-  const progress = new BackupProgress(1000, context);
-  // Of 300 bytes the store has 100; a chunk is sent whole, also where not all of it was read.
+  const progress = new SendProgress('backup', 1000, context);
+  // The store has 100 of the 300 bytes. Chunks are sent whole, even if not all of a chunk was read.
   progress.read(300, 220);
   progress.sent(55, 110);
   progress.sent(55, 110);

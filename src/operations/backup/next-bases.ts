@@ -9,7 +9,7 @@ import type { CapturedDisk } from './capture-disks.ts';
 import { removeLeftClones } from '../../hold/still-disks.ts';
 import type { StillDisk } from '../../hold/still-guest.ts';
 
-/** A store that was not backed up to for so long may never be again. */
+/** A store without a new backup for this long may never get one again. */
 const LONGEST_UNUSED_MS = 30 * 24 * 3600 * 1000;
 
 /** Removes all bases of these images. */
@@ -17,7 +17,7 @@ export function removeBases(images: readonly string[]): void {
   for (const base of images.flatMap(findBases)) removeBase(base);
 }
 
-/** Removes the bases of these images for stores other than this one that are from long ago. */
+/** Removes old bases of these images that are for other stores than this one. */
 export function removeOldBases(images: readonly string[], storeId: string, now: Date): void {
   for (const base of images.flatMap(findBases)) {
     const madeAt = baseMadeAt(base);
@@ -26,12 +26,15 @@ export function removeOldBases(images: readonly string[], storeId: string, now: 
   }
 }
 
-/** Clones of a guest's images as they are read, which become bases when there is a snapshot of them; else they are removed. */
-export class ComingBases implements Disposable {
-  /** Of the disks by their images, links resolved: an image that is two disks has one base. */
+/**
+ * The bases that the next backup will compare with: clones of a guest's images as they are read. They become bases when
+ * there is a snapshot of them; otherwise they are removed.
+ */
+export class NextBases implements Disposable {
+  /** By the path of the image, links resolved: an image that is two disks has one base. */
   readonly #clones = new Map<string, { disk: StillDisk; clone: FileBeside }>();
 
-  /** Takes the clones that are read, and makes others of images that are read themselves; where it can. */
+  /** Takes over the clones that are read, and clones the images that are read themselves; where that is possible. */
   take(disks: readonly StillDisk[], context: Context): void {
     for (const disk of disks) {
       if (!hasComparablePlaces(disk.image)) continue;
@@ -42,7 +45,7 @@ export class ComingBases implements Disposable {
     }
   }
 
-  /** Makes bases of them, and removes those of earlier snapshots in that store. */
+  /** Makes bases of the clones, and removes the bases of earlier snapshots in that store. */
   keep(captured: readonly CapturedDisk[], storeId: string, snapshotId: string): void {
     for (const { disk, clone } of this.#clones.values()) {
       const fingerprint = captured.find(({ still }) => still === disk)?.report.fingerprint;

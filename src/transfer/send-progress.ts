@@ -1,21 +1,25 @@
-import type { Context } from '../../events.ts';
+import type { Context, StageName } from '../events.ts';
 
-/**
- * Tells how far a backup is: bytes of all its disks that were read, and are in the store or need not be sent; and bytes
- * that have arrived there.
- */
-export class BackupProgress {
-  readonly #context: Context;
+/** Reports how many of the bytes to read are done (read, and at the other side or known there), and how many were sent. */
+export class SendProgress {
+  readonly #stage: StageName;
   readonly #totalBytes: number;
+  readonly #context: Context;
   #readBytes = 0;
-  /** Plain bytes that were read, and that the store does not have yet. */
+  /** Plain bytes that were read, and that the other side does not have yet. */
   #waitingBytes = 0;
   #doneBytes = 0;
   #sentBytes = 0;
 
-  constructor(totalBytes: number, context: Context) {
-    this.#context = context;
+  constructor(stage: StageName, totalBytes: number, context: Context) {
+    this.#stage = stage;
     this.#totalBytes = totalBytes;
+    this.#context = context;
+  }
+
+  /** Compressed bytes that have arrived. */
+  get sentBytes(): number {
+    return this.#sentBytes;
   }
 
   /** @param packedBytes of the chunks among them that go into packs */
@@ -33,11 +37,11 @@ export class BackupProgress {
   }
 
   #report(): void {
-    // Whole chunks wait, but only what is in use of them was read.
+    // Chunks are sent whole, but of a chunk only the bytes in use are read: the difference must not go down.
     this.#doneBytes = Math.max(this.#doneBytes, Math.floor(this.#readBytes - this.#waitingBytes));
     this.#context.report({
       type: 'progress',
-      stage: 'backup',
+      stage: this.#stage,
       doneBytes: this.#doneBytes,
       totalBytes: this.#totalBytes,
       sentBytes: this.#sentBytes,

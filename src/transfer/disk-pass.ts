@@ -1,0 +1,95 @@
+import { extentsInChunks } from '../chunk/chunk-marks.ts';
+import { ChunkMap } from '../chunk/chunk-map.ts';
+import { chunkGridFor } from '../chunk/chunk-grid.ts';
+import type { KnownChunks } from '../chunk/known-chunks.ts';
+import type { Context } from '../events.ts';
+import { removeBase } from '../image/clones/base-clone.ts';
+import { totalLength, type Extent } from '../extent/extents.ts';
+import { sendPacks, type Sending } from './send-packs.ts';
+import type { SourceDisk } from './source-disk.ts';
+import { findUnchanged, type EarlierMaps, type UnchangedChunks } from './unchanged-chunks.ts';
+
+/** How many unchanged chunks are read all the same, to check the file system's word. */
+const SAMPLE_CHUNKS = 64;
+
+/** What of a disk is still to be read. */
+export interface DiskPass {
+  /** To be filled; holds the ids of the chunks that need not be read. */
+  map: ChunkMap;
+  /** Computed anew at each call, lazily. */
+  extents: () => Iterable<Extent>;
+  /** Bytes of these. */
+  restBytes: number;
+  /** Bytes that were read for the sample. */
+  sampledBytes: number;
+}
+
+/** How to find the chunks that have not changed. */
+export interface Comparison {
+  /** The guest's own image, beside which bases lie. */
+  image: string;
+  maps: EarlierMaps;
+  /** From 0 to 1, 1 excluded. */
+  random: () => number;
+}
+
+/**
+ * Finds out what has to be read of a disk. Unchanged chunks are left out only after a sample of them was read, sent and
+ * found unchanged; if it is not, the base is removed and all is read.
+ * @param comparison null: all is read
+ */
+export async function planPass(
+  disk: SourceDisk,
+  comparison: Comparison | null,
+  sending: Sending & { known: KnownChunks },
+  context: Context,
+): Promise<DiskPass> {
+  if (comparison === null) return wholePass(disk);
+  const { image, maps, random } = comparison;
+  const unchanged = await findUnchanged({ disk, image }, sending.known, maps, context.signal);
+  if (unchanged === null || unchanged.count === 0) return wholePass(disk);
+  const { marks, map, base } = unchanged;
+  const sample = chooseSample(unchanged, SAMPLE_CHUNKS, random);
+  const sampled = () => extentsInChunks(disk.extents(), map.grid, (position) => sample.has(position));
+  const read = new ChunkMap(map.grid);
+  const pass = { source: disk.source, extents: sampled(), map: read, progress: null };
+  await sendPacks(pass, sending, context.signal);
+  const isWrong = [...sample].some((position) => !isSameId(map.get(position), read.get(position)));
+  if (isWrong) {
+    removeBase(base);
+    const message = `${disk.name} has changed where its file system reports no change: either the file system is damaged, or something has changed ${base.path}. All of the image is read.`;
+    context.report({ type: 'warning', code: 'other', message });
+    return wholePass(disk);
+  }
+  const extents = () => extentsInChunks(disk.extents(), map.grid, (position) => marks[position] === 0);
+  return { map, extents, restBytes: totalLength(extents()), sampledBytes: totalLength(sampled()) };
+}
+
+function wholePass(disk: SourceDisk): DiskPass {
+  const map = new ChunkMap(chunkGridFor(disk.source.sizeBytes));
+  return { map, extents: disk.extents, restBytes: disk.readBytes, sampledBytes: 0 };
+}
+
+function isSameId(first: Uint8Array | null, second: Uint8Array | null): boolean {
+  if (first === null || second === null) return first === second;
+  return Buffer.compare(first, second) === 0;
+}
+
+/** Positions of this many unchanged chunks, or of all if there are fewer; each is as likely as any other. */
+function chooseSample(
+  { marks, count }: Pick<UnchangedChunks, 'marks' | 'count'>,
+  size: number,
+  random: () => number,
+): Set<number> {
+  const ranks = new Set<number>();
+  while (ranks.size < Math.min(size, count)) {
+    let rank = Math.floor(random() * count);
+    while (ranks.has(rank)) rank = (rank + 1) % count;
+    ranks.add(rank);
+  }
+  const positions = new Set<number>();
+  let rank = 0;
+  for (let position = marks.indexOf(1); position >= 0; position = marks.indexOf(1, position + 1))
+    if (ranks.has(rank++)) positions.add(position);
+  return positions;
+}
