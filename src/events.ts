@@ -30,26 +30,33 @@ export type Event =
       /** Compressed bytes that the other side has acknowledged. */
       sentBytes: number;
     }
-  | { type: 'warning'; code: WarningCode; message: string }
+  | ({ type: 'warning' } & Warning)
   /** What a person should know once, and that is nothing wrong. */
   | { type: 'notice'; message: string };
 
-export type WarningCode =
-  | 'file-system-not-understood'
-  | 'file-system-not-clean'
-  | 'kernel-differs'
-  | 'owner-not-kept'
-  | 'clean-up-incomplete'
-  | 'slow-ciphers'
-  | 'guest-rebooted'
-  | 'guest-started-twice'
-  | 'store-promises-less'
-  | 'store-went-back'
-  | 'store-incomplete'
-  | 'after-a-crash'
-  | 'not-remembered'
-  | 'config-passed-over'
-  | 'other';
+export interface Warning {
+  code: WarningCode;
+  message: string;
+}
+
+export const warningCodes = [
+  'file-system-not-understood',
+  'file-system-not-clean',
+  'kernel-differs',
+  'owner-not-kept',
+  'clean-up-incomplete',
+  'slow-ciphers',
+  'guest-rebooted',
+  'guest-started-twice',
+  'store-promises-less',
+  'store-went-back',
+  'store-incomplete',
+  'after-a-crash',
+  'not-remembered',
+  'config-passed-over',
+  'other',
+] as const;
+export type WarningCode = (typeof warningCodes)[number];
 
 /** What every stage and operation is given besides its own arguments. */
 export interface Context {

@@ -1,4 +1,4 @@
-import { asPlaced, PlacedText } from './placed-text.ts';
+import { asPlaced, PlacedText, type TextPiece } from './placed-text.ts';
 import { systemErrorText } from './system-error-text.ts';
 
 /**
@@ -127,19 +127,40 @@ export function combineFailures(failures: readonly [Failure, ...Failure[]]): Fai
   });
 }
 
-/** The plain form of a failure, as `--json` prints it. Over the wire go its pieces: see wire/messages.ts. */
+/** A failure as `--json` prints it. */
 export interface FailureRecord {
   code: FailureCode;
   message: string;
   advice?: string;
 }
 
-export function toFailureRecord(failure: Failure): FailureRecord {
+export function toFailureRecord({ code, message, advice }: Failure): FailureRecord {
+  return { code, message, ...(advice === undefined ? {} : { advice }) };
+}
+
+/** A failure on its way to another thread or machine. Its cause stays behind. */
+export interface FailureParts {
+  code: FailureCode;
+  message: readonly TextPiece[];
+  advice?: readonly TextPiece[];
+  transient?: true;
+}
+
+export function toFailureParts({ code, placed: { message, advice }, transient }: Failure): FailureParts {
   return {
-    code: failure.code,
-    message: failure.message,
-    ...(failure.advice === undefined ? {} : { advice: failure.advice }),
+    code,
+    message: message.pieces,
+    ...(advice === undefined ? {} : { advice: advice.pieces }),
+    ...(transient ? { transient } : {}),
   };
+}
+
+/** The failure as it was, on the same machine. On another one: wire/messages.ts. */
+export function fromFailureParts({ code, message, advice, transient }: FailureParts): Failure {
+  return new Failure(code, new PlacedText(message), {
+    advice: advice && new PlacedText(advice),
+    transient: transient ?? false,
+  });
 }
 
 /**

@@ -29,14 +29,8 @@ export async function noteBeforeHalt(definition: GuestDefinition, records: Recor
     await records.write({ definition, state: 'running' });
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    const { code, message, advice } = error;
-    throw new Failure(
-      code,
-      `${definition.name} is not halted: vmferry could not write down how to start it again. ${message}`,
-      {
-        ...(advice === undefined ? {} : { advice }),
-        cause: error,
-      },
+    throw error.withMessage(
+      `${definition.name} is not halted: vmferry could not write down how to start it again. ${error.message}`,
     );
   }
 }

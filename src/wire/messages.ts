@@ -1,15 +1,22 @@
 import { z } from 'zod';
-import { Failure, exitStatusByCode, type FailureCode } from '../failure.ts';
+import { warningCodes, type Warning, type WarningCode } from '../events.ts';
+import {
+  exitStatusByCode,
+  Failure,
+  fromFailureParts,
+  type FailureCode,
+  type FailureParts,
+} from '../failure.ts';
 import { guestSourceSchema, MOST_SOURCES } from '../guest/guest-source.ts';
 import { PlacedText, type OtherMachine } from '../placed-text.ts';
 
 /** The messages of doc/wire.md. */
 export const PROTOCOL_VERSION = 3;
 export const ALIVE_INTERVAL_MS = 5_000;
-/** Who hears nothing for this long takes the line for dead. */
+/** After this long without a message the line counts as dead. */
 export const SILENCE_LIMIT_MS = 30_000;
 export const LINE_LIMIT_BYTES = 2 ** 20;
-/** Packs sent and not yet applied never exceed this. */
+/** The most bytes of packs that are sent and not yet applied. */
 export const SPOOL_LIMIT_BYTES = 256 * 2 ** 20;
 
 const bytes = z.int().nonnegative();
@@ -29,18 +36,27 @@ const guestName = z.string().min(1).max(200);
 const failureCode = z.custom<FailureCode>(
   (code) => typeof code === 'string' && Object.hasOwn(exitStatusByCode, code),
 );
-/** What depends on where it is read is no word yet: see placed-text.ts. */
-const placedText = z.array(
-  z.union([
-    z.string(),
-    z.strictObject({ place: z.literal('here') }),
-    z.strictObject({ command: z.string() }),
-    z.strictObject({ vmferry: z.string() }),
-  ]),
-);
-const failureFields = { code: failureCode, message: placedText, advice: placedText.optional() };
+/** Words that depend on where the text is read are pieces of their own: placed-text.ts. */
+const textPiece = z.union([
+  z.string(),
+  z.strictObject({ place: z.literal('here') }),
+  z.strictObject({ command: z.string() }),
+  z.strictObject({ vmferry: z.string() }),
+]);
+const placedText = z.array(textPiece).readonly();
+const failureFields = {
+  code: failureCode,
+  message: placedText,
+  advice: placedText.exactOptional(),
+  transient: z.literal(true).exactOptional(),
+};
 const timeoutMs = z.int().positive();
-const warnings = z.array(z.string());
+/** `other` stands for a code of another vmferry, and for a plain text, which has none. */
+const warning = z.union([
+  z.strictObject({ code: z.string().transform(knownWarningCode), message: z.string() }),
+  z.string().transform((message): Warning => ({ code: 'other', message })),
+]);
+const warnings = z.array(warning);
 
 const alive = z.strictObject({ type: z.literal('alive') });
 
@@ -155,28 +171,18 @@ function violation(how: string): Failure {
   });
 }
 
-const failureMessage = z.strictObject(failureFields);
-/** A failure as it crosses the wire. */
-export type WireFailure = z.infer<typeof failureMessage>;
-
-export function toWireFailure({ code, placed: { message, advice } }: Failure): WireFailure {
-  return {
-    code,
-    message: [...message.pieces],
-    ...(advice === undefined ? {} : { advice: [...advice.pieces] }),
-  };
+function knownWarningCode(code: string): WarningCode {
+  return warningCodes.find((known) => known === code) ?? 'other';
 }
 
 /** The other machine's failure as it is read here: it names that machine, and its commands are those to type here. */
-export function fromWireFailure({ code, message, advice }: WireFailure, machine: OtherMachine): Failure {
-  return new Failure(
-    code,
-    new PlacedText(message).toldFrom(machine),
-    advice === undefined ? {} : { advice: new PlacedText(advice).readFrom(machine) },
-  );
+export function fromWireFailure(parts: FailureParts, machine: OtherMachine): Failure {
+  const { code, placed, transient } = fromFailureParts(parts);
+  const advice = placed.advice?.readFrom(machine);
+  return new Failure(code, placed.message.toldFrom(machine), { advice, transient });
 }
 
 /** The same for a warning, which has no words that depend on where it is read. */
-export function fromWireWarning(text: string, machine: OtherMachine): string {
-  return new PlacedText([text]).toldFrom(machine);
+export function fromWireWarning({ code, message }: Warning, machine: OtherMachine): Warning {
+  return { code, message: new PlacedText([message]).toldFrom(machine) };
 }

@@ -212,7 +212,10 @@ export class RemoteReceiver implements AsyncDisposable {
   /** Its warnings as they are read here. */
   #told(message: ReceiverMessage): ReceiverMessage {
     if (!('warnings' in message)) return message;
-    return { ...message, warnings: message.warnings.map((text) => fromWireWarning(text, this.machine)) };
+    return {
+      ...message,
+      warnings: message.warnings.map((warning) => fromWireWarning(warning, this.machine)),
+    };
   }
 
   #takeAnswer(message: ReceiverMessage): void {

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { Pack } from '../pack/pack.ts';
-import { Failure, orShortage } from '../failure.ts';
+import { Failure, fromFailureParts, orShortage } from '../failure.ts';
 import { tidyUpAfterAnswers, tidyUpAfterPacks } from '../system/garbage.ts';
 import { memoryOf, withIdsOfTheirOwn } from './job-memory.ts';
 import {
@@ -72,7 +72,7 @@ export class FramePool implements AsyncDisposable {
       this.#load[index] = (this.#load[index] ?? 0) - 1;
       const packBytes = packOf(answer)?.bytes;
       if (packBytes !== undefined) this.#makers.set(packBytes.buffer, worker);
-      if ('failure' in answer) pending.reject(failureOf(answer));
+      if ('failure' in answer) pending.reject(fromFailureParts(answer.failure));
       else pending.resolve(answer.result as never);
       tidyUpAfterPacks(pending.givenBytes + (packBytes?.length ?? 0));
       tidyUpAfterAnswers(1);
@@ -152,16 +152,4 @@ function startOf(worker: Worker): Promise<void> {
   return new Promise((resolve) => {
     for (const event of ['message', 'error', 'exit'] as const) worker.once(event, () => resolve());
   });
-}
-
-function failureOf({
-  failure,
-}: {
-  failure: { code: Failure['code']; message: string; advice?: string };
-}): Failure {
-  return new Failure(
-    failure.code,
-    failure.message,
-    failure.advice === undefined ? {} : { advice: failure.advice },
-  );
 }

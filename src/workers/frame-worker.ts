@@ -1,7 +1,7 @@
 import { parentPort } from 'node:worker_threads';
 import { PackMemory } from '../pack/pack-memory.ts';
 import { bestZstd } from '../codec/zstd.ts';
-import { asFailure, toFailureRecord } from '../failure.ts';
+import { asFailure, toFailureParts } from '../failure.ts';
 import { tidyUpAfterJobs } from '../system/garbage.ts';
 import { tuneMemory } from '../system/memory.ts';
 import { checkFrames, checkPack } from './check-jobs.ts';
@@ -81,7 +81,7 @@ async function answerTo({ number, job }: JobMessage): Promise<AnswerMessage> {
   try {
     return { number, result: await execute(job) };
   } catch (error) {
-    return { number, failure: toFailureRecord(asFailure(error)) };
+    return { number, failure: toFailureParts(asFailure(error)) };
   }
 }
 

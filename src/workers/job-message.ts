@@ -1,5 +1,5 @@
 import type { Pack } from '../pack/pack.ts';
-import type { FailureRecord } from '../failure.ts';
+import type { FailureParts } from '../failure.ts';
 import type { Job, JobResult } from './jobs.ts';
 
 /* What passes between a FramePool and its workers. */
@@ -18,7 +18,7 @@ export interface SpareMemoryMessage {
   spareMemory: ArrayBuffer;
 }
 
-export type AnswerMessage = { number: number } & ({ result: JobResult } | { failure: FailureRecord });
+export type AnswerMessage = { number: number } & ({ result: JobResult } | { failure: FailureParts });
 
 /** The pack that an answer brings; most bring none. */
 export function packOf(answer: AnswerMessage): Pack | null {

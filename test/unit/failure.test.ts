@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { asFailure, Failure, unsuppressed } from '../../src/failure.ts';
+import { asFailure, Failure, fromFailureParts, toFailureParts, unsuppressed } from '../../src/failure.ts';
+import { here, placed } from '../../src/placed-text.ts';
 
 /** What `await using` throws, as tsc makes it for a Node.js that has no SuppressedError. */
 function suppressed(ofCleanUp: unknown, first: unknown): unknown {
@@ -25,4 +26,24 @@ test('a guest that is down counts before all else', () => {
   expect(asFailure(suppressed(down, down))).toBe(down);
   // Interrupted: there is nothing else to tell.
   expect(unsuppressed(suppressed(down, new DOMException('x', 'AbortError')))).toBe(down);
+});
+
+test.each([
+  new Failure('target-full', placed`${'/srv'} ${here} is full.`, { advice: placed`Look ${here}.` }),
+  new Failure('connection-lost', 'It is lost.', { transient: true }),
+])('a failure crosses threads whole: %s', (failure) => {
+  const { code, message, advice, transient, placed: texts } = failure;
+  const arrived = fromFailureParts(structuredClone(toFailureParts(failure)));
+  expect(arrived).toMatchObject({ code, message, advice, transient, placed: texts });
+});
+
+test('a failure with another message keeps all the rest', () => {
+  const failure = new Failure('target-full', 'It is full.', { advice: 'Make room.', transient: true });
+  expect(failure.withMessage('It is very full.')).toMatchObject({
+    code: 'target-full',
+    message: 'It is very full.',
+    advice: 'Make room.',
+    transient: true,
+    cause: failure,
+  });
 });

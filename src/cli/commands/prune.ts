@@ -119,10 +119,8 @@ function resultOf(report: PruneReport, timeZone: string): CommandResult {
   const more = others.length === 0 ? '' : ` These failed, too: ${others.join(', ')}.`;
   return {
     ...result,
-    failure: new Failure(
-      code === 'store-unsupported' ? 'store-damaged' : code,
-      `${message}${more}`,
-      advice === undefined ? {} : { advice },
-    ),
+    failure: new Failure(code === 'store-unsupported' ? 'store-damaged' : code, `${message}${more}`, {
+      advice,
+    }),
   };
 }

@@ -117,14 +117,9 @@ export class Standstill {
     );
   }
 
-  #andRunsAgain(stalled: Failure): Failure {
-    const { code, message, advice, transient } = stalled;
+  #andRunsAgain(failure: Failure): Failure {
     const { name } = this.#guest.definition;
     const runs = this.#options.hold === 'halt' ? 'was started again' : 'goes on';
-    return new Failure(code, `${message} ${name} ${runs}; no snapshot of it was made.`, {
-      ...(advice === undefined ? {} : { advice }),
-      transient,
-      cause: stalled,
-    });
+    return failure.withMessage(`${failure.message} ${name} ${runs}; no snapshot of it was made.`);
   }
 }

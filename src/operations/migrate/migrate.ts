@@ -119,7 +119,7 @@ async function copyDisks(
     await using disk = await openSourceDisk(path, request);
     if (!request.everyBlock) warnOfDoubtfulFileSystems(disk, context);
     const { warnings, ...sent } = await sendDisk(disk, directory, sending, context);
-    for (const message of warnings) context.report({ type: 'warning', code: 'owner-not-kept', message });
+    for (const warning of warnings) context.report({ type: 'warning', ...warning });
     moved.push({ ...diskAccount(disk, directory), ...sent });
   }
   return moved;
@@ -182,7 +182,7 @@ async function finishMove(
     },
     ({ pid }) => `${definition.name} is up on ${destination}, pid ${pid}`,
   );
-  for (const message of up.warnings) context.report({ type: 'warning', code: 'other', message });
+  for (const warning of up.warnings) context.report({ type: 'warning', ...warning });
   // The guest runs there whether or not this last word gets through.
   await receiver.request({ type: 'commit' }, 'committed', receiver.failed).catch(() => undefined);
   return { pid: up.pid, consoleLog: up.consoleLog };

@@ -149,7 +149,7 @@ async function checkRemote(
     'checked',
     context.signal,
   );
-  for (const message of warnings) context.report({ type: 'warning', code: 'other', message });
+  for (const warning of warnings) context.report({ type: 'warning', ...warning });
   const [first, ...others] = problems.map((problem) => fromWireFailure(problem, receiver.machine));
   if (first !== undefined) throw combineFailures([first, ...others]);
 }

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { chunkGridFor } from '../../chunk/chunk-grid.ts';
 import { ChunkMap } from '../../chunk/chunk-map.ts';
-import type { Context } from '../../events.ts';
+import type { Context, Warning } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import type { FramePool } from '../../workers/frame-pool.ts';
 import type { Store } from '../../store/store.ts';
@@ -26,7 +26,7 @@ export interface SentDisk {
   sentBytes: number;
   fingerprint: string;
   readBack: 'direct' | 'page-cache-dropped';
-  warnings: readonly string[];
+  warnings: readonly Warning[];
 }
 
 /** Copies one disk to the new hardware, until it is verified there. */

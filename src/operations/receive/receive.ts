@@ -1,5 +1,5 @@
-import type { Context, Event } from '../../events.ts';
-import { asFailure, Failure } from '../../failure.ts';
+import type { Context, Event, Warning } from '../../events.ts';
+import { asFailure, Failure, toFailureParts } from '../../failure.ts';
 import type { FramePool } from '../../workers/frame-pool.ts';
 import { parseGuestDefinition, type GuestDefinition } from '../../guest/definition.ts';
 import type { GuestDriver } from '../../guest/guest-driver.ts';
@@ -13,7 +13,6 @@ import { ReceiveSession } from './session.ts';
 import {
   parseMoverMessage,
   PROTOCOL_VERSION,
-  toWireFailure,
   type MoverMessage,
   type ReceiverMessage,
 } from '../../wire/messages.ts';
@@ -88,7 +87,7 @@ export async function receive(
     }
     // `aborted` says that nothing is left.
     const told = failure === calledOff ? leftover : failure;
-    channel.send(told === null ? { type: 'aborted' } : { type: 'failed', ...toWireFailure(told) });
+    channel.send(told === null ? { type: 'aborted' } : { type: 'failed', ...toFailureParts(told) });
     throw failure;
   }
 }
@@ -99,7 +98,7 @@ class Receiver {
   readonly #channel: MessageChannel<ReceiverMessage, MoverMessage>;
   readonly #context: Context;
   readonly #session: ReceiveSession;
-  #warnings: string[] = [];
+  #warnings: Warning[] = [];
 
   constructor(
     dependencies: ReceiveDependencies,
@@ -111,7 +110,7 @@ class Receiver {
     this.#context = {
       signal: context.signal,
       report: (event: Event) => {
-        if (event.type === 'warning') this.#warnings.push(event.message);
+        if (event.type === 'warning') this.#warnings.push({ code: event.code, message: event.message });
         context.report(event);
       },
     };
@@ -163,7 +162,7 @@ class Receiver {
     await this.#session.undo();
   }
 
-  #takeWarnings(): string[] {
+  #takeWarnings(): Warning[] {
     return this.#warnings.splice(0);
   }
 
@@ -173,7 +172,7 @@ class Receiver {
     const { problems, freeBytes } = await checkTarget(request, this.#dependencies.drivers, this.#context);
     this.#channel.send({
       type: 'checked',
-      problems: problems.map(toWireFailure),
+      problems: problems.map(toFailureParts),
       warnings: this.#takeWarnings(),
       freeBytes,
     });
@@ -181,8 +180,10 @@ class Receiver {
 
   async #finish(expectedFingerprint: string): Promise<void> {
     const { fingerprint, readBack, ownerKept } = await this.#session.finish(expectedFingerprint);
-    if (!ownerKept)
-      this.#warnings.push('The image has another owner than before: only root can give files away.');
+    if (!ownerKept) {
+      const message = 'The image has another owner than before: only root can give files away.';
+      this.#warnings.push({ code: 'owner-not-kept', message });
+    }
     this.#channel.send({ type: 'verified', fingerprint, readBack, warnings: this.#takeWarnings() });
   }
 
@@ -208,7 +209,7 @@ class Receiver {
       ).catch(() => undefined);
       const { message, advice } = failure.placed;
       throw new Failure('boot-failed', placed`The guest did not boot ${here}: ${message}`, {
-        ...(advice === undefined ? {} : { advice }),
+        advice,
         cause: error,
       });
     }

@@ -69,7 +69,7 @@ const receiverMessages: ReceiverMessage[] = [
       },
       { code: 'target-full', message: ['no room'] },
     ],
-    warnings: ['slow'],
+    warnings: [{ code: 'kernel-differs', message: 'slow' }],
     freeBytes: 0,
   },
   { type: 'measured' },
@@ -77,14 +77,19 @@ const receiverMessages: ReceiverMessage[] = [
   { type: 'applied', id, plainBytes: 65536 },
   { type: 'progress', verifiedBytes: 1 },
   { type: 'verified', fingerprint, readBack: 'direct', warnings: [] },
-  { type: 'verified', fingerprint, readBack: 'page-cache-dropped', warnings: ['the owner was not kept'] },
+  {
+    type: 'verified',
+    fingerprint,
+    readBack: 'page-cache-dropped',
+    warnings: [{ code: 'owner-not-kept', message: 'the owner was not kept' }],
+  },
   { type: 'published', paths: ['/srv/guests/root.img'] },
   { type: 'up', pid: 4711, consoleLog: '/srv/guests/web.console', warnings: [] },
   { type: 'committed' },
   { type: 'halted', wasRunning: true },
   { type: 'aborted' },
   { type: 'failed', code: 'pack-damaged', message: ['a pack'] },
-  { type: 'failed', code: 'internal', message: [], advice: ['tell us'] },
+  { type: 'failed', code: 'internal', message: [], advice: ['tell us'], transient: true },
   { type: 'alive' },
 ];
 
@@ -136,6 +141,14 @@ describe('messages of the receiver', () => {
   );
 });
 
+test.each([
+  ['no code, as earlier versions sent it', 'slow'],
+  ['an unknown code', { code: 'no-such-code', message: 'slow' }],
+])('a warning with %s counts as any other', (_, warning) => {
+  const line = lineOf({ type: 'checked', problems: [], warnings: [warning], freeBytes: 0 });
+  expect(parseReceiverMessage(line)).toHaveProperty('warnings', [{ code: 'other', message: 'slow' }]);
+});
+
 describe('refused as a violation of the protocol:', () => {
   test.each([
     ['an empty line', ''],
@@ -155,10 +168,11 @@ describe('refused as a violation of the protocol:', () => {
     expectViolation(() => parseReceiverMessage(line));
   });
 
-  /** Every message, lacking each of its fields in turn; only advice may be. */
+  /** Every message, and each of its fields that is required. */
+  const optional = ['advice', 'transient'];
   const lacking = [...moverMessages, ...receiverMessages].flatMap((message) =>
     Object.keys(message)
-      .filter((field) => field !== 'advice')
+      .filter((field) => !optional.includes(field))
       .map((field): [string, string, Message] => [message.type, field, message]),
   );
   test.each(lacking)('%s without %s', (_, field, message) => {
@@ -220,6 +234,14 @@ describe('refused as a violation of the protocol:', () => {
     [
       'a problem without a message',
       { type: 'checked', problems: [{ code: 'target-full' }], warnings: [], freeBytes: 0 },
+    ],
+    [
+      'a failure that says it is not transient',
+      { type: 'failed', code: 'internal', message: [], transient: false },
+    ],
+    [
+      'a warning without a message',
+      { type: 'checked', problems: [], warnings: [{ code: 'other' }], freeBytes: 0 },
     ],
     ['another way of reading back', { type: 'verified', fingerprint, readBack: 'not at all', warnings: [] }],
     ['a process 0', { type: 'up', pid: 0, consoleLog: '/log', warnings: [] }],

@@ -1,9 +1,9 @@
 import { PassThrough } from 'node:stream';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { Failure } from '../../../src/failure.ts';
+import { Failure, toFailureParts } from '../../../src/failure.ts';
 import { RemoteReceiver } from '../../../src/wire/remote-receiver.ts';
 import { STEP_LIMITS_MS } from '../../../src/wire/step-limits.ts';
-import { PROTOCOL_VERSION, toWireFailure } from '../../../src/wire/messages.ts';
+import { PROTOCOL_VERSION } from '../../../src/wire/messages.ts';
 import { here, placed, vmferry } from '../../../src/placed-text.ts';
 import type { RemoteProcess } from '../../../src/ssh/remote-process.ts';
 
@@ -88,14 +88,16 @@ describe('what a receiver says is wrong', () => {
       placed`A guest named ${'web'} runs ${here} already.`,
       {
         advice: placed`Halt it: ${vmferry('halt', 'web')}`,
+        transient: true,
       },
     );
-    say({ type: 'failed', ...toWireFailure(failure) });
+    say({ type: 'failed', ...toFailureParts(failure) });
     await heard();
     expect(receiver.failed.reason).toMatchObject({
       code: 'guest-already-running',
       message: 'A guest named web runs on root@new already.',
       advice: 'Halt it: ssh root@new sudo vmferry halt web',
+      transient: true,
     });
   });
 
@@ -105,8 +107,15 @@ describe('what a receiver says is wrong', () => {
     await receiver.ready(signal);
     const boot = { type: 'boot', guest: {}, sources: [], timeoutMs: 1000 } as const;
     const answer = receiver.request(boot, 'up', signal);
-    say({ type: 'up', pid: 1, consoleLog: '/log', warnings: ['It was started once more.'] });
-    expect((await answer).warnings).toEqual(['On root@new: It was started once more.']);
+    say({
+      type: 'up',
+      pid: 1,
+      consoleLog: '/log',
+      warnings: [{ code: 'guest-started-twice', message: 'It was started once more.' }],
+    });
+    expect((await answer).warnings).toEqual([
+      { code: 'guest-started-twice', message: 'On root@new: It was started once more.' },
+    ]);
   });
 });
 
