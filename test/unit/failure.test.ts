@@ -31,7 +31,7 @@ test('a guest that is down counts before all else', () => {
 test.each([
   new Failure('target-full', placed`${'/srv'} ${here} is full.`, { advice: placed`Look ${here}.` }),
   new Failure('connection-lost', 'It is lost.', { transient: true }),
-])('a failure crosses threads whole: %s', (failure) => {
+])('a failure crosses threads whole: $code', (failure) => {
   const { code, message, advice, transient, placed: texts } = failure;
   const arrived = fromFailureParts(structuredClone(toFailureParts(failure)));
   expect(arrived).toMatchObject({ code, message, advice, transient, placed: texts });

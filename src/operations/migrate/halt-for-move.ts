@@ -1,19 +1,16 @@
 import type { Context } from '../../events.ts';
 import { awaitReleases } from '../../guest/await-releases.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
-import type { MigrateDependencies } from './migrate-dependencies.ts';
-import type { Preflight } from './preflight.ts';
-import type { MigrateRequest } from './migration-report.ts';
+import type { Move } from './preflight.ts';
 import { refuseWhileMoved, thisMover } from '../../guest/mover.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
 
 /** Halts the guest, if it runs, and makes sure that nothing has its images open any more. */
 export async function haltForMove(
-  request: MigrateRequest,
-  { guest, directory }: Preflight,
-  { drivers, records }: MigrateDependencies,
+  { request, dependencies, guest, directory }: Move,
   context: Context,
 ): Promise<void> {
+  const { drivers, records } = dependencies;
   const { definition, running } = guest;
   if (definition.driver === 'offline') return;
   const { destination, sshConfigFile } = request.target;

@@ -7,7 +7,7 @@ import { warnOfDoubtfulFileSystems } from '../../transfer/file-system-warnings.t
 import { haltForMove } from './halt-for-move.ts';
 import { awaitReleases } from '../../guest/await-releases.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
-import { planMigration, preflight, type Preflight } from './preflight.ts';
+import { planMigration, preflight, type Move } from './preflight.ts';
 import { undoMove } from './undo.ts';
 import type { MigrateRequest, MigrationPlan, MigrationReport, MovedDisk } from './migration-report.ts';
 import { refuseUnlessOwn, thisMover } from '../../guest/mover.ts';
@@ -40,12 +40,12 @@ export async function migrate(
       context.report(event);
     },
   };
-  await using ready = await preflight(request, dependencies, watched);
-  if (request.dryRun) return { ...(await planMigration(request, ready, dependencies, watched)), warnings };
+  await using move = await preflight(request, dependencies, watched);
+  if (request.dryRun) return { ...(await planMigration(move, watched)), warnings };
 
   const haltedMs = performance.now();
-  const moved = await moveUntilBoot(request, ready, dependencies, watched);
-  const { guest, directory } = ready;
+  const moved = await moveGuest(move, watched);
+  const { guest, directory } = move;
   const downtimeSeconds = guest.running === null ? null : (performance.now() - haltedMs) / 1000;
   return {
     type: 'moved',
@@ -59,18 +59,13 @@ export async function migrate(
   };
 }
 
-async function moveUntilBoot(
-  request: MigrateRequest,
-  ready: Preflight,
-  dependencies: MigrateDependencies,
-  context: Context,
-): Promise<Pick<MigrationReport, 'disks' | 'booted'>> {
-  const { receiver } = ready;
+async function moveGuest(move: Move, context: Context): Promise<Pick<MigrationReport, 'disks' | 'booted'>> {
+  const { request, guest, receiver } = move;
   const signal = AbortSignal.any([context.signal, receiver.failed]);
   const moving: Context = { ...context, signal };
-  const { name } = ready.guest.definition;
+  const { name } = guest.definition;
   const { destination } = request.target;
-  let fate = `The move is undone: what ${destination} was sent is removed there${ready.guest.running === null ? '' : `, and ${name} runs on here`}.`;
+  let fate = `The move is undone: what ${destination} was sent is removed there${guest.running === null ? '' : `, and ${name} runs on here`}.`;
   using _told = tellWhenInterrupted(context, () => fate);
   using _suspension = refuseSuspension(() =>
     context.report({
@@ -79,9 +74,9 @@ async function moveUntilBoot(
     }),
   );
   try {
-    await haltForMove(request, ready, dependencies, moving);
-    const stamps = await stampImages(ready.guest.definition.disks);
-    const disks = await copyDisks(request, ready, dependencies, moving);
+    await haltForMove(move, moving);
+    const stamps = await stampImages(guest.definition.disks);
+    const disks = await copyDisks(move, moving);
     signal.throwIfAborted();
     await runStage(
       moving,
@@ -94,22 +89,20 @@ async function moveUntilBoot(
     // From here on Ctrl-C comes too late.
     fate = `It is too late to stop: only ${destination} knows whether ${name} has come up there. The move is finished.`;
     await refuseChanged(stamps, CHANGED_ADVICE);
-    return { disks, booted: await finishMove(request, ready, dependencies, context) };
+    return { disks, booted: await finishMove(move, context) };
   } catch (error) {
     const failure = failureOrReason(error, signal);
     if (failure.code === 'outcome-unknown') throw failure;
-    throw await undoMove(failure, ready, dependencies, context);
+    throw await undoMove(failure, move, context);
   }
 }
 
 async function copyDisks(
-  request: MigrateRequest,
-  { guest, directory, connection, receiver }: Preflight,
-  { pool }: MigrateDependencies,
+  { request, dependencies, guest, directory, connection, receiver }: Move,
   context: Context,
 ): Promise<MovedDisk[]> {
   const sending = {
-    pool,
+    pool: dependencies.pool,
     receiver,
     openSpool: (spool: string) => connection.store(spool),
     compression: request.compression,
@@ -127,12 +120,9 @@ async function copyDisks(
 
 /** Fences the guest here, boots it there, and commits. */
 async function finishMove(
-  request: MigrateRequest,
-  ready: Preflight,
-  dependencies: MigrateDependencies,
+  { request, dependencies, guest, directory, receiver }: Move,
   context: Context,
 ): Promise<MigrationReport['booted']> {
-  const { guest, directory, receiver } = ready;
   const { definition } = guest;
   if (definition.driver === 'offline') {
     await receiver.request({ type: 'commit' }, 'committed', receiver.failed);

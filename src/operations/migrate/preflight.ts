@@ -20,8 +20,10 @@ import { explainNoReceiver } from './sftp-only-account.ts';
 import { diskAccount, relocate, type SourceDisk } from '../../transfer/source-disk.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
 
-/** A move that nothing stands in the way of. */
-export interface Preflight extends AsyncDisposable {
+/** A move that nothing prevents. */
+export interface Move extends AsyncDisposable {
+  request: MigrateRequest;
+  dependencies: MigrateDependencies;
   guest: ResolvedGuest;
   /** Absolute, on the new hardware. */
   directory: string;
@@ -39,7 +41,7 @@ export async function preflight(
   request: MigrateRequest,
   dependencies: MigrateDependencies,
   context: Context,
-): Promise<Preflight> {
+): Promise<Move> {
   return runStage(
     context,
     'preflight',
@@ -53,7 +55,7 @@ async function look(
   request: MigrateRequest,
   dependencies: MigrateDependencies,
   context: Context,
-): Promise<Preflight> {
+): Promise<Move> {
   await using cleanup = new Resources();
   const problemsHere: Failure[] = [];
   const problemsThere: Failure[] = [];
@@ -78,6 +80,8 @@ async function look(
     throw new Failure('internal', 'There is nothing to move.');
   const resources = cleanup.release();
   return {
+    request,
+    dependencies,
     guest,
     directory,
     ...remote,
@@ -156,9 +160,7 @@ async function checkRemote(
 
 /** What a move would do, from samples of the image and of the line. */
 export async function planMigration(
-  request: MigrateRequest,
-  { guest, directory, disks, receiver }: Preflight,
-  { pool }: MigrateDependencies,
+  { request, dependencies, guest, directory, disks, receiver }: Move,
   context: Context,
 ): Promise<MigrationPlan> {
   const mostReadBytes = disks.reduce((sum, disk) => sum + disk.readBytes, 0);
@@ -168,7 +170,7 @@ export async function planMigration(
       : disks.reduce((sum, disk) => sum + expectedReadBytes(disk), 0);
   if (guest.running === null && !request.everyBlock)
     for (const disk of disks) warnOfDoubtfulFileSystems(disk, context);
-  const sample = await sampleCompression(disks, pool, levelToEstimateWith(request.compression));
+  const sample = await sampleCompression(disks, dependencies.pool, levelToEstimateWith(request.compression));
   const lineBytesPerSecond = await measureLine(receiver, context.signal);
   const willBoot = guest.definition.driver !== 'offline';
   const isDown = guest.running === null || sample === null;

@@ -4,8 +4,7 @@ import { asFailure, Failure } from '../../failure.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
 import { partialPath } from '../../image/target/target-path.ts';
 import { quoteForShell } from '../../quote-for-shell.ts';
-import type { MigrateDependencies } from './migrate-dependencies.ts';
-import type { Preflight } from './preflight.ts';
+import type { Move } from './preflight.ts';
 import { noteState } from '../../guest/note-state.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
 import { findStayingGuest } from '../../guest/staying-guest.ts';
@@ -17,43 +16,35 @@ const REMOTE_UNDO_LIMIT_MS = 15_000;
  * After a failure before the boot: starts the guest here again, if it ran, and has the new hardware forget what it was
  * sent. Answers with the failure to show. Goes on through an interruption: this is what Ctrl-C waits for.
  */
-export async function undoMove(
-  failure: Failure,
-  ready: Preflight,
-  dependencies: MigrateDependencies,
-  context: Context,
-): Promise<Failure> {
+export async function undoMove(failure: Failure, move: Move, context: Context): Promise<Failure> {
   const patient: Context = { ...context, signal: new AbortController().signal };
   // The guest first: every second counts, and nothing on the new hardware boots unless told to.
-  const restarted = await restart(ready, dependencies, patient);
-  const isClean = await undoRemote(ready, patient);
+  const restarted = await restart(move, patient);
+  const isClean = await undoRemote(move, patient);
   if (restarted instanceof Failure) {
-    const { name } = ready.guest.definition;
+    const { name } = move.guest.definition;
     return new Failure(
       'guest-left-down',
       `${failure.message} And ${name} could not be started here again: ${restarted.message}`,
       { advice: restarted.advice ?? `Start it by: vmferry start ${name}`, cause: failure },
     );
   }
-  return failure.code === 'interrupted' ? howItEnded(failure, restarted, isClean, ready) : failure;
+  return failure.code === 'interrupted' ? howItEnded(failure, restarted, isClean, move) : failure;
 }
 
 function howItEnded(
   { code, message }: Failure,
   guestNow: string | null,
   isClean: boolean,
-  { receiver }: Preflight,
+  { receiver }: Move,
 ): Failure {
   const there = isClean ? `Nothing was left on ${receiver.machine.name}.` : null;
   return new Failure(code, [message, guestNow, there].filter((text) => text !== null).join(' '));
 }
 
 /** Answers with how the guest is now, as a sentence, or with why it is down; null: it was not touched. */
-async function restart(
-  { guest }: Preflight,
-  { drivers, records, consoleLogOf }: MigrateDependencies,
-  context: Context,
-): Promise<string | Failure | null> {
+async function restart({ guest, dependencies }: Move, context: Context): Promise<string | Failure | null> {
+  const { drivers, records, consoleLogOf } = dependencies;
   const { definition, running } = guest;
   const { name, driver: kind } = definition;
   if (kind === 'offline') return null;
@@ -95,7 +86,7 @@ async function restart(
  * warning, when it is not known whether all of it is gone.
  */
 async function undoRemote(
-  { receiver, connection, directory, disks }: Preflight,
+  { receiver, connection, directory, disks }: Move,
   context: Context,
 ): Promise<boolean> {
   const limit = AbortSignal.timeout(REMOTE_UNDO_LIMIT_MS);
