@@ -78,8 +78,7 @@ async function sendImage(writer: BackupWriter, image: SmallImage): Promise<void>
   const frames = inGroups(fresh, 3).map((group) =>
     frameOf(new Map(group.map(([position, number]) => [position, contentOf(number).plain])), zstd),
   );
-  for (const group of inGroups(frames, 2))
-    await writer.put(await buildPack(group), signal, () => undefined);
+  for (const group of inGroups(frames, 2)) await writer.put(await buildPack(group), signal, () => undefined);
   await writer.flushIndex(signal);
 }
 
