@@ -1,4 +1,4 @@
-/** The bytes of one disk, by what became of them. readBytes + holeBytes + freeBytes = sizeBytes. */
+/** The bytes of one disk, and how many were read. readBytes + holeBytes + freeBytes = sizeBytes. */
 export interface DiskAccount {
   source: string;
   target: string;

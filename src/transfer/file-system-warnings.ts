@@ -2,12 +2,12 @@ import type { Context, WarningCode } from '../events.ts';
 import type { ImageRegion } from '../image/probe.ts';
 import type { SourceDisk } from './source-disk.ts';
 
-/** Warns of what is not known to tell its free blocks. That is so whether or not the guest runs. */
+/** Warns of regions that vmferry does not understand, so that free blocks are read; also while the guest runs. */
 export function warnOfUnknownFileSystems(disk: SourceDisk, context: Context): void {
   warn(disk, 'file-system-not-understood', ({ clean }) => clean === null, context);
 }
 
-/** Warns of file systems whose word on their free blocks is not to be taken. Of a running guest's that says nothing. */
+/** Warns of file systems that are not clean, so that free blocks are read. They never are while the guest runs. */
 export function warnOfDoubtfulFileSystems(disk: SourceDisk, context: Context): void {
   warn(disk, 'file-system-not-clean', ({ clean }) => clean !== null, context);
 }

@@ -10,9 +10,9 @@ import type { DiskAccount } from './disk-account.ts';
 /** A few MB of memory. */
 const MOST_KEPT_EXTENTS = 65_536;
 
-/** A disk of a guest, opened on the old hardware, and what of it is to be read. */
+/** An opened disk of a guest, and what is to be read of it. */
 export interface SourceDisk extends AsyncDisposable {
-  /** The file name that it has here and is to have on the new hardware. */
+  /** Its file name, here and on the new hardware. */
   name: string;
   source: ImageSource;
   layout: ImageLayout;
@@ -35,7 +35,7 @@ export async function openSourceDisk(
     const dataBytes = totalLength(source.dataExtents());
     const readBytes = totalLength(extents());
     return {
-      // As the guest names it: behind a link may lie a file of another name.
+      // The name in the guest's definition: the file behind a link may have another.
       name: basename(path),
       source,
       layout,
@@ -51,7 +51,7 @@ export async function openSourceDisk(
   }
 }
 
-/** What is gone through several times is worked out once, where that takes little memory. */
+/** Computes the extents only once, if they take little memory. */
 function keptIfFew(work: () => Iterable<Extent>): () => Iterable<Extent> {
   const kept: Extent[] = [];
   for (const extent of work()) {

@@ -9,13 +9,13 @@ export interface ChannelEnds<In> {
   write: (text: string) => void;
   parse: (line: string) => In;
   onMessage: (message: In) => void;
-  /** Called once, when nothing more will come: the reason, or null where the other side closed its end. */
+  /** Called once, when nothing more will come, with the reason; null: the other side closed its end. */
   onEnd: (failure: Failure | null) => void;
 }
 
 /**
- * Messages to and from the other side (doc/wire.md), a sign of life every 5 s, and a watch over the other side's: a
- * line that is silent for 30 s is dead, even where no packet says so.
+ * Carries messages to and from the other side (doc/wire.md). It sends `alive` every 5 s, and takes a line that is silent
+ * for 30 s for dead.
  */
 export class MessageChannel<Out extends Message, In extends Message> implements Disposable {
   readonly #ends: ChannelEnds<In>;
@@ -34,7 +34,7 @@ export class MessageChannel<Out extends Message, In extends Message> implements 
     void this.#read();
   }
 
-  /** Also after what came could not be understood, or nothing comes any more: the other side may still listen. */
+  /** Also works after reading has failed or ended: the other side may still listen. */
   send(message: Out): void {
     if (!this.#isDisposed) this.#ends.write(formatMessage(message));
   }

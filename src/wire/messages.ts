@@ -101,7 +101,7 @@ const moverMessage = z.discriminatedUnion('type', [
 ]);
 
 const receiverMessage = z.discriminatedUnion('type', [
-  // Of any version, with whatever else it says: what differs is told by its number.
+  // Other fields are ignored, so that `ready` of any version is understood.
   z.object({
     type: z.literal('ready'),
     protocol: z.int(),

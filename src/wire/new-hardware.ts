@@ -14,7 +14,7 @@ export function newHardware(
   };
 }
 
-/** What starts a receiver there. */
+/** The command that starts a receiver there. */
 export function receiveCommand({ vmferry }: OtherMachine): string {
   return `${vmferry} receive`;
 }

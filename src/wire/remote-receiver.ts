@@ -31,12 +31,12 @@ const COMMAND_NOT_FOUND = 127;
 const COMMAND_NOT_EXECUTABLE = 126;
 
 /**
- * The mover's end of the wire (doc/wire.md): one request at a time, its answer awaited; `applied` and `progress` come
- * between as they come. When the receiver fails, is lost, or lives and gets on with nothing, all that waits is rejected,
- * and `failed` is.
+ * The mover's end of the wire (doc/wire.md). It sends one request at a time and awaits the answer; `applied` and
+ * `progress` may come at any time. When the receiver fails, is lost or makes no progress, everything that waits is
+ * rejected, and `failed` is aborted.
  */
 export class RemoteReceiver implements AsyncDisposable {
-  /** Answers whether that pack was on its way. */
+  /** Returns whether the pack was in the spool. */
   onApplied: (message: MessageOf<'applied'>) => boolean = () => false;
   onProgress: (message: MessageOf<'progress'>) => void = () => undefined;
   readonly #process: RemoteProcess;
@@ -44,13 +44,13 @@ export class RemoteReceiver implements AsyncDisposable {
   readonly #failing = new AbortController();
   #waiting: Waiting | null = null;
   #isReady = false;
-  /** It comes without being asked for, and perhaps before anybody waits for it. */
+  /** The first message; it may come before `ready` is called. */
   #greeting: MessageOf<'ready'> | null = null;
   #isAborting = false;
   #spool: string | null = null;
   readonly #opened: string[] = [];
   #published: readonly string[] = [];
-  /** Where it runs. */
+  /** The machine that it runs on. */
   readonly machine: OtherMachine;
   readonly #limitsMs: Readonly<Record<Step, number>>;
   #watch: StallWatch | null = null;
@@ -88,7 +88,7 @@ export class RemoteReceiver implements AsyncDisposable {
     return this.#published;
   }
 
-  /** By what backups know the machine that it runs on, once it is ready. */
+  /** How backups identify the machine that it runs on; known once it is ready. */
   get identity(): Machine {
     return { host: this.#greeting?.host ?? '', id: this.#greeting?.machine ?? null };
   }
@@ -111,8 +111,8 @@ export class RemoteReceiver implements AsyncDisposable {
   }
 
   /**
-   * Sends a request and waits for its answer. Throws what the receiver failed with, or the signal's reason; after the
-   * latter only `abort` may follow.
+   * Sends a request and waits for its answer. Throws the receiver's failure, or the signal's reason when aborted; after
+   * that only `abort` may be sent.
    */
   async request<Type extends ReceiverMessage['type']>(
     message: MoverMessage,
@@ -128,7 +128,7 @@ export class RemoteReceiver implements AsyncDisposable {
     return answered;
   }
 
-  /** Watches over a step: without progress for too long, the receiver has failed. */
+  /** Watches a step: without progress for too long, the receiver has failed. */
   watch(step: Step, guestMs = 0): StallWatch {
     const limitMs = this.#limitsMs[step] + guestMs;
     return new StallWatch(limitMs, () => this.#fail(this.#stalled(step, limitMs)));
@@ -138,9 +138,9 @@ export class RemoteReceiver implements AsyncDisposable {
     const seconds = Math.ceil(limitMs / 1000);
     return new Failure(
       'receiver-died',
-      `The vmferry on ${this.machine.name} is there, but has got on with nothing for ${seconds} s (${step}).`,
+      `The vmferry on ${this.machine.name} is there, but has made no progress for ${seconds} s (${step}).`,
       {
-        advice: `See what keeps it, its disk for one: ${this.machine.ssh} dmesg`,
+        advice: `Look for a cause there, such as a failing disk: ${this.machine.ssh} dmesg`,
         transient: true,
       },
     );
@@ -175,7 +175,7 @@ export class RemoteReceiver implements AsyncDisposable {
     }
   }
 
-  /** Until the first message, what comes may be a login's greeting, or a shell's complaint. */
+  /** Before the first message, lines may come from the login or the shell. */
   #parse(line: string): ReceiverMessage {
     if (this.#isReady) return parseReceiverMessage(line);
     try {
@@ -194,7 +194,7 @@ export class RemoteReceiver implements AsyncDisposable {
         if (this.onApplied(message)) this.#watch?.progressed();
         return;
       case 'progress':
-        // Saying the same again is no progress.
+        // The same number again is no progress.
         if (message.verifiedBytes > this.#verifiedBytes) this.#watch?.progressed();
         this.#verifiedBytes = Math.max(this.#verifiedBytes, message.verifiedBytes);
         this.onProgress(message);
@@ -228,9 +228,9 @@ export class RemoteReceiver implements AsyncDisposable {
       this.#waiting = null;
       waiting.resolve(message as never);
     } else if (!this.#isAborting && !isGreeting) {
-      // While aborting, answers to what was asked before may still be on their way.
+      // While aborting, answers to earlier requests may still arrive.
       this.#fail(
-        new Failure('protocol-violation', `The receiver answered ${message.type} to nothing that was asked.`),
+        new Failure('protocol-violation', `The receiver sent ${message.type} without a request for it.`),
       );
     }
   }

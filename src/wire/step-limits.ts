@@ -1,13 +1,13 @@
 import type { MoverMessage } from './messages.ts';
 
-/** What the mover waits for at the receiver: that it starts, that packs get there and into the image, or an answer. */
+/** What the mover waits for: the receiver's start, packs that are sent and applied, or an answer. */
 export type Step = 'ready' | 'copy' | Exclude<MoverMessage['type'], 'pack' | 'alive'>;
 
 const MINUTE_MS = 60_000;
 
 /**
- * How long the receiver may be without any progress in a step (doc/wire.md); `alive` is none. A `boot` and a `halt` have the
- * time for the guest besides.
+ * How long each step may go without progress (doc/wire.md); `alive` is no progress. For `boot` and `halt`, the time that
+ * the guest is given is added.
  */
 export const STEP_LIMITS_MS: Readonly<Record<Step, number>> = {
   ready: 2 * MINUTE_MS,
@@ -15,7 +15,7 @@ export const STEP_LIMITS_MS: Readonly<Record<Step, number>> = {
   measure: 5 * MINUTE_MS,
   open: 2 * MINUTE_MS,
   copy: 2 * MINUTE_MS,
-  // All that was written may have to get to the disk first, before the first byte is read back.
+  // Before the first byte is read back, all that was written may have to reach the disk.
   finish: 5 * MINUTE_MS,
   publish: 5 * MINUTE_MS,
   boot: 1.5 * MINUTE_MS,
@@ -24,10 +24,10 @@ export const STEP_LIMITS_MS: Readonly<Record<Step, number>> = {
   abort: 0.5 * MINUTE_MS,
 };
 
-/** The ways of halting a guest, one after the other, each of which has its time. */
+/** Ways of halting a guest; they are tried one after the other, each for the time that the guest is given. */
 const WAYS_OF_HALTING = 4;
 
-/** What the guest is given by the request. */
+/** The time that the request gives the guest. */
 export function guestTimeMs(message: MoverMessage): number {
   if (message.type === 'boot') return message.timeoutMs;
   return message.type === 'halt' ? WAYS_OF_HALTING * message.timeoutMs : 0;

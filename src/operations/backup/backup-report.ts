@@ -1,19 +1,19 @@
 import type { FailureRecord } from '../../failure.ts';
 import type { Consistency } from '../../repository/snapshot.ts';
 
-/** One disk of a snapshot that was made. readBytes + unchangedBytes + holeBytes + freeBytes = sizeBytes. */
+/** One disk of a new snapshot. readBytes + unchangedBytes + holeBytes + freeBytes = sizeBytes. */
 export interface BackedUpDisk {
   name: string;
   sizeBytes: number;
   readBytes: number;
-  /** Not read, because the file system says that they are what they were in an earlier snapshot. */
+  /** Not read: by the file system's word they are the same as in an earlier snapshot. */
   unchangedBytes: number;
   holeBytes: number;
   freeBytes: number;
   fingerprint: string;
 }
 
-/** A guest of which there is a new snapshot. */
+/** A guest with a new snapshot. */
 export interface GuestBackup {
   guest: string;
   snapshot: string;
@@ -21,21 +21,21 @@ export interface GuestBackup {
   disks: readonly BackedUpDisk[];
   /** Plain bytes of the chunks that the store did not have. */
   newPlainBytes: number;
-  /** What the store has grown by: packs, indexes, pages. */
+  /** By how much the store has grown: packs, indexes, pages. */
   newBytes: number;
   seconds: number;
 }
 
 export interface BackupReport {
   type: 'backed-up';
-  /** As people know it. */
+  /** Where it is, for people. */
   store: string;
   guests: readonly GuestBackup[];
-  /** Guests of which there is none. */
+  /** Guests without a new snapshot. */
   failed: readonly ({ guest: string } & FailureRecord)[];
 }
 
-/** What is wrong with a guest, as a sentence: one that is down may have been backed up before. */
+/** Tells what went wrong with a guest. One that was left down may have a new snapshot nevertheless. */
 export function notDoneText(
   guest: string,
   { code, message }: Pick<FailureRecord, 'code' | 'message'>,

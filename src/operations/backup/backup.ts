@@ -60,7 +60,7 @@ export async function backup(
 }
 
 function notBegun(guest: string, down: string): { guest: string; failure: Failure } {
-  const message = `It was not begun with, because ${down} is down.`;
+  const message = `Its backup was not started, because ${down} is down.`;
   return { guest, failure: new Failure('guest-left-down', message) };
 }
 

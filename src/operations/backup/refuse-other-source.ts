@@ -10,7 +10,7 @@ import type { Snapshot } from '../../repository/snapshot.ts';
 import type { Machine } from '../../system/machine.ts';
 import { manifestCodes } from '../store-access/read-manifests.ts';
 
-/** What a backup is compared by with what the store has under its name. */
+/** The guest that is backed up, to be compared with the guest in the store. */
 export interface OwnSource {
   guest: Pick<ResolvedGuest, 'definition' | 'record'>;
   machine: Machine;
@@ -18,10 +18,10 @@ export interface OwnSource {
 }
 
 /**
- * Throws Failure `target-exists` when the latest snapshot in the folder, or one that is about to be published there, is of
- * another guest: its snapshots would be mixed with this one's, and a prune would keep those of one of them only. A guest
- * that was moved here by vmferry is known by its record.
- * @param ownId of a snapshot that does not count
+ * Throws Failure `target-exists` when the latest snapshot in the folder, published or announced, is of another guest.
+ * Otherwise snapshots of two guests would be mixed, and a prune would keep only those of one. A guest that vmferry moved
+ * here is recognised by its record.
+ * @param ownId a snapshot that does not count
  */
 export async function refuseOtherSource(
   folder: GuestFolder,
@@ -38,7 +38,7 @@ export async function refuseOtherSource(
   throw otherGuest(latest, stored, wanted);
 }
 
-/** Announced or published; those that cannot be read are passed over. In this order a snapshot is seen that is published meanwhile. */
+/** Skips snapshots that cannot be read. Lists announced ones first, so as not to miss one that is published meanwhile. */
 async function latestSnapshot(
   folder: GuestFolder,
   now: Date,
@@ -62,7 +62,7 @@ async function latestSnapshot(
 }
 
 function otherGuest({ guest, createdAt }: Snapshot, stored: GuestSource, wanted: GuestSource): Failure {
-  // Of one name, and yet not the same machine.
+  // Another machine with the same name.
   const isNamesake = stored.host === wanted.host && !isSameMachine(stored, wanted);
   const storedHost = isNamesake ? `another machine that is also called ${stored.host}` : stored.host;
   const day = createdAt.slice(0, 10);

@@ -4,10 +4,9 @@ import { guestsFolder } from '../../repository/files/layout.ts';
 import { temporaryNameFor } from '../../store/store-name.ts';
 
 /**
- * Throws what the store refuses a new file of the guest with: before the guest has to stand still, and its disks are
- * read, for a backup that cannot be kept. Makes no folder that the store does not have: the guest may turn out to have no
- * image, or to be refused.
- * @param hasFolder the store has a folder of the guest
+ * Throws the store's failure if it refuses new files of the guest. Called before the guest has to stand still and its
+ * disks are read. Makes no new folder: the guest may still turn out to have no image, or be refused.
+ * @param hasFolder whether the store has a folder of the guest
  */
 export async function requireWritable(
   folder: GuestFolder,
@@ -19,12 +18,12 @@ export async function requireWritable(
   );
   await folder.store.put(name, [], { signal, durable: false });
   await folder.store.remove(name, signal).catch((error: unknown) => {
-    // A store that lets nobody delete takes backups all the same; readers pass over the file as over a broken upload.
+    // A store that forbids deletion still takes backups. Readers ignore the file, as they do a broken upload.
     if (!(error instanceof Failure) || error.code !== 'target-not-writable') throw error;
   });
 }
 
-/** In the folder that the guest's own would be made in, or, where the store has no guest yet, in the store's own directory. */
+/** The folder that the guest's folder will be made in; the store's own directory if it has no guests yet. */
 async function besideNewFolder({ store }: GuestFolder, signal: AbortSignal): Promise<string> {
   const entries = await store.list('', signal);
   const hasGuests = entries.some(({ name }) => name === guestsFolder);

@@ -10,24 +10,24 @@ import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
 import { holdStill } from '../../hold/hold-still.ts';
 import type { HoldMethod, HoldOptions, StillGuest } from '../../hold/still-guest.ts';
 
-/** How long a guest waits while nothing comes through to the store; a halted one has its boot before it, too. */
+/** How long a guest waits while nothing reaches the store. A halted guest also has to boot, so it waits longer. */
 const DEFAULT_MAX_PAUSE_MS: Record<Exclude<HoldMethod, 'clone'>, number> = { pause: 30_000, halt: 120_000 };
 
 export interface StandstillOptions extends HoldOptions {
   hold: HoldMethod;
-  /** A guest that waits for its backup goes on when nothing has come through to the store for so long; null: the default. */
+  /** The guest goes on after this time in which nothing reached the store; null: the default. */
   maxPauseMs: number | null;
 }
 
 /**
- * The time in which a guest is held still for its backup. A guest that waits meanwhile, paused or halted, goes on as
- * soon as the backup is interrupted, or as nothing comes through to the store for too long. Ctrl-Z is refused meanwhile:
- * the guest would wait for the `fg`.
+ * The time in which a guest is held still for its backup. A guest that is paused or halted goes on as soon as the backup
+ * is interrupted, or when nothing reaches the store for too long. Ctrl-Z is refused meanwhile: the guest would stay
+ * down until `fg`.
  */
 export class Standstill {
-  /** The guest's folder; every wait for the store it lies in is watched. */
+  /** The guest's folder. Every wait for its store is watched. */
   readonly folder: GuestFolder;
-  /** Of what is done meanwhile. */
+  /** For the work in this time. */
   readonly context: Context;
   readonly #guest: ResolvedGuest;
   readonly #options: StandstillOptions;
@@ -68,7 +68,7 @@ export class Standstill {
       new StallWatch(limitMs, () => this.#stalled.abort(this.#stalledFailure(limitMs))),
     );
     const { signal } = this.context;
-    // Before anything is tidied up over the line, which may take its time.
+    // Before anything is cleaned up over the line, which may take long.
     signal.addEventListener('abort', () => void this.end().catch(() => undefined), { once: true });
     signal.throwIfAborted();
     return still;
@@ -79,10 +79,10 @@ export class Standstill {
     return (this.#ending ??= this.#held[Symbol.asyncDispose]());
   }
 
-  /** Ends it, and answers with the failure to show when this was thrown meanwhile. */
+  /** Ends it after an error, and returns the failure to show. */
   async endAfter(error: unknown): Promise<unknown> {
     const { signal } = this.context;
-    // What an abort surfaces as says less than its reason.
+    // The error that an abort causes says less than the abort's reason.
     const isAborted = this.#hasWaited && signal.aborted;
     const first: unknown = isAborted ? signal.reason : error;
     try {

@@ -1,11 +1,11 @@
 import { basename } from 'node:path';
 
-/** Leaves room for what is appended to it: a number, and what a restore names its files by while it works. */
+/** Leaves room for a number, and for the endings of a restore's temporary files. */
 const MOST_BYTES = 200;
 
 /**
- * The names by which the images at these paths are kept, in their order: their file names, but no two the same, and
- * such as a manifest may have (doc/store.md) and a restore can make files of.
+ * The names under which the images at these paths are stored, in their order: their file names, changed where two are the
+ * same, or where a manifest does not allow them (doc/store.md).
  */
 export function storedDiskNames(paths: readonly string[]): string[] {
   const names: string[] = [];

@@ -12,7 +12,7 @@ import type { SourceDisk } from '../../transfer/source-disk.ts';
 const SAMPLED_FRAMES = 24;
 const MEASURE_PADDING_BYTES = 512 * 1024;
 const MEASURE_ROUNDS = 4;
-/** What a guest takes to halt and to boot, seconds; known only when it is done. */
+/** A guess at how long a guest takes to halt and to boot. */
 const HALT_AND_BOOT_SECONDS = 10;
 
 export interface CompressionSample {
@@ -61,7 +61,7 @@ function* evenlySpread(plans: Iterable<FramePlan>, totalBytes: number): Iterable
   }
 }
 
-/** Bytes a second that the line takes towards the new hardware, from a few messages' round trips. */
+/** Measures the bytes per second that the line carries to the new hardware, by a few round trips. */
 export async function measureLine(receiver: RemoteReceiver, signal: AbortSignal): Promise<number> {
   const roundTripMs = await timed(() =>
     receiver.request({ type: 'measure', padding: '' }, 'measured', signal),
@@ -81,7 +81,7 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - startedMs;
 }
 
-/** From halt to up again, if all goes as the samples did. */
+/** From the halt of the guest until it is up again, if reading and sending go as in the samples. */
 export function estimateDowntimeSeconds(
   readBytes: number,
   sample: CompressionSample,
@@ -93,8 +93,8 @@ export function estimateDowntimeSeconds(
 }
 
 /**
- * About how much of a running guest's disk will be read: when it is halted its file systems are clean, and their free
- * blocks, which cannot be told yet, are left out.
+ * Estimates how much of a running guest's disk will be read. Its free blocks will not be, but they are known only after
+ * the halt, when its file systems are clean.
  */
 export function expectedReadBytes({ source, layout, readBytes }: SourceDisk): number {
   const savings = layout.regions.map(({ offset, length, clean }) => {

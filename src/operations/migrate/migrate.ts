@@ -22,9 +22,8 @@ const CHANGED_ADVICE =
   'Something on this machine may have started the guest meanwhile. Stop that, and move it again.';
 
 /**
- * Moves a guest to new hardware: preflight, halt, copy, verify, publish, fence, boot (doc/migration.md). Whatever
- * fails before the boot leaves the guest running where it was, and nothing of it on the new hardware. Throws that
- * Failure.
+ * Moves a guest to new hardware: preflight, halt, copy, verify, publish, fence, boot (doc/migration.md). If something
+ * fails before the boot, the guest runs on where it was, nothing is left on the new hardware, and the Failure is thrown.
  */
 export async function migrate(
   request: MigrateRequest,
@@ -87,7 +86,7 @@ async function moveGuest(move: Move, context: Context): Promise<Pick<MigrationRe
     );
     signal.throwIfAborted();
     // From here on Ctrl-C comes too late.
-    fate = `It is too late to stop: only ${destination} knows whether ${name} has come up there. The move is finished.`;
+    fate = `It is too late to stop: only ${destination} knows whether ${name} has come up there. The move goes on to its end.`;
     await refuseChanged(stamps, CHANGED_ADVICE);
     return { disks, booted: await finishMove(move, context) };
   } catch (error) {
@@ -134,13 +133,13 @@ async function finishMove(
   const guestThere = relocate(definition, directory);
   const record = await dependencies.records.read(definition.name);
   refuseUnlessOwn(record, definition.name);
-  // A store that both machines back up to then takes them for one guest, there and, should the move be taken back, here.
+  // So a store that both machines back up to takes it for one guest, also after the move is taken back.
   const earlier = record?.sources ?? [];
   const sources = withSource(earlier, sourceOf(guestThere, receiver.identity));
   await dependencies.records.write({ definition, state: 'moved', move, sources });
-  // The last look, with the fence up: whatever started the guest here again keeps it here.
+  // The last check, with the fence up: if something has started the guest here again, it stays here.
   await awaitReleases(definition, receiver.failed);
-  // Nothing was told to boot yet, so a line that broke by now leaves no doubt.
+  // The boot was not requested yet: if the line is broken by now, the guest does not run there.
   receiver.failed.throwIfAborted();
   const up = await runStage(
     context,
@@ -173,7 +172,7 @@ async function finishMove(
     ({ pid }) => `${definition.name} is up on ${destination}, pid ${pid}`,
   );
   for (const warning of up.warnings) context.report({ type: 'warning', ...warning });
-  // The guest runs there whether or not this last word gets through.
+  // The guest runs there whether or not this message arrives.
   await receiver.request({ type: 'commit' }, 'committed', receiver.failed).catch(() => undefined);
   return { pid: up.pid, consoleLog: up.consoleLog };
 }

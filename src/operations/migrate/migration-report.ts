@@ -21,7 +21,7 @@ export interface MigrateRequest {
 }
 
 export interface MigrationTarget {
-  /** As one would type it after `ssh`: an alias, a host name, or user@host. */
+  /** As it is typed after `ssh`: an alias, a host name, or user@host. */
   destination: string;
   /** Absolute path on the new hardware; null: the directory that the image lies in here. */
   directory: string | null;
@@ -39,9 +39,9 @@ export interface MigrationPlan {
   disks: readonly DiskAccount[];
   /** From a sample of the image's own blocks, compressed; null when nothing is to be read. */
   estimatedSendBytes: number | null;
-  /** The same, should the free blocks of a running guest's file systems not be known after the halt either. */
+  /** The same, if a running guest's free blocks are not known after the halt either. */
   mostSendBytes: number | null;
-  /** From the halt of the guest to its being up again; null where nothing runs. A guess. */
+  /** A guess: from the halt of the guest until it is up again; null if it does not run. */
   estimatedDowntimeSeconds: number | null;
   warnings: readonly string[];
 }
@@ -62,7 +62,7 @@ export interface MigrationReport {
   directory: string;
   disks: readonly MovedDisk[];
   seconds: number;
-  /** From the halt to up again on the new hardware; null when the guest was not running. */
+  /** From the halt until the guest is up on the new hardware; null if it did not run. */
   downtimeSeconds: number | null;
   /** Where it runs now: null when it was not booted (`offline`). */
   booted: { pid: number; consoleLog: string } | null;

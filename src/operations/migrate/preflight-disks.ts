@@ -14,7 +14,7 @@ const LONGEST_NAME_BYTES = 240;
 
 const USED_ADVICE = 'End that first. A running guest is moved by its name: see `vmferry guests`.';
 
-/** Runs a part of the preflight; what is wrong is noted, and the answer is then null. */
+/** Runs a part of the preflight. A failure is noted, and the result is then null. */
 export type Attempt = <Result>(work: () => Result | Promise<Result>) => Promise<Result | null>;
 
 /** Opens the guest's images, as far as they can be, and notes everything that is wrong with them. */
@@ -38,7 +38,7 @@ export async function lookAtDisks(
   return opened;
 }
 
-/** On the new hardware all images lie in one directory, under the names that they have here. */
+/** On the new hardware all images lie in one directory, under their names here. */
 function refuseNames({ name: guest, disks }: GuestDefinition): void {
   if (disks.length === 0) throw new Failure('guest-unsupported', `${guest} has no disk that could be moved.`);
   const paths = new Map<string, string>();

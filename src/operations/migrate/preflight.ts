@@ -62,7 +62,7 @@ async function look(
   const attempt = attemptNoting(problemsHere, context.signal);
   const attemptThere = attemptNoting(problemsThere, context.signal);
 
-  // The other side takes a while to start; what is here is looked at meanwhile.
+  // The other side takes a while to start; this side is checked meanwhile.
   const remote = await attemptThere(() => startReceiver(request, dependencies, context, cleanup));
   const guest = await attempt(() => resolveGuest(request.guest, dependencies, context));
   await attempt(() => refuseWhileMoved(guest?.record ?? null));
@@ -90,7 +90,7 @@ async function look(
   };
 }
 
-/** What fails is noted, and the looking goes on. */
+/** Notes failures, so that the other checks still run. */
 function attemptNoting(problems: Failure[], signal: AbortSignal): Attempt {
   return async (work) => {
     try {
@@ -103,7 +103,7 @@ function attemptNoting(problems: Failure[], signal: AbortSignal): Attempt {
   };
 }
 
-/** Answers as soon as it is on its way: `ready` tells when it is there. */
+/** Returns before the receiver is ready, so that this side can be checked meanwhile. */
 async function startReceiver(
   { target, remoteCommand }: MigrateRequest,
   dependencies: MigrateDependencies,
@@ -114,7 +114,7 @@ async function startReceiver(
   if (!connection.nativeCiphers)
     context.report({ type: 'warning', code: 'slow-ciphers', message: whyCiphersAreSlow() });
   const machine = newHardware(target, remoteCommand);
-  // Not given up when interrupted: it has to be told to undo what it did, and to answer that it has.
+  // An interruption does not end it: it must be told to undo its work, and answer.
   const patient = new AbortController().signal;
   const process = await untilAborted(context.signal, () => connection.exec(receiveCommand(machine), patient));
   return { connection, receiver: cleanup.hold(new RemoteReceiver(process, machine)) };
@@ -158,7 +158,7 @@ async function checkRemote(
   if (first !== undefined) throw combineFailures([first, ...others]);
 }
 
-/** What a move would do, from samples of the image and of the line. */
+/** Tells what a move would do, from samples of the image and of the line. */
 export async function planMigration(
   { request, dependencies, guest, directory, disks, receiver }: Move,
   context: Context,

@@ -15,7 +15,7 @@ import type { MigrateDependencies } from './migrate-dependencies.ts';
 
 export interface RevertRequest {
   guest: string;
-  /** The person's word that the new hardware will never run the guest again: it is not asked. */
+  /** The person says that the new hardware will never run the guest again; it is then not asked. */
   newHostIsGone: boolean;
   forceHalt: boolean;
   haltTimeoutMs: number;
@@ -33,8 +33,8 @@ export interface RevertReport {
 }
 
 /**
- * Takes a move back: halts the guest where it went, and starts it here from its old image (doc/migration.md). A move
- * that was cut short before the boot is not asked about over there: the guest cannot run there.
+ * Takes a move back: halts the guest where it went, and starts it here from its old image (doc/migration.md). If the move
+ * was cut short before the boot, the new hardware is not asked: the guest cannot run there.
  */
 export async function revertMigration(
   request: RevertRequest,
@@ -58,7 +58,7 @@ export async function revertMigration(
       return { type: 'reverted', guest: name, pid: running.pid, consoleLog: null, wasRunningThere: null };
     }
   }
-  // Before anything is halted over there: all that would keep it from being started here.
+  // Before anything is halted there: whatever would prevent a start here.
   await requireStartableHere(definition, dependencies, context);
   const isAsked = state === 'moved' && !request.newHostIsGone;
   const wasRunningThere = isAsked ? await haltThere(request, record, dependencies, context) : null;
@@ -88,7 +88,7 @@ export async function revertMigration(
   return { type: 'reverted', guest: name, pid: started.pid, consoleLog, wasRunningThere };
 }
 
-/** Throws Failure `image-missing`, `image-in-use`, or all that keeps the driver from booting it. */
+/** Throws Failure `image-missing`, `image-in-use`, or everything that prevents the driver from booting it. */
 async function requireStartableHere(
   definition: GuestDefinition,
   { drivers }: MigrateDependencies,

@@ -6,13 +6,13 @@ const PROBE_LIMIT_MS = 5000;
 const GREETING = Buffer.from([0, 0, 0, 5, 1, 0, 0, 0, 3]);
 const VERSION_TYPE = 2;
 const TYPE_OFFSET = 4;
-/** What sshd prints, to standard output, for a command where ForceCommand is internal-sftp. */
+/** What sshd prints to standard output for a command, if ForceCommand is internal-sftp. */
 const SSHD_REFUSAL = /sftp connections only/i;
 
 /**
- * What to say when a receiver did not start. In an account that allows SFTP only, sshd refuses any command
- * (ForceCommand internal-sftp) or starts an SFTP server for it (ForceCommand with the path of one), and the receiver
- * seems to end for no reason. Gives the failure itself for any other account.
+ * Explains why a receiver did not start. In an account that allows SFTP only, sshd refuses any command (ForceCommand
+ * internal-sftp) or starts an SFTP server for it (ForceCommand with the path of one), so that the receiver seems to end
+ * for no reason. Returns the failure itself for any other account.
  */
 export async function explainNoReceiver(failure: Failure, connection: SshConnection): Promise<Failure> {
   if (failure.code !== 'receiver-died' || !(await allowsSftpOnly(connection))) return failure;
@@ -22,7 +22,7 @@ export async function explainNoReceiver(failure: Failure, connection: SshConnect
     `The account of ${destination} allows SFTP only: vmferry cannot be started there, and a move needs that.`,
     {
       advice:
-        'Log in there as somebody who may run commands (without ForceCommand and ChrootDirectory in its ' +
+        'Log in there as a user who may run commands (without ForceCommand and ChrootDirectory in its ' +
         `sshd_config). A backup needs SFTP only: vmferry backup GUEST --to ${destination}:DIR`,
       cause: failure,
     },

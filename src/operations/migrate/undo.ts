@@ -13,8 +13,8 @@ const RESTART_LIMIT_MS = 120_000;
 const REMOTE_UNDO_LIMIT_MS = 15_000;
 
 /**
- * After a failure before the boot: starts the guest here again, if it ran, and has the new hardware forget what it was
- * sent. Answers with the failure to show. Goes on through an interruption: this is what Ctrl-C waits for.
+ * After a failure before the boot: starts the guest here again, if it ran, and has the new hardware remove what it was
+ * sent. Returns the failure to show. An interruption does not stop this: Ctrl-C waits for it.
  */
 export async function undoMove(failure: Failure, move: Move, context: Context): Promise<Failure> {
   const patient: Context = { ...context, signal: new AbortController().signal };
@@ -42,16 +42,16 @@ function howItEnded(
   return new Failure(code, [message, guestNow, there].filter((text) => text !== null).join(' '));
 }
 
-/** Answers with how the guest is now, as a sentence, or with why it is down; null: it was not touched. */
+/** Returns the guest's state as a sentence, or why it is down; null: it was not touched. */
 async function restart({ guest, dependencies }: Move, context: Context): Promise<string | Failure | null> {
   const { drivers, records, consoleLogOf } = dependencies;
   const { definition, running } = guest;
   const { name, driver: kind } = definition;
   if (kind === 'offline') return null;
-  /** That the guest runs is worth more than that it is written down: should the disk be full, say. */
+  /** A record that cannot be written, for example to a full disk, must not keep the guest down. */
   const remember = (state: 'halted' | 'running') => noteState({ definition, state }, records, context);
   try {
-    // Another's, or not yet anyone's: then it was not touched.
+    // Another mover's record, or none yet: this move has not touched the guest.
     if ((await records.read(name))?.move?.mover?.pid !== process.pid) return null;
     if (running === null) {
       await remember('halted');
@@ -60,8 +60,8 @@ async function restart({ guest, dependencies }: Move, context: Context): Promise
     const driver = requireDriver(drivers, kind);
     const staying = await findStayingGuest(name, drivers, context);
     if (staying !== null) {
-      // A guest that shuts down more slowly than it was given time for.
-      const message = `${name} still runs, but may have been told to halt. Should it go down later: vmferry start ${name}`;
+      // It may be shutting down, more slowly than it was given time for.
+      const message = `${name} still runs, but may have been told to halt. If it goes down later: vmferry start ${name}`;
       context.report({ type: 'warning', code: 'other', message });
     } else {
       await remember('halted');
@@ -82,8 +82,8 @@ async function restart({ guest, dependencies }: Move, context: Context): Promise
 }
 
 /**
- * A receiver that lives undoes by itself; for one that died, its files are removed over the same connection. False, with a
- * warning, when it is not known whether all of it is gone.
+ * A living receiver undoes its own work. The files of a dead one are removed over the same connection. Returns false, with
+ * a warning, if something may be left.
  */
 async function undoRemote(
   { receiver, connection, directory, disks }: Move,

@@ -41,7 +41,7 @@ async function rememberGuest(paths: readonly string[], mode = 0o600): Promise<Bu
 }
 
 describeWithTools('a backup of a guest', imageTools, () => {
-  test('with images of the same name in several directories keeps them apart', async () => {
+  test('gives images of the same name in several directories different names', async () => {
     const contents = await rememberGuest(['one/root.img', 'two/root.img', 'three/root.img']);
     const { guests } = await world.backup('web');
     const folder = (await world.session()).folder('web');
@@ -52,7 +52,7 @@ describeWithTools('a backup of a guest', imageTools, () => {
       expect(readFileSync(join(restored, name)).equals(contents[index] ?? Buffer.alloc(0))).toBe(true);
   });
 
-  test('can be read whatever its images are called, and whatever their modes', async () => {
+  test('can be read, whatever the names and modes of its images', async () => {
     await rememberGuest(['.hidden.img', 'a\nb.img'], 0o6750);
     const { guests } = await world.backup('web');
     const folder = (await world.session()).folder('web');
@@ -63,7 +63,7 @@ describeWithTools('a backup of a guest', imageTools, () => {
     ]);
   });
 
-  test('of which nobody could read the manifest is none, and leaves none', async () => {
+  test('fails, and leaves no manifest, if the manifest could not be read again', async () => {
     await rememberGuest(['root.img']);
     world.dependencies.version = 'x'.repeat(65);
     const failure = await failureOf(() => world.backup('web'));

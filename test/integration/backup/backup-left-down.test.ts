@@ -75,7 +75,7 @@ async function snapshotsOf(name: string): Promise<string[]> {
 }
 
 describeWithTools('a halted guest that cannot be started again', imageTools, () => {
-  test('has its snapshot all the same, and no other guest is halted', async () => {
+  test('gets its snapshot nevertheless, and no other guest is halted', async () => {
     beforeStart = refuseToStart;
     const failure = await failureOf(() => world.backup(['alpha', 'beta'], { hold: 'halt' }));
     expect(failure.code).toBe('guest-left-down');
@@ -85,7 +85,7 @@ describeWithTools('a halted guest that cannot be started again', imageTools, () 
     expect([...running]).toEqual(['beta']);
   });
 
-  test('is told after those that were backed up', async () => {
+  test('is reported after the guests that were backed up', async () => {
     beforeStart = (name) => (name === 'beta' ? refuseToStart() : undefined);
     const { guests, failed } = await world.backup(['alpha', 'beta', 'gamma'], { hold: 'halt' });
     expect(guests).toMatchObject([{ guest: 'alpha' }]);
@@ -95,7 +95,7 @@ describeWithTools('a halted guest that cannot be started again', imageTools, () 
     ]);
   });
 
-  test('is what a person hears, whatever else went wrong', async () => {
+  test('is reported first, whatever else went wrong', async () => {
     beforeStart = refuseToStart;
     const whole = openDirectoryStore(world.storePath);
     const store = new Proxy(whole, {
@@ -114,7 +114,7 @@ describeWithTools('a halted guest that cannot be started again', imageTools, () 
     expect(failure.message).toContain('It is full.');
   });
 
-  test('is not started when it has been moved away meanwhile', async () => {
+  test('is not started if it was moved away meanwhile', async () => {
     const move = { destination: 'elsewhere', directory: null, sshConfigFile: null, remoteCommand: null };
     const { records } = world.dependencies;
     const session = await world.session();

@@ -60,36 +60,30 @@ const gone = () =>
   });
 
 describeWithTools('a guest that waits for its backup', imageTools, () => {
-  test.each(ways)(
-    'runs again when nothing comes through to the store: $hold',
-    async ({ hold, history, runs }) => {
-      const store = new FaultyStore(openDirectoryStore(world.storePath), 1);
-      guests.onHeld = () => (store.faults = { stall: 1 });
-      const failure = await failureOf(() => world.backup('alpha', { hold, store, maxPauseMs: 300 }));
-      expect(failure).toMatchObject({
-        code: 'connection-lost',
-        message: expect.stringMatching(`${world.storePath} for 1 s.*${runs}; no snapshot`),
-        advice: expect.stringContaining('--max-pause'),
-      });
-      expect(guests.history).toEqual(history);
-      store.faults = {};
-      // What kept it from its backup is over.
-      guests.onHeld = () => undefined;
-      expect((await world.backup('alpha', { hold, store, maxPauseMs: 300 })).guests).toHaveLength(1);
-    },
-  );
+  test.each(ways)('runs again when nothing reaches the store: $hold', async ({ hold, history, runs }) => {
+    const store = new FaultyStore(openDirectoryStore(world.storePath), 1);
+    guests.onHeld = () => (store.faults = { stall: 1 });
+    const failure = await failureOf(() => world.backup('alpha', { hold, store, maxPauseMs: 300 }));
+    expect(failure).toMatchObject({
+      code: 'connection-lost',
+      message: expect.stringMatching(`${world.storePath} for 1 s.*${runs}; no snapshot`),
+      advice: expect.stringContaining('--max-pause'),
+    });
+    expect(guests.history).toEqual(history);
+    store.faults = {};
+    // What kept it from its backup is over.
+    guests.onHeld = () => undefined;
+    expect((await world.backup('alpha', { hold, store, maxPauseMs: 300 })).guests).toHaveLength(1);
+  });
 
-  test.each(ways)(
-    'does not wait for what is tidied up over a dead line: $hold',
-    async ({ hold, history }) => {
-      const { store, answer } = silentStore();
-      const backup = failureOf(() => world.backup('alpha', { hold, store, maxPauseMs: 300 }));
-      await gone();
-      expect(guests.history).toEqual(history);
-      answer();
-      expect(await backup).toMatchObject({ code: 'connection-lost', transient: true });
-    },
-  );
+  test.each(ways)('does not wait for a clean-up over a dead line: $hold', async ({ hold, history }) => {
+    const { store, answer } = silentStore();
+    const backup = failureOf(() => world.backup('alpha', { hold, store, maxPauseMs: 300 }));
+    await gone();
+    expect(guests.history).toEqual(history);
+    answer();
+    expect(await backup).toMatchObject({ code: 'connection-lost', transient: true });
+  });
 
   test.each(ways)(
     'runs again at once when its backup is interrupted: $hold',
@@ -110,7 +104,7 @@ describeWithTools('a guest that waits for its backup', imageTools, () => {
     },
   );
 
-  test.each(ways)('keeps Ctrl-Z from stopping vmferry, as long as it waits: $hold', async ({ hold }) => {
+  test.each(ways)('is not left waiting by Ctrl-Z, which is refused meanwhile: $hold', async ({ hold }) => {
     const listening: number[] = [];
     guests.onHeld = () => {
       listening.push(process.listenerCount('SIGTSTP'));

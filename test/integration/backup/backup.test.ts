@@ -51,7 +51,7 @@ function isSame(first: string, second: string): boolean {
 }
 
 describeWithTools('a backup', [...imageTools, 'zstd', 'tar'], () => {
-  test('is restored, without vmferry, as it was', async () => {
+  test('can be restored without vmferry, byte for byte', async () => {
     makeDisk();
     const { guests, failed } = await world.backup(image);
     expect(failed).toEqual([]);
@@ -71,7 +71,7 @@ describeWithTools('a backup', [...imageTools, 'zstd', 'tar'], () => {
     expect(filesInExt(join(restored, 'disk.img'))).toEqual(filesInExt(image));
   });
 
-  test('of what has not changed adds a manifest, and nothing else', async () => {
+  test('of an unchanged image adds a manifest, and nothing else', async () => {
     makeDisk();
     const first = await world.backup(image);
     const before = [folder('packs'), folder('maps'), folder('index')];
@@ -82,7 +82,7 @@ describeWithTools('a backup', [...imageTools, 'zstd', 'tar'], () => {
     expect(second.guests[0]?.disks).toEqual(first.guests[0]?.disks);
   });
 
-  test('of what has changed sends only that; each snapshot stays what it was', async () => {
+  test('of a changed image sends only the changes; each snapshot stays as it was', async () => {
     makeDisk();
     const snapshots: { id: string; bytes: Buffer }[] = [];
     for (let round = 0; round < 3; round++) {
@@ -100,7 +100,7 @@ describeWithTools('a backup', [...imageTools, 'zstd', 'tar'], () => {
     }
   });
 
-  test('keeps what occurs twice only once, also in two places of one image', async () => {
+  test('stores chunks that occur twice only once, also in one image', async () => {
     const half = seededBytes(7, 4 * MIB);
     writeFileSync(image, Buffer.concat([half, Buffer.alloc(MIB), half]));
     const { guests } = await world.backup(image);
@@ -109,7 +109,7 @@ describeWithTools('a backup', [...imageTools, 'zstd', 'tar'], () => {
     expect(isSame(join(restored, 'disk.img'), image)).toBe(true);
   });
 
-  test('of an image that has grown or shrunk is of that size', async () => {
+  test('of an image that has grown or shrunk has the new size', async () => {
     makeDisk(8 * MIB + 512);
     await world.backup(image);
     for (const sizeBytes of [12 * MIB + 1024, 3 * MIB + 1536]) {
@@ -120,7 +120,7 @@ describeWithTools('a backup', [...imageTools, 'zstd', 'tar'], () => {
     }
   });
 
-  test('that breaks off leaves packs that the next one uses', async () => {
+  test('that breaks off leaves packs, which the next one uses', async () => {
     makeDisk(200 * MIB);
     const stop = new AbortController();
     const broken = new FaultyStore(openDirectoryStore(world.storePath), 1, {});
@@ -137,7 +137,7 @@ describeWithTools('a backup', [...imageTools, 'zstd', 'tar'], () => {
     expect(isSame(join(restored, 'disk.img'), image)).toBe(true);
   });
 
-  test('sends again what the store has lost, or has found to be damaged', async () => {
+  test('sends again what the store has lost, or what was found damaged', async () => {
     makeDisk();
     const { guests } = await world.backup(image);
     const [lost, damaged] = folder('packs');
@@ -158,7 +158,7 @@ describeWithTools('a backup', [...imageTools, 'zstd', 'tar'], () => {
     }
   });
 
-  test('takes what it has sent again under the same name for whole', async () => {
+  test('no longer counts a pack as damaged after it was sent again under its name', async () => {
     makeDisk(MIB / 2);
     await world.backup(image);
     const signal = world.context().signal;
@@ -177,7 +177,7 @@ describeWithTools('a backup', [...imageTools, 'zstd', 'tar'], () => {
     expect(isSame(join(restored, 'disk.img'), image)).toBe(true);
   });
 
-  test('tells how far it is, to the end', async () => {
+  test('reports progress, to the end', async () => {
     makeDisk();
     const { guests } = await world.backup(image);
     const isProgress = (event: Event) => event.type === 'progress';
@@ -190,7 +190,7 @@ describeWithTools('a backup', [...imageTools, 'zstd', 'tar'], () => {
 });
 
 describeWithTools('a backup that fails', [...imageTools, 'zstd', 'tar'], () => {
-  test('of one guest does not keep the others from theirs', async () => {
+  test('for one guest does not stop the others', async () => {
     makeDisk();
     const { guests, failed } = await world.backup([join(world.path, 'none.img'), image]);
     expect(guests.map(({ guest }) => guest)).toEqual(['disk.img']);
@@ -198,14 +198,14 @@ describeWithTools('a backup that fails', [...imageTools, 'zstd', 'tar'], () => {
     expect(world.warnings).toContainEqual(expect.stringContaining('none.img was not backed up'));
   });
 
-  test('of all guests fails with the first’s reason', async () => {
+  test('for all guests throws the first failure', async () => {
     const failure = await failureOf(() =>
       world.backup([join(world.path, 'none.img'), join(world.path, 'no.img')]),
     );
     expect(failure.code).toBe('image-missing');
   });
 
-  test('is made while somebody else reads the image, as another backup does', async () => {
+  test('is made while another program reads the image, as another backup does', async () => {
     makeDisk();
     const reader = await startHolder(image, ['r']);
     try {
@@ -225,7 +225,7 @@ describeWithTools('a backup that fails', [...imageTools, 'zstd', 'tar'], () => {
     expect(folder('snapshots')).toHaveLength(1);
   });
 
-  test('leaves no snapshot of an image that somebody opens to write to it meanwhile', async () => {
+  test('leaves no snapshot of an image that another program opens for writing meanwhile', async () => {
     makeDisk(64 * MIB);
     const session = world.backup(image);
     while (folder('packs').length === 0) await new Promise(setImmediate);
@@ -265,7 +265,7 @@ describeWithTools('a backup that fails', [...imageTools, 'zstd', 'tar'], () => {
 });
 
 describeWithTools('an encrypted backup', [...imageTools, 'zstd', 'tar'], () => {
-  test('has nothing readable in it but names', async () => {
+  test('shows nothing but names without the key', async () => {
     await world[Symbol.asyncDispose]();
     world = new BackupWorld({ encrypt: true });
     image = join(world.path, 'disk.img');

@@ -71,7 +71,7 @@ function storeThat(when: 'before' | 'after', pattern: RegExp, happens: () => Pro
   return store;
 }
 
-describeWithTools('two images of one file name', imageTools, () => {
+describeWithTools('two images with the same file name', imageTools, () => {
   let mail: string;
   let other: string;
   beforeEach(() => {
@@ -79,7 +79,7 @@ describeWithTools('two images of one file name', imageTools, () => {
     other = makeImage('web/disk.img');
   });
 
-  test('do not become one guest: the second is refused, and can have a name of its own', async () => {
+  test('do not become one guest: the second is refused, and can be given its own name', async () => {
     await world.backup(mail);
     const failure = await failureOf(() => world.backup(other));
     expect(failure).toMatchObject({ code: 'target-exists' });
@@ -97,7 +97,7 @@ describeWithTools('two images of one file name', imageTools, () => {
     expect(readFileSync(join(restored, 'disk.img'))).toEqual(readFileSync(other));
   });
 
-  test('in one command are refused both, and what else is named is backed up', async () => {
+  test('in one command are both refused, and the other guests are backed up', async () => {
     const third = makeImage('third.img');
     const { guests, failed } = await world.backup([mail, third, other]);
     expect(guests).toMatchObject([{ guest: 'third.img' }]);
@@ -108,7 +108,7 @@ describeWithTools('two images of one file name', imageTools, () => {
     expect(failed[0]?.message).toContain('would both be kept under the name disk.img');
   });
 
-  test('are one image where one path leads to the other', async () => {
+  test('are one image if one path leads to the other', async () => {
     const link = join(world.path, 'link/disk.img');
     mkdirSync(dirname(link));
     symlinkSync(mail, link);
@@ -117,7 +117,7 @@ describeWithTools('two images of one file name', imageTools, () => {
     expect(snapshots('disk.img')).toHaveLength(2);
   });
 
-  test('of which the latest snapshot cannot be read are told apart by the one before', async () => {
+  test('are told apart by an earlier snapshot if the latest cannot be read', async () => {
     await world.backup(mail);
     await world.backup(mail);
     const folder = join(world.storePath, guestFolder('disk.img'), 'snapshots');
@@ -133,7 +133,7 @@ describeWithTools('two images of one file name', imageTools, () => {
     expect((await latest('disk.img')).definition.disks[0]?.path).toBe(other);
   });
 
-  test('of which one is about to get the name: the other is refused', async () => {
+  test('are told apart while one is about to get the name: the other is refused', async () => {
     let code = '';
     const meanwhile = storeThat('after', /\/announced\//, async () => {
       ({ code } = await failureOf(() => world.backup(other)));
@@ -151,7 +151,7 @@ describeWithTools('a guest of that name on another host', imageTools, () => {
     await world.dependencies.records.write({ definition: web(image), state: 'halted' });
   });
 
-  test('is refused; adopted, it goes on, and the first host is refused from then on', async () => {
+  test('is refused; if adopted, it goes on, and the first host is refused from then on', async () => {
     await world.backup('web');
     const oldHost = world.machine;
     world.machine = newHost;
@@ -186,7 +186,7 @@ describeWithTools('a guest of that name on another host', imageTools, () => {
     expect(halted).toBe(0);
   });
 
-  test('is told from it though both hosts have one name', async () => {
+  test('is told apart even if both hosts have the same name', async () => {
     await world.backup('web');
     world.machine = { ...world.machine, id: 'c'.repeat(32) };
     const failure = await failureOf(() => world.backup('web'));
@@ -196,7 +196,7 @@ describeWithTools('a guest of that name on another host', imageTools, () => {
     expect((await latest('web')).machine).toBeUndefined();
   });
 
-  test('is judged by the host’s name where a snapshot says no more', async () => {
+  test('is told apart by the host’s name if a snapshot says no more', async () => {
     await world.backup('web');
     const { machine: _, ...old } = await latest('web');
     const file = join(world.storePath, guestFolder('web'), 'snapshots', `${old.id}.json`);
@@ -208,7 +208,7 @@ describeWithTools('a guest of that name on another host', imageTools, () => {
     expect(await failureOf(() => world.backup('web'))).toMatchObject({ code: 'target-exists' });
   });
 
-  test('goes on where it was moved there, as its record says', async () => {
+  test('goes on if its record says that it was moved there', async () => {
     await world.backup('web');
     const { host, id } = world.machine;
     world.machine = newHost;
@@ -222,7 +222,7 @@ describeWithTools('a guest of that name on another host', imageTools, () => {
     expect(snapshots('web')).toHaveLength(3);
   });
 
-  test('is the same one with another disk besides', async () => {
+  test('is the same guest with an additional disk', async () => {
     await world.backup('web');
     const { disks } = web(image);
     const second = { device: 'ubd1', path: makeImage('data.img'), readOnly: false };

@@ -155,7 +155,7 @@ for (const kind of ['xfs', 'btrfs'] as const)
       ]);
     });
 
-    test('is let go when its images cannot be cloned while it is stopped', async () => {
+    test('goes on if its images cannot be cloned while it is stopped', async () => {
       const directory = join(guest.image, '..');
       const meddling: FreezingDriver = {
         ...driver,
@@ -172,7 +172,7 @@ for (const kind of ['xfs', 'btrfs'] as const)
       await expectRunningAsBefore(guest);
     });
 
-    test('is let go, and its clone removed, when interrupted', async () => {
+    test('goes on, and its clone is removed, when interrupted', async () => {
       const reason = new Failure('interrupted', 'Interrupted.');
       const meddling: FreezingDriver = {
         ...driver,
@@ -186,7 +186,7 @@ for (const kind of ['xfs', 'btrfs'] as const)
       await expectRunningAsBefore(guest);
     });
 
-    test('has all its disks cloned as of one moment, and leftovers removed', async () => {
+    test('has all its disks cloned at one moment, and leftovers removed', async () => {
       const stale = join(guest.image, '..', '.guest.img.vmferry-0123456789abcdef.clone');
       makeSparseFile(stale, 512);
       const still = await hold('clone');
@@ -220,7 +220,7 @@ describeUnless(umlMissing() ?? mountingMissing('ext4'), 'a running guest where t
     await expectRunningAsBefore(guest);
   });
 
-  test('is stopped for as long as it is read', async () => {
+  test('is stopped while it is read', async () => {
     const before = await guest.count();
     const still = await hold('pause');
     expect(still).toMatchObject({
@@ -237,7 +237,7 @@ describeUnless(umlMissing() ?? mountingMissing('ext4'), 'a running guest where t
     expect(await countIn(copy)).toBeGreaterThanOrEqual(before);
   });
 
-  test('is not stopped by two backups at once: the first that ends would let it go on', async () => {
+  test('is not stopped by two backups at once: the first to end would let it go on', async () => {
     const reader = await startHolder(guest.image, ['r']);
     try {
       for (const method of ['pause', 'halt'] as const)
@@ -252,7 +252,7 @@ describeUnless(umlMissing() ?? mountingMissing('ext4'), 'a running guest where t
     await expectRunningAsBefore(guest);
   });
 
-  test('that somebody lets go on while it is read is not taken for still', async () => {
+  test('that somebody lets go on while it is read does not count as still', async () => {
     const still = await hold('pause');
     runTool('uml_mconsole', [join(umlDir, 'alpha', 'mconsole'), 'go']);
     await guest.countsOn();
@@ -264,7 +264,7 @@ describeUnless(umlMissing() ?? mountingMissing('ext4'), 'a running guest where t
     await expectRunningAsBefore(guest);
   });
 
-  test('is not halted when it could not be started again', async () => {
+  test('is not halted if it could not be started again', async () => {
     const unbootable: FreezingDriver = {
       ...driver,
       checkBootable: () => Promise.resolve([new Failure('hypervisor-missing', 'There is no kernel.')]),
@@ -304,7 +304,7 @@ describeUnless(umlMissing() ?? mountingMissing('ext4'), 'a running guest where t
     await expectRunningAsBefore(guest);
   });
 
-  test('that another backup has paused is left to it', async () => {
+  test('that another backup has paused is left alone', async () => {
     const still = await hold('pause');
     expect((await failureOf(hold('pause'))).message).toContain('Another backup');
     expect(await guest.isStopped()).toBe(true);
@@ -320,7 +320,7 @@ describeUnless(umlMissing() ?? mountingMissing('ext4'), 'a running guest where t
   });
 });
 
-describeUnless(umlMissing() ?? mountingMissing('ext4'), 'a running guest of its own', () => {
+describeUnless(umlMissing() ?? mountingMissing('ext4'), 'a running guest, booted for each test', () => {
   afterEach(endGuests);
 
   test('is halted, read, and started again', async () => {
@@ -353,7 +353,7 @@ describeUnless(umlMissing() ?? mountingMissing('ext4'), 'a running guest of its 
     expect(guest.image).toBe((await resolved()).definition.disks[0]?.path);
   });
 
-  test('that cannot be told to write out what it has is as after a crash', async () => {
+  test('that cannot write out its data counts as after a crash', async () => {
     // It has sysrq switched off.
     const guest = await boot('ext4', { onCtrlAltDel: 'ignore' });
     const still = await hold('pause');
@@ -370,10 +370,10 @@ describeUnless(umlMissing() ?? mountingMissing('ext4'), 'a running guest of its 
   });
 });
 
-describeUnless(umlMissing() ?? mountingMissing('ext4'), 'an image that nothing runs', () => {
+describeUnless(umlMissing() ?? mountingMissing('ext4'), 'an image that no guest runs on', () => {
   afterEach(endGuests);
 
-  test('is read as it is, unless somebody has it open or writes to it', async () => {
+  test('is read as it is, unless a program has it open or writes to it', async () => {
     const guest = await boot('ext4');
     const live = await resolveGuest(guest.image, dependencies, context);
     const refused = await failureOf(holdStill(live, 'clone', holdOptions, dependencies, context));
@@ -391,7 +391,7 @@ describeUnless(umlMissing() ?? mountingMissing('ext4'), 'an image that nothing r
     await waitForConsole(dependencies.consoleLogOf('alpha'), /GUEST-UP boots=2/);
   });
 
-  test('that was not unmounted is as after a crash', async () => {
+  test('that was not unmounted counts as after a crash', async () => {
     const guest = await boot('ext4');
     const still = await hold('pause');
     const copy = join(scratch.path, 'copy.img');

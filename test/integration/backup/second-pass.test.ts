@@ -36,7 +36,7 @@ import { describeUnless, toolsMissing } from '../../support/programs/tools.ts';
 
 const MIB = 2 ** 20;
 const CHUNK = 65_536;
-/** Chunks that are read to be sure. */
+/** Unchanged chunks that are read as a sample. */
 const SAMPLE_BYTES = 64 * CHUNK;
 const DAY_MS = 24 * 3600 * 1000;
 
@@ -132,7 +132,7 @@ for (const kind of ['xfs', 'btrfs'] as const)
       expect(filesBeside()).toEqual([expect.stringMatching(/^\.disk\.img\.vmferry-.*\.base$/)]);
     });
 
-    test('is of what the image is, whatever was done to it', async () => {
+    test('holds what the image holds, whatever was done to it', async () => {
       const seed = testSeed();
       const random = seededRandom(seed);
       const size = 16 * MIB;
@@ -167,7 +167,7 @@ for (const kind of ['xfs', 'btrfs'] as const)
       expect(warnings()).toEqual([]);
     });
 
-    test('of another size reads all of it', async () => {
+    test('of an image of another size reads all of it', async () => {
       for (const sizeBytes of [12 * MIB, 12 * MIB + 512, 7 * MIB + 1024]) {
         runTool('truncate', ['-s', String(sizeBytes), image]);
         patchFile(image, 0, seededBytes(5, 6 * MIB));
@@ -176,7 +176,7 @@ for (const kind of ['xfs', 'btrfs'] as const)
       expect(bases()).toHaveLength(1);
     });
 
-    test('knows the free blocks of both, by their own bitmaps', async () => {
+    test('takes free blocks of image and base from their own bitmaps', async () => {
       makeExtImage(image, extVariant('ext4, 1 KiB'));
       const { disk } = await backup();
       expect((await backup()).disk.unchangedBytes).toBeGreaterThan(disk.readBytes / 2);
@@ -194,7 +194,7 @@ for (const kind of ['xfs', 'btrfs'] as const)
       expect(whole.fingerprint).toBe(changed.fingerprint);
     });
 
-    test('sends what the store has lost, though it has not changed', async () => {
+    test('sends unchanged chunks that the store has lost', async () => {
       makeDisk();
       await backup();
       const packs = join(world.storePath, 'guests', 'disk.img', 'packs');
@@ -208,7 +208,7 @@ for (const kind of ['xfs', 'btrfs'] as const)
       expect(bases()).toHaveLength(1);
     });
 
-    test('believes no base that says what is not so', async () => {
+    test('detects a wrong base', async () => {
       makeDisk();
       await backup();
       const [base = ''] = bases();
@@ -223,7 +223,7 @@ for (const kind of ['xfs', 'btrfs'] as const)
       expect(warnings()).toHaveLength(1);
     });
 
-    test('believes no base of another user', async () => {
+    test('does not use a base of another user', async () => {
       makeDisk(8 * MIB);
       await backup();
       chownSync(join(mounted.path, bases()[0] ?? ''), 1234, 1234);
@@ -231,7 +231,7 @@ for (const kind of ['xfs', 'btrfs'] as const)
       expect((await soundBackup()).disk.unchangedBytes).toBe(8 * MIB - SAMPLE_BYTES);
     });
 
-    test('has no base where it is not wanted, or where a backup fails', async () => {
+    test('keeps no base with --no-clone, or if the backup fails', async () => {
       makeDisk();
       await backup({ everyBlock: true });
       expect(filesBeside()).toEqual([]);
@@ -249,7 +249,7 @@ for (const kind of ['xfs', 'btrfs'] as const)
       expect((await soundBackup()).disk.unchangedBytes).toBe(0);
     });
 
-    test('is compared with what that store has; other stores’ bases go after a month', async () => {
+    test('compares with the base of its store; other stores’ bases go after a month', async () => {
       makeDisk();
       await backup();
       const other = join(world.path, 'other');
@@ -270,7 +270,7 @@ for (const kind of ['xfs', 'btrfs'] as const)
       expect((await soundBackup()).disk.unchangedBytes).toBe(0);
     });
 
-    test('that is killed leaves no base, and what it leaves is removed', async () => {
+    test('that is killed leaves no base, and what it leaves is removed later', async () => {
       makeDisk(200 * MIB);
       await world.session();
       const { child, ended } = startVmferry(['backup', image, '--to', world.storePath], {
@@ -287,7 +287,7 @@ for (const kind of ['xfs', 'btrfs'] as const)
       expect(warnings()).toEqual([expect.stringContaining('left by a backup that was killed')]);
     });
 
-    test('reads all where a base is of another file system, or can have no name', async () => {
+    test('reads all if the base is on another file system, or no base can be named', async () => {
       makeDisk(8 * MIB);
       await backup();
       const base = join(mounted.path, bases()[0] ?? '');
@@ -345,7 +345,7 @@ describeUnless(missing('btrfs'), 'a second backup of a file on btrfs', () => {
   });
 });
 
-describeUnless(missing('ext4'), 'a second backup where there are no reflinks', () => {
+describeUnless(missing('ext4'), 'a second backup without reflinks', () => {
   beforeEach(() => begin('ext4'));
   afterEach(end);
 

@@ -68,13 +68,13 @@ const kinds = [
 ];
 
 describe.each(kinds)('checking a $name pack', ({ of, sealKey }) => {
-  test('that is good finds all of its chunks', async () => {
+  test('finds all chunks of a good pack', async () => {
     const result = await check(of(), (bytes) => bytes, sealKey);
     expect(result).toMatchObject({ damage: null, plainBytes: CHUNKS * CHUNK });
     expect(idsOf(result)).toEqual(idsIn(of(), frameNumbers));
   });
 
-  test('finds a changed byte anywhere, and never more than what is good', async () => {
+  test('finds a changed byte anywhere, and reports only good chunks as good', async () => {
     const pack = of();
     const all = new Set(idsIn(pack, frameNumbers));
     for (let place = 0; place < pack.bytes.length; place += 49_999) {
@@ -84,7 +84,7 @@ describe.each(kinds)('checking a $name pack', ({ of, sealKey }) => {
     }
   });
 
-  test('finds the good frames beside a damaged one, by their places', async () => {
+  test('finds the good frames beside a damaged one, by their offsets', async () => {
     const pack = of();
     const middle = pack.frames[1] as Pack['frames'][number];
     const damaged = withByteChanged(middle.offsetBytes + (middle.sizeBytes >> 1))(new Uint8Array(pack.bytes));
@@ -100,7 +100,7 @@ describe.each(kinds)('checking a $name pack', ({ of, sealKey }) => {
     expect(idsOf(result).length).toBeLessThan(CHUNKS);
   });
 
-  test('finds what is in front of where it is cut off', async () => {
+  test('finds the frames before the place where a pack is cut off', async () => {
     const pack = of();
     const last = pack.frames[2] as Pack['frames'][number];
     const result = await check(pack, (bytes) => bytes.slice(0, last.offsetBytes + 100), sealKey);
@@ -108,7 +108,7 @@ describe.each(kinds)('checking a $name pack', ({ of, sealKey }) => {
     expect(idsOf(result)).toEqual(idsIn(pack, [0, 1]));
   });
 
-  test('finds nothing in what is no pack', async () => {
+  test('finds nothing in a file that is not a pack', async () => {
     const result = await check(of(), () => Buffer.alloc(100_000, 'noise'), sealKey);
     expect(result).toMatchObject({ plainBytes: 0 });
     expect(result.damage).not.toBeNull();
@@ -116,7 +116,7 @@ describe.each(kinds)('checking a $name pack', ({ of, sealKey }) => {
   });
 });
 
-test('a pack that is what its name says may hold chunks that are not', async () => {
+test('a pack that matches its name may hold chunks that do not match their ids', async () => {
   const bytes = withByteChanged((plain.frames[0]?.offsetBytes ?? 0) + 1000)(new Uint8Array(plain.bytes));
   const packId = createHash('sha256').update(bytes).digest('hex');
   const result = await pool.run({ kind: 'check', packId, packParts: [bytes], sealKey: null });
@@ -125,7 +125,7 @@ test('a pack that is what its name says may hold chunks that are not', async () 
   expect(idsOf(result)).toEqual(expect.arrayContaining(idsIn(plain, [1, 2])));
 });
 
-test('a pack that was sealed with another key has nothing to give', async () => {
+test('a pack that was sealed with another key gives nothing', async () => {
   const result = await check(sealed, (bytes) => bytes, Buffer.alloc(32, 'another'));
   expect(result.damage).toContain('was not sealed with the key of this store');
   expect(result.good.ids).toHaveLength(0);

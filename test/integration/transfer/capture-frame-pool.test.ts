@@ -55,13 +55,13 @@ describe('a frame pool', () => {
     expect(results.every(({ readBytes }) => readBytes === 16 * CHUNK)).toBe(true);
   });
 
-  test('keeps all of its workers busy at its width', () => {
+  test('keeps all its workers busy', () => {
     const pool = new FramePool(workerUrl, 2);
     expect(pool.width).toBeGreaterThanOrEqual(4);
     return pool[Symbol.asyncDispose]();
   });
 
-  test('rejects with the failure of the job, and goes on', async () => {
+  test('rejects with the failure of a job, and goes on', async () => {
     await using pool = new FramePool(workerUrl, 1);
     const beyond = captureJob(0, {
       plan: { positions: [70], reads: [{ offset: 70 * CHUNK, into: 0, length: 512 }] },
@@ -84,7 +84,7 @@ describe('a frame pool', () => {
     });
   });
 
-  test('makes packs in the memory of those that are done with', async () => {
+  test('makes new packs in the memory of packs that are done', async () => {
     await using pool = new FramePool(workerUrl, 1);
     const ids: string[] = [];
     for (let capture = 1; capture <= 3; capture++) {
@@ -99,7 +99,7 @@ describe('a frame pool', () => {
     expect(new Set(ids).size).toBe(1);
   });
 
-  test('that is disposed of during work settles all of it, and does nothing more', async () => {
+  test('that is disposed of during work settles all jobs, and does nothing more', async () => {
     const pool = new FramePool(workerUrl, 2);
     const jobs = Array.from({ length: 400 }, (_, index) => pool.run(captureJob(index % 48, { level: 9 })));
     const outcomes = Promise.allSettled(jobs);

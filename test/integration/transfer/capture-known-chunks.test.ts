@@ -33,7 +33,7 @@ const script = `
   parentPort.postMessage({ fresh, lost });
 `;
 
-test('several threads add to the same set: nothing is lost, and nothing known that was not added', async () => {
+test('several threads add to the same set: nothing is lost, and nothing else is known', async () => {
   const known = KnownChunks.withRoomFor(IDS + THREADS * OWN_IDS);
   const start = new Int32Array(new SharedArrayBuffer(4));
   const workers = Array.from(

@@ -16,7 +16,7 @@ import { scratchDirectory, seededBytes } from '../../support/images/images.ts';
 const CHUNK = 65536;
 const CHUNKS = 200;
 
-/** One worker, so that it is known what comes into which frame. */
+/** One worker, so that it is certain which chunk goes into which frame. */
 const pool = new FramePool(frameWorkerUrl, 1);
 afterAll(async () => {
   await pool[Symbol.asyncDispose]();
@@ -42,7 +42,7 @@ function rewriteChunks(positions: readonly number[], seed: number): void {
   closeSync(fd);
 }
 
-/** For each frame its positions. */
+/** The positions in each frame. */
 async function positionsIn({ packs, map }: Pick<CapturedImage, 'packs' | 'map'>): Promise<number[][]> {
   const frames: number[][] = [];
   for (const pack of packs)
@@ -55,8 +55,8 @@ function sortedPositions(frames: number[][]): number[] {
   return frames.flat().sort((a, b) => a - b);
 }
 
-describe('what the other side has', () => {
-  test('is packed once, and then no more, and is in the map all the same', async () => {
+describe('a chunk that the other side has', () => {
+  test('is packed only once, and is in the map all the same', async () => {
     const first = await captureFile(path, pool, { known });
     expect(first.packs.length).toBeGreaterThan(1);
     expect(first.packedBytes).toBe(CHUNKS * CHUNK);
@@ -67,7 +67,7 @@ describe('what the other side has', () => {
     expect((await captureFile(path, pool)).map.fingerprint()).toBe(first.map.fingerprint());
   });
 
-  test('is left out also where the image has it in several places', async () => {
+  test('is packed only once if the image has it in several places', async () => {
     const chunk = seededBytes(3, CHUNK);
     for (const position of [5, 6, 7, 100, 101, 199]) {
       const fd = openSync(path, 'r+');
@@ -81,7 +81,7 @@ describe('what the other side has', () => {
     expect(captured.map.get(199)).toEqual(captured.map.get(5));
   });
 
-  test('does not keep changes from all over the image from sharing frames', async () => {
+  test('does not separate the changes around it, which share frames', async () => {
     await captureFile(path, pool, { known });
     const changed = Array.from({ length: 40 }, (_, index) => index * 5 + (index % 3));
     rewriteChunks(changed, 1000);
@@ -95,12 +95,12 @@ describe('what the other side has', () => {
     expect(second.map.fingerprint()).toBe((await captureFile(path, pool)).map.fingerprint());
   });
 
-  test('is told by all workers to each other', async () => {
+  test('is known to all workers', async () => {
     await using several = new FramePool(frameWorkerUrl, 3);
     const half = seededBytes(9, (CHUNKS / 2) * CHUNK);
     writeFileSync(path, Buffer.concat([half, half]));
     const { packs, packedBytes } = await captureFile(path, several, { known });
-    // Two that take the same chunk in the same moment both pack it.
+    // Two workers that capture the same chunk at the same moment both pack it.
     expect(packedBytes).toBeLessThan(half.length + 20 * CHUNK);
     const ids = new Set(packs.flatMap((pack) => idsIn(pack)));
     expect(ids.size).toBe(CHUNKS / 2);
@@ -122,7 +122,7 @@ function idsIn({ frames }: Pack): string[] {
   );
 }
 
-test('chunks that an abandoned capture had gathered come into no other', async () => {
+test('chunks that an abandoned capture had gathered do not get into another capture', async () => {
   function* breakingOff() {
     yield { offset: 0, length: 3 * CHUNK };
     yield { offset: 100 * CHUNK, length: 30 * CHUNK };
@@ -137,7 +137,7 @@ test('chunks that an abandoned capture had gathered come into no other', async (
   expect(await positionsIn(await captureFile(other, pool, { known }))).toEqual([[0, 1, 2, 3, 4]]);
 });
 
-test('images that are captured at the same time by the same workers keep apart', async () => {
+test('images that are captured at the same time by the same workers are not mixed', async () => {
   const paths = [1, 2, 3].map((seed) => join(scratch.path, `image-${seed}`));
   for (const [index, file] of paths.entries()) writeFileSync(file, seededBytes(index + 10, 300 * CHUNK));
   const captures = await Promise.all(paths.map((file) => captureFile(file, pool, { known })));

@@ -125,7 +125,7 @@ describe('refused as damaged is', () => {
     expect(peakMemoryBytes() - before).toBeLessThan(2 ** 28);
   });
 
-  test('a frame that is no zstd', async () => {
+  test('a frame that is not zstd', async () => {
     const { chunks } = frameOf(new Map([[3, Buffer.alloc(CHUNK, 'a')]]), zstd);
     await expectRefused(await buildPack([{ chunks, compressed: Buffer.alloc(500, 'gzip') }]));
   });
@@ -144,7 +144,7 @@ async function imageOf(pack: Pack, name: string): Promise<Buffer | null> {
   }
 }
 
-test('no pack with a changed byte passes for the image, unless it makes the same', async () => {
+test('a pack with a changed byte is refused, unless it gives the same image', async () => {
   const pack = onlyPack();
   const image = readFileSync(sourcePath);
   const seed = Date.now() % 1000;
@@ -164,7 +164,7 @@ test('no pack with a changed byte passes for the image, unless it makes the same
   expect({ seed, most: refused > 0.8 * places.length }).toEqual({ seed, most: true });
 });
 
-test('a pack that is not there is no damaged one', async () => {
+test('a missing pack is not reported as damaged', async () => {
   await expect(assembly.apply(onlyPack().id, join(scratch.path, 'none'))).rejects.toMatchObject({
     code: 'read-failed',
   });
@@ -176,7 +176,7 @@ test('a file larger than any pack is refused before it fills the memory', async 
   await expect(assembly.apply(onlyPack().id, path)).rejects.toMatchObject({ code: 'pack-damaged' });
 });
 
-describe('what is on the disk is found out:', () => {
+describe('reading back finds', () => {
   test('a changed byte', async () => {
     const applied = await assembly.apply(onlyPack().id, fileOf(onlyPack()));
     writeBehindItsBack(10 * 512 + 70_000, Buffer.from('x'));
@@ -221,7 +221,7 @@ describe('what is on the disk is found out:', () => {
     },
   );
 
-  test('zeros written where nothing was sent are no difference', async () => {
+  test('no difference in zeros where nothing was sent', async () => {
     await assemble(captured.packs, assembly);
     writeBehindItsBack(10 * CHUNK, Buffer.alloc(8192));
     expect(await assembly.finish()).toBe(captured.map.fingerprint());
@@ -232,12 +232,12 @@ describe('what is on the disk is found out:', () => {
     await expect(assembly.finish()).rejects.toMatchObject({ code: 'internal' });
   });
 
-  test('packs that never came: another fingerprint', async () => {
+  test('packs that never came, by the fingerprint', async () => {
     expect(await assembly.finish()).not.toBe(captured.map.fingerprint());
   });
 });
 
-test('a source that becomes shorter while it is read is a failure, and settles', async () => {
+test('a source that becomes shorter while it is read fails', async () => {
   const path = join(scratch.path, 'shrinking');
   writeSparseImage(path, { sectors: 80_000, pieces: [{ sector: 0, sectors: 80_000, kind: 'text' }] });
   await using source = await openImage(path);

@@ -188,7 +188,7 @@ describe('frames that were read one by one', () => {
     expect(allocatedBytes(target)).toBeLessThan(75 * CHUNK);
   });
 
-  test('give only what is wanted of them', async () => {
+  test('write only the chunks that are wanted', async () => {
     makeSparseFile(target, SIZE);
     const wanted = new Map([...positionsById(plain.map)].filter(([, positions]) => positions.includes(70)));
     const { chunks } = await restore(wantedFrames(plain.packs, wanted));
@@ -198,7 +198,7 @@ describe('frames that were read one by one', () => {
     expect(Buffer.compare(expected, readFileSync(target))).toBe(0);
   });
 
-  test('go over what was there, zeros as well', async () => {
+  test('overwrite what was there, also with zeros', async () => {
     makeGarbageFile(target, SIZE);
     const everything = everythingOf(plain.map);
     expect(await compare(everything)).toEqual([...everything.positions]);
@@ -212,7 +212,7 @@ describe('frames that were read one by one', () => {
     expect(allocatedBytes(target)).toBeLessThan(75 * CHUNK);
   });
 
-  test('need not give what is there already', async () => {
+  test('need not give chunks that are there already', async () => {
     writeFileSync(target, original);
     const bytes = Buffer.from(original);
     bytes.fill(1, 61 * CHUNK + 5, 61 * CHUNK + 6);
@@ -223,7 +223,7 @@ describe('frames that were read one by one', () => {
   });
 });
 
-test('what a target is too short for is not there already', async () => {
+test('chunks beyond the end of the target do not count as there', async () => {
   writeFileSync(target, original);
   truncateSync(target, 99 * CHUNK);
   expect(await compare(everythingOf(plain.map))).toEqual([99, 100]);
@@ -264,7 +264,7 @@ describe('a frame that is damaged', () => {
     );
   });
 
-  test('gives those of its chunks that are what their ids say', async () => {
+  test('gives the chunks that match their ids', async () => {
     makeSparseFile(target, SIZE);
     const other = Buffer.alloc(32, 9);
     const [first, ...others] = wantedFrames(plain.packs, positionsById(plain.map));
@@ -289,7 +289,7 @@ describe('a frame that is damaged', () => {
   });
 });
 
-test('a chunk is not written where one of another length belongs, or none', async () => {
+test('a chunk is not written where a chunk of another length belongs, or none', async () => {
   makeSparseFile(target, SIZE);
   for (const position of [CHUNKS, CHUNKS + 1]) {
     const wanted = new Map([[hex(plain.map.get(70) ?? new Uint8Array()), [position]]]);
@@ -324,7 +324,7 @@ describeUnless(loopDevicesMissing(), 'a device, and a file system without holes'
     expectRestored(readFileSync(device.path));
   });
 
-  test('where there can be no holes, zeros are written', async () => {
+  test('zeros are written where holes are impossible', async () => {
     const directory = join(scratch.path, 'mounted');
     mkdirSync(directory);
     runTool('mount', ['-t', 'ramfs', 'ramfs', directory]);

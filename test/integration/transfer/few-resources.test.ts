@@ -21,14 +21,17 @@ afterAll(() => {
 const afterShell = (line: string, ...args: readonly string[]) =>
   run('sh', ['-c', `${line} && exec "$@"`, 'sh', process.execPath, programFile, ...args], { env });
 
-test.each([24, 48])('at most %d open files: the limit is named, and how it is raised', async (limit) => {
-  const { exitStatus, stdout, stderr } = await afterShell(`ulimit -n ${limit}`, 'list', scratch.path);
-  expect({ exitStatus, stdout, stderr }).toEqual({
-    exitStatus: 10,
-    stdout: '',
-    stderr: expect.stringMatching(/may not open any more files.*ulimit -n 1024/s),
-  });
-});
+test.each([24, 48])(
+  'with at most %d open files the failure names the limit, and how to raise it',
+  async (limit) => {
+    const { exitStatus, stdout, stderr } = await afterShell(`ulimit -n ${limit}`, 'list', scratch.path);
+    expect({ exitStatus, stdout, stderr }).toEqual({
+      exitStatus: 10,
+      stdout: '',
+      stderr: expect.stringMatching(/may not open any more files.*ulimit -n 1024/s),
+    });
+  },
+);
 
 test.each([['--help'], ['list', '/nowhere'], ['list', 'here']])(
   'in a directory that was deleted: %s says so',

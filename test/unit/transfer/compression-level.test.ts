@@ -3,14 +3,14 @@ import fc from 'fast-check';
 import { CompressionLevel, fittingLevel, type Compression } from '../../../src/transfer/compression-level.ts';
 
 describe('the fitting level', () => {
-  test('falls where the cores are waited for, and rises where the line is', () => {
+  test('falls if the cores are the bottleneck, and rises if the line is', () => {
     expect(fittingLevel(3, 0)).toBe(1);
     expect(fittingLevel(3, 0.15)).toBe(3);
     expect(fittingLevel(3, 0.5)).toBe(4);
     expect(fittingLevel(3, 0.9)).toBe(9);
   });
 
-  test('leaves some time over: at the level that is chosen the line is still what is waited for', () => {
+  test('leaves spare time: at the new level the line is still the bottleneck', () => {
     // Level 6 takes 2.5 times as long as level 3.
     expect(fittingLevel(3, 1 - 1 / 2.6)).toBe(5);
     expect(fittingLevel(3, 1 - 1 / 2.9)).toBe(6);
@@ -27,7 +27,7 @@ describe('the fitting level', () => {
   });
 });
 
-/** The levels in force as each pack is asked for, when packs take so long to make and to send. */
+/** The level when each pack is asked for, if packs take these times to make and to send. */
 async function levelsDuring(
   compression: Compression,
   times: readonly { makingMs: number; sendingMs: number }[],
@@ -48,20 +48,20 @@ async function levelsDuring(
   return levels;
 }
 
-describe('the level while a move runs', () => {
+describe('the level while packs are sent', () => {
   const manyOf = (time: { makingMs: number; sendingMs: number }) => Array.from({ length: 8 }, () => time);
 
-  test('goes down as long as only the cores are waited for', async () => {
+  test('goes down while only the cores are the bottleneck', async () => {
     const levels = await levelsDuring('auto', manyOf({ makingMs: 100, sendingMs: 0 }));
     expect(levels).toEqual([3, 3, 3, 1, 1, 1, 1, 1]);
   });
 
-  test('goes up as long as only the line is waited for', async () => {
+  test('goes up while only the line is the bottleneck', async () => {
     const levels = await levelsDuring('auto', manyOf({ makingMs: 0, sendingMs: 100 }));
     expect(levels).toEqual([3, 3, 3, 9, 9, 9, 9, 9]);
   });
 
-  test('comes back when the line changes', async () => {
+  test('follows the line when it changes', async () => {
     const slow = manyOf({ makingMs: 10, sendingMs: 90 });
     const levels = await levelsDuring('auto', [...slow, ...manyOf({ makingMs: 100, sendingMs: 1 }), ...slow]);
     expect(Math.max(...levels.slice(0, 8))).toBe(9);
@@ -69,7 +69,7 @@ describe('the level while a move runs', () => {
     expect(levels.at(-1)).toBeGreaterThan(levels[16] ?? 0);
   });
 
-  test('stays as chosen', async () => {
+  test('stays fixed if a number was chosen', async () => {
     for (const time of [
       { makingMs: 100, sendingMs: 0 },
       { makingMs: 0, sendingMs: 100 },

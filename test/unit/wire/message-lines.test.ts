@@ -48,7 +48,7 @@ describe('lines', () => {
     ]);
   });
 
-  test('come as soon as they are whole', async () => {
+  test('are given as soon as they are complete', async () => {
     async function* source() {
       yield Buffer.from('first\nsec');
       throw new Error('nobody should have asked for more');
@@ -63,7 +63,7 @@ describe('lines', () => {
     expect((await collect(cut(Buffer.from(`${long}\n`), [7, 70_000])))[0]?.length).toBe(long.length);
   });
 
-  test('without end are refused before they fill the memory', async () => {
+  test('that are too long are refused before they fill the memory', async () => {
     let sentBytes = 0;
     async function* endless() {
       for (;;) {

@@ -180,7 +180,7 @@ describe('refused as a violation of the protocol:', () => {
     for (const parse of [parseMoverMessage, parseReceiverMessage]) expectViolation(() => parse(lineOf(rest)));
   });
 
-  /** What is of another kind than the value. */
+  /** Values of other kinds. */
   function oddInsteadOf(value: unknown): unknown[] {
     if (Array.isArray(value)) return [null, {}, true, 'odd', 1, [1]];
     switch (typeof value) {
@@ -250,14 +250,14 @@ describe('refused as a violation of the protocol:', () => {
     expectViolation(() => parseReceiverMessage(lineOf(message)));
   });
 
-  test('with advice, and not with all of what was said', () => {
+  test('with advice, and with only the beginning of the line', () => {
     const failure = expectViolation(() => parseMoverMessage('#'.repeat(100_000)));
     expect(failure.message.length).toBeLessThan(300);
     expect(failure.advice).toContain('version');
   });
 });
 
-test('a type cannot reach what every object has', () => {
+test('a message cannot set the prototype of objects', () => {
   const polluted = '{"type":"alive","__proto__":{"polluted":1}}';
   expect(() => parseMoverMessage(polluted)).toThrow(expect.objectContaining({ code: 'protocol-violation' }));
 });

@@ -13,7 +13,7 @@ const ready = { type: 'ready', protocol: PROTOCOL_VERSION, version: '0.1.0' };
 const machine = { name: 'root@new', ssh: 'ssh root@new', vmferry: 'sudo vmferry' };
 
 let started: RemoteReceiver[] = [];
-/** What receivers say over and over. */
+/** Timers that repeat a message. */
 const talking: NodeJS.Timeout[] = [];
 afterEach(async () => {
   for (const receiver of started) await receiver[Symbol.asyncDispose]();
@@ -21,7 +21,7 @@ afterEach(async () => {
   talking.splice(0).forEach(clearInterval);
 });
 
-/** A receiver that says what it is told to say. */
+/** A receiver whose messages the test chooses. */
 function start(limitsMs = STEP_LIMITS_MS) {
   const stdout = new PassThrough();
   const process: RemoteProcess = {
@@ -36,20 +36,20 @@ function start(limitsMs = STEP_LIMITS_MS) {
   return { receiver, say: (message: object) => stdout.write(`${JSON.stringify(message)}\n`) };
 }
 
-/** All that was said before has been heard. */
+/** Waits until all earlier messages were read. */
 async function heard(): Promise<void> {
   for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
 }
 
 describe('the greeting of a receiver', () => {
-  test('is heard by who waits for it', async () => {
+  test('ends the wait for it', async () => {
     const { receiver, say } = start();
     const waiting = receiver.ready(signal);
     say(ready);
     await expect(waiting).resolves.toBeUndefined();
   });
 
-  test('may come before anybody waits for it', async () => {
+  test('may come before it is awaited', async () => {
     const { receiver, say } = start();
     say(ready);
     await heard();
@@ -57,7 +57,7 @@ describe('the greeting of a receiver', () => {
     await expect(receiver.ready(signal)).resolves.toBeUndefined();
   });
 
-  test('comes once', async () => {
+  test('is a violation the second time', async () => {
     const { receiver, say } = start();
     say(ready);
     say(ready);
@@ -78,8 +78,8 @@ describe('the greeting of a receiver', () => {
   });
 });
 
-describe('what a receiver says is wrong', () => {
-  test('names its machine, and its commands are those to type here', async () => {
+describe('a failure or a warning of a receiver', () => {
+  test('names the receiver’s machine, and gives commands to type here', async () => {
     const { receiver, say } = start();
     say(ready);
     await receiver.ready(signal);
@@ -101,7 +101,7 @@ describe('what a receiver says is wrong', () => {
     });
   });
 
-  test('names its machine in warnings, too', async () => {
+  test('names the machine in warnings, too, and keeps their codes', async () => {
     const { receiver, say } = start();
     say(ready);
     await receiver.ready(signal);
@@ -124,7 +124,7 @@ describe('a receiver that says only that it is alive', () => {
   const boot = { type: 'boot', guest: {}, sources: [], timeoutMs: 150 } as const;
   const quick = { ...STEP_LIMITS_MS, finish: 150, publish: 150, boot: 150, copy: 150 };
 
-  /** It has greeted, and says the message over and over, as long as it is asked. */
+  /** A receiver that is ready, and repeats a message. */
   async function startSaying(message: () => object) {
     const { receiver, say } = start(quick);
     say(ready);
@@ -157,7 +157,7 @@ describe('a receiver that says only that it is alive', () => {
     await expect(asked).rejects.toMatchObject({ code: 'receiver-died' });
   });
 
-  test('has failed when packs are sent and it does nothing with them', async () => {
+  test('has failed when it applies none of the packs that are sent', async () => {
     const { receiver } = await startSaying(() => ({ type: 'alive' }));
     using watch = receiver.watch('copy');
     watch.waiting();
@@ -165,7 +165,7 @@ describe('a receiver that says only that it is alive', () => {
     expect(receiver.failed.reason).toMatchObject({ code: 'receiver-died' });
   });
 
-  test('has the time that it needs when it gets on', async () => {
+  test('has all the time that it needs while it makes progress', async () => {
     let verifiedBytes = 0;
     const { receiver, say } = await startSaying(() => ({ type: 'progress', verifiedBytes: ++verifiedBytes }));
     const asked = receiver.request({ type: 'finish', fingerprint: 'sha256:0' }, 'verified', signal);

@@ -36,13 +36,13 @@ test('a new guest gets no folder of its own', async () => {
   ]);
 });
 
-test('for a guest that the store has, its own folder is tried', async () => {
+test('for a guest that the store has, its own folder is checked', async () => {
   expect(await namesTried(['guests/web/snapshots/1.json'], true)).toEqual([
     expect.stringMatching(/^guests\/web\/announced\/[^/]*write-check[^/]*$/),
   ]);
 });
 
-test('a store that lets nobody delete is one that backups can be kept in', async () => {
+test('a store that forbids deletion takes backups', async () => {
   const refusal = () => Promise.reject(new Failure('target-not-writable', 'No.'));
   const folder = new GuestFolder({ ...memoryStore(), remove: refusal }, 'web', sealFor(null));
   await requireWritable(folder, true, signal);

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { storedDiskNames } from '../../../../src/operations/backup/stored-disk-names.ts';
 
-test('images of several directories are kept apart, whatever they are called', () => {
+test('images of several directories get different names', () => {
   expect(storedDiskNames(['/a/root.img', '/b/root.img', '/c/root.img-2', '/d/root.img'])).toEqual([
     'root.img',
     'root.img-2',
@@ -12,13 +12,13 @@ test('images of several directories are kept apart, whatever they are called', (
   expect(storedDiskNames(['/a/.x', '/b/x', '/c/...', '/d/a\nb'])).toEqual(['x', 'x-2', 'disk', 'a_b']);
 });
 
-test('a name that gets a number stays one that a file can have', () => {
+test('a name with a number is still short enough for a file', () => {
   const long = 'é'.repeat(120);
   const [, second = ''] = storedDiskNames([`/a/${long}`, `/b/${long}`]);
   expect(second).toBe(`${'é'.repeat(100)}-2`);
 });
 
-test('every name is one that a manifest may have', () => {
+test('a manifest allows every name', () => {
   const names = fc.string({ unit: 'grapheme', maxLength: 255 }).filter((name) => !name.includes('/'));
   fc.assert(
     fc.property(fc.array(names, { maxLength: 20 }), (files) => {
