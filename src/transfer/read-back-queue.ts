@@ -1,28 +1,28 @@
 import { asFailure } from '../failure.ts';
 
 /**
- * Reads back what was written while more is written. All that waits is read back at once, so that a slow disk is not
- * asked to sync for each piece.
+ * Reads back what was written while more is written. Everything that waits is read back at once, in ascending order, so
+ * that a slow disk is not asked to sync for each piece.
  */
-export class ReadBackQueue<Written> {
-  readonly #readBack: (written: readonly Written[]) => Promise<void>;
-  #waiting: Written[] = [];
+export class ReadBackQueue {
+  readonly #readBack: (positions: Uint32Array) => Promise<void>;
+  #waiting: Uint32Array[] = [];
   #working: Promise<void> | null = null;
   #failure: unknown = null;
 
-  /** @param readBack syncs and reads back what it is given; throws where it is not as it was written */
-  constructor(readBack: (written: readonly Written[]) => Promise<void>) {
+  /** @param readBack syncs and reads back the chunks at these ascending positions; throws where one is wrong */
+  constructor(readBack: (positions: Uint32Array) => Promise<void>) {
     this.#readBack = readBack;
   }
 
-  /** Throws what reading back failed with before: nothing that comes now can mend that. */
-  push(written: Written): void {
+  /** Throws what reading back failed with before: nothing that comes later can mend that. */
+  push(positions: Uint32Array): void {
     if (this.#failure !== null) throw asFailure(this.#failure);
-    this.#waiting.push(written);
+    this.#waiting.push(positions);
     this.#working ??= this.#work();
   }
 
-  /** Resolves when all is read back. Throws what that failed with. */
+  /** Resolves when everything is read back. Throws what that failed with. */
   async settled(): Promise<void> {
     await this.#working;
     if (this.#failure !== null) throw asFailure(this.#failure);
@@ -33,11 +33,21 @@ export class ReadBackQueue<Written> {
       while (this.#waiting.length > 0) {
         const batch = this.#waiting;
         this.#waiting = [];
-        await this.#readBack(batch);
+        await this.#readBack(sorted(batch));
       }
     } catch (error) {
       this.#failure = error;
     }
     this.#working = null;
   }
+}
+
+function sorted(lists: readonly Uint32Array[]): Uint32Array {
+  const all = new Uint32Array(lists.reduce((sum, { length }) => sum + length, 0));
+  let end = 0;
+  for (const list of lists) {
+    all.set(list, end);
+    end += list.length;
+  }
+  return all.sort();
 }

@@ -5,7 +5,7 @@ import type { Seal } from '../seal/seal.ts';
 import { noSeal, sealFor } from '../seal/seal-for.ts';
 import type { Zstd } from '../codec/zstd.ts';
 import { Failure } from '../failure.ts';
-import type { Scratch } from './frame-jobs.ts';
+import type { Scratch } from './scratch.ts';
 import type { CheckFramesJob, CheckJob, CheckResult, SealedChunk, SealedFrame } from './jobs.ts';
 import { isChunk, openFrame } from './open-frame.ts';
 

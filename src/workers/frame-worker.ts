@@ -4,8 +4,8 @@ import { bestZstd } from '../codec/zstd.ts';
 import { asFailure, toFailureParts } from '../failure.ts';
 import { tidyUpAfterJobs } from '../system/garbage.ts';
 import { tuneMemory } from '../system/memory.ts';
+import { applyFrames, clearChunks } from './apply-jobs.ts';
 import { checkFrames, checkPack } from './check-jobs.ts';
-import { applyPack, readBack, Scratch } from './frame-jobs.ts';
 import { freeMemoryOf } from './job-memory.ts';
 import {
   packOf,
@@ -16,7 +16,8 @@ import {
 } from './job-message.ts';
 import type { Job, JobResult } from './jobs.ts';
 import { nothingCaptured, OpenCapture, sampleFrame } from './open-capture.ts';
-import { clearChunks, restoreFrames } from './restore-jobs.ts';
+import { readBack } from './read-back-job.ts';
+import { Scratch } from './scratch.ts';
 
 /* The entry of a worker thread: takes jobs one after the other and answers each. */
 
@@ -43,12 +44,10 @@ async function execute(job: Job): Promise<JobResult> {
     case 'sample':
       return sampleFrame(job, zstd, scratch);
     case 'apply':
-      return applyPack(job, zstd, scratch);
+      return applyFrames(job, zstd, scratch);
     case 'read-back':
     case 'compare':
       return readBack(job, scratch);
-    case 'restore':
-      return restoreFrames(job, zstd, scratch);
     case 'clear':
       return clearChunks(job);
     case 'check':

@@ -25,7 +25,8 @@ function handedOver(job: Job): readonly Uint8Array[] {
   switch (job.kind) {
     case 'check':
       return job.packParts;
-    case 'restore':
+    case 'apply':
+      return 'frames' in job.from ? job.from.frames.map(({ bytes }) => bytes) : [];
     case 'check-frames':
       return job.frames.map(({ bytes }) => bytes);
     default:
@@ -36,8 +37,10 @@ function handedOver(job: Job): readonly Uint8Array[] {
 /** The same job; its ids are not views of a whole index any more, but all of one small memory. */
 export function withIdsOfTheirOwn(job: Job): Job {
   switch (job.kind) {
-    case 'restore':
-      return { ...job, frames: withOwnIds(job.frames) };
+    case 'apply': {
+      const { from } = job;
+      return 'frames' in from ? { ...job, from: { ...from, frames: withOwnIds(from.frames) } } : job;
+    }
     case 'check-frames':
       return { ...job, frames: withOwnIds(job.frames) };
     default:

@@ -62,22 +62,46 @@ export interface SampleResult {
   compressedBytes: number;
 }
 
-/** Unpack a pack's frames, and write what is not zero to its place in the image. */
+/** Unpack frames, and write what is not zero of their chunks to its places in the image. */
 export interface ApplyJob {
   kind: 'apply';
   fd: number;
   /** The same file opened with O_DIRECT; null where its file system cannot do that. */
   directFd: number | null;
   grid: ChunkGrid;
+  /** Whether the target reads as zero where nothing was written yet; if not, zeros are written, too, or holes made. */
+  targetReadsAsZero: boolean;
+  from: PackFile | WantedFrames;
+}
+
+/** A pack of this image, whose tables say where its chunks go. They are compared with their ids when they are read back. */
+export interface PackFile {
   packId: string;
-  /** Its file, which the worker reads by itself. */
+  /** The worker reads the file. */
   packPath: string;
 }
 
+/** Frames of a store. Only wanted chunks are written, and only if they match their ids. */
+export interface WantedFrames {
+  sealKey: SealKey;
+  frames: readonly WantedFrame[];
+}
+
+export interface WantedFrame extends SealedFrame {
+  chunks: readonly WantedChunk[];
+}
+
+export interface WantedChunk extends SealedChunk {
+  /** Where in the image it is wanted; nowhere, if it only lies between others. */
+  positions: readonly number[];
+}
+
 export interface ApplyResult {
-  /** What was written, and is to be read back. */
+  /** What was written, and is to be read back; ascending. */
   chunks: ChunkList;
   plainBytes: number;
+  /** Ids of the wanted chunks that the frames do not give, one after the other. Nothing was written for them. */
+  damagedIds: Uint8Array;
 }
 
 /** Read chunks back from the image and compare their ids. */
@@ -113,36 +137,6 @@ export interface SealedChunk {
   id: Uint8Array;
   /** Plain bytes. */
   length: number;
-}
-
-/** Unseal and unpack frames of packs, and write the chunks of them that are wanted and are what their ids say. */
-export interface RestoreJob {
-  kind: 'restore';
-  fd: number;
-  /** The same file opened with O_DIRECT; null where its file system cannot do that. */
-  directFd: number | null;
-  grid: ChunkGrid;
-  /** Whether the target reads as zero where nothing was written yet; if not, zeros are written, too, or holes made. */
-  targetReadsAsZero: boolean;
-  sealKey: SealKey;
-  frames: readonly WantedFrame[];
-}
-
-export interface WantedFrame extends SealedFrame {
-  chunks: readonly WantedChunk[];
-}
-
-export interface WantedChunk extends SealedChunk {
-  /** Where in the image it is wanted; nowhere, if it only lies between others. */
-  positions: readonly number[];
-}
-
-export interface RestoreResult {
-  /** What was written, and is to be read back; ascending. */
-  chunks: ChunkList;
-  plainBytes: number;
-  /** Ids of the wanted chunks that the frames do not give, one after the other. Nothing was written for them. */
-  damagedIds: Uint8Array;
 }
 
 /** Make chunks of the image empty. */
@@ -193,7 +187,6 @@ interface ResultByKind {
   apply: ApplyResult;
   'read-back': ReadBackResult;
   compare: ReadBackResult;
-  restore: RestoreResult;
   clear: ClearResult;
   check: CheckResult;
   'check-frames': CheckResult;
@@ -207,7 +200,6 @@ export type Job =
   | ApplyJob
   | ReadBackJob
   | CompareJob
-  | RestoreJob
   | ClearJob
   | CheckJob
   | CheckFramesJob;

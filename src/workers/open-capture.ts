@@ -11,7 +11,7 @@ import { Failure } from '../failure.ts';
 import { errorMessage } from '../system/error-code.ts';
 import { FrameGathering, type PlainFrame } from './frame-gathering.ts';
 import type { FrameChunk } from '../pack/frame.ts';
-import type { Scratch } from './frame-jobs.ts';
+import type { Scratch } from './scratch.ts';
 import type { PlannedRead } from './frame-plan.ts';
 import type { CaptureJob, CaptureResult, SampleJob, SampleResult } from './jobs.ts';
 

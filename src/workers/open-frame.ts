@@ -3,7 +3,7 @@ import { chunkId } from '../chunk/chunk-id.ts';
 import { sealPurpose, type Seal } from '../seal/seal.ts';
 import type { Zstd } from '../codec/zstd.ts';
 import { Failure } from '../failure.ts';
-import type { Scratch } from './frame-jobs.ts';
+import type { Scratch } from './scratch.ts';
 import type { SealedChunk, SealedFrame } from './jobs.ts';
 
 /**

@@ -1,10 +1,8 @@
 import { writeSync } from 'node:fs';
-import { chunkLength, type ChunkGrid } from '../chunk/chunk-grid.ts';
 import { isAllZero } from '../chunk/chunk-id.ts';
 import { Failure } from '../failure.ts';
 import { errorCode, errorMessage } from '../system/error-code.ts';
 import { punchHole } from '../system/native.ts';
-import type { FrameChunk } from '../pack/frame.ts';
 
 /** Runs of zero bytes at least this long are left as holes. */
 const HOLE_GRAIN_BYTES = 4096;
@@ -25,27 +23,9 @@ export interface WrittenFile {
 }
 
 /**
- * Writes a frame's chunks to their places in a file. Throws Failure `target-full` or `write-failed`.
- * @param plain the chunks' bytes, one after the other; at an address that is a multiple of 4096
+ * Writes the bytes, with holes where they are zero. Throws Failure `target-full` or `write-failed`.
+ * @param bytes written past the page cache if they are at an address that is a multiple of 4096
  */
-export function writeFrame(
-  file: WrittenFile,
-  grid: ChunkGrid,
-  chunks: readonly FrameChunk[],
-  plain: Uint8Array,
-): void {
-  let from = 0;
-  let to = 0;
-  for (const [index, { position, length }] of chunks.entries()) {
-    to += length;
-    if (chunks[index + 1]?.position === position + 1) continue;
-    const end = position * grid.chunkBytes + chunkLength(grid, position);
-    writeSparsely(file, plain.subarray(from, to), end - (to - from));
-    from = to;
-  }
-}
-
-/** Writes the bytes, with holes for what of them is zero. Throws Failure `target-full` or `write-failed`. */
 export function writeSparsely(file: WrittenFile, bytes: Uint8Array, offset: number): void {
   if (file.zeros === 'written') {
     writeRun(file, bytes, offset);

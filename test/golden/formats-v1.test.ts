@@ -9,7 +9,8 @@ import { rowsOf } from '../../src/chunk/chunk-list.ts';
 import { ChunkMap, chunkMapText, parseChunkMap } from '../../src/chunk/chunk-map.ts';
 import { chunkGridFor } from '../../src/chunk/chunk-grid.ts';
 import { zstdImplementations } from '../../src/codec/zstd.ts';
-import { applyPack, Scratch } from '../../src/workers/frame-jobs.ts';
+import { applyFrames } from '../../src/workers/apply-jobs.ts';
+import { Scratch } from '../../src/workers/scratch.ts';
 import { scratchDirectory } from '../support/images/images.ts';
 import { restoreByScript } from '../support/stores/restore-script.ts';
 import { describeWithTools } from '../support/programs/tools.ts';
@@ -49,8 +50,15 @@ describe('an image that version 1 wrote', () => {
       for (const file of packFiles) {
         const packPath = join(packs, file);
         const packId = basename(file, '.tar');
-        const { chunks } = await applyPack(
-          { kind: 'apply', fd: image.fd, directFd: null, grid, packId, packPath },
+        const { chunks } = await applyFrames(
+          {
+            kind: 'apply',
+            fd: image.fd,
+            directFd: null,
+            grid,
+            targetReadsAsZero: true,
+            from: { packId, packPath },
+          },
           zstd,
           new Scratch(),
         );

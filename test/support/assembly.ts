@@ -7,7 +7,9 @@ import { bestZstd } from '../../src/codec/zstd.ts';
 import type { FramePool } from '../../src/workers/frame-pool.ts';
 import { openImage } from '../../src/image/open-image.ts';
 import { captureImage, type CaptureOptions } from '../../src/transfer/capture.ts';
-import type { ImageAssembly } from '../../src/transfer/image-assembly.ts';
+import type { ApplyPool } from '../../src/transfer/compare-chunks.ts';
+import { ImageApply } from '../../src/transfer/image-apply.ts';
+import type { ImageTarget } from '../../src/image/target/image-target.ts';
 import { scratchDirectory } from './images/images.ts';
 
 /** The built entry of worker threads: FramePool needs JavaScript. */
@@ -42,13 +44,21 @@ export async function captureFile(
   return { packs, map, readBytes, packedBytes };
 }
 
-/** Applies the packs, and reads back what each wrote. */
-export async function assemble(packs: readonly Pack[], assembly: ImageAssembly): Promise<void> {
+/** For a new target, whose chunk map is that of the packs that come. */
+export function applyTo(target: ImageTarget, pool: ApplyPool): ImageApply {
+  const map = new ChunkMap(chunkGridFor(target.imageBytes));
+  return new ImageApply(target, map, {
+    pool,
+    signal: new AbortController().signal,
+    onReadBack: () => undefined,
+  });
+}
+
+/** Writes the packs, and waits until all of it is read back. */
+export async function applyPacks(packs: readonly Pack[], apply: ImageApply): Promise<void> {
   using scratch = scratchDirectory();
-  for (const pack of packs) {
-    const path = writePack(pack, scratch.path);
-    await assembly.readBack([await assembly.apply(pack.id, path)]);
-  }
+  for (const pack of packs) await apply.write({ packId: pack.id, packPath: writePack(pack, scratch.path) });
+  await apply.settled();
 }
 
 /** Answers with the path of the pack's file. */

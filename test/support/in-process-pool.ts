@@ -1,6 +1,6 @@
 import { bestZstd } from '../../src/codec/zstd.ts';
 import { checkPack } from '../../src/workers/check-jobs.ts';
-import { Scratch } from '../../src/workers/frame-jobs.ts';
+import { Scratch } from '../../src/workers/scratch.ts';
 import type { FramePool } from '../../src/workers/frame-pool.ts';
 import type { Job } from '../../src/workers/jobs.ts';
 

@@ -114,7 +114,7 @@ class Receiver {
         context.report(event);
       },
     };
-    this.#session = new ReceiveSession(dependencies.pool, (verifiedBytes) => {
+    this.#session = new ReceiveSession(dependencies.pool, context.signal, (verifiedBytes) => {
       channel.send({ type: 'progress', verifiedBytes });
     });
   }

@@ -1,13 +1,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { chunkGridFor } from '../../chunk/chunk-grid.ts';
+import { ChunkMap } from '../../chunk/chunk-map.ts';
 import { packFileName } from '../../pack/pack.ts';
 import { asFailure, Failure } from '../../failure.ts';
 import type { FramePool } from '../../workers/frame-pool.ts';
 import type { ImageAttributes } from '../../image/target/file-attributes.ts';
 import { ImageTarget } from '../../image/target/image-target.ts';
-import { ImageAssembly, type AppliedPack } from '../../transfer/image-assembly.ts';
-import { ReadBackQueue } from '../../transfer/read-back-queue.ts';
+import { ImageApply } from '../../transfer/image-apply.ts';
 
 /** Beside the one that just came: two workers have one each, and the next is being read. */
 const PACKS_AT_ONCE = 2;
@@ -21,11 +21,10 @@ export interface OpenRequest extends ImageAttributes {
 
 interface DiskInTheMaking {
   target: ImageTarget;
-  assembly: ImageAssembly;
+  apply: ImageApply;
   attributes: ImageAttributes;
   /** Packs that are being applied, the oldest first. */
   applying: Promise<void>[];
-  readBack: ReadBackQueue<AppliedPack>;
 }
 
 /**
@@ -34,14 +33,16 @@ interface DiskInTheMaking {
  */
 export class ReceiveSession {
   readonly #pool: FramePool;
+  readonly #signal: AbortSignal;
   readonly #onVerified: (bytes: number) => void;
   readonly #made: ImageTarget[] = [];
   #spool: string | null = null;
   #disk: DiskInTheMaking | null = null;
   #published: string[] = [];
 
-  constructor(pool: FramePool, onVerified: (verifiedBytes: number) => void) {
+  constructor(pool: FramePool, signal: AbortSignal, onVerified: (verifiedBytes: number) => void) {
     this.#pool = pool;
+    this.#signal = signal;
     this.#onVerified = onVerified;
   }
 
@@ -49,7 +50,8 @@ export class ReceiveSession {
   async open({ directory, name, sizeBytes, chunkBytes, ...attributes }: OpenRequest): Promise<string> {
     if (this.#disk !== null)
       throw new Failure('protocol-violation', 'A disk was begun before the last was finished.');
-    if (chunkGridFor(sizeBytes).chunkBytes !== chunkBytes) {
+    const grid = chunkGridFor(sizeBytes);
+    if (grid.chunkBytes !== chunkBytes) {
       throw new Failure(
         'protocol-violation',
         `Chunks of ${chunkBytes} bytes do not fit an image of ${sizeBytes}.`,
@@ -58,14 +60,14 @@ export class ReceiveSession {
     const target = await ImageTarget.create(join(directory, name), sizeBytes);
     this.#made.push(target);
     this.#spool ??= await mkdtemp(join(directory, '.vmferry-spool-'));
-    const assembly = new ImageAssembly(target, this.#pool);
     let verifiedBytes = 0;
-    const onVerified = (bytes: number) => {
+    const onReadBack = (bytes: number) => {
       verifiedBytes += bytes;
       this.#onVerified(verifiedBytes);
     };
-    const readBack = new ReadBackQueue<AppliedPack>((packs) => assembly.readBack(packs, onVerified));
-    this.#disk = { target, assembly, attributes, applying: [], readBack };
+    const options = { pool: this.#pool, signal: this.#signal, onReadBack };
+    const apply = new ImageApply(target, new ChunkMap(grid), options);
+    this.#disk = { target, apply, attributes, applying: [] };
     return this.#spool;
   }
 
@@ -81,20 +83,18 @@ export class ReceiveSession {
     if (disk.applying.length > PACKS_AT_ONCE) await disk.applying.shift();
   }
 
-  async #apply({ assembly, readBack }: DiskInTheMaking, id: string, spool: string): Promise<number> {
-    const path = join(spool, packFileName(id));
-    const applied = await assembly.apply(id, path);
-    await rm(path);
-    readBack.push(applied);
-    return applied.plainBytes;
+  async #apply({ apply }: DiskInTheMaking, id: string, spool: string): Promise<number> {
+    const packPath = join(spool, packFileName(id));
+    const { plainBytes } = await apply.write({ packId: id, packPath });
+    await rm(packPath);
+    return plainBytes;
   }
 
   /** Ends the disk: everything read back, its attributes set. */
   async finish(expectedFingerprint: string): Promise<Finished> {
-    const { target, assembly, attributes, applying, readBack } = this.#currentDisk();
+    const { target, apply, attributes, applying } = this.#currentDisk();
     await Promise.all(applying);
-    await readBack.settled();
-    const fingerprint = await assembly.finish();
+    const fingerprint = await apply.verify();
     if (fingerprint !== expectedFingerprint) {
       throw new Failure(
         'verification-failed',
@@ -134,7 +134,7 @@ export class ReceiveSession {
     const disk = this.#disk;
     this.#disk = null;
     await Promise.allSettled(disk?.applying ?? []);
-    await disk?.readBack.settled().catch(() => undefined);
+    await disk?.apply[Symbol.asyncDispose]();
     const removals = [
       ...this.#made
         .splice(0)

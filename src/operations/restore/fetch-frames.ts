@@ -3,10 +3,9 @@ import { packedRowsOf } from '../../pack/pack-layout.ts';
 import type { SealKey } from '../../seal/seal.ts';
 import { Failure } from '../../failure.ts';
 import type { FramePool } from '../../workers/frame-pool.ts';
-import type { RestoreResult, WantedFrame } from '../../workers/jobs.ts';
+import type { ApplyResult, WantedFrame } from '../../workers/jobs.ts';
 import { CHUNK_ID_BYTES } from '../../chunk/chunk-id.ts';
-import type { ChunkGrid } from '../../chunk/chunk-grid.ts';
-import type { ImageTarget } from '../../image/target/image-target.ts';
+import type { ImageApply } from '../../transfer/image-apply.ts';
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
 import type { PlannedFrame, PlannedRequest } from './fetch-plan.ts';
 import type { PackReader } from './pack-reader.ts';
@@ -15,8 +14,6 @@ import type { PackReader } from './pack-reader.ts';
 const REQUESTS_IN_FLIGHT = 6;
 
 export interface FetchOptions {
-  target: ImageTarget;
-  grid: ChunkGrid;
   packs: PackReader;
   pool: FramePool;
   sealKey: SealKey;
@@ -26,8 +23,6 @@ export interface FetchOptions {
 /** What has become of one request. */
 export interface FetchedFrames {
   plainBytes: number;
-  /** Where something was written. */
-  positions: Uint32Array;
   /** Chunks that their frames do not give. */
   damaged: DamagedChunk[];
 }
@@ -43,7 +38,8 @@ export interface DamagedChunk {
 /** Reads the requests from the store, several at a time, and writes their chunks to the target. */
 export async function* fetchFrames(
   requests: Iterable<PlannedRequest>,
-  { target, grid, packs, pool, sealKey, signal }: FetchOptions,
+  apply: ImageApply,
+  { packs, pool, sealKey, signal }: FetchOptions,
 ): AsyncIterable<FetchedFrames> {
   const fetched = mapOrdered(requests, REQUESTS_IN_FLIGHT, async (request) => {
     signal.throwIfAborted();
@@ -51,17 +47,9 @@ export async function* fetchFrames(
     return { request, bytes: await packs.read(packId, offsetBytes, lengthBytes, signal) };
   });
   yield* mapOrdered(fetched, pool.width, async ({ request, bytes }) => {
-    const result = await pool.run({
-      kind: 'restore',
-      fd: target.fd,
-      directFd: target.directFd,
-      grid,
-      targetReadsAsZero: target.isEmpty,
-      sealKey,
-      frames: request.frames.map((frame) => wantedFrame(frame, bytes, request.offsetBytes)),
-    });
-    const { plainBytes, chunks } = result;
-    return { plainBytes, positions: chunks.positions, damaged: damagedChunks(request, result) };
+    const frames = request.frames.map((frame) => wantedFrame(frame, bytes, request.offsetBytes));
+    const applied = await apply.write({ sealKey, frames });
+    return { plainBytes: applied.plainBytes, damaged: damagedChunks(request, applied) };
   });
 }
 
@@ -83,7 +71,7 @@ function wantedFrame({ place, targets }: PlannedFrame, bytes: Uint8Array, startB
   return { bytes: bytes.subarray(from, from + place.sizeBytes), chunks };
 }
 
-function damagedChunks({ frames }: PlannedRequest, { damagedIds }: RestoreResult): DamagedChunk[] {
+function damagedChunks({ frames }: PlannedRequest, { damagedIds }: ApplyResult): DamagedChunk[] {
   if (damagedIds.length === 0) return [];
   const ids = new Set<string>();
   for (let offset = 0; offset < damagedIds.length; offset += CHUNK_ID_BYTES)

@@ -68,7 +68,7 @@ export async function openDisks(
   try {
     for (const { disk, place, claim, stored } of mapped) {
       const target = targets.hold(await ImageTarget.open(place, disk.sizeBytes, claim));
-      restores.push(new DiskRestore(disk, stored, target, options));
+      restores.push(targets.hold(new DiskRestore(disk, stored, target, options)));
       if (place.kind === 'block-device' && place.sizeBytes > disk.sizeBytes)
         report({ type: 'warning', code: 'other', message: largerText(place, disk) });
     }

@@ -10,10 +10,12 @@ import { FramePool } from '../../../src/workers/frame-pool.ts';
 import { openImage } from '../../../src/image/open-image.ts';
 import { ImageTarget } from '../../../src/image/target/image-target.ts';
 import { captureImage } from '../../../src/transfer/capture.ts';
-import { ImageAssembly } from '../../../src/transfer/image-assembly.ts';
+import type { ApplyPool } from '../../../src/transfer/compare-chunks.ts';
+import type { ImageApply } from '../../../src/transfer/image-apply.ts';
 import { peakMemoryBytes } from '../../support/programs/peak-memory.ts';
 import {
-  assemble,
+  applyPacks,
+  applyTo,
   captureFile,
   frameWorkerUrl,
   writePack,
@@ -51,21 +53,37 @@ afterAll(async () => {
   images[Symbol.dispose]();
 });
 
+const meddlingPool: ApplyPool = {
+  width: pool.width,
+  run(job) {
+    if (job.kind === 'read-back') beforeReadBack();
+    return pool.run(job);
+  },
+};
+
 let scratch: ReturnType<typeof scratchDirectory>;
 let target: ImageTarget;
-let assembly: ImageAssembly;
+let apply: ImageApply;
+/** Done before the first chunk is read back. */
+let beforeReadBack: () => void;
 beforeEach(async () => {
   scratch = scratchDirectory();
   target = await ImageTarget.create(join(scratch.path, 'moved'), sectors * 512);
-  assembly = new ImageAssembly(target, pool);
+  beforeReadBack = () => undefined;
+  apply = applyTo(target, meddlingPool);
 });
 afterEach(async () => {
+  await apply[Symbol.asyncDispose]();
   await target[Symbol.asyncDispose]();
   scratch[Symbol.dispose]();
 });
 
 function fileOf(pack: Pick<Pack, 'id' | 'bytes'>): string {
   return writePack(pack, scratch.path);
+}
+
+async function write(pack: Pick<Pack, 'id' | 'bytes'>): Promise<void> {
+  await apply.write({ packId: pack.id, packPath: fileOf(pack) });
 }
 
 function onlyPack(): Pack {
@@ -84,11 +102,11 @@ function writeBehindItsBack(offset: number, bytes: Uint8Array): void {
 
 describe('refused as damaged is', () => {
   async function expectRefused(pack: Pack): Promise<void> {
-    await expect(assembly.apply(pack.id, fileOf(pack))).rejects.toMatchObject({ code: 'pack-damaged' });
+    await expect(write(pack)).rejects.toMatchObject({ code: 'pack-damaged' });
   }
 
   test('a pack that is sent twice', async () => {
-    await assemble(captured.packs, assembly);
+    await applyPacks(captured.packs, apply);
     await expectRefused(onlyPack());
   });
 
@@ -104,7 +122,7 @@ describe('refused as damaged is', () => {
         zstd,
       ),
     ]);
-    await assembly.apply(first.id, fileOf(first));
+    await write(first);
     await expectRefused(second);
   });
 
@@ -134,10 +152,10 @@ describe('refused as damaged is', () => {
 /** The image that the pack makes; null when it was refused, by then or when it was read back. */
 async function imageOf(pack: Pack, name: string): Promise<Buffer | null> {
   await using fresh = await ImageTarget.create(join(scratch.path, name), sectors * 512);
-  const made = new ImageAssembly(fresh, pool);
+  await using made = applyTo(fresh, pool);
   try {
-    await assemble([pack], made);
-    return (await made.finish()) === captured.map.fingerprint() ? readFileSync(fresh.workingPath) : null;
+    await applyPacks([pack], made);
+    return (await made.verify()) === captured.map.fingerprint() ? readFileSync(fresh.workingPath) : null;
   } catch (error) {
     expect((error as Failure).code).toMatch(/^(pack-damaged|verification-failed)$/);
     return null;
@@ -165,7 +183,9 @@ test('a pack with a changed byte is refused, unless it gives the same image', as
 });
 
 test('a missing pack is not reported as damaged', async () => {
-  await expect(assembly.apply(onlyPack().id, join(scratch.path, 'none'))).rejects.toMatchObject({
+  await expect(
+    apply.write({ packId: onlyPack().id, packPath: join(scratch.path, 'none') }),
+  ).rejects.toMatchObject({
     code: 'read-failed',
   });
 });
@@ -173,14 +193,16 @@ test('a missing pack is not reported as damaged', async () => {
 test('a file larger than any pack is refused before it fills the memory', async () => {
   const path = join(scratch.path, 'large');
   makeSparseFile(path, 2 ** 33);
-  await expect(assembly.apply(onlyPack().id, path)).rejects.toMatchObject({ code: 'pack-damaged' });
+  await expect(apply.write({ packId: onlyPack().id, packPath: path })).rejects.toMatchObject({
+    code: 'pack-damaged',
+  });
 });
 
 describe('reading back finds', () => {
   test('a changed byte', async () => {
-    const applied = await assembly.apply(onlyPack().id, fileOf(onlyPack()));
-    writeBehindItsBack(10 * 512 + 70_000, Buffer.from('x'));
-    await expect(assembly.readBack([applied])).rejects.toMatchObject({
+    beforeReadBack = () => writeBehindItsBack(10 * 512 + 70_000, Buffer.from('x'));
+    await write(onlyPack());
+    await expect(apply.settled()).rejects.toMatchObject({
       code: 'verification-failed',
       message: expect.stringContaining(`at byte ${CHUNK}`),
     });
@@ -190,50 +212,59 @@ describe('reading back finds', () => {
     const frame = frameOf(new Map([[3, Buffer.alloc(CHUNK, 'a')]]), zstd);
     const chunks = frame.chunks.map((chunk) => ({ ...chunk, id: Buffer.alloc(32, 1) }));
     const pack = await buildPack([{ ...frame, chunks }]);
-    const applied = await assembly.apply(pack.id, fileOf(pack));
-    await expect(assembly.readBack([applied])).rejects.toMatchObject({ code: 'verification-failed' });
+    await write(pack);
+    await expect(apply.settled()).rejects.toMatchObject({ code: 'verification-failed' });
   });
 
   test('data in a hole of a chunk that was sent', async () => {
-    const applied = await assembly.apply(onlyPack().id, fileOf(onlyPack()));
-    writeBehindItsBack(21 * CHUNK - 1, Buffer.from('x'));
-    await expect(assembly.readBack([applied])).rejects.toMatchObject({ code: 'verification-failed' });
+    beforeReadBack = () => writeBehindItsBack(21 * CHUNK - 1, Buffer.from('x'));
+    await write(onlyPack());
+    await expect(apply.settled()).rejects.toMatchObject({ code: 'verification-failed' });
   });
 
   test('a hole where data was', async () => {
-    const applied = await assembly.apply(onlyPack().id, fileOf(onlyPack()));
-    writeBehindItsBack(30 * CHUNK, Buffer.alloc(512));
-    await expect(assembly.readBack([applied])).rejects.toMatchObject({ code: 'verification-failed' });
+    beforeReadBack = () => writeBehindItsBack(30 * CHUNK, Buffer.alloc(512));
+    await write(onlyPack());
+    await expect(apply.settled()).rejects.toMatchObject({ code: 'verification-failed' });
   });
 
   test('an image that became shorter', async () => {
-    const applied = await assembly.apply(onlyPack().id, fileOf(onlyPack()));
-    truncateSync(target.workingPath, 30 * CHUNK + 512);
-    await expect(assembly.readBack([applied])).rejects.toMatchObject({ code: 'verification-failed' });
+    beforeReadBack = () => truncateSync(target.workingPath, 30 * CHUNK + 512);
+    await write(onlyPack());
+    await expect(apply.settled()).rejects.toMatchObject({ code: 'verification-failed' });
   });
 
   test.each([10 * CHUNK, 11 * CHUNK - 1, 29 * CHUNK + 4096])(
     'data at byte %d, where none was sent',
     async (offset) => {
-      await assemble(captured.packs, assembly);
+      await applyPacks(captured.packs, apply);
       writeBehindItsBack(offset, Buffer.from('x'));
-      await expect(assembly.finish()).rejects.toMatchObject({ code: 'verification-failed' });
+      await expect(apply.verify()).rejects.toMatchObject({ code: 'verification-failed' });
     },
   );
 
   test('no difference in zeros where nothing was sent', async () => {
-    await assemble(captured.packs, assembly);
+    await applyPacks(captured.packs, apply);
     writeBehindItsBack(10 * CHUNK, Buffer.alloc(8192));
-    expect(await assembly.finish()).toBe(captured.map.fingerprint());
+    expect(await apply.verify()).toBe(captured.map.fingerprint());
   });
 
-  test('a pack that was not read back', async () => {
-    await assembly.apply(onlyPack().id, fileOf(onlyPack()));
-    await expect(assembly.finish()).rejects.toMatchObject({ code: 'internal' });
+  test('a changed byte in a pack that is still being read back at the end', async () => {
+    beforeReadBack = () => writeBehindItsBack(10 * 512 + 70_000, Buffer.from('x'));
+    await write(onlyPack());
+    await expect(apply.verify()).rejects.toMatchObject({ code: 'verification-failed' });
+  });
+
+  test('a changed byte, and then refuses further packs', async () => {
+    beforeReadBack = () => writeBehindItsBack(10 * 512 + 70_000, Buffer.from('x'));
+    await write(onlyPack());
+    await apply.settled().catch(() => undefined);
+    const pack = await buildPack([frameOf(new Map([[12, Buffer.alloc(CHUNK, 'a')]]), zstd)]);
+    await expect(write(pack)).rejects.toMatchObject({ code: 'verification-failed' });
   });
 
   test('packs that never came, by the fingerprint', async () => {
-    expect(await assembly.finish()).not.toBe(captured.map.fingerprint());
+    expect(await apply.verify()).not.toBe(captured.map.fingerprint());
   });
 });
 
@@ -273,10 +304,10 @@ describeUnless(loopDevicesMissing(), 'on a disk of 4 KiB sectors', () => {
   test('an image that ends inside a sector of the disk is read back past the page cache', async () => {
     await onDisk(64, async (directory) => {
       await using image = await ImageTarget.create(join(directory, 'moved'), sectors * 512);
-      const onDirect = new ImageAssembly(image, pool);
+      const onDirect = applyTo(image, pool);
       expect(image.readBackMethod).toBe('direct');
-      await assemble(captured.packs, onDirect);
-      expect(await onDirect.finish()).toBe(captured.map.fingerprint());
+      await applyPacks(captured.packs, onDirect);
+      expect(await onDirect.verify()).toBe(captured.map.fingerprint());
     });
   });
 
@@ -292,8 +323,10 @@ describeUnless(loopDevicesMissing(), 'on a disk of 4 KiB sectors', () => {
     const pack = await buildPack(Array.from({ length: 10 }, (_, frame) => frameOf(chunks(frame), zstd)));
     await onDisk(10, async (directory) => {
       await using image = await ImageTarget.create(join(directory, 'moved'), noise.length);
-      const full = new ImageAssembly(image, pool);
-      await expect(full.apply(pack.id, fileOf(pack))).rejects.toMatchObject({ code: 'target-full' });
+      const full = applyTo(image, pool);
+      await expect(full.write({ packId: pack.id, packPath: fileOf(pack) })).rejects.toMatchObject({
+        code: 'target-full',
+      });
     });
   });
 });

@@ -18,7 +18,7 @@ import type { ChunkMap } from '../../../src/chunk/chunk-map.ts';
 import { KnownChunks } from '../../../src/chunk/known-chunks.ts';
 import type { SealKey } from '../../../src/seal/seal.ts';
 import { FramePool } from '../../../src/workers/frame-pool.ts';
-import type { RestoreResult, WantedFrame } from '../../../src/workers/jobs.ts';
+import type { ApplyResult, WantedFrame } from '../../../src/workers/jobs.ts';
 import { captureFile, frameWorkerUrl, type CapturedImage } from '../../support/assembly.ts';
 import {
   makeGarbageFile,
@@ -119,11 +119,18 @@ interface RestoreOptions {
 async function restore(
   frames: readonly WantedFrame[],
   { sealKey = null, targetReadsAsZero = true, path = target }: RestoreOptions = {},
-): Promise<RestoreResult> {
+): Promise<ApplyResult> {
   const fd = openSync(path, 'r+');
   const directFd = openSync(path, constants.O_RDWR | constants.O_DIRECT);
   try {
-    return await pool.run({ kind: 'restore', fd, directFd, grid, targetReadsAsZero, sealKey, frames });
+    return await pool.run({
+      kind: 'apply',
+      fd,
+      directFd,
+      grid,
+      targetReadsAsZero,
+      from: { sealKey, frames },
+    });
   } finally {
     closeSync(fd);
     closeSync(directFd);
@@ -334,13 +341,12 @@ describeUnless(loopDevicesMissing(), 'a device, and a file system without holes'
       const fd = openSync(path, 'r+');
       const frames = wantedFrames(plain.packs, positionsById(plain.map));
       await pool.run({
-        kind: 'restore',
+        kind: 'apply',
         fd,
         directFd: null,
         grid,
         targetReadsAsZero: false,
-        sealKey: null,
-        frames,
+        from: { sealKey: null, frames },
       });
       closeSync(fd);
       await clear(await compare(everythingOf(plain.map), path), path);

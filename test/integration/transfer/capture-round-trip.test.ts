@@ -5,8 +5,7 @@ import fc from 'fast-check';
 import { PACK_LIMIT_BYTES } from '../../../src/pack/pack.ts';
 import { FramePool } from '../../../src/workers/frame-pool.ts';
 import { ImageTarget } from '../../../src/image/target/image-target.ts';
-import { ImageAssembly } from '../../../src/transfer/image-assembly.ts';
-import { assemble, captureFile, frameWorkerUrl, writeCapture } from '../../support/assembly.ts';
+import { applyPacks, applyTo, captureFile, frameWorkerUrl, writeCapture } from '../../support/assembly.ts';
 import { scratchDirectory } from '../../support/images/images.ts';
 import { restoreByScript } from '../../support/stores/restore-script.ts';
 import {
@@ -41,9 +40,9 @@ async function expectMoved(
   writeSparseImage(path, image);
   const captured = await captureFile(path, pool);
   await using target = await ImageTarget.create(join(scratch.path, 'moved'), image.sectors * 512);
-  const assembly = new ImageAssembly(target, pool);
-  await assemble(captured.packs, assembly);
-  expect(await assembly.finish()).toBe(captured.map.fingerprint());
+  const apply = applyTo(target, pool);
+  await applyPacks(captured.packs, apply);
+  expect(await apply.verify()).toBe(captured.map.fingerprint());
   const sha256 = await fileSha256(path);
   expect(await fileSha256(target.workingPath)).toBe(sha256);
   expect(statSync(target.workingPath).size).toBe(image.sectors * 512);
@@ -119,9 +118,9 @@ describe('an image that is captured and assembled again is the same:', () => {
     const captured = await captureFile(path, pool);
     expect(captured.map.grid.chunkBytes).toBe(2 ** 21);
     await using target = await ImageTarget.create(join(scratch.path, 'moved'), sectors * 512);
-    const assembly = new ImageAssembly(target, pool);
-    await assemble(captured.packs, assembly);
-    expect(await assembly.finish()).toBe(captured.map.fingerprint());
+    const apply = applyTo(target, pool);
+    await applyPacks(captured.packs, apply);
+    expect(await apply.verify()).toBe(captured.map.fingerprint());
     expect(allocatedBytes(target.workingPath)).toBeLessThan(2 ** 17);
     expect((await captureFile(target.workingPath, pool)).map.fingerprint()).toBe(captured.map.fingerprint());
   });

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { chunkGridFor } from '../../../src/chunk/chunk-grid.ts';
 import { freeMemoryOf, memoryOf, withIdsOfTheirOwn } from '../../../src/workers/job-memory.ts';
-import type { CheckFramesJob, RestoreJob } from '../../../src/workers/jobs.ts';
+import type { ApplyJob, CheckFramesJob, WantedFrames } from '../../../src/workers/jobs.ts';
 
 const index = new Uint8Array(2 ** 20).fill(7);
 const answer = new Uint8Array(2 ** 17);
@@ -10,23 +10,23 @@ const frames = bytes.map((frameBytes, row) => ({
   bytes: frameBytes,
   chunks: [{ id: index.subarray(row * 32, row * 32 + 32), length: 512, positions: [row] }],
 }));
-const jobs: (RestoreJob | CheckFramesJob)[] = [
+const jobs: (ApplyJob | CheckFramesJob)[] = [
   {
-    kind: 'restore',
+    kind: 'apply',
     fd: 0,
     directFd: null,
     grid: chunkGridFor(1024),
     targetReadsAsZero: true,
-    sealKey: null,
-    frames,
+    from: { sealKey: null, frames },
   },
   { kind: 'check-frames', frames, sealKey: null },
 ];
 
 test.each(jobs)('a job to $kind frames takes along their bytes, and of the index their ids only', (job) => {
-  const sent = withIdsOfTheirOwn(job) as RestoreJob;
-  expect(sent.frames.map(({ chunks }) => chunks)).toEqual(frames.map(({ chunks }) => chunks));
-  for (const { chunks } of sent.frames) expect(chunks[0]?.id.buffer.byteLength).toBe(64);
+  const sent = withIdsOfTheirOwn(job) as typeof job;
+  const sentFrames = sent.kind === 'apply' ? (sent.from as WantedFrames).frames : sent.frames;
+  expect(sentFrames.map(({ chunks }) => chunks)).toEqual(frames.map(({ chunks }) => chunks));
+  for (const { chunks } of sentFrames) expect(chunks[0]?.id.buffer.byteLength).toBe(64);
   expect(memoryOf(sent)).toEqual([answer.buffer]);
 });
 

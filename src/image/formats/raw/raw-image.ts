@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, type Stats } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { Failure } from '../../../failure.ts';
 import { quoteForShell } from '../../../quote-for-shell.ts';
 import { blockDeviceSizeBytes } from '../../../system/native.ts';
@@ -12,25 +12,11 @@ const SECTOR_BYTES = 512;
 const STAT_BLOCK_BYTES = 512;
 
 /** The image's bytes are those of the file or block device. Throws Failure `image-not-a-disk` for an impossible size. */
-export async function openRawImage({ namedPath, path, fd, stats }: ImageFile): Promise<ImageSource> {
-  return Promise.resolve(rawSource(namedPath, path, fd, stats));
+export async function openRawImage(file: ImageFile): Promise<ImageSource> {
+  return Promise.resolve(rawSource(file));
 }
 
-/**
- * Opens a raw image that is open already once more, for reading, whatever lies at its path by now. Throws as `openImage`.
- * @param path for messages
- */
-export function openRawImageAgain(openFd: number, path: string): ImageSource {
-  const fd = orImageFailure(path, () => openSync(`/proc/self/fd/${openFd}`, 'r'));
-  try {
-    return rawSource(path, path, fd, fstatSync(fd));
-  } catch (error) {
-    closeSync(fd);
-    throw error;
-  }
-}
-
-function rawSource(namedPath: string, path: string, fd: number, stats: Stats): ImageSource {
+function rawSource({ namedPath, path, fd, stats }: ImageFile): ImageSource {
   const isFile = stats.isFile();
   const sizeBytes = isFile ? stats.size : orImageFailure(namedPath, () => blockDeviceSizeBytes(fd));
   requireWholeSectors(namedPath, sizeBytes);

@@ -1,39 +1,35 @@
-import { chunkLength, type ChunkGrid } from '../chunk/chunk-grid.ts';
+import type { ChunkGrid } from '../chunk/chunk-grid.ts';
 import { chunkListOf } from '../chunk/chunk-list.ts';
-import { sealFor } from '../seal/seal-for.ts';
+import { extentsOfChunks } from '../chunk/chunk-marks.ts';
 import type { Zstd } from '../codec/zstd.ts';
-import type { Scratch } from './frame-jobs.ts';
-import type { ClearJob, ClearResult, RestoreJob, RestoreResult, WantedChunk } from './jobs.ts';
-import { isChunk, openFrame } from './open-frame.ts';
+import type { ApplyJob, ApplyResult, ClearJob, ClearResult } from './jobs.ts';
+import { framesOfPack, framesOfStore, type PlacedChunk } from './placed-frames.ts';
+import type { Scratch } from './scratch.ts';
 import { clearRange, writeSparsely, type WrittenFile } from './sparse-write.ts';
 
-/** Throws Failure `target-full` or `write-failed`; what is damaged is answered. */
-export async function restoreFrames(
-  { fd, directFd, grid, targetReadsAsZero, sealKey, frames }: RestoreJob,
+/**
+ * Throws Failure `target-full` or `write-failed`; for a damaged pack `pack-damaged`. Damaged chunks of single frames are
+ * in the result.
+ */
+export async function applyFrames(
+  { fd, directFd, grid, targetReadsAsZero, from }: ApplyJob,
   zstd: Zstd,
   scratch: Scratch,
-): Promise<RestoreResult> {
-  const seal = sealFor(sealKey);
+): Promise<ApplyResult> {
   const file: WrittenFile = { fd, directFd, zeros: targetReadsAsZero ? 'left-out' : 'made-holes' };
   const written: { position: number; id: Uint8Array }[] = [];
   const damaged: Uint8Array[] = [];
   let plainBytes = 0;
-  for (const frame of frames) {
-    const plains = openFrame(frame, seal, zstd, scratch);
-    const good: GoodChunk[] = [];
-    for (const [index, chunk] of frame.chunks.entries()) {
-      if (chunk.positions.length === 0) continue;
-      const plain = plains?.[index];
-      const isGood = plain !== undefined && isChunk(chunk, plain) && fits(chunk, grid);
-      if (isGood) good.push({ plain, positions: chunk.positions });
-      else damaged.push(chunk.id);
-      if (isGood) for (const position of chunk.positions) written.push({ position, id: chunk.id });
-    }
+  const frames =
+    'frames' in from ? framesOfStore(from, grid, zstd, scratch) : framesOfPack(from, grid, zstd, scratch);
+  for await (const { chunks, damagedIds } of frames) {
     let frameBytes = 0;
-    for (const { bytes, offset } of runsOf(good, grid)) {
+    for (const { bytes, offset } of runsOf(chunks, grid)) {
       writeSparsely(file, bytes, offset);
       frameBytes += bytes.length;
     }
+    for (const { id, positions } of chunks) for (const position of positions) written.push({ position, id });
+    damaged.push(...damagedIds);
     plainBytes += frameBytes;
     await scratch.tidyUp(frameBytes);
   }
@@ -41,19 +37,9 @@ export async function restoreFrames(
   return { chunks: chunkListOf(written), plainBytes, damagedIds: Buffer.concat(damaged) };
 }
 
-/** A chunk map that wants a chunk where one of another length belongs is none. */
-function fits({ length, positions }: WantedChunk, grid: ChunkGrid): boolean {
-  return positions.every((position) => position < grid.chunkCount && chunkLength(grid, position) === length);
-}
-
-interface GoodChunk {
-  plain: Uint8Array;
-  positions: readonly number[];
-}
-
-/** What to write where: chunks that lie side by side both in the frame and in the image are one run. */
+/** What to write where: chunks that are neighbours both in the frame and in the image are one run. */
 function* runsOf(
-  chunks: readonly GoodChunk[],
+  chunks: readonly PlacedChunk[],
   { chunkBytes }: ChunkGrid,
 ): Iterable<{ bytes: Uint8Array; offset: number }> {
   const mostPositions = chunks.reduce((most, { positions }) => Math.max(most, positions.length), 0);
@@ -82,12 +68,7 @@ function isBehind(bytes: Uint8Array, others: Uint8Array): boolean {
 /** Throws Failure `target-full` or `write-failed`. */
 export function clearChunks({ fd, grid, positions }: ClearJob): ClearResult {
   let plainBytes = 0;
-  for (let row = 0; row < positions.length;) {
-    const first = positions[row] ?? 0;
-    let end = first + 1;
-    for (row++; positions[row] === end; row++) end++;
-    const offset = first * grid.chunkBytes;
-    const length = Math.min(end * grid.chunkBytes, grid.imageBytes) - offset;
+  for (const { offset, length } of extentsOfChunks(positions, grid)) {
     clearRange(fd, offset, length);
     plainBytes += length;
   }

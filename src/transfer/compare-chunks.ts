@@ -1,32 +1,37 @@
-import { CHUNK_ID_BYTES } from '../../chunk/chunk-id.ts';
-import { chunkListOf, type ChunkList } from '../../chunk/chunk-list.ts';
-import { extentsOfChunks } from '../../chunk/chunk-marks.ts';
-import type { ChunkMap } from '../../chunk/chunk-map.ts';
-import type { FramePool } from '../../workers/frame-pool.ts';
-import type { ImageTarget } from '../../image/target/image-target.ts';
-import { mapOrdered } from '../../pipeline/map-ordered.ts';
+import { CHUNK_ID_BYTES } from '../chunk/chunk-id.ts';
+import { chunkListOf, type ChunkList } from '../chunk/chunk-list.ts';
+import type { ChunkMap } from '../chunk/chunk-map.ts';
+import { extentsOfChunks } from '../chunk/chunk-marks.ts';
+import type { ImageTarget } from '../image/target/image-target.ts';
+import { mapOrdered } from '../pipeline/map-ordered.ts';
+import type { FramePool } from '../workers/frame-pool.ts';
 
 /** Plain bytes of one job. */
 const BATCH_BYTES = 4 * 2 ** 20;
 const noId = new Uint8Array(CHUNK_ID_BYTES);
 
+/** The worker threads, as far as an apply needs them. */
+export type ApplyPool = Pick<FramePool, 'run' | 'width'>;
+
 export interface ComparedChunks {
-  /** Those that hold what the map says, and those that do not; ascending. */
+  /** Positions whose chunks are what the map says, and the others; ascending. */
   right: number[];
   wrong: number[];
   plainBytes: number;
 }
 
 /**
- * Compares chunks of a target, as they are on its disk, with a map.
- * @param how `compare`: what cannot be read is wrong; `read-back`: it is a Failure `verification-failed`
+ * Compares chunks of a target with a map.
+ * @param positions ascending
+ * @param how `compare`: a chunk that cannot be read counts as wrong; `read-back`: that is a Failure
+ * `verification-failed`, and nothing is read from the page cache
  */
-export async function* compareTarget(
+export async function* compareChunks(
   target: ImageTarget,
   map: ChunkMap,
   positions: Iterable<number>,
   how: 'compare' | 'read-back',
-  pool: FramePool,
+  pool: ApplyPool,
 ): AsyncIterable<ComparedChunks> {
   const fd = target.directFd ?? target.fd;
   const batches = batchesOf(positions, map);

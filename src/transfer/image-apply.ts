@@ -1,0 +1,209 @@
+import { chunkLength, type ChunkGrid } from '../chunk/chunk-grid.ts';
+import { CHUNK_ID_BYTES } from '../chunk/chunk-id.ts';
+import { rowsOf } from '../chunk/chunk-list.ts';
+import type { ChunkMap } from '../chunk/chunk-map.ts';
+import { touchedChunks } from '../chunk/chunk-marks.ts';
+import { Failure } from '../failure.ts';
+import type { ImageTarget } from '../image/target/image-target.ts';
+import { command, placed } from '../placed-text.ts';
+import type { ApplyResult, PackFile, WantedFrames } from '../workers/jobs.ts';
+import { compareChunks, type ApplyPool } from './compare-chunks.ts';
+import { ReadBackQueue } from './read-back-queue.ts';
+
+/** Chunks made empty by one job. */
+const CLEARED_AT_ONCE = 1024;
+const noId = new Uint8Array(CHUNK_ID_BYTES);
+
+/** What is known of a chunk on the target's disk. */
+const unknown = 0;
+const written = 1;
+const right = 2;
+
+/** Called with the plain bytes that were done since the last call. */
+export type OnDone = (plainBytes: number) => void;
+
+export interface ApplyOptions {
+  pool: ApplyPool;
+  signal: AbortSignal;
+  /** Called with plain bytes that `write` wrote, and that read back as they should. */
+  onReadBack: OnDone;
+}
+
+/** Positions whose chunks on the target are not what the map says, ascending. */
+export interface Differences {
+  /** These have to be written. */
+  wanted: number[];
+  /** These have to be cleared. */
+  notEmpty: number[];
+}
+
+/**
+ * Makes a target hold what a chunk map says. While more is written, what was written is read back from the disk and
+ * compared with its id. No chunk is written twice, so what was read back stays on the disk.
+ *
+ * `survey` first, if the target holds something that can stay; `clear` and `write`, several at a time if one likes;
+ * then `settled`, `sync` and `verify`. Dispose of it before the target.
+ */
+export class ImageApply implements AsyncDisposable {
+  readonly target: ImageTarget;
+  /** Plain bytes that the target held already. */
+  unchangedBytes = 0;
+  /** Bytes of the target that were written or cleared. */
+  writtenBytes = 0;
+  readonly #map: ChunkMap;
+  readonly #grid: ChunkGrid;
+  readonly #pool: ApplyPool;
+  readonly #signal: AbortSignal;
+  /** For each position of the grid: `unknown`, `written` or `right`. */
+  readonly #known: Uint8Array;
+  readonly #readBack: ReadBackQueue;
+
+  /** @param map what the target is to hold; packs add their chunks to it */
+  constructor(target: ImageTarget, map: ChunkMap, { pool, signal, onReadBack }: ApplyOptions) {
+    this.target = target;
+    this.#map = map;
+    this.#grid = map.grid;
+    this.#pool = pool;
+    this.#signal = signal;
+    this.#known = new Uint8Array(map.grid.chunkCount);
+    this.#readBack = new ReadBackQueue(async (positions) => {
+      await target.sync();
+      await this.#prove(positions, onReadBack);
+    });
+  }
+
+  /** Compares what the target holds with the map. Changes nothing. */
+  async survey(onDone: OnDone): Promise<Differences> {
+    const touched = this.#touchedChunks();
+    const toCompare = this.#positions((position) => touched[position] === 1);
+    for await (const found of compareChunks(this.target, this.#map, toCompare, 'compare', this.#pool)) {
+      this.#signal.throwIfAborted();
+      const unchangedBytes = this.#setRight(found.right);
+      this.unchangedBytes += unchangedBytes;
+      onDone(unchangedBytes);
+    }
+    const wanted: number[] = [];
+    const notEmpty: number[] = [];
+    for (const position of this.#positions((at) => this.#known[at] === unknown)) {
+      if (this.#map.get(position) !== null) wanted.push(position);
+      else if (touched[position] === 1) notEmpty.push(position);
+    }
+    return { wanted, notEmpty };
+  }
+
+  /** Makes these chunks empty, in the map, too. */
+  async clear(positions: readonly number[]): Promise<void> {
+    for (const position of positions) this.#map.set(position, noId);
+    if (this.target.isEmpty) return;
+    for (let first = 0; first < positions.length; first += CLEARED_AT_ONCE) {
+      this.#signal.throwIfAborted();
+      const some = Uint32Array.from(positions.slice(first, first + CLEARED_AT_ONCE));
+      const job = { kind: 'clear', fd: this.target.fd, grid: this.#grid, positions: some } as const;
+      this.writtenBytes += (await this.#pool.run(job)).plainBytes;
+    }
+  }
+
+  /**
+   * Writes the chunks of a pack, or those that are wanted of a store's frames. Throws Failure `pack-damaged`,
+   * `target-full` or `write-failed`, and `verification-failed` if what was written before did not read back.
+   */
+  async write(from: PackFile | WantedFrames): Promise<ApplyResult> {
+    const { target } = this;
+    const applied = await this.#pool.run({
+      kind: 'apply',
+      fd: target.fd,
+      directFd: target.directFd,
+      grid: this.#grid,
+      targetReadsAsZero: target.isEmpty,
+      from,
+    });
+    for (const { position, id } of rowsOf(applied.chunks)) {
+      if (this.#known[position] !== unknown)
+        throw new Failure('pack-damaged', `The chunk at byte ${this.#offsetOf(position)} was sent twice.`);
+      this.#known[position] = written;
+      if (this.#map.get(position) === null) this.#map.set(position, id);
+    }
+    this.writtenBytes += applied.plainBytes;
+    this.#readBack.push(applied.chunks.positions);
+    return applied;
+  }
+
+  /** Resolves when all that was written is read back. Throws what that failed with. */
+  async settled(): Promise<void> {
+    await this.#readBack.settled();
+  }
+
+  /** Makes all of it durable; answers with the plain bytes that `verify` has to read. */
+  async sync(): Promise<number> {
+    await this.target.sync();
+    let bytes = 0;
+    for (const position of this.#unproven()) bytes += chunkLength(this.#grid, position);
+    return bytes;
+  }
+
+  /**
+   * Reads what was not found right before, and makes sure that the target holds nothing else. Answers with the
+   * fingerprint of what is on the disk. Throws Failure `verification-failed`.
+   */
+  async verify(onDone: OnDone = () => undefined): Promise<string> {
+    await this.settled();
+    await this.#prove(this.#unproven(), onDone);
+    return this.#map.fingerprint();
+  }
+
+  /** Waits for reads that are still under way. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#readBack.settled().catch(() => undefined);
+  }
+
+  /** Throws Failure `verification-failed` for the first chunk that is not on the disk what the map says. */
+  async #prove(positions: Iterable<number>, onDone: OnDone): Promise<void> {
+    const results = compareChunks(this.target, this.#map, positions, 'read-back', this.#pool);
+    for await (const found of results) {
+      this.#signal.throwIfAborted();
+      const [first] = found.wrong;
+      if (first !== undefined)
+        throw new Failure(
+          'verification-failed',
+          `${this.target.workingPath} does not read back as it was written, at byte ${this.#offsetOf(first)}.`,
+          {
+            advice: placed`The disk or the memory may be failing: see the kernel log (${command('dmesg')}).`,
+          },
+        );
+      this.#setRight(found.right);
+      onDone(found.plainBytes);
+    }
+  }
+
+  /** What was not found right yet; where the map has no chunk, only what is no hole. */
+  #unproven(): Iterable<number> {
+    const touched = this.#touchedChunks();
+    return this.#positions(
+      (position) =>
+        this.#known[position] !== right && (touched[position] === 1 || this.#map.get(position) !== null),
+    );
+  }
+
+  #touchedChunks(): Uint8Array {
+    return touchedChunks(this.target.dataExtents(), this.#grid);
+  }
+
+  /** Answers with the plain bytes of those that are not empty. */
+  #setRight(positions: readonly number[]): number {
+    let bytes = 0;
+    for (const position of positions) {
+      this.#known[position] = right;
+      if (this.#map.get(position) !== null) bytes += chunkLength(this.#grid, position);
+    }
+    return bytes;
+  }
+
+  *#positions(isMeant: (position: number) => boolean): Iterable<number> {
+    for (let position = 0; position < this.#grid.chunkCount; position++)
+      if (isMeant(position)) yield position;
+  }
+
+  #offsetOf(position: number): number {
+    return position * this.#grid.chunkBytes;
+  }
+}

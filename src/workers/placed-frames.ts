@@ -1,0 +1,74 @@
+import { chunkLength, type ChunkGrid } from '../chunk/chunk-grid.ts';
+import type { Zstd } from '../codec/zstd.ts';
+import { packLimitBytes } from '../pack/pack.ts';
+import { readPack } from '../pack/read-pack.ts';
+import { sealFor } from '../seal/seal-for.ts';
+import type { PackFile, WantedChunk, WantedFrames } from './jobs.ts';
+import { isChunk, openFrame } from './open-frame.ts';
+import { readPackFile } from './pack-file.ts';
+import type { Scratch } from './scratch.ts';
+
+/** A frame, unpacked: its bytes lie in the scratch memory until the next frame is asked for. */
+export interface PlacedFrame {
+  /** What is to be written, in the order of the frame. */
+  chunks: readonly PlacedChunk[];
+  /** Ids of the chunks that are wanted, and that the frame does not give. */
+  damagedIds: readonly Uint8Array[];
+}
+
+export interface PlacedChunk {
+  id: Uint8Array;
+  plain: Uint8Array;
+  /** Where in the image it goes. */
+  positions: readonly number[];
+}
+
+/** The frames of a pack. Its chunks are not compared with their ids. Throws Failure `pack-damaged` or `read-failed`. */
+export async function* framesOfPack(
+  { packId, packPath }: PackFile,
+  grid: ChunkGrid,
+  zstd: Zstd,
+  scratch: Scratch,
+): AsyncIterable<PlacedFrame> {
+  const pack = readPackFile(packPath, packLimitBytes(grid), (sizeBytes) => scratch.pack.take(sizeBytes));
+  for await (const { chunks, compressed } of readPack(packId, [pack], grid)) {
+    const frameBytes = chunks.reduce((sum, { length }) => sum + length, 0);
+    const plain = zstd.decompress(compressed, frameBytes, scratch.plain.take(frameBytes));
+    let end = 0;
+    const placed = chunks.map(({ id, position, length }) => ({
+      id,
+      plain: plain.subarray(end, (end += length)),
+      positions: [position],
+    }));
+    yield { chunks: placed, damagedIds: [] };
+  }
+}
+
+/** Frames of a store. Only chunks that match their ids are written. */
+export function* framesOfStore(
+  { frames, sealKey }: WantedFrames,
+  grid: ChunkGrid,
+  zstd: Zstd,
+  scratch: Scratch,
+): Iterable<PlacedFrame> {
+  const seal = sealFor(sealKey);
+  for (const frame of frames) {
+    const plains = openFrame(frame, seal, zstd, scratch);
+    const chunks: PlacedChunk[] = [];
+    const damagedIds: Uint8Array[] = [];
+    for (const [index, chunk] of frame.chunks.entries()) {
+      const { id, positions } = chunk;
+      if (positions.length === 0) continue;
+      const plain = plains?.[index];
+      if (plain !== undefined && isChunk(chunk, plain) && fits(chunk, grid))
+        chunks.push({ id, plain, positions });
+      else damagedIds.push(id);
+    }
+    yield { chunks, damagedIds };
+  }
+}
+
+/** A chunk map may name a chunk at a position where one of another length belongs: the map is wrong then. */
+function fits({ length, positions }: WantedChunk, grid: ChunkGrid): boolean {
+  return positions.every((position) => position < grid.chunkCount && chunkLength(grid, position) === length);
+}

@@ -1,0 +1,85 @@
+import { readSync } from 'node:fs';
+import { chunkLength, frameLimitBytes } from '../chunk/chunk-grid.ts';
+import { chunkId, isAllZero } from '../chunk/chunk-id.ts';
+import { rowsOf } from '../chunk/chunk-list.ts';
+import { Failure } from '../failure.ts';
+import { errorMessage } from '../system/error-code.ts';
+import type { CompareJob, ReadBackJob, ReadBackResult } from './jobs.ts';
+import type { Scratch } from './scratch.ts';
+
+/**
+ * Reads chunks, and answers with those that do not match their ids. An unreadable chunk is a Failure
+ * `verification-failed` when reading back; when comparing, it counts as different.
+ */
+export function readBack(job: ReadBackJob | CompareJob, scratch: Scratch): ReadBackResult {
+  const { fd, grid, chunks } = job;
+  const { chunkBytes } = grid;
+  const mismatches: number[] = [];
+  let plainBytes = 0;
+  for (const run of adjacentRuns(rowsOf(chunks), frameLimitBytes(grid) / chunkBytes)) {
+    const offset = run[0].position * chunkBytes;
+    const buffer = scratch.plain.take(run.length * chunkBytes);
+    const neededBytes = Math.min(buffer.length, grid.imageBytes - offset);
+    const count = readAtLeast(fd, buffer, neededBytes, offset, job.kind === 'compare');
+    for (const [index, { position, id }] of run.entries()) {
+      const start = index * chunkBytes;
+      const length = chunkLength(grid, position);
+      const isWhole = start + length <= count;
+      if (!isWhole || !holdsChunk(buffer.subarray(start, start + length), id)) mismatches.push(position);
+      plainBytes += length;
+    }
+  }
+  return { plainBytes, mismatches };
+}
+
+/** Whether this is the chunk of that id. Zeros instead of an id stand for an empty chunk. */
+function holdsChunk(plain: Uint8Array, id: Uint8Array): boolean {
+  if (isAllZero(id)) return isAllZero(plain);
+  return Buffer.compare(chunkId(plain), id) === 0;
+}
+
+interface Row {
+  position: number;
+  id: Uint8Array;
+}
+
+function* adjacentRuns(rows: Iterable<Row>, mostChunks: number): Iterable<[Row, ...Row[]]> {
+  let run: [Row, ...Row[]] | null = null;
+  for (const row of rows) {
+    if (run !== null && run.length < mostChunks && run[0].position + run.length === row.position)
+      run.push(row);
+    else {
+      if (run !== null) yield run;
+      run = [row];
+    }
+  }
+  if (run !== null) yield run;
+}
+
+/**
+ * Asks for the whole buffer, although the image may end in it: O_DIRECT wants whole blocks. It stops once it has what
+ * is needed: to go on from the end of an image may be to go on inside a block, which O_DIRECT may refuse.
+ */
+function readAtLeast(
+  fd: number,
+  buffer: Buffer,
+  neededBytes: number,
+  offset: number,
+  maySkip: boolean,
+): number {
+  let done = 0;
+  while (done < neededBytes) {
+    let count: number;
+    try {
+      count = readSync(fd, buffer, done, buffer.length - done, offset + done);
+    } catch (error) {
+      if (maySkip) break;
+      throw new Failure('verification-failed', `The new image cannot be read back: ${errorMessage(error)}.`, {
+        cause: error,
+      });
+    }
+    if (count === 0) break;
+    done += count;
+  }
+  return done;
+}
