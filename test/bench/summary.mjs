@@ -57,7 +57,7 @@ export function median(values) {
 
 /** The notes below a table. */
 export const legend =
-  'Medians; in brackets how many runs; × is against vmferry. Of the line: what was used of it while data went over it.';
+  'Medians; the number of runs is in brackets; × compares with vmferry. Of the line: the used share of it while data was sent.';
 
 /** A Markdown table, the quickest first. */
 export function summaryTable(summary) {

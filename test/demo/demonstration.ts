@@ -26,11 +26,11 @@ export async function demonstrate(): Promise<number> {
     const reason = umlMissing();
     const same = await (reason === null ? moveGuest({ hosts, runner }) : moveDisk({ hosts, runner }, reason));
     runner.throwIfInterrupted();
-    say(same ? 'It is the same guest. All that was made for this is removed again.' : 'THEY DIFFER.');
+    say(same ? 'It is the same guest. Everything made for this demo is removed again.' : 'THEY DIFFER.');
     return same ? 0 : 1;
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;
-    say('Interrupted. All that was made for this is removed again.');
+    say('Interrupted. Everything made for this demo is removed again.');
     return 130;
   }
 }
@@ -52,7 +52,7 @@ async function moveGuest(stage: Stage): Promise<boolean> {
     quote('\nIts console there says', bootLine(consoleThere(hosts.new)));
     await type(stage, 'vmferry guests');
     await type(stage, `ssh -F ssh_config ${newHost} vmferry guests`);
-    say('Halting it there, to look into both disks: the one it left, and the one it runs from now.');
+    say('Halting it there, to compare both disks: the old one and the new one.');
     await type(stage, `ssh -F ssh_config ${newHost} vmferry halt ${guest}`);
   } finally {
     await booted.stop();
@@ -66,7 +66,7 @@ async function moveGuest(stage: Stage): Promise<boolean> {
 async function moveDisk(stage: Stage, reason: string): Promise<boolean> {
   const { hosts } = stage;
   const source = join(hosts.old.guests, disk);
-  say(`User Mode Linux cannot run here (${reason}), so the demo moves the disk of a guest that is halted.`);
+  say(`User Mode Linux cannot run here (${reason}), so the demo moves the disk of a halted guest.`);
   const { files } = await buildDataDisk(source);
   await type(stage, `vmferry inspect old/guests/${disk}`);
   say(`Moving it to ${newHost}: a second sshd on this machine, with its own directories.`);
@@ -90,7 +90,7 @@ async function compareFiles(
   }
   console.log('');
   const width = Math.max(...rows.map(([name = '']) => name.length));
-  const [name, ...cells] = ['', 'here, as it was', `on ${newHost}`];
+  const [name, ...cells] = ['', 'here, before', `on ${newHost}`];
   for (const [first = '', ...others] of [[name ?? '', ...cells, ''], ...rows])
     console.log(`  ${first.padEnd(width)}  ${others.map((cell) => cell.padEnd(19)).join('  ')}`.trimEnd());
   return same;

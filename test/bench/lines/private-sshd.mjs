@@ -98,7 +98,8 @@ function listening(child) {
 async function sessionsEnded(pid) {
   const deadline = Date.now() + SESSIONS_END_WITHIN_MS;
   while (childrenOf(pid).length > 0) {
-    if (Date.now() > deadline) throw new Error('What the move started over ssh did not end with it.');
+    if (Date.now() > deadline)
+      throw new Error('Programs that the move started over ssh did not end with it.');
     await delay(5);
   }
 }
