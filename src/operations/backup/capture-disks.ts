@@ -10,7 +10,7 @@ import type { BackedUpDisk } from './backup-report.ts';
 import type { BackupWriter } from './pack-writer.ts';
 import type { Compression } from '../../transfer/compression-level.ts';
 import { warnOfDoubtfulFileSystems, warnOfUnknownFileSystems } from '../../transfer/file-system-warnings.ts';
-import { planPass, type Comparison, type DiskPass } from '../../transfer/disk-pass.ts';
+import { planPass, type Comparison, type PlannedPass } from '../../transfer/plan-pass.ts';
 import { sendPacks } from '../../transfer/send-packs.ts';
 import { SendProgress } from '../../transfer/send-progress.ts';
 import { openSourceDisk, type SourceDisk } from '../../transfer/source-disk.ts';
@@ -55,7 +55,7 @@ export async function captureDisks(
   const sending = { ...reading, sink: writer, known };
   const captured: CapturedDisk[] = [];
   try {
-    const passes: { stillDisk: StillDisk; name: string; disk: SourceDisk; pass: DiskPass }[] = [];
+    const passes: { stillDisk: StillDisk; name: string; disk: SourceDisk; pass: PlannedPass }[] = [];
     for (const one of disks) {
       const ofDisk = comparison && { ...comparison, image: one.stillDisk.image };
       passes.push({ ...one, pass: await planPass(one.disk, ofDisk, sending, context) });
@@ -97,11 +97,11 @@ function chunksToRead(disk: SourceDisk): number {
   return count;
 }
 
-function readBytesOf({ restBytes, sampledBytes }: DiskPass): number {
+function readBytesOf({ restBytes, sampledBytes }: PlannedPass): number {
   return restBytes + sampledBytes;
 }
 
-function diskReport(name: string, disk: SourceDisk, pass: DiskPass): BackedUpDisk {
+function diskReport(name: string, disk: SourceDisk, pass: PlannedPass): BackedUpDisk {
   const { holeBytes, freeBytes } = disk;
   const readBytes = readBytesOf(pass);
   return {

@@ -13,7 +13,7 @@ import { findUnchanged, type EarlierMaps, type UnchangedChunks } from './unchang
 const SAMPLE_CHUNKS = 64;
 
 /** What of a disk is still to be read. */
-export interface DiskPass {
+export interface PlannedPass {
   /** To be filled; holds the ids of the chunks that need not be read. */
   map: ChunkMap;
   /** Computed anew at each call, lazily. */
@@ -43,7 +43,7 @@ export async function planPass(
   comparison: Comparison | null,
   sending: Sending & { known: KnownChunks },
   context: Context,
-): Promise<DiskPass> {
+): Promise<PlannedPass> {
   if (comparison === null) return wholePass(disk);
   const { image, maps, random } = comparison;
   const unchanged = await findUnchanged({ disk, image }, sending.known, maps, context.signal);
@@ -65,7 +65,7 @@ export async function planPass(
   return { map, extents, restBytes: totalLength(extents()), sampledBytes: totalLength(sampled()) };
 }
 
-function wholePass(disk: SourceDisk): DiskPass {
+function wholePass(disk: SourceDisk): PlannedPass {
   const map = new ChunkMap(chunkGridFor(disk.source.sizeBytes));
   return { map, extents: disk.extents, restBytes: disk.readBytes, sampledBytes: 0 };
 }
