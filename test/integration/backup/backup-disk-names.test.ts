@@ -17,7 +17,7 @@ afterEach(async () => {
   await world[Symbol.asyncDispose]();
 });
 
-/** A guest that does not run, with images of these paths below the scratch directory; answers with their content. */
+/** Makes a guest that does not run, with images at these paths below the scratch directory. Returns their contents. */
 async function rememberGuest(paths: readonly string[], mode = 0o600): Promise<Buffer[]> {
   const disks = paths.map((path, index) => {
     const image = join(world.path, path);

@@ -28,7 +28,7 @@ const ways = [
   { hold: 'halt', history: ['halt alpha', 'start alpha'], runs: 'alpha was started again' },
 ] as const;
 
-/** A store that answers nothing more once the guest is held; `answer` ends what it was asked, with a failure. */
+/** A store that stops answering once the guest is held; `answer` makes the pending requests fail. */
 function silentStore(): { store: BackupStore; answer: () => void } {
   const inner = openDirectoryStore(world.storePath);
   let isSilent = false;
@@ -71,7 +71,7 @@ describeWithTools('a guest that waits for its backup', imageTools, () => {
     });
     expect(guests.history).toEqual(history);
     store.faults = {};
-    // What kept it from its backup is over.
+    // The cause of the failure is gone.
     guests.onHeld = () => undefined;
     expect((await world.backup('alpha', { hold, store, maxPauseMs: 300 })).guests).toHaveLength(1);
   });

@@ -32,7 +32,7 @@ afterEach(async () => {
   await world[Symbol.asyncDispose]();
 });
 
-/** A file that nothing is recognised in: all of it is backed up. */
+/** A file without a known file system: all of it is backed up. */
 function makeDisk(sizeBytes = 24 * MIB): void {
   // Nothing of it compresses or occurs twice.
   writeFileSync(image, seededBytes(sizeBytes, sizeBytes));
@@ -125,7 +125,7 @@ describeWithTools('a backup', [...imageTools, 'zstd', 'tar'], () => {
     const stop = new AbortController();
     const broken = new FaultyStore(openDirectoryStore(world.storePath), 1, {});
     const breaking = world.backup(image, { store: broken, signal: stop.signal });
-    // As soon as there is an index: sixteen packs.
+    // The first index is written after sixteen packs.
     while (!folder('index').some((name) => name.endsWith('.zst'))) await new Promise(setImmediate);
     stop.abort(new Failure('interrupted', 'Enough.'));
     await failureOf(() => breaking);
@@ -149,7 +149,7 @@ describeWithTools('a backup', [...imageTools, 'zstd', 'tar'], () => {
     patchFile(join(world.storePath, 'guests', 'disk.img', 'packs', damaged ?? ''), 3000, Buffer.of(1, 2, 3));
     const again = await world.backup(image);
     expect(again.guests[0]?.newPlainBytes).toBeGreaterThan(0);
-    // Its chunks may have come together in the same way again: then it was sent under the same name, and is whole.
+    // The same chunks may have formed the same pack again: it then has the same name, and is whole.
     const marks = await session.folder('disk.img').marks('damaged', world.context().signal);
     if (marks.size > 0) rmSync(join(world.storePath, 'guests', 'disk.img', 'packs', damaged ?? ''));
     for (const { snapshot } of [...guests, ...again.guests]) {

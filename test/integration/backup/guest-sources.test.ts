@@ -56,7 +56,7 @@ function web(image: string): GuestDefinition {
   };
 }
 
-/** The directory, but before or after a put of such a name something else happens, once. */
+/** The store in the directory. Once, before or after a put of such a name, something else happens. */
 function storeThat(when: 'before' | 'after', pattern: RegExp, happens: () => Promise<unknown>): BackupStore {
   const store = openDirectoryStore(world.storePath);
   const put = store.put.bind(store);

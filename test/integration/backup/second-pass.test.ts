@@ -55,7 +55,7 @@ async function end(): Promise<void> {
   mounted[Symbol.dispose]();
 }
 
-/** A file in which nothing is recognised: all of it is backed up. */
+/** A file without a known file system: all of it is backed up. */
 function makeDisk(sizeBytes = 24 * MIB): void {
   writeFileSync(image, seededBytes(sizeBytes, sizeBytes));
 }
@@ -63,7 +63,7 @@ function makeDisk(sizeBytes = 24 * MIB): void {
 const filesBeside = (): string[] => readdirSync(mounted.path).filter((name) => name.includes('vmferry'));
 const bases = (): string[] => filesBeside().filter((name) => name.endsWith('.base'));
 
-/** But for what is said of each disk in which nothing is recognised. */
+/** All warnings but those about disks without a known file system. */
 const warnings = (): string[] =>
   world.warnings.filter((message) => !message.startsWith('All allocated blocks'));
 
@@ -83,7 +83,7 @@ async function backup(options: Parameters<BackupWorld['backup']>[1] = {}): Promi
   return { disk, snapshot: guest.snapshot, newPlainBytes: guest.newPlainBytes };
 }
 
-/** A backup whose snapshot is what the image is, read whole. */
+/** Makes a backup, and compares its fingerprint with that of the whole image. */
 async function soundBackup(options: Parameters<typeof backup>[0] = {}): Promise<OneBackup> {
   const made = await backup(options);
   const bytes = readFileSync(image);
@@ -212,7 +212,7 @@ for (const kind of ['xfs', 'btrfs'] as const)
       makeDisk();
       await backup();
       const [base = ''] = bases();
-      // All has changed, and a clone of that says that it is what the snapshot has.
+      // All of the image has changed, and a clone of it has the name of the snapshot's base.
       patchFile(image, 0, seededBytes(77, 20 * MIB));
       runTool('cp', ['--reflink=always', image, join(mounted.path, base)]);
       const { disk } = await soundBackup();

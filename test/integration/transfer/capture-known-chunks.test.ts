@@ -9,7 +9,7 @@ const THREADS = 4;
 const IDS = 60_000;
 const OWN_IDS = 5_000;
 
-/** Adds ids that all threads add, each from another place on, and some of its own; tells which were new to it. */
+/** Adds ids that all threads add, each thread in another order, and some of its own. Returns those that were new. */
 const script = `
   import { createHash } from 'node:crypto';
   import { workerData, parentPort } from 'node:worker_threads';

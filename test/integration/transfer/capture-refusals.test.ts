@@ -92,7 +92,7 @@ function onlyPack(): Pack {
   return pack;
 }
 
-/** What something else on the machine might do. */
+/** Changes the image as another program might. */
 function writeBehindItsBack(offset: number, bytes: Uint8Array): void {
   const fd = openSync(target.workingPath, 'r+');
   writeSync(fd, bytes, 0, bytes.length, offset);
@@ -149,7 +149,7 @@ describe('refused as damaged is', () => {
   });
 });
 
-/** The image that the pack makes; null when it was refused, by then or when it was read back. */
+/** The image that the pack gives; null if it was refused when applied or when read back. */
 async function imageOf(pack: Pack, name: string): Promise<Buffer | null> {
   await using fresh = await ImageTarget.create(join(scratch.path, name), sectors * 512);
   await using made = applyTo(fresh, pool);
@@ -178,7 +178,7 @@ test('a pack with a changed byte is refused, unless it gives the same image', as
     else if (!made.equals(image))
       throw new Error(`byte ${place} was changed, and nobody noticed (seed ${seed})`);
   }
-  // All but what lies between the members, which is anything.
+  // Bytes between the members may have any value.
   expect({ seed, most: refused > 0.8 * places.length }).toEqual({ seed, most: true });
 });
 

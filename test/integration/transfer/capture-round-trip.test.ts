@@ -30,7 +30,7 @@ function allocatedBytes(path: string): number {
   return statSync(path).blocks * 512;
 }
 
-/** Moves the image and compares; answers with how much was read and packed. */
+/** Moves the image and compares. Returns how much was read and packed. */
 async function expectMoved(
   image: SparseImage,
   byScriptToo = false,
