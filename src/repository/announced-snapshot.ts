@@ -1,18 +1,19 @@
 import { sealPurpose } from '../seal/seal.ts';
 import { Failure } from '../failure.ts';
-import type { GuestFolder, StoredObject } from './guest-folder.ts';
+import type { GuestFolder } from './guest-folder.ts';
+import type { GuestReader, StoredObject } from './guest-reader.ts';
 import { fileNameOf } from './files/layout.ts';
-import { MANIFEST_LIMIT_BYTES, parseSnapshot, snapshotText, type Snapshot } from './snapshot.ts';
+import { snapshotText, type Snapshot } from './snapshot.ts';
 
 /*
- * A snapshot on its way to being published (doc/store.md, Who writes when): prunes see it, readers do not yet.
+ * A snapshot that is about to be published (doc/store.md, Who writes when): prunes see it, readers do not yet.
  */
 
 const FOLDER = 'announced';
 
 /**
- * From now on no prune takes away what the snapshot reaches. What one took away before must be looked for after this, and
- * taken back or sent again; then `confirmSnapshot`.
+ * From now on no prune deletes data that the snapshot needs. Data that a prune removed earlier must now be looked for, and taken
+ * back or sent again. After that, call `confirmSnapshot`.
  */
 export async function announceSnapshot(
   folder: GuestFolder,
@@ -25,8 +26,8 @@ export async function announceSnapshot(
 }
 
 /**
- * From now on the snapshot exists: all that it reaches was seen in the store after it was announced. False when a prune has
- * dropped the announcement as one that nobody comes back to; then it has to be announced again.
+ * Publishes the snapshot. All data that it needs must have been seen in the store after it was announced. Returns false if a
+ * prune has dropped the announcement as abandoned; then announce it again.
  */
 export async function confirmSnapshot(
   folder: GuestFolder,
@@ -35,44 +36,37 @@ export async function confirmSnapshot(
 ): Promise<boolean> {
   const name = folder.nameOf('snapshots', id);
   if (await folder.store.rename(announcedName(folder, id), name, signal)) return true;
-  // An answer that was lost with the line, and asked for again, says that too.
+  // A repeated rename, after the first answer was lost, also finds nothing to rename.
   return (await folder.snapshotIds(signal)).includes(id);
 }
 
 export async function announcedSnapshots(
-  folder: GuestFolder,
+  folder: GuestReader,
   signal: AbortSignal,
 ): Promise<Map<string, StoredObject>> {
   return folder.objectsIn('snapshots', folder.pathOf(FOLDER), signal);
 }
 
-/** For a backup that gives up, and for a prune that finds an old one. */
+/** For a backup that gives up, and for a prune that finds an old announcement. */
 export async function dropAnnouncement(folder: GuestFolder, id: string, signal: AbortSignal): Promise<void> {
   await folder.store.remove(announcedName(folder, id), signal);
 }
 
 /**
- * A snapshot that was announced, also when it was published meanwhile; null when it is neither any more. Throws what
- * `GuestFolder.readSnapshot` throws of one that is there.
+ * An announced snapshot, even if it was published meanwhile; null if it is gone. Throws what `readSnapshot` throws otherwise.
  */
 export async function readAnnounced(
-  folder: GuestFolder,
+  folder: GuestReader,
   id: string,
   signal: AbortSignal,
 ): Promise<Snapshot | null> {
   return (
-    (await unlessMissing(readManifest(folder, id, signal))) ??
+    (await unlessMissing(folder.readManifest(announcedName(folder, id), id, signal))) ??
     (await unlessMissing(folder.readSnapshot(id, signal)))
   );
 }
 
-async function readManifest(folder: GuestFolder, id: string, signal: AbortSignal): Promise<Snapshot> {
-  const sealed = await folder.read(announcedName(folder, id), MANIFEST_LIMIT_BYTES, signal);
-  const text = folder.seal.open(sealPurpose.snapshot(folder.guest, id), sealed);
-  return parseSnapshot(Buffer.from(text).toString('utf8'), folder.guest, id);
-}
-
-/** Null for a manifest that is not there. */
+/** Null if the manifest is gone. */
 export async function unlessMissing(reading: Promise<Snapshot>): Promise<Snapshot | null> {
   try {
     return await reading;
@@ -82,6 +76,6 @@ export async function unlessMissing(reading: Promise<Snapshot>): Promise<Snapsho
   }
 }
 
-function announcedName(folder: GuestFolder, id: string): string {
+function announcedName(folder: GuestReader, id: string): string {
   return folder.pathOf(`${FOLDER}/${fileNameOf('snapshots', id, folder.seal.suffix)}`);
 }

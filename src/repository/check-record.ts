@@ -1,12 +1,12 @@
 import { Failure } from '../failure.ts';
 import { isSnapshotId } from './files/snapshot-id.ts';
 
-/** How much of a file in `checked` is read, unpacked: some 600,000 packs. */
+/** Limit for the text of a file in `checked`: some 600,000 packs. */
 export const CHECK_RECORD_LIMIT_BYTES = 64 * 2 ** 20;
 
 const HEADER = 'vmferry-checked 1';
 
-/** What `vmferry verify` has found so far; all times in milliseconds since 1970, whole seconds. */
+/** What `vmferry verify` has found so far. Times are in milliseconds since 1970, in whole seconds. */
 export interface CheckRecord {
   /** By id: when the pack was last read whole and found good. */
   packs: Map<string, number>;
@@ -17,7 +17,7 @@ export interface CheckRecord {
 export interface SnapshotCheck {
   checkedMs: number;
   state: 'whole' | 'damaged';
-  /** Since when all that it needs has been read and found good: the oldest of its packs. Null: not all of it has. */
+  /** When the pack was read and found good that was read longest ago. Null: not all its packs were read. */
   readMs: number | null;
   /** When it was last restored and booted; null: never. */
   bootedMs: number | null;
@@ -27,12 +27,12 @@ export function emptyCheckRecord(): CheckRecord {
   return { packs: new Map(), snapshots: new Map() };
 }
 
-/** When a snapshot was last shown to be good by its content; null: never. */
+/** When reading or booting last proved a snapshot's content to be good; null: never. */
 export function lastVerifiedMs({ readMs, bootedMs }: SnapshotCheck): number | null {
   return readMs === null && bootedMs === null ? null : Math.max(readMs ?? 0, bootedMs ?? 0);
 }
 
-/** All of them together: of each thing, what was found last. */
+/** Merges records: the last finding about each pack and snapshot counts. */
 export function mergeCheckRecords(records: Iterable<CheckRecord>): CheckRecord {
   const merged = emptyCheckRecord();
   for (const { packs, snapshots } of records) {
@@ -59,10 +59,10 @@ export function checkRecordText({ packs, snapshots }: CheckRecord): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** Throws Failure `store-damaged` for anything but such a text. */
+/** Throws Failure `store-damaged` for any other text. */
 export function parseCheckRecord(text: string): CheckRecord {
   const lines = text.split('\n');
-  if (lines.pop() !== '' || lines.shift() !== HEADER) throw damaged('does not begin or end as one');
+  if (lines.pop() !== '' || lines.shift() !== HEADER) throw damaged('has a wrong beginning or end');
   const record = emptyCheckRecord();
   for (const line of lines) {
     const [word, id = '', checked = '', ...more] = line.split(' ');
@@ -104,5 +104,5 @@ function oddLine(line: string): Failure {
 }
 
 function damaged(how: string): Failure {
-  return new Failure('store-damaged', `A record of what was checked ${how}.`);
+  return new Failure('store-damaged', `A record of checks is damaged: it ${how}.`);
 }

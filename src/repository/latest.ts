@@ -1,15 +1,14 @@
 import { snapshotTime } from './files/snapshot-id.ts';
 
 /*
- * Which snapshot is the latest. One that is dated later than now is not: were the clock wrong when it was made, or is it now,
- * it says nothing of its age.
+ * Which snapshot is the latest. A snapshot dated in the future never is: a clock was or is wrong, so its age is unknown.
  */
 
 export function isFromFuture(createdAt: Date, now: Date): boolean {
   return createdAt > now;
 }
 
-/** Ids of snapshots, the latest first; those from the future come last, whatever their order among themselves. */
+/** Ids of snapshots, the latest first. Those from the future come last. */
 export function latestFirst(ids: Iterable<string>, now: Date): string[] {
   const newestFirst = [...ids].sort().toReversed();
   const isLater = (id: string) => isFromFuture(snapshotTime(id) ?? now, now);

@@ -1,15 +1,15 @@
 import { Failure } from '../failure.ts';
-import type { BackupStore } from '../store/store.ts';
+import type { ReadableStore } from '../store/store.ts';
 import { markerName } from './files/layout.ts';
 import { readMarker, type OpenedStore } from './keys/store-keys.ts';
 import { isSealOf } from './keys/store-marker.ts';
 
 /**
- * To be called before a snapshot is published: what was stored for a store that is no longer there could not be read.
- * Throws Failure `store-missing` when the marker is gone, `store-damaged` when it is no longer the one that was opened.
+ * Checks, before a snapshot is published, that the store is still the one that was opened: data stored for another one could not
+ * be read. Throws Failure `store-missing` if the marker is gone, `store-damaged` if it is another one.
  */
 export async function refuseExchanged(
-  store: BackupStore,
+  store: ReadableStore,
   { id, seal }: Pick<OpenedStore, 'id' | 'seal'>,
   signal: AbortSignal,
 ): Promise<void> {
@@ -19,7 +19,7 @@ export async function refuseExchanged(
       'store-missing',
       `The store ${store.location} is gone: its ${markerName} was removed.`,
       {
-        advice: 'No snapshot was made. Check that what the store lies on is still mounted.',
+        advice: 'No snapshot was made. Check that its file system is still mounted.',
       },
     );
   const isSame =
@@ -30,10 +30,10 @@ export async function refuseExchanged(
   if (isSame) return;
   throw new Failure(
     'store-damaged',
-    `The store ${store.location} is another one than when this backup began: it was ${id}, and is ${marker.id}.`,
+    `The store ${store.location} was exchanged while this backup ran: its id was ${id}, and is now ${marker.id}.`,
     {
       advice:
-        'No snapshot was made. If another machine made the store at the same moment, back up again; else find out who changed it.',
+        'No snapshot was made. If another machine made the store at the same moment, back up again. Otherwise find out who changed it.',
     },
   );
 }

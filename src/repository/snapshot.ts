@@ -7,7 +7,7 @@ import { pageCount, POSITIONS_PER_PAGE } from './chunk-index/chunk-map-page.ts';
 import { digestedText, isDigestedText } from './files/digested-json.ts';
 import { isSnapshotId } from './files/snapshot-id.ts';
 
-/** How much of a manifest is read: 256 disks of 256 pages each come to 4.5 MiB. */
+/** Limit for a manifest. 256 disks of 256 pages each need 4.5 MiB. */
 export const MANIFEST_LIMIT_BYTES = 16 * 2 ** 20;
 
 const FORMAT = 'vmferry-snapshot';
@@ -21,16 +21,16 @@ export interface SnapshotDisk {
   name: string;
   sizeBytes: number;
   chunkBytes: number;
-  /** Neither a hole of the image nor free in its file systems; old snapshots do not have it. */
+  /** Bytes that are neither in a hole of the image nor free in its file systems; old snapshots lack it. */
   usedBytes?: number;
-  /** `sha256:…`, of the whole image. */
+  /** `sha256:…`, of the chunk map. */
   fingerprint: string;
   /** Permission bits, owner and time of last change of the image file. */
   mode: number;
   uid: number;
   gid: number;
   modifiedMs: number;
-  /** For each page of its chunk map its id; null where the page has no lines. */
+  /** The ids of the pages of its chunk map; null for a page without lines. */
   pages: readonly (string | null)[];
 }
 
@@ -42,11 +42,11 @@ export interface Snapshot {
   consistency: Consistency;
   definition: GuestDefinition;
   host: string;
-  /** `Machine.id` of that host; snapshots made where it has none, and old ones, do not have it. */
+  /** `Machine.id` of that host; old snapshots, and those of hosts without an id, lack it. */
   machine?: string;
   vmferryVersion: string;
   disks: readonly SnapshotDisk[];
-  /** What it added to the store. */
+  /** Bytes that it added to the store. */
   newBytes: number;
 }
 
@@ -94,8 +94,8 @@ export function snapshotText(snapshot: Snapshot): string {
 }
 
 /**
- * The snapshot that a manifest's text describes. Throws Failure `store-damaged` when it is none or another one than its
- * name and folder say, `store-unsupported` for a version that is not known.
+ * The snapshot that a manifest's text describes. Throws Failure `store-damaged` if the text is no manifest, or that of another
+ * guest or id; `store-unsupported` for an unknown version.
  */
 export function parseSnapshot(text: string, guest: string, id: string): Snapshot {
   const json = parseJson(text, id);
@@ -109,7 +109,7 @@ export function parseSnapshot(text: string, guest: string, id: string): Snapshot
   }
   const { success, data, error } = manifest.safeParse(json);
   if (!success) throw damaged(id, issuesText(error));
-  if (!isDigestedText(text)) throw damaged(id, 'it is not what was written');
+  if (!isDigestedText(text)) throw damaged(id, 'its digest is wrong');
   if (data.id !== id || data.guest !== guest) throw damaged(id, `it is ${data.id} of ${data.guest}`);
   const names = new Set(data.disks.map(({ name }) => name));
   if (names.size < data.disks.length) throw damaged(id, 'two of its disks have one name');
@@ -122,7 +122,7 @@ export function parseSnapshot(text: string, guest: string, id: string): Snapshot
   return { ...snapshot, definition: parseDefinition(data.definition, id) };
 }
 
-/** Whole, but perhaps of a later vmferry: it says nothing of the other snapshots. */
+/** A definition that cannot be parsed counts as unsupported, not damaged: a later vmferry may have written it. */
 function parseDefinition(json: unknown, id: string): GuestDefinition {
   try {
     return parseGuestDefinition(json);
@@ -139,7 +139,7 @@ function parseJson(text: string, id: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw damaged(id, 'it is no JSON', cause);
+    throw damaged(id, 'it is not JSON', cause);
   }
 }
 

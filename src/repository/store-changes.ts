@@ -6,7 +6,7 @@ import type { RememberedStore } from './store-memory.ts';
 export interface FoundStore {
   id: string;
   isEncrypted: boolean;
-  /** The ids of the snapshots that are there, of the guests that were looked at. */
+  /** By guest that was looked at: the ids of its snapshots. */
   snapshots: ReadonlyMap<string, readonly string[]>;
 }
 
@@ -17,7 +17,7 @@ export interface StoreChanges {
 }
 
 /**
- * Compares what a store shows with what this machine remembers of it (doc/encryption.md).
+ * Compares a store with what this machine remembers about it (doc/encryption.md).
  * @param found null: there is no store
  * @param location of the store, for messages
  */
@@ -30,11 +30,11 @@ export function whatChanged(
   if (found === null) return { failure: gone(remembered, location), warnings: [] };
   if (remembered.isEncrypted && !found.isEncrypted)
     return {
-      failure: exchanged(remembered, `The encrypted store ${location} shows itself as not encrypted.`),
+      failure: exchanged(remembered, `The store ${location} was encrypted, and is now not encrypted.`),
       warnings: [],
     };
   if (remembered.id !== found.id) {
-    const message = `The store ${location} is another one than the last time: it was ${remembered.id}, and is ${found.id}.`;
+    const message = `The store ${location} is not the same as last time: its id was ${remembered.id}, and is now ${found.id}.`;
     return remembered.isEncrypted
       ? { failure: exchanged(remembered, message), warnings: [] }
       : { failure: null, warnings: [wentBack(message)] };
@@ -50,21 +50,21 @@ export function whatChanged(
 
 function lostText(guest: string, snapshot: string, location: string): string {
   return (
-    `The snapshot ${snapshot} of ${guest} was the newest one seen in ${location}, and is not there any more: ` +
-    'it was removed from elsewhere, or the server shows an old state.'
+    `The snapshot ${snapshot} of ${guest}, the newest one seen in ${location}, is gone: ` +
+    'it was removed from another machine, or the server shows an old state.'
   );
 }
 
 function gone({ file }: RememberedStore, location: string): Failure {
-  return new Failure('store-missing', `A store of backups was at ${location}, and is not there now.`, {
-    advice: `Is what lies there mounted? To begin a new store there, remove ${file}.`,
+  return new Failure('store-missing', `The store of backups at ${location} is gone.`, {
+    advice: `Check that its file system is mounted. To begin a new store there, remove ${file}.`,
   });
 }
 
-/** What an attacker on the server would do to have backups sent to them unencrypted. */
+/** An attacker on the server could do this to receive backups unencrypted. */
 function exchanged({ file }: RememberedStore, message: string): Failure {
   return new Failure('store-damaged', message, {
-    advice: `Somebody has changed the store on the server. If that was you: remove ${file}.`,
+    advice: `Somebody has changed the store on the server. If that was you, remove ${file}.`,
   });
 }
 

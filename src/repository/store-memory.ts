@@ -8,27 +8,27 @@ import { errorCode } from '../system/error-code.ts';
 import { writeStateFile } from '../system/state-file.ts';
 import { isSnapshotId } from './files/snapshot-id.ts';
 
-/** What this machine has last seen of a store: by it one finds out that a server shows less, or something else. */
+/** What this machine has last seen of a store. It shows whether the server now presents an older state or another store. */
 export interface RememberedStore {
   id: string;
   isEncrypted: boolean;
-  /** For each guest the id of the newest snapshot that was seen. */
+  /** By guest: the id of the newest snapshot seen. */
   newest: ReadonlyMap<string, string>;
-  /** Where it is remembered, for messages. */
+  /** The file that remembers it, for messages. */
   file: string;
 }
 
 /** One file for each location of a store. */
 export interface StoreMemory {
   /**
-   * Null when the location is not known. Throws Failure `store-unsupported` for a damaged file, `not-permitted`.
-   * @param location the store's, always written in the same way
+   * Null if the location is not known. Throws Failure `store-unsupported` for a damaged file, `not-permitted`.
+   * @param location of the store, always written in the same way
    */
   recall(location: string): Promise<RememberedStore | null>;
   /**
-   * Remembers the store, and newest snapshots besides those of other guests that are remembered: null forgets the
-   * guest. What is remembered of a store with another id is forgotten. Survives a loss of power. Throws as `recall` and
-   * `writeStateFile` do.
+   * Remembers the store, and forgets a store with another id at the same location. Survives a loss of power. Throws what `recall`
+   * and `writeStateFile` throw.
+   * @param newest by guest: its newest snapshot; null forgets the guest. Other guests stay as they are remembered
    */
   remember(
     location: string,
@@ -47,7 +47,7 @@ const remembered = z.strictObject({
   ),
 });
 
-/** In files of the directory, which is made when it is first written to. */
+/** Keeps the memory in files of a directory, which is made with the first file. */
 export function createStoreMemory(directory: string): StoreMemory {
   const nameOf = (location: string) => `${hash('sha256', location, 'hex').slice(0, 32)}.json`;
 
@@ -65,13 +65,9 @@ export function createStoreMemory(directory: string): StoreMemory {
       const code = errorCode(error);
       if (code === 'ENOENT') return null;
       if (code !== '')
-        throw new Failure(
-          'not-permitted',
-          `What is remembered of the store, ${file}, cannot be read: ${code}.`,
-          {
-            cause: error,
-          },
-        );
+        throw new Failure('not-permitted', `The memory of the store, ${file}, cannot be read: ${code}.`, {
+          cause: error,
+        });
       throw notUnderstood(file, location, error);
     }
   };
@@ -96,7 +92,7 @@ export function createStoreMemory(directory: string): StoreMemory {
       };
       const text = `${JSON.stringify(record, null, 2)}\n`;
       const file = join(directory, nameOf(location));
-      // What is known already need not be written again, on a system that cannot, either.
+      // Nothing new: do not write. On a read-only system this avoids a warning.
       if (before !== null && text === (await readFile(file, 'utf8'))) return;
       await writeStateFile(file, text, 'What was seen of the store');
     },
@@ -104,12 +100,8 @@ export function createStoreMemory(directory: string): StoreMemory {
 }
 
 function notUnderstood(file: string, location: string, cause: unknown): Failure {
-  return new Failure(
-    'store-unsupported',
-    `What is remembered of the store ${location} cannot be understood.`,
-    {
-      advice: `A newer vmferry may have written ${file}: use that one, or remove the file.`,
-      cause,
-    },
-  );
+  return new Failure('store-unsupported', `The memory of the store ${location} cannot be understood.`, {
+    advice: `A newer vmferry may have written ${file}: use that version, or remove the file.`,
+    cause,
+  });
 }

@@ -3,18 +3,18 @@ import type { BackupStore, ByteRange, PutOptions, StoreEntry } from './store.ts'
 import { untilAborted } from '../pipeline/until-aborted.ts';
 
 export interface ReconnectOptions {
-  /** How long to wait before each further attempt at one operation; after the last of them its failure stands. */
+  /** How long to wait before each repetition of an operation. After the last repetition its failure is final. */
   waitsMs: readonly number[];
   /** Throws the signal's reason when it is aborted. */
   sleep: (ms: number, signal: AbortSignal) => Promise<void>;
-  /** Told once for every line that is lost. */
+  /** Called once for every lost connection. */
   onLost?: (failure: Failure, waitMs: number) => void;
 }
 
 /**
- * A store that outlives its connection: where an operation fails with a transient Failure, a new store is opened in
- * place of the old one, and the operation is repeated. A read goes on after the last byte that came. The first
- * opening is not repeated. Disposing it disposes the store that is open then.
+ * A store that survives the loss of its connection. If an operation fails with a transient Failure, the store is opened again and
+ * the operation is repeated. A read continues after the last byte received. The first opening is not repeated. Disposing it
+ * disposes the store that is open at that time.
  */
 export async function reconnectingStore(
   open: () => Promise<BackupStore>,
@@ -29,7 +29,7 @@ class ReconnectingStore implements BackupStore {
   readonly #open: () => Promise<BackupStore>;
   readonly #options: ReconnectOptions;
   #line: Promise<BackupStore>;
-  /** The last line of which `onLost` was told. */
+  /** The last connection that was reported to `onLost`. */
   #lost: Promise<BackupStore> | null = null;
   #isDisposed = false;
 
@@ -47,7 +47,7 @@ class ReconnectingStore implements BackupStore {
       let writtenBytes = 0;
       return store.put(name, parts, {
         ...options,
-        // what is sent again was told before
+        // Do not count bytes that are sent again.
         onWritten: (bytes) => {
           writtenBytes += bytes;
           if (writtenBytes <= toldBytes) return;
@@ -96,7 +96,7 @@ class ReconnectingStore implements BackupStore {
   rename(from: string, to: string, signal: AbortSignal): Promise<boolean> {
     return this.#persist(signal, async (store, failures) => {
       if (await store.rename(from, to, signal)) return true;
-      // the line may have been lost after the server had done it
+      // The connection may have been lost after the server had renamed it.
       return failures > 0 && (await isThere(store, to, signal));
     });
   }
@@ -126,8 +126,8 @@ class ReconnectingStore implements BackupStore {
   }
 
   /**
-   * Throws what is final; otherwise waits, and sees to it that there is another line than the one that failed. Of
-   * several operations that fail with it, one opens the next.
+   * Throws the error if it is final. Otherwise waits, and makes sure that a new connection is opened in place of the failed one:
+   * of several operations that failed with it, one opens the new one.
    */
   async #afterFailure(
     error: unknown,
@@ -147,7 +147,7 @@ class ReconnectingStore implements BackupStore {
     if (this.#line !== line || this.#isDisposed) return;
     void line.then(async (store) => store[Symbol.asyncDispose]()).catch(() => undefined);
     this.#line = this.#open();
-    // those that wait for it meet its failure
+    // Operations that wait for it handle its failure.
     this.#line.catch(() => undefined);
   }
 }

@@ -1,16 +1,16 @@
 import { asFailure, Failure } from '../failure.ts';
 
-/** What was done in the store's directory when a system call failed. */
+/** The access to the store's directory that a system call was for. */
 export type DirectoryAccess = 'read' | 'write';
 
-/** What a system call's error at a store's directory means for the person; anything else stays as it is. */
+/** Explains the error of a system call in a store's directory. Any other error is returned unchanged. */
 export function explainSystemError(error: unknown, location: string, access: DirectoryAccess): unknown {
   const cause = error;
   switch (systemErrorCode(error)) {
     case 'ENOSPC':
     case 'EDQUOT':
       return new Failure('target-full', `${location} is full.`, {
-        advice: 'Make room there, or name a directory on a larger file system.',
+        advice: 'Free some space there, or name a directory on a larger file system.',
         cause,
       });
     case 'EROFS':
@@ -35,7 +35,7 @@ export function explainSystemError(error: unknown, location: string, access: Dir
   }
 }
 
-/** The same words for a directory here and for one on a server. */
+/** For directories on this machine and on a server. */
 export function readOnlyText(location: string): string {
   return `${location} is on a file system that is mounted read-only.`;
 }
@@ -55,18 +55,18 @@ function notPermitted(location: string, access: DirectoryAccess, cause: unknown)
   });
 }
 
-/** A store's folders are reached through open descriptors, whose paths tell a person nothing: only names within them are told. */
+/** Removes paths of open descriptors, by which folders of a store are reached: they mean nothing to the user. */
 function messageOf(error: unknown): string {
   return (error as Error).message.replaceAll(/\/proc\/self\/fd\/\d+\/?/g, '');
 }
 
-/** The errno's name of a system call's error; null for anything else. */
+/** The errno name of a system call's error; null for any other error. */
 export function systemErrorCode(error: unknown): string | null {
   const { syscall, code } = error as NodeJS.ErrnoException;
   return syscall === undefined ? null : (code ?? null);
 }
 
-/** There is nothing of that name, or what should be a folder on the way to it is none. */
+/** Whether nothing has that name, or a part of the path is not a folder. */
 export function isNothingThere(error: unknown): boolean {
   return ['ENOENT', 'ENOTDIR'].includes(systemErrorCode(error) ?? '');
 }

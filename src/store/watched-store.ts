@@ -1,13 +1,13 @@
 import type { BackupStore, PutOptions } from './store.ts';
 
-/** What is told when a store is waited for, and when it does something. */
+/** Callbacks for waiting for a store, and for its progress. */
 export interface StoreWatch {
-  /** The store is waited for until the answer is disposed of. */
+  /** A wait begins; it ends when the result is disposed. */
   waiting: () => Disposable;
   progressed: () => void;
 }
 
-/** The same store; all that waits for it is told, and each sign that it goes on. */
+/** The same store, which reports to `watch` every wait and every sign of progress. */
 export function watchedStore(store: BackupStore, watch: StoreWatch): BackupStore {
   const waited = async <Result>(work: () => Promise<Result>): Promise<Result> => {
     using _ = watch.waiting();
@@ -42,7 +42,7 @@ function tellingOfBytes(options: PutOptions, { progressed }: StoreWatch): PutOpt
   };
 }
 
-/** What is done with a piece before the next is asked for is no wait for the store. */
+/** The time between two pieces, which the consumer uses, does not count as waiting for the store. */
 async function* eachWaited<Piece>(
   pieces: AsyncIterable<Piece>,
   { waiting }: StoreWatch,

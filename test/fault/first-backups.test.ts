@@ -92,7 +92,7 @@ describe('a store that is exchanged while a backup runs', () => {
     const store = whenAnnounced(() => writeFileSync(join(one.storePath, MARKER), theirs));
     await expect(one.backup(image, { store })).rejects.toMatchObject({
       code: 'store-damaged',
-      message: expect.stringContaining('is another one than when this backup began'),
+      message: expect.stringContaining('was exchanged while this backup ran'),
       advice: expect.stringContaining('No snapshot was made.'),
     });
     const guest = join(one.storePath, 'guests', 'web.img');

@@ -24,6 +24,8 @@ import { openDirectoryStore } from '../../src/store/directory/directory-store.ts
 import { frameOf } from '../support/stores/packs.ts';
 import { restoreByPython } from '../support/stores/restore-encrypted.ts';
 import { describeWithTools } from '../support/programs/tools.ts';
+import type { Snapshot } from '../../src/repository/snapshot.ts';
+import { publishSnapshot } from '../support/stores/publish-snapshot.ts';
 
 const { signal } = new AbortController();
 const zstd = bestZstd();
@@ -67,7 +69,7 @@ async function buildStore(encrypt: boolean): Promise<void> {
   const cost = { N: 2 ** 14, r: 8, p: 1 };
   opened = await initStore(store, { encrypt, cost }, passphrase, randomBytes, () => new Date(), signal);
   const folder = new GuestFolder(store, guest, opened.seal);
-  const written: Parameters<GuestFolder['publishSnapshot']>[0]['disks'][number][] = [];
+  const written: Snapshot['disks'][number][] = [];
   for (const disk of disks) {
     const { name, sizeBytes } = disk;
     const grid = chunkGridFor(sizeBytes);
@@ -91,7 +93,8 @@ async function buildStore(encrypt: boolean): Promise<void> {
     const owner = { mode: 0o600, uid: 0, gid: 0, modifiedMs: 0 };
     written.push({ name, sizeBytes, chunkBytes: CHUNK, fingerprint: map.fingerprint(), ...owner, pages });
   }
-  await folder.publishSnapshot(
+  await publishSnapshot(
+    folder,
     {
       id: snapshot,
       guest,

@@ -6,7 +6,8 @@ import { Failure } from '../../failure.ts';
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
 import type { ChunkIndex, IndexedPack } from '../../repository/chunk-index/chunk-index.ts';
 import { pageCount, pageText } from '../../repository/chunk-index/chunk-map-page.ts';
-import type { GuestFolder, StoredObjects } from '../../repository/guest-folder.ts';
+import type { GuestFolder } from '../../repository/guest-folder.ts';
+import type { StoredObjects } from '../../repository/guest-reader.ts';
 import { takeBack } from '../../repository/trash/trash.ts';
 import type { PackSink } from '../../transfer/send-packs.ts';
 

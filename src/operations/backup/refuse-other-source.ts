@@ -4,7 +4,7 @@ import { isGuestName } from '../../guest/definition.ts';
 import { isSameMachine, isSameSource, sourceOf, type GuestSource } from '../../guest/guest-source.ts';
 import type { ResolvedGuest } from '../../guest/resolve-guest.ts';
 import { announcedSnapshots, readAnnounced, unlessMissing } from '../../repository/announced-snapshot.ts';
-import type { GuestFolder } from '../../repository/guest-folder.ts';
+import type { GuestReader } from '../../repository/guest-reader.ts';
 import { latestFirst } from '../../repository/latest.ts';
 import type { Snapshot } from '../../repository/snapshot.ts';
 import type { Machine } from '../../system/machine.ts';
@@ -24,7 +24,7 @@ export interface OwnSource {
  * @param ownId a snapshot that does not count
  */
 export async function refuseOtherSource(
-  folder: GuestFolder,
+  folder: GuestReader,
   { guest: { definition, record }, machine, now }: OwnSource,
   signal: AbortSignal,
   ownId: string | null = null,
@@ -40,7 +40,7 @@ export async function refuseOtherSource(
 
 /** Skips snapshots that cannot be read. Lists announced ones first, so as not to miss one that is published meanwhile. */
 async function latestSnapshot(
-  folder: GuestFolder,
+  folder: GuestReader,
   now: Date,
   ownId: string | null,
   signal: AbortSignal,

@@ -1,4 +1,5 @@
 import type { GuestFolder } from '../../repository/guest-folder.ts';
+import type { GuestReader } from '../../repository/guest-reader.ts';
 import { isMissingFile } from '../../repository/files/missing-file.ts';
 import { decideRetention, type RetentionRules } from '../../repository/retention/retention.ts';
 import { MANIFEST_LIMIT_BYTES } from '../../repository/snapshot.ts';
@@ -29,7 +30,7 @@ export async function expire(
 
 /** Decides which snapshots the rules keep. The reasons go into `result.kept`. */
 export async function decideSnapshots(
-  folder: GuestFolder,
+  folder: GuestReader,
   snapshots: readonly ReachingSnapshot[],
   rules: RetentionRules,
   { now, timeZone }: PruneClock,

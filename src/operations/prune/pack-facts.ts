@@ -1,7 +1,7 @@
 import { asFailure, type Failure } from '../../failure.ts';
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
 import type { IndexedPack } from '../../repository/chunk-index/chunk-index.ts';
-import type { GuestFolder, StoredObject, StoredObjects } from '../../repository/guest-folder.ts';
+import type { GuestReader, StoredObject, StoredObjects } from '../../repository/guest-reader.ts';
 import { readTrashedIndex } from '../../repository/trash/trashed-text.ts';
 
 const FILES_AT_ONCE = 8;
@@ -53,7 +53,7 @@ export class PackFacts {
   }
 
   /** Reads the index files that were not read yet. Returns all that are there now. */
-  async refresh(folder: GuestFolder, signal: AbortSignal): Promise<Map<string, StoredObject>> {
+  async refresh(folder: GuestReader, signal: AbortSignal): Promise<Map<string, StoredObject>> {
     for (let round = 1; ; round++) {
       const listed = await folder.objects('index', signal);
       const unread = [...listed.keys()].filter((id) => !this.#isRead(id));
@@ -70,7 +70,7 @@ export class PackFacts {
 
   /** Reads index files in the trash. Damaged ones are ignored. */
   async learnFromTrash(
-    folder: GuestFolder,
+    folder: GuestReader,
     objects: Iterable<StoredObject>,
     signal: AbortSignal,
   ): Promise<void> {

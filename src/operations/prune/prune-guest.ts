@@ -1,7 +1,8 @@
 import type { Context } from '../../events.ts';
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
 import { announcedSnapshots, dropAnnouncement } from '../../repository/announced-snapshot.ts';
-import type { GuestFolder, StoredObject } from '../../repository/guest-folder.ts';
+import type { GuestFolder } from '../../repository/guest-folder.ts';
+import type { StoredObject } from '../../repository/guest-reader.ts';
 import { planPacks, type PackPlan } from '../../repository/retention/prune-plan.ts';
 import { snapshotId } from '../../repository/files/snapshot-id.ts';
 import { beginBatch, removeEmptyBatch } from '../../repository/trash/trash-batch.ts';

@@ -1,7 +1,7 @@
 import { Failure } from '../../failure.ts';
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
 import { announcedSnapshots, readAnnounced, unlessMissing } from '../../repository/announced-snapshot.ts';
-import type { GuestFolder } from '../../repository/guest-folder.ts';
+import type { GuestReader } from '../../repository/guest-reader.ts';
 import { LiveChunks } from '../../repository/chunk-index/live-chunks.ts';
 import type { Snapshot } from '../../repository/snapshot.ts';
 import { readPageAnywhere } from '../../repository/trash/trashed-text.ts';
@@ -22,7 +22,7 @@ export interface ReachingSnapshot {
  * @param known ids of snapshots to leave out
  */
 export async function readSnapshots(
-  folder: GuestFolder,
+  folder: GuestReader,
   known: ReadonlySet<string>,
   signal: AbortSignal,
 ): Promise<ReachingSnapshot[]> {
@@ -42,7 +42,7 @@ export async function readSnapshots(
 }
 
 async function readOne(
-  folder: GuestFolder,
+  folder: GuestReader,
   id: string,
   isPublished: boolean,
   signal: AbortSignal,
@@ -82,7 +82,7 @@ export class Reached {
   }
 
   /** Throws Failure `store-damaged` if a page is lost, because then it is unknown which chunks it names. */
-  async add(folder: GuestFolder, snapshots: readonly ReachingSnapshot[], signal: AbortSignal): Promise<void> {
+  async add(folder: GuestReader, snapshots: readonly ReachingSnapshot[], signal: AbortSignal): Promise<void> {
     const unread = new Set(snapshots.flatMap(({ pages }) => pages).filter((page) => !this.pages.has(page)));
     const texts = mapOrdered(unread, FILES_AT_ONCE, (page) => readPage(folder, page, signal));
     for await (const text of texts)
@@ -95,7 +95,7 @@ export class Reached {
   }
 }
 
-async function readPage(folder: GuestFolder, page: string, signal: AbortSignal): Promise<string> {
+async function readPage(folder: GuestReader, page: string, signal: AbortSignal): Promise<string> {
   try {
     const text = await readPageAnywhere(folder, page, signal);
     if (/^(?:\d+ [0-9a-f]{64}\n)*$/.test(text)) return text;

@@ -1,5 +1,6 @@
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
-import type { GuestFolder, StoredObject, StoredObjects } from '../../repository/guest-folder.ts';
+import type { GuestFolder } from '../../repository/guest-folder.ts';
+import type { StoredObject, StoredObjects } from '../../repository/guest-reader.ts';
 import { ChunkCover, type PlannedPack } from '../../repository/retention/prune-plan.ts';
 import { listBatches, type TrashBatch } from '../../repository/trash/trash-batch.ts';
 import type { TrashedObject, TrashKind } from '../../repository/trash/trash.ts';

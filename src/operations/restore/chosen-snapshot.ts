@@ -1,18 +1,18 @@
 import type { Context } from '../../events.ts';
-import type { GuestFolder } from '../../repository/guest-folder.ts';
+import type { GuestReader } from '../../repository/guest-reader.ts';
 import type { Snapshot } from '../../repository/snapshot.ts';
 import { closest } from '../../config/suggestion.ts';
 import { Failure } from '../../failure.ts';
 import { badWhen, chooseSnapshot, type SnapshotReference } from '../store-access/choose-snapshot.ts';
-import type { StoreSession } from '../store-access/store-session.ts';
+import type { ReadSession } from '../store-access/store-session.ts';
 
 /** The guest's folder, and those of its snapshots that the references name. Throws what `chooseSnapshot` throws. */
 export async function readChosenSnapshots(
   guest: string,
   whens: readonly string[],
-  session: StoreSession,
+  session: ReadSession,
   context: Context,
-): Promise<{ folder: GuestFolder; snapshots: Snapshot[] }> {
+): Promise<{ folder: GuestReader; snapshots: Snapshot[] }> {
   const folder = session.folder(guest);
   const ids = await folder.snapshotIds(context.signal);
   await session.saw(new Map([[guest, ids]]), context);
@@ -40,9 +40,9 @@ function noSuchGuest(guest: string, guests: readonly string[]): Failure {
 /** The same for one. */
 export async function readChosenSnapshot(
   { guest, when }: SnapshotReference,
-  session: StoreSession,
+  session: ReadSession,
   context: Context,
-): Promise<{ folder: GuestFolder; snapshot: Snapshot }> {
+): Promise<{ folder: GuestReader; snapshot: Snapshot }> {
   const { folder, snapshots } = await readChosenSnapshots(guest, [when], session, context);
   const [snapshot] = snapshots;
   if (snapshot === undefined) throw new Error('one snapshot was asked for');

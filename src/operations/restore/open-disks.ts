@@ -4,9 +4,9 @@ import type { PartialClaim } from '../../image/target/partial-claim.ts';
 import { findTargetPlace, requireRoom, type TargetPlace } from '../../image/target/target-place.ts';
 import { ImageTarget } from '../../image/target/image-target.ts';
 import type { Resources } from '../../pipeline/resources.ts';
-import type { GuestFolder } from '../../repository/guest-folder.ts';
+import type { GuestReader } from '../../repository/guest-reader.ts';
 import type { Snapshot, SnapshotDisk } from '../../repository/snapshot.ts';
-import type { StoreSession } from '../store-access/store-session.ts';
+import type { ReadSession } from '../store-access/store-session.ts';
 import { plainBytesOf } from './byte-ranges.ts';
 import { ChunkPlaces } from './chunk-places.ts';
 import type { DiskPlace } from './disk-places.ts';
@@ -16,7 +16,7 @@ import { requireFewPages } from './require-few-pages.ts';
 import { PageReader, readStoredMap, type StoredMap } from './snapshot-map.ts';
 
 export interface ChosenDisks {
-  folder: GuestFolder;
+  folder: GuestReader;
   snapshot: Snapshot;
   places: readonly DiskPlace[];
   inPlace: boolean;
@@ -40,7 +40,7 @@ export interface OpenedDisks {
  */
 export async function openDisks(
   { folder, snapshot, places, inPlace }: ChosenDisks,
-  { opened }: StoreSession,
+  { opened }: ReadSession,
   pool: FramePool,
   targets: Resources,
   context: Context,

@@ -2,25 +2,25 @@ import { packedChunksOf } from '../../pack/pack-layout.ts';
 import { storedFramesOf } from '../../pack/read-pack.ts';
 import { Failure } from '../../failure.ts';
 import type { ChunkIndex, IndexedFrame } from '../../repository/chunk-index/chunk-index.ts';
-import type { GuestFolder, StoredObject } from '../../repository/guest-folder.ts';
+import type { GuestReader, StoredObject } from '../../repository/guest-reader.ts';
 import { packDigest } from '../../repository/chunk-index/index-text.ts';
 import { isMissingFile } from '../../repository/files/missing-file.ts';
 import { trashed } from '../../repository/trash/trash.ts';
 
 /** A guest's packs, those in the trash besides: they are read where they are, for the account may not be ours to write to. */
 export class PackReader {
-  readonly #folder: GuestFolder;
+  readonly #folder: GuestReader;
   #packs = new Map<string, StoredObject>();
   /** Those whose own tables the index has. */
   readonly #readWhole = new Set<string>();
   /** Bytes that have come from the store. */
   readBytes = 0;
 
-  private constructor(folder: GuestFolder) {
+  private constructor(folder: GuestReader) {
     this.#folder = folder;
   }
 
-  static async open(folder: GuestFolder, signal: AbortSignal): Promise<PackReader> {
+  static async open(folder: GuestReader, signal: AbortSignal): Promise<PackReader> {
     const reader = new PackReader(folder);
     await reader.#look(signal);
     return reader;

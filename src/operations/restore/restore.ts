@@ -15,7 +15,7 @@ import { RestoreProgress } from './restore-progress.ts';
 import { requireStartable, restoredDefinition, startRestored } from './restored-guest.ts';
 import type { RestoredDisk, RestoreReport, RestoreRequest } from './restore-report.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
-import type { StoreSession } from '../store-access/store-session.ts';
+import type { ReadSession } from '../store-access/store-session.ts';
 
 export interface RestoreDependencies extends GuestDependencies {
   pool: FramePool;
@@ -37,7 +37,7 @@ export interface RestoreResult {
  */
 export async function restore(
   request: RestoreRequest,
-  session: StoreSession,
+  session: ReadSession,
   dependencies: RestoreDependencies,
   context: Context,
 ): Promise<RestoreResult> {

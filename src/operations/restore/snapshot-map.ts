@@ -1,15 +1,9 @@
 import { chunkGridFor } from '../../chunk/chunk-grid.ts';
 import { ChunkMap } from '../../chunk/chunk-map.ts';
-import { decompressText } from '../../codec/compressed-text.ts';
-import { sealPurpose } from '../../seal/seal.ts';
 import { Failure } from '../../failure.ts';
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
-import {
-  PAGE_LIMIT_BYTES,
-  POSITIONS_PER_PAGE,
-  readPageText,
-} from '../../repository/chunk-index/chunk-map-page.ts';
-import type { GuestFolder } from '../../repository/guest-folder.ts';
+import { POSITIONS_PER_PAGE, readPageText } from '../../repository/chunk-index/chunk-map-page.ts';
+import type { GuestReader } from '../../repository/guest-reader.ts';
 import type { SnapshotDisk } from '../../repository/snapshot.ts';
 import { trashed, type TrashedObject } from '../../repository/trash/trash.ts';
 
@@ -17,10 +11,10 @@ const PAGES_AT_ONCE = 8;
 
 /** Reads pages of chunk maps, from the trash where they are not in their place any more. */
 export class PageReader {
-  readonly #folder: GuestFolder;
+  readonly #folder: GuestReader;
   #trash: Promise<Map<string, TrashedObject>> | null = null;
 
-  constructor(folder: GuestFolder) {
+  constructor(folder: GuestReader) {
     this.#folder = folder;
   }
 
@@ -34,18 +28,11 @@ export class PageReader {
     this.#trash ??= trashed(this.#folder, 'maps', signal);
     const name = (await this.#trash).get(id)?.name;
     try {
-      return name === undefined ? null : await this.#readNamed(name, id, signal);
+      return name === undefined ? null : await this.#folder.readText('maps', { id, name }, signal);
     } catch (error) {
       if (!isDamage(error)) throw error;
       return null;
     }
-  }
-
-  async #readNamed(name: string, id: string, signal: AbortSignal): Promise<string | null> {
-    const { guest, seal } = this.#folder;
-    const sealed = await this.#folder.read(name, PAGE_LIMIT_BYTES, signal);
-    const text = decompressText(seal.open(sealPurpose.page(guest), sealed), PAGE_LIMIT_BYTES, name);
-    return seal.nameOf(Buffer.from(text)) === id ? text : null;
   }
 }
 

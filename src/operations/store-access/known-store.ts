@@ -4,7 +4,7 @@ import { readMarker, type OpenedStore } from '../../repository/keys/store-keys.t
 import { latestFirst } from '../../repository/latest.ts';
 import type { StoreMarker } from '../../repository/keys/store-marker.ts';
 import type { StoreMemory } from '../../repository/store-memory.ts';
-import type { BackupStore } from '../../store/store.ts';
+import type { ReadableStore } from '../../store/store.ts';
 
 /**
  * Opens a store, but first compares it with what this machine remembers of it, and afterwards remembers it: so that a
@@ -14,7 +14,7 @@ import type { BackupStore } from '../../store/store.ts';
  * @param refuse throws for a store that is not what is wanted; given null where there is none yet
  */
 export async function openKnownStore(
-  store: BackupStore,
+  store: ReadableStore,
   open: () => Promise<OpenedStore>,
   memory: StoreMemory,
   context: Context,
@@ -44,7 +44,7 @@ export async function openKnownStore(
  * @param snapshots of the guests that were looked at, the ids of all their snapshots
  */
 export async function compareSnapshots(
-  store: BackupStore,
+  store: ReadableStore,
   opened: OpenedStore,
   snapshots: ReadonlyMap<string, readonly string[]>,
   memory: StoreMemory,

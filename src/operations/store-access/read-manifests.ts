@@ -1,6 +1,6 @@
 import { Failure } from '../../failure.ts';
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
-import type { GuestFolder } from '../../repository/guest-folder.ts';
+import type { GuestReader } from '../../repository/guest-reader.ts';
 import type { Snapshot } from '../../repository/snapshot.ts';
 
 const MANIFESTS_AT_ONCE = 8;
@@ -11,7 +11,7 @@ export type ReadManifest =
 
 /** All manifests of a guest, the oldest first; those that have gone meanwhile are left out. */
 export async function* readManifests(
-  folder: GuestFolder,
+  folder: GuestReader,
   ids: readonly string[],
   signal: AbortSignal,
 ): AsyncIterable<ReadManifest> {

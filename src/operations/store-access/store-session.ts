@@ -2,6 +2,7 @@ import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import { isGuestName } from '../../guest/definition.ts';
 import { GuestFolder } from '../../repository/guest-folder.ts';
+import type { GuestReader } from '../../repository/guest-reader.ts';
 import { guestsFolder } from '../../repository/files/layout.ts';
 import {
   initStore,
@@ -12,7 +13,7 @@ import {
   type Random,
 } from '../../repository/keys/store-keys.ts';
 import type { StoreMemory } from '../../repository/store-memory.ts';
-import type { BackupStore } from '../../store/store.ts';
+import type { BackupStore, ReadableStore } from '../../store/store.ts';
 import { forgivingMemory } from './forgiving-memory.ts';
 import { compareSnapshots, openKnownStore } from './known-store.ts';
 import { refusePlain, type SecretGiven } from './refuse-plain.ts';
@@ -28,6 +29,12 @@ export interface SessionOptions {
   forBackups?: {
     /** A plain store is refused, whatever was given for it. */ mustBeEncrypted: boolean;
   } | null;
+}
+
+/** The part of a session that reads: it gives no way to change the store. */
+export interface ReadSession extends Pick<StoreSession, 'opened' | 'now' | 'guests' | 'saw'> {
+  readonly store: ReadableStore;
+  folder: (guest: string) => GuestReader;
 }
 
 const systemClock = () => new Date();

@@ -10,6 +10,7 @@ import {
   type CheckRecord,
 } from '../../repository/check-record.ts';
 import type { GuestFolder } from '../../repository/guest-folder.ts';
+import type { GuestReader } from '../../repository/guest-reader.ts';
 import { isMissingFile } from '../../repository/files/missing-file.ts';
 
 const FILES_AT_ONCE = 8;
@@ -23,7 +24,7 @@ export interface StoredCheckRecord {
   failures: readonly Failure[];
 }
 
-export async function readCheckRecord(folder: GuestFolder, signal: AbortSignal): Promise<StoredCheckRecord> {
+export async function readCheckRecord(folder: GuestReader, signal: AbortSignal): Promise<StoredCheckRecord> {
   const entries = await folder.store.list(folder.pathOf('checked'), signal);
   const files = entries
     .filter(({ name, isFolder, isStrange }) => !isFolder && isStrange !== true && idOf(folder, name) !== null)
@@ -54,7 +55,7 @@ export async function writeCheckRecord(
 
 /** Null where it has gone: another verify has put a new one in its place. */
 async function readFile(
-  folder: GuestFolder,
+  folder: GuestReader,
   file: string,
   signal: AbortSignal,
 ): Promise<CheckRecord | Failure | null> {
@@ -72,16 +73,16 @@ async function readFile(
   }
 }
 
-function idOf(folder: GuestFolder, fileName: string): string | null {
+function idOf(folder: GuestReader, fileName: string): string | null {
   const ending = endingOf(folder);
   const id = fileName.endsWith(ending) ? fileName.slice(0, -ending.length) : '';
   return /^[0-9a-f]{64}$/.test(id) ? id : null;
 }
 
-function endingOf({ seal }: GuestFolder): string {
+function endingOf({ seal }: GuestReader): string {
   return `.zst${seal.suffix}`;
 }
 
-function purposeOf({ guest }: GuestFolder): string {
+function purposeOf({ guest }: GuestReader): string {
   return sealPurpose.checked(guest);
 }

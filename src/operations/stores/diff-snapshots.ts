@@ -8,7 +8,7 @@ import { POSITIONS_PER_PAGE, readPageText } from '../../repository/chunk-index/c
 import type { SnapshotDisk } from '../../repository/snapshot.ts';
 import { readChosenSnapshots } from '../restore/chosen-snapshot.ts';
 import { PageReader } from '../restore/snapshot-map.ts';
-import type { StoreSession } from '../store-access/store-session.ts';
+import type { ReadSession } from '../store-access/store-session.ts';
 
 const PAGES_AT_ONCE = 8;
 /** In all disks. Many disks may share few pages, so that a small store could fill any memory. */
@@ -56,7 +56,7 @@ export interface DiffReport {
  */
 export async function diffSnapshots(
   { guest, from: fromWhen, to: toWhen }: DiffRequest,
-  session: StoreSession,
+  session: ReadSession,
   context: Context,
 ): Promise<DiffReport> {
   const { folder, snapshots } = await readChosenSnapshots(guest, [fromWhen, toWhen], session, context);

@@ -1,12 +1,12 @@
 import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import { lastVerifiedMs, type CheckRecord } from '../../repository/check-record.ts';
-import type { GuestFolder, StoredObject } from '../../repository/guest-folder.ts';
+import type { GuestReader, StoredObject } from '../../repository/guest-reader.ts';
 import type { Consistency } from '../../repository/snapshot.ts';
 import { snapshotTime } from '../../repository/files/snapshot-id.ts';
 import { trashed } from '../../repository/trash/trash.ts';
 import { damageOfOneGuest } from '../store-access/damage-of-one-guest.ts';
-import type { StoreSession } from '../store-access/store-session.ts';
+import type { ReadSession } from '../store-access/store-session.ts';
 import { readManifests, type ReadManifest } from '../store-access/read-manifests.ts';
 import { readCheckRecord } from '../store-access/stored-check-records.ts';
 
@@ -63,7 +63,7 @@ export interface SnapshotListing {
  */
 export async function listStore(
   guest: string | null,
-  session: StoreSession,
+  session: ReadSession,
   context: Context,
 ): Promise<StoreListing> {
   const names = await session.guests(context.signal);
@@ -92,7 +92,7 @@ export async function listStore(
   return { type: 'store', store: session.store.location, isEncrypted, guests };
 }
 
-async function listGuest(folder: GuestFolder, { signal, report }: Context): Promise<GuestListing> {
+async function listGuest(folder: GuestReader, { signal, report }: Context): Promise<GuestListing> {
   const manifestFiles = await folder.objects('snapshots', signal);
   const { record, failures } = await readCheckRecord(folder, signal);
   for (const { message } of failures) report({ type: 'warning', code: 'store-incomplete', message });
@@ -146,7 +146,7 @@ function usedBytesOf(disks: readonly { usedBytes?: number }[]): number | null {
   );
 }
 
-async function trashBytes(folder: GuestFolder, signal: AbortSignal): Promise<number> {
+async function trashBytes(folder: GuestReader, signal: AbortSignal): Promise<number> {
   let bytes = 0;
   for (const kind of ['packs', 'maps', 'index'] as const)
     bytes += bytesOf(await trashed(folder, kind, signal));

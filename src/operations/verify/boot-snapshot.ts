@@ -45,7 +45,7 @@ export async function bootSnapshot(
   dependencies: BootDependencies,
   context: Context,
 ): Promise<BootVerdict> {
-  const { folder, snapshot } = await readChosenSnapshot(request.reference, session, context);
+  const { snapshot } = await readChosenSnapshot(request.reference, session, context);
   const { guest, id, definition } = snapshot;
   if (definition.driver === 'offline')
     throw new Failure('guest-unsupported', `Nothing ran ${guest}: the snapshot is of an image alone.`, {
@@ -68,7 +68,7 @@ export async function bootSnapshot(
   } finally {
     await rm(scratch, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   }
-  await remember(folder, id, dependencies.now(), context.signal);
+  await remember(session.folder(guest), id, dependencies.now(), context.signal);
   return { guest, snapshot: id, bootSeconds };
 }
 

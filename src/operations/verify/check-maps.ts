@@ -6,7 +6,7 @@ import { Failure } from '../../failure.ts';
 import { mergeTouching, totalLength, type Extent } from '../../extent/extents.ts';
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
 import { POSITIONS_PER_PAGE, readPageText } from '../../repository/chunk-index/chunk-map-page.ts';
-import type { GuestFolder } from '../../repository/guest-folder.ts';
+import type { GuestReader } from '../../repository/guest-reader.ts';
 import type { SnapshotDisk } from '../../repository/snapshot.ts';
 import { FoundDamage, type MapDamage } from './map-damage.ts';
 
@@ -49,7 +49,7 @@ export type OnDamagedPage = (id: string, failure: Failure) => void;
  * Disks with equal maps are checked as one.
  */
 export async function checkMaps(
-  folder: GuestFolder,
+  folder: GuestReader,
   maps: readonly MapUnderCheck[],
   checkChunk: ChunkCheck,
   onDamagedPage: OnDamagedPage,
@@ -132,7 +132,7 @@ function* distinctPages(maps: readonly MapInProgress[]): Generator<SharedPage> {
   }
 }
 
-async function readPage(folder: GuestFolder, id: string, signal: AbortSignal): Promise<string | Failure> {
+async function readPage(folder: GuestReader, id: string, signal: AbortSignal): Promise<string | Failure> {
   try {
     return await folder.readPage(id, signal);
   } catch (error) {

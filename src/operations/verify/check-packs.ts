@@ -6,7 +6,7 @@ import type { SealKey } from '../../seal/seal.ts';
 import { Failure } from '../../failure.ts';
 import type { FramePool } from '../../workers/frame-pool.ts';
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
-import type { GuestFolder, StoredObject } from '../../repository/guest-folder.ts';
+import type { GuestReader, StoredObject } from '../../repository/guest-reader.ts';
 
 /** Packs that are read and checked at once. Each is in memory as a whole, some 9 MiB. */
 const PACKS_AT_ONCE = 4;
@@ -26,7 +26,7 @@ export interface PackFinding {
 
 /** Reads whole packs and checks each chunk. Results come in order; packs that are gone by now are left out. */
 export async function* checkPacks(
-  folder: GuestFolder,
+  folder: GuestReader,
   packs: readonly StoredObject[],
   { pool, sealKey }: { pool: FramePool; sealKey: SealKey },
   signal: AbortSignal,
@@ -49,7 +49,7 @@ export async function* checkPacks(
  * and the others good.
  */
 async function readPack(
-  { store }: GuestFolder,
+  { store }: GuestReader,
   { name }: StoredObject,
   signal: AbortSignal,
 ): Promise<Uint8Array[] | string | null> {

@@ -1,5 +1,5 @@
 import type { Failure } from '../../failure.ts';
-import type { GuestFolder, StoredObjects } from '../../repository/guest-folder.ts';
+import type { GuestReader, StoredObjects } from '../../repository/guest-reader.ts';
 import type { Snapshot } from '../../repository/snapshot.ts';
 import { checkMaps, type CheckedMap, type ChunkFinding } from './check-maps.ts';
 import { readManifests } from '../store-access/read-manifests.ts';
@@ -30,7 +30,7 @@ export interface Structure {
 
 /** Follows every snapshot down to its chunks. */
 export async function checkStructure(
-  folder: GuestFolder,
+  folder: GuestReader,
   known: KnownPacks,
   signal: AbortSignal,
 ): Promise<Structure> {

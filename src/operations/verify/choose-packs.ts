@@ -1,4 +1,4 @@
-import type { StoredObject, StoredObjects } from '../../repository/guest-folder.ts';
+import type { StoredObject, StoredObjects } from '../../repository/guest-reader.ts';
 
 /**
  * Chooses packs to read: first those never read, then those read longest ago, until they add up to `percent` of all bytes. At

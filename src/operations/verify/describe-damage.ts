@@ -1,5 +1,5 @@
 import type { Failure } from '../../failure.ts';
-import type { GuestFolder } from '../../repository/guest-folder.ts';
+import type { GuestReader } from '../../repository/guest-reader.ts';
 import type { Structure } from './check-structure.ts';
 import type { StuckInTrash } from './settle-structure.ts';
 import type { DamagedDisk, DamagedSnapshot, FileCount, StoreProblem } from './verify-report.ts';
@@ -14,7 +14,7 @@ export interface FoundBesides {
 
 /** What is wrong with files of the guest's folder; each problem once. */
 export function problemsOf(
-  folder: GuestFolder,
+  folder: GuestReader,
   structure: Structure,
   { damagedPacks, stuck, corrected }: FoundBesides,
   recordFailures: readonly Failure[],
@@ -53,7 +53,7 @@ export function problemsOf(
   return problems;
 }
 
-function otherMaps(folder: GuestFolder, { checkedMaps }: Structure): StoreProblem[] {
+function otherMaps(folder: GuestReader, { checkedMaps }: Structure): StoreProblem[] {
   return checkedMaps
     .filter(({ isOtherMap }) => isOtherMap)
     .map(({ snapshot, disk }) => ({
@@ -64,7 +64,7 @@ function otherMaps(folder: GuestFolder, { checkedMaps }: Structure): StoreProble
 }
 
 function packProblems(
-  folder: GuestFolder,
+  folder: GuestReader,
   { packs, lostPacks, index, unindexedChunks }: Structure,
   damagedPacks: ReadonlyMap<string, { damage: string }>,
   stuckIds: ReadonlySet<string>,

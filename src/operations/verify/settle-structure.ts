@@ -1,5 +1,6 @@
 import { Failure } from '../../failure.ts';
-import type { GuestFolder, StoredObject } from '../../repository/guest-folder.ts';
+import type { GuestFolder } from '../../repository/guest-folder.ts';
+import type { StoredObject } from '../../repository/guest-reader.ts';
 import { isNotWritable } from './verify-notes.ts';
 import { takeBack, trashed, type TrashKind } from '../../repository/trash/trash.ts';
 import { checkStructure, type KnownPacks, type Structure } from './check-structure.ts';

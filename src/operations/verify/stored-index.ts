@@ -2,7 +2,7 @@ import type { PackedChunks } from '../../pack/pack-layout.ts';
 import type { Failure } from '../../failure.ts';
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
 import { ChunkIndex, type IndexedPack } from '../../repository/chunk-index/chunk-index.ts';
-import type { GuestFolder, StoredObjects } from '../../repository/guest-folder.ts';
+import type { GuestReader, StoredObjects } from '../../repository/guest-reader.ts';
 import { packDigest } from '../../repository/chunk-index/index-text.ts';
 import { isPlausiblePack } from '../../repository/chunk-index/plausible-pack.ts';
 
@@ -43,7 +43,7 @@ export interface WrongIndex {
 
 /** Reads all index files. What they say about packs that were read must agree with the packs' own tables; the rest must be plausible. */
 export async function readStoredIndex(
-  folder: GuestFolder,
+  folder: GuestReader,
   packs: StoredObjects,
   { remains, digests }: PackContents,
   signal: AbortSignal,

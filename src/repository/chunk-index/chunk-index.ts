@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { CHUNK_ID_BYTES } from '../../chunk/chunk-id.ts';
 
-/** The chunks of a frame, in their order: ids, one after the other, and plain lengths in bytes. */
+/** The chunks of a frame, in order: concatenated ids, and plain lengths in bytes. */
 export interface FrameChunks {
   ids: Uint8Array;
   lengths: Uint32Array;
 }
 
-/** Where a frame's bytes lie in the file of its pack. */
+/** A frame, and where it is in the file of its pack. */
 export interface IndexedFrame {
   offsetBytes: number;
   sizeBytes: number;
@@ -21,21 +21,21 @@ export interface IndexedPack {
   frames: readonly IndexedFrame[];
 }
 
-/** A frame, and the pack it lies in. */
+/** A frame, and the pack that it is in. */
 export interface FramePlace extends IndexedFrame {
   packId: string;
 }
 
 const FIRST_CHUNKS = 1024;
 const SLOTS_PER_CHUNK = 2;
-/** Of one chunk, in how many places it can be found. Each place makes adding the next one slower; a store has two or three. */
+/** How many places of one chunk are kept. Each makes adding the next one slower; real stores have two or three. */
 const MOST_PLACES = 16;
-/** For `#slotOf`: a factor for each four bytes of an id. */
+/** Random factors for `#slotOf`, one for each four bytes of an id. */
 const factors = Array.from({ length: CHUNK_ID_BYTES / 4 }, () => randomBytes(4).readUInt32LE() | 1);
 
 /**
- * Which chunks lie in which frames of which packs. Some 60 bytes a chunk, in a few large arrays: a guest has up to
- * millions of them.
+ * Maps chunks to the frames and packs that have them. Uses some 60 bytes a chunk, in a few large arrays: a guest has up to
+ * millions of chunks.
  */
 export class ChunkIndex {
   readonly #packs: { id: string; sizeBytes: number }[] = [];
@@ -49,11 +49,11 @@ export class ChunkIndex {
   #ids = new Uint8Array(FIRST_CHUNKS * CHUNK_ID_BYTES);
   #lengths = new Uint32Array(FIRST_CHUNKS);
   #frameOf = new Uint32Array(FIRST_CHUNKS);
-  /** Open addressing: numbers of chunks, plus one; 0 is a free slot. A chunk that lies in several packs has several, up to MOST_PLACES. */
+  /** Open addressing: chunk numbers plus one; 0 is a free slot. A chunk in several packs has several slots, up to MOST_PLACES. */
   #slots = new Uint32Array(FIRST_CHUNKS * SLOTS_PER_CHUNK);
   #chunkCount = 0;
 
-  /** How many entries there are: a chunk that lies in two packs counts twice. */
+  /** The number of entries. A chunk that is in two packs counts twice. */
   get chunkCount(): number {
     return this.#chunkCount;
   }
@@ -81,14 +81,14 @@ export class ChunkIndex {
     return this.#find(id).next().done !== true;
   }
 
-  /** The frames that hold the chunk, those added first to begin with, at most MOST_PLACES; none where it is not known. */
+  /** The frames with the chunk, in the order of adding; at most MOST_PLACES. Empty for an unknown chunk. */
   placesOf(id: Uint8Array): FramePlace[] {
     return this.frameNumbersOf(id).map((frame) => this.frame(frame));
   }
 
   /**
-   * The same as numbers for `frame`.
-   * @param length only those that say that the chunk has so many plain bytes
+   * The numbers of the frames with the chunk, for `frame`.
+   * @param length of the chunk in plain bytes; frames that give another length are left out
    */
   frameNumbersOf(id: Uint8Array, length?: number): number[] {
     const numbers: number[] = [];
@@ -113,12 +113,12 @@ export class ChunkIndex {
     };
   }
 
-  /** Every chunk's id, once for each place. */
+  /** The id of every chunk, once for each place. */
   *ids(): Generator<Uint8Array> {
     for (let chunk = 0; chunk < this.#chunkCount; chunk++) yield this.#idOf(chunk);
   }
 
-  /** All packs with their frames, in the order they were added. */
+  /** All packs with their frames, in the order of adding. */
   *indexedPacks(): Generator<IndexedPack> {
     let frame = 0;
     for (const [number, pack] of this.#packs.entries()) {
@@ -147,7 +147,7 @@ export class ChunkIndex {
     this.#slots[slot] = chunk + 1;
   }
 
-  /** Ids should be hashes, but a hostile index can name such as would all get one slot: by factors that nobody knows they do not. */
+  /** Mixes the id with secret factors: a hostile index could otherwise name ids that all get the same slot. */
   #slotOf(id: Uint8Array): number {
     let mixed = 0;
     for (const [number, factor] of factors.entries()) {
@@ -156,7 +156,7 @@ export class ChunkIndex {
         ((id[at] ?? 0) << 24) | ((id[at + 1] ?? 0) << 16) | ((id[at + 2] ?? 0) << 8) | (id[at + 3] ?? 0);
       mixed = (mixed + Math.imul(word, factor)) | 0;
     }
-    // The upper bits depend on all of the lower ones.
+    // Use the upper bits: they depend on all lower ones.
     return Math.floor(((mixed >>> 0) / 2 ** 32) * this.#slots.length);
   }
 

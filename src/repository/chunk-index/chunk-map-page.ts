@@ -3,7 +3,7 @@ import { isHexId } from '../../chunk/chunk-id.ts';
 import type { ChunkMap } from '../../chunk/chunk-map.ts';
 import { Failure } from '../../failure.ts';
 
-/** doc/store.md: positions in a page of a chunk map. */
+/** Positions in a page of a chunk map (doc/store.md). */
 export const POSITIONS_PER_PAGE = 4096;
 /** A line is a position of at most seven digits, a space, 64 digits and a line feed. */
 export const PAGE_LIMIT_BYTES = POSITIONS_PER_PAGE * 80;
@@ -12,7 +12,7 @@ export function pageCount(grid: ChunkGrid): number {
   return Math.ceil(grid.chunkCount / POSITIONS_PER_PAGE);
 }
 
-/** The text of one page: the map's lines for its positions; empty where there are none. */
+/** The text of one page: the map's lines for its positions; empty if there are none. */
 export function pageText(map: ChunkMap, page: number): string {
   const end = Math.min(map.grid.chunkCount, (page + 1) * POSITIONS_PER_PAGE);
   let text = '';
@@ -23,7 +23,7 @@ export function pageText(map: ChunkMap, page: number): string {
   return text;
 }
 
-/** Puts a page's chunks into the map. Throws Failure `store-damaged` for a text that is no such page. */
+/** Puts a page's chunks into the map. Throws Failure `store-damaged` if the text is not that of this page. */
 export function readPageText(text: string, page: number, map: ChunkMap): void {
   const lines = text.split('\n');
   if (lines.pop() !== '') throw damaged(page);
@@ -40,5 +40,5 @@ export function readPageText(text: string, page: number, map: ChunkMap): void {
 }
 
 function damaged(page: number): Failure {
-  return new Failure('store-damaged', `Page ${page} of a chunk map is not one.`);
+  return new Failure('store-damaged', `Page ${page} of a chunk map is damaged.`);
 }

@@ -4,10 +4,10 @@ import { Failure } from '../../failure.ts';
 import type { IndexedFrame, IndexedPack } from './chunk-index.ts';
 
 const HEADER = 'vmferry-index 1';
-/** Of an index file's text. Those with the most have 64 packs of some 2,000 chunks, which are 10 MiB. */
+/** Limit for the text of an index file. The largest that vmferry writes has 64 packs of some 2,000 chunks: 10 MiB. */
 export const INDEX_LIMIT_BYTES = 16 * 2 ** 20;
 const EMPTY = 'has a frame without chunks, or a pack without frames';
-/** More than any pack, frame or chunk has. */
+/** More bytes than any pack, frame or chunk has. */
 const MOST_BYTES = 2 ** 31;
 
 /** The text of an index file: doc/store.md. */
@@ -27,15 +27,15 @@ export function indexText(packs: Iterable<IndexedPack>): string {
   return text;
 }
 
-/** Tells whether two say the same of a pack. */
+/** Equal digests: two index files or tables say the same about a pack. */
 export function packDigest(pack: IndexedPack): string {
   return hash('sha256', indexText([pack]), 'base64');
 }
 
-/** The packs of an index file. Throws Failure `store-damaged` for anything but a well-formed one. */
+/** The packs of an index file. Throws Failure `store-damaged` if it is not well-formed. */
 export function parseIndexText(text: string): IndexedPack[] {
   const lines = text.split('\n');
-  if (lines.pop() !== '' || lines.shift() !== HEADER) throw damaged('does not begin or end as one');
+  if (lines.pop() !== '' || lines.shift() !== HEADER) throw damaged('has a wrong beginning or end');
   const packs: PackInTheMaking[] = [];
   for (const line of lines) {
     const [word, first = '', second = '', ...more] = line.split(' ');
@@ -65,7 +65,10 @@ export function parseIndexText(text: string): IndexedPack[] {
   return packs.map(finished);
 }
 
-/** Whether the pack cannot end, or get another frame, yet: what is empty would need more memory than its line has bytes. */
+/**
+ * Whether the pack still lacks a frame, or its last frame a chunk. Empty packs and frames are refused: each would need more
+ * memory than its line has bytes.
+ */
 function lacksChunk(pack: PackInTheMaking | undefined, next: 'pack' | 'frame'): boolean {
   if (pack === undefined) return false;
   const lastFirst = pack.firsts.at(-1);
@@ -75,16 +78,16 @@ function lacksChunk(pack: PackInTheMaking | undefined, next: 'pack' | 'frame'): 
 interface PackInTheMaking {
   id: string;
   sizeBytes: number;
-  /** Of each frame: where its bytes lie, how many they are, and the number of its first chunk. */
+  /** For each frame: its offset and size in bytes, and the number of its first chunk. */
   offsets: number[];
   sizes: number[];
   firsts: number[];
-  /** Of each chunk of the pack. */
+  /** For each chunk of the pack. */
   ids: string[];
   lengths: number[];
 }
 
-/** A prune keeps all packs in memory: as few arrays for each, of which its frames are made whenever they are asked for. */
+/** Packs the columns into few arrays, because a prune keeps all packs in memory. Frames are made whenever they are asked for. */
 function finished({ id, sizeBytes, ...columns }: PackInTheMaking): IndexedPack {
   const offsets = Uint32Array.from(columns.offsets);
   const sizes = Uint32Array.from(columns.sizes);
@@ -118,5 +121,5 @@ function number(text: string, line: string): number {
 }
 
 function damaged(how: string): Failure {
-  return new Failure('store-damaged', `An index file ${how}.`);
+  return new Failure('store-damaged', `An index file is damaged: it ${how}.`);
 }

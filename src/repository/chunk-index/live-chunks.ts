@@ -4,8 +4,8 @@ const FIRST_CHUNKS = 1024;
 const SLOTS_PER_CHUNK = 2;
 
 /**
- * The chunks that some snapshots reach. Each has a number, counted from 0 in the order they were added, so that more can
- * be said of it in an array. Some 40 to 80 bytes a chunk.
+ * The chunks that snapshots need. Each has a number, counted from 0 in the order of adding, which can index an array with more
+ * facts about it. Uses some 40 to 80 bytes a chunk.
  */
 export class LiveChunks {
   #ids = new Uint8Array(FIRST_CHUNKS * CHUNK_ID_BYTES);
@@ -48,7 +48,7 @@ export class LiveChunks {
     return slot;
   }
 
-  /** Ids are hashes: any four bytes of them are as good as a hash of them. */
+  /** Ids are hashes, so their first four bytes serve as a hash. */
   #firstSlotOf(id: Uint8Array): number {
     const [first = 0, second = 0, third = 0, fourth = 0] = id;
     return (((first << 24) | (second << 16) | (third << 8) | fourth) >>> 0) % this.#slots.length;

@@ -9,15 +9,15 @@ import { isFrameSize, LARGEST_CHUNK_BYTES } from '../../chunk/chunk-grid.ts';
 import { SEAL_OVERHEAD_BYTES } from '../../seal/encrypted-seal.ts';
 import type { FrameChunks, IndexedFrame, IndexedPack } from './chunk-index.ts';
 
-/** A line of a frame's table is `POSITION ID LENGTH`: a position of 1 to 16 digits, 64 digits, two blanks and a line feed. */
+/** A row of a frame's table is `POSITION ID LENGTH`: 1 to 16 digits, 64 digits, the length's digits, two blanks and a line feed. */
 const SHORTEST_ROW_BYTES = 1 + 64 + 3;
 const LONGEST_ROW_BYTES = 16 + 64 + 3;
-/** zstd and a seal never add as much to a frame. */
+/** More than zstd and a seal ever add to a frame. */
 const FRAME_EXTRA_BYTES = 64 * 1024;
 
 /**
- * Whether a pack can look as an index says, by doc/formats.md: its members follow each other without a gap, and fill its file. Nothing
- * of the pack is read for this, so that some wrong indexes pass.
+ * Whether what an index says about a pack is possible by doc/formats.md: members follow each other without gaps and fill the
+ * file. The pack itself is not read, so some wrong indexes pass.
  */
 export function isPlausiblePack({ sizeBytes, frames }: Pick<IndexedPack, 'sizeBytes' | 'frames'>): boolean {
   let endBytes = memberBytes(FORMAT_TEXT.length);
@@ -32,7 +32,7 @@ export function isPlausiblePack({ sizeBytes, frames }: Pick<IndexedPack, 'sizeBy
   return endBytes + TAR_END_BYTES === sizeBytes;
 }
 
-/** Whether a frame of a pack can hold these chunks in so many bytes. */
+/** Whether a frame of this size can hold these chunks. */
 export function isPlausibleFrame({ sizeBytes, chunks }: Omit<IndexedFrame, 'offsetBytes'>): boolean {
   const count = chunks.lengths.length;
   const plainBytes = chunks.lengths.reduce((sum, length) => sum + length, 0);

@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto';
 
 /*
- * JSON of a store that nothing else vouches for, neither its name nor a seal: its last member, `digest`, is the SHA-256 of
- * the text without it. A single other bit anywhere makes it another text (doc/store.md, Snapshot).
+ * JSON that is protected against damage by itself, not by its name or a seal: its last member, `digest`, is the SHA-256 of the
+ * text without that member. Every changed bit is detected (doc/store.md, Snapshot).
  */
 
 /** The text of an object that has no member `digest`. */
@@ -11,10 +11,10 @@ export function digestedText(content: object): string {
   return plainText({ ...content, digest });
 }
 
-/** No such JSON has more levels. What has tens of thousands cannot be written again: each level needs a piece of the stack. */
+/** More levels than vmferry ever writes. Writing JSON of tens of thousands of levels would overflow the stack. */
 const MOST_LEVELS = 32;
 
-/** Whether the text is, to the byte, what `digestedText` made. */
+/** Whether the text is exactly what `digestedText` made. */
 export function isDigestedText(text: string): boolean {
   const json: unknown = JSON.parse(text);
   if (typeof json !== 'object' || json === null || !('digest' in json) || !isShallow(json)) return false;

@@ -1,6 +1,6 @@
 import { Failure } from '../../failure.ts';
 
-/** Whether what was thrown says that a store has no file of that name (any more). */
+/** Whether the error says that the store has no file with that name. */
 export function isMissingFile(error: unknown): boolean {
   return error instanceof Failure && error.code === 'target-missing';
 }

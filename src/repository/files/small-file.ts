@@ -1,13 +1,13 @@
 import { Failure } from '../../failure.ts';
-import type { Store } from '../../store/store.ts';
+import type { ReadableStore } from '../../store/store.ts';
 import { isMissingFile } from './missing-file.ts';
 
 /**
- * A small file of a store as text; null where there is none. Throws Failure `store-damaged` when it is larger than the
- * limit, of which no more is read, and what `Store.get` throws.
+ * The text of a small file in a store; null if there is none. Throws Failure `store-damaged` if it is larger than the limit,
+ * without reading the rest, and what the store throws.
  */
 export async function readSmallFile(
-  store: Store,
+  store: Pick<ReadableStore, 'get' | 'location'>,
   name: string,
   limitBytes: number,
   signal: AbortSignal,
@@ -18,7 +18,7 @@ export async function readSmallFile(
     for await (const part of store.get(name, signal)) {
       sizeBytes += part.length;
       if (sizeBytes > limitBytes)
-        throw new Failure('store-damaged', `${name} in ${store.location} is larger than any such file is.`);
+        throw new Failure('store-damaged', `${name} in ${store.location} is larger than any such file.`);
       parts.push(part);
     }
   } catch (error) {

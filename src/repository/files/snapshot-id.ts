@@ -1,6 +1,6 @@
 /*
- * A snapshot's id (doc/store.md): when it was made, in UTC: the second, and in hexadecimal the millisecond; and five random
- * digits, so that two made at once differ. Ids sort as the times do.
+ * A snapshot's id (doc/store.md): the time in UTC, to the second; then in hexadecimal the millisecond (three digits) and five
+ * random digits, so that two snapshots made at once differ. Ids sort by time.
  */
 
 const pattern = /^(\d{4})(\d{2})(\d{2})T(\d{2})(\d{2})(\d{2})Z-[0-9a-f]{8}$/;
@@ -25,6 +25,6 @@ export function snapshotTime(id: string): Date | null {
   if (second === undefined) return null;
   const text = `${year}-${month}-${day}T${hour}:${minute}:${second}.000Z`;
   const time = new Date(text);
-  // Not 30 February, which Date takes for a day in March.
+  // Refuse 30 February, which Date would turn into a day in March.
   return !Number.isNaN(time.getTime()) && time.toISOString() === text ? time : null;
 }

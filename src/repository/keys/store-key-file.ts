@@ -5,29 +5,29 @@ import { encryptedSeal, SEAL_KEY_BYTES } from '../../seal/encrypted-seal.ts';
 import { sealPurpose } from '../../seal/seal.ts';
 import { Failure } from '../../failure.ts';
 
-/** How much of a file in `keys` is read. */
+/** Limit for a file in `keys`. */
 export const KEY_FILE_LIMIT_BYTES = 4096;
-/** What a new passphrase has at least, in characters: doc/encryption.md says why shorter ones are refused. */
+/** The least length of a new passphrase. doc/encryption.md says why shorter ones are refused. */
 export const LEAST_PASSPHRASE_CHARACTERS = 12;
 
 const FORMAT = 'vmferry-key';
 const VERSION = 1;
 const SALT_BYTES = 32;
 
-/** Costs of scrypt (RFC 7914): a power of two, and two factors. It takes 128 × N × r bytes of memory. */
+/** Costs of scrypt (RFC 7914). N is a power of two. It uses 128 × N × r bytes of memory. */
 export interface ScryptCost {
   N: number;
   r: number;
   p: number;
 }
 
-/** 128 MiB, and some 0.4 s of one core. */
+/** Uses 128 MiB, and some 0.4 s of one core. */
 export const defaultScryptCost: ScryptCost = { N: 2 ** 17, r: 8, p: 1 };
 
-/** What a file may ask for at most: a hostile server must not have the client take gigabytes or minutes. */
+/** The most that a file may ask for: a hostile server must not cost the client gigabytes or minutes. */
 const mostMemoryBytes = 512 * 2 ** 20;
 const mostPasses = 4;
-/** Less would make a passphrase easy to guess; no vmferry writes such a file. */
+/** A smaller N would make a passphrase easy to guess; vmferry never writes one. */
 const leastN = 2 ** 14;
 
 /** One way to open a store: its key, wrapped by a passphrase. The file `keys/ID.json`. */
@@ -36,7 +36,7 @@ export interface StoreKeyFile {
   id: string;
   /** ISO 8601, UTC. */
   createdAt: string;
-  /** For people; not secret. */
+  /** For the user; not secret. */
   label: string;
   kdf: ScryptCost & { name: 'scrypt'; /** Base64. */ salt: string };
   /** Base64 of the store's key, sealed. */
@@ -65,16 +65,16 @@ export function keyFileText({ id, createdAt, label, kdf, wrapped }: StoreKeyFile
 }
 
 /**
- * @param id what its name says
- * Throws Failure `store-damaged` for anything but a key file with bearable costs, `store-unsupported` for a version that
- * is not known.
+ * Throws Failure `store-damaged` if it is no key file or its costs are too high or too low, `store-unsupported` for an unknown
+ * version.
+ * @param id from the file's name
  */
 export function parseKeyFile(text: string, id: string): StoreKeyFile {
   let json: unknown;
   try {
     json = JSON.parse(text);
   } catch (cause) {
-    throw damaged(id, 'is no JSON', cause);
+    throw damaged(id, 'is not JSON', cause);
   }
   const any = anyVersion.safeParse(json);
   if (any.success && any.data.version !== VERSION)
@@ -84,17 +84,17 @@ export function parseKeyFile(text: string, id: string): StoreKeyFile {
       { advice: 'Use the version of vmferry that made it, or a later one.' },
     );
   const { success, data, error } = keyFile.safeParse(json);
-  if (!success) throw damaged(id, 'is not as it should be', error);
+  if (!success) throw damaged(id, 'has wrong or missing members', error);
   const { format: _format, version: _version, ...file } = data;
-  if (file.id !== id) throw damaged(id, 'says that it is another');
+  if (file.id !== id) throw damaged(id, 'contains another id');
   const { N, r } = file.kdf;
   const isPowerOfTwo = Number.isInteger(Math.log2(N));
   if (!isPowerOfTwo || 128 * N * r > mostMemoryBytes)
-    throw damaged(id, 'asks for costs that no vmferry sets');
+    throw damaged(id, 'asks for costs that vmferry never sets');
   return file;
 }
 
-/** Wraps a store's key by a passphrase. Throws Failure `usage` when that is too short. */
+/** Wraps a store's key with a passphrase. Throws Failure `usage` if the passphrase is too short. */
 export async function wrapStoreKey(
   storeKey: Uint8Array,
   passphrase: string,
@@ -117,10 +117,10 @@ export function refuseShortPassphrase(passphrase: string): void {
   if (Array.from(passphrase.normalize('NFC')).length >= LEAST_PASSPHRASE_CHARACTERS) return;
   throw new Failure(
     'usage',
-    `A passphrase for a store has at least ${LEAST_PASSPHRASE_CHARACTERS} characters.`,
+    `A passphrase for a store needs at least ${LEAST_PASSPHRASE_CHARACTERS} characters.`,
     {
       advice:
-        'Take several random words: whoever has the store can try passphrases for as long as they like.',
+        'Use several random words: anybody who gets at the store can try passphrases for as long as they like.',
     },
   );
 }
@@ -132,7 +132,7 @@ export interface WrapOptions {
   cost?: ScryptCost;
 }
 
-/** The store's key; null when the passphrase is another one. */
+/** The store's key; null if the passphrase is wrong. */
 export async function unwrapStoreKey(file: StoreKeyFile, passphrase: string): Promise<Uint8Array | null> {
   const seal = encryptedSeal(await deriveKey(passphrase, Buffer.from(file.kdf.salt, 'base64'), file.kdf));
   try {
@@ -146,12 +146,12 @@ export async function unwrapStoreKey(file: StoreKeyFile, passphrase: string): Pr
 
 const scryptOf = promisify<string, Uint8Array, number, object, Buffer>(scrypt);
 
-/** However it was typed: letters with accents have several encodings. */
+/** Normalizes the passphrase first: letters with accents have several encodings. */
 function deriveKey(passphrase: string, salt: Uint8Array, { N, r, p }: ScryptCost): Promise<Uint8Array> {
   const maxmem = 2 * mostMemoryBytes;
   return scryptOf(passphrase.normalize('NFC'), salt, SEAL_KEY_BYTES, { N, r, p, maxmem });
 }
 
 function damaged(id: string, how: string, cause?: unknown): Failure {
-  return new Failure('store-damaged', `The file of the key ${id} ${how}.`, { cause });
+  return new Failure('store-damaged', `The file of the key ${id} is damaged: it ${how}.`, { cause });
 }

@@ -1,18 +1,18 @@
 import { Failure } from '../../failure.ts';
-import type { BackupStore } from '../../store/store.ts';
+import type { BackupStore, ReadableStore } from '../../store/store.ts';
 import { readSmallFile } from '../files/small-file.ts';
 import { KEY_FILE_LIMIT_BYTES, keyFileText, parseKeyFile, type StoreKeyFile } from './store-key-file.ts';
 
 const folder = 'keys';
-/** Each one takes a scrypt to try: a hostile server must not have the client try thousands. */
+/** Trying a key costs one scrypt: a hostile server must not make the client try thousands. */
 export const MOST_KEYS = 32;
 
 /**
- * The files of a store's keys, by id. What is wrong with one of them does not keep the others from being used: the first
- * such failure is given besides. Throws Failure `store-damaged` when there are more than any vmferry makes.
+ * The key files of a store, by id. A damaged file does not keep the others from being used; `damaged` is the failure of the
+ * first one. Throws Failure `store-damaged` if there are more files than vmferry ever makes.
  */
 export async function readKeyFiles(
-  store: BackupStore,
+  store: ReadableStore,
   signal: AbortSignal,
 ): Promise<{ files: StoreKeyFile[]; damaged: Failure | null }> {
   const ids = (await store.list(folder, signal)).flatMap(
@@ -21,7 +21,7 @@ export async function readKeyFiles(
   if (ids.length > MOST_KEYS)
     throw new Failure(
       'store-damaged',
-      `The store ${store.location} has ${ids.length} keys; vmferry makes ${MOST_KEYS} at most.`,
+      `The store ${store.location} has ${ids.length} keys, but vmferry makes at most ${MOST_KEYS}.`,
     );
   const files: StoreKeyFile[] = [];
   let damaged: Failure | null = null;

@@ -2,8 +2,8 @@ import { hash } from 'node:crypto';
 import { Failure } from '../../failure.ts';
 
 /*
- * A store's key as text to be kept on paper (doc/encryption.md). Each line ends with four digits that tell whether it
- * was typed as it was printed.
+ * A store's key as text to be kept on paper (doc/encryption.md). Each line ends with four check digits that reveal typing
+ * errors.
  */
 
 const HEADER = 'vmferry store key 1';
@@ -25,8 +25,8 @@ export function storeKeyText({ storeId, key }: StoreKeyText): string {
 }
 
 /**
- * Reads it back, however the digits are spaced, in small or capital letters. Throws Failure `key-wrong` that names the
- * line with the typing error.
+ * Reads the text back. Spaces and capital letters do not matter. Throws Failure `key-wrong`, which names the line with the
+ * typing error.
  */
 export function parseStoreKeyText(text: string): StoreKeyText {
   const [header, ...lines] = text

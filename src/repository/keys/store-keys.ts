@@ -3,7 +3,7 @@ import type { Seal, SealKey } from '../../seal/seal.ts';
 import { sealFor } from '../../seal/seal-for.ts';
 import { Failure } from '../../failure.ts';
 import { quoteForShell } from '../../quote-for-shell.ts';
-import type { BackupStore } from '../../store/store.ts';
+import type { BackupStore, ReadableStore } from '../../store/store.ts';
 import { guestsFolder, markerName } from '../files/layout.ts';
 import { readSmallFile } from '../files/small-file.ts';
 import { unwrapStoreKey, wrapStoreKey, type ScryptCost } from './store-key-file.ts';
@@ -18,38 +18,38 @@ import {
   type EncryptedMarker,
 } from './store-marker.ts';
 
-/** A store that may be read and written. */
+/** The identity and the keys of a store that was opened. */
 export interface OpenedStore {
   /** 32 hex digits. */
   id: string;
   key: SealKey;
   seal: Seal;
-  /** The id of the key whose passphrase was given; null when the store's key itself was, or none is needed. */
+  /** The id of the key that the passphrase opened; null if the store's own key was given, or the store is not encrypted. */
   openedBy: string | null;
 }
 
-/** What opens an encrypted store: a passphrase, or the store's own key as `vmferry key export` gives it. */
+/** What opens an encrypted store: a passphrase, or the store's own key, as `vmferry key export` prints it. */
 export type StoreSecret = string | { storeKey: Uint8Array };
 
 /**
- * Gives the passphrase; called only when one is needed. Throws Failure `key-missing` when there is none.
- * @param use `new`: one is being set, so that a person is asked for it twice
+ * Gives the passphrase; called only if one is needed. Throws Failure `key-missing` if there is none.
+ * @param use `new`: a new passphrase is set, so the user is asked for it twice
  */
 export type PassphraseSource = (use: 'open' | 'new') => Promise<StoreSecret>;
 
-/** So many random bytes. */
+/** Gives this number of random bytes. */
 export type Random = (bytes: number) => Uint8Array;
 
 export interface InitOptions {
   encrypt: boolean;
-  /** For tests, which have no time. */
+  /** A lower cost makes tests fast. */
   cost?: ScryptCost;
 }
 
 /**
- * Makes a store: chooses its id, and its key when it is to be encrypted. Throws Failure `target-exists` when there is one
- * already, also when somebody else made it at the same moment; `store-damaged` when guests are there but the marker is
- * lost; `usage` for a passphrase that is too short, and what the source of the passphrase throws.
+ * Makes a store: chooses its id, and a key if it is to be encrypted. Throws Failure `target-exists` if there is a store already,
+ * even if it was made at the same moment; `store-damaged` if there are guests but no marker; `usage` for a passphrase that is
+ * too short; and what the source of the passphrase throws.
  */
 export async function initStore(
   store: BackupStore,
@@ -69,16 +69,16 @@ export async function initStore(
   }
   const secret = await passphrase('new');
   if (typeof secret !== 'string')
-    throw new Failure('usage', 'A new store takes a passphrase, not the key of another store.');
+    throw new Failure('usage', 'A new store needs a passphrase, not the key of another store.');
   const key = random(SEAL_KEY_BYTES);
   const seal = sealFor(key);
   const file = await wrapStoreKey(key, secret, { ...options, label: '', createdAt: now(), random });
-  // The marker is last: what has one can be opened.
+  // The marker is written last: every store that has one can be opened.
   await putKeyFile(store, file, signal);
   try {
     await putMarker(store, { id, encryption: encryptionOf(id, seal) }, signal);
   } catch (error) {
-    // Where another's marker stays, this key opens nothing.
+    // Another process has made the store: this key opens nothing.
     if (error instanceof Failure && error.code === 'target-exists')
       await store.remove(keyFileName(file.id), signal);
     throw error;
@@ -86,20 +86,20 @@ export async function initStore(
   return { id, key, seal, openedBy: file.id };
 }
 
-function refuseExisting(store: BackupStore, marker: StoreMarker | null): void {
+function refuseExisting(store: ReadableStore, marker: StoreMarker | null): void {
   if (marker === null) return;
   const kind = marker.encryption === null ? 'not encrypted' : 'encrypted';
-  throw new Failure('target-exists', `There is a store at ${store.location} already; it is ${kind}.`, {
+  throw new Failure('target-exists', `There is already a store at ${store.location}; it is ${kind}.`, {
     advice: `Nothing was changed. Back up to it: vmferry backup GUEST --to ${quoteForShell(store.location)}`,
   });
 }
 
 /**
- * Opens a store. Throws Failure `store-missing` when there is none, `store-unsupported`, `store-damaged`, `key-missing`
- * (the source's), `key-wrong`, and what reading from it throws.
+ * Opens a store. Throws Failure `store-missing` if there is none, `store-unsupported`, `store-damaged`, `key-missing` (from the
+ * passphrase source), `key-wrong`, and what reading from the store throws.
  */
 export async function openStore(
-  store: BackupStore,
+  store: ReadableStore,
   passphrase: PassphraseSource,
   signal: AbortSignal,
 ): Promise<OpenedStore> {
@@ -111,7 +111,7 @@ export async function openStore(
 }
 
 async function unlock(
-  store: BackupStore,
+  store: ReadableStore,
   { id, encryption }: EncryptedMarker,
   passphrase: PassphraseSource,
   signal: AbortSignal,
@@ -120,8 +120,8 @@ async function unlock(
   if (typeof secret !== 'string') {
     const seal = sealFor(secret.storeKey);
     if (isSealOf(id, encryption, seal)) return { id, key: secret.storeKey, seal, openedBy: null };
-    throw new Failure('key-wrong', `That is not the key of the store ${store.location}.`, {
-      advice: `Its text names the store that it opens; this one is ${id}.`,
+    throw new Failure('key-wrong', `The given key is not that of the store ${store.location}.`, {
+      advice: `The text of a key names its store. Look for the one with: store ${id}`,
     });
   }
   const { files, damaged } = await readKeyFiles(store, signal);
@@ -133,15 +133,19 @@ async function unlock(
     if (key === null) continue;
     const seal = sealFor(key);
     if (isSealOf(id, encryption, seal)) return { id, key, seal, openedBy: file.id };
-    strange = new Failure('store-damaged', `The key ${file.id} in ${store.location} is another store's.`, {
-      advice: 'Files of several stores have been mixed there, or vmferry-store.json has been changed.',
-    });
+    strange = new Failure(
+      'store-damaged',
+      `The key ${file.id} in ${store.location} belongs to another store.`,
+      {
+        advice: 'Files of several stores were mixed there, or vmferry-store.json was changed.',
+      },
+    );
   }
   throw strange ?? damaged ?? noKeyOpens(store);
 }
 
-/** Null when there is none. Throws Failure `store-damaged`, `store-unsupported`. */
-export async function readMarker(store: BackupStore, signal: AbortSignal): Promise<StoreMarker | null> {
+/** Null if there is no marker. Throws Failure `store-damaged`, `store-unsupported`. */
+export async function readMarker(store: ReadableStore, signal: AbortSignal): Promise<StoreMarker | null> {
   const text = await readSmallFile(store, markerName, MARKER_LIMIT_BYTES, signal);
   return text === null ? null : parseMarker(text, store.location);
 }
@@ -153,12 +157,12 @@ async function putMarker(store: BackupStore, marker: StoreMarker, signal: AbortS
   if (there?.id !== marker.id) refuseExisting(store, there);
 }
 
-/** For a store that is not there, or whose directory is not. */
+/** For a store that does not exist, or whose directory does not. */
 export function noStore(location: string): Failure {
   return new Failure('store-missing', `There is no store of backups at ${location}.`, {
     advice:
-      'Check the path, and that what it lies on is mounted. ' +
-      `A new store is made by: vmferry init ${quoteForShell(location)} --encrypt (or --no-encrypt)`,
+      'Check the path, and that its file system is mounted. ' +
+      `To make a new store: vmferry init ${quoteForShell(location)} --encrypt (or --no-encrypt)`,
   });
 }
 
@@ -166,25 +170,29 @@ function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex');
 }
 
-function noKeyOpens(store: BackupStore): Failure {
+function noKeyOpens(store: ReadableStore): Failure {
   return new Failure('key-wrong', `The passphrase opens none of the keys of the store ${store.location}.`, {
     advice:
-      'Is it that of another store? Without any passphrase what `vmferry key export` once printed opens it: --key-file FILE.',
+      'Check that it is not the passphrase of another store. If you kept the output of `vmferry key export`, use it: --key-file FILE',
   });
 }
 
-function keysLost(store: BackupStore): Failure {
+function keysLost(store: ReadableStore): Failure {
   return new Failure(
     'store-damaged',
     `The store ${store.location} is encrypted, and all of its keys are lost.`,
     {
-      advice: 'The key that `vmferry key export` gave opens it: --key-file FILE.',
+      advice: 'If you kept the output of `vmferry key export`, use it: --key-file FILE',
     },
   );
 }
 
-function markerLost(store: BackupStore): Failure {
-  return new Failure('store-damaged', `Guests are in ${store.location}, but its ${markerName} is lost.`, {
-    advice: 'Put that file back from a copy, or name an empty directory.',
-  });
+function markerLost(store: ReadableStore): Failure {
+  return new Failure(
+    'store-damaged',
+    `There are guests in ${store.location}, but its ${markerName} is lost.`,
+    {
+      advice: 'Restore that file from a copy, or name an empty directory.',
+    },
+  );
 }

@@ -2,14 +2,14 @@ import { z } from 'zod';
 import { sealPurpose, type Seal } from '../../seal/seal.ts';
 import { Failure } from '../../failure.ts';
 
-/** How much of `vmferry-store.json` is read. */
+/** Limit for `vmferry-store.json`. */
 export const MARKER_LIMIT_BYTES = 4096;
 
 const FORMAT = 'vmferry-store';
 const VERSION = 1;
 export const STORE_CIPHER = 'aes-256-ctr-hmac-sha-256';
 
-/** What `vmferry-store.json` says: doc/store.md. */
+/** The content of `vmferry-store.json`: doc/store.md. */
 export interface StoreMarker {
   /** 32 hex digits. */
   id: string;
@@ -22,7 +22,7 @@ export interface EncryptedMarker extends StoreMarker {
 
 export interface StoreEncryption {
   cipher: typeof STORE_CIPHER;
-  /** Base64 of the store's id, sealed: which key is this store's, and that this is the store of that key. */
+  /** Base64 of the sealed store id. It proves which key belongs to this store. */
   check: string;
 }
 
@@ -39,9 +39,8 @@ export function markerText({ id, encryption }: StoreMarker): string {
 }
 
 /**
+ * Throws Failure `store-damaged` if the text is no marker, `store-unsupported` for an unknown version or cipher.
  * @param location of the store, for messages
- * Throws Failure `store-damaged` for anything but a marker, `store-unsupported` for a version or a cipher that is not
- * known.
  */
 export function parseMarker(text: string, location: string): StoreMarker {
   let json: unknown;
@@ -58,17 +57,17 @@ export function parseMarker(text: string, location: string): StoreMarker {
   const { id, encryption } = data;
   if (encryption === null) return { id, encryption };
   const { cipher, check } = encryption;
-  if (cipher !== STORE_CIPHER) throw unsupported(`The store ${location} is encrypted by ‘${cipher}’`);
+  if (cipher !== STORE_CIPHER) throw unsupported(`The store ${location} is encrypted with ‘${cipher}’`);
   return { id, encryption: { cipher, check } };
 }
 
-/** What an encrypted store's marker says of its key. */
+/** What the marker of an encrypted store says about its key. */
 export function encryptionOf(id: string, seal: Seal): StoreEncryption {
   const check = Buffer.from(seal.seal(sealPurpose.marker, checkText(id))).toString('base64');
   return { cipher: STORE_CIPHER, check };
 }
 
-/** Whether the seal's key is that of the store with this id. */
+/** Whether the seal has the key of the store with this id. */
 export function isSealOf(id: string, { check }: StoreEncryption, seal: Seal): boolean {
   try {
     return checkText(id).equals(seal.open(sealPurpose.marker, Buffer.from(check, 'base64')));
@@ -90,7 +89,7 @@ function unsupported(what: string): Failure {
 
 function damaged(location: string, cause: unknown): Failure {
   return new Failure('store-damaged', `The marker vmferry-store.json of the store ${location} is damaged.`, {
-    advice: 'Nothing was changed. If a copy of that one small file exists, put it back.',
+    advice: 'Nothing was changed. If you have a copy of that small file, restore it.',
     cause,
   });
 }

@@ -9,23 +9,23 @@ export interface PlannedPack {
   /** By the server's clock. */
   modifiedMs: number;
   isDamaged: boolean;
-  /** What an index says of it; null where none does. */
+  /** What an index says about it; null if no index names it. */
   content: IndexedPack | null;
 }
 
 /** How much of a pack is needed. */
 export interface PackUse {
-  /** Plain bytes of all its chunks, and of those that are taken from it. */
+  /** Plain bytes of all its chunks, and of the chunks that are taken from it. */
   plainBytes: number;
   usedBytes: number;
 }
 
 const NOBODY = -1;
 
-/** From which pack each chunk that is needed is taken: from one only, although several may have it. */
+/** Assigns each needed chunk to one pack, although several may have it. */
 export class ChunkCover {
   readonly #live: LiveChunks;
-  /** By the chunk's number: the number of the pack. */
+  /** By chunk number: the number of the pack that it is taken from. */
   readonly #giverOf: Int32Array;
   readonly #packs: PlannedPack[] = [];
   readonly #uses = new Map<string, PackUse>();
@@ -37,12 +37,12 @@ export class ChunkCover {
     this.#uncoveredCount = live.count;
   }
 
-  /** Chunks that are in none of the packs. */
+  /** How many needed chunks are in none of the packs. */
   get uncoveredCount(): number {
     return this.#uncoveredCount;
   }
 
-  /** Takes from these packs, the better ones first, what was in none before. */
+  /** Assigns chunks to these packs, the better packs first, unless an earlier pack has them. */
   add(packs: Iterable<PlannedPack>): void {
     for (const pack of [...packs].toSorted(byWorth)) {
       const giver = this.#packs.push(pack) - 1;
@@ -71,9 +71,9 @@ export class ChunkCover {
     return giver !== NOBODY && this.#packs[giver]?.id === packId;
   }
 
-  /** Whether all is found elsewhere that the pack has of what is needed. */
+  /** Whether the other packs have all needed chunks of this pack. */
   canDoWithout({ content }: PlannedPack): boolean {
-    // What is in a pack that no index names is not known: it may be just what is missing.
+    // A pack that no index names may contain the missing chunks.
     if (content === null) return this.#uncoveredCount === 0;
     for (const { id } of chunksOf(content)) {
       const number = this.#live.numberOf(id);
@@ -83,7 +83,7 @@ export class ChunkCover {
   }
 }
 
-/** Sound ones first, then the larger, then the older. */
+/** Sound packs first, then larger ones, then older ones. */
 function byWorth(one: PlannedPack, other: PlannedPack): number {
   return (
     Number(one.isDamaged) - Number(other.isDamaged) ||
@@ -100,19 +100,19 @@ function* chunksOf(content: IndexedPack | null): Iterable<{ id: Uint8Array; leng
 }
 
 export interface PackPlan {
-  /** Nothing is taken from them: to the trash. */
+  /** Packs that no chunk is taken from: to be moved to the trash. */
   unneeded: PlannedPack[];
-  /** Those that are to be written anew without what is dead in them, the worst first. */
+  /** Packs to be rewritten without their unneeded chunks; the most wasteful first. */
   toRewrite: PlannedPack[];
-  /** Stored bytes of the packs that are needed, and what of them nobody needs; before rewriting. */
+  /** Stored bytes of the needed packs, and the unneeded part of them, before rewriting. */
   neededBytes: number;
   wastedBytes: number;
 }
 
 /**
- * What becomes of the packs in their place. Packs that are younger than `olderThanMs` (a time of the server) are left alone: a
- * backup that runs now may rely on them.
- * @param maxWaste a share of the stored bytes: as many packs are written anew as bring the waste below it
+ * Decides which of the packs in their place to remove or rewrite.
+ * @param olderThanMs by the server's clock; younger packs are left alone, because a running backup may rely on them
+ * @param maxWaste a share of the stored bytes; packs are rewritten until the waste is below it
  */
 export function planPacks(
   packs: Iterable<PlannedPack>,

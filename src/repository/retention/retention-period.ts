@@ -5,12 +5,12 @@ export type PeriodRule = (typeof periodRules)[number];
 const DAY_MS = 24 * 60 * 60 * 1000;
 const THURSDAY = 4;
 
-/** The name of the period that a moment lies in, at that place: `2026-11-22`, `2026-W47`, `2026-11`. */
+/** The name of the period that a moment is in, by local time: `2026-11-22`, `2026-W47`, `2026-11`. */
 export function periodOf(rule: PeriodRule, at: Date, timeZone: string): string {
   const { year, month, day, hour, offset } = localTime(at, timeZone);
   switch (rule) {
     case 'hourly':
-      // With the offset: when clocks are set back, an hour of the same name comes twice.
+      // With the offset, because an hour comes twice when clocks are set back.
       return `${year}-${month}-${day} ${hour}:00 ${offset}`;
     case 'daily':
       return `${year}-${month}-${day}`;
@@ -23,7 +23,7 @@ export function periodOf(rule: PeriodRule, at: Date, timeZone: string): string {
   }
 }
 
-/** ISO 8601: a week belongs to the year that its Thursday lies in. */
+/** ISO 8601: a week belongs to the year of its Thursday. */
 function isoWeek(year: number, month: number, day: number): string {
   const date = new Date(Date.UTC(year, month - 1, day));
   const weekday = date.getUTCDay() === 0 ? 7 : date.getUTCDay();

@@ -2,15 +2,15 @@ import { Failure } from '../../failure.ts';
 import { isFromFuture } from '../latest.ts';
 import { periodOf, periodRules, type PeriodRule } from './retention-period.ts';
 
-/** By which snapshots are kept; a rule that is left out keeps none. Whole numbers of one or more. */
+/** Which snapshots to keep. A rule that is left out keeps none. Numbers are integers of one or more. */
 export interface RetentionRules extends Partial<Record<PeriodRule, number>> {
-  /** The newest so many. */
+  /** Keeps this number of the newest snapshots. */
   last?: number;
-  /** All that are not older, in milliseconds. */
+  /** Keeps all snapshots up to this age, in milliseconds. */
   withinMs?: number;
 }
 
-/** What is known of a snapshot when it is decided whether to keep it. */
+/** What the rules need to know about a snapshot. */
 export interface DatedSnapshot {
   id: string;
   createdAt: Date;
@@ -23,17 +23,16 @@ export type KeepReason =
 
 export interface RetentionDecision {
   id: string;
-  /** None: it is not kept. */
+  /** Empty: the snapshot is not kept. */
   reasons: KeepReason[];
 }
 
 /**
- * Which of one guest's snapshots the rules keep, and why; the oldest first. Of each period that counts the newest is
- * kept. The newest of all is kept, whatever the rules say, and so is what is protected. Snapshots that are dated later
- * than now are kept, too, but are nobody's newest: were the clock wrong when they were made, or is it now, they must not
- * have others deleted.
- * @param timeZone an IANA name: days, weeks and months are those of that place
- * Throws Failure `usage` when there is no rule.
+ * Decides which of one guest's snapshots the rules keep, and why; the oldest first. A period rule keeps the newest snapshot of
+ * each period. The newest snapshot of all and protected ones are always kept. Snapshots dated in the future are kept too, but
+ * never count as the newest: a clock was or is wrong, and that must not delete other snapshots.
+ * Throws Failure `usage` if there is no rule.
+ * @param timeZone an IANA name: days, weeks and months are by local time there
  */
 export function decideRetention(
   snapshots: readonly DatedSnapshot[],

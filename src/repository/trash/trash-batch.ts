@@ -1,32 +1,33 @@
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
 import type { GuestFolder } from '../guest-folder.ts';
+import type { GuestReader } from '../guest-reader.ts';
 import type { TrashedObject, TrashKind } from './trash.ts';
 
 /*
- * What one prune has moved to the trash: a folder of its own (doc/store.md, Who writes when). Nobody else puts anything
- * there, and nothing is put there twice.
+ * Each prune moves objects to a trash folder of its own (doc/store.md, Who writes when). No other process writes there, and no
+ * object is put there twice.
  */
 
 const KINDS: readonly TrashKind[] = ['packs', 'maps', 'index'];
 const BATCHES_AT_ONCE = 4;
-/** An empty file: by its time a later prune knows how long all of it has been there. */
+/** An empty file: its time tells a later prune how old the batch is. */
 const MARK = 'begun';
 
 export interface TrashBatch {
   name: string;
-  /** By the server's clock; null where its mark is lost. */
+  /** By the server's clock; null if its mark is lost. */
   begunMs: number | null;
   objects: TrashedObject[];
 }
 
-/** Answers with the server's time; 0 where it tells none. */
+/** Begins a batch. Returns the server's time; 0 if the server gives no times. */
 export async function beginBatch(folder: GuestFolder, name: string, signal: AbortSignal): Promise<number> {
   await folder.store.put(markOf(folder, name), [], { signal });
   return (await begunMsOf(folder, name, signal)) ?? 0;
 }
 
-/** Everything in the trash. */
-export async function listBatches(folder: GuestFolder, signal: AbortSignal): Promise<TrashBatch[]> {
+/** All batches in the trash. */
+export async function listBatches(folder: GuestReader, signal: AbortSignal): Promise<TrashBatch[]> {
   const entries = await folder.store.list(folder.pathOf('trash'), signal);
   const names = entries.filter(({ isFolder }) => isFolder).map(({ name }) => name);
   const batches: TrashBatch[] = [];
@@ -39,7 +40,7 @@ export async function listBatches(folder: GuestFolder, signal: AbortSignal): Pro
   return batches;
 }
 
-/** Removes the folders of a batch of which nothing is left. */
+/** Removes the folders of a batch if no object is left in it. */
 export async function removeEmptyBatch(
   folder: GuestFolder,
   name: string,
@@ -51,12 +52,12 @@ export async function removeEmptyBatch(
   await folder.store.removeFolder(folder.pathOf(`trash/${name}`), signal);
 }
 
-async function begunMsOf(folder: GuestFolder, name: string, signal: AbortSignal): Promise<number | null> {
+async function begunMsOf(folder: GuestReader, name: string, signal: AbortSignal): Promise<number | null> {
   const entries = await folder.store.list(folder.pathOf(`trash/${name}`), signal);
   return entries.find((entry) => entry.name === MARK)?.modifiedMs ?? null;
 }
 
-async function objectsOf(folder: GuestFolder, batch: string, signal: AbortSignal): Promise<TrashedObject[]> {
+async function objectsOf(folder: GuestReader, batch: string, signal: AbortSignal): Promise<TrashedObject[]> {
   const objects: TrashedObject[] = [];
   for (const kind of KINDS) {
     const found = await folder.objectsIn(kind, folder.pathOf(`trash/${batch}/${kind}`), signal);
@@ -65,6 +66,6 @@ async function objectsOf(folder: GuestFolder, batch: string, signal: AbortSignal
   return objects;
 }
 
-function markOf(folder: GuestFolder, name: string): string {
+function markOf(folder: GuestReader, name: string): string {
   return folder.pathOf(`trash/${name}/${MARK}`);
 }

@@ -1,19 +1,20 @@
-import type { GuestFolder, StoredObject } from '../guest-folder.ts';
+import type { GuestFolder } from '../guest-folder.ts';
+import type { GuestReader, StoredObject } from '../guest-reader.ts';
 import { fileNameOf, type ObjectKind } from '../files/layout.ts';
 
-/** What a prune takes out, and a backup or a reader may need back. */
+/** The kinds of objects that a prune may move to the trash. */
 export type TrashKind = Exclude<ObjectKind, 'snapshots'>;
 
-/** Something in the trash: which prune has put it there. */
+/** An object in the trash. */
 export interface TrashedObject extends StoredObject {
   kind: TrashKind;
-  /** The name of that prune's folder in `trash`. */
+  /** The folder in `trash` of the prune that moved it there. */
   batch: string;
 }
 
-/** Everything of that kind in the trash, by id. */
+/** All objects of that kind in the trash, by id. */
 export async function trashed(
-  folder: GuestFolder,
+  folder: GuestReader,
   kind: TrashKind,
   signal: AbortSignal,
 ): Promise<Map<string, TrashedObject>> {
@@ -26,7 +27,7 @@ export async function trashed(
   return found;
 }
 
-/** Moves objects from their place into the trash; what is not there any more is left out. */
+/** Moves an object from its place into the trash. Does nothing if it is gone. */
 export async function throwAway(
   folder: GuestFolder,
   kind: TrashKind,
@@ -39,9 +40,8 @@ export async function throwAway(
 }
 
 /**
- * Moves what is wanted back from the trash to its place (doc/store.md, Who writes when). Answers with what is neither
- * there nor in the trash.
- * @param wanted ids; those that are in their place already are no trouble
+ * Moves objects from the trash back to their place (doc/store.md, Who writes when). Returns the ids that are in neither.
+ * @param wanted ids; those that are in their place already are left alone
  */
 export async function takeBack(
   folder: GuestFolder,
@@ -61,7 +61,7 @@ export async function takeBack(
     if (!isBack) lost.push(id);
   }
   if (lost.length === 0) return [];
-  // Somebody else may have taken it back meanwhile.
+  // Another process may have taken them back meanwhile.
   const now = await folder.objects(kind, signal);
   return lost.filter((id) => !now.has(id));
 }

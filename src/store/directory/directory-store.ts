@@ -16,7 +16,7 @@ import { FOLDER_MODE, type ByteRange, type PlacedStore, type PutOptions, type St
 import { strangeEntry } from '../strange-entry.ts';
 
 const READ_BYTES = 1 << 20;
-/** Also where the end of a file should be: it may have grown. */
+/** Read at least this much even at the expected end of a file: it may have grown. */
 const LEAST_READ_BYTES = 512;
 const STATS_AT_ONCE = 32;
 
@@ -55,7 +55,7 @@ class DirectoryStore implements PlacedStore {
       try {
         await mkdir(this.location, { mode: FOLDER_MODE });
       } catch (error) {
-        // somebody else made it
+        // Another process has made it.
         if (await this.exists(signal)) return;
         throw isNothingThere(error) ? explainSystemError(error, above, 'write') : error;
       }
@@ -94,7 +94,7 @@ class DirectoryStore implements PlacedStore {
     try {
       const opened = await this.#openFile(name);
       file = opened.file;
-      // Most files of a store are small, and thousands of them are read: no more memory than they need.
+      // Thousands of small files are read: allocate no more memory than each needs.
       const size = opened.sizeBytes;
       while (position < end) {
         signal.throwIfAborted();
@@ -106,7 +106,7 @@ class DirectoryStore implements PlacedStore {
       }
     } catch (error) {
       if (isNothingThere(error))
-        throw new Failure('target-missing', `${this.location} holds nothing named ${name}.`, {
+        throw new Failure('target-missing', `${this.location} has no file ${name}.`, {
           cause: error,
         });
       throw explainSystemError(error, this.location, 'read');
@@ -174,7 +174,7 @@ class DirectoryStore implements PlacedStore {
           try {
             await rename(fromFolder.at(source.base), toFolder.at(target.base));
           } catch (error) {
-            // somebody else was first
+            // Another process has moved it already.
             if (isNothingThere(error) && (await fromFolder.stats(source.base)) === null) return false;
             throw error;
           }
@@ -203,7 +203,7 @@ class DirectoryStore implements PlacedStore {
     return Promise.resolve();
   }
 
-  /** Does the work in a folder, or gives `nothing` where there is no such folder. */
+  /** Does the work in a folder, or returns `nothing` if there is no such folder. */
   async #inFolder<Result>(
     name: string,
     nothing: Result,
@@ -223,7 +223,7 @@ class DirectoryStore implements PlacedStore {
     }
   }
 
-  /** Does the work in a folder of the store, which is made where it is missing: now, or when somebody removes it meanwhile. */
+  /** Does the work in a folder of the store. Makes the folder if it is missing, and again if it is removed meanwhile. */
   async #makingFolder<Result>(name: string, work: (folder: OpenFolder) => Promise<Result>): Promise<Result> {
     for (let attempt = 1; ; attempt++) {
       const folder = await OpenFolder.open(this.location, name, true);
@@ -237,7 +237,7 @@ class DirectoryStore implements PlacedStore {
     }
   }
 
-  /** False where there is nothing of that name. Throws Failure `store-damaged` for anything but an ordinary file. */
+  /** False if nothing has that name. Throws Failure `store-damaged` for anything but an ordinary file. */
   async #isOrdinary(folder: OpenFolder, name: string): Promise<boolean> {
     const stats = await folder.stats(splitName(name).base);
     if (stats !== null && !stats.isFile()) throw strangeEntry(this.location, name, kindOf(stats));
@@ -270,7 +270,7 @@ class DirectoryStore implements PlacedStore {
   }
 }
 
-/** For `catch`: that something is gone already is no trouble. */
+/** For `catch`: ignores that something is gone already. */
 function unlessGone(error: unknown): void {
   if (!isNothingThere(error)) throw error;
 }

@@ -4,10 +4,10 @@ import { isNothingThere, systemErrorCode } from '../system-failure.ts';
 import { kindOf, type OpenFolder } from './folder.ts';
 import { OVERLAP_MS, type PutOptions } from '../store.ts';
 
-/** As O_RDONLY, but never through a link, and without waiting for whoever writes into a FIFO. */
+/** Reads without following a link, and without waiting for the writer of a FIFO. */
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** Opens an ordinary file for reading. Gives in words what it is where it is anything else. */
+/** Opens an ordinary file for reading. For anything else, returns what it is, in words. */
 export async function openOrdinary(
   folder: OpenFolder,
   name: string,
@@ -16,7 +16,7 @@ export async function openOrdinary(
   try {
     file = await open(folder.at(name), READ_FLAGS);
   } catch (error) {
-    // a link; a socket
+    // ELOOP: a link; ENXIO: a socket.
     if (!['ELOOP', 'ENXIO'].includes(systemErrorCode(error) ?? '')) throw error;
     const stats = await folder.stats(name);
     if (stats === null || stats.isFile()) throw error;
@@ -28,7 +28,7 @@ export async function openOrdinary(
   return { strange: kindOf(stats) };
 }
 
-/** Makes a new file of the parts, mode 0600, and makes it durable unless told not to. */
+/** Writes the parts into a new file, mode 0600, and makes it durable unless told not to. */
 export async function writeWhole(
   path: string,
   parts: readonly Uint8Array[],
@@ -51,8 +51,8 @@ export async function writeWhole(
 }
 
 /**
- * Gives a file its name, unless something has that name already: that stays, and the file is removed.
- * @param makeLink for tests
+ * Renames a file if the new name is free. If it is taken, that file stays, and this one is removed.
+ * @param makeLink replaced in tests
  */
 export async function nameIfFree(
   from: string,
@@ -69,7 +69,7 @@ export async function nameIfFree(
       return;
     }
     if (!withoutLinks.has(code)) throw error;
-    // No hard links here (FAT, for one): another may rename onto the name between the look and the rename.
+    // No hard links here (for example FAT): another process may take the name between this check and the rename.
     if (!(await isThere(to))) await rename(from, to);
     else await rm(from);
     await pause(OVERLAP_MS, signal);

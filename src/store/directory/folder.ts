@@ -5,13 +5,13 @@ import { isNothingThere, systemErrorCode } from '../system-failure.ts';
 import { strangeEntry } from '../strange-entry.ts';
 import { FOLDER_MODE } from '../store.ts';
 
-/** O_PATH, which Node has no name for: enough to reach what is in a folder, and it needs no right to list it. */
+/** O_PATH, which Node does not name. It suffices to reach files in a folder, and needs no permission to list it. */
 const O_PATH = 0o10000000;
 const FOLDER_FLAGS = O_PATH | constants.O_DIRECTORY;
 
 /**
- * A folder of a store, held open. Whatever is put in place of its path meanwhile, what is done through it is done in this folder:
- * `/proc/self/fd/N/NAME` is what `openat` is for programs that have it.
+ * A folder of a store, held open: operations through it stay in this folder, whatever is put at its path meanwhile.
+ * `/proc/self/fd/N/NAME` does what `openat` does in C.
  */
 export class OpenFolder {
   readonly #handle: FileHandle;
@@ -21,10 +21,10 @@ export class OpenFolder {
   }
 
   /**
-   * Opens a folder of the store. The store's own directory may be a link, for a person has named it; none below it may be: Failure
-   * `store-damaged`. Throws ENOENT or ENOTDIR where there is no such folder.
+   * Opens a folder of the store. The store's own directory may be a link, because the user has named it. A link below it is Failure
+   * `store-damaged`. Throws ENOENT or ENOTDIR if there is no such folder.
    * @param name `''`: the store's own directory
-   * @param make makes the folders that are missing, but not the store's own
+   * @param make makes missing folders, but not the store's own directory
    */
   static async open(location: string, name: string, make = false): Promise<OpenFolder> {
     let folder = new OpenFolder(await open(location, FOLDER_FLAGS));
@@ -49,12 +49,12 @@ export class OpenFolder {
     return `/proc/self/fd/${this.#handle.fd}`;
   }
 
-  /** The path of what has this name in it, with no `/` in it. */
+  /** The path of a name in this folder; the name has no `/`. */
   at(name: string): string {
     return `${this.path}/${name}`;
   }
 
-  /** null where there is nothing of that name; links are not followed. */
+  /** null if nothing has that name. Links are not followed. */
   async stats(name: string): Promise<Stats | null> {
     return lstat(this.at(name)).catch((error: unknown) => {
       if (isNothingThere(error)) return null;
@@ -80,16 +80,16 @@ export class OpenFolder {
       if (!make || systemErrorCode(error) !== 'ENOENT') throw error;
     }
     await mkdir(this.at(name), { mode: FOLDER_MODE }).catch((error: unknown) => {
-      // somebody else made it
+      // Another process has made it.
       if (systemErrorCode(error) !== 'EEXIST') throw error;
     });
-    // what is new lasts when the folder above it is on the disk
+    // Make the new name durable.
     await this.sync();
     return this.#folder(name, false);
   }
 }
 
-/** What something is that is no ordinary file, in words. */
+/** The kind of something that is not an ordinary file, in words. */
 export function kindOf(stats: Stats): string {
   if (stats.isSymbolicLink()) return 'a symbolic link';
   if (stats.isDirectory()) return 'a folder where a file should be';

@@ -1,6 +1,6 @@
 import type { Stats } from 'ssh2';
 
-/** What a server says of a file. Version 3 lets it leave out any of this (filexfer-02, 5). */
+/** What a server says about a file. In version 3 it may leave out any of this (filexfer-02, 5). */
 export interface FileFacts {
   kind: 'file' | 'folder' | 'link' | 'other' | null;
   sizeBytes: number | null;
@@ -8,7 +8,7 @@ export interface FileFacts {
   modifiedMs: number | null;
 }
 
-/** File types in the mode, as POSIX has them, and in the first letter of `ls -l`. */
+/** File types, in the mode bits of POSIX and in the first letter of `ls -l`. */
 const TYPE_MASK = 0o170000;
 const kindByType: Readonly<Record<number, FileFacts['kind']>> = {
   0o100000: 'file',

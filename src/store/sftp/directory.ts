@@ -16,11 +16,10 @@ const kindText = {
 };
 
 /**
- * A store's directory on a server, and the folders in it. Throws what the session does: SftpRefusal, Failure.
+ * A store's directory on a server, and the folders in it. Throws what the session throws: SftpRefusal, Failure.
  *
- * SFTP opens by path alone: there is no way to hold a folder open and go on from it. So what is at a path is looked at first, links
- * not followed, and whoever may change the store's folders on the server still has the moment between the look and the
- * operation (doc/store.md, Links).
+ * SFTP has only paths: a folder cannot be held open. So every path is checked for links before an operation; somebody who may
+ * change the store's folders on the server can still put a link there between check and operation (doc/store.md, Links).
  */
 export class SftpDirectory {
   readonly #session: SftpSession;
@@ -29,36 +28,36 @@ export class SftpDirectory {
 
   /**
    * @param directory an absolute path; Failure `usage` otherwise
-   * @param location for people
+   * @param location for messages
    */
   constructor(session: SftpSession, directory: string, location: string) {
     if (!directory.startsWith('/'))
       throw new Failure('usage', `‘${directory}’ is not an absolute path.`, {
-        advice: 'Give the directory on the other machine from the root on: /…',
+        advice: 'Give the directory on the other machine as a path that begins with /',
       });
     this.#session = session;
     this.#directory = directory.replace(/\/+$/, '');
     this.#location = location;
   }
 
-  /** Of a name in the store; of the store's own directory for an empty one. */
+  /** The path of a name in the store; of the store's own directory for an empty name. */
   path(name: string): string {
     return name === '' ? this.#directory || '/' : `${this.#directory}/${name}`;
   }
 
-  /** The path of the folder that a name lies in. */
+  /** The path of the folder that contains a name. */
   folderOf(name: string): string {
     return this.path(foldersOf(name).at(-1) ?? '');
   }
 
-  /** The path of the directory that the store's own lies in. */
+  /** The path of the directory that contains the store's own. */
   get folderAbove(): string {
     return this.#directory.replace(/\/[^/]*$/, '') || '/';
   }
 
   async exists(): Promise<boolean> {
     try {
-      // the store's own directory may be a link
+      // The store's own directory may be a link.
       const { kind } = await this.#session.facts(this.path(''));
       return kind === 'folder' || kind === null;
     } catch (error) {
@@ -67,12 +66,12 @@ export class SftpDirectory {
     }
   }
 
-  /** Throws Failure `store-damaged` where one of the folders that a name lies in is a link. */
+  /** Throws Failure `store-damaged` if one of the folders on the way to a name is a link. */
   async checkFoldersOf(name: string): Promise<void> {
     await Promise.all(foldersOf(name).map((folder) => this.#checkFolder(folder)));
   }
 
-  /** null where there is nothing of that name. Throws Failure `store-damaged` for anything but an ordinary file in ordinary folders. */
+  /** null if nothing has that name. Throws Failure `store-damaged` for anything but an ordinary file in ordinary folders. */
   async checkFile(name: string): Promise<FileFacts | null> {
     const looking = factsIfThere(this.#session, this.path(name));
     const [facts] = await Promise.all([looking, this.checkFoldersOf(name)]);
@@ -85,7 +84,7 @@ export class SftpDirectory {
     if (facts?.kind === 'link') throw strangeEntry(this.#location, folder, kindText.link);
   }
 
-  /** Makes a new file, and the folders that it lies in. */
+  /** Makes a new file, and the folders on the way to it. */
   async createFile(name: string): Promise<FileHandle> {
     try {
       return await this.#session.create(this.path(name));
@@ -96,12 +95,12 @@ export class SftpDirectory {
     return this.#session.create(this.path(name));
   }
 
-  /** Makes the folders that the name lies in. Throws the server's refusal for one that is not there then. */
+  /** Makes the folders on the way to a name. Throws the server's refusal if one is still missing afterwards. */
   async makeFoldersOf(name: string): Promise<void> {
     for (const folder of foldersOf(name)) await this.#makeFolder(folder);
   }
 
-  /** A folder that is there already is refused with any status, on a read-only file system with another one. */
+  /** Makes a folder unless it exists. Servers refuse an existing folder with various statuses. */
   async #makeFolder(folder: string): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       try {
@@ -111,13 +110,13 @@ export class SftpDirectory {
       } catch (error) {
         ignoreRefusal(error);
         if ((await factsIfThere(this.#session, this.path(folder))) !== null) return;
-        // a prune may have removed it, empty, between the two questions
+        // A prune may have removed the empty folder between the two requests.
         if (attempt === 2) throw error;
       }
     }
   }
 
-  /** A name lasts when its folder is on the disk. OpenSSH opens folders like files; other servers need not. */
+  /** Makes the names in a folder durable. OpenSSH opens folders like files; other servers may refuse. */
   async syncFolder(path: string): Promise<void> {
     if (!this.#session.offers('fsync@openssh.com')) return;
     try {
@@ -132,7 +131,7 @@ export class SftpDirectory {
     }
   }
 
-  /** What is in a folder, links not followed; nothing where there is no such folder. */
+  /** The entries of a folder, without following links; none if there is no such folder. */
   async entries(folder: string, signal: AbortSignal, onSome: () => void): Promise<StoreEntry[]> {
     const listing = this.#session.entries(this.path(folder), onSome).catch((error: unknown) => {
       if (isNoSuchFile(error)) return [];
@@ -150,7 +149,7 @@ export class SftpDirectory {
     return entries;
   }
 
-  /** null where it is gone meanwhile. */
+  /** null if it is gone by now. */
   async #entryOf(folder: string, { name, facts }: FolderEntry): Promise<StoreEntry | null> {
     const isEnough = facts.kind !== null && (facts.kind !== 'file' || facts.sizeBytes !== null);
     const path = this.path(folder === '' ? name : `${folder}/${name}`);

@@ -1,6 +1,6 @@
 import type { SFTPWrapper } from 'ssh2';
 
-/** OpenSSH's PROTOCOL document, 4.3 and following, and the versions of them that are spoken here. */
+/** Extensions of OpenSSH's PROTOCOL document (4.3 and following), with the versions that vmferry uses. */
 const versions = {
   'posix-rename@openssh.com': '1',
   'statvfs@openssh.com': '2',
@@ -10,18 +10,18 @@ const versions = {
 } as const;
 export type SftpExtension = keyof typeof versions;
 
-/** What every server must take (filexfer-02, 3), and the largest run that OpenSSH's own takes. */
+/** The size of a read or write that every server must accept (filexfer-02, 3), and the largest that OpenSSH accepts. */
 const MODEST_RUN_BYTES = 32_768;
 const LARGEST_RUN_BYTES = 261_120;
 
-/** What a server offers beyond version 3 of the protocol. */
+/** What a server offers beyond version 3 of the protocol, and its limits. */
 export interface SftpOffers {
   extensions: ReadonlySet<SftpExtension>;
   maxReadBytes: number;
   maxWriteBytes: number;
 }
 
-/** What ssh2 knows of the server and has no public way to ask. */
+/** What ssh2 knows about the server but does not make public. */
 interface SftpInsides {
   _extensions?: Record<string, string>;
   _maxReadLen?: number;

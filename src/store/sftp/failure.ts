@@ -4,20 +4,20 @@ import { READ_ONLY_ADVICE, readOnlyText } from '../system-failure.ts';
 import { sftpStatus, type SftpRefusal } from './refusal.ts';
 import type { FileSystemRoom } from './session.ts';
 
-/** What was being written when a server refused. */
+/** A write that a server refused. */
 export interface RefusedWrite {
-  /** For people: the host and directory. */
+  /** Host and directory, for messages. */
   location: string;
   neededBytes: number;
-  /** As the server told it after the refusal; null where it cannot. */
+  /** Free space, asked for after the refusal; null if the server cannot tell. */
   room: FileSystemRoom | null;
-  /** The directory is there, as the server told it after the refusal. */
+  /** Whether the directory exists, asked for after the refusal. */
   isThere: boolean;
 }
 
 /**
- * What a server's refusal to write means for the person. OpenSSH answers a full disk, an exceeded quota and a broken
- * disk alike with the bare status 4 (Failure), so the room that is left must tell them apart.
+ * Explains a server's refusal to write. OpenSSH gives the same bare status 4 (Failure) for a full disk, an exceeded quota and a
+ * broken disk, so the free space has to tell them apart.
  */
 export function explainRefusedWrite(
   refusal: SftpRefusal,
@@ -42,20 +42,20 @@ export function explainRefusedWrite(
     return new Failure('transfer-failed', `${location} refused the data: ${refusal.message}.`, { cause });
   if (room !== null && (room.availableBytes < neededBytes || room.availableFiles === 0))
     return new Failure('target-full', `${location} is full: ${roomLeft(room)} left.`, {
-      advice: 'Make room there, or name a directory on a larger file system.',
+      advice: 'Free some space there, or name a directory on a larger file system.',
       cause,
     });
   return new Failure(
     'target-not-writable',
     `${location} refused the data ${ownWords(refusal)}${room === null ? '' : `; ${roomLeft(room)} are left there`}.`,
     {
-      advice: 'Look there for a quota, a full or a failing disk: df, quota, dmesg.',
+      advice: 'Check for a quota, a full disk or a failing disk there: df, quota, dmesg.',
       cause,
     },
   );
 }
 
-/** OpenSSH's text says no more than the status does; other servers may say what is wrong. */
+/** The text of OpenSSH's server adds nothing to the status; other servers may say what is wrong. */
 function ownWords({ message }: SftpRefusal): string {
   return /^(?:failure|no such file\b.*)?$/i.test(message)
     ? 'and did not say why'

@@ -7,16 +7,16 @@ const READS_IN_FLIGHT = 32;
 
 export interface FileRead {
   path: string;
-  /** The whole file unless given. */
+  /** undefined: the whole file. */
   range: ByteRange | undefined;
-  /** As it was a moment ago; null where that is not known. Saves waiting for the open file's own before the first read. */
+  /** The file's size a moment ago; null if unknown. It lets the first reads start before the open file's size is known. */
   sizeBytes: number | null;
   signal: AbortSignal;
 }
 
 /**
- * The bytes of a file, in pieces of the size that the server takes, many reads in flight. Throws SftpRefusal, Failure
- * `connection-lost`, or `transfer-failed` where the file shrinks meanwhile; when aborted, the signal's reason.
+ * The bytes of a file, in pieces of the server's largest size, with many reads in flight. Throws SftpRefusal, Failure
+ * `connection-lost`, or `transfer-failed` if the file shrinks meanwhile; if aborted, the signal's reason.
  */
 export async function* readThroughWindow(
   session: SftpSession,
@@ -31,7 +31,7 @@ export async function* readThroughWindow(
     const asking = session.sizeBytes(handle);
     if (lastSizeBytes !== null) reads.ask(endIn(lastSizeBytes));
     const end = endIn(await untilAborted(signal, () => asking));
-    // Another file has the name since.
+    // The file was replaced by a shorter one.
     if (lastSizeBytes !== null && end < endIn(lastSizeBytes)) reads.startAgain();
     for (;;) {
       reads.ask(end);
@@ -40,12 +40,12 @@ export async function* readThroughWindow(
       yield await untilAborted(signal, () => next);
     }
   } finally {
-    // the answer does not matter, and a dead line must not hold up the caller
+    // The answer does not matter, and a dead connection must not delay the caller.
     session.close(handle).catch(() => undefined);
   }
 }
 
-/** The reads that were asked for and not yet taken, in their order. */
+/** Reads that were requested and not yet consumed, in order. */
 class ReadsInFlight {
   readonly #session: SftpSession;
   readonly #handle: FileHandle;
@@ -60,31 +60,31 @@ class ReadsInFlight {
     this.#asked = start;
   }
 
-  /** Asks for more, up to the end or as much as may be in flight. */
+  /** Requests more reads, up to the end or the limit in flight. */
   ask(end: number): void {
     while (this.#asked < end && this.#waiting.length < READS_IN_FLIGHT) {
       const length = Math.min(this.#session.maxReadBytes, end - this.#asked);
       const reading = readFully(this.#session, this.#handle, this.#asked, length);
-      // a failure is met when its turn comes; until then it must not count as unhandled
+      // The failure is thrown when its turn comes; until then it must not count as unhandled.
       reading.catch(() => undefined);
       this.#waiting.push(reading);
       this.#asked += length;
     }
   }
 
-  /** Drops what was asked for. */
+  /** Drops all requested reads. */
   startAgain(): void {
     this.#waiting = [];
     this.#asked = this.#start;
   }
 
-  /** The next piece; null where nothing is in flight. */
+  /** The next piece; null if nothing is in flight. */
   next(): Promise<Uint8Array> | null {
     return this.#waiting.shift() ?? null;
   }
 }
 
-/** A server may answer a read with fewer bytes than it was asked for. */
+/** Repeats a read that the server answers with fewer bytes than requested. */
 async function readFully(
   session: SftpSession,
   handle: FileHandle,

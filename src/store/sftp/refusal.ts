@@ -1,6 +1,6 @@
 import { Failure } from '../../failure.ts';
 
-/** Status codes of SFTP version 3 (draft-ietf-secsh-filexfer-02, 7), those that are told apart here. */
+/** The status codes of SFTP version 3 (draft-ietf-secsh-filexfer-02, 7) that are used here. */
 export const sftpStatus = { endOfFile: 1, noSuchFile: 2, permissionDenied: 3, failure: 4 } as const;
 
 /** A server's refusal of one request; `status` is its SFTP status code. */
@@ -17,12 +17,12 @@ export function isNoSuchFile(error: unknown): boolean {
   return error instanceof SftpRefusal && error.status === sftpStatus.noSuchFile;
 }
 
-/** For `catch`: a refusal is taken for an answer; all else is thrown on. */
+/** For `catch`: ignores a refusal, and throws any other error again. */
 export function ignoreRefusal(error: unknown): void {
   if (!(error instanceof SftpRefusal)) throw error;
 }
 
-/** An error without a status is ssh2's own: the channel is gone, and the server never answered. */
+/** An error without a status is ssh2's own: the channel is gone, and the server did not answer. */
 export function asRefusal(error: Error): Error {
   const status: unknown = (error as { code?: unknown }).code;
   if (typeof status === 'number') return new SftpRefusal(status, error.message);

@@ -5,12 +5,12 @@ import { isNoSuchFile, SftpRefusal } from './refusal.ts';
 import type { SftpSession } from './session.ts';
 import { OVERLAP_MS } from '../store.ts';
 
-/** Others may rename onto the same name at the same moment. */
+/** Other processes may rename a file to the same name at the same moment. */
 const RENAME_ATTEMPTS = 4;
 
 /**
- * Gives a file its name in place of whatever has it. A server without posix-rename may refuse to replace: what has
- * the name already is then removed first, for it cannot be done in one step, unless it holds the same bytes.
+ * Renames a file, and replaces an existing one. A server without posix-rename may refuse to replace: then the existing file is
+ * removed first, unless both have the same bytes.
  */
 export async function replaceFile(
   session: SftpSession,
@@ -34,9 +34,8 @@ export async function replaceFile(
 }
 
 /**
- * Gives a file another name, in place of whatever has it. A server without posix-rename may refuse to replace: what has
- * the name is then removed first, unless it holds the same bytes. False when there is no file of the first name.
- * @param makeFolders makes the folders in which the second name lies
+ * Moves a file to another folder, and replaces an existing one as `replaceFile` does. Returns false if there is no file to move.
+ * @param makeFolders makes the folders on the way to the new name
  */
 export async function moveFile(
   session: SftpSession,
@@ -66,7 +65,7 @@ export async function moveFile(
   }
 }
 
-/** Gives a file its name, unless something has that name already: that stays, and the file is removed. */
+/** Renames a file if the new name is free. If it is taken, that file stays, and this one is removed. */
 export async function nameIfFree(
   session: SftpSession,
   from: string,
@@ -81,12 +80,12 @@ export async function nameIfFree(
     const isRenamed = await isGranted(renaming);
     if (!isRenamed && (await factsIfThere(session, to)) === null) return renaming;
   }
-  // A server that replaces after all may let another rename onto the name after the look.
+  // On a server that does replace, another process may have looked before this rename and may rename after it.
   if (!canLink || !isTaken) await pause(OVERLAP_MS, signal);
   await removeIfThere(session, from);
 }
 
-/** null where there is nothing of that name; links are not followed. */
+/** null if nothing has that name. Links are not followed. */
 export async function factsIfThere(session: SftpSession, path: string): Promise<FileFacts | null> {
   try {
     return await session.linkFacts(path);
@@ -104,7 +103,7 @@ function isWorthAnother(error: unknown, attempt: number): boolean {
   return error instanceof SftpRefusal && attempt < RENAME_ATTEMPTS;
 }
 
-/** False when the server refuses it. */
+/** False if the server refuses the request. */
 async function isGranted(request: Promise<void>): Promise<boolean> {
   try {
     await request;
@@ -121,7 +120,7 @@ async function removeIfThere(session: SftpSession, path: string): Promise<void> 
   });
 }
 
-/** What has a name may be damaged: only its bytes tell. */
+/** Compares two files byte by byte: the existing one may be damaged. */
 async function holdTheSame(
   session: SftpSession,
   path: string,
@@ -144,7 +143,7 @@ async function holdTheSame(
     }
     return true;
   } catch (error) {
-    // somebody else replaces it, too
+    // Another process is replacing it, too.
     if (isNoSuchFile(error)) return false;
     throw error;
   } finally {

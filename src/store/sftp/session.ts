@@ -4,18 +4,18 @@ import { factsOf, type FileFacts } from './attributes.ts';
 import { readOffers, type SftpExtension } from './extensions.ts';
 import { asRefusal, ignoreRefusal, sessionOver, sftpStatus, SftpRefusal } from './refusal.ts';
 
-/** Far more than a store has in one folder; bounds what a server can make this side keep. */
+/** Far more than a store has in one folder. Bounds the memory that a server can make this side use. */
 const MOST_ENTRIES = 2_000_000;
 
-/** Room on the file system that a path lies on. */
+/** Free space on the file system of a path. */
 export interface FileSystemRoom {
-  /** For those without special rights. */
+  /** For users without special rights. */
   availableBytes: number;
   availableFiles: number;
   readOnly: boolean;
 }
 
-/** Something in a folder, as the listing has it. */
+/** An entry of a folder's listing. */
 export interface FolderEntry {
   name: string;
   facts: FileFacts;
@@ -28,8 +28,8 @@ export type FileHandle = Buffer;
 type Done<Result> = (error?: Error | null, result?: Result) => void;
 
 /**
- * SFTP requests as promises. Each settles in bounded time: with the server's answer, a SftpRefusal, or, once the
- * session is over, with the Failure that says why.
+ * SFTP requests as promises. Each settles in bounded time: with the server's answer, an SftpRefusal, or, after the end of the
+ * session, with the Failure that says why it ended.
  */
 export class SftpSession {
   readonly maxReadBytes: number;
@@ -55,7 +55,7 @@ export class SftpSession {
     return this.#extensions.has(extension);
   }
 
-  /** Rejects all that is pending or comes later with this failure. */
+  /** Rejects all pending and later requests with this failure. */
   end(reason: Failure): void {
     this.#over ??= reason;
     for (const reject of this.#pending) reject(this.#over);
@@ -83,7 +83,7 @@ export class SftpSession {
     );
   }
 
-  /** Reads up to `into`'s size; gives how many bytes came, 0 at the end of the file. */
+  /** Reads up to the size of `into`. Returns the number of bytes read; 0 at the end of the file. */
   read(handle: FileHandle, into: Buffer, offset: number): Promise<number> {
     return this.#request<number>((done) =>
       this.#sftp.read(handle, into, 0, into.length, offset, (error, bytesRead) => done(error, bytesRead)),
@@ -94,24 +94,24 @@ export class SftpSession {
   async sizeBytes(handle: FileHandle): Promise<number> {
     const { sizeBytes } = factsOf(await this.#request<Stats>((done) => this.#sftp.fstat(handle, done)));
     if (sizeBytes !== null) return sizeBytes;
-    throw new Failure('transfer-failed', 'The SFTP server does not tell the sizes of files.', {
-      advice: 'Use another SFTP server there, OpenSSH’s for one.',
+    throw new Failure('transfer-failed', 'The SFTP server does not report the sizes of files.', {
+      advice: 'Use another SFTP server there, for example that of OpenSSH.',
     });
   }
 
-  /** Of what a link points to. */
+  /** Follows links. */
   async facts(path: string): Promise<FileFacts> {
     return factsOf(await this.#request<Stats>((done) => this.#sftp.stat(path, done)));
   }
 
-  /** Of a link itself, where it is one. */
+  /** Does not follow links. */
   async linkFacts(path: string): Promise<FileFacts> {
     return factsOf(await this.#request<Stats>((done) => this.#sftp.lstat(path, done)));
   }
 
   /**
-   * All entries of a folder but `.` and `..`, links not followed.
-   * @param onSome called as they come
+   * All entries of a folder except `.` and `..`. Links are not followed.
+   * @param onSome called for each part of the listing
    */
   async entries(path: string, onSome: () => void): Promise<FolderEntry[]> {
     const handle = await this.#request<FileHandle>((done) => this.#sftp.opendir(path, done));
@@ -130,11 +130,11 @@ export class SftpSession {
     throw new Failure('transfer-failed', `${path} has more than ${MOST_ENTRIES} entries.`);
   }
 
-  /** None at the end. */
+  /** The next part of a listing; empty at the end. */
   async #nextEntries(handle: FileHandle): Promise<FileEntryWithStats[]> {
     try {
       return await this.#request<FileEntryWithStats[]>((done) =>
-        // the typings do not have the options for handles
+        // The typings lack the options for handles.
         (this.#sftp.readdir as (...args: unknown[]) => void)(handle, { full: true }, done),
       );
     } catch (error) {
@@ -143,7 +143,7 @@ export class SftpSession {
     }
   }
 
-  /** The absolute path that the server makes of one; of `.`, where a login begins. */
+  /** The server's absolute form of a path. `.` gives the directory in which logins begin. */
   absolutePath(path: string): Promise<string> {
     return this.#request<string>((done) => this.#sftp.realpath(path, done));
   }
@@ -152,7 +152,7 @@ export class SftpSession {
     return this.#request<void>((done) => this.#sftp.ext_openssh_fsync(handle, (error) => done(error)));
   }
 
-  /** Some servers pass the mode over: then it is set afterwards, where they let it be. */
+  /** Some servers ignore the mode of mkdir, so it is set again afterwards, if the server permits that. */
   async makeDirectory(path: string, mode: number): Promise<void> {
     await this.#request<void>((done) => this.#sftp.mkdir(path, { mode }, done));
     await this.#request<void>((done) => this.#sftp.chmod(path, mode, done)).catch(ignoreRefusal);
@@ -167,7 +167,7 @@ export class SftpSession {
     return this.#request<void>((done) => this.#sftp.rmdir(path, done));
   }
 
-  /** Whether it replaces what has the second name is the server's affair, unless posix-rename is offered: then it does. */
+  /** Replaces an existing file if posix-rename is offered; otherwise servers differ. */
   rename(from: string, to: string): Promise<void> {
     return this.#request<void>((done) =>
       this.offers('posix-rename@openssh.com')
@@ -176,17 +176,17 @@ export class SftpSession {
     );
   }
 
-  /** Renames by the protocol's own request, which refuses to replace; some servers replace all the same. */
+  /** Renames by the protocol's own request, which should not replace an existing file; some servers do replace it. */
   renameUnreplacing(from: string, to: string): Promise<void> {
     return this.#request<void>((done) => this.#sftp.rename(from, to, done));
   }
 
-  /** A second name for a file; refused where something has it. Needs `hardlink@openssh.com`. */
+  /** Gives a file a second name; refused if the name is taken. Needs `hardlink@openssh.com`. */
   link(path: string, newPath: string): Promise<void> {
     return this.#request<void>((done) => this.#sftp.ext_openssh_hardlink(path, newPath, done));
   }
 
-  /** null where the server cannot tell. */
+  /** null if the server cannot tell. */
   async room(path: string): Promise<FileSystemRoom | null> {
     if (!this.offers('statvfs@openssh.com')) return null;
     const answer = await this.#request<{
@@ -198,7 +198,7 @@ export class SftpSession {
     }>((done) => this.#sftp.ext_openssh_statvfs(path, done));
     return {
       availableBytes: answer.f_frsize * answer.f_bavail,
-      // file systems without a table of files (btrfs) report none at all
+      // File systems without a fixed number of inodes, such as btrfs, report 0 for both.
       availableFiles: answer.f_files === 0 ? Number.POSITIVE_INFINITY : answer.f_favail,
       readOnly: (answer.f_flag & STATVFS_READ_ONLY) !== 0,
     };

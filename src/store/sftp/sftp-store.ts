@@ -12,14 +12,14 @@ import { checkStoreName, isTemporaryName, temporaryNameFor } from '../store-name
 import { FOLDER_MODE, type ByteRange, type PlacedStore, type PutOptions, type StoreEntry } from '../store.ts';
 import { untilAborted } from '../../pipeline/until-aborted.ts';
 
-/** How long an aborted put waits for its temporary file to be removed, behind whatever is still in flight. */
+/** How long an aborted put waits for the removal of its temporary file, which queues behind requests in flight. */
 const CLEAN_UP_LIMIT_MS = 5000;
 
 /**
- * A store in a directory of an SFTP server. Disposing it leaves the session open: that is its owner's.
+ * A store in a directory of an SFTP server. Disposing it leaves the session open, which belongs to the caller.
  * @param directory an absolute path there
- * @param hostName how people know the server
- * @param port null: the one that ssh takes for it
+ * @param hostName of the server, for messages
+ * @param port null: the one that ssh uses for this host
  */
 export function openSftpStore(
   session: SftpSession,
@@ -37,7 +37,7 @@ class SftpStore implements PlacedStore {
   readonly #port: number | null;
   readonly #session: SftpSession;
   readonly #place: SftpDirectory;
-  /** Of the files that are sent. */
+  /** Lets files be sent one after the other. */
   readonly #turns = new Turns();
 
   constructor(session: SftpSession, directory: string, hostName: string, port: number | null) {
@@ -49,7 +49,7 @@ class SftpStore implements PlacedStore {
     this.shortcomings = shortcomingsWithout((extension) => session.offers(extension), hostName);
   }
 
-  /** Two servers behind one address are two places. */
+  /** Includes a given port: two servers at one address are two locations. */
   #locationOf(directory: string): string {
     if (this.#port === null) return `${this.#hostName}:${directory}`;
     const address = this.#hostName.replace(/[^@]*:[^@]*$/, '[$&]');
@@ -66,7 +66,7 @@ class SftpStore implements PlacedStore {
       try {
         await this.#session.makeDirectory(this.#place.path(''), FOLDER_MODE);
       } catch (error) {
-        // somebody else made it
+        // Another process has made it.
         if (await this.#place.exists()) return;
         const location = this.#locationOf(this.#place.folderAbove);
         throw error instanceof SftpRefusal && isNoSuchFile(error)
@@ -163,7 +163,7 @@ class SftpStore implements PlacedStore {
 
   async removeFolder(folder: string, signal: AbortSignal): Promise<void> {
     checkStoreName(folder);
-    // the same status may say that it is not empty, and anything else
+    // SFTP has no status for a folder that is not empty: ignore all but missing permission.
     await this.#writing(signal, async () => {
       await this.#place.checkFoldersOf(folder);
       await this.#session.removeDirectory(this.#place.path(folder)).catch((error: unknown) => {
@@ -204,7 +204,7 @@ class SftpStore implements PlacedStore {
 
   async #explain(error: unknown, neededBytes: number): Promise<unknown> {
     if (!(error instanceof SftpRefusal)) return error;
-    // the same status for several reasons: the server is asked what it has to say of its directory
+    // One status stands for several reasons: ask the server about its directory.
     const ask = async <Answer>(question: () => Promise<Answer>, otherwise: Answer): Promise<Answer> =>
       untilAborted(AbortSignal.timeout(CLEAN_UP_LIMIT_MS), question).catch(() => otherwise);
     const isThere = await ask(() => this.#place.exists(), false);
@@ -220,7 +220,7 @@ class SftpStore implements PlacedStore {
     if (isNoSuchFile(error)) return this.#missing(name, error);
     if (error.status === sftpStatus.permissionDenied)
       return new Failure('not-permitted', `${name} in ${this.location} may not be read: permission denied.`, {
-        advice: 'Give the user that logs in there the right to read it, or log in as another.',
+        advice: 'Give the user that logs in there the right to read it, or log in as another user.',
         cause: error,
       });
     return new Failure('transfer-failed', `${name} in ${this.location} cannot be read: ${error.message}.`, {
@@ -229,6 +229,6 @@ class SftpStore implements PlacedStore {
   }
 
   #missing(name: string, cause?: unknown): Failure {
-    return new Failure('target-missing', `${this.location} holds nothing named ${name}.`, { cause });
+    return new Failure('target-missing', `${this.location} has no file ${name}.`, { cause });
   }
 }

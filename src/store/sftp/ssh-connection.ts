@@ -12,36 +12,36 @@ import { startRemoteProcess, type RemoteProcess } from '../../ssh/remote-process
 import type { PlacedStore } from '../store.ts';
 import { untilAborted } from '../../pipeline/until-aborted.ts';
 
-/** A line to another machine: its files by SFTP, and its programs. */
+/** A connection to another machine: SFTP for files, and commands. */
 export interface SshConnection extends AsyncDisposable {
   /** As it was typed. */
   destination: string;
-  /** The cipher of what is sent, as SSH names it. */
+  /** SSH's name of the cipher for sent data. */
   cipher: string;
-  /** Whether ssh2's compiled ciphers are in use; without them the line is several times slower. */
+  /** Whether ssh2's compiled ciphers are in use; without them the connection is several times slower. */
   nativeCiphers: boolean;
   /**
-   * Starts a command line in the login shell there. Throws Failure `connection-lost`. When `signal` is aborted, the
-   * program is asked to end and given up.
+   * Starts a command line in the login shell there. Throws Failure `connection-lost`. If `signal` is aborted, the program is asked
+   * to end, and its channel is closed.
    */
   exec(command: string, signal: AbortSignal): Promise<RemoteProcess>;
-  /** A store in a directory there, by its absolute path. It lives as long as the connection. */
+  /** A store in a directory there, by absolute path. Usable as long as the connection is. */
   store(directory: string): PlacedStore;
-  /** The absolute path of the directory there in which a login begins. */
+  /** The absolute path of the directory in which logins begin there. */
   loginDirectory(signal: AbortSignal): Promise<string>;
   /**
-   * Resolves when the line is gone: with the failure that all pending operations got, too, or with null when it was
-   * closed from here.
+   * Resolves when the connection has ended: with the failure that all pending operations got as well, or with null if this side
+   * closed it.
    */
   closed: Promise<Failure | null>;
 }
 
 export interface ConnectOptions {
-  /** An ssh_config(5) file to use instead of the person's own. */
+  /** An ssh_config(5) file to use instead of the user's own. */
   sshConfigFile: string | null;
-  /** Wins over the configuration's. */
+  /** Overrides the configuration. */
   port?: number | null;
-  /** Called when the other side is waited for, and there is time for something else. */
+  /** Called while waiting for the other side: there is time for other work. */
   meanwhile?: () => void;
 }
 
@@ -49,9 +49,9 @@ const DEFAULT_CONNECT_TIMEOUT_MS = 20_000;
 const CLOSE_LIMIT_MS = 2000;
 
 /**
- * Connects and logs in as `ssh` would with the same configuration, without ever asking. Nothing is sent before the
- * host key is found in known_hosts. Throws Failure `usage`, `host-unreachable` (transient), `host-key-unknown`,
- * `host-key-changed`, `login-refused` or `transfer-failed` (no SFTP there).
+ * Connects and logs in as `ssh` would with the same configuration, without asking the user. Nothing is sent before the host key
+ * was found in known_hosts. Throws Failure `usage`, `host-unreachable` (transient), `host-key-unknown`, `host-key-changed`,
+ * `login-refused` or `transfer-failed` (no SFTP there).
  */
 export async function connectSsh(
   destination: string,
@@ -77,7 +77,7 @@ class OpenConnection implements SshConnection {
   readonly nativeCiphers = hasNativeCiphers();
   readonly closed: Promise<Failure | null>;
   readonly #parts: LoggedIn;
-  /** As it was given, not as it was found. */
+  /** As it was given, not from the configuration. */
   readonly #port: number | null;
   readonly #session: SftpSession;
   readonly #lost: Promise<Failure>;
@@ -92,7 +92,7 @@ class OpenConnection implements SshConnection {
     this.#session = new SftpSession(parts.sftp, host.destination);
     let problem: string | null = null;
     const watch = watchForSilence(transport.bytesReceived, (silentMs) => {
-      problem ??= `nothing has come from it for ${silentMs / 1000} s`;
+      problem ??= `it has sent nothing for ${silentMs / 1000} s`;
       transport.stream.destroy();
     });
     client.on('error', (error) => (problem ??= error.message));
@@ -100,10 +100,10 @@ class OpenConnection implements SshConnection {
       client.on('close', () => {
         watch[Symbol.dispose]();
         transport[Symbol.dispose]();
-        const why = problem ?? (transport.proxyComplaint() || 'the other side closed it');
+        const why = problem ?? (transport.proxyComplaint() || 'the other side closed the connection');
         const failure = this.#closing
           ? new Failure('connection-lost', `The connection with ${nameOf(host)} was closed.`)
-          : new Failure('connection-lost', `The connection with ${nameOf(host)} is lost: ${why}.`, {
+          : new Failure('connection-lost', `The connection with ${nameOf(host)} was lost: ${why}.`, {
               advice: 'Check the network and that the machine is up, then start again.',
               transient: true,
             });
@@ -136,7 +136,7 @@ class OpenConnection implements SshConnection {
       if (!(error instanceof SftpRefusal)) throw error;
       throw new Failure(
         'transfer-failed',
-        `The SFTP server of ${this.destination} does not tell where a login begins: ${error.message}.`,
+        `The SFTP server of ${this.destination} does not report the directory in which logins begin: ${error.message}.`,
         { advice: 'Give an absolute path there.', cause: error },
       );
     }

@@ -1,6 +1,6 @@
 import { untilAborted } from '../../pipeline/until-aborted.ts';
 
-/** A run of bytes for one write, and where it goes. */
+/** The bytes of one write, and their place. */
 export interface Piece {
   data: Uint8Array;
   /** In bytes from the beginning of the file. */
@@ -8,8 +8,8 @@ export interface Piece {
 }
 
 /**
- * Cuts the parts, taken as one run of bytes, into pieces of `pieceBytes` (the last may be shorter). A piece that lies
- * within one part is a view of it; only pieces across parts are copied.
+ * Cuts the concatenated parts into pieces of `pieceBytes`; the last may be shorter. A piece within one part is a view of it; only
+ * pieces across parts are copied.
  */
 export function* cutIntoPieces(parts: readonly Uint8Array[], pieceBytes: number): Generator<Piece> {
   let offset = 0;
@@ -42,20 +42,20 @@ export function* cutIntoPieces(parts: readonly Uint8Array[], pieceBytes: number)
 }
 
 export interface WriteWindow {
-  /** How many writes may wait for their acknowledgement at once. */
+  /** How many writes may be unacknowledged at once. */
   writesInFlight: number;
   signal: AbortSignal;
   /** Sends one piece; settles when the server has acknowledged or refused it. Must read `data` before it returns. */
   write: (piece: Piece) => Promise<void>;
   onWritten?: ((bytes: number) => void) | undefined;
-  /** Called when the last piece is on its way. */
+  /** Called when the last piece was sent. */
   onAllSent?: () => void;
 }
 
 /**
- * Sends all pieces, many at once, so that throughput does not depend on the round trip. The first refusal stops it:
- * nothing more is sent, the writes in flight are awaited, and the refusal is thrown. When aborted it throws the
- * signal's reason at once and leaves the writes in flight to themselves.
+ * Sends all pieces, many at once, so that throughput does not depend on the round trip. After the first refusal nothing more is
+ * sent, the writes in flight are awaited, and the refusal is thrown. If aborted, it throws the signal's reason at once, without
+ * waiting for the writes in flight.
  */
 export async function writeThroughWindow(pieces: Iterable<Piece>, window: WriteWindow): Promise<void> {
   const { signal, write, writesInFlight, onWritten, onAllSent } = window;
@@ -71,7 +71,7 @@ export async function writeThroughWindow(pieces: Iterable<Piece>, window: WriteW
     if (!signal.aborted) onWritten?.(piece.data.byteLength);
   };
   await untilAborted(signal, async () => {
-    // servers answer in order, so the oldest write is the one to wait for
+    // Servers answer in order, so wait for the oldest write.
     const waiting: Promise<void>[] = [];
     for (const piece of pieces) {
       if (waiting.length >= writesInFlight) await waiting.shift();

@@ -6,17 +6,17 @@ import type { PutOptions } from '../store.ts';
 import { untilAborted } from '../../pipeline/until-aborted.ts';
 
 /**
- * As much as the window that OpenSSH's servers open for a channel. More would only wait in this process,
- * and whatever is asked of the server would wait behind it.
+ * The size of the window that OpenSSH's servers give a channel. More would only wait in this process, and other requests
+ * would wait behind it.
  */
 const BYTES_IN_FLIGHT = 2 * 2 ** 20;
-/** Servers that take small writes only may keep as many as this waiting. */
+/** The limit for servers that only accept small writes. */
 const MOST_WRITES_IN_FLIGHT = 64;
 
 /**
- * Writes the parts, one after the other, from the beginning of the file on.
- * @param turns of all files that are sent over this line. Together they would all be ready late, and at the same time;
- *   one after the other, the first is made durable while the next is sent
+ * Writes the parts one after the other, from the beginning of the file.
+ * @param turns of all files that are sent over this connection. Sent one after the other, a file is made durable while the next
+ *   one is sent; sent together, all would be complete late, and at the same time
  */
 export async function writeParts(
   session: SftpSession,
@@ -39,7 +39,7 @@ export async function writeParts(
   }
 }
 
-/** Makes the bytes durable where asked for and offered; answers with how many the server says it has. */
+/** Makes the file durable if that is wanted and offered. Returns its size as the server reports it. */
 export async function settle(session: SftpSession, handle: FileHandle, options: PutOptions): Promise<number> {
   const sync = options.durable !== false && session.offers('fsync@openssh.com');
   const [sizeBytes] = await untilAborted(options.signal, () =>
@@ -51,7 +51,7 @@ export async function settle(session: SftpSession, handle: FileHandle, options: 
 export function shortFile(location: string, expectedBytes: number, sizeBytes: number): Failure {
   return new Failure(
     'transfer-failed',
-    `${location} acknowledged ${expectedBytes} bytes, but holds ${sizeBytes} of them.`,
-    { advice: 'Do not trust that server with data before its disk and its SFTP server are looked at.' },
+    `${location} acknowledged ${expectedBytes} bytes, but has only ${sizeBytes} of them.`,
+    { advice: 'Do not store data on that server before its disk and its SFTP server have been checked.' },
   );
 }

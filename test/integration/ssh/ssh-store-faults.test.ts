@@ -115,7 +115,7 @@ describe('a server that cannot be trusted', () => {
     server.faults = { forgetBeyondBytes: 2 * MIB };
     const put = connection.store(directory).put('pack', [Buffer.alloc(3 * MIB)], context);
     await expect(put).rejects.toMatchObject({ code: 'transfer-failed' });
-    await expect(put).rejects.toThrow(`acknowledged ${3 * MIB} bytes, but holds ${2 * MIB}`);
+    await expect(put).rejects.toThrow(`acknowledged ${3 * MIB} bytes, but has only ${2 * MIB}`);
     expect(await readdir(directory)).toEqual([]);
   });
 

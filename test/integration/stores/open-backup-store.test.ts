@@ -207,7 +207,7 @@ describeWithTools('a store on OpenSSH’s server', ['ssh', 'sshd', 'ssh-keygen']
       {
         type: 'warning',
         code: 'other',
-        message: expect.stringMatching(/is lost: .* Trying again in 1 s\.$/),
+        message: expect.stringMatching(/was lost: .* Trying again in 1 s\.$/),
       },
     ]);
   });

@@ -18,6 +18,7 @@ import { openDirectoryStore } from '../../../src/store/directory/directory-store
 import { peakModule, vmferry } from '../../support/programs/command-line.ts';
 import { scratchDirectory } from '../../support/images/images.ts';
 import { seededRandom } from '../../support/seeded-random.ts';
+import { publishSnapshot } from '../../support/stores/publish-snapshot.ts';
 
 const SNAPSHOTS = 200;
 const CHUNKS = 100_000;
@@ -96,7 +97,8 @@ async function makeStore(path: string): Promise<void> {
     const fingerprint = createHash('sha256').update(header);
     for (const text of texts) fingerprint.update(text);
     const at = new Date(Date.UTC(2026, 0, 1 + number));
-    await folder.publishSnapshot(
+    await publishSnapshot(
+      folder,
       {
         id: snapshotId(at, '00000'),
         guest: 'web',

@@ -7,6 +7,7 @@ import { noSeal } from '../../../src/seal/seal-for.ts';
 import { pageCount, POSITIONS_PER_PAGE } from '../../../src/repository/chunk-index/chunk-map-page.ts';
 import type { GuestFolder } from '../../../src/repository/guest-folder.ts';
 import type { Snapshot } from '../../../src/repository/snapshot.ts';
+import { publishSnapshot } from './publish-snapshot.ts';
 
 const { signal } = new AbortController();
 /** The smallest image whose chunk map has as many positions as one can have. */
@@ -73,6 +74,6 @@ export async function storeManyDisks(
     },
     disks,
   };
-  await folder.publishSnapshot(snapshot, signal);
+  await publishSnapshot(folder, snapshot, signal);
   return snapshot;
 }

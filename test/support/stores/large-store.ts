@@ -11,6 +11,7 @@ import { snapshotId } from '../../../src/repository/files/snapshot-id.ts';
 import { initStore } from '../../../src/repository/keys/store-keys.ts';
 import { openDirectoryStore } from '../../../src/store/directory/directory-store.ts';
 import type { BackupStore } from '../../../src/store/store.ts';
+import { publishSnapshot } from './publish-snapshot.ts';
 
 /** A store of one guest with many snapshots of one large, sparse disk. */
 export interface LargeStore {
@@ -154,7 +155,8 @@ class SnapshotMaker {
 
   async #publish(at: Date, newBytes: number): Promise<void> {
     const { guest, imageBytes } = this.#shape;
-    await this.#folder.publishSnapshot(
+    await publishSnapshot(
+      this.#folder,
       {
         id: snapshotId(at, '3abcd'),
         guest,

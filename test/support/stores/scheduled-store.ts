@@ -130,7 +130,7 @@ export class ScheduledStore {
   ): AsyncGenerator<Uint8Array> {
     await turn();
     const file = this.files.get(name);
-    if (file === undefined) throw new Failure('target-missing', `The store holds nothing named ${name}.`);
+    if (file === undefined) throw new Failure('target-missing', `The store has no file ${name}.`);
     const { bytes } = file;
     yield range === undefined ? bytes : bytes.subarray(range.offset, range.offset + range.length);
   }

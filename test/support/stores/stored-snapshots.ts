@@ -10,6 +10,7 @@ import type { GuestFolder } from '../../../src/repository/guest-folder.ts';
 import type { Snapshot, SnapshotDisk } from '../../../src/repository/snapshot.ts';
 import { snapshotId } from '../../../src/repository/files/snapshot-id.ts';
 import { frameOf } from './packs.ts';
+import { publishSnapshot } from './publish-snapshot.ts';
 
 const zstd = bestZstd();
 const { signal } = new AbortController();
@@ -76,7 +77,7 @@ export async function storeSnapshot(
     disks: described,
     newBytes: 1,
   };
-  await folder.publishSnapshot(snapshot, signal);
+  await publishSnapshot(folder, snapshot, signal);
   return snapshot;
 }
 

@@ -11,6 +11,7 @@ import { seededBytes } from '../../../support/images/images.ts';
 import { inProcessPool } from '../../../support/in-process-pool.ts';
 import { memoryStore } from '../../../support/stores/memory-store.ts';
 import { storeSnapshot } from '../../../support/stores/stored-snapshots.ts';
+import { publishSnapshot } from '../../../support/stores/publish-snapshot.ts';
 
 const CHUNK = 65_536;
 const { signal } = new AbortController();
@@ -213,7 +214,7 @@ test('a damaged manifest is reported', async () => {
 test('a manifest with the pages of another one is reported', async () => {
   const [one, other] = [await folder.readSnapshot(first, signal), await folder.readSnapshot(second, signal)];
   const disks = other.disks.map((disk, index) => ({ ...disk, pages: one.disks[index]?.pages ?? [] }));
-  await folder.publishSnapshot({ ...other, disks }, signal);
+  await publishSnapshot(folder, { ...other, disks }, signal);
   const { problems, damaged } = await verify(0);
   expect(problems).toMatchObject([{ kind: 'manifest-damaged' }]);
   expect(damaged).toMatchObject([{ snapshot: second, disks: [{ damagedBytes: 12 * CHUNK }] }]);
