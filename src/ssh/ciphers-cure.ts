@@ -1,29 +1,29 @@
 import { quoteForShell } from '../quote-for-shell.ts';
 
-/** What there is of ssh2's compiled ciphers, and of what builds them. */
+/** The state of ssh2's compiled ciphers, and of the tools that build them. */
 export interface CipherBuild {
   /**
-   * `addon`: the ciphers, which this Node cannot load; `begun`: the build's folder, which is made when Python and the
-   * headers were found; `nothing`: no build came that far.
+   * What a build has left. `addon`: the ciphers, which this Node cannot load. `begun`: the build folder, which is made once
+   * Python and the headers were found. `nothing`: no build got that far.
    */
   left: 'addon' | 'begun' | 'nothing';
-  /** What Node said of the addon. */
+  /** Node's error when loading the addon. */
   loadError: string | null;
-  /** The tools of the build that are not on the PATH, by the names of Debian's packages. */
+  /** Build tools that are not on the PATH, by the names of their Debian packages. */
   missing: readonly string[];
   headersDownloaded: boolean;
-  /** The prefix of this Node, where its headers are there. */
+  /** The prefix of this Node if its headers are there; null otherwise. */
   headersBesideNode: string | null;
   project: string;
   nodeVersion: string;
 }
 
-/** Node says this of an addon that was compiled for another version; the last two where it lacks that version's names. */
+/** Node's errors for an addon that was compiled for another version. */
 const ofAnotherNode = /NODE_MODULE_VERSION|did not self-register|undefined symbol/;
 
-/** One warning: that the line is slow, why, and what to type. */
+/** A warning that says why the connection is slow, and which command helps. */
 export function explainSlowCiphers(build: CipherBuild): string {
-  return `The line is slower than it could be: ${cause(build)} ${cure(build)}`;
+  return `The connection is slower than it could be: ${cause(build)} ${cure(build)}`;
 }
 
 function cause({ left, loadError, missing, headersDownloaded, nodeVersion }: CipherBuild): string {
@@ -34,10 +34,10 @@ function cause({ left, loadError, missing, headersDownloaded, nodeVersion }: Cip
     return `ssh2's compiled ciphers could not be loaded${said}.`;
   }
   if (missing.length > 0)
-    return `ssh2's compiled ciphers were not built, and what builds them is not on the PATH: ${missing.join(', ')}.`;
+    return `ssh2's compiled ciphers were not built, because these tools are not on the PATH: ${missing.join(', ')}.`;
   if (left === 'begun') return "the build of ssh2's compiled ciphers failed.";
   const notRun = "ssh2's compiled ciphers were not built: npm did not run ssh2's install script";
-  // A failed download leaves nothing behind, as a script that never ran.
+  // A failed download leaves nothing behind, like a script that never ran.
   return headersDownloaded ? `${notRun}.` : `${notRun}, or could not download Node's headers for it.`;
 }
 
@@ -46,10 +46,10 @@ function cure({ missing, headersDownloaded, headersBesideNode, project, nodeVers
     headersBesideNode === null || headersDownloaded
       ? ''
       : `npm_config_nodedir=${quoteForShell(headersBesideNode)} `;
-  // The script ends well when the build fails, and npm then hides what it printed.
+  // The script succeeds even if the build fails, and npm then hides its output.
   const rebuild = `npm --prefix ${quoteForShell(project)} rebuild ssh2 --foreground-scripts --ignore-scripts=false`;
   const to = missing.length > 0 ? `Install ${list(missing)}; to` : 'To';
-  const typed = `${to} build them, and to see what fails, type \`${nodedir}${rebuild}\`.`;
+  const typed = `${to} build them, or to see what fails, run \`${nodedir}${rebuild}\`.`;
   if (headersDownloaded || headersBesideNode !== null) return typed;
   return (
     `${typed} It downloads Node's headers from nodejs.org. Without a network, unpack ` +

@@ -7,18 +7,18 @@ import { explainSlowCiphers, type CipherBuild } from './ciphers-cure.ts';
 
 const load = createRequire(import.meta.url);
 
-/** ssh2 compiles its ciphers when it is installed; there is no public way to ask whether that went well. */
+/** ssh2 compiles its ciphers when it is installed. Only an internal module tells whether that succeeded. */
 export function hasNativeCiphers(): boolean {
   return (load('ssh2/lib/protocol/crypto.js') as { bindingAvailable?: boolean }).bindingAvailable === true;
 }
 
-/** Says why ssh2's compiled ciphers are not in use, and how to get them. */
+/** Explains why ssh2's compiled ciphers are not in use, and how to get them. */
 export function whyCiphersAreSlow(): string {
   const ssh2 = dirname(load.resolve('ssh2/package.json'));
   return explainSlowCiphers(lookAtCipherBuild(ssh2, process.env, dirname(dirname(process.execPath))));
 }
 
-/** Looks at what the build left in the folder of ssh2, and at what a build would find here now. */
+/** Checks what a build has left in ssh2's folder, and what a build would find on this machine. */
 export function lookAtCipherBuild(ssh2: string, env: NodeJS.ProcessEnv, nodePrefix: string): CipherBuild {
   const folder = join(ssh2, 'lib/protocol/crypto/build');
   const addon = join(folder, 'Release/sshcrypto.node');
@@ -28,7 +28,7 @@ export function lookAtCipherBuild(ssh2: string, env: NodeJS.ProcessEnv, nodePref
     missing: missingTools(env),
     headersDownloaded: hasHeaders(downloadedHeaders(env)),
     headersBesideNode: hasHeaders(nodePrefix) ? nodePrefix : null,
-    // The directory that npm works in: it holds `node_modules/ssh2`.
+    // The directory that npm works in: it contains `node_modules/ssh2`.
     project: dirname(dirname(ssh2)),
     nodeVersion: process.versions.node,
   };
@@ -43,7 +43,7 @@ function loadError(addon: string): string | null {
   }
 }
 
-/** What node-gyp runs, by the names of Debian's packages. */
+/** Programs that node-gyp needs and that are missing, by the names of their Debian packages. */
 function missingTools(env: NodeJS.ProcessEnv): string[] {
   const tools = [
     { name: 'g++', programs: env['CXX'] ? [env['CXX']] : ['g++'] },
@@ -69,13 +69,13 @@ function canRun(commandLine: string, env: NodeJS.ProcessEnv): boolean {
   });
 }
 
-/** Where node-gyp keeps the headers that it downloaded for this Node. */
+/** The directory of the headers that node-gyp has downloaded for this Node. */
 function downloadedHeaders(env: NodeJS.ProcessEnv): string {
   const caches = env['XDG_CACHE_HOME'] || join(env['HOME'] ?? homedir(), '.cache');
   return join(caches, 'node-gyp', process.versions.node);
 }
 
-/** Headers of another version would build ciphers that this Node cannot load. */
+/** Whether there are headers of exactly this version: others would build ciphers that this Node cannot load. */
 function hasHeaders(prefix: string): boolean {
   try {
     const text = readFileSync(join(prefix, 'include/node/node_version.h'), 'utf8');

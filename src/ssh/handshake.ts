@@ -10,22 +10,22 @@ import { KEEPALIVE_INTERVAL_MS } from './liveness.ts';
 import { LoginWalk, planLogin } from './login.ts';
 import { SshOffers } from './offers.ts';
 
-/** A line on which the person is logged in. */
+/** A connection after the login. */
 export interface LoggedIn {
   host: SshHost;
   transport: SshTransport;
   client: Client;
   sftp: SFTPWrapper;
-  /** Of what is sent, as SSH names it. */
+  /** SSH's name of the cipher for sent data. */
   cipher: string;
 }
 
-/** From the first byte to being logged in: an agent may have to ask the person first. */
+/** From the first byte to the end of the login. An agent may have to ask the user first. */
 const LOGIN_TIMEOUT_MS = 60_000;
-/** ssh2 itself ends a line after so many unanswered keep-alives; see ssh-liveness.ts for what does it instead. */
+/** Keeps ssh2 from ending a connection after unanswered keep-alives; liveness.ts does that instead. */
 const NEVER = Number.MAX_SAFE_INTEGER;
 
-/** What became of a handshake, collected from ssh2's several ways of telling. */
+/** The outcome of a handshake, collected from ssh2's various events and callbacks. */
 interface HandshakeNotes {
   refusedKey: Failure | null;
   errors: SshError[];
@@ -33,18 +33,18 @@ interface HandshakeNotes {
   offers: SshOffers;
 }
 
-/** ssh2 says in `level` who raised an error: client-authentication, client-timeout, handshake, agent, … */
+/** ssh2 gives the origin of an error in `level`: client-authentication, client-timeout, handshake, agent, … */
 type SshError = Error & { level?: string };
 
 /**
- * Speaks SSH over the transport until the person is logged in and SFTP answers. Throws the Failures that `connectSsh`
- * names; the transport is left to the caller.
+ * Logs in over the transport and opens SFTP. Throws the Failures that `connectSsh` names. If it throws, the caller closes the
+ * transport.
  */
 export async function handshake(host: SshHost, transport: SshTransport): Promise<LoggedIn> {
   const [known, plan] = await Promise.all([readKnownHosts(host), planLogin(host)]);
   const walk = new LoginWalk(plan);
   const notes: HandshakeNotes = { refusedKey: null, errors: [], negotiated: null, offers: new SshOffers() };
-  // without these callbacks it prints to the console
+  // Without these callbacks it prints to the console.
   const sftpClient = new SftpClient('vmferry', {
     error: () => undefined,
     end: () => undefined,
@@ -101,7 +101,7 @@ async function explainHandshake(
   if (/subsystem|SFTP session|packet length/i.test(message))
     return new Failure('transfer-failed', `${nameOf(host)} offers no working SFTP: ${message}.`, {
       advice:
-        'In its sshd_config, set: Subsystem sftp internal-sftp. The shell’s start-up files there must print nothing.',
+        'In its sshd_config, set: Subsystem sftp internal-sftp. The start-up files of the shell there must not print anything.',
       cause,
     });
   const complaint = transport.proxyComplaint();

@@ -2,7 +2,7 @@ import { knownHostsName, type KnownHostKey } from './config/known-hosts.ts';
 import { optionsFor, type SshHost } from './config/ssh-config.ts';
 import { quoteForShell } from '../quote-for-shell.ts';
 
-/** How to make the key known that the host showed; ssh must ask about that very key, and note it in known_hosts. */
+/** How to accept the key that the host showed. ssh must ask about the same key, and write it to known_hosts. */
 export function adviceToAccept(
   host: SshHost,
   keyType: string,
@@ -10,7 +10,7 @@ export function adviceToAccept(
 ): string {
   const keepsNoKeys = host.userKnownHostsFiles.every((file) => file === '/dev/null');
   const command = sshCommand(host, [
-    // ssh would ask for the certificate, and note nothing
+    // Otherwise ssh would accept the certificate, and write no key.
     ...(authority === null ? [] : ['-o', `HostKeyAlgorithms=${algorithm}`]),
     ...host.withKnownHostsOnly,
     '-o',
@@ -19,19 +19,19 @@ export function adviceToAccept(
   ]);
   const showFingerprint = `ssh-keygen -lf ${publicKeyFile(keyType)}`;
   const where = keepsNoKeys
-    ? ' Your ssh configuration keeps no host keys (UserKnownHostsFile): give it a FILE for this host first.'
+    ? ' Your ssh configuration keeps no host keys (UserKnownHostsFile): set a FILE for this host first.'
     : '';
   const shows =
     authority === null
-      ? `what the machine itself shows: ${showFingerprint}`
-      : `what the machine shows over a connection that its certificate proves: ${sshCommand(host, [], showFingerprint)}`;
+      ? `the output of this command on that machine: ${showFingerprint}`
+      : `the output of this command, whose connection the host’s certificate verifies: ${sshCommand(host, [], showFingerprint)}`;
   return (
     `Accept it once with: ${command}\n` +
-    `Before you say yes there, compare the fingerprint with ${shows}${where}`
+    `Before you answer yes, compare the fingerprint with ${shows}${where}`
   );
 }
 
-/** How to forget a known key. ssh-keygen leaves lines with patterns alone. */
+/** How to forget a known key. ssh-keygen does not remove lines with patterns. */
 export function adviceToForget(host: SshHost, { file, hosts, lineNumber }: KnownHostKey): string {
   const command = /[*?!]/.test(hosts)
     ? ['sed', '-i', `${lineNumber}d`, file]
@@ -43,7 +43,7 @@ function sshCommand(host: SshHost, options: readonly string[], command = 'true')
   return ['ssh', ...optionsFor(host), ...options, host.destination, command].map(quoteForShell).join(' ');
 }
 
-/** Where OpenSSH keeps it, unless sshd_config says otherwise. */
+/** OpenSSH's default path of the host's public key. */
 function publicKeyFile(keyType: string): string {
   const name = /^(?:ssh|ecdsa)-(ed25519|rsa)$/.exec(keyType)?.[1] ?? 'ecdsa';
   return `/etc/ssh/ssh_host_${name}_key.pub`;

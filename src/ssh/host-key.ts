@@ -14,7 +14,7 @@ import type { SshHost } from './config/ssh-config.ts';
 import { nameOf } from './open-transport.ts';
 import { adviceToAccept, adviceToForget } from './host-key-advice.ts';
 
-/** What is taken for a host key's proof, best first. `ssh-rsa`, with SHA-1, only where ssh is told to take it. */
+/** Accepted signature algorithms by key type, best first. `ssh-rsa` uses SHA-1, and counts only if the ssh configuration allows it. */
 const algorithmsByKeyType: Readonly<Record<string, readonly string[]>> = {
   'ssh-ed25519': ['ssh-ed25519'],
   'ecdsa-sha2-nistp256': ['ecdsa-sha2-nistp256'],
@@ -23,7 +23,7 @@ const algorithmsByKeyType: Readonly<Record<string, readonly string[]>> = {
   'ssh-rsa': ['rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa'],
 };
 
-/** The keys of all known_hosts files of the host; files that are missing or unreadable count as empty. */
+/** The keys in all known_hosts files for the host. Missing or unreadable files count as empty. */
 export async function readKnownHosts(host: SshHost): Promise<KnownHostKey[]> {
   const files = [...host.userKnownHostsFiles, ...host.globalKnownHostsFiles];
   const keys = await Promise.all(
@@ -33,8 +33,8 @@ export async function readKnownHosts(host: SshHost): Promise<KnownHostKey[]> {
 }
 
 /**
- * The host key algorithms to offer: those of the keys that are known first, and none that ssh would not take. Throws
- * Failure `host-unreachable` when that leaves none.
+ * The host key algorithms to offer: those of known keys first, and none that ssh would not accept. Throws Failure
+ * `host-unreachable` if none is left.
  */
 export function hostKeyAlgorithms(known: readonly KnownHostKey[], host: SshHost): string[] {
   const types = new Set([...knownKeyTypes(known, host), ...Object.keys(algorithmsByKeyType)]);
@@ -49,7 +49,7 @@ export function hostKeyAlgorithms(known: readonly KnownHostKey[], host: SshHost)
   );
 }
 
-/** null when the key is known for the host; otherwise why the connection must end here. */
+/** null if the key is known for the host; otherwise why the connection must end. */
 export function refuseHostKey(
   known: readonly KnownHostKey[],
   host: SshHost,
@@ -65,9 +65,9 @@ export function refuseHostKey(
     case 'changed':
       return new Failure(
         'host-key-changed',
-        `${nameOf(host)} shows another host key than before: ${shown}. ` +
-          `The known one is in ${verdict.known.file}:${verdict.known.lineNumber} (${verdict.known.keyType} ` +
-          `${fingerprintOf(verdict.known.key)}). Either it was set up anew, or someone is between you and it.`,
+        `The host key of ${nameOf(host)} has changed: it shows ${shown}. ` +
+          `The known key is in ${verdict.known.file}:${verdict.known.lineNumber} (${verdict.known.keyType} ` +
+          `${fingerprintOf(verdict.known.key)}). Either the host was set up anew, or somebody intercepts the connection.`,
         { advice: adviceToForget(host, verdict.known) },
       );
     case 'revoked':
@@ -75,7 +75,7 @@ export function refuseHostKey(
   }
 }
 
-/** null unless the configuration's RevokedHostKeys has the key, or cannot be read: ssh, too, then refuses any key. */
+/** null unless the configuration's RevokedHostKeys has the key, or cannot be read: like ssh, refuse any key then. */
 function refuseRevoked(host: SshHost, offered: Uint8Array): Failure | null {
   const file = host.revokedHostKeysFile;
   if (file === null) return null;
@@ -86,7 +86,7 @@ function refuseRevoked(host: SshHost, offered: Uint8Array): Failure | null {
     'host-key-unknown',
     `${nameOf(host)} shows a host key that cannot be looked up in ${file} (RevokedHostKeys of your ssh ` +
       `configuration): ${answer.problem}`,
-    { advice: 'Mend that file, or remove RevokedHostKeys from the configuration.' },
+    { advice: 'Repair that file, or remove RevokedHostKeys from the configuration.' },
   );
 }
 
@@ -97,7 +97,7 @@ function unknown(known: readonly KnownHostKey[], host: SshHost, offered: Uint8Ar
     authority === null
       ? ''
       : `. A certificate authority for it is known (${authority.file}:${authority.lineNumber}), but vmferry ` +
-        'cannot check host certificates, as ssh does: it needs the key itself in known_hosts.';
+        'cannot check host certificates as ssh does: it needs the key itself in known_hosts.';
   return new Failure(
     'host-key-unknown',
     `The host key of ${nameOf(host)} is not known here: ${shownKey(offered)}${certified}`,

@@ -4,21 +4,22 @@ import ssh2, { type ParsedKey } from 'ssh2';
 import { keyTypeOf } from './config/known-hosts.ts';
 import { publicKeyInside } from './private-key.ts';
 
-/** A private key to log in with, as its file has it. */
+/** A file with a private key for logins. */
 export interface IdentityFile {
   path: string;
   publicKey: Buffer | null;
-  /** null: missing, encrypted, exposed, or of a kind that is not understood. */
+  /** null: missing, encrypted, exposed, or of an unknown kind. */
   privateKey: ParsedKey | null;
+  /** Encrypted by a passphrase. */
   locked: boolean;
-  /** Others may read or write it. ssh does not use such a key. */
+  /** Others may read or write the file. ssh does not use such a key. */
   exposed: boolean;
 }
 
-/** Any right for the group or for others. */
+/** All permissions of the group and of others. */
 const OTHERS_RIGHTS = 0o077;
 
-/** Never fails: what cannot be read counts as missing. */
+/** Never fails: an unreadable file counts as missing. */
 export async function readIdentityFile(path: string): Promise<IdentityFile> {
   const [file, publicText] = await Promise.all([
     readPrivate(path).catch(() => null),
@@ -48,7 +49,7 @@ export async function readIdentityFile(path: string): Promise<IdentityFile> {
   };
 }
 
-/** ssh's own rule: a file of somebody else's may be as open as its owner wants it, for the owner can read it anyway. */
+/** Follows ssh's own rule: the permissions of a file that belongs to another user do not matter, as that user can read it anyway. */
 async function readPrivate(path: string): Promise<{ text: string; exposed: boolean }> {
   await using file = await open(path, 'r');
   const { uid, mode } = await file.stat();
@@ -62,7 +63,7 @@ function parseOneKey(text: string): ParsedKey | null {
   return key === undefined || key instanceof Error ? null : key;
 }
 
-/** The key is in a FIDO device (its type begins with `sk-`); its file alone is good for nothing. */
+/** Whether the key is in a FIDO device: its type begins with `sk-`. Its file alone is useless. */
 export function isDeviceKey(publicKey: Uint8Array): boolean {
   return keyTypeOf(publicKey).startsWith('sk-');
 }

@@ -1,14 +1,14 @@
 const CHECK_EVERY_MS = 1000;
 
-/** How often ssh2 asks the server for a sign of life. */
+/** How often ssh2 sends the server a keep-alive request. */
 export const KEEPALIVE_INTERVAL_MS = 5000;
-/** Silence that long, through three unanswered requests, is a dead line. */
+/** After this much silence, with three unanswered requests, the connection is dead. */
 const SILENCE_LIMIT_MS = 20_000;
 
 /**
- * Calls `onDead` when nothing at all has come from the other side for 20 s. Any byte is a sign of life, not only the
- * answers to keep-alive requests: on a slow line those queue behind megabytes of data for longer than that.
- * Counts its own ticks rather than the clock, so that a process that was stopped for a while gets to read first.
+ * Calls `onDead` after 20 s without any byte from the other side. Any byte counts, not only answers to keep-alive requests: on a
+ * slow connection those queue behind megabytes of data for longer than 20 s. Counts timer ticks instead of reading the clock, so
+ * that a process that was stopped for a while reads first.
  */
 export function watchForSilence(bytesReceived: () => number, onDead: (silentMs: number) => void): Disposable {
   let seen = bytesReceived();

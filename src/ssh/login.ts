@@ -9,25 +9,25 @@ import { nameOf } from './open-transport.ts';
 import { readIdentityFile, type IdentityFile } from './identity-file.ts';
 import { findUnusableKeys, type UnusableKeys } from './unusable-keys.ts';
 
-/** One key to log in with, and what people call it. Holds the secret itself in `method`, so: never printed. */
+/** One key to log in with, and its name for messages. `method` contains the secret: never print it. */
 interface LoginAttempt {
   name: string;
   method: AnyAuthMethod;
 }
 
-/** How to log in: keys in the agent that the configuration names, the agent's others, then key files. */
+/** The keys to try: the agent's keys that the configuration names, the agent's other keys, then key files. */
 export interface LoginPlan {
   attempts: readonly LoginAttempt[];
-  /** Key files that need their passphrase and that the agent does not hold. */
+  /** Key files that need a passphrase and are not in the agent. */
   lockedFiles: readonly string[];
-  /** Key files that others may read, which ssh does not use, either. */
+  /** Key files that others may read. ssh does not use them either. */
   exposedFiles: readonly string[];
-  /** The first key file that is there. */
+  /** The first key file that exists. */
   firstFile: string | null;
   hasAgent: boolean;
 }
 
-/** Looks at the agent and the key files. Never fails: what cannot be used is left out. */
+/** Collects the keys of the agent and the key files. Never fails: unusable keys are left out. */
 export async function planLogin(host: SshHost): Promise<LoginPlan> {
   const files = await Promise.all(host.identityFiles.map(readIdentityFile));
   const agent = host.agentSocket === null ? null : new ssh2.OpenSSHAgent(host.agentSocket);
@@ -65,13 +65,13 @@ export async function planLogin(host: SshHost): Promise<LoginPlan> {
 function identitiesOf(agent: ssh2.OpenSSHAgent): Promise<ParsedKey[]> {
   return new Promise((resolve) => {
     agent.getIdentities((error, keys) => {
-      // keys of a kind that ssh2 does not know come as something else
+      // Keys of a kind that ssh2 does not know lack this method.
       resolve((error == null ? (keys ?? []) : []).filter((key) => 'getPublicSSH' in key));
     });
   });
 }
 
-/** Shows the server one of the agent's keys alone, so that its turn can be told and the order is ours. */
+/** Offers the server one of the agent's keys at a time, so that the order is ours and each attempt is known. */
 class AgentWithOneKey extends ssh2.BaseAgent {
   readonly #agent: ssh2.OpenSSHAgent;
   readonly #key: ParsedKey;
@@ -97,7 +97,7 @@ class AgentWithOneKey extends ssh2.BaseAgent {
   }
 }
 
-/** Walks through a plan at the server's asking, and remembers what it tried. */
+/** Tries the keys of a plan one after the other, and remembers which were tried. */
 export class LoginWalk {
   readonly #plan: LoginPlan;
   readonly #tried: string[] = [];
@@ -112,7 +112,7 @@ export class LoginWalk {
   handler(username: string): AuthHandlerMiddleware {
     return (methodsLeft: readonly string[] | null, _partial, next) => {
       if (methodsLeft !== null) this.#methodsTaken = methodsLeft;
-      // `none` costs no attempt, and its refusal names the methods that the server takes
+      // `none` does not count as an attempt, and its refusal names the methods that the server accepts.
       if (!this.#askedFirst) {
         this.#askedFirst = true;
         return next({ type: 'none', username });
@@ -125,7 +125,7 @@ export class LoginWalk {
     };
   }
 
-  /** @param reason what the server or the agent said, besides no */
+  /** @param reason the server's or the agent's message, if it gave one */
   async refused(host: SshHost, reason: string | null, cause: unknown): Promise<Failure> {
     const unusable = await findUnusableKeys(host);
     const others = this.#methodsTaken.filter((method) => method !== 'publickey');
@@ -138,7 +138,7 @@ export class LoginWalk {
       ...cannotUse('certificates', unusable.certificates),
       ...cannotUse('keys of FIDO devices', unusable.deviceKeys),
       ...(reason === null ? [] : [reason]),
-      ...(offers ? [] : [`it takes only ${others.join(', ')}`]),
+      ...(offers ? [] : [`it accepts only ${others.join(', ')}`]),
     ];
     return new Failure(
       'login-refused',
@@ -150,28 +150,28 @@ export class LoginWalk {
   #advice(host: SshHost, { certificates, deviceKeys }: UnusableKeys): string {
     const { lockedFiles, exposedFiles, firstFile, hasAgent } = this.#plan;
     if (exposedFiles.length > 0)
-      return `Take the others’ rights away: ${commandOf(['chmod', '600', ...exposedFiles])}`;
+      return `Make the key readable only for you: ${commandOf(['chmod', '600', ...exposedFiles])}`;
     if (lockedFiles.length > 0)
       return (
-        `${lockedFiles.join(', ')} needs a passphrase. Give it to the agent: ` +
+        `${lockedFiles.join(', ')} needs a passphrase. Add the key to the agent: ` +
         `${hasAgent ? '' : 'eval "$(ssh-agent)" && '}${commandOf(['ssh-add', ...lockedFiles])}`
       );
     const destination = [...optionsFor(host), host.destination];
     if (certificates.length === 0 && deviceKeys.length === 0)
-      return `Let your key in there: ${commandOf(['ssh-copy-id', ...destination])}`;
-    // without -f it logs in as ssh can, and takes that for a key that is let in already
+      return `Authorize your key there: ${commandOf(['ssh-copy-id', ...destination])}`;
+    // Without -f, ssh-copy-id logs in by other means and concludes that the key is authorized already.
     const copy = (file: string): string => commandOf(['ssh-copy-id', '-f', '-i', file, ...destination]);
-    if (firstFile !== null) return `Let the key itself in there: ${copy(`${firstFile}.pub`)}`;
+    if (firstFile !== null) return `Authorize the key itself there: ${copy(`${firstFile}.pub`)}`;
     const file = join(homedir(), '.ssh', 'id_vmferry');
     return (
-      `Make a key of another kind, let it in there, and name it with IdentityFile in your ssh configuration: ` +
+      `Make a key of another kind, authorize it there, and name it with IdentityFile in your ssh configuration: ` +
       `${commandOf(['ssh-keygen', '-t', 'ed25519', '-f', file])} && ${copy(`${file}.pub`)}`
     );
   }
 }
 
 function cannotUse(what: string, names: readonly string[]): string[] {
-  return names.length === 0 ? [] : [`vmferry cannot use ${what}, as ssh does: ${names.join(', ')}`];
+  return names.length === 0 ? [] : [`vmferry, unlike ssh, cannot use ${what}: ${names.join(', ')}`];
 }
 
 function commandOf(words: readonly string[]): string {

@@ -4,11 +4,11 @@ import type { SshHost } from './config/ssh-config.ts';
 import type { SshTransport } from './transport.ts';
 import { openProxy, proxyCommandLine } from './proxy.ts';
 
-/** Before the next address of a name is tried; Node's own 250 ms gives up on slow but good lines. */
+/** The time before the next address of a name is tried. Node's 250 ms would give up on slow but good connections. */
 const NEXT_ADDRESS_AFTER_MS = 2000;
 
 /**
- * Opens the way to the host: TCP with Nagle's algorithm off, or a proxy program's standard input and output.
+ * Connects to the host: by TCP with Nagle's algorithm off, or through a proxy program.
  * Throws Failure `host-unreachable` (transient).
  */
 export async function openSshTransport(
@@ -61,7 +61,7 @@ function connected(socket: Socket, host: SshHost, signal: AbortSignal, timeoutMs
 }
 
 const reasons: Readonly<Record<string, { because: string; advice: string }>> = {
-  ENOTFOUND: { because: 'there is no host of that name', advice: 'Check the name.' },
+  ENOTFOUND: { because: 'there is no host with that name', advice: 'Check the name.' },
   EAI_AGAIN: {
     because: 'its name cannot be looked up now',
     advice: 'Check the name and this machine’s DNS.',
@@ -70,11 +70,14 @@ const reasons: Readonly<Record<string, { because: string; advice: string }>> = {
     because: 'nothing listens there',
     advice: 'Check that sshd runs there, and on which port.',
   },
-  EHOSTUNREACH: { because: 'no route leads to it', advice: 'Check that it is up and the network between.' },
-  ENETUNREACH: { because: 'no route leads to it', advice: 'Check this machine’s network.' },
+  EHOSTUNREACH: {
+    because: 'there is no route to it',
+    advice: 'Check that it is up, and the network between.',
+  },
+  ENETUNREACH: { because: 'there is no route to it', advice: 'Check this machine’s network.' },
   ETIMEDOUT: {
     because: 'it does not answer',
-    advice: 'Check that it is up and that no firewall is between.',
+    advice: 'Check that it is up, and that no firewall blocks the connection.',
   },
 };
 
@@ -85,23 +88,23 @@ function unreachable(host: SshHost, cause: Error): Failure {
     'host-unreachable',
     `${nameOf(host)} cannot be reached: ${reason?.because ?? cause.message}.`,
     {
-      advice: reason?.advice ?? 'Check that it is up and the network between.',
+      advice: reason?.advice ?? 'Check that it is up, and the network between.',
       transient: true,
       cause,
     },
   );
 }
 
-/** The host that did not answer in time. */
+/** The failure for a host that did not answer in time. */
 export function timedOut(host: SshHost, timeoutMs: number): Failure {
   return new Failure(
     'host-unreachable',
     `${nameOf(host)} cannot be reached: no answer within ${timeoutMs / 1000} s.`,
-    { advice: 'Check that it is up and that no firewall is between.', transient: true },
+    { advice: 'Check that it is up, and that no firewall blocks the connection.', transient: true },
   );
 }
 
-/** `host port N`, and the name that was typed where it is another. */
+/** `host port N`, with the typed name if it differs. */
 export function nameOf(host: SshHost): string {
   const alias = host.destination.replace(/^.*@/, '');
   const shown = alias === host.hostName ? host.hostName : `${host.destination} (${host.hostName})`;

@@ -1,8 +1,8 @@
 const MAGIC = 'openssh-key-v1\0';
 
 /**
- * The public key that lies in clear text in a private key of OpenSSH's own format, encrypted or not (PROTOCOL.key:
- * magic, cipher name, kdf name, kdf options, number of keys, public key); null for any other text.
+ * The public key in a private key file of OpenSSH's own format, where it is in clear text even if the file is encrypted
+ * (PROTOCOL.key: magic, cipher name, kdf name, kdf options, number of keys, public key). null for any other text.
  */
 export function publicKeyInside(text: string): Buffer | null {
   const armoured = /-----BEGIN OPENSSH PRIVATE KEY-----([\s\S]*?)-----END OPENSSH PRIVATE KEY-----/.exec(

@@ -8,7 +8,7 @@ import type { SshTransport } from './transport.ts';
 const COMPLAINT_LIMIT = 4096;
 const COMPLAINT_WAIT_MS = 500;
 
-/** The shell command that leads to the host; null for a direct connection. */
+/** The shell command that connects to the host; null for a direct connection. */
 export function proxyCommandLine(host: SshHost): string | null {
   if (host.proxyJump !== null) return jumpCommand(host.proxyJump, host);
   if (host.proxyCommand === null) return null;
@@ -21,7 +21,7 @@ export function proxyCommandLine(host: SshHost): string | null {
   });
 }
 
-/** The last hop is the one that forwards; the others lead to it. No hop's key is accepted unseen, none may ask. */
+/** The last hop forwards; the others lead to it. Unknown host keys of hops are refused, and no hop may ask the user. */
 function jumpCommand(proxyJump: string, host: SshHost): string {
   const hops = proxyJump.split(',');
   const last = hops.pop() ?? '';
@@ -41,14 +41,14 @@ function jumpCommand(proxyJump: string, host: SshHost): string {
   return words.map(quoteForShell).join(' ');
 }
 
-/** `user@host:port` is ProxyJump's own form; as a destination, ssh takes the port only in a URI. */
+/** ProxyJump accepts `user@host:port`; as a destination, ssh accepts a port only in a URI. */
 function jumpDestination(hop: string): string {
   return hop.startsWith('ssh://') || !/:\d+$/.test(hop) ? hop : `ssh://${hop}`;
 }
 
 /** Starts the proxy program; disposing the transport ends it. */
 export function openProxy(command: string): SshTransport {
-  // a session of its own: Ctrl-C must not cut the line that the clean-up needs
+  // A session of its own: Ctrl-C must not end the connection that the clean-up needs.
   const child = spawn('/bin/sh', ['-c', `exec ${command}`], { detached: true, stdio: 'pipe' });
   let complaint = '';
   child.on('error', (error) => (complaint ||= error.message));
@@ -75,7 +75,7 @@ class ProxyStream extends Duplex {
       if (!this.push(data)) child.stdout.pause();
     });
     child.stdout.on('end', () => {
-      // what it complains about may come after; a program that it left behind must not hold up the end
+      // Its error output may come later; but a program that it left behind must not delay the end.
       const giveUp = setTimeout(() => this.push(null), COMPLAINT_WAIT_MS);
       child.once('close', () => {
         clearTimeout(giveUp);
@@ -83,7 +83,7 @@ class ProxyStream extends Duplex {
       });
     });
     child.on('error', (error) => this.destroy(error));
-    // a program that ended reads no more; the end of its output says so, too, and after its complaint
+    // Ignore write errors after the program has ended: the end of its output reports that, after its error output.
     child.stdin.on('error', () => undefined);
   }
 
@@ -96,7 +96,7 @@ class ProxyStream extends Duplex {
   }
 
   override _final(done: () => void): void {
-    // Node destroys the input of a program that has ended, and then never says that it was ended.
+    // Node destroys the input of a program that has ended, and then never calls back.
     if (this.#child.stdin.destroyed) done();
     else this.#child.stdin.end(() => done());
   }
@@ -114,6 +114,6 @@ function endProcessGroup(child: ChildProcessWithoutNullStreams): void {
   try {
     process.kill(-child.pid, 'SIGTERM');
   } catch {
-    // it ended by itself meanwhile
+    // It has ended by itself.
   }
 }

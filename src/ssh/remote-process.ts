@@ -2,7 +2,7 @@ import { PassThrough, type Readable } from 'node:stream';
 import type { Client, ClientChannel } from 'ssh2';
 import { Failure } from '../failure.ts';
 
-/** How a program on the other machine ended; both null when nobody can say (the channel or the line is gone). */
+/** How a program on the other machine ended. Both are null if that is unknown: the channel or the connection is gone. */
 export interface RemoteExit {
   exitStatus: number | null;
   /** With SIG, as in `SIGKILL`. */
@@ -12,20 +12,20 @@ export interface RemoteExit {
 /** A program that runs on the other machine. */
 export interface RemoteProcess {
   stdin: RemoteInput;
-  /** To be read: a program that prints more than 1 MiB waits for its reader. Fails when the line dies. */
+  /** Must be read: a program that prints more than 1 MiB waits for its reader. Fails if the connection is lost. */
   stdout: Readable;
-  /** The last 64 KiB of what it printed to standard error so far. */
+  /** The last 64 KiB of its standard error so far. */
   stderrText(): string;
-  /** Never rejects, and settles even where the other side says nothing more. */
+  /** Never rejects, and settles even if the other side does not answer any more. */
   exited: Promise<RemoteExit>;
   /** Asks it to end (SIGTERM) and gives up its channel. */
   kill(): void;
 }
 
 export interface RemoteInput {
-  /** Resolves when there is room for more. Throws Failure `connection-lost` when nobody reads any more. */
+  /** Resolves when more can be written. Throws Failure `connection-lost` if the program reads no more. */
   write(data: string | Uint8Array): Promise<void>;
-  /** No more input: the program sees the end of its standard input. */
+  /** Ends the program's standard input. */
   end(): void;
 }
 
@@ -35,7 +35,7 @@ const unknownExit: RemoteExit = { exitStatus: null, signal: null };
 
 /**
  * Starts a command in the login shell of the other machine.
- * @param lost resolves with the reason when the line is gone
+ * @param lost resolves with the reason if the connection is lost
  */
 export async function startRemoteProcess(
   client: Client,
@@ -83,7 +83,7 @@ export async function startRemoteProcess(
       new Failure('connection-lost', 'The program on the other machine ended and reads no more input.')
     );
   });
-  // only a write that waits makes this failure matter
+  // This failure only matters to a waiting write.
   nobodyReads.catch(() => undefined);
   return { stdin: inputOf(channel, nobodyReads), stdout, stderrText: () => stderrTail, exited, kill };
 }
@@ -94,8 +94,8 @@ function openChannel(client: Client, command: string): Promise<ClientChannel> {
       reject(
         new Failure('connection-lost', `No command can be started on the other machine: ${cause.message}.`, {
           advice: /channel open/i.test(cause.message)
-            ? 'A command needs a second session on the connection, besides SFTP. In the sshd_config there, set ' +
-              'MaxSessions to 10, its usual value, and reload sshd.'
+            ? 'Besides SFTP, a command needs a second session on the connection. In the sshd_config there, set ' +
+              'MaxSessions to 10, the default, and reload sshd.'
             : 'Check that the account there may run commands (not SFTP alone).',
           cause,
         }),
@@ -109,10 +109,10 @@ function openChannel(client: Client, command: string): Promise<ClientChannel> {
   });
 }
 
-/** Takes the output off the channel, so that its end is noticed whether or not anyone reads. */
+/** Moves the output off the channel, so that its end is noticed even if nobody reads. */
 function forwardOutput(channel: ClientChannel): PassThrough {
   const stdout = new PassThrough({ highWaterMark: STDOUT_AHEAD_BYTES });
-  // a reader meets the error when it reads; where nobody reads, it must not end the process
+  // A reader gets the error when it reads; without a reader it must not end the process.
   stdout.on('error', () => undefined);
   channel.on('data', (data: Buffer) => {
     if (!stdout.destroyed && !stdout.write(data)) channel.pause();
@@ -125,7 +125,7 @@ function forwardOutput(channel: ClientChannel): PassThrough {
 
 function inputOf(channel: ClientChannel, nobodyReads: Promise<never>): RemoteInput {
   return {
-    // ssh2 never calls back for a channel that the other side has closed
+    // ssh2 never calls back for a channel that the other side has closed.
     write: async (data) => {
       if (!channel.writable) await nobodyReads;
       const taken = new Promise<void>((resolve, reject) => {

@@ -1,9 +1,9 @@
 import type { Duplex } from 'node:stream';
 
-/** The bytes to and from an ssh server, however they get there. */
+/** The byte stream to and from an ssh server: a direct connection or a proxy program. */
 export interface SshTransport extends Disposable {
   stream: Duplex;
   bytesReceived: () => number;
-  /** What the proxy program printed about its trouble; empty for a direct connection. */
+  /** The error output of the proxy program; empty for a direct connection. */
   proxyComplaint: () => string;
 }

@@ -4,10 +4,10 @@ import { run } from '../system/processes.ts';
 import type { SshHost } from './config/ssh-config.ts';
 import { isDeviceKey, readIdentityFile } from './identity-file.ts';
 
-/** What ssh can log in with, and ssh2 cannot; each as people call it. */
+/** Keys that ssh can log in with but ssh2 cannot; by name, for messages. */
 export interface UnusableKeys {
   certificates: readonly string[];
-  /** Keys of FIDO devices, whose types begin with `sk-`. */
+  /** Keys of FIDO devices: their types begin with `sk-`. */
   deviceKeys: readonly string[];
 }
 
@@ -22,7 +22,7 @@ export async function findUnusableKeys(host: SshHost): Promise<UnusableKeys> {
   ]);
   const inAgent = (kind: RegExp): string[] =>
     agentLines.filter((line) => kind.test(line)).map((line) => `${nameInAgent(line)} of the agent`);
-  // ssh takes the certificate that lies beside a key, too
+  // ssh also uses a certificate beside a key file.
   const certificates = [...certificateFiles, ...identityFiles.map((path) => `${path}-cert.pub`)];
   return {
     certificates: [...certificates.filter((path) => existsSync(path)), ...inAgent(/^\S+-cert-v01@/)],
@@ -35,14 +35,14 @@ export async function findUnusableKeys(host: SshHost): Promise<UnusableKeys> {
   };
 }
 
-/** One public key a line. ssh2 itself leaves out the agent's keys that it does not understand. */
+/** The agent's public keys, one a line, including kinds that ssh2 does not understand and leaves out. */
 async function agentKeys(socket: string): Promise<string[]> {
   const env = { ...process.env, SSH_AUTH_SOCK: socket };
   const answer = await run('ssh-add', ['-L'], { env, timeoutMs: AGENT_LIMIT_MS }).catch(() => null);
   return answer?.exitStatus === 0 ? answer.stdout.split('\n') : [];
 }
 
-/** The comment; the type where there is none. */
+/** The key's comment; its type if it has no comment. */
 function nameInAgent(line: string): string {
   const [type = '', , ...comment] = line.split(' ');
   return comment.join(' ') || type;

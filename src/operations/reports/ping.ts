@@ -1,20 +1,20 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { errorCode, errorMessage } from '../../system/error-code.ts';
 
-/** As much of the `fetch` of Node as is needed. */
+/** The part of Node's `fetch` that is used. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Pick<Response, 'ok' | 'status' | 'body'>>;
 
 export interface PingOptions {
   fetch: Fetch;
-  /** For each try. */
+  /** For each attempt. */
   timeoutMs: number;
-  /** How long to wait before each further try; as many further tries as there are numbers. */
+  /** How long to wait before each repetition; one repetition for each number. */
   retryDelaysMs: readonly number[];
 }
 
 /**
- * Tells a URL how a run goes, in the way of healthchecks.io: a POST to `URL/start`, `URL`, `URL/fail`, with a line of
- * text. Null when it was taken; else what was wrong, in words that show nothing of the URL but its host. Never throws.
+ * Reports the state of a run to a URL, in the way of healthchecks.io: a POST to `URL/start`, `URL` or `URL/fail` with a line of
+ * text. Returns null if it was accepted; otherwise what went wrong, in words that contain only the host of the URL. Never throws.
  */
 export async function ping(
   pingUrl: string,
@@ -34,7 +34,7 @@ export async function ping(
   return problem;
 }
 
-/** The user and password of a URL go into a header: fetch takes no URL that has them. */
+/** Moves the user and password of the URL into a header: fetch refuses URLs that contain them. */
 function requestFor(pingUrl: string, event: 'start' | 'success' | 'fail') {
   const url = new URL(pingUrl);
   const headers: Record<string, string> = { 'content-type': 'text/plain; charset=utf-8' };
@@ -70,7 +70,7 @@ async function post(
   try {
     const signal = AbortSignal.timeout(timeoutMs);
     const response = await fetch(url, { method: 'POST', headers, body, signal });
-    // Nobody reads what it says; without this the connection would stay open.
+    // Cancel the unread body; otherwise the connection would stay open.
     await response.body?.cancel();
     if (response.ok) return null;
     const { status } = response;
@@ -80,7 +80,7 @@ async function post(
   }
 }
 
-/** Messages of fetch can have the whole URL in them; codes have not. */
+/** Uses error codes, because messages of fetch may contain the whole URL. */
 function explain(error: unknown, timeoutMs: number): string {
   if (errorMessage(error).includes('timeout')) return `did not answer within ${timeoutMs / 1000} s`;
   const cause = typeof error === 'object' && error !== null && 'cause' in error ? error.cause : error;

@@ -1,6 +1,6 @@
 /**
- * The Prometheus textfile of the last runs, one value for each guest and store (Prometheus' text-based exposition
- * format; the textfile collector of node_exporter). Pure. What is read back is only what was written here.
+ * The metrics of the last runs, one value for each guest and store, in Prometheus' text-based exposition format for the textfile
+ * collector of node_exporter. Pure. Only files written here can be read back.
  */
 const metricHelp = {
   vmferry_last_run_timestamp_seconds: 'When the last run ended, whatever came of it.',
@@ -18,7 +18,7 @@ export type MetricName = keyof typeof metricHelp;
 const metricNames = Object.keys(metricHelp) as MetricName[];
 const labelNames = ['operation', 'guest', 'store'] as const;
 
-/** An empty text is, as in Prometheus, as good as no label. */
+/** As in Prometheus, an empty label equals a missing one. */
 export type MetricLabels = Readonly<Record<(typeof labelNames)[number], string>>;
 
 /** Values by name and labels. */
@@ -33,7 +33,7 @@ export class MetricSet {
     this.#values.set(keyOf(name, labels), { name, labels, value });
   }
 
-  /** The whole file, in an order that depends on nothing but what is in it. */
+  /** The whole file. Its order depends only on its content. */
   toText(): string {
     const lines = metricNames.flatMap((name) => {
       const samples = [...this.#values.entries()].filter(([, sample]) => sample.name === name);
@@ -64,7 +64,7 @@ const sampleLine = new RegExp(
 );
 const commentLine = /^# (?:HELP|TYPE) (\w+) .*$/;
 
-/** A file as `toText` writes it. Null for any other: it is somebody else's. */
+/** Parses a file that `toText` wrote. Null for any other file. */
 export function parseMetrics(text: string): MetricSet | null {
   const metrics = new MetricSet();
   if (text === '') return metrics;

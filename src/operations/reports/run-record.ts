@@ -7,33 +7,33 @@ import { replaceFile } from '../../system/replace-file.ts';
 import { ping, type Fetch, type PingOptions } from './ping.ts';
 import { MetricSet, parseMetrics, type MetricLabels } from './run-metrics.ts';
 
-/** Who is told how a run went. */
+/** Where to report how a run went. */
 export interface RunReportOptions {
   pingUrl: string | null;
   /** Absolute path. */
   metricsFile: string | null;
 }
 
-/** What is done. */
+/** What a run works on. */
 export interface RunSubject {
   operation: 'backup' | 'verify' | 'prune';
-  /** Empty: whatever guests the store has. */
+  /** Empty: all guests of the store. */
   guests: readonly string[];
-  /** As a person names it. */
+  /** As the user names it. */
   store: string;
 }
 
-/** What came of one guest. */
+/** The result for one guest. */
 export interface RunFigures {
   newBytes?: number;
   readBytes?: number;
-  /** Data of its backups was read, or one was booted, and nothing was wrong. */
+  /** Data of its backups was read, or a backup was booted, and nothing was wrong. */
   isVerified?: boolean;
-  /** What the run fails with is (also) about this guest. */
+  /** The run fails because of this guest, perhaps among others. */
   hasFailed?: boolean;
 }
 
-/** To be called for each guest as soon as it is done: should a later one fail, this one has succeeded. */
+/** Must be called for each guest as soon as it is done: it has succeeded even if a later guest fails. */
 export type GuestDone = (guest: string, figures: RunFigures) => void;
 
 export interface RunRecordDependencies {
@@ -42,7 +42,7 @@ export interface RunRecordDependencies {
   ping: Omit<PingOptions, 'fetch'>;
 }
 
-/** Two further tries; a run is not held up by more than half a minute. */
+/** Two repetitions. They delay a run by half a minute at most. */
 const patience = { timeoutMs: 8000, retryDelaysMs: [500, 2000] };
 const metricsPatienceMs = 5000;
 const largestMetricsBytes = 4 * 2 ** 20;
@@ -50,8 +50,8 @@ const largestMetricsBytes = 4 * 2 ** 20;
 const realDependencies: RunRecordDependencies = { fetch, now: () => new Date(), ping: patience };
 
 /**
- * Does something, and tells those who watch over it: the ping URL when it starts and how it ended, and the metrics.
- * Gives and throws what `work` does. That nobody could be told is a warning, and never fails a run.
+ * Does the work, and reports it: to the ping URL its start and its end, and the result in the metrics. Returns or throws what
+ * `work` does. A report that fails is a warning, and never fails a run.
  */
 export async function withRunReports<Result>(
   options: RunReportOptions,
@@ -68,7 +68,7 @@ export async function withRunReports<Result>(
     const endedAt = now();
     const run: EndedRun = { subject, done, startedAt, endedAt, exitStatus: failure?.exitStatus ?? 0 };
     if (options.metricsFile !== null) await recordMetrics(options.metricsFile, run, context);
-    // In their order, or a run that has ended would seem to run.
+    // Keep the order, or an ended run would seem to be running.
     await started;
     await tell(options, failure === null ? 'success' : 'fail', endLine(run, failure), context, dependencies);
   };
@@ -92,14 +92,14 @@ async function tell(
   dependencies: RunRecordDependencies,
 ): Promise<void> {
   if (pingUrl === null) return;
-  // Somebody waits for the end: one try.
+  // The user waits for the end: do not repeat.
   const retryDelaysMs = signal.aborted ? [] : dependencies.ping.retryDelaysMs;
   const problem = await ping(pingUrl, event, line, {
     ...dependencies.ping,
     retryDelaysMs,
     fetch: dependencies.fetch,
   });
-  if (problem !== null) warn(report, `The ping URL could not be told (${event}): ${problem}.`);
+  if (problem !== null) warn(report, `The ping URL could not be notified (${event}): ${problem}.`);
 }
 
 function warn(report: Context['report'], message: string): void {
@@ -114,7 +114,7 @@ interface EndedRun {
   exitStatus: number;
 }
 
-/** URLs with a password in them are shown without. */
+/** Removes passwords from the URLs in a text. */
 export function withoutPasswords(text: string): string {
   return text.replaceAll(/(\b[a-z][a-z0-9+.-]*:\/\/)([^\s/@:]*):[^\s/@]*@/gi, '$1$2@');
 }
@@ -140,10 +140,10 @@ async function recordMetrics(file: string, run: EndedRun, { report }: Context): 
       addRun(metrics, run);
       await replaceFile(file, metrics.toText(), 0o644);
     });
-    if (!isDone) throw new Failure('write-failed', `Another process is still writing to it.`);
+    if (!isDone) throw new Failure('write-failed', 'Another process is still writing to the file.');
   } catch (error) {
     const problem = error instanceof Failure ? error.message : `${errorCode(error) || String(error)}.`;
-    warn(report, `The metrics in ${file} could not be brought up to date: ${problem}`);
+    warn(report, `The metrics in ${file} could not be updated: ${problem}`);
   }
 }
 
@@ -157,10 +157,10 @@ async function readMetrics(file: string): Promise<MetricSet> {
   }
   const metrics = text.length > largestMetricsBytes ? null : parseMetrics(text);
   if (metrics !== null) return metrics;
-  throw new Failure('write-failed', 'It holds what vmferry has not written, and is left as it is.');
+  throw new Failure('write-failed', 'The file was not written by vmferry, and is left unchanged.');
 }
 
-/** Of the guests that were named, and of those that were dealt with; of the store as a whole where there is neither. */
+/** Adds the run for the guests that were named or dealt with; without any, for the whole store. */
 function addRun(metrics: MetricSet, { subject, done, startedAt, endedAt, exitStatus }: EndedRun): void {
   const { operation, guests } = subject;
   const store = withoutPasswords(subject.store);
@@ -169,7 +169,7 @@ function addRun(metrics: MetricSet, { subject, done, startedAt, endedAt, exitSta
   for (const guest of named.size === 0 ? [''] : named) {
     const labels: MetricLabels = { operation, guest, store };
     const figures = done.get(guest);
-    // The run may have failed for another guest's sake.
+    // The run may have failed because of another guest.
     const status = figures === undefined || figures.hasFailed === true ? exitStatus : 0;
     metrics.set('vmferry_last_run_timestamp_seconds', labels, endSeconds);
     metrics.set('vmferry_exit_status', labels, status);

@@ -5,20 +5,20 @@ import { isGuestName } from '../../guest/definition.ts';
 import { isFromFuture, latestFirst } from '../../repository/latest.ts';
 import { snapshotTime } from '../../repository/files/snapshot-id.ts';
 
-/** A guest's snapshot as a person names it: `GUEST[@WHEN]`. */
+/** A guest's snapshot as the user names it: `GUEST[@WHEN]`. */
 export interface SnapshotReference {
   guest: string;
-  /** For `chooseSnapshot`; `latest` where nothing was said. */
+  /** For `chooseSnapshot`; `latest` if it was left out. */
   when: string;
 }
 
 /**
- * Reads `GUEST[@WHEN]`; what follows the last `@` is WHEN if it is `latest` or begins with a digit, else part of the guest's name. Throws Failure `usage` where that is no guest's name, or a
- * WHEN that cannot name a snapshot.
+ * Parses `GUEST[@WHEN]`. The text after the last `@` is WHEN if it is `latest` or begins with a digit; otherwise it is part of the
+ * guest's name. Throws Failure `usage` for an invalid guest's name or WHEN.
  */
 export function parseSnapshotReference(text: string): SnapshotReference {
   const last = text.lastIndexOf('@');
-  // As in `a@b.img`: what follows does not even begin as an id or a time does.
+  // In `a@b.img`, the text after `@` does not begin like an id or a time.
   const at = /@(?:\d[^@]*|latest)?$/.test(text) ? last : -1;
   const guest = at === -1 ? text : text.slice(0, at);
   const when = at === -1 ? 'latest' : text.slice(at + 1);
@@ -28,10 +28,10 @@ export function parseSnapshotReference(text: string): SnapshotReference {
 }
 
 /**
- * The id of the snapshot that WHEN names among those of a guest: `latest` (see `latestFirst`; a warning names one from the future), an id, the beginning of one that no other
- * has, or a time: then the newest that was made until the end of that day, minute or second. A time is that of this
- * machine unless `Z` or an offset follows. Throws Failure `snapshot-missing`, or `usage` where several ids begin so or
- * WHEN is nothing of this.
+ * The id of the snapshot that WHEN names among those of a guest: `latest` (see `latestFirst`; a warning names a newer one from the
+ * future), an id or its unique beginning, or a time. A time names the newest snapshot made until the end of that day, minute or
+ * second; it is local time unless `Z` or an offset follows. Throws Failure `snapshot-missing`, or `usage` for an ambiguous or
+ * invalid WHEN.
  * @param ids the oldest first
  */
 export function chooseSnapshot(
@@ -52,7 +52,7 @@ export function chooseSnapshot(
   return chooseSnapshotById(ids, { guest, when });
 }
 
-/** The same, but WHEN must be an id or its beginning. For what cannot be undone: a time could name another than was meant. */
+/** Like `chooseSnapshot`, but only for ids and their beginnings. For deletions: a time could name an unintended snapshot. */
 export function chooseSnapshotById(ids: readonly string[], { guest, when }: SnapshotReference): string {
   if (when === 'latest' || !idPrefix.test(when))
     throw new Failure('usage', `${JSON.stringify(when)} is not the id of a snapshot.`, {
@@ -67,7 +67,7 @@ export function chooseSnapshotById(ids: readonly string[], { guest, when }: Snap
   return found;
 }
 
-/** By the date, another one would be the latest: a person must hear which, and how to have it all the same. */
+/** Warns of a snapshot dated in the future, which would otherwise be the latest, and says how to choose it. */
 function warnOfFuture(
   ids: readonly string[],
   latest: string,
@@ -78,32 +78,32 @@ function warnOfFuture(
   const future = ids.filter((id) => isFromFuture(snapshotTime(id) ?? now, now));
   const newest = future.at(-1);
   if (newest === undefined) return;
-  const others = future.length === 1 ? '' : ` So are ${future.length - 1} more.`;
+  const others = future.length === 1 ? '' : ` The same is true of ${future.length - 1} more.`;
   const taken =
     newest === latest
-      ? 'It is taken, because there is no other.'
-      : `The latest of the others is taken: ${guest}@${latest}. For that one, say ${guest}@${newest}.`;
+      ? 'It is used, because there is no other.'
+      : `The latest of the others is used: ${guest}@${latest}. To use that one, give ${guest}@${newest}.`;
   const message =
-    `The snapshot ${guest}@${newest} is dated later than now (${formatTimeWithZone(now.toISOString())}): ` +
+    `The snapshot ${guest}@${newest} is dated in the future (now: ${formatTimeWithZone(now.toISOString())}): ` +
     `a clock was wrong when it was made, or is wrong now.${others} ${taken}`;
   report({ type: 'warning', code: 'other', message });
 }
 
-/** What an id of doc/store.md begins with: at least the year. */
+/** The beginning of a snapshot's id (doc/store.md): at least the year. */
 const idPrefix = /^\d{4}[0-9TZ]*(?:-[0-9a-f]*)?$/;
 const timePattern = /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2}))?(Z|[+-]\d{2}:?\d{2})?)?$/;
 
 const SECOND_MS = 1000;
 const MINUTE_MS = 60 * SECOND_MS;
 
-/** The first moment after the day, minute or second that is meant; null for what is no time. */
+/** The first moment after the given day, minute or second; null if the text is no time. */
 function parseWhen(text: string): Date | null {
   const [, year, month, day, hour, minute, second, zone] = timePattern.exec(text) ?? [];
   if (day === undefined) return null;
   const date = [Number(year), Number(month) - 1, Number(day)] as const;
   const time = [Number(hour ?? 0), Number(minute ?? 0), Number(second ?? 0)] as const;
   const utcMs = Date.UTC(...date, ...time);
-  // Not 30 February, which Date takes for a day in March.
+  // Refuse 30 February, which Date would turn into a day in March.
   const said = `${year}-${month}-${day}T${hour ?? '00'}:${minute ?? '00'}:${second ?? '00'}.000Z`;
   if (Number.isNaN(utcMs) || new Date(utcMs).toISOString() !== said) return null;
   if (hour === undefined) return new Date(date[0], date[1], date[2] + 1);
@@ -121,7 +121,7 @@ function offsetMs(zone: string): number {
 function newestUntil(ids: readonly string[], until: Date, guest: string, when: string): string {
   const found = ids.findLast((id) => (snapshotTime(id)?.getTime() ?? Infinity) < until.getTime());
   if (found !== undefined) return found;
-  throw missing(`No snapshot of ${guest} is as old as ${when}: the oldest is ${ids[0]}.`);
+  throw missing(`${guest} has no snapshot from ${when} or earlier: the oldest is ${ids[0]}.`);
 }
 
 function missing(message: string): Failure {
@@ -129,8 +129,8 @@ function missing(message: string): Failure {
 }
 
 export function badWhen(when: string): Failure {
-  return new Failure('usage', `${JSON.stringify(when)} names no snapshot and no time.`, {
+  return new Failure('usage', `${JSON.stringify(when)} is neither a snapshot nor a time.`, {
     advice:
-      'After the @ comes ‘latest’, a snapshot’s id or its beginning, or a time: 2026-11-22, 2026-11-22T03:00, 2026-11-22T03:00Z.',
+      'After @, give ‘latest’, a snapshot’s id or its beginning, or a time: 2026-11-22, 2026-11-22T03:00, 2026-11-22T03:00Z.',
   });
 }

@@ -1,8 +1,8 @@
 import { Failure } from '../../failure.ts';
 
 /**
- * For work on all guests of a store: what is damaged in one guest's folder (a link in its place, for one) says nothing of the
- * others, and keeps nobody from them. Gives that failure; throws the error when it is anything else.
+ * For work on all guests of a store: damage in one guest's folder, for example a link in its place, must not stop work on the
+ * others. Returns such a failure; throws any other error.
  */
 export function damageOfOneGuest(error: unknown, signal: AbortSignal): Failure {
   signal.throwIfAborted();

@@ -10,10 +10,10 @@ const NOT_KEPT: readonly FailureCode[] = [
 ];
 
 /**
- * What is remembered of stores, where it may be that nothing can be written down (a full /var, a rescue system): that is
- * warned of once (`not-remembered`), with what it costs, and everything else goes on.
- * @param mayBeUnreadable what cannot be read counts as not remembered, likewise: for a store that is read, and not for one
- *   that is sent backups, which somebody could have exchanged
+ * A memory of stores that may fail to write (a full /var, a rescue system). Instead of failing, it warns once (`not-remembered`)
+ * and names the consequence.
+ * @param mayBeUnreadable an unreadable memory is likewise only warned of. Not for a store that receives backups: it could have
+ *   been exchanged
  */
 export function forgivingMemory(
   memory: StoreMemory,
@@ -33,7 +33,7 @@ export function forgivingMemory(
         return await memory.recall(location);
       } catch (error) {
         if (!mayBeUnreadable) throw error;
-        forgive(error, 'So it was not checked that this is the same store as the last time.');
+        forgive(error, 'So vmferry did not check whether this is the same store as last time.');
         return null;
       }
     },
@@ -43,7 +43,7 @@ export function forgivingMemory(
       } catch (error) {
         forgive(
           error,
-          'Should another store, or an older state of it, be there the next time, this machine may not notice.',
+          'If the server shows another store or an older state next time, this machine may not notice.',
         );
       }
     },

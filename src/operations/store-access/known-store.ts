@@ -7,11 +7,11 @@ import type { StoreMemory } from '../../repository/store-memory.ts';
 import type { ReadableStore } from '../../store/store.ts';
 
 /**
- * Opens a store, but first compares it with what this machine remembers of it, and afterwards remembers it: so that a
- * server cannot show another store, or a plain one, in place of the one that was there. Throws Failure `store-damaged`
- * for those, `store-missing` when a store is remembered and none is there, and what `open` throws.
- * @param open `openStore` or `initStore` of this store
- * @param refuse throws for a store that is not what is wanted; given null where there is none yet
+ * Opens a store: first compares it with what this machine remembers about it, and remembers it afterwards. So the server cannot
+ * replace it unnoticed by another or a plain store. Throws Failure `store-damaged` in that case, `store-missing` if a store is
+ * remembered but gone, and what `open` throws.
+ * @param open calls `openStore` or `initStore` for this store
+ * @param refuse throws if the store is not the wanted kind; gets null if there is no store yet
  */
 export async function openKnownStore(
   store: ReadableStore,
@@ -27,7 +27,7 @@ export async function openKnownStore(
     if (failure !== null) throw failure;
     for (const warning of warnings) context.report(warning);
   };
-  // Before a passphrase is asked for, or a new store made.
+  // Compare before asking for a passphrase or making a store.
   compare(marker === null ? null : foundStore(marker.id, marker.encryption !== null));
   refuse(marker);
   const opened = await open();
@@ -39,9 +39,8 @@ export async function openKnownStore(
 }
 
 /**
- * Warns (`store-went-back`) of guests whose newest snapshot that was ever seen is gone, and remembers the newest of the
- * others.
- * @param snapshots of the guests that were looked at, the ids of all their snapshots
+ * Warns (`store-went-back`) of guests whose newest snapshot ever seen is gone, and remembers the newest snapshot of the others.
+ * @param snapshots by guest that was looked at: the ids of all its snapshots
  */
 export async function compareSnapshots(
   store: ReadableStore,
@@ -61,7 +60,7 @@ export async function compareSnapshots(
   for (const [guest, ids] of snapshots) {
     const [last] = latestFirst(ids, now);
     const known = remembered?.newest.get(guest);
-    // One that is gone is remembered until there is a newer one: a warning that was not read comes again.
+    // A snapshot that is gone is remembered until there is a newer one, so that the warning is repeated.
     if (last !== undefined && (known === undefined || latestFirst([last, known], now)[0] !== known))
       newest.set(guest, last);
   }

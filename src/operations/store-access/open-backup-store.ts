@@ -13,37 +13,37 @@ export type StoreLocation =
   | { kind: 'directory'; path: string }
   | {
       kind: 'sftp';
-      /** As one would type it after `ssh`: HOST or USER@HOST. */
+      /** As for `ssh`: HOST or USER@HOST. */
       destination: string;
-      /** null: the one of the ssh configuration. */
+      /** null: the port of the ssh configuration. */
       port: number | null;
-      /** Absolute, or from the directory on in which a login begins; that one itself is `.`. */
+      /** Absolute, or relative to the directory in which logins begin; `.` is that directory itself. */
       path: string;
     };
 
 export interface OpenStoreOptions {
-  /** An ssh_config(5) file to use instead of the person's own. */
+  /** An ssh_config(5) file to use instead of the user's own. */
   sshConfigFile: string | null;
-  /** Make the store's directory where it is missing, but none above it, and not where a store is remembered. */
+  /** Make the store's directory if it is missing, but none above it, and not if a store is remembered there. */
   create: boolean;
-  /** Called when the other side is waited for, and there is time for something else. */
+  /** Called while waiting for the other side: there is time for other work. */
   meanwhile?: () => void;
 }
 
 export interface OpenStoreDependencies {
   openDirectory: (directory: string) => PlacedStore;
   connect: (destination: string, options: ConnectOptions, context: Context) => Promise<SshConnection>;
-  /** What this machine remembers of stores. */
+  /** What this machine remembers about stores. */
   memory: Pick<StoreMemory, 'recall'>;
 }
 
-/** A lost line is given some six minutes to come back, for each operation anew. */
+/** Each operation waits some six minutes for a lost connection to come back. */
 const RECONNECT_WAITS_MS = [1000, 5000, 15_000, 30_000, 60_000, 120_000, 120_000];
 
 /**
- * Opens a store of backups; disposing it closes its connection. A connection that is lost is opened again. What the
- * server cannot promise is reported as a warning. Throws what `connectSsh` throws, and Failure `store-missing` where
- * the directory is not there and is not to be made: where a store was, a file system is not mounted.
+ * Opens a store of backups; disposing it closes its connection. A lost connection is opened again. What the server cannot promise
+ * is reported as a warning. Throws what `connectSsh` throws, and Failure `store-missing` if the directory is missing and must not
+ * be made: if a store is remembered there, its file system is probably not mounted.
  */
 export async function openBackupStore(
   location: StoreLocation,
@@ -52,7 +52,7 @@ export async function openBackupStore(
   context: Context,
 ): Promise<BackupStore> {
   const preparing = { create, memory: dependencies.memory, signal: context.signal };
-  // What is remembered of a store must not depend on the directory that one is in.
+  // An absolute path, because stores are remembered by location.
   if (location.kind === 'directory')
     return prepared(dependencies.openDirectory(resolve(location.path)), preparing);
   const { destination, port, path } = location;
@@ -96,7 +96,7 @@ interface Preparing {
   signal: AbortSignal;
 }
 
-/** The same store, when its directory is there. */
+/** The store, after making sure that its directory exists. */
 async function prepared(store: PlacedStore, { create, memory, signal }: Preparing): Promise<PlacedStore> {
   if (await store.exists(signal)) return store;
   if (!create) throw noStore(store.location);
@@ -108,7 +108,7 @@ async function prepared(store: PlacedStore, { create, memory, signal }: Preparin
 
 interface OwningStore {
   placed: PlacedStore;
-  /** The same, with the connection that it disposes. */
+  /** The same store, but disposing it closes the connection. */
   store: BackupStore;
 }
 

@@ -6,27 +6,27 @@ import { errorCode } from '../../system/error-code.ts';
 import { openSecret, readSecret } from './read-secret.ts';
 import { run } from '../../system/processes.ts';
 
-/** Where a passphrase comes from; one of them at most. */
+/** Where a passphrase comes from. At most one source is set. */
 export interface PassphraseRequest {
   /** Its first line is the passphrase. */
   file: string | null;
-  /** A line for the shell; the first line of what it prints is the passphrase. */
+  /** A command line for the shell; the first line of its output is the passphrase. */
   command: string | null;
-  /** What `vmferry key export` printed: opens a store without any passphrase. */
+  /** The output of `vmferry key export`, which opens a store without a passphrase. */
   keyFile: string | null;
-  /** The options that give one, for messages: `--passphrase-file or --passphrase-command`. */
+  /** The options that give a passphrase, for messages: `--passphrase-file or --passphrase-command`. */
   options: string;
 }
 
-/** Asks a person something whose answer is not shown. */
+/** Asks the user a question, and does not show the answer. */
 export type AskSecret = (question: string, signal: AbortSignal) => Promise<string>;
 
-/** More than any passphrase or exported key. */
+/** Longer than any passphrase or exported key. */
 const LIMIT_BYTES = 4096;
 
 /**
- * Gives the passphrase, or the key, as the person wants. It throws Failure `key-missing` when there is none.
- * @param ask null where there is no terminal
+ * A source of the passphrase or key, as the user requested. It throws Failure `key-missing` if there is none.
+ * @param ask null: there is no terminal
  */
 export function createPassphraseSource(
   request: PassphraseRequest,
@@ -47,13 +47,13 @@ export function createPassphraseSource(
           use === 'new'
             ? 'No new passphrase was given.'
             : 'The store is encrypted, and no passphrase was given.',
-          { advice: `Say where it is with ${request.options}.` },
+          { advice: `Give it with ${request.options}.` },
         ),
       );
   return (use) => (use === 'new' ? askForNew(ask, signal) : ask('Passphrase of the store: ', signal));
 }
 
-/** Asks for a new passphrase at once, and gives it from then on. Throws Failure `usage` when it is too short. */
+/** Asks for a new passphrase now, and returns it from then on. Throws Failure `usage` if it is too short. */
 export async function askedNow(source: PassphraseSource): Promise<PassphraseSource> {
   const secret = await source('new');
   if (typeof secret === 'string') refuseShortPassphrase(secret);
@@ -62,7 +62,7 @@ export async function askedNow(source: PassphraseSource): Promise<PassphraseSour
 
 async function askForNew(ask: AskSecret, signal: AbortSignal): Promise<string> {
   const passphrase = await ask('New passphrase for the store: ', signal);
-  if ((await ask('The same once more: ', signal)) !== passphrase)
+  if ((await ask('The same passphrase again: ', signal)) !== passphrase)
     throw new Failure('usage', 'The two passphrases differ.', { advice: 'Try again; nothing was changed.' });
   return passphrase;
 }
@@ -71,14 +71,14 @@ async function readSecretFile(path: string, signal: AbortSignal): Promise<string
   try {
     const file = await openSecret(path);
     try {
-      // Asked of what is open, so that it cannot be another file by now.
+      // Check the open file, so that it cannot be replaced in between.
       const { mode } = await file.stat();
       if ((mode & 0o007) !== 0)
         throw new Failure(
           'key-missing',
           `Everybody on this machine may read or change ${path}, so it is not used.`,
           {
-            advice: `Make it yours alone: chmod 600 ${path}`,
+            advice: `Restrict it to yourself: chmod 600 ${path}`,
           },
         );
       return decode(await readSecret(file, path, LIMIT_BYTES + 1, signal), `The file ${path}`);
@@ -91,7 +91,7 @@ async function readSecretFile(path: string, signal: AbortSignal): Promise<string
     const code = errorCode(error);
     const message = code === 'ENOENT' ? `There is no file ${path}.` : `${path} cannot be read: ${code}.`;
     throw new Failure('key-missing', message, {
-      advice: 'It was to give the passphrase or the key of the store: check its path.',
+      advice: 'It should contain the passphrase or the key of the store. Check the path.',
       cause: error,
     });
   }
@@ -103,30 +103,29 @@ async function outputOf(command: string, signal: AbortSignal): Promise<string> {
   const end = exitStatus === null ? 'was ended by a signal' : `ended with status ${exitStatus}`;
   throw new Failure(
     'key-missing',
-    `‘${command}’, which was to give the passphrase, ${end}: ${stderr.trim() || 'it said nothing'}`,
+    `The passphrase command ‘${command}’ ${end}: ${stderr.trim() || 'it printed no error'}`,
   );
 }
 
 function decode(bytes: Uint8Array, what: string): string {
-  if (bytes.length > LIMIT_BYTES) throw notUsable(`${what} is longer than any passphrase or key is.`);
+  if (bytes.length > LIMIT_BYTES) throw notUsable(`${what} is longer than any passphrase or key.`);
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    throw notUsable(`${what} is no text in UTF-8.`);
+    throw notUsable(`${what} is not text in UTF-8.`);
   }
 }
 
 function firstLine(text: string, what: string): string {
   const [line = ''] = text.split(/\r?\n/, 1);
   if (line === '') throw notUsable(`${what} begins with an empty line.`);
-  // What cannot be decoded would stand there as the same sign for all, and make a passphrase easy to guess.
-  if (line.includes('\uFFFD')) throw notUsable(`${what} is no text in UTF-8.`);
+  // Undecodable bytes all become this character, which would make the passphrase easy to guess.
+  if (line.includes('\uFFFD')) throw notUsable(`${what} is not text in UTF-8.`);
   return line;
 }
 
 function notUsable(message: string): Failure {
   return new Failure('key-missing', message, {
-    advice:
-      'A passphrase is the first line of it, as text; random bytes can be written as hexadecimal digits.',
+    advice: 'The first line must be the passphrase, as text. Write random bytes as hexadecimal digits.',
   });
 }

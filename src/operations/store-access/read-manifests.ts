@@ -9,7 +9,7 @@ const MANIFESTS_AT_ONCE = 8;
 export type ReadManifest =
   { id: string; snapshot: Snapshot; failure: null } | { id: string; snapshot: null; failure: Failure };
 
-/** All manifests of a guest, the oldest first; those that have gone meanwhile are left out. */
+/** All manifests of a guest, the oldest first. Those that are gone by now are left out. */
 export async function* readManifests(
   folder: GuestReader,
   ids: readonly string[],
@@ -28,7 +28,7 @@ export async function* readManifests(
   for await (const manifest of manifests) if (manifest !== null) yield manifest;
 }
 
-/** What is wrong with one manifest, and says nothing of the others; a failing disk does not give a few files among good ones. */
+/** Failures of one manifest that do not concern the others. On a failing disk (`transfer-failed`) only a few files may be bad. */
 export const manifestCodes: ReadonlySet<string> = new Set([
   'store-damaged',
   'store-unsupported',

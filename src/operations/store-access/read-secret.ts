@@ -5,14 +5,14 @@ import { errorCode } from '../../system/error-code.ts';
 const POLL_MS = 50;
 
 /**
- * Opens a file with a secret: an ordinary one, or a pipe, as a shell's `<(pass show backups)` is. Opening a FIFO does not wait for
- * its writer: that wait could not be interrupted.
+ * Opens a file with a secret: an ordinary file, or a pipe like the shell's `<(pass show backups)`. Opening a FIFO does not wait
+ * for its writer, because that wait could not be interrupted.
  */
 export async function openSecret(path: string): Promise<FileHandle> {
   return open(path, constants.O_RDONLY | constants.O_NONBLOCK);
 }
 
-/** All of it, up to the limit. Waits for what writes into a pipe; the signal ends that. */
+/** The whole file, up to the limit. Waits for the writer of a pipe until the signal is aborted. */
 export async function readSecret(
   file: FileHandle,
   path: string,
@@ -20,7 +20,7 @@ export async function readSecret(
   signal: AbortSignal,
 ): Promise<Buffer> {
   const stats = await file.stat();
-  // A pipe without a name has had its writer; one with a name may be still without.
+  // An anonymous pipe already has its writer; a FIFO may not have one yet.
   let hasWriter = !stats.isFIFO() || /^\/(dev|proc)\//.test(path);
   const buffer = Buffer.alloc(limitBytes);
   let filled = 0;
@@ -35,7 +35,7 @@ export async function readSecret(
   return buffer.subarray(0, filled);
 }
 
-/** How many bytes came; 0 at the end, and while a FIFO has no writer; null while its writer has written nothing. */
+/** The number of bytes read; 0 at the end, or while a FIFO has no writer; null while a pipe's writer has written nothing. */
 async function readNow(file: FileHandle, buffer: Buffer, offset: number): Promise<number | null> {
   try {
     return (await file.read(buffer, offset, buffer.length - offset)).bytesRead;

@@ -7,9 +7,9 @@ import type { BackupStore } from '../../store/store.ts';
 /** What every operation on a store of backups needs. */
 export interface StoreDependencies {
   environment: NodeJS.ProcessEnv;
-  /** Throws Failure `store-missing` where there is no such directory, and it is not to be made. */
+  /** Throws Failure `store-missing` if the directory does not exist and must not be made. */
   openStoreAt: (location: StoreLocation, options: OpenStoreOptions, context: Context) => Promise<BackupStore>;
-  /** What this machine remembers of stores. */
+  /** What this machine remembers about stores. */
   storeMemory: StoreMemory;
   random: Random;
   now: () => Date;

@@ -21,13 +21,14 @@ import { refusePlain, type SecretGiven } from './refuse-plain.ts';
 export interface SessionOptions {
   passphrase: PassphraseSource;
   memory: StoreMemory;
-  /** By which the latest snapshot is told from those of the future; this machine's clock unless given. */
+  /** Tells snapshots dated in the future from others; this machine's clock unless given. */
   now?: () => Date;
-  /** `no` unless told. */
+  /** `no` unless given. */
   secretGiven?: SecretGiven;
-  /** The store is to be sent backups; null unless told: it is only to be read, pruned and the like. */
+  /** Set if the store is to receive backups; null unless given. */
   forBackups?: {
-    /** A plain store is refused, whatever was given for it. */ mustBeEncrypted: boolean;
+    /** Refuse a plain store. */
+    mustBeEncrypted: boolean;
   } | null;
 }
 
@@ -39,7 +40,7 @@ export interface ReadSession extends Pick<StoreSession, 'opened' | 'now' | 'gues
 
 const systemClock = () => new Date();
 
-/** A store of backups that was opened: its guests' folders can be read and written. */
+/** An open store of backups. Its guests' folders can be read and written. */
 export class StoreSession {
   readonly store: BackupStore;
   readonly opened: OpenedStore;
@@ -89,8 +90,8 @@ export class StoreSession {
   }
 
   /**
-   * The names of the guests that the store has a folder of, in their order. A guest's folder that is a link is among them: whatever
-   * is then asked of it fails with `store-damaged`, and does not look as if it had never been there.
+   * The names of the guests that have a folder in the store, sorted. A folder that is a link is included: operations on it fail
+   * with `store-damaged`, instead of finding no such guest.
    */
   async guests(signal: AbortSignal): Promise<string[]> {
     const entries = await this.store.list(guestsFolder, signal);
@@ -101,14 +102,14 @@ export class StoreSession {
   }
 
   /**
-   * Compares the snapshots that guests have with what was seen before, and remembers them (warning `store-went-back`).
-   * @param snapshots of the guests that were looked at, the ids of all their snapshots
+   * Compares the snapshots of guests with those seen before (warning `store-went-back`), and remembers the newest.
+   * @param snapshots by guest that was looked at: the ids of all its snapshots
    */
   async saw(snapshots: ReadonlyMap<string, readonly string[]>, context: Context): Promise<void> {
     await compareSnapshots(this.store, this.opened, snapshots, this.#memory, this.now(), context);
   }
 
-  /** A guest whose snapshots were deleted on purpose: that they are gone is nothing to warn of. */
+  /** Forgets the snapshots seen of a guest. They were deleted on purpose, so there will be no warning. */
   async forgot(guest: string): Promise<void> {
     const { id, key } = this.opened;
     const store = { id, isEncrypted: key !== null };

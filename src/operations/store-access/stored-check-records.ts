@@ -15,12 +15,12 @@ import { isMissingFile } from '../../repository/files/missing-file.ts';
 
 const FILES_AT_ONCE = 8;
 
-/** All that is remembered of a guest's checks, and the files that it was read from. */
+/** The merged records of a guest's checks, and the files that they were read from. */
 export interface StoredCheckRecord {
   record: CheckRecord;
   /** Names in the store. */
   files: readonly string[];
-  /** Of files that could not be read: they count for nothing. */
+  /** Failures of files that could not be read; these are left out. */
   failures: readonly Failure[];
 }
 
@@ -39,7 +39,7 @@ export async function readCheckRecord(folder: GuestReader, signal: AbortSignal):
   return { record: mergeCheckRecords(records), files, failures };
 }
 
-/** Writes what is known now, and then removes the files that it takes the place of. */
+/** Writes a record, and then removes the files that it replaces. */
 export async function writeCheckRecord(
   folder: GuestFolder,
   record: CheckRecord,
@@ -53,7 +53,7 @@ export async function writeCheckRecord(
   for (const file of replaced) if (file !== name) await folder.store.remove(file, signal);
 }
 
-/** Null where it has gone: another verify has put a new one in its place. */
+/** Null if the file is gone: another verify has replaced it. */
 async function readFile(
   folder: GuestReader,
   file: string,
@@ -64,7 +64,7 @@ async function readFile(
     const compressed = folder.seal.open(purposeOf(folder), sealed);
     const text = decompressIds(compressed, CHECK_RECORD_LIMIT_BYTES, file);
     if (folder.seal.nameOf(Buffer.from(text)) !== idOf(folder, file.split('/').at(-1) ?? ''))
-      return new Failure('store-damaged', `${file} is damaged: it is not what its name says.`);
+      return new Failure('store-damaged', `${file} is damaged: its name is not the digest of its content.`);
     return parseCheckRecord(text);
   } catch (error) {
     if (error instanceof Failure && error.code === 'store-damaged') return error;

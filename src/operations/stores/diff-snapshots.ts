@@ -11,17 +11,17 @@ import { PageReader } from '../restore/snapshot-map.ts';
 import type { ReadSession } from '../store-access/store-session.ts';
 
 const PAGES_AT_ONCE = 8;
-/** In all disks. Many disks may share few pages, so that a small store could fill any memory. */
+/** Limit for all disks together: many disks may share few pages, so a small store could otherwise fill the memory. */
 const MOST_RANGES = 2 ** 20;
 
 export interface DiffRequest {
   guest: string;
-  /** Which snapshots, each as `chooseSnapshot` takes it. */
+  /** The two snapshots, each as `chooseSnapshot` accepts it. */
   from: string;
   to: string;
 }
 
-/** `added`: was empty. `removed`: is empty now. */
+/** `added`: only the newer disk has data there. `removed`: only the older one has. */
 export type Difference = 'changed' | 'added' | 'removed';
 
 export interface DifferentRange extends Extent {
@@ -30,13 +30,13 @@ export interface DifferentRange extends Extent {
 
 export interface DiskDiff {
   name: string;
-  /** Null where that snapshot has no such disk. */
+  /** Null if that snapshot has no such disk. */
   fromBytes: number | null;
   toBytes: number | null;
   changedBytes: number;
   addedBytes: number;
   removedBytes: number;
-  /** Whole chunks; ascending, neighbours of one kind as one. */
+  /** In whole chunks, ascending; neighbours of one kind are merged. */
   ranges: readonly DifferentRange[];
 }
 
@@ -50,9 +50,8 @@ export interface DiffReport {
 }
 
 /**
- * How two snapshots of a guest differ, found without reading any data: by their chunk maps, and of these only the pages that differ.
- * Throws what choosing a snapshot throws, Failure `store-damaged` for a page that is missing, and `resources-short` where
- * they differ in too many ranges.
+ * Compares two snapshots of a guest by their chunk maps. Reads only the pages that differ, and no data. Throws what choosing a
+ * snapshot throws, Failure `store-damaged` for a missing page, and `resources-short` if there are too many differences.
  */
 export async function diffSnapshots(
   { guest, from: fromWhen, to: toWhen }: DiffRequest,
@@ -83,13 +82,13 @@ async function diffDisk(
   if (before !== null && after !== null && before.chunkBytes !== after.chunkBytes)
     throw new Failure(
       'guest-unsupported',
-      `${name} was ${before.sizeBytes} bytes large, and is ${after.sizeBytes}: it is kept in chunks of another size.`,
-      { advice: 'Only disks whose chunks have one size can be compared.' },
+      `${name} grew or shrank from ${before.sizeBytes} to ${after.sizeBytes} bytes, so its chunks have different sizes.`,
+      { advice: 'Disks can be compared only if their chunks have the same size.' },
     );
   const collected = new Collected(emptyMap(before), emptyMap(after));
   const count = Math.max(before?.pages.length ?? 0, after?.pages.length ?? 0);
   const idsOf = (page: number) => [before?.pages[page] ?? null, after?.pages[page] ?? null] as const;
-  // Pages of one id hold the same.
+  // Pages with the same id are equal.
   const different = Array.from({ length: count }, (_, page) => page).filter((page) => {
     const [old, now] = idsOf(page);
     return old !== now;
@@ -114,17 +113,17 @@ async function diffDisk(
 function tooManyRanges(): Failure {
   return new Failure(
     'resources-short',
-    `These snapshots differ in more than ${MOST_RANGES} ranges. vmferry takes no memory for more of them.`,
+    `These snapshots differ in more than ${MOST_RANGES} ranges, which is the limit.`,
     { advice: 'Compare snapshots that are closer to each other in time.' },
   );
 }
 
-/** Of no chunks where there is no such disk. */
+/** An empty map of the disk's size; of size 0 without a disk. */
 function emptyMap(disk: SnapshotDisk | null): ChunkMap {
   return new ChunkMap(chunkGridFor(disk?.sizeBytes ?? 0));
 }
 
-/** The text of a page; of none, an empty one. */
+/** The text of a page; empty without an id. */
 async function readPage(
   id: string | null,
   diskName: string,
@@ -134,11 +133,11 @@ async function readPage(
   const text = id === null ? '' : await pages.read(id, signal);
   if (text !== null) return text;
   throw new Failure('store-damaged', `A page of the chunk map of ${diskName} is missing or damaged.`, {
-    advice: 'See what else is: vmferry verify STORE.',
+    advice: 'To find other damage: vmferry verify STORE',
   });
 }
 
-/** Differences, position after position. */
+/** Collects differences, by ascending position. */
 class Collected {
   readonly bytes: Record<Difference, number> = { changed: 0, added: 0, removed: 0 };
   readonly ranges: DifferentRange[] = [];

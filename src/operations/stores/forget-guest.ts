@@ -18,10 +18,10 @@ export interface ForgetReport {
 }
 
 /**
- * Deletes all that the store has of a guest, for good: its snapshots first, so that there is never one that cannot be
- * restored, then the rest. Broken off, it goes on the next time. Throws Failure `usage` when the name to confirm is
- * another or a snapshot is protected, `snapshot-missing` for a guest that the store does not have.
- * @param confirm gives the name as somebody has typed it to confirm, told what is there
+ * Deletes everything that the store has of a guest, for good: first its snapshots, so that every snapshot that is left can be
+ * restored, then the rest. If it is interrupted, the next run continues. Throws Failure `usage` if the typed name is wrong or a
+ * snapshot is protected, `snapshot-missing` for a guest that the store does not have.
+ * @param confirm asks the user to type the guest's name
  */
 export async function forgetGuest(
   guest: string,
@@ -48,7 +48,7 @@ export async function forgetGuest(
     async () => {
       await session.forgot(guest);
       const strange: string[] = [];
-      // As everything else in its folders: a manifest that is a link stays, and the rest goes.
+      // A manifest that is a link stays, like any other link; the rest is removed.
       const bytes =
         (await removeAll(folder, folder.pathOf('snapshots'), strange, signal)) +
         (await removeAll(folder, guestFolder(guest), strange, signal));
@@ -61,8 +61,8 @@ export async function forgetGuest(
 }
 
 /**
- * Removes all ordinary files and folders in a folder, and the folder where that leaves it empty. Answers with the bytes that this has freed.
- * @param strange takes the names of what is neither, which stays
+ * Removes all ordinary files and folders in a folder, and the folder itself if that leaves it empty. Returns the freed bytes.
+ * @param strange receives the names of everything else, which stays
  */
 async function removeAll(
   folder: GuestFolder,
@@ -93,7 +93,7 @@ function leftAlone({ location }: BackupStore, guest: string, names: readonly str
   const others = names.length > 1 ? ` and ${names.length - 1} more` : '';
   return new Failure(
     'store-damaged',
-    `Everything of ${guest} in ${location} was deleted, except for ${first}${others}: neither an ordinary file nor a folder, but a symbolic link or the like. vmferry neither follows nor deletes it.`,
-    { advice: `Look at what it leads to, delete it by hand, and run \`vmferry forget\` for ${guest} again.` },
+    `Everything of ${guest} in ${location} was deleted except ${first}${others}, which is not an ordinary file or folder but for example a symbolic link. vmferry neither follows nor deletes it.`,
+    { advice: `Check what it points to, delete it by hand, and run \`vmferry forget\` for ${guest} again.` },
   );
 }

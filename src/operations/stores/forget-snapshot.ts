@@ -8,9 +8,9 @@ import { removeUnlessProtected } from '../prune/expire.ts';
 import type { StoreSession } from '../store-access/store-session.ts';
 
 /**
- * Deletes one snapshot, for good. What only it needed is freed by a prune. Throws Failure `usage` when it is protected, when
- * what was typed to confirm is not `GUEST@ID`, or for a WHEN that is no id; `snapshot-missing`.
- * @param confirm gives `GUEST@ID` as somebody has typed it to confirm, told what that is
+ * Deletes one snapshot, for good. A prune frees the data that only it needed. Throws Failure `usage` if the snapshot is protected,
+ * the typed name is not `GUEST@ID`, or WHEN is no id; `snapshot-missing`.
+ * @param confirm asks the user to type `GUEST@ID`
  */
 export async function forgetSnapshot(
   { guest, when }: SnapshotReference,
@@ -30,7 +30,7 @@ export async function forgetSnapshot(
     throw new Failure('usage', `Nothing was deleted: what was given to confirm is not ${name}.`);
   const remove = async () => {
     if (!(await removeUnlessProtected(folder, id, signal))) throw refuseProtected();
-    // That it is gone is nothing to warn of.
+    // It was removed on purpose: do not warn later that it is gone.
     await session.forgot(guest);
     const left = ids.filter((other) => other !== id);
     await session.saw(new Map([[guest, left]]), context);

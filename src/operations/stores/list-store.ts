@@ -25,7 +25,7 @@ export interface GuestListing {
   /** Packs, maps, indexes and manifests, without the trash. */
   storedBytes: number;
   trashBytes: number;
-  /** Packs and pages that a verify has found damaged, and that are still there. */
+  /** Packs and pages that verify has found damaged and that still exist. */
   damagedFiles: number;
 }
 
@@ -33,22 +33,22 @@ export interface SnapshotListing {
   id: string;
   /** ISO 8601, UTC. */
   createdAt: string;
-  /** Null, as all that only its manifest says, where that cannot be read. */
+  /** Null if the manifest cannot be read, like everything else that only the manifest says. */
   consistency: Consistency | null;
   /** The host that it was made on. */
   host: string | null;
-  /** Of its disks. */
+  /** Total size of its disks. */
   sizeBytes: number | null;
-  /** What of them was in use; null also for snapshots that an early version has made. */
+  /** How much of the disks was in use; null also for snapshots of early versions. */
   usedBytes: number | null;
-  /** What it added to the store. */
+  /** Bytes that it added to the store. */
   newBytes: number | null;
   isProtected: boolean;
-  /** What the last verify has found; null: there was none since it was made. */
+  /** The result of the last verify; null: never verified. */
   state: 'whole' | 'damaged' | null;
-  /** When that was; ISO 8601. */
+  /** When it was last verified; ISO 8601. */
   checkedAt: string | null;
-  /** Since when all of its data has been read and found good, or when it was last booted; ISO 8601, null: never. */
+  /** When reading all its data, or booting it, last proved it good; ISO 8601. Null: never. */
   verifiedAt: string | null;
   /** When it was last restored and booted. */
   bootedAt: string | null;
@@ -57,8 +57,8 @@ export interface SnapshotListing {
 }
 
 /**
- * What a store has, of one guest or of all. Reads manifests and what verify remembers, but no pack and no index. Throws
- * Failure `snapshot-missing` when it has nothing of that guest, and what reading from the store throws.
+ * Lists what a store has, of one guest or of all. Reads manifests and records of checks, but no packs or indexes. Throws Failure
+ * `snapshot-missing` if it has no backups of that guest, and what reading from the store throws.
  * @param guest null: all
  */
 export async function listStore(
@@ -138,7 +138,7 @@ function describe(
   };
 }
 
-/** Null where that of one of them is not known. */
+/** Null if it is unknown for one of the disks. */
 function usedBytesOf(disks: readonly { usedBytes?: number }[]): number | null {
   return disks.reduce<number | null>(
     (sum, { usedBytes }) => (sum === null || usedBytes === undefined ? null : sum + usedBytes),

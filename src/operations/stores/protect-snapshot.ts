@@ -10,8 +10,8 @@ export interface ProtectReport {
 }
 
 /**
- * Keeps prunes from removing a snapshot, or lets them again; either may be so already. Throws Failure `usage` or `snapshot-missing`
- * for what names none.
+ * Protects a snapshot from prunes, or ends its protection. Throws Failure `usage` or `snapshot-missing` if the reference names no
+ * snapshot.
  * @param reference `GUEST@WHEN`
  */
 export async function protectSnapshot(
@@ -29,7 +29,7 @@ export async function protectSnapshot(
     return { type: 'unprotected', guest, snapshot };
   }
   await folder.mark('protected', snapshot, signal);
-  // In this order; a prune removes first and looks for marks then.
+  // The mark comes first, because a prune removes a snapshot first and then looks for its mark.
   if (!(await folder.snapshotIds(signal)).includes(snapshot)) {
     await folder.unmark('protected', snapshot, signal);
     throw new Failure('snapshot-missing', `A prune has just removed the snapshot ${snapshot} of ${guest}.`, {

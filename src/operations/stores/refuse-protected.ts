@@ -1,7 +1,7 @@
 import { Failure } from '../../failure.ts';
 import type { StoreSession } from '../store-access/store-session.ts';
 
-/** Failure `usage` that says how to let go of what is protected. */
+/** Failure `usage` for protected snapshots, with the command that ends the protection. */
 export function refuseAnyProtected(
   guest: string,
   [first = '', ...others]: readonly string[],
@@ -9,6 +9,6 @@ export function refuseAnyProtected(
 ): Failure {
   const more = others.length === 0 ? '' : ` and ${others.length} more`;
   return new Failure('usage', `Nothing was deleted: ${guest}@${first}${more} is protected.`, {
-    advice: `If it is to go all the same: vmferry unprotect ${store.location} ${guest}@${first}`,
+    advice: `To delete it, end its protection first: vmferry unprotect ${store.location} ${guest}@${first}`,
   });
 }

@@ -7,7 +7,7 @@ import { storeKeyText } from '../../repository/keys/store-key-text.ts';
 import type { PassphraseSource } from '../../repository/keys/store-keys.ts';
 import type { StoreSession } from '../store-access/store-session.ts';
 
-/** One passphrase that opens a store. What is said of it, the server could have changed. */
+/** One passphrase that opens a store. The server could have changed the date and the label. */
 export interface StoreKeySummary {
   id: string;
   createdAt: string;
@@ -29,14 +29,14 @@ export interface KeyChangeReport {
 export interface KeyExportReport {
   type: 'key-export';
   store: string;
-  /** The store's key, to be kept on paper: it opens everything. */
+  /** The store's key, to be kept on paper. It opens the whole store. */
   text: string;
 }
 
-/** What this needs of a session with a store. */
+/** The part of a session that keys need. */
 export type KeySession = Pick<StoreSession, 'store' | 'opened'>;
 
-/** The keys of an encrypted store. This, and all of the others, throws Failure `usage` for a plain one. */
+/** The keys of an encrypted store. Like all functions here, it throws Failure `usage` for a plain store. */
 export async function listStoreKeys(session: KeySession, context: Context): Promise<KeyListReport> {
   const { store } = encrypted(session);
   const { files, damaged } = await readKeyFiles(store, context.signal);
@@ -45,7 +45,7 @@ export async function listStoreKeys(session: KeySession, context: Context): Prom
   return { type: 'keys', store: store.location, keys };
 }
 
-/** Lets a further passphrase open the store. */
+/** Adds a passphrase that opens the store. */
 export async function addStoreKey(
   session: KeySession,
   newPassphrase: PassphraseSource,
@@ -57,19 +57,19 @@ export async function addStoreKey(
   if (files.length >= MOST_KEYS)
     throw new Failure(
       'usage',
-      `The store ${store.location} has ${MOST_KEYS} keys already: remove one first.`,
+      `The store ${store.location} already has ${MOST_KEYS} keys, which is the limit: remove one first.`,
     );
   const secret = await newPassphrase('new');
   if (typeof secret !== 'string')
-    throw new Failure('usage', 'A key is added by a new passphrase, not by the key of a store.');
+    throw new Failure('usage', 'Adding a key needs a new passphrase, not the key of a store.');
   const file = await wrapStoreKey(key, secret, { ...options, createdAt: new Date(), random: randomBytes });
   await putKeyFile(store, file, signal);
   return { type: 'key-added', store: store.location, key: file.id };
 }
 
 /**
- * Takes one passphrase's way into the store away. The store was opened by another one, so that nobody shuts themselves
- * out: Failure `usage` otherwise, and for the last key.
+ * Removes a passphrase. The store must have been opened by another one, which proves that it can still be opened afterwards.
+ * Throws Failure `usage` otherwise, and for the last key.
  */
 export async function removeStoreKey(
   session: KeySession,
@@ -80,21 +80,21 @@ export async function removeStoreKey(
   const { files } = await readKeyFiles(store, signal);
   if (!files.some((file) => file.id === id))
     throw new Failure('usage', `The store ${store.location} has no key ${id}.`, {
-      advice: `See which it has: vmferry key list ${store.location}`,
+      advice: `To see the keys: vmferry key list ${store.location}`,
     });
   if (files.length === 1)
     throw new Failure('usage', `${id} is the last key of the store ${store.location}.`, {
       advice: `Without a key nothing can be restored. Add another one first: vmferry key add ${store.location}`,
     });
   if (openedBy === id)
-    throw new Failure('usage', `${id} is the key that this passphrase opens.`, {
-      advice: 'Give the passphrase of a key that stays: so it is certain that the store can still be opened.',
+    throw new Failure('usage', `The given passphrase is that of the key ${id}.`, {
+      advice: 'Give the passphrase of a key that stays. This proves that the store can still be opened.',
     });
   await store.remove(keyFileName(id), signal);
   return { type: 'key-removed', store: store.location, key: id };
 }
 
-/** The store's own key, as text that `--key-file` reads. */
+/** The store's own key, as text that `parseStoreKeyText` reads. */
 export function exportStoreKey(session: KeySession): KeyExportReport {
   const { store, key } = encrypted(session);
   const text = storeKeyText({ storeId: session.opened.id, key });

@@ -1,25 +1,25 @@
 import { createHash, createHmac } from 'node:crypto';
 
-/** OpenSSH's known_hosts (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT), read without touching a file or a network. */
+/** A line of OpenSSH's known_hosts (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT). This file is pure: it reads no file and no network. */
 export interface KnownHostKey {
   /** The file's first field: comma-separated patterns, or `|1|salt|hash` for one hashed name. */
   hosts: string;
-  /** The line's marker. A `cert-authority` signs host certificates, and is no host key itself. */
+  /** The line's marker. The key of a `cert-authority` signs host certificates, and is not a host key itself. */
   marker: 'cert-authority' | 'revoked' | null;
-  /** As the key itself says: `ssh-ed25519`, `ssh-rsa`, `ecdsa-sha2-nistp256`, … */
+  /** From the key itself: `ssh-ed25519`, `ssh-rsa`, `ecdsa-sha2-nistp256`, … */
   keyType: string;
-  /** The public key as it goes over the wire. */
+  /** The public key in its wire format. */
   key: Buffer;
   file: string;
   /** From 1. */
   lineNumber: number;
 }
 
-/** Under which names a host is looked up. */
+/** The names that a host is looked up under. */
 export interface HostIdentity {
   hostName: string;
   port: number;
-  /** HostKeyAlias: looked up instead of the name, whatever the port. */
+  /** HostKeyAlias: replaces the name and the port. */
   hostKeyAlias: string | null;
 }
 
@@ -32,7 +32,7 @@ const markers: Readonly<Record<string, KnownHostKey['marker']>> = {
   '@revoked': 'revoked',
 };
 
-/** The lines of one file that hold a key; what cannot be understood is skipped, as OpenSSH does. */
+/** The lines of one file that have a key. Lines that cannot be understood are skipped, as OpenSSH does. */
 export function parseKnownHosts(text: string, file: string): KnownHostKey[] {
   return text.split('\n').flatMap((line, index) => {
     const fields = line.trim().split(/[ \t]+/);
@@ -47,7 +47,7 @@ export function parseKnownHosts(text: string, file: string): KnownHostKey[] {
   });
 }
 
-/** The type that a public key names itself (RFC 4253, 6.6: a string first); empty for what is none. */
+/** The type that a public key begins with (RFC 4253, 6.6); empty if it is not a key. */
 export function keyTypeOf(key: Uint8Array): string {
   const bytes = Buffer.from(key.buffer, key.byteOffset, key.byteLength);
   if (bytes.length < 4) return '';
@@ -55,18 +55,18 @@ export function keyTypeOf(key: Uint8Array): string {
   return length <= bytes.length - 4 ? bytes.toString('latin1', 4, 4 + length) : '';
 }
 
-/** As `ssh-keygen -l` shows it: `SHA256:` and base64 without padding. */
+/** The fingerprint as `ssh-keygen -l` shows it: `SHA256:` and base64 without padding. */
 export function fingerprintOf(key: Uint8Array): string {
   return `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
 }
 
-/** The name that a host goes by in known_hosts: `[name]:port` where the port is not 22. */
+/** The name of a host in known_hosts: `[name]:port` unless the port is 22. */
 export function knownHostsName({ hostName, port, hostKeyAlias }: HostIdentity): string {
   if (hostKeyAlias !== null) return hostKeyAlias;
   return port === DEFAULT_PORT ? hostName : `[${hostName}]:${port}`;
 }
 
-/** What the known keys say about the key that a host offers. */
+/** Compares the key that a host offers with the known keys. */
 export function judgeHostKey(
   known: readonly KnownHostKey[],
   host: HostIdentity,
@@ -75,7 +75,7 @@ export function judgeHostKey(
   const verdict = judgeByName(known, knownHostsName(host), offered);
   if (verdict.verdict !== 'unknown' || host.hostKeyAlias !== null || host.port === DEFAULT_PORT)
     return verdict;
-  // a key that was noted for the name without a port holds for each of its ports, as OpenSSH has it
+  // As in OpenSSH, a key noted for the name without a port is valid for all ports.
   const withoutPort = judgeByName(known, host.hostName, offered);
   return withoutPort.verdict === 'changed' ? verdict : withoutPort;
 }
@@ -92,8 +92,8 @@ function judgeByName(known: readonly KnownHostKey[], name: string, offered: Uint
 }
 
 /**
- * The types of the keys that the host may show: to be offered first, or another type's key would look changed. A key
- * that is revoked as well does not count: the host is to show another one, if one is known.
+ * The types of the known keys of a host. They must be offered first, so that the host does not show a key of another type, which
+ * would look changed. A key that is also revoked is left out, so that the host shows another known key.
  */
 export function knownKeyTypes(known: readonly KnownHostKey[], host: HostIdentity): string[] {
   const name = knownHostsName(host);
@@ -105,7 +105,7 @@ export function knownKeyTypes(known: readonly KnownHostKey[], host: HostIdentity
   return [...new Set(usable.map((entry) => entry.keyType))];
 }
 
-/** The line with which ssh would accept a certificate of the host; null when there is none. */
+/** The line that makes ssh accept a certificate of the host; null if there is none. */
 export function certificateAuthorityOf(
   known: readonly KnownHostKey[],
   host: HostIdentity,
@@ -118,7 +118,7 @@ export function certificateAuthorityOf(
   );
 }
 
-/** Whether the first field of a known_hosts line stands for the name. */
+/** Whether the first field of a known_hosts line matches the name. */
 export function matchesHost(hosts: string, name: string): boolean {
   const lowered = name.toLowerCase();
   if (hosts.startsWith('|')) return matchesHashed(hosts, lowered);
@@ -140,7 +140,7 @@ function matchesHashed(hosts: string, name: string): boolean {
   return computed.equals(Buffer.from(hash, 'base64'));
 }
 
-/** `*` is any run of characters, `?` any one; nothing else is special. */
+/** `*` matches any characters, `?` one character; nothing else is special. */
 function matchesPattern(pattern: string, name: string): boolean {
   let resumePattern = -1;
   let resumeName = 0;

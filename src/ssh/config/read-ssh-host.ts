@@ -5,20 +5,20 @@ import { checkDestination, optionsFor, parseSshConfig, type SshHost } from './ss
 import { quoteForShell } from '../../quote-for-shell.ts';
 
 export interface ReadSshHostOptions {
-  /** An ssh_config(5) file to use instead of the person's own. */
+  /** An ssh_config(5) file to use instead of the user's own. */
   sshConfigFile: string | null;
-  /** Wins over the configuration's. */
+  /** Overrides the configuration. */
   givenPort?: number | null;
-  /** Other than two minutes for tests only. */
+  /** Two minutes unless given; shorter in tests. */
   answerLimitMs?: number;
 }
 
-/** `ssh -G` runs the commands of `Match exec`, which may ask another machine; this bounds one that hangs. */
+/** `ssh -G` runs the commands of `Match exec`, which may ask another machine. This limits a command that hangs. */
 const ANSWER_LIMIT_MS = 120_000;
 
 /**
- * Asks OpenSSH (`ssh -G`) who the destination is. Connects to nothing. Throws Failure `usage` for a destination
- * or a configuration that OpenSSH does not take, and `host-unreachable` when there is no ssh, or no answer in time.
+ * Asks OpenSSH (`ssh -G`) for the configuration of a destination, without connecting. Throws Failure `usage` for a destination
+ * or a configuration that OpenSSH does not accept, and `host-unreachable` if there is no ssh, or no answer in time.
  */
 export async function readSshHost(
   destination: string,
@@ -32,7 +32,7 @@ export async function readSshHost(
   if (answer.exitStatus !== 0)
     throw new Failure(
       'usage',
-      `ssh does not take ‘${destination}’: ${answer.stderr.trim() || 'no reason given'}`,
+      `ssh does not accept ‘${destination}’: ${answer.stderr.trim() || 'no reason given'}`,
       { advice: `Check the name and your ssh configuration with: ${commandOf(args)}` },
     );
   const host = parseSshConfig(answer.stdout, {

@@ -4,15 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { keyTypeOf } from './known-hosts.ts';
 
-/** Begins a key revocation list (OpenSSH's PROTOCOL.krl); any other file is a list of public keys, one a line. */
+/** The first bytes of a key revocation list (OpenSSH's PROTOCOL.krl). Any other file is a list of public keys, one a line. */
 const LIST_MAGIC = 'SSHKRL\n\0';
 const REVOKED_STATUS = 1;
 
 export type RevocationAnswer = 'yes' | 'no' | { problem: string };
 
 /**
- * Whether a key is in a file of revoked keys, in either form that ssh takes; a problem when nobody can say. It waits
- * for the answer, because ssh2's exchange of new keys hangs with a verifier of host keys that answers later.
+ * Whether a key is in a file of revoked keys, in either form that ssh accepts. `problem`: the file cannot be used. Synchronous,
+ * because ssh2 hangs while it exchanges new keys if the verifier of host keys answers later.
  */
 export function isKeyRevoked(file: string, key: Uint8Array): RevocationAnswer {
   try {
@@ -30,7 +30,7 @@ function wordsOf(line: string): string[] {
   return line.trimStart().startsWith('#') ? [] : line.trim().split(/\s+/);
 }
 
-/** ssh-keygen reads the binary form, and takes the key from a file only. */
+/** Lets ssh-keygen read the binary form. It accepts the key only as a file. */
 function askKeygen(list: string, key: Uint8Array): RevocationAnswer {
   const directory = mkdtempSync(join(tmpdir(), 'vmferry-host-key-'));
   try {

@@ -1,19 +1,19 @@
 import { Failure } from '../../failure.ts';
 
-/** Who and where a destination is, in OpenSSH's own words (ssh_config(5)), with paths expanded. */
+/** The ssh configuration for a destination, in the terms of ssh_config(5), with paths expanded. */
 export interface SshHost {
-  /** As the person typed it. */
+  /** As the user typed it. */
   destination: string;
-  /** The ssh_config(5) file that was used instead of the person's own. */
+  /** The ssh_config(5) file that was used instead of the user's own. */
   sshConfigFile: string | null;
-  /** The port that was asked for, apart from any configuration. */
+  /** The port that the user gave, which overrides the configuration. */
   givenPort?: number;
   hostName: string;
   port: number;
   user: string;
-  /** Private keys to try, in this order; they need not exist. */
+  /** Private keys to try, in this order. The files may be missing. */
   identityFiles: readonly string[];
-  /** Path of the agent's socket; null: use no agent. */
+  /** Path of the agent's socket; null: no agent. */
   agentSocket: string | null;
   identitiesOnly: boolean;
   /** User certificates that the configuration names. */
@@ -21,19 +21,19 @@ export interface SshHost {
   userKnownHostsFiles: readonly string[];
   globalKnownHostsFiles: readonly string[];
   hostKeyAlias: string | null;
-  /** What ssh takes for a host key's proof; null where it does not say. */
+  /** Signature algorithms that ssh accepts for host keys; null if the configuration does not say. */
   hostKeyAlgorithms: readonly string[] | null;
-  /** Keys that no host may show: a list of public keys, or a revocation list of ssh-keygen(1). */
+  /** A file of revoked keys: a list of public keys, or a revocation list of ssh-keygen(1). */
   revokedHostKeysFile: string | null;
-  /** Options for ssh that turn off all it trusts host keys by besides known_hosts, where that is turned on. */
+  /** Options that make ssh trust only known_hosts, by turning off the other sources that are turned on. */
   withKnownHostsOnly: readonly string[];
-  /** Comma-separated hops as `ssh -J` takes them. Wins over `proxyCommand`. */
+  /** Comma-separated hops, as for `ssh -J`. Overrides `proxyCommand`. */
   proxyJump: string | null;
   proxyCommand: string | null;
   connectTimeoutMs: number | null;
 }
 
-/** What the answer of `ssh -G` depends on besides its text. */
+/** What the meaning of `ssh -G`'s output depends on. */
 export interface SshConfigSurroundings {
   destination: string;
   sshConfigFile: string | null;
@@ -47,11 +47,11 @@ const sourcesBesidesKnownHosts = [
   { keyword: 'verifyhostkeydns', off: 'VerifyHostKeyDNS=no' },
   { keyword: 'nohostauthenticationforlocalhost', off: 'NoHostAuthenticationForLocalhost=no' },
 ];
-/** What a shell could take for more than a name; OpenSSH 9.6 and later refuse the same. */
-// oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+/** Characters with a special meaning for a shell; OpenSSH 9.6 and later refuse the same ones. */
+// oxlint-disable-next-line no-control-regex -- matches control characters on purpose
 const UNSAFE_IN_DESTINATION = /["'`$\\;&<>|(){},\s\u0000-\u001f\u007f]/;
 
-/** What ssh has to be told besides the destination to mean the same host. */
+/** The options that ssh needs besides the destination to reach the same host. */
 export function optionsFor({
   sshConfigFile,
   givenPort,
@@ -62,7 +62,7 @@ export function optionsFor({
   ];
 }
 
-/** Throws Failure `usage` for what ssh would take for an option, or a shell for more than a name. */
+/** Throws Failure `usage` for a destination that ssh would take for an option, or that has characters special to a shell. */
 export function checkDestination(destination: string): void {
   if (destination !== '' && !destination.startsWith('-') && !UNSAFE_IN_DESTINATION.test(destination)) return;
   throw new Failure('usage', `‘${destination}’ is not a destination for ssh.`, {
@@ -70,7 +70,7 @@ export function checkDestination(destination: string): void {
   });
 }
 
-/** Reads what `ssh -G` printed: one `keyword value` a line, keywords in small letters; unknown ones are ignored. */
+/** Parses the output of `ssh -G`: one `keyword value` a line. Unknown keywords are ignored. */
 export function parseSshConfig(text: string, surroundings: SshConfigSurroundings): SshHost {
   const values = new Map<string, string[]>();
   for (const line of text.split('\n')) {
@@ -131,14 +131,14 @@ export function parseSshConfig(text: string, surroundings: SshConfigSurroundings
 }
 
 /**
- * `ssh -G` prints several paths on one line, separated by blanks, and does not quote a blank inside a path. So a word
- * begins another path only if it looks like the beginning of an absolute one.
+ * `ssh -G` prints several paths on one line, separated by blanks, without quoting blanks in paths. So a word begins another path
+ * only if it looks like the beginning of an absolute path.
  */
 function severalPaths(line: string | null): string[] {
   return (line ?? '').split(/\s+(?=[/~%$])/).filter((path) => path !== '');
 }
 
-/** IdentityAgent: a path, `none`, `SSH_AUTH_SOCK`, or `$NAME` of an environment variable. */
+/** The value of IdentityAgent: a path, `none`, `SSH_AUTH_SOCK`, or `$NAME` of an environment variable. */
 function agentSocket(
   setting: string | undefined,
   environment: NodeJS.ProcessEnv,
@@ -156,7 +156,7 @@ function positiveSecondsAsMs(seconds: string | null): number | null {
   return value > 0 ? value * 1000 : null;
 }
 
-/** Replaces `%x` by the token's value; an unknown token stays as it is. */
+/** Replaces `%x` by the value of token x. Unknown tokens stay. */
 export function expandTokens(template: string, tokens: Readonly<Record<string, string>>): string {
   return template.replace(/%(.)/g, (whole, token: string) => tokens[token] ?? whole);
 }

@@ -105,7 +105,7 @@ describeWithTools('two images with the same file name', imageTools, () => {
       { guest: mail, code: 'usage' },
       { guest: other, code: 'usage' },
     ]);
-    expect(failed[0]?.message).toContain('would both be kept under the name disk.img');
+    expect(failed[0]?.message).toContain('would both be stored under the name disk.img');
   });
 
   test('are one image if one path leads to the other', async () => {

@@ -112,8 +112,8 @@ describe('the ping URL', () => {
     expect(await run({ pingUrl }, () => Promise.resolve('done'))).toBe('done');
     const host = new URL(origin).host;
     expect(warnings).toEqual([
-      `The ping URL could not be told (start): ${host} answers 404.`,
-      `The ping URL could not be told (success): ${host} answers 500.`,
+      `The ping URL could not be notified (start): ${host} answers 404.`,
+      `The ping URL could not be notified (success): ${host} answers 500.`,
     ]);
     warnings = [];
     await run({ pingUrl: 'http://127.0.0.1:1/uuid' }, () => Promise.resolve());
@@ -198,8 +198,8 @@ describe('the metrics', () => {
     expect(readFileSync(file(), 'utf8')).toBe('node_load1 0.2\n');
     await run({ metricsFile: join(directory, 'none', 'x.prom') }, () => Promise.resolve());
     expect(warnings).toEqual([
-      expect.stringMatching(/could not be brought up to date: It holds what vmferry has not written/),
-      expect.stringMatching(/could not be brought up to date: ENOENT\.$/),
+      expect.stringMatching(/could not be updated: The file was not written by vmferry/),
+      expect.stringMatching(/could not be updated: ENOENT\.$/),
     ]);
   });
 });

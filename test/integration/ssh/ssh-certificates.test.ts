@@ -52,7 +52,9 @@ describeWithTools('certificates of ssh', ['ssh', 'sshd', 'ssh-keygen', 'ssh-agen
     expect(failure?.code).toBe('host-key-unknown');
     expect(failure?.message).toContain(`${server.knownHostsFile}:1`);
     expect(failure?.message).toContain('cannot check host certificates');
-    expect(failure?.advice).toMatch(/its certificate proves: ssh .* 'ssh-keygen -lf \S+ed25519_key\.pub'/);
+    expect(failure?.advice).toMatch(
+      /the host’s certificate verifies: ssh .* 'ssh-keygen -lf \S+ed25519_key\.pub'/,
+    );
     await acceptAsAdvised(failure);
     expect(await failureAsSshDoes(server.sshConfigFile)).toBeNull();
   });
@@ -64,7 +66,7 @@ describeWithTools('certificates of ssh', ['ssh', 'sshd', 'ssh-keygen', 'ssh-agen
     const failure = await connectionFailure(server.sshConfigFile);
     expect(failure?.code).toBe('login-refused');
     expect(failure?.message).toContain(
-      `vmferry cannot use certificates, as ssh does: ${server.identityFile}-cert.pub`,
+      `vmferry, unlike ssh, cannot use certificates: ${server.identityFile}-cert.pub`,
     );
     expect(failure?.advice).toContain(`ssh-copy-id -f -i ${server.identityFile}.pub`);
 
@@ -86,7 +88,7 @@ describeWithTools('certificates of ssh', ['ssh', 'sshd', 'ssh-keygen', 'ssh-agen
       const withAgent = await server.configWith(`IdentityAgent ${socket}`, 'IdentitiesOnly no');
       expect(await sshConnects(withAgent)).toBe(true);
       const held = await connectionFailure(withAgent);
-      expect(held?.message).toMatch(/cannot use certificates, as ssh does: .* of the agent/);
+      expect(held?.message).toMatch(/unlike ssh, cannot use certificates: .* of the agent/);
     } finally {
       agent.kill();
     }

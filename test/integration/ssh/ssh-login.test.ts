@@ -119,7 +119,7 @@ describeWithTools('logging in by ssh', ['ssh', 'sshd', 'ssh-keygen', 'ssh-agent'
     });
     const failure = await refusalOf(other.sshConfigFile);
     expect(failure).toMatchObject({ code: 'login-refused' });
-    expect(failure.message).toContain('it takes only password');
+    expect(failure.message).toContain('it accepts only password');
     await other.stop();
   });
 
@@ -156,7 +156,7 @@ describeWithTools('logging in by ssh', ['ssh', 'sshd', 'ssh-keygen', 'ssh-agent'
     const config = await other.configWith('Host server', `  IdentityFile ${key}`);
     await rm(other.identityFile);
     const failure = await refusalOf(config);
-    expect(failure.message).toContain(`vmferry cannot use keys of FIDO devices, as ssh does: ${key}`);
+    expect(failure.message).toContain(`vmferry, unlike ssh, cannot use keys of FIDO devices: ${key}`);
     expect(failure.advice).toContain('ssh-keygen -t ed25519 -f ');
     await other.stop();
   });
@@ -305,7 +305,7 @@ describeWithTools('the way to a host by ssh', ['ssh', 'sshd', 'ssh-keygen'], () 
     const [keyword = '', algorithm = ''] = (line.split('\n')[0] ?? '').split(' ');
     const failure = await refusalOf(narrow.sshConfigFile);
     expect(failure).toMatchObject({ code: 'host-unreachable', transient: false });
-    expect(failure.message).toContain(`have no ${what} in common. It offers only ${algorithm}; `);
+    expect(failure.message).toContain(`have no ${what} in common. The host offers only ${algorithm}; `);
     expect(failure.advice).toMatch(new RegExp(`In its sshd_config, add ${cure}\\S* to ${keyword}`));
     await narrow.stop();
   });

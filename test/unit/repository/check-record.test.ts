@@ -27,7 +27,7 @@ const record: fc.Arbitrary<CheckRecord> = fc.record({
   snapshots: fc.array(fc.tuple(snapshotId, snapshotCheck)).map((entries) => new Map(entries)),
 });
 
-test('a record is read as it was written', () => {
+test('a record is read back as it was written', () => {
   fc.assert(
     fc.property(record, (written) => {
       expect(parseCheckRecord(checkRecordText(written))).toEqual(written);
@@ -35,7 +35,7 @@ test('a record is read as it was written', () => {
   );
 });
 
-test('the text is as doc/store.md says', () => {
+test('the text has the format of doc/store.md', () => {
   const packs = new Map([['ab'.repeat(32), Date.parse('2026-11-23T04:00:00Z')]]);
   const snapshots = new Map([
     [
@@ -58,7 +58,7 @@ test('the text is as doc/store.md says', () => {
   );
 });
 
-describe('what is no record is refused', () => {
+describe('a text that is not a record is refused', () => {
   const id = '20261122T030000Z-00000001';
   const at = '2026-11-23T04:00:00Z';
   test.each([
@@ -80,7 +80,7 @@ describe('what is no record is refused', () => {
 });
 
 describe('several records', () => {
-  test('their order does not matter, and merging again changes nothing', () => {
+  test('are merged in any order, and merging again changes nothing', () => {
     fc.assert(
       fc.property(fc.array(record, { maxLength: 4 }), (records) => {
         const merged = mergeCheckRecords(records);
@@ -92,7 +92,7 @@ describe('several records', () => {
     );
   });
 
-  test('the last check counts, and no boot is forgotten', () => {
+  test('keep the last check and the last boot', () => {
     const id = '20261122T030000Z-00000001';
     const first = emptyCheckRecord();
     first.snapshots.set(id, { checkedMs: 1000, state: 'whole', readMs: 1000, bootedMs: 500 });
@@ -107,7 +107,7 @@ describe('several records', () => {
   });
 });
 
-test('a snapshot is verified by what was read of it, or by its boot', () => {
+test('a snapshot is verified by reading its data or by booting it', () => {
   const check = { checkedMs: 9000, state: 'whole' as const };
   expect(lastVerifiedMs({ ...check, readMs: null, bootedMs: null })).toBeNull();
   expect(lastVerifiedMs({ ...check, readMs: 3000, bootedMs: null })).toBe(3000);

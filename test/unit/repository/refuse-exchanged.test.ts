@@ -19,7 +19,7 @@ function make(encrypt: boolean) {
   return initStore(store, { encrypt, cost }, secret, randomBytes, () => new Date(0), signal);
 }
 
-test.each([true, false])('the store that was opened is let pass (encrypted: %s)', async (encrypt) => {
+test.each([true, false])('the store that was opened is accepted (encrypted: %s)', async (encrypt) => {
   const opened = await make(encrypt);
   await refuseExchanged(store, opened, signal);
   await refuseExchanged(store, await openStore(store, secret, signal), signal);
@@ -36,7 +36,7 @@ test.each([
   expect(await codeOf(() => refuseExchanged(store, opened, signal))).toBe('store-damaged');
 });
 
-test('a store that shows itself as not encrypted is refused, though its id is the same', async () => {
+test('a store that is no longer encrypted is refused although its id is the same', async () => {
   const opened = await make(true);
   const name = 'vmferry-store.json';
   const plain = JSON.stringify({ format: 'vmferry-store', version: 1, id: opened.id, encryption: null });

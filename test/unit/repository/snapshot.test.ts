@@ -5,12 +5,12 @@ import { parseSnapshot, snapshotText, type Snapshot } from '../../../src/reposit
 import { isSnapshotId, snapshotId, snapshotTime } from '../../../src/repository/files/snapshot-id.ts';
 
 describe('a snapshot’s id', () => {
-  test('is its time, to the millisecond, and five digits', () => {
+  test('is its time to the millisecond, and five digits', () => {
     expect(snapshotId(new Date('2026-11-22T03:00:07.999Z'), 'a9c2e')).toBe('20261122T030007Z-3e7a9c2e');
     expect(snapshotId(new Date('2026-11-22T03:00:07.001Z'), 'a9c2e')).toBe('20261122T030007Z-001a9c2e');
   });
 
-  test('gives the time back, to the second, and sorts as the times do', () => {
+  test('gives the time back to the second, and sorts by time', () => {
     const time = fc.integer({ min: 0, max: 4_000_000_000_000 }).map((ms) => new Date(ms));
     const second = (at: Date) => Math.floor(at.getTime() / 1000) * 1000;
     fc.assert(
@@ -71,11 +71,11 @@ const snapshot: Snapshot = {
 };
 
 describe('a manifest', () => {
-  test('says what the snapshot is', () => {
+  test('is read back as it was written', () => {
     expect(parseSnapshot(snapshotText(snapshot), 'web', id)).toEqual(snapshot);
   });
 
-  test('says what of a disk is in use, where it is not an old one', () => {
+  test('says how much of a disk is in use, except for old manifests', () => {
     const disks = snapshot.disks.map((each) => ({ ...each, usedBytes: 2 ** 20 }));
     expect(parseSnapshot(snapshotText({ ...snapshot, disks }), 'web', id).disks).toEqual(disks);
   });
@@ -110,19 +110,19 @@ describe('a manifest', () => {
     expect(parse).toThrow(/^.{1,500}$/s);
   });
 
-  test('with two disks of one name is damaged', () => {
+  test('with two disks of the same name is damaged', () => {
     const twice = { ...snapshot, disks: [...snapshot.disks, ...snapshot.disks] };
     expect(() => parseSnapshot(snapshotText(twice), 'web', id)).toThrow('two of its disks have one name');
   });
 
-  test('with a definition that this vmferry does not know is not damaged, but not known', () => {
+  test('with an unknown definition is unsupported, not damaged', () => {
     const later = { ...snapshot, definition: { ...snapshot.definition, tpm: true } };
     expect(() => parseSnapshot(snapshotText(later), 'web', id)).toThrow(
       expect.objectContaining({ code: 'store-unsupported' }),
     );
   });
 
-  test('of a later version is not damaged, but not known', () => {
+  test('of a later version is unsupported, not damaged', () => {
     const text = snapshotText(snapshot).replace('"version": 1', '"version": 2');
     expect(() => parseSnapshot(text, 'web', id)).toThrow(
       expect.objectContaining({ code: 'store-unsupported' }),

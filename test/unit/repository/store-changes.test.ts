@@ -22,15 +22,15 @@ function compare(...args: [RememberedStore | null, typeof found | null]) {
 
 const nothing = { failure: null, warnings: [] };
 
-describe('what has changed in a store', () => {
-  test('is nothing for one that is seen for the first time, or as it was left', () => {
+describe('a change of a store', () => {
+  test('is not found if the store is new or unchanged', () => {
     expect(compare(null, found)).toEqual(nothing);
     expect(compare(null, null)).toEqual(nothing);
     expect(compare(known, found)).toEqual(nothing);
     expect(compare(plainly, { ...found, isEncrypted: false })).toEqual(nothing);
   });
 
-  test('is a reason to stop when an encrypted one is plain, or another', () => {
+  test('is a failure if an encrypted store is now plain or another one', () => {
     expect(compare(known, { ...found, isEncrypted: false }).failure).toBe('store-damaged');
     expect(compare(known, { ...found, id: otherId }).failure).toBe('store-damaged');
     expect(compare(known, { ...found, id: otherId, isEncrypted: false }).failure).toBe('store-damaged');
@@ -38,19 +38,19 @@ describe('what has changed in a store', () => {
     expect(failure?.advice).toContain('/state/x.json');
   });
 
-  test('is a warning when a plain one is another', () => {
+  test('is a warning if a plain store is now another one', () => {
     expect(compare(plainly, { ...found, id: otherId })).toEqual({
       failure: null,
       warnings: ['store-went-back'],
     });
   });
 
-  test('is a reason to stop when there is none any more', () => {
+  test('is a failure if the store is gone', () => {
     expect(compare(known, null).failure).toBe('store-missing');
     expect(compare(plainly, null).failure).toBe('store-missing');
   });
 
-  test('is a warning when the newest snapshot is gone, of guests that were looked at', () => {
+  test('is a warning if the newest snapshot of a listed guest is gone', () => {
     const without = { ...found, snapshots: new Map([['web', [second]]]) };
     expect(compare(known, without)).toEqual({ failure: null, warnings: ['store-went-back'] });
     expect(whatChanged(known, without, '/srv/backups').warnings[0]?.message).toContain(`${first} of web`);

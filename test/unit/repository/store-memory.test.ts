@@ -29,12 +29,12 @@ async function newest(location = place) {
   return Object.fromEntries((await memory.recall(location))?.newest ?? []);
 }
 
-describe('what is remembered of stores', () => {
-  test('is nothing at first', async () => {
+describe('the memory of stores', () => {
+  test('is empty at first', async () => {
     expect(await memory.recall(place)).toBeNull();
   });
 
-  test('is kept for each location, for this account alone', async () => {
+  test('is kept for each location, readable only for this account', async () => {
     await memory.remember(place, { id, isEncrypted: true });
     await memory.remember('/srv/other', { id: otherId, isEncrypted: false });
     const [file = ''] = readdirSync(directory);
@@ -46,7 +46,7 @@ describe('what is remembered of stores', () => {
     expect(again?.file).toMatch(/^.*[/][0-9a-f]{32}[.]json$/);
   });
 
-  test('has the newest snapshot of each guest, until it is told otherwise', async () => {
+  test('has the newest snapshot of each guest until it is changed', async () => {
     await memory.remember(place, { id, isEncrypted: true }, new Map([['web', first]]));
     await memory.remember(place, { id, isEncrypted: true }, new Map([['__proto__', first]]));
     await memory.remember(place, { id, isEncrypted: true }, new Map([['web', second]]));
@@ -59,14 +59,14 @@ describe('what is remembered of stores', () => {
     expect(await newest()).toEqual({ web: second });
   });
 
-  test('of a store is nothing of another in its place', async () => {
+  test('does not apply to another store at the same location', async () => {
     await memory.remember(place, { id, isEncrypted: true }, new Map([['web', first]]));
     await memory.remember(place, { id: otherId, isEncrypted: false }, new Map([['mail', second]]));
     expect(await newest()).toEqual({ mail: second });
     expect(await memory.recall(place)).toMatchObject({ id: otherId, isEncrypted: false });
   });
 
-  test('that cannot be understood is no licence to trust the store', async () => {
+  test('is an error if it cannot be understood, and not an unknown store', async () => {
     await memory.remember(place, { id, isEncrypted: true });
     const [file = ''] = readdirSync(directory);
     for (const text of ['', '{}', '{"version":2}']) {
@@ -78,7 +78,7 @@ describe('what is remembered of stores', () => {
     }
   });
 
-  test('is not written again where nothing is new', async () => {
+  test('is not written again if nothing is new', async () => {
     await memory.remember(place, { id, isEncrypted: true }, new Map([['web', first]]));
     const [name = ''] = readdirSync(directory);
     const before = statSync(join(directory, name)).ino;
@@ -88,7 +88,7 @@ describe('what is remembered of stores', () => {
     expect(statSync(join(directory, name)).ino).not.toBe(before);
   });
 
-  test('says where it cannot be kept', async () => {
+  test('fails with the name of a file that cannot be written', async () => {
     writeFileSync(join(scratch, 'file'), '');
     const nowhere = createStoreMemory(join(scratch, 'file', 'stores'));
     expect(await codeOf(() => nowhere.remember(place, { id, isEncrypted: true }))).toBe('not-permitted');

@@ -14,11 +14,11 @@ const explain = (build: Partial<CipherBuild>): string => explainSlowCiphers({ ..
 const rebuild =
   'npm --prefix /usr/lib/node_modules/vmferry rebuild ssh2 --foreground-scripts --ignore-scripts=false';
 
-describe('the warning of slow ciphers', () => {
-  test('an install script that did not run is to be run', () => {
+describe('the warning about slow ciphers', () => {
+  test('an install script that did not run: says how to run it', () => {
     expect(explain({})).toBe(
-      "The line is slower than it could be: ssh2's compiled ciphers were not built: npm did not run ssh2's install script. " +
-        `To build them, and to see what fails, type \`${rebuild}\`.`,
+      "The connection is slower than it could be: ssh2's compiled ciphers were not built: npm did not run ssh2's install script. " +
+        `To build them, or to see what fails, run \`${rebuild}\`.`,
     );
   });
 
@@ -33,19 +33,19 @@ describe('the warning of slow ciphers', () => {
     },
   ] as const)('missing tools are named: $named', ({ left, missing, named, install }) => {
     const text = explain({ left, missing });
-    expect(text).toContain(`were not built, and what builds them is not on the PATH: ${named}.`);
+    expect(text).toContain(`were not built, because these tools are not on the PATH: ${named}.`);
     expect(text).toContain(install);
     expect(text).not.toContain('npm did not run');
   });
 
-  test('a build that failed with all tools there is to be seen failing', () => {
+  test('a build that failed although all tools are there: says how to see the error', () => {
     expect(explain({ left: 'begun' })).toBe(
-      "The line is slower than it could be: the build of ssh2's compiled ciphers failed. " +
-        `To build them, and to see what fails, type \`${rebuild}\`.`,
+      "The connection is slower than it could be: the build of ssh2's compiled ciphers failed. " +
+        `To build them, or to see what fails, run \`${rebuild}\`.`,
     );
   });
 
-  test('headers that are nowhere: where to get them without a network', () => {
+  test('missing headers: says where to get them without a network', () => {
     const text = explain({ headersDownloaded: false });
     expect(text).toContain(
       "npm did not run ssh2's install script, or could not download Node's headers for it.",
@@ -54,7 +54,7 @@ describe('the warning of slow ciphers', () => {
     expect(text).toContain('npm_config_nodedir=DIRECTORY');
   });
 
-  test('headers beside Node are used, so that nothing is downloaded', () => {
+  test('headers beside Node: uses them, so that nothing is downloaded', () => {
     const text = explain({ headersDownloaded: false, headersBesideNode: '/opt/node 20' });
     expect(text).toContain(`type \`npm_config_nodedir='/opt/node 20' ${rebuild}\`.`);
     expect(text).not.toContain('Without a network');
@@ -70,7 +70,7 @@ describe('the warning of slow ciphers', () => {
     expect(text).toContain(rebuild);
   });
 
-  test('ciphers that cannot be loaded for another reason: the reason is told', () => {
+  test('ciphers that cannot be loaded for another reason: gives the reason', () => {
     const text = explain({ left: 'addon', loadError: '/x/sshcrypto.node: invalid ELF header' });
     expect(text).toContain(
       "ssh2's compiled ciphers could not be loaded: /x/sshcrypto.node: invalid ELF header.",

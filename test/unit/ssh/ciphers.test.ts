@@ -37,7 +37,7 @@ function putHeaders(prefix: string, version: string): void {
   );
 }
 
-test('ssh2 as it was unpacked: nothing was built', () => {
+test('an unpacked ssh2 without a build folder: nothing was built', () => {
   expect(look()).toEqual({
     left: 'nothing',
     loadError: null,
@@ -49,36 +49,36 @@ test('ssh2 as it was unpacked: nothing was built', () => {
   });
 });
 
-test('a folder without the ciphers: the build was begun', () => {
+test('a build folder without the ciphers: the build was begun', () => {
   put(`${build}/Makefile`, '');
   expect(look().left).toBe('begun');
 });
 
-test('ciphers that this Node does not load, with its words', () => {
+test('ciphers that this Node cannot load: its error is kept', () => {
   put(`${build}/Release/sshcrypto.node`, 'not a library');
   expect(look()).toMatchObject({ left: 'addon', loadError: expect.stringMatching(/sshcrypto\.node.*\w/) });
 });
 
-test('tools that are not on the PATH', () => {
+test('tools that are not on the PATH are missing', () => {
   rmSync(join(directory, 'bin/g++'));
   chmodSync(join(directory, 'bin/make'), 0o644);
   expect(look().missing).toEqual(['g++', 'make']);
   expect(look({ PATH: '' }).missing).toEqual(['g++', 'make', 'python3']);
 });
 
-test('the compiler that CXX names', () => {
+test('the compiler that CXX names counts', () => {
   rmSync(join(directory, 'bin/g++'));
   put('bin/clang++', '');
   expect(look({ CXX: 'clang++ -stdlib=libc++' }).missing).toEqual([]);
 });
 
-test('headers of this Node, downloaded or beside it', () => {
+test('headers of this Node are found, downloaded or beside it', () => {
   putHeaders(`home/.cache/node-gyp/${process.versions.node}`, process.versions.node);
   putHeaders('node', process.versions.node);
   expect(look()).toMatchObject({ headersDownloaded: true, headersBesideNode: join(directory, 'node') });
 });
 
-test('headers of another Node are none', () => {
+test('headers of another version of Node do not count', () => {
   putHeaders('node', '18.20.4');
   expect(look().headersBesideNode).toBeNull();
 });

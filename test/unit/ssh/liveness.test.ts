@@ -17,7 +17,7 @@ const watch = (): Disposable =>
     (silentMs) => deaths.push(silentMs),
   );
 
-test('twenty silent seconds are the end, once', () => {
+test('twenty seconds of silence are reported once', () => {
   watch();
   jest.advanceTimersByTime(19_999);
   expect(deaths).toEqual([]);
@@ -25,7 +25,7 @@ test('twenty silent seconds are the end, once', () => {
   expect(deaths).toEqual([20_000]);
 });
 
-test('any byte is a sign of life', () => {
+test('any byte counts as a sign of life', () => {
   watch();
   for (let times = 0; times < 10; times++) {
     jest.advanceTimersByTime(19_000);
@@ -34,7 +34,7 @@ test('any byte is a sign of life', () => {
   expect(deaths).toEqual([]);
 });
 
-test('nothing is watched any more once it is disposed', () => {
+test('watching ends when it is disposed', () => {
   watch()[Symbol.dispose]();
   jest.advanceTimersByTime(60_000);
   expect(deaths).toEqual([]);

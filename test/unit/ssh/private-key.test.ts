@@ -27,7 +27,7 @@ describeWithTools('the public key inside a private one', ['ssh-keygen'], () => {
     expect(publicKeyInside(await readFile(file, 'utf8'))?.toString('base64')).toBe(published);
   });
 
-  test('is not found in a damaged one, nor in anything else', async () => {
+  test('is not found in a damaged key or any other file', async () => {
     const text = await readFile(await makeKey(join(directory, 'damaged')), 'utf8');
     const lines = text.split('\n');
     expect(publicKeyInside([lines[0], lines[1]?.slice(0, 40), lines.at(-2)].join('\n'))).toBeNull();

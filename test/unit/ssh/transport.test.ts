@@ -31,25 +31,25 @@ test('a host without a proxy is reached directly', () => {
   expect(proxyCommandLine(host)).toBeNull();
 });
 
-test('a jump host forwards, and its own hops lead to it', () => {
+test('the last jump host forwards, and the other hops lead to it', () => {
   expect(proxyCommandLine({ ...host, proxyJump: 'a,root@b:23' })).toBe(
     "ssh -F '/etc/my config' -o BatchMode=yes -o StrictHostKeyChecking=yes -J a " +
       "-W '[new.example.org]:2222' -- ssh://root@b:23",
   );
 });
 
-test('a proxy command has its tokens filled in', () => {
+test('the tokens of a proxy command are replaced', () => {
   expect(proxyCommandLine({ ...host, proxyCommand: 'nc %r %h %p 100%%' })).toBe(
     'nc me new.example.org 2222 100%',
   );
 });
 
-test('a host is named as it was typed and as it is', () => {
+test('a host is named as it was typed and by its real name', () => {
   expect(nameOf(host)).toBe('me@alias (new.example.org) port 2222');
   expect(nameOf({ ...host, destination: 'me@new.example.org' })).toBe('new.example.org port 2222');
 });
 
-test('a quoted word reaches a program as it is', () => {
+test('a quoted word reaches a program unchanged', () => {
   fc.assert(
     fc.property(
       fc.array(

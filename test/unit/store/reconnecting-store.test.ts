@@ -11,14 +11,14 @@ const lost = (): Failure => new Failure('connection-lost', 'The line is lost.', 
 interface World {
   store: BackupStore;
   files: Map<string, Uint8Array>;
-  /** How often a line was opened and disposed, how long was waited, and what was told. */
+  /** How often a connection was opened and disposed, the waits, and what `onLost` was called with. */
   opened: number;
   disposed: number;
   waits: number[];
   told: string[];
 }
 
-/** A memory store behind lines; `lines` gives what each line does differently, in order. */
+/** A memory store behind connections; `lines` overrides operations of each connection, in order. */
 async function world(
   lines: ((store: BackupStore) => Partial<BackupStore> | Failure)[],
   waitsMs: readonly number[] = [1, 5, 25],
@@ -55,8 +55,8 @@ const dead = {
   rename: () => Promise.reject(lost()),
 };
 
-describe('an operation on a line that is lost', () => {
-  test('is repeated on another one, after a wait', async () => {
+describe('an operation on a lost connection', () => {
+  test('is repeated on a new one, after a wait', async () => {
     const here = await world([() => dead]);
     await here.store.put('a', [Buffer.from('x')], { signal });
     expect(here.files.has('a')).toBe(true);
@@ -68,12 +68,12 @@ describe('an operation on a line that is lost', () => {
     expect((await failureOf(() => here.store.list('', signal))).code).toBe('connection-lost');
     expect(here.waits).toEqual([1, 5, 25]);
     expect(here.opened).toBe(4);
-    // and the next operation begins anew
+    // The next operation has all waits again.
     await here.store.remove('a', signal);
     expect(here.opened).toBe(5);
   });
 
-  test('fails at once where trying again is of no use', async () => {
+  test('fails at once if the failure is not transient', async () => {
     const changed = new Failure('host-key-changed', 'It shows another key.');
     const here = await world([() => dead, () => changed]);
     await expect(here.store.remove('a', signal)).rejects.toBe(changed);
@@ -85,14 +85,14 @@ describe('an operation on a line that is lost', () => {
     expect(there).toMatchObject({ opened: 1, waits: [], told: [] });
   });
 
-  test('shares the next line with the others that failed', async () => {
+  test('shares the new connection with other operations that failed', async () => {
     const here = await world([() => dead]);
     await Promise.all(['a', 'b', 'c'].map((name) => here.store.put(name, [], { signal })));
     expect([...here.files.keys()]).toEqual(['a', 'b', 'c']);
     expect(here).toMatchObject({ opened: 2, disposed: 1, told: ['The line is lost. 1'] });
   });
 
-  test('ends when it is aborted, also in a wait', async () => {
+  test('ends when it is aborted, even during a wait', async () => {
     const inner = memoryStore();
     const stop = new AbortController();
     const reason = new Error('stopped by the test');
@@ -124,7 +124,7 @@ describe('an operation on a line that is lost', () => {
   });
 });
 
-test('a put that is sent again tells no byte twice', async () => {
+test('a repeated put counts no byte twice', async () => {
   const told: number[] = [];
   const here = await world([
     () => ({
@@ -147,7 +147,7 @@ test('a put that is sent again tells no byte twice', async () => {
 });
 
 describe('a rename whose answer was lost', () => {
-  test('counts as done where the second name is there', async () => {
+  test('counts as done if the new name exists', async () => {
     const here = await world([
       (inner) => ({
         rename: async (from, to, by) => {
@@ -161,22 +161,22 @@ describe('a rename whose answer was lost', () => {
     expect([...here.files.keys()]).toEqual(['trash/t/a']);
   });
 
-  test('counts as not done where it is not', async () => {
+  test('counts as not done if the new name does not exist', async () => {
     const here = await world([() => dead]);
     expect(await here.store.rename('a', 'b', signal)).toBe(false);
     expect(here.opened).toBe(2);
   });
 
-  test('is not looked for where no line was lost', async () => {
+  test('is not checked if no connection was lost', async () => {
     const here = await world([]);
     here.files.set('b', Buffer.from('x'));
     expect(await here.store.rename('a', 'b', signal)).toBe(false);
   });
 });
 
-describe('a read of which the line is lost', () => {
+describe('a read whose connection is lost', () => {
   const bytes = Buffer.from('0123456789');
-  /** Gives three bytes of what is asked for, then fails. */
+  /** Gives three of the requested bytes, then fails. */
   const brief = (asked: (ByteRange | undefined)[]) => (): Partial<BackupStore> => ({
     async *get(_name, _signal, range) {
       asked.push(range);
@@ -192,18 +192,18 @@ describe('a read of which the line is lost', () => {
     return text;
   }
 
-  test('goes on after the last byte that came', async () => {
+  test('continues after the last byte received', async () => {
     const asked: (ByteRange | undefined)[] = [];
     const here = await world([brief(asked), brief(asked)], [1]);
     here.files.set('a', bytes);
     expect(await read(here.store)).toBe('0123456789');
     expect(asked[0]).toBeUndefined();
     expect(asked[1]).toMatchObject({ offset: 3 });
-    // each byte that comes gives it all its waits again
+    // Every received byte resets the waits.
     expect(here.waits).toEqual([1, 1]);
   });
 
-  test('ends with its range', async () => {
+  test('ends at the end of its range', async () => {
     const asked: (ByteRange | undefined)[] = [];
     const here = await world([brief(asked), brief(asked)]);
     here.files.set('a', bytes);
@@ -214,7 +214,7 @@ describe('a read of which the line is lost', () => {
     ]);
   });
 
-  test('says what is missing', async () => {
+  test('reports a missing file', async () => {
     const here = await world([]);
     expect((await failureOf(() => read(here.store))).code).toBe('target-missing');
   });

@@ -4,7 +4,7 @@ import { memoryStore } from '../../support/stores/memory-store.ts';
 
 const { signal } = new AbortController();
 
-/** A store in memory that is watched: how many wait for it, and how often something progressed. */
+/** A watched store in memory, which counts waits and progress. */
 function watched(inner = memoryStore()) {
   const seen = { waits: 0, progress: 0 };
   const store = watchedStore(inner, {
@@ -17,7 +17,7 @@ function watched(inner = memoryStore()) {
   return { store, seen };
 }
 
-test('each operation is a wait that ends with it, also when it fails', async () => {
+test('each operation is a wait that ends with the operation, even if it fails', async () => {
   const { store, seen } = watched();
   const working = [
     store.put('a/b', [Buffer.from('text')], { signal }),
@@ -33,7 +33,7 @@ test('each operation is a wait that ends with it, also when it fails', async () 
   expect(seen.waits).toBe(0);
 });
 
-test('what is done with a piece that was read is no wait for the store', async () => {
+test('the time in which a piece is processed is not a wait for the store', async () => {
   const { store, seen } = watched();
   await store.put('a', [Buffer.from('text')], { signal });
   for await (const piece of store.get('a', signal)) {
@@ -44,7 +44,7 @@ test('what is done with a piece that was read is no wait for the store', async (
   expect(seen.waits).toBe(0);
 });
 
-test('acknowledged bytes and entries that come are progress, and are passed on', async () => {
+test('acknowledged bytes and received entries are progress, and are passed on', async () => {
   const inner = memoryStore();
   let passedOn = 0;
   const { store, seen } = watched({

@@ -71,7 +71,7 @@ test('an existing store is not changed', async () => {
   const again = await failureOf(() => init('offsite', '--no-encrypt'));
   expect(again).toMatchObject({
     code: 'target-exists',
-    message: expect.stringMatching(/already; it is not encrypted/),
+    message: expect.stringMatching(/it is not encrypted/),
   });
   expect(readdirSync(join(scratch, 'offsite'))).toEqual(['vmferry-store.json']);
 });
@@ -91,7 +91,7 @@ test('no store is made without a passphrase, with a short one, or with a passphr
   expect(none).toMatchObject({
     code: 'key-missing',
     message: 'No new passphrase was given.',
-    advice: 'Say where it is with --passphrase-file or --passphrase-command.',
+    advice: 'Give it with --passphrase-file or --passphrase-command.',
   });
   writeFileSync(join(scratch, 'short'), 'short\n', { mode: 0o600 });
   expect(await codeOf(() => init('offsite', '--encrypt', '--passphrase-file', join(scratch, 'short')))).toBe(

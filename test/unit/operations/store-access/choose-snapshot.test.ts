@@ -87,9 +87,9 @@ describe('a snapshot is chosen', () => {
     ['2026-11-21T02:59Z', 'snapshot-missing', 'the oldest is 20261121T030000Z-00000001'],
     ['20261124', 'snapshot-missing', 'no snapshot 20261124 of web'],
     ['20261122', 'usage', '2 snapshots of web begin with 20261122'],
-    ['2026-02-30', 'usage', 'names no snapshot and no time'],
-    ['yesterday', 'usage', 'names no snapshot and no time'],
-    ['', 'usage', 'names no snapshot and no time'],
+    ['2026-02-30', 'usage', 'is neither a snapshot nor a time'],
+    ['yesterday', 'usage', 'is neither a snapshot nor a time'],
+    ['', 'usage', 'is neither a snapshot nor a time'],
   ])('%j names none', (when, code, message) => {
     const failure = failureOf(() => chosen(when));
     expect(failure.code).toBe(code);
@@ -126,7 +126,7 @@ describe('snapshots dated in the future', () => {
     expect(choose([...ids, ...future], 'latest', (message) => warnings.push(message))).toBe(ids[3]);
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).toContain(
-      `web@${future[1]} is dated later than now (${formatTimeWithZone('2026-12-01T00:00:00Z')})`,
+      `web@${future[1]} is dated in the future (now: ${formatTimeWithZone('2026-12-01T00:00:00Z')})`,
     );
     expect(warnings[0]).toContain('So are 1 more.');
     expect(warnings[0]).toContain(`web@${ids[3]}`);

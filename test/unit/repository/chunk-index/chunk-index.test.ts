@@ -11,7 +11,7 @@ import { compressText, decompressIds } from '../../../../src/codec/compressed-te
 import { Failure } from '../../../../src/failure.ts';
 import { seededBytes } from '../../../support/images/images.ts';
 
-/** Few different chunks, so that many lie in several packs. */
+/** Few different chunks, so that many are in several packs. */
 const chunkName = fc.integer({ min: 0, max: 200 });
 const frame = fc.record({
   offsetBytes: fc.integer({ min: 512, max: 2 ** 24 }),
@@ -47,7 +47,7 @@ function indexOf(list: readonly IndexedPack[]): ChunkIndex {
 }
 
 describe('an index of chunks', () => {
-  test('knows exactly the frames that hold a chunk', () => {
+  test('finds exactly the frames that have a chunk', () => {
     fc.assert(
       fc.property(packs, chunkName, (list, name) => {
         const id = idOf(name);
@@ -67,7 +67,7 @@ describe('an index of chunks', () => {
     );
   });
 
-  test('gives back the packs as they were added', () => {
+  test('returns the packs as they were added', () => {
     fc.assert(
       fc.property(packs, (list) => {
         const index = indexOf(list);
@@ -92,11 +92,11 @@ describe('an index of chunks', () => {
     expect(index.has(idOf('40 0'))).toBe(false);
   });
 
-  /** Slow where each chunk is compared with all that were added before: minutes. */
+  /** Takes minutes if each chunk is compared with all chunks added before. */
   const many = 200_000;
   const mostMs = 20_000;
 
-  test('that names one chunk very often is read as quickly as any other', () => {
+  test('is filled quickly even if one chunk is named very often', () => {
     const ids = new Uint8Array(many * 32).fill(7);
     const start = performance.now();
     const index = indexOf([packOf(ids)]);
@@ -105,7 +105,7 @@ describe('an index of chunks', () => {
     expect(performance.now() - start).toBeLessThan(mostMs);
   });
 
-  test('whose ids begin alike is read as quickly as any other', () => {
+  test('is filled quickly even if the ids begin alike', () => {
     const ids = new Uint8Array(many * 32);
     for (let chunk = 0; chunk < many; chunk++) new DataView(ids.buffer).setUint32(chunk * 32 + 28, chunk);
     const start = performance.now();
@@ -137,7 +137,7 @@ function plain(pack: IndexedPack): unknown {
 }
 
 describe('an index file', () => {
-  test('says what was written', () => {
+  test('is read back as it was written', () => {
     fc.assert(
       fc.property(packs, (list) => {
         expect(parseIndexText(indexText(list)).map(plain)).toEqual(list.map(plain));
@@ -167,7 +167,7 @@ describe('an index file', () => {
     expect(() => parseIndexText(text)).toThrow(Failure);
   });
 
-  test('of as many chunks as a backup or a prune ever puts into one is read', () => {
+  test('is read with as many chunks as a backup or a prune ever writes', () => {
     // A pack is closed once its chunks have 128 MiB, and a frame more has 1 MiB.
     const chunks = 129 * 16;
     const full = Array.from({ length: 64 }, (_, number) =>
@@ -178,7 +178,7 @@ describe('an index file', () => {
     expect(parseIndexText(read)).toHaveLength(64);
   });
 
-  test('that unpacks to far more than ids can is refused before it is unpacked', () => {
+  test('is refused before it is unpacked if its text is implausibly large', () => {
     const text = indexText([packOf(new Uint8Array(10_000 * 32))]);
     expect(() => decompressIds(compressText(text), INDEX_LIMIT_BYTES, 'It')).toThrow(
       'It is damaged: its text is longer than that of any such file.',

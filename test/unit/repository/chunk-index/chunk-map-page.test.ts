@@ -6,7 +6,7 @@ import { ChunkMap, chunkMapText } from '../../../../src/chunk/chunk-map.ts';
 import { Failure } from '../../../../src/failure.ts';
 import { pageCount, pageText, readPageText } from '../../../../src/repository/chunk-index/chunk-map-page.ts';
 
-/** Three pages and a bit. */
+/** Three full pages and a part of a fourth. */
 const grid = chunkGridFor(3.2 * 4096 * 65_536);
 const positions = fc.uniqueArray(fc.integer({ min: 0, max: grid.chunkCount - 1 }), { maxLength: 300 });
 
@@ -21,7 +21,7 @@ function pagesOf(map: ChunkMap): string[] {
 }
 
 describe('pages of a chunk map', () => {
-  test('are the map’s own text behind its header', () => {
+  test('are the map’s own text after its header', () => {
     fc.assert(
       fc.property(positions, (held) => {
         const map = mapOf(held);
@@ -31,7 +31,7 @@ describe('pages of a chunk map', () => {
     );
   });
 
-  test('make the map again', () => {
+  test('give the map back', () => {
     fc.assert(
       fc.property(positions, (held) => {
         const map = mapOf(held);
@@ -42,7 +42,7 @@ describe('pages of a chunk map', () => {
     );
   });
 
-  test('stay the same where nothing changes', () => {
+  test('stay the same if nothing in them changes', () => {
     const before = pagesOf(mapOf([1, 5000, 9000]));
     const after = pagesOf(mapOf([1, 5000, 5001, 9000]));
     expect(after.map((text, page) => text === before[page])).toEqual([true, false, true, true]);

@@ -7,7 +7,7 @@ function idOf(number: number): Uint8Array {
   return chunkId(Buffer.from(String(number)));
 }
 
-test('numbers ids in the order in which they are first added', () => {
+test('numbers ids in the order of their first adding', () => {
   fc.assert(
     fc.property(fc.array(fc.nat(50)), (numbers) => {
       const live = new LiveChunks();

@@ -8,7 +8,7 @@ const content = {
   inner: { name: 'ä\n"', none: null },
 };
 
-test('JSON with a digest is JSON, the digest its last member', () => {
+test('JSON with a digest is JSON with the digest as its last member', () => {
   const text = digestedText(content);
   expect(JSON.parse(text)).toEqual({ ...content, digest: expect.stringMatching(/^sha256:[0-9a-f]{64}$/) });
   expect(text).toMatch(/,\n "digest": "sha256:[0-9a-f]{64}"\n\}\n$/);

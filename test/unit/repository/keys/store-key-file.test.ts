@@ -13,12 +13,12 @@ const passphrase = 'correct horse battery';
 const options = {
   label: 'paper in the safe',
   createdAt: new Date('2026-11-22T03:00:00.000Z'),
-  // Bytes that count on from 0.
+  // The bytes 0, 1, 2, …
   random: (count: number) => Uint8Array.from({ length: count }, (_, index) => index),
   cost: { N: 2 ** 14, r: 8, p: 1 },
 };
 
-/** A file as some vmferry wrote it, for ever. */
+/** A file as an early vmferry wrote it. It must be readable forever. */
 const golden = `{
  "format": "vmferry-key",
  "version": 1,
@@ -43,29 +43,29 @@ function withKdf(change: object): string {
 }
 
 describe('the file of a key', () => {
-  test('is written as it always was', async () => {
+  test('is always written in the same format', async () => {
     expect(keyFileText(await wrapStoreKey(storeKey, passphrase, options))).toBe(golden);
   });
 
-  test('gives the key back, to its passphrase only', async () => {
+  test('gives the key only for its passphrase', async () => {
     const file = parseKeyFile(golden, goldenId);
     expect(Buffer.from((await unwrapStoreKey(file, passphrase)) ?? [])).toEqual(storeKey);
     expect(await unwrapStoreKey(file, 'incorrect horse battery')).toBeNull();
     expect(await unwrapStoreKey({ ...file, wrapped: 'AAAA' }, passphrase)).toBeNull();
   });
 
-  test('takes the passphrase however its letters are composed', async () => {
+  test('accepts the passphrase in any Unicode composition', async () => {
     const file = await wrapStoreKey(storeKey, 'Schlüssel der Fähre', options);
     expect(await unwrapStoreKey(file, 'Schlu\u0308ssel der Fa\u0308hre')).not.toBeNull();
   });
 
-  test('is not made for a short passphrase, as people count characters', async () => {
+  test('is not made for a passphrase of few characters, as people count them', async () => {
     expect(await codeOf(() => wrapStoreKey(storeKey, 'elevenchars', options))).toBe('usage');
     expect(await codeOf(() => wrapStoreKey(storeKey, '🔑'.repeat(11), options))).toBe('usage');
     expect((await wrapStoreKey(storeKey, 'twelve chars', options)).id).toBe(goldenId);
   });
 
-  test('asks for costs that a client can bear, or is refused', async () => {
+  test('is refused if its costs are too high or too low', async () => {
     expect(parseKeyFile(withKdf({ N: 2 ** 19 }), goldenId).kdf.N).toBe(2 ** 19);
     for (const change of [
       { N: 2 ** 20 },
@@ -87,7 +87,7 @@ describe('the file of a key', () => {
       ]);
   });
 
-  test('is refused when it is anything else', async () => {
+  test('is refused if the text is not a key file', async () => {
     const file = JSON.parse(golden) as object;
     expect(await codeOf(() => parseKeyFile('{', goldenId))).toBe('store-damaged');
     expect(await codeOf(() => parseKeyFile('null', goldenId))).toBe('store-damaged');

@@ -9,7 +9,7 @@ const key = Uint8Array.from({ length: 32 }, (_, index) => index);
 const text = storeKeyText({ storeId, key });
 
 describe('the text of a store’s key', () => {
-  test('is lines that a person can type', () => {
+  test('has lines that can be typed', () => {
     expect(text).toBe(`vmferry store key 1
 store 1f3a 9c2e 0011 2233 4455 6677 8899 aabb 0196
 1 0001 0203 0405 0607 b1bc
@@ -19,7 +19,7 @@ store 1f3a 9c2e 0011 2233 4455 6677 8899 aabb 0196
 `);
   });
 
-  test('gives the key back, however it is spaced and written', () => {
+  test('gives the key back with any spaces and any case', () => {
     const hex = fc
       .uint8Array({ minLength: 16, maxLength: 16 })
       .map((bytes) => Buffer.from(bytes).toString('hex'));
@@ -33,7 +33,7 @@ store 1f3a 9c2e 0011 2233 4455 6677 8899 aabb 0196
     );
   });
 
-  test('tells of every wrong digit in which line it is', async () => {
+  test('reports the line of every wrong digit', async () => {
     const lines = text.split('\n');
     const labels = ['', 'store', '1', '2', '3', '4'];
     for (let line = 1; line < labels.length; line++)
@@ -51,7 +51,7 @@ store 1f3a 9c2e 0011 2233 4455 6677 8899 aabb 0196
       }
   });
 
-  test('is refused with lines missing, doubled or in another order', async () => {
+  test('is refused if lines are missing, doubled or out of order', async () => {
     const [header = '', store = '', one = '', two = '', three = '', four = ''] = text.split('\n');
     for (const lines of [
       [],
@@ -65,7 +65,7 @@ store 1f3a 9c2e 0011 2233 4455 6677 8899 aabb 0196
       expect((await failureOf(() => parseStoreKeyText(lines.join('\n')))).code).toBe('key-wrong');
   });
 
-  test('is never more than refused, whatever the file holds', () => {
+  test('is refused with a Failure, whatever the file contains', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (anything) => {
         expect(() => parseStoreKeyText(anything)).toThrow(Failure);

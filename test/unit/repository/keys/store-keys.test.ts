@@ -42,7 +42,7 @@ describe('a plain store', () => {
 });
 
 describe('an encrypted store', () => {
-  test('is made with a key that its passphrase opens', async () => {
+  test('is made with a key that the passphrase opens', async () => {
     const made = await init(true, secret);
     expect(made.key).toHaveLength(32);
     expect([...store.files.keys()]).toEqual([
@@ -59,7 +59,7 @@ describe('an encrypted store', () => {
     ).toBe(made.id);
   });
 
-  test('asks for its passphrase once, as a new one, when it is made', async () => {
+  test('asks for a new passphrase once when it is made', async () => {
     const uses: string[] = [];
     await init(true, (use) => {
       uses.push(use);
@@ -68,7 +68,7 @@ describe('an encrypted store', () => {
     expect(uses).toEqual(['new']);
   });
 
-  test('is never made anew', async () => {
+  test('is never made again', async () => {
     const made = await init(true, secret);
     const files = new Map(store.files);
     for (const encrypt of [true, false])
@@ -102,7 +102,7 @@ describe('an encrypted store', () => {
     expect(await codeOf(() => openStore(store, secret, signal))).toBe('store-damaged');
   });
 
-  test('is opened beside keys that are damaged, and files that are none', async () => {
+  test('is opened although there are damaged keys and other files', async () => {
     await init(true, secret);
     store.files.set('keys/0000000000000000.json', Buffer.from('{}'));
     store.files.set('keys/README', Buffer.from('not ours'));
@@ -113,14 +113,14 @@ describe('an encrypted store', () => {
     );
   });
 
-  test('does not have the client try thousands of keys', async () => {
+  test('is refused with thousands of keys, which would take long to try', async () => {
     await init(true, secret);
     for (let count = 0; count < 33; count++)
       store.files.set(`keys/${String(count).padStart(16, '0')}.json`, Buffer.from('{}'));
     expect(await codeOf(() => openStore(store, secret, signal))).toBe('store-damaged');
   });
 
-  test('refuses the key of another store in its place, even by the same passphrase', async () => {
+  test('is not opened by the key file of another store, even with the same passphrase', async () => {
     await init(true, secret);
     const mine = text('vmferry-store.json');
     store.files.clear();
@@ -129,7 +129,7 @@ describe('an encrypted store', () => {
     expect(await codeOf(() => openStore(store, secret, signal))).toBe('store-damaged');
   });
 
-  test('refuses an id that is not its own', async () => {
+  test('is refused if its id was changed', async () => {
     const { id } = await init(true, secret);
     store.files.set(
       'vmferry-store.json',
@@ -139,8 +139,8 @@ describe('an encrypted store', () => {
   });
 });
 
-describe('a store that two make at the same moment', () => {
-  /** Markers are put only when both have got that far. */
+describe('a store that two processes make at the same moment', () => {
+  /** Lets markers be written only when both processes are about to. */
   function meetAtMarker(parties: number) {
     const put = store.put.bind(store);
     let arrived = 0;
@@ -175,23 +175,23 @@ describe('a store that two make at the same moment', () => {
 });
 
 describe('a directory that holds no store', () => {
-  test('is said to hold none', async () => {
+  test('cannot be opened', async () => {
     expect(await codeOf(() => openStore(store, notAsked, signal))).toBe('store-missing');
   });
 
-  test('is not made one where guests are', async () => {
+  test('does not become a store if there are guests', async () => {
     store.files.set('guests/web/packs/x.tar', Buffer.from(''));
     expect(await codeOf(() => init(false, notAsked))).toBe('store-damaged');
     expect(store.files.size).toBe(1);
   });
 
-  test('is made one beside other people’s files', async () => {
+  test('becomes a store even if there are other files', async () => {
     store.files.set('photos/cat.jpg', Buffer.from(''));
     expect((await init(false, notAsked)).key).toBeNull();
   });
 });
 
-test('a marker of any size is read only in part', async () => {
+test('only the beginning of a large marker is read', async () => {
   store.files.set('vmferry-store.json', Buffer.alloc(2 ** 20, ' '));
   expect(await codeOf(() => openStore(store, notAsked, signal))).toBe('store-damaged');
 });

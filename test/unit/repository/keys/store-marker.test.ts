@@ -18,7 +18,7 @@ const seal = encryptedSeal(key, (count) => new Uint8Array(count));
 const encrypted = { id, encryption: encryptionOf(id, seal) };
 
 describe('the marker of a store', () => {
-  test('is written as it always was', () => {
+  test('is always written in the same format', () => {
     expect(markerText({ id, encryption: null })).toBe(plain);
     expect(markerText(encrypted)).toBe(
       `{"format":"vmferry-store","version":1,"id":"${id}","encryption":{"cipher":"aes-256-ctr-hmac-sha-256","check":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAD96JIoRJ4OSpUIdA9z57+hpICNd/akjAAtKiQvq9phLfwz56jWi0//9TJwEaCj1W2CXxXJDgkYY9G6TJIVlMf2lQ+FvjGtlYrQUVTeKsVVOJs="}}\n`,
@@ -30,7 +30,7 @@ describe('the marker of a store', () => {
     expect(parseMarker(markerText(encrypted), '/srv')).toEqual(encrypted);
   });
 
-  test('of another version or cipher is not understood', async () => {
+  test('is unsupported if it has another version or cipher', async () => {
     for (const text of [
       plain.replace('"version":1', '"version":2,"more":[]'),
       markerText(encrypted).replace('aes-256-ctr', 'aes-512-ctr'),
@@ -38,7 +38,7 @@ describe('the marker of a store', () => {
       expect(await codeOf(() => parseMarker(text, '/srv'))).toBe('store-unsupported');
   });
 
-  test('is damaged when it is anything else', async () => {
+  test('is damaged if the text is not a marker', async () => {
     for (const text of [
       '',
       'null',
@@ -59,7 +59,7 @@ describe('the marker of a store', () => {
     );
   });
 
-  test('tells its own key from others, and its store from others', () => {
+  test('matches only its own key and its own store', () => {
     expect(isSealOf(id, encrypted.encryption, sealFor(key))).toBe(true);
     expect(isSealOf(id, encrypted.encryption, sealFor(Buffer.alloc(32, 'other')))).toBe(false);
     expect(isSealOf(id.replace('1', '2'), encrypted.encryption, sealFor(key))).toBe(false);

@@ -8,7 +8,7 @@ function idOf(number: number): Uint8Array {
   return chunkId(Buffer.from(String(number)));
 }
 
-/** A pack of chunks of 100 plain bytes each, which take as many in the pack. */
+/** A pack of chunks of 100 plain bytes each, which also take 100 bytes in the pack. */
 function packOf(
   name: string,
   numbers: readonly number[] | null,
@@ -40,12 +40,12 @@ function planned(live: readonly number[], packs: readonly PlannedPack[], more: P
 }
 
 describe('planPacks', () => {
-  test('gives up packs of which nothing is needed, or which others make up for', () => {
+  test('gives up packs that are not needed, or whose chunks other packs have', () => {
     const packs = [packOf('a', [1, 2, 3]), packOf('b', [2, 3]), packOf('c', [9])];
     expect(planned([1, 2, 3], packs).unneeded).toEqual(['b', 'c']);
   });
 
-  test('takes chunks from sound packs rather than from damaged ones, however large', () => {
+  test('takes chunks from sound packs rather than from damaged ones, whatever their size', () => {
     const packs = [packOf('a', [1, 2, 3], { isDamaged: true }), packOf('b', [1, 2, 3])];
     expect(planned([1, 2], packs).unneeded).toEqual(['a']);
     expect(planned([1, 2], packs.slice(0, 1))).toEqual({ unneeded: [], toRewrite: [] });
@@ -59,18 +59,18 @@ describe('planPacks', () => {
     });
   });
 
-  test('keeps packs that no index names as long as something is missing', () => {
+  test('keeps packs that no index names as long as chunks are missing', () => {
     expect(planned([1], [packOf('a', null)]).unneeded).toEqual([]);
     expect(planned([1], [packOf('a', null), packOf('b', [1])]).unneeded).toEqual(['a']);
   });
 
-  test('has the worst packs written anew until the waste is below the cap', () => {
+  test('rewrites the most wasteful packs until the waste is below the limit', () => {
     const packs = [
       packOf('a', [1, 2, 3, 4, 5]),
       packOf('b', [6, 7, 8, 9]),
       packOf('c', [10, 11, 12, 13, 14]),
     ];
-    // Of a one chunk is needed, of b two, of c all but one.
+    // One chunk of a is needed, two of b, and all but one of c.
     const live = [1, 6, 7, 10, 11, 12, 13];
     expect(planned(live, packs).toRewrite).toEqual(['a', 'b']);
     expect(planned(live, packs, { maxWaste: 0.35 }).toRewrite).toEqual(['a']);
@@ -80,7 +80,7 @@ describe('planPacks', () => {
 });
 
 describe('ChunkCover', () => {
-  test('takes from the trash only what is not in its place', () => {
+  test('takes from the trash only chunks that are not in packs in their place', () => {
     const cover = coverOf([1, 2], [packOf('a', [1])], [packOf('t', [1, 2]), packOf('u', [1])]);
     expect(cover.uncoveredCount).toBe(0);
     expect(cover.useOf('t')?.usedBytes).toBe(100);
@@ -90,7 +90,7 @@ describe('ChunkCover', () => {
   });
 
   const numbers = fc.uniqueArray(fc.nat(20), { maxLength: 8 });
-  test('whatever is given up, the rest has all that is needed and was there', () => {
+  test('leaves all needed chunks that were there, whatever packs are given up', () => {
     fc.assert(
       fc.property(
         numbers,

@@ -41,12 +41,12 @@ describe('decideRetention', () => {
       );
   });
 
-  test('keeps the newest so many', () => {
+  test('keeps a number of the newest snapshots', () => {
     const times = ['2026-11-19T01:00:00Z', '2026-11-20T01:00:00Z', '2026-11-21T01:00:00Z'];
     expect(keptTimes(times, { last: 2 })).toEqual(times.slice(1));
   });
 
-  test('keeps the newest of each of the last days that have any, by local time', () => {
+  test('keeps the newest snapshot of each of the last days with snapshots, by local time', () => {
     // 23:30 UTC is half past midnight in Berlin.
     const times = [
       '2026-11-10T03:00:00Z',
@@ -59,7 +59,7 @@ describe('decideRetention', () => {
     expect(keptTimes(times, { daily: 3 })).toEqual([times[0], times[2], times[3]]);
   });
 
-  test('weeks begin on Monday, and belong to the year of their Thursday', () => {
+  test('counts weeks from Monday, in the year of their Thursday', () => {
     const weekOf = (day: string) => periodOf('weekly', new Date(`${day}T12:00:00Z`), 'UTC');
     expect(weekOf('2026-11-22')).toBe('2026-W47');
     expect(weekOf('2026-11-23')).toBe('2026-W48');
@@ -69,14 +69,14 @@ describe('decideRetention', () => {
     expect(weekOf('2000-01-02')).toBe('1999-W52');
   });
 
-  test('an hour that comes twice is two hours', () => {
+  test('counts an hour that comes twice as two hours', () => {
     // Clocks in Berlin went back from 3:00 to 2:00 on 25 October 2026, at 1:00 UTC.
     const times = ['2026-10-25T00:30:00Z', '2026-10-25T01:30:00Z'];
     expect(keptTimes(times, { hourly: 2 })).toEqual(times);
     expect(keptTimes(times, { daily: 2 })).toEqual([times[1]]);
   });
 
-  test('what is dated in the future is kept, and never counts', () => {
+  test('keeps snapshots dated in the future, and never counts them', () => {
     const times = ['2026-11-20T01:00:00Z', '2026-11-21T01:00:00Z', '2099-01-01T00:00:00Z'];
     expect(keptTimes(times, { last: 1 })).toEqual(times.slice(1));
     expect(keptTimes(times, { yearly: 1 })).toEqual(times.slice(1));
@@ -132,7 +132,7 @@ const rulesOf = fc
 const zones = fc.constantFrom('UTC', 'Europe/Berlin', 'America/New_York', 'Asia/Kathmandu', 'Pacific/Apia');
 
 describe('properties of decideRetention', () => {
-  test('decides on each snapshot once, the oldest first; protected, future and newest ones are kept', () => {
+  test('decides on each snapshot once, the oldest first, and keeps protected, future and newest ones', () => {
     fc.assert(
       fc.property(snapshots, rulesOf, zones, (all, rules, timeZone) => {
         const decisions = decideRetention(all, rules, now, timeZone);
@@ -146,7 +146,7 @@ describe('properties of decideRetention', () => {
     );
   });
 
-  test('of each period that counts exactly the newest is kept by its rule', () => {
+  test('keeps exactly the newest snapshot of each period by its rule', () => {
     fc.assert(
       fc.property(snapshots, rulesOf, zones, (all, rules, timeZone) => {
         const decisions = new Map(
@@ -170,7 +170,7 @@ describe('properties of decideRetention', () => {
     );
   });
 
-  test('snapshots of the future change nothing for the others', () => {
+  test('decides the same on the others without the snapshots from the future', () => {
     fc.assert(
       fc.property(snapshots, rulesOf, zones, (all, rules, timeZone) => {
         const past = all.filter(({ createdAt }) => createdAt <= now);
@@ -183,7 +183,7 @@ describe('properties of decideRetention', () => {
     );
   });
 
-  test('what was removed is not missed: the rest decides the same again', () => {
+  test('decides the same on the kept snapshots after the others were removed', () => {
     fc.assert(
       fc.property(snapshots, rulesOf, zones, (all, rules, timeZone) => {
         const decisions = decideRetention(all, rules, now, timeZone);

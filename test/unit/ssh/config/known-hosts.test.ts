@@ -17,7 +17,7 @@ import {
 import { run } from '../../../../src/system/processes.ts';
 import { describeWithTools } from '../../../support/programs/tools.ts';
 
-/** A key in the wire's form, of any type; what follows the type does not matter here. */
+/** A key of any type in its wire format; the bytes after the type do not matter here. */
 function keyOf(type: string, seed: string): Buffer {
   const field = (bytes: Buffer): Buffer => {
     const length = Buffer.alloc(4);
@@ -41,7 +41,7 @@ const verdict = (lines: string[], key: Buffer, of = host as Parameters<typeof ju
   judgeHostKey(parse(...lines), of, key).verdict;
 
 describe('known_hosts', () => {
-  test('keeps the lines that hold a key, and says where they are', () => {
+  test('has the lines with a key, and their places', () => {
     const entries = parse(
       '# a comment',
       '',
@@ -64,7 +64,7 @@ describe('known_hosts', () => {
     ]);
   });
 
-  test('survives any text', () => {
+  test('accepts any text', () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), fc.uint8Array(), (text, name, key) => {
         const entries = parseKnownHosts(text, 'FILE');
@@ -97,7 +97,7 @@ describe('known_hosts', () => {
     expect(matchesHost(hosts, 'new.example.org')).toBe(matches);
   });
 
-  test('a pattern without wildcards stands for itself alone', () => {
+  test('a pattern without wildcards matches only itself', () => {
     const name = fc.stringMatching(/^[a-z0-9.-]{1,12}$/);
     fc.assert(
       fc.property(name, name, (one, other) => {
@@ -109,13 +109,13 @@ describe('known_hosts', () => {
     );
   });
 
-  test('a host goes by its name, with the port where it is not 22, or by its alias', () => {
+  test('a host is looked up by its name, with the port unless it is 22, or by its alias', () => {
     expect(knownHostsName(host)).toBe('new.example.org');
     expect(knownHostsName({ ...host, port: 2222 })).toBe('[new.example.org]:2222');
     expect(knownHostsName({ ...host, port: 2222, hostKeyAlias: 'it' })).toBe('it');
   });
 
-  test('a known key matches, another one is a change, of whatever type', () => {
+  test('a known key matches, and any other key of any type is a change', () => {
     expect(verdict([], ed25519)).toBe('unknown');
     expect(verdict([line('other', ed25519)], ed25519)).toBe('unknown');
     expect(verdict([line('new.example.org', ed25519)], ed25519)).toBe('matches');
@@ -127,18 +127,18 @@ describe('known_hosts', () => {
     expect(verdict([line('new.example.org', rsa)], ed25519)).toBe('changed');
   });
 
-  test('a change is shown at the key of the same type', () => {
+  test('a change names the known key of the same type', () => {
     const judged = judgeHostKey(parse(line('*', rsa), line('*', stranger)), host, ed25519);
     expect(judged).toMatchObject({ verdict: 'changed', known: { lineNumber: 2, keyType: 'ssh-ed25519' } });
   });
 
-  test('a revoked key never matches; the revocation of another one says nothing', () => {
+  test('a revoked key never matches, and the revocation of another key has no effect', () => {
     expect(verdict([line('*', ed25519), `@revoked ${line('*', ed25519)}`], ed25519)).toBe('revoked');
     expect(verdict([`@revoked ${line('*', ed25519)}`], ed25519)).toBe('revoked');
     expect(verdict([`@revoked ${line('*', stranger)}`], ed25519)).toBe('unknown');
   });
 
-  test('a key for the name without a port holds on any port, but is no proof of a change', () => {
+  test('a key for the name without a port is valid for any port, but proves no change', () => {
     const onPort = { ...host, port: 2222 };
     expect(verdict([line('new.example.org', ed25519)], ed25519, onPort)).toBe('matches');
     expect(verdict([line('new.example.org', stranger)], ed25519, onPort)).toBe('unknown');
@@ -146,7 +146,7 @@ describe('known_hosts', () => {
     expect(verdict([line('[new.example.org]:2222', stranger)], ed25519, onPort)).toBe('changed');
   });
 
-  test('the types of a host’s keys are known', () => {
+  test('the types of a host’s known keys are found', () => {
     const entries = parse(
       line('*', rsa),
       line('other', ed25519),
@@ -156,7 +156,7 @@ describe('known_hosts', () => {
     expect(knownKeyTypes(entries, host)).toEqual(['ssh-rsa']);
   });
 
-  test('a revoked key’s type is not asked for, unless another key of that type is known', () => {
+  test('the type of a revoked key is left out, unless another key of that type is known', () => {
     const revoked = `@revoked ${line('*', ed25519)}`;
     expect(knownKeyTypes(parse(line('*', ed25519), line('*', rsa), revoked), host)).toEqual(['ssh-rsa']);
     expect(knownKeyTypes(parse(line('*', ed25519), line('*', stranger), revoked), host)).toEqual([
@@ -164,7 +164,7 @@ describe('known_hosts', () => {
     ]);
   });
 
-  test('a certificate authority is no key of the host, and is found by the host’s names', () => {
+  test('a certificate authority is not a host key, and is found by the host’s names', () => {
     const authority = `@cert-authority ${line('*.example.org', ed25519)}`;
     expect(verdict([authority], ed25519)).toBe('unknown');
     expect(knownKeyTypes(parse(authority), host)).toEqual([]);
@@ -209,7 +209,7 @@ describeWithTools('known_hosts as ssh-keygen has it', ['ssh-keygen'], () => {
         fc.boolean(),
         async (all, sought, hash) => {
           await writeFile(file, all.map((each) => `${line(each, key)}\n`).join(''));
-          // it hashes plain names, and leaves wildcards as they are
+          // ssh-keygen hashes plain names, and leaves wildcards unchanged.
           if (hash) await run('ssh-keygen', ['-H', '-f', file]);
           const found = await run('ssh-keygen', ['-F', sought, '-f', file]);
           const theirs = [...found.stdout.matchAll(/found: line (\d+)/g)].map((match) => Number(match[1]));

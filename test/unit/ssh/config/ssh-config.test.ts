@@ -10,7 +10,7 @@ const surroundings = {
 };
 const parse = (...lines: string[]) => parseSshConfig(lines.join('\n'), surroundings);
 
-test('reads what ssh -G prints', () => {
+test('parses the output of ssh -G', () => {
   const host = parse(
     'host alias',
     'user root',
@@ -49,7 +49,7 @@ test('reads what ssh -G prints', () => {
   });
 });
 
-test('takes none for nothing', () => {
+test('treats “none” as no value', () => {
   const host = parse(
     'connecttimeout none',
     'proxycommand none',
@@ -60,7 +60,7 @@ test('takes none for nothing', () => {
   expect(host.userKnownHostsFiles).toEqual([]);
 });
 
-test('keeps a blank inside a path, in each of several paths', () => {
+test('keeps blanks inside each of several paths', () => {
   const host = parse(
     'userknownhostsfile /home/my home/.ssh/known hosts /home/my home/.ssh/known_hosts2 ~/third one',
     'globalknownhostsfile known hosts',
@@ -81,7 +81,7 @@ test('keeps a blank inside a path, in each of several paths', () => {
   });
 });
 
-test('knows what else than known_hosts ssh trusts, and how to turn it off', () => {
+test('turns off sources of host keys other than known_hosts', () => {
   expect(
     parse(
       'knownhostscommand /usr/bin/keys %H',
@@ -103,7 +103,7 @@ test.each([
   expect(parse(line).agentSocket).toBe(socket);
 });
 
-test('leaves tokens alone that it does not know', () => {
+test('leaves unknown tokens alone', () => {
   expect(expandTokens('%h %% %x %', { h: 'host', '%': '%' })).toBe('host % %x %');
 });
 
@@ -114,6 +114,6 @@ test.each(['host', 'user@host', 'ssh://user@host:22', 'fe80::1%eth0', 'user@[::1
   },
 );
 
-test.each(['', '-v', '-oProxyCommand=x', 'a b', 'a\nb', '`id`', "a'b"])('%j is none', (name) => {
+test.each(['', '-v', '-oProxyCommand=x', 'a b', 'a\nb', '`id`', "a'b"])('%j is not a destination', (name) => {
   expect(() => checkDestination(name)).toThrow(expect.objectContaining({ code: 'usage' }));
 });

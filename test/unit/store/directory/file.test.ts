@@ -6,7 +6,7 @@ import { scratchDirectory } from '../../../support/images/images.ts';
 
 const { signal } = new AbortController();
 
-/** As FAT answers. */
+/** Fails like FAT, which has no hard links. */
 function noLinks(): Promise<void> {
   return Promise.reject(Object.assign(new Error('EPERM'), { code: 'EPERM', syscall: 'link' }));
 }
@@ -32,7 +32,7 @@ test.each([
   expect(readdirSync(scratch.path)).toEqual(['name']);
 });
 
-test('what else goes wrong is thrown', async () => {
+test('other errors are thrown', async () => {
   using scratch = scratchDirectory();
   const [from, to] = [join(scratch.path, 'none'), join(scratch.path, 'name')];
   await expect(nameIfFree(from, to, signal)).rejects.toMatchObject({ code: 'ENOENT' });

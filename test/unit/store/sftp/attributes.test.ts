@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { factsOf } from '../../../../src/store/sftp/attributes.ts';
 
-test('takes the kind from the mode, or from the line of ls -l', () => {
+test('the kind comes from the mode, or from the line of ls -l', () => {
   expect(factsOf({ mode: 0o100600, size: 5, mtime: 7 })).toEqual({
     kind: 'file',
     sizeBytes: 5,
@@ -14,7 +14,7 @@ test('takes the kind from the mode, or from the line of ls -l', () => {
   expect(factsOf({}, '-rw------- 1 0 0 0 Jan 1 00:00 a').kind).toBe('file');
 });
 
-test('says null for what the server left out', () => {
+test('facts that the server left out are null', () => {
   expect(factsOf({})).toEqual({ kind: null, sizeBytes: null, modifiedMs: null });
   expect(factsOf({ size: 0, mtime: 0 })).toEqual({ kind: null, sizeBytes: 0, modifiedMs: 0 });
 });

@@ -11,7 +11,7 @@ test.each([
   [4, { ...room, readOnly: true, availableBytes: 0 }, 'target-not-writable', 'mounted read-only'],
   [4, room, 'target-not-writable', 'did not say why; 954 MiB are left there'],
   [4, null, 'target-not-writable', 'did not say why.'],
-  // a server that says so of what it only does not let one write
+  // Some servers give this status if writing is not allowed.
   [2, { ...room, readOnly: true }, 'target-not-writable', 'mounted read-only'],
   [2, room, 'target-not-writable', 'did not say why'],
   [3, { ...room, readOnly: true }, 'target-not-writable', 'mounted read-only'],
@@ -28,14 +28,14 @@ test.each([
   expect(failure.message).toContain('new:/srv');
 });
 
-test('no such file is a missing directory where the directory is not there', () => {
+test('no such file means a missing directory if the directory does not exist', () => {
   const refused = { location: 'new:/srv', neededBytes: 1, room: null, isThere: false };
   const failure = explainRefusedWrite(new SftpRefusal(2, 'no'), refused);
   expect(failure.code).toBe('target-missing');
   expect(failure.message).toBe('There is no directory new:/srv.');
 });
 
-test('the server’s own words are shown', () => {
+test('the server’s own message is shown', () => {
   const refused = { location: 'new:/srv', neededBytes: 1, room: null, isThere: true };
   const failure = explainRefusedWrite(new SftpRefusal(4, 'Too many open handles.'), refused);
   expect(failure.message).toBe('new:/srv refused the data and said: Too many open handles.');

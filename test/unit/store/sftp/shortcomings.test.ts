@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { shortcomingsWithout } from '../../../../src/store/sftp/shortcomings.ts';
 
-test('one full sentence for each extension that is missed, none where all are offered', () => {
+test('there is one full sentence for each missing extension', () => {
   expect(shortcomingsWithout(() => true, 'nas')).toEqual([]);
   const all = shortcomingsWithout(() => false, 'nas');
   expect(all.length).toBe(2);

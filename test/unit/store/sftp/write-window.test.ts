@@ -9,7 +9,7 @@ const partsOf = (lengths: readonly number[]): Uint8Array[] => {
   return lengths.map((length) => Uint8Array.from({ length }, () => next++ % 251));
 };
 
-/** A server that answers when it is told to. */
+/** A server that answers only when the test says so. */
 class SlowServer {
   readonly received = new Map<number, Uint8Array>();
   readonly waiting: { piece: Piece; answer: (error?: Error) => void }[] = [];
@@ -34,7 +34,7 @@ class SlowServer {
 }
 
 describe('pieces', () => {
-  test('are the parts, in order, each full but the last', () => {
+  test('contain the parts in order, and all but the last are full', () => {
     fc.assert(
       fc.property(sizes, fc.integer({ min: 1, max: 50 }), (lengths, pieceBytes) => {
         const parts = partsOf(lengths);
@@ -51,14 +51,14 @@ describe('pieces', () => {
     );
   });
 
-  test('are views where they lie within one part', () => {
+  test('are views if they are within one part', () => {
     const part = new Uint8Array(100);
     for (const { data } of cutIntoPieces([part], 30)) expect(data.buffer).toBe(part.buffer);
   });
 });
 
 describe('a write window', () => {
-  test('sends all, never more at once than it may, and counts what is acknowledged', async () => {
+  test('sends everything, never exceeds its limit, and counts acknowledged bytes', async () => {
     await fc.assert(
       fc.asyncProperty(sizes, fc.integer({ min: 1, max: 5 }), async (lengths, writesInFlight) => {
         const parts = partsOf(lengths);
@@ -82,7 +82,7 @@ describe('a write window', () => {
     );
   });
 
-  test('stops at the first refusal, awaits what is in flight, and throws that refusal', async () => {
+  test('stops at the first refusal, awaits writes in flight, and throws that refusal', async () => {
     const server = new SlowServer();
     let settled = false;
     const sending = writeThroughWindow(cutIntoPieces([new Uint8Array(100)], 10), {
@@ -100,7 +100,7 @@ describe('a write window', () => {
     expect(server.received.size).toBe(4);
   });
 
-  test('throws the reason at once when it is aborted, whatever the server does', async () => {
+  test('throws the reason at once if it is aborted, whatever the server does', async () => {
     const server = new SlowServer();
     const stop = new AbortController();
     const reason = new Error('stopped');
