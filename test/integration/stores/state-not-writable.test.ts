@@ -64,7 +64,7 @@ for (const { what, reason, code, spoil } of places)
     });
     const run = (...args: string[]): Promise<EndedProgram> =>
       vmferry(args, { VMFERRY_STATE_DIR: join(mounted, 'lib', 'vmferry'), HOME: scratch.path });
-    const warned = `warning: What was seen of the store cannot be kept in ${mounted}/lib/vmferry/stores: ${reason}. Should another store`;
+    const warned = `warning: What was seen of the store cannot be kept in ${mounted}/lib/vmferry/stores: ${reason}. If the server shows another store`;
     /** Messages are broken at the terminal's width. */
     const onOneLine = ({ stderr }: EndedProgram): string => stderr.replaceAll(/\s+/g, ' ');
 

@@ -56,7 +56,7 @@ describe('the warning about slow ciphers', () => {
 
   test('headers beside Node: uses them, so that nothing is downloaded', () => {
     const text = explain({ headersDownloaded: false, headersBesideNode: '/opt/node 20' });
-    expect(text).toContain(`type \`npm_config_nodedir='/opt/node 20' ${rebuild}\`.`);
+    expect(text).toContain(`run \`npm_config_nodedir='/opt/node 20' ${rebuild}\`.`);
     expect(text).not.toContain('Without a network');
   });
 

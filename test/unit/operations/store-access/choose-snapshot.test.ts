@@ -128,7 +128,7 @@ describe('snapshots dated in the future', () => {
     expect(warnings[0]).toContain(
       `web@${future[1]} is dated in the future (now: ${formatTimeWithZone('2026-12-01T00:00:00Z')})`,
     );
-    expect(warnings[0]).toContain('So are 1 more.');
+    expect(warnings[0]).toContain('The same is true of 1 more.');
     expect(warnings[0]).toContain(`web@${ids[3]}`);
   });
 
