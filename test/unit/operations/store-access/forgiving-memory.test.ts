@@ -24,7 +24,9 @@ test.each(['target-full', 'target-not-writable', 'not-permitted', 'write-failed'
     await memory.remember('/srv', store);
     await memory.remember('/srv', store);
     expect(events).toMatchObject([{ type: 'warning', code: 'not-remembered' }]);
-    expect(events[0]).toMatchObject({ message: expect.stringMatching(/^It is so[.] If the server shows another store/) });
+    expect(events[0]).toMatchObject({
+      message: expect.stringMatching(/^It is so[.] If the server shows another store/),
+    });
   },
 );
 
