@@ -5,6 +5,9 @@ import type { IndexedPack } from './chunk-index/chunk-index.ts';
 import { indexText } from './chunk-index/index-text.ts';
 import { GuestReader, type StoredObjects } from './guest-reader.ts';
 
+/** An index file with more packs could be longer than `INDEX_LIMIT_BYTES`. */
+const MOST_PACKS_PER_INDEX = 64;
+
 export interface WrittenObject {
   id: string;
   /** Size of the new file; 0 if it was there already. */
@@ -35,6 +38,14 @@ export class GuestFolder extends GuestReader<BackupStore> {
 
   async writeIndex(packs: readonly IndexedPack[], signal: AbortSignal): Promise<WrittenObject> {
     return this.#writeText('index', sealPurpose.index(this.guest), indexText(packs), new Map(), signal);
+  }
+
+  /** Writes any number of packs into as many index files as they need. Returns the ids of these. */
+  async writeIndexes(packs: readonly IndexedPack[], signal: AbortSignal): Promise<Set<string>> {
+    const written = new Set<string>();
+    for (let first = 0; first < packs.length; first += MOST_PACKS_PER_INDEX)
+      written.add((await this.writeIndex(packs.slice(first, first + MOST_PACKS_PER_INDEX), signal)).id);
+    return written;
   }
 
   async #writeText(

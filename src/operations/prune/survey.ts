@@ -10,7 +10,6 @@ import { readSnapshots, type Reached } from './reached.ts';
 
 /** Renames in flight at once: each waits for a round trip. */
 const MOVES_AT_ONCE = 8;
-const PACKS_PER_INDEX = 64;
 /** A missing object may have been on its way between its place and the trash: the survey is repeated. */
 const MOST_SURVEYS = 4;
 
@@ -96,13 +95,8 @@ export async function settle(knowledge: PruneKnowledge, signal: AbortSignal): Pr
     if (back.length + nameless.length === 0 && (found.cover.uncoveredCount === 0 || round > 1)) return found;
     if (round === MOST_SURVEYS) return found;
     await takeObjectsBack(knowledge.folder, back, signal);
-    for (let first = 0; first < nameless.length; first += PACKS_PER_INDEX) {
-      const group = nameless.slice(first, first + PACKS_PER_INDEX);
-      await knowledge.folder.writeIndex(
-        group.map(({ content }) => content).filter((content) => content !== null),
-        signal,
-      );
-    }
+    const contents = nameless.map(({ content }) => content).filter((content) => content !== null);
+    await knowledge.folder.writeIndexes(contents, signal);
   }
 }
 

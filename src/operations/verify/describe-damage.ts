@@ -8,7 +8,7 @@ import type { DamagedDisk, DamagedSnapshot, FileCount, StoreProblem } from './ve
 export interface FoundBesides {
   damagedPacks: ReadonlyMap<string, { damage: string }>;
   stuck: readonly StuckInTrash[];
-  /** Wrong index files that were replaced by correct ones. */
+  /** Wrong and unreadable index files that were replaced by correct ones. */
   corrected: ReadonlySet<string>;
 }
 
@@ -34,12 +34,14 @@ export function problemsOf(
         message,
       });
   problems.push(...otherMaps(folder, structure));
-  for (const { file, failure } of index.failures)
-    problems.push({ kind: 'index-damaged', file: folder.nameOf('index', file), message: failure.message });
+  const outcome = (file: string) => (corrected.has(file) ? ' It was replaced by a correct one.' : '');
+  for (const { file, failure } of index.failures) {
+    const message = `${failure.message}${outcome(file)}`;
+    problems.push({ kind: 'index-damaged', file: folder.nameOf('index', file), message });
+  }
   for (const { file, wrong } of index.wrongFiles) {
     const name = folder.nameOf('index', file);
-    const isCorrected = corrected.has(file) ? ' It was replaced by a correct one.' : '';
-    const message = `${name} says wrongly where the chunks of ${wrong.size} packs lie.${isCorrected}`;
+    const message = `${name} says wrongly where the chunks of ${wrong.size} packs lie.${outcome(file)}`;
     problems.push({ kind: 'index-damaged', file: name, message });
   }
   problems.push(...packProblems(folder, structure, damagedPacks, stuckIds));

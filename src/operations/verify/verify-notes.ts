@@ -30,9 +30,9 @@ export class VerifyNotes {
   }
 
   /**
-   * Replaces each wrong index file by a correct one, and returns the replaced ones. The new file is written first, so that every
-   * pack is in an index at all times.
-   * @param layouts by pack id: the pack's own tables
+   * Replaces wrong and unreadable index files by correct ones, and returns the replaced ones. New files are written first, so that
+   * every pack is in an index at all times.
+   * @param layouts by pack id: the tables of packs that no index describes correctly
    */
   async correctIndexes(
     { packs, index }: Structure,
@@ -51,6 +51,19 @@ export class VerifyNotes {
         await this.#folder.store.remove(this.#folder.nameOf('index', file), signal);
         corrected.add(file);
       });
+    const known = new Set(index.wrongFiles.flatMap(({ wrong }) => [...wrong]));
+    const unnamed = [...layouts].flatMap(([id, frames]) => {
+      const pack = packs.get(id);
+      return pack === undefined || known.has(id) ? [] : [{ ...pack, frames }];
+    });
+    await this.#write(async () => {
+      const written = await this.#folder.writeIndexes(unnamed, signal);
+      for (const { file } of index.failures) {
+        // The new file may have the same name, and then has replaced the old one.
+        if (!written.has(file)) await this.#folder.store.remove(this.#folder.nameOf('index', file), signal);
+        corrected.add(file);
+      }
+    });
     return corrected;
   }
 

@@ -226,8 +226,11 @@ test('a damaged or lost index loses no data, because packs have their own tables
   const damaged = await verify(0, inProcessPool);
   expect(damaged).toMatchObject({ read: { count: 1 }, damaged: [] });
   expect(damaged.problems).toMatchObject([{ kind: 'index-damaged', file: name }]);
+  expect(damaged.problems[0]?.message).toMatch(/ It was replaced by a correct one\.$/);
+  expect(await verify(0)).toMatchObject({ read: { count: 0 }, problems: [] });
   for (const index of filesIn('index')) store.files.delete(index);
   expect(await verify(0, inProcessPool)).toMatchObject({ read: { count: 4 }, damaged: [], problems: [] });
+  expect(await verify(0)).toMatchObject({ read: { count: 0 }, damaged: [], problems: [] });
 });
 
 test('chunks that are in no pack are reported', async () => {
