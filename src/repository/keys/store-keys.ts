@@ -48,8 +48,8 @@ export interface InitOptions {
 
 /**
  * Makes a store: chooses its id, and a key if it is to be encrypted. Throws Failure `target-exists` if there is a store already,
- * even if it was made at the same moment; `store-damaged` if there are guests but no marker; `usage` for a passphrase that is
- * too short; and what the source of the passphrase throws.
+ * even if it was made at the same moment; `store-missing` if the new marker is gone at once; `store-damaged` if there are guests but
+ * no marker; `usage` for a passphrase that is too short; and what the source of the passphrase throws.
  */
 export async function initStore(
   store: BackupStore,
@@ -78,8 +78,8 @@ export async function initStore(
   try {
     await putMarker(store, { id, encryption: encryptionOf(id, seal) }, signal);
   } catch (error) {
-    // Another process has made the store: this key opens nothing.
-    if (error instanceof Failure && error.code === 'target-exists')
+    // The marker is that of another process, or gone: this key opens nothing.
+    if (error instanceof Failure && ['target-exists', 'store-missing'].includes(error.code))
       await store.remove(keyFileName(file.id), signal);
     throw error;
   }
@@ -150,11 +150,12 @@ export async function readMarker(store: ReadableStore, signal: AbortSignal): Pro
   return text === null ? null : parseMarker(text, store.location);
 }
 
-/** Throws Failure `target-exists` where another marker is there by now: that stays. */
+/** Throws Failure `target-exists` if another process has put its marker, which stays; `store-missing` if the marker is gone. */
 async function putMarker(store: BackupStore, marker: StoreMarker, signal: AbortSignal): Promise<void> {
   await store.put(markerName, [Buffer.from(markerText(marker))], { signal, keepExisting: true });
   const there = await readMarker(store, signal);
-  if (there?.id !== marker.id) refuseExisting(store, there);
+  if (there === null) throw markerGone(store);
+  if (there.id !== marker.id) refuseExisting(store, there);
 }
 
 /** For a store that does not exist, or whose directory does not. */
@@ -163,6 +164,13 @@ export function noStore(location: string): Failure {
     advice:
       'Check the path, and that its file system is mounted. ' +
       `To make a new store: vmferry init ${quoteForShell(location)} --encrypt (or --no-encrypt)`,
+  });
+}
+
+function markerGone(store: BackupStore): Failure {
+  return new Failure('store-missing', `The new store ${store.location} has lost its ${markerName} already.`, {
+    advice:
+      'Check that its file system is mounted, and that no other program removes files there. Then make it again.',
   });
 }
 

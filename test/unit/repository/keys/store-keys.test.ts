@@ -174,6 +174,19 @@ describe('a store that two processes make at the same moment', () => {
   });
 });
 
+test.each([true, false])(
+  'a store whose marker vanishes at once was not made (encrypted: %s)',
+  async (encrypt) => {
+    const put = store.put.bind(store);
+    store.put = async (name, parts, options) => {
+      await put(name, parts, options);
+      if (name === 'vmferry-store.json') store.files.delete(name);
+    };
+    expect(await codeOf(() => init(encrypt, secret))).toBe('store-missing');
+    expect([...store.files.keys()]).toEqual([]);
+  },
+);
+
 describe('a directory that holds no store', () => {
   test('cannot be opened', async () => {
     expect(await codeOf(() => openStore(store, notAsked, signal))).toBe('store-missing');
