@@ -28,8 +28,7 @@ export function memoryStore(location = '/srv/backups'): MemoryStore {
     },
     async *get(name, _signal, range) {
       const bytes = files.get(name);
-      if (bytes === undefined)
-        throw new Failure('target-missing', `${location} has no file ${name}.`);
+      if (bytes === undefined) throw new Failure('target-missing', `${location} has no file ${name}.`);
       yield range === undefined ? bytes : bytes.subarray(range.offset, range.offset + range.length);
     },
     remove(name) {

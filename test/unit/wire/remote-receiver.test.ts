@@ -167,9 +167,14 @@ describe('a receiver that says only that it is alive', () => {
 
   test('has all the time that it needs while it makes progress', async () => {
     let verifiedBytes = 0;
-    const { receiver, say } = await startSaying(() => ({ type: 'progress', verifiedBytes: ++verifiedBytes }));
+    let hasTalked: () => void = () => undefined;
+    const longEnough = new Promise<void>((resolve) => (hasTalked = resolve));
+    const { receiver, say } = await startSaying(() => {
+      if (++verifiedBytes === 30) hasTalked();
+      return { type: 'progress', verifiedBytes };
+    });
     const asked = receiver.request({ type: 'finish', fingerprint: 'sha256:0' }, 'verified', signal);
-    while (verifiedBytes < 30) await new Promise((resolve) => setTimeout(resolve, 20));
+    await longEnough;
     const fingerprint = `sha256:${'0'.repeat(64)}`;
     say({ type: 'verified', fingerprint, readBack: 'direct', warnings: [] });
     expect(await asked).toMatchObject({ fingerprint });
