@@ -75,10 +75,9 @@ test('a manifest nested 50,000 levels deep only makes its own snapshot unusable'
   ]);
 
   const verified = await verifyStore(
-    { guest: null, readPercent: 100 },
+    { guest: null, readPercent: 100, boot: null },
     session,
     { pool: inProcessPool, now: () => new Date('2026-11-25T04:00:00Z') },
-    null,
     () => undefined,
     world.context(),
   );

@@ -155,10 +155,9 @@ class Flipping {
     try {
       const session = await this.#open(changedFile, context);
       const { failure } = await verifyStore(
-        { guest: null, readPercent: 100 },
+        { guest: null, readPercent: 100, boot: null },
         session,
         { pool: inProcessPool, now: () => new Date('2026-11-25T04:00:00Z') },
-        null,
         () => undefined,
         context,
       );

@@ -101,10 +101,9 @@ const edits = fc.array(fc.oneof(flip, truncate, remove, swap, { weight: 12, arbi
 
 async function verify(store: MemoryStore, readPercent: number): Promise<VerifyResult> {
   return verifyStore(
-    { guest: null, readPercent },
+    { guest: null, readPercent, boot: null },
     await world.session(store),
     { pool: inProcessPool, now: () => new Date('2026-11-25T04:00:00Z') },
-    null,
     () => undefined,
     world.context(),
   );

@@ -67,7 +67,12 @@ async function buildStore(encrypt: boolean): Promise<void> {
   const store = openDirectoryStore(directory);
   const passphrase = () => Promise.resolve('Schlüssel der Fähre');
   const cost = { N: 2 ** 14, r: 8, p: 1 };
-  opened = await initStore(store, { encrypt, cost }, passphrase, randomBytes, () => new Date(), signal);
+  opened = await initStore(
+    store,
+    { encrypt, cost, random: randomBytes, now: () => new Date() },
+    passphrase,
+    signal,
+  );
   const folder = new GuestFolder(store, guest, opened.seal);
   const written: Snapshot['disks'][number][] = [];
   for (const disk of disks) {

@@ -76,7 +76,8 @@ export const verifyCommand: Command<BootDependencies & StoreDependencies> = {
           guest: bootRequest.reference.guest,
           run: () => bootSnapshot(bootRequest, session, dependencies, context),
         };
-        const result = await verifyStore(request, session, dependencies, bootCheck, guestDone, context);
+        const asked = { ...request, boot: bootCheck };
+        const result = await verifyStore(asked, session, dependencies, guestDone, context);
         ({ report } = result);
         // Throws inside the watched run, so that monitors hear of it.
         if (result.failure !== null) throw result.failure;

@@ -1,7 +1,11 @@
 import type { GuestFolder } from '../../repository/guest-folder.ts';
 import type { GuestReader } from '../../repository/guest-reader.ts';
 import { isMissingFile } from '../../repository/files/missing-file.ts';
-import { decideRetention, type RetentionRules } from '../../repository/retention/retention.ts';
+import {
+  decideRetention,
+  type RetentionDecision,
+  type RetentionRules,
+} from '../../repository/retention/retention.ts';
 import { MANIFEST_LIMIT_BYTES } from '../../repository/snapshot.ts';
 import { isSnapshotId } from '../../repository/files/snapshot-id.ts';
 import type { PruneClock } from './prune-options.ts';
@@ -17,7 +21,8 @@ export async function expire(
   signal: AbortSignal,
 ): Promise<ReachingSnapshot[]> {
   const snapshots = await readSnapshots(folder, new Set(), signal);
-  const { kept, expired } = await decideSnapshots(folder, snapshots, rules, clock, result, signal);
+  const { kept, expired, decisions } = await decideSnapshots(folder, snapshots, rules, clock, signal);
+  result.kept.push(...decisions);
   for (const id of expired) {
     if (await removeUnlessProtected(folder, id, signal)) result.removed.push(id);
     else {
@@ -28,23 +33,26 @@ export async function expire(
   return kept;
 }
 
-/** Decides which snapshots the rules keep. The reasons go into `result.kept`. */
+/** Decides which snapshots the rules keep, and why. `kept` also has those that are only announced. */
 export async function decideSnapshots(
   folder: GuestReader,
   snapshots: readonly ReachingSnapshot[],
   rules: RetentionRules,
   { now, timeZone }: PruneClock,
-  result: GuestPrune,
   signal: AbortSignal,
-): Promise<{ kept: ReachingSnapshot[]; expired: string[] }> {
+): Promise<{ kept: ReachingSnapshot[]; expired: string[]; decisions: RetentionDecision[] }> {
   const marked = await folder.marks('protected', signal);
   const dated = snapshots
     .filter(({ isPublished }) => isPublished)
     .map(({ id, createdAt }) => ({ id, createdAt, isProtected: marked.has(id) }));
   const decisions = decideRetention(dated, rules, now(), timeZone);
-  result.kept.push(...decisions.filter(({ reasons }) => reasons.length > 0));
-  const expired = new Set(decisions.filter(({ reasons }) => reasons.length === 0).map(({ id }) => id));
-  return { kept: snapshots.filter(({ id }) => !expired.has(id)), expired: [...expired] };
+  const isKept = ({ reasons }: RetentionDecision) => reasons.length > 0;
+  const expired = new Set(decisions.filter((one) => !isKept(one)).map(({ id }) => id));
+  return {
+    kept: snapshots.filter(({ id }) => !expired.has(id)),
+    expired: [...expired],
+    decisions: decisions.filter(isKept),
+  };
 }
 
 /**

@@ -67,7 +67,9 @@ export async function foreseePrune(
   { signal }: Context,
 ): Promise<void> {
   const snapshots = await readSnapshots(folder, new Set(), signal);
-  const { kept, expired } = await decideSnapshots(folder, snapshots, options.rules, clock, result, signal);
+  const decided = await decideSnapshots(folder, snapshots, options.rules, clock, signal);
+  const { kept, expired } = decided;
+  result.kept.push(...decided.decisions);
   result.removed.push(...expired);
   const knowledge = await learn(folder, kept, signal);
   knowledge.reached.ignore(expired);

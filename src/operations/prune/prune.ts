@@ -1,10 +1,11 @@
 import type { Context } from '../../events.ts';
-import { asFailure, Failure, toFailureRecord } from '../../failure.ts';
+import { asFailure, toFailureRecord } from '../../failure.ts';
 import { decideRetention } from '../../repository/retention/retention.ts';
 import { foreseePrune, pruneGuest } from './prune-guest.ts';
 import type { PruneClock, PruneOptions } from './prune-options.ts';
 import { newGuestPrune, type GuestPrune, type PruneReport } from './prune-report.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
+import { chosenGuests } from '../store-access/chosen-guests.ts';
 import type { StoreSession } from '../store-access/store-session.ts';
 
 export interface PruneRequest extends PruneOptions {
@@ -26,23 +27,9 @@ export async function prune(
 ): Promise<PruneReport> {
   decideRetention([], request.rules, clock.now(), clock.timeZone);
   const guests: GuestPrune[] = [];
-  for (const guest of await guestsOf(request, session, context.signal)) {
+  for (const guest of await chosenGuests(request.guest, session, context.signal))
     guests.push(await pruneOne(guest, request, session, clock, context));
-  }
   return { type: 'pruned', store: session.store.location, dryRun: request.dryRun, guests };
-}
-
-async function guestsOf(
-  { guest }: PruneRequest,
-  session: StoreSession,
-  signal: AbortSignal,
-): Promise<string[]> {
-  const guests = await session.guests(signal);
-  if (guest === null) return guests;
-  if (guests.includes(guest)) return [guest];
-  throw new Failure('snapshot-missing', `The store has nothing of a guest ${guest}.`, {
-    advice: 'vmferry list STORE shows what it has.',
-  });
 }
 
 async function pruneOne(

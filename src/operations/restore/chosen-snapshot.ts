@@ -1,9 +1,9 @@
 import type { Context } from '../../events.ts';
 import type { GuestReader } from '../../repository/guest-reader.ts';
 import type { Snapshot } from '../../repository/snapshot.ts';
-import { closest } from '../../config/suggestion.ts';
-import { Failure } from '../../failure.ts';
+import type { Failure } from '../../failure.ts';
 import { badWhen, chooseSnapshot, type SnapshotReference } from '../store-access/choose-snapshot.ts';
+import { noSuchGuest } from '../store-access/chosen-guests.ts';
 import type { ReadSession } from '../store-access/store-session.ts';
 
 /** The guest's folder, and those of its snapshots that the references name. Throws what `chooseSnapshot` throws. */
@@ -16,7 +16,7 @@ export async function readChosenSnapshots(
   const folder = session.folder(guest);
   const ids = await folder.snapshotIds(context.signal);
   await session.saw(new Map([[guest, ids]]), context);
-  if (ids.length === 0) throw noSuchGuest(guest, await session.guests(context.signal));
+  if (ids.length === 0) throw noneOf(guest, await session.guests(context.signal));
   const now = session.now();
   const chosen = whens.map((when) => chooseSnapshot(ids, { guest, when }, now, context.report));
   const snapshots: Snapshot[] = [];
@@ -24,17 +24,9 @@ export async function readChosenSnapshots(
   return { folder, snapshots };
 }
 
-function noSuchGuest(guest: string, guests: readonly string[]): Failure {
+function noneOf(guest: string, guests: readonly string[]): Failure {
   const [, name = '', when = ''] = /^(.+)@([^@]*)$/.exec(guest) ?? [];
-  if (guests.includes(name)) return badWhen(when);
-  const meant = closest(guest, guests);
-  return new Failure(
-    'snapshot-missing',
-    `The store has no snapshot of ${guest}.${meant === null || meant === guest ? '' : ` Did you mean ${meant}?`}`,
-    {
-      advice: guests.length === 0 ? 'It has no guest at all.' : `It has these guests: ${guests.join(', ')}.`,
-    },
-  );
+  return guests.includes(name) ? badWhen(when) : noSuchGuest(guest, guests);
 }
 
 /** The same for one. */

@@ -1,13 +1,7 @@
 import type { Context } from '../../events.ts';
-import { Failure, type FailureCode } from '../../failure.ts';
+import { Failure } from '../../failure.ts';
+import { isNotWritable } from '../../repository/files/not-writable.ts';
 import type { StoreMemory } from '../../repository/store-memory.ts';
-
-const NOT_KEPT: readonly FailureCode[] = [
-  'target-full',
-  'target-not-writable',
-  'not-permitted',
-  'write-failed',
-];
 
 /**
  * A memory of stores that may fail to write (a full /var, a rescue system). Instead of failing, it warns once (`not-remembered`)
@@ -22,7 +16,7 @@ export function forgivingMemory(
 ): StoreMemory {
   let isTold = false;
   const forgive = (error: unknown, consequence: string): void => {
-    if (!(error instanceof Failure) || !NOT_KEPT.includes(error.code)) throw error;
+    if (!isNotWritable(error) && !isNotPermitted(error)) throw error;
     if (isTold) return;
     isTold = true;
     report({ type: 'warning', code: 'not-remembered', message: `${error.message} ${consequence}` });
@@ -48,4 +42,8 @@ export function forgivingMemory(
       }
     },
   };
+}
+
+function isNotPermitted(error: unknown): error is Failure {
+  return error instanceof Failure && ['not-permitted', 'write-failed'].includes(error.code);
 }

@@ -40,31 +40,28 @@ export async function openKnownStore(
 
 /**
  * Warns (`store-went-back`) of guests whose newest snapshot ever seen is gone, and remembers the newest snapshot of the others.
- * @param snapshots by guest that was looked at: the ids of all its snapshots
  */
 export async function compareSnapshots(
-  store: ReadableStore,
-  opened: OpenedStore,
-  snapshots: ReadonlyMap<string, readonly string[]>,
+  found: FoundStore,
+  location: string,
   memory: StoreMemory,
   now: Date,
   { report }: Pick<Context, 'report'>,
 ): Promise<void> {
-  const isEncrypted = opened.key !== null;
-  const remembered = await memory.recall(store.location);
-  const found = { id: opened.id, isEncrypted, snapshots };
-  const { failure, warnings } = whatChanged(remembered, found, store.location);
+  const remembered = await memory.recall(location);
+  const { failure, warnings } = whatChanged(remembered, found, location);
   if (failure !== null) throw failure;
   for (const warning of warnings) report(warning);
   const newest = new Map<string, string>();
-  for (const [guest, ids] of snapshots) {
+  for (const [guest, ids] of found.snapshots) {
     const [last] = latestFirst(ids, now);
     const known = remembered?.newest.get(guest);
     // A snapshot that is gone is remembered until there is a newer one, so that the warning is repeated.
     if (last !== undefined && (known === undefined || latestFirst([last, known], now)[0] !== known))
       newest.set(guest, last);
   }
-  if (newest.size > 0) await memory.remember(store.location, { id: opened.id, isEncrypted }, newest);
+  const { id, isEncrypted } = found;
+  if (newest.size > 0) await memory.remember(location, { id, isEncrypted }, newest);
 }
 
 function foundStore(id: string, isEncrypted: boolean): FoundStore {

@@ -10,7 +10,6 @@ import {
   type InitOptions,
   type OpenedStore,
   type PassphraseSource,
-  type Random,
 } from '../../repository/keys/store-keys.ts';
 import type { StoreMemory } from '../../repository/store-memory.ts';
 import type { BackupStore, ReadableStore } from '../../store/store.ts';
@@ -72,13 +71,13 @@ export class StoreSession {
   static async make(
     store: BackupStore,
     { passphrase, memory: given }: Pick<SessionOptions, 'passphrase' | 'memory'>,
-    { random, now, ...init }: InitOptions & { random: Random; now: () => Date },
+    init: InitOptions,
     context: Context,
   ): Promise<StoreSession> {
     const memory = forgivingMemory(given, false, context);
-    const make = () => initStore(store, init, passphrase, random, now, context.signal);
+    const make = () => initStore(store, init, passphrase, context.signal);
     const opened = await openKnownStore(store, make, memory, context);
-    return new StoreSession(store, opened, memory, now);
+    return new StoreSession(store, opened, memory, init.now);
   }
 
   folder(guest: string): GuestFolder {
@@ -106,7 +105,9 @@ export class StoreSession {
    * @param snapshots by guest that was looked at: the ids of all its snapshots
    */
   async saw(snapshots: ReadonlyMap<string, readonly string[]>, context: Context): Promise<void> {
-    await compareSnapshots(this.store, this.opened, snapshots, this.#memory, this.now(), context);
+    const { id, key } = this.opened;
+    const found = { id, isEncrypted: key !== null, snapshots };
+    await compareSnapshots(found, this.store.location, this.#memory, this.now(), context);
   }
 
   /** Forgets the snapshots seen of a guest. They were deleted on purpose, so there will be no warning. */

@@ -6,6 +6,7 @@ import { guestFolder } from '../../repository/files/layout.ts';
 import type { BackupStore } from '../../store/store.ts';
 import { refuseAnyProtected } from './refuse-protected.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
+import { chosenGuests } from '../store-access/chosen-guests.ts';
 import type { StoreSession } from '../store-access/store-session.ts';
 
 const REMOVALS_AT_ONCE = 8;
@@ -31,10 +32,7 @@ export async function forgetGuest(
 ): Promise<ForgetReport> {
   const { signal } = context;
   const folder = session.folder(guest);
-  if (!(await session.guests(signal)).includes(guest))
-    throw new Failure('snapshot-missing', `The store has nothing of a guest ${guest}.`, {
-      advice: 'vmferry list STORE shows what it has.',
-    });
+  await chosenGuests(guest, session, signal);
   const snapshots = await folder.snapshotIds(signal);
   const marked = await folder.marks('protected', signal);
   const kept = snapshots.filter((id) => marked.has(id));

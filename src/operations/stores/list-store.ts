@@ -1,11 +1,11 @@
 import type { Context } from '../../events.ts';
-import { Failure } from '../../failure.ts';
 import { lastVerifiedMs, type CheckRecord } from '../../repository/check-record.ts';
 import type { GuestReader, StoredObject } from '../../repository/guest-reader.ts';
 import type { Consistency } from '../../repository/snapshot.ts';
 import { snapshotTime } from '../../repository/files/snapshot-id.ts';
 import { trashed } from '../../repository/trash/trash.ts';
 import { damageOfOneGuest } from '../store-access/damage-of-one-guest.ts';
+import { chosenGuests } from '../store-access/chosen-guests.ts';
 import type { ReadSession } from '../store-access/store-session.ts';
 import { readManifests, type ReadManifest } from '../store-access/read-manifests.ts';
 import { readCheckRecord } from '../store-access/stored-check-records.ts';
@@ -66,13 +66,8 @@ export async function listStore(
   session: ReadSession,
   context: Context,
 ): Promise<StoreListing> {
-  const names = await session.guests(context.signal);
-  if (guest !== null && !names.includes(guest))
-    throw new Failure('snapshot-missing', `The store has no snapshot of ${guest}.`, {
-      advice: names.length === 0 ? 'It is empty.' : `It has snapshots of these guests: ${names.join(', ')}.`,
-    });
   const guests: GuestListing[] = [];
-  for (const name of guest === null ? names : [guest])
+  for (const name of await chosenGuests(guest, session, context.signal))
     try {
       guests.push(await listGuest(session.folder(name), context));
     } catch (error) {

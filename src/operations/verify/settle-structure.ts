@@ -1,7 +1,7 @@
-import { Failure } from '../../failure.ts';
+import type { Failure } from '../../failure.ts';
 import type { GuestFolder } from '../../repository/guest-folder.ts';
 import type { StoredObject } from '../../repository/guest-reader.ts';
-import { isNotWritable } from './verify-notes.ts';
+import { isNotWritable } from '../../repository/files/not-writable.ts';
 import { takeBack, trashed, type TrashKind } from '../../repository/trash/trash.ts';
 import { checkStructure, type KnownPacks, type Structure } from './check-structure.ts';
 
@@ -91,7 +91,7 @@ async function retrieve(
     try {
       moved += ids.length - (await takeBack(folder, kind, ids, signal)).length;
     } catch (error) {
-      if (!(error instanceof Failure) || !isNotWritable(error)) throw error;
+      if (!isNotWritable(error)) throw error;
       const there = await trashed(folder, kind, signal);
       stuck.push(...ids.filter((id) => there.has(id)).map((id) => ({ kind, id, failure: error })));
     }

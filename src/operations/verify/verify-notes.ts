@@ -1,7 +1,7 @@
 import type { PackedFrame } from '../../pack/pack-layout.ts';
 import type { Context } from '../../events.ts';
-import { Failure } from '../../failure.ts';
 import type { CheckRecord } from '../../repository/check-record.ts';
+import { isNotWritable } from '../../repository/files/not-writable.ts';
 import type { GuestFolder } from '../../repository/guest-folder.ts';
 import type { Structure } from './check-structure.ts';
 import { writeCheckRecord } from '../store-access/stored-check-records.ts';
@@ -76,15 +76,10 @@ export class VerifyNotes {
     try {
       await work();
     } catch (error) {
-      if (!(error instanceof Failure) || !isNotWritable(error)) throw error;
+      if (!isNotWritable(error)) throw error;
       this.#isRefused = true;
       const message = `The findings could not be recorded in the store, so the next backup does not know them: ${error.message}`;
       this.#context.report({ type: 'warning', code: 'other', message });
     }
   }
-}
-
-/** A store that is read-only or full can be verified all the same. */
-export function isNotWritable({ code }: Failure): boolean {
-  return code === 'target-not-writable' || code === 'target-full';
 }

@@ -3,6 +3,7 @@ import { combineFailures, Failure, toFailureRecord } from '../../failure.ts';
 import type { GuestDone, RunFigures } from '../reports/run-record.ts';
 import { damageOfOneGuest } from '../store-access/damage-of-one-guest.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
+import { chosenGuests } from '../store-access/chosen-guests.ts';
 import type { StoreSession } from '../store-access/store-session.ts';
 import { verifyGuest, type VerifyGuestDependencies } from './verify-guest.ts';
 import type { BootVerdict, GuestVerdict, VerifyReport } from './verify-report.ts';
@@ -12,6 +13,8 @@ export interface VerifyRequest {
   guest: string | null;
   /** How much of the packs' bytes to read: 0 to 100. */
   readPercent: number;
+  /** Null: boot nothing. */
+  boot: BootCheck | null;
 }
 
 /** A snapshot to restore, boot and delete again. */
@@ -29,24 +32,18 @@ export interface VerifyResult {
 /**
  * Verifies the snapshots of a store. Throws Failure `snapshot-missing` if the store has no backups of that guest, and what
  * reading from the store throws. Damage is returned, not thrown.
- * @param boot null: boot nothing
  * @param guestDone called for each guest once it was verified, and again for the guest that was booted
  */
 export async function verifyStore(
   request: VerifyRequest,
   session: StoreSession,
   dependencies: VerifyGuestDependencies,
-  boot: BootCheck | null,
   guestDone: GuestDone,
   context: Context,
 ): Promise<VerifyResult> {
   const startedMs = performance.now();
-  const names = await session.guests(context.signal);
-  const guests = request.guest === null ? names : [request.guest];
-  if (request.guest !== null && !names.includes(request.guest))
-    throw new Failure('snapshot-missing', `The store has no snapshot of ${request.guest}.`, {
-      advice: 'vmferry list STORE shows what it has.',
-    });
+  const { boot } = request;
+  const guests = await chosenGuests(request.guest, session, context.signal);
   const verdicts: GuestVerdict[] = [];
   const notVerified: Failure[] = [];
   for (const guest of guests)

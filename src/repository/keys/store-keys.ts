@@ -42,6 +42,8 @@ export type Random = (bytes: number) => Uint8Array;
 
 export interface InitOptions {
   encrypt: boolean;
+  random: Random;
+  now: () => Date;
   /** A lower cost makes tests fast. */
   cost?: ScryptCost;
 }
@@ -53,17 +55,15 @@ export interface InitOptions {
  */
 export async function initStore(
   store: BackupStore,
-  options: InitOptions,
+  { encrypt, cost, random, now }: InitOptions,
   passphrase: PassphraseSource,
-  random: Random,
-  now: () => Date,
   signal: AbortSignal,
 ): Promise<OpenedStore> {
   refuseExisting(store, await readMarker(store, signal));
   const entries = await store.list('', signal);
   if (entries.some(({ name }) => name === guestsFolder)) throw markerLost(store);
   const id = hex(random(16));
-  if (!options.encrypt) {
+  if (!encrypt) {
     await putMarker(store, { id, encryption: null }, signal);
     return { id, key: null, seal: sealFor(null), openedBy: null };
   }
@@ -72,7 +72,12 @@ export async function initStore(
     throw new Failure('usage', 'A new store needs a passphrase, not the key of another store.');
   const key = random(SEAL_KEY_BYTES);
   const seal = sealFor(key);
-  const file = await wrapStoreKey(key, secret, { ...options, label: '', createdAt: now(), random });
+  const file = await wrapStoreKey(key, secret, {
+    label: '',
+    createdAt: now(),
+    random,
+    ...(cost === undefined ? {} : { cost }),
+  });
   // The marker is written last: every store that has one can be opened.
   await putKeyFile(store, file, signal);
   try {

@@ -41,10 +41,8 @@ export async function makeLargeStore(directory: string, shape: LargeStore): Prom
   const firstMs = Date.now() - shape.snapshots * DAY_MS;
   const opened = await initStore(
     store,
-    { encrypt: false },
+    { encrypt: false, random: randomBytes, now: () => new Date(firstMs) },
     () => Promise.reject(new Error('this store has no passphrase')),
-    (bytes) => randomBytes(bytes),
-    () => new Date(firstMs),
     signal,
   );
   const maker = new SnapshotMaker(new GuestFolder(store, shape.guest, opened.seal), shape);

@@ -16,7 +16,7 @@ beforeEach(() => {
 
 function make(encrypt: boolean) {
   store.files.clear();
-  return initStore(store, { encrypt, cost }, secret, randomBytes, () => new Date(0), signal);
+  return initStore(store, { encrypt, cost, random: randomBytes, now: () => new Date(0) }, secret, signal);
 }
 
 test.each([true, false])('the store that was opened is accepted (encrypted: %s)', async (encrypt) => {

@@ -28,7 +28,7 @@ beforeEach(async () => {
   store = memoryStore();
   const cost = { N: 2 ** 14, r: 8, p: 1 };
   const first = () => Promise.resolve('correct horse battery');
-  await initStore(store, { encrypt: true, cost }, first, randomBytes, now, signal);
+  await initStore(store, { encrypt: true, cost, random: randomBytes, now }, first, signal);
   dependencies = {
     environment: { HOME: scratch },
     openStoreAt: () => Promise.resolve(store),

@@ -37,7 +37,7 @@ beforeEach(() => {
 function make(encrypt: boolean) {
   const { signal } = context;
   const now = () => new Date(0);
-  const open = () => initStore(store, { encrypt, cost }, secret, randomBytes, now, signal);
+  const open = () => initStore(store, { encrypt, cost, random: randomBytes, now }, secret, signal);
   return openKnownStore(store, open, memory, context);
 }
 
@@ -61,7 +61,12 @@ describe('a store that is opened', () => {
     expect(store.files.size).toBe(0);
 
     const other = memoryStore();
-    await initStore(other, { encrypt: false }, secret, randomBytes, () => new Date(0), context.signal);
+    await initStore(
+      other,
+      { encrypt: false, random: randomBytes, now: () => new Date(0) },
+      secret,
+      context.signal,
+    );
     store.files.set('vmferry-store.json', other.files.get('vmferry-store.json') ?? new Uint8Array());
     expect(await codeOf(open)).toBe('store-damaged');
     expect(known?.isEncrypted).toBe(true);
@@ -69,8 +74,11 @@ describe('a store that is opened', () => {
 });
 
 describe('the snapshots of a guest', () => {
-  const compare = async (ids: string[]) =>
-    compareSnapshots(store, await open(), new Map([['web', ids]]), memory, new Date('2027-01-01'), context);
+  const compare = async (ids: string[]) => {
+    const { id, key } = await open();
+    const found = { id, isEncrypted: key !== null, snapshots: new Map([['web', ids]]) };
+    await compareSnapshots(found, store.location, memory, new Date('2027-01-01'), context);
+  };
 
   test('are remembered by the newest one', async () => {
     await make(true);

@@ -45,7 +45,12 @@ beforeEach(async () => {
   store = memoryStore();
   events = [];
   const now = () => new Date('2026-11-22T03:00:00Z');
-  ({ key: storeKey } = await initStore(store, { encrypt: true, cost }, first, randomBytes, now, signal));
+  ({ key: storeKey } = await initStore(
+    store,
+    { encrypt: true, cost, random: randomBytes, now },
+    first,
+    signal,
+  ));
 });
 
 describe('the keys of a store', () => {
@@ -115,7 +120,7 @@ describe('the keys of a store', () => {
 
 test('a plain store has no keys', async () => {
   store = memoryStore();
-  await initStore(store, { encrypt: false }, first, randomBytes, () => new Date(0), signal);
+  await initStore(store, { encrypt: false, random: randomBytes, now: () => new Date(0) }, first, signal);
   expect(await codeOf(keyIds)).toBe('usage');
   expect(await codeOf(async () => exportStoreKey(await openedBy(first)))).toBe('usage');
 });

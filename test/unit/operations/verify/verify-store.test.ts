@@ -39,7 +39,7 @@ async function verify(readPercent: number, boot: BootCheck | null = null, guest:
   const told = new Map<string, RunFigures>();
   const dependencies = { pool: inProcessPool, now: () => new Date('2026-11-24T04:00:00Z') };
   const done = (name: string, figures: RunFigures) => void told.set(name, figures);
-  await verifyStore({ guest, readPercent }, session, dependencies, boot, done, context);
+  await verifyStore({ guest, readPercent, boot }, session, dependencies, done, context);
   return told;
 }
 
@@ -101,10 +101,9 @@ test('a guest whose folder is a link does not stop the others', async () => {
   const dependencies = { pool: inProcessPool, now: () => new Date('2026-11-24T04:00:00Z') };
   const done = (name: string, figures: RunFigures) => void told.set(name, figures);
   const { report, failure } = await verifyStore(
-    { guest: null, readPercent: 100 },
+    { guest: null, readPercent: 100, boot: null },
     session,
     dependencies,
-    null,
     done,
     context,
   );
@@ -115,7 +114,8 @@ test('a guest whose folder is a link does not stop the others', async () => {
   });
   expect(told.get('mail')).toMatchObject({ isVerified: false, hasFailed: true });
   expect(told.get('web')).toMatchObject({ isVerified: true, hasFailed: false });
-  const alone = verifyStore({ guest: 'mail', readPercent: 0 }, session, dependencies, null, done, context);
+  const mail = { guest: 'mail', readPercent: 0, boot: null };
+  const alone = verifyStore(mail, session, dependencies, done, context);
   await expect(alone).rejects.toMatchObject({ code: 'store-damaged' });
 
   const events: unknown[] = [];

@@ -17,7 +17,7 @@ beforeEach(() => {
 });
 
 function init(encrypt: boolean, passphrase: PassphraseSource) {
-  return initStore(store, { encrypt, cost }, passphrase, randomBytes, now, signal);
+  return initStore(store, { encrypt, cost, random: randomBytes, now }, passphrase, signal);
 }
 
 function text(name: string): string {
