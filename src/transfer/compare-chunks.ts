@@ -1,4 +1,4 @@
-import { CHUNK_ID_BYTES } from '../chunk/chunk-id.ts';
+import { noChunkId } from '../chunk/chunk-id.ts';
 import { chunkListOf, type ChunkList } from '../chunk/chunk-list.ts';
 import type { ChunkMap } from '../chunk/chunk-map.ts';
 import { extentsOfChunks } from '../chunk/chunk-marks.ts';
@@ -8,7 +8,6 @@ import type { FramePool } from '../workers/frame-pool.ts';
 
 /** Plain bytes of one job. */
 const BATCH_BYTES = 4 * 2 ** 20;
-const noId = new Uint8Array(CHUNK_ID_BYTES);
 
 /** The worker threads, as far as an apply needs them. */
 export type ApplyPool = Pick<FramePool, 'run' | 'width'>;
@@ -48,7 +47,7 @@ function* batchesOf(positions: Iterable<number>, map: ChunkMap): Iterable<ChunkL
   const most = Math.max(1, BATCH_BYTES / map.grid.chunkBytes);
   let batch: { position: number; id: Uint8Array }[] = [];
   for (const position of positions) {
-    batch.push({ position, id: map.get(position) ?? noId });
+    batch.push({ position, id: map.get(position) ?? noChunkId });
     if (batch.length < most) continue;
     yield chunkListOf(batch);
     batch = [];

@@ -1,5 +1,5 @@
 import { chunkLength, type ChunkGrid } from '../chunk/chunk-grid.ts';
-import { CHUNK_ID_BYTES } from '../chunk/chunk-id.ts';
+import { noChunkId } from '../chunk/chunk-id.ts';
 import { rowsOf } from '../chunk/chunk-list.ts';
 import type { ChunkMap } from '../chunk/chunk-map.ts';
 import { touchedChunks } from '../chunk/chunk-marks.ts';
@@ -12,7 +12,6 @@ import { ReadBackQueue } from './read-back-queue.ts';
 
 /** Chunks made empty by one job. */
 const CLEARED_AT_ONCE = 1024;
-const noId = new Uint8Array(CHUNK_ID_BYTES);
 
 /** What is known of a chunk on the target's disk. */
 const unknown = 0;
@@ -93,7 +92,7 @@ export class ImageApply implements AsyncDisposable {
 
   /** Makes these chunks empty, in the map, too. */
   async clear(positions: readonly number[]): Promise<void> {
-    for (const position of positions) this.#map.set(position, noId);
+    for (const position of positions) this.#map.set(position, noChunkId);
     if (this.target.isEmpty) return;
     for (let first = 0; first < positions.length; first += CLEARED_AT_ONCE) {
       this.#signal.throwIfAborted();

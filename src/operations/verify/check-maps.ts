@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 import { chunkGridFor, chunkLength, type ChunkGrid } from '../../chunk/chunk-grid.ts';
-import { CHUNK_ID_BYTES } from '../../chunk/chunk-id.ts';
+import { noChunkId } from '../../chunk/chunk-id.ts';
 import { ChunkMap, chunkMapText } from '../../chunk/chunk-map.ts';
 import { Failure } from '../../failure.ts';
 import { mergeTouching, totalLength, type Extent } from '../../extent/extents.ts';
@@ -166,11 +166,10 @@ function checkPage(
     if (error instanceof Failure && error.code === 'store-damaged') return error;
     throw error;
   } finally {
-    for (let position = number * POSITIONS_PER_PAGE; position < end; position++) map.set(position, noId);
+    for (let position = number * POSITIONS_PER_PAGE; position < end; position++) map.set(position, noChunkId);
   }
 }
 
-const noId = new Uint8Array(CHUNK_ID_BYTES);
 let scratch: ChunkMap | null = null;
 
 /** An empty map, reused for all pages of disks of one size. */

@@ -42,7 +42,7 @@ afterEach(() => {
 /** One pass over the whole image. Returns the plain bytes that were sent. */
 async function pass(
   known: KnownChunks,
-  { put }: PackSink = sink(),
+  to: PackSink = sink(),
   signal: AbortSignal = new AbortController().signal,
 ): Promise<number> {
   await using source = await openImage(path);
@@ -52,7 +52,7 @@ async function pass(
   const counting: PackSink = {
     async put(pack, ...rest) {
       plainBytes += pack.plainBytes;
-      await put(pack, ...rest);
+      await to.put(pack, ...rest);
     },
   };
   const sending = { pool, compression: 1, known, sink: counting };
