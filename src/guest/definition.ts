@@ -36,6 +36,11 @@ export interface GuestDefinition {
   commandLine: readonly string[];
 }
 
+/** Whether it is an image that nothing runs: there is nothing to halt, boot or remember. */
+export function isImageOnly({ driver }: Pick<GuestDefinition, 'driver'>): boolean {
+  return driver === 'offline';
+}
+
 /** Leaves room in a file name (255 bytes) for what is added to it: `.partial`, `.json`. */
 const maximumNameBytes = 200;
 

@@ -1,54 +1,83 @@
 import type { Context } from '../events.ts';
 import type { Failure } from '../failure.ts';
+import type { ImageUser } from '../image/usage/usage.ts';
 import type { DriverKind, GuestDefinition } from './definition.ts';
 
 /** A guest that runs now, as its hypervisor shows it. */
 export interface RunningGuest {
   definition: GuestDefinition;
-  /** The process that is the guest. */
-  pid: number;
+  identity: GuestIdentity;
   /** CPU time used since it was started, in seconds. */
   cpuSeconds: number;
   /** Why vmferry can neither move this guest nor start it again as it is; absent where it can. */
   unsupported?: Failure;
 }
 
+/** One run of a guest. A guest that was started again has another identity. */
+export interface GuestIdentity {
+  /** Made and read by the driver alone. Equal for the same run, and different for any other. */
+  id: string;
+  /** For people: "process 4711", "domain 5". */
+  label: string;
+  /** The process that is the guest; absent where the hypervisor has no such process. */
+  pid?: number;
+}
+
 export interface HaltOptions {
-  /** How long each step of the ladder may take. */
+  /** How long each way of halting may take. */
   timeoutMs: number;
-  /** Kill the guest when it does not halt in an orderly way. Never done unless asked for by name. */
+  /** Kill the guest when it does not halt in an orderly way. Never done unless the user asked for it. */
   force: boolean;
 }
 
 export interface StartOptions {
   /** The file that the guest's console is appended to. */
   consoleLog: string;
-  /** How long until the guest must be up. */
+  /** The guest must be up within this time. */
   timeoutMs: number;
 }
 
-/** One hypervisor whose guests can be found, halted and started. */
+/** Where a copy of a guest is booted, so that it cannot touch anything else. */
+export interface Isolation {
+  /** The name that the copy runs under. */
+  name: string;
+  /** The copied disks, in the order of the original's. A disk without a copy is left out. */
+  copies: readonly (string | undefined)[];
+  /** An empty directory: the only one of this machine that the copy may see. */
+  emptyDirectory: string;
+}
+
+/** One hypervisor whose guests can be found, halted and started. test/contract/guest-driver-contract.ts tests these promises. */
 export interface GuestDriver {
   kind: DriverKind;
-  /** The guests that run now. What cannot be read (another user's) is left out. */
+  /** The environment variables by which its guests are found and started, such as UML_DIR. A scheduled backup keeps them. */
+  environmentNames: readonly string[];
+  /** The guests that run now. Guests that cannot be read (another user's) are left out. */
   list(context: Context): Promise<RunningGuest[]>;
+  /** The users of an image that are not the guest itself: neither its processes nor its devices. */
+  usersBesides(guest: RunningGuest, users: readonly ImageUser[]): Promise<readonly ImageUser[]>;
   /**
-   * Halts the guest and returns when its process is gone. Whether its images are free and clean is the caller's
-   * to check (see `findUsers` in image/usage). Throws Failure `halt-failed`; the guest then still runs. When
-   * aborted, it may return or throw only after some time: when it is known whether the guest went down.
+   * Halts the guest and returns when it is gone; at once when this run of it is gone already. The caller checks whether
+   * its images are free and clean (see `findUsers` in image/usage). Throws Failure `halt-failed`; the guest then still
+   * runs. When aborted, it may return or throw only after some time: when it is known whether the guest went down.
    */
   halt(guest: RunningGuest, options: HaltOptions, context: Context): Promise<void>;
   /**
-   * What keeps this machine from booting the guest: all of it, nothing changed. Empty when it can.
-   * @param isVouchedFor false: anybody may have written the definition. Then nothing is started, not even for a try, that is
-   * not a kernel for certain. True unless given.
+   * Everything that keeps this machine from booting the guest; empty when nothing does. Changes nothing.
+   * @param isVouchedFor false: anybody may have written the definition. Then only a file that is certainly a kernel is
+   * started, even for a try. True unless given.
    */
   checkBootable(definition: GuestDefinition, context: Context, isVouchedFor?: boolean): Promise<Failure[]>;
   /**
-   * Boots the guest detached from this process and returns when it is up. Throws Failure `start-failed`, and
-   * then no process of it is left.
+   * Boots the guest detached from this process and returns when it is up. Throws Failure `start-failed`, or what
+   * `checkBootable` finds; then nothing of the guest runs.
    */
   start(definition: GuestDefinition, options: StartOptions, context: Context): Promise<RunningGuest>;
+  /**
+   * The definition of a copy of the guest that reaches nothing but its copied disks, and does not start again by itself.
+   * This holds for a guest that behaves as usual, not for a malicious one.
+   */
+  isolate(definition: GuestDefinition, isolation: Isolation): GuestDefinition;
 }
 
 export interface FreezeOptions {
@@ -62,7 +91,7 @@ export interface FreezeOptions {
  */
 export interface FrozenGuest extends AsyncDisposable {
   stoppedAt: Date;
-  /** Null when all was written out before; else why not, as the end of a sentence. The disks are as after a crash. */
+  /** Null when all was written out before; else why not, as the end of a sentence. The disks are then as after a crash. */
   notSynced: string | null;
   /** Lets it go on, and gives how long it stood still, in milliseconds. */
   letGo(): Promise<number>;
@@ -71,7 +100,7 @@ export interface FrozenGuest extends AsyncDisposable {
 /** A hypervisor whose guests can be stopped for a moment. */
 export interface FreezingDriver extends GuestDriver {
   /**
-   * Has the guest write out what it has in memory, and stops it. It goes on when the answer is disposed of, and also
+   * Has the guest write out what it has in memory, and stops it. It goes on when the result is disposed of, and also
    * when this process dies. Throws Failure `guest-unsupported` when it cannot be stopped; it then runs on.
    */
   freeze(guest: RunningGuest, options: FreezeOptions, context: Context): Promise<FrozenGuest>;

@@ -1,4 +1,5 @@
 import type { Context } from '../events.ts';
+import { isImageOnly } from './definition.ts';
 import { fenceOf } from './guest-record.ts';
 import { knownDefinitions, type GuestSources, type ResolvedGuest } from './resolve-guest.ts';
 import { fileIdentity } from '../system/file-identity.ts';
@@ -13,7 +14,7 @@ export async function warnOfImageOfGuest(
   context: Context,
 ): Promise<void> {
   const [image] = definition.disks;
-  if (definition.driver !== 'offline' || image === undefined) return;
+  if (!isImageOnly(definition) || image === undefined) return;
   const guest = await guestOfImage(image.path, sources, context);
   if (guest === null) return;
   const message = `${image.path} is the disk of the guest ${guest}: back that up by its name, ${guest}, so that a snapshot can also be booted.`;

@@ -1,28 +1,30 @@
-import type { RunningGuest } from './guest-driver.ts';
-import type { ImageUser } from '../image/usage/usage.ts';
-import { descendantsOf } from '../system/proc-process.ts';
+import type { Context } from '../events.ts';
 import type { GuestUser } from '../image/usage/describe-users.ts';
+import type { ImageUser } from '../image/usage/usage.ts';
+import type { GuestDriver } from './guest-driver.ts';
 
-/** The users of an image, each guest among them once instead of each of its processes. */
-export function nameGuests(
+/** The users of an image, with each guest among them named once instead of each of its processes. */
+export async function nameGuests(
   users: readonly ImageUser[],
-  guests: readonly Pick<RunningGuest, 'definition' | 'pid'>[],
-  pidsOf = (pid: number) => [pid, ...descendantsOf(pid).map((child) => child.pid)],
-): (ImageUser | GuestUser)[] {
+  drivers: readonly GuestDriver[],
+  context: Context,
+): Promise<(ImageUser | GuestUser)[]> {
+  if (users.length === 0) return [];
   let others = users;
   const named: GuestUser[] = [];
-  for (const { definition, pid } of guests) {
-    const own = pidsOf(pid);
-    const rest = others.filter((user) => user.pid === undefined || !own.includes(user.pid));
-    if (rest.length === others.length) continue;
-    const { name } = definition;
-    named.push({
-      kind: 'guest',
-      pid,
-      name,
-      description: `is a disk of ${name}, which runs (process ${pid})`,
-    });
-    others = rest;
-  }
+  for (const driver of drivers)
+    for (const guest of await driver.list(context)) {
+      const rest = await driver.usersBesides(guest, others);
+      if (rest.length === others.length) continue;
+      const { definition, identity } = guest;
+      const { pid, label } = identity;
+      named.push({
+        kind: 'guest',
+        ...(pid === undefined ? {} : { pid }),
+        name: definition.name,
+        description: `is a disk of ${definition.name}, which runs (${label})`,
+      });
+      others = rest;
+    }
   return [...named, ...others];
 }

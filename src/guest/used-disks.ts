@@ -1,8 +1,9 @@
 import { combineFailures, type Failure } from '../failure.ts';
 import { findUse, type UserFilter } from '../image/usage/refuse-used.ts';
-import { descendantsOf, readProcess } from '../system/proc-process.ts';
+import { readProcess } from '../system/proc-process.ts';
 import type { GuestDefinition } from './definition.ts';
-import type { RunningGuest } from './guest-driver.ts';
+import type { GuestDriver, RunningGuest } from './guest-driver.ts';
+import { requireDriver } from './require-driver.ts';
 
 /** Failure `image-in-use` for each disk of the guest that is in use. A disk that it only reads may be shared. */
 export async function findUsedDisks(
@@ -26,11 +27,11 @@ export async function refuseUsedDisks(
 }
 
 /** Counts all users of an image but the guest itself. */
-export function othersThan(running: RunningGuest | null): UserFilter {
-  if (running === null) return (users) => users;
-  return (users) => {
-    // Asked afterwards: a guest's own processes come and go, and those that are gone use nothing.
-    const own = [running.pid, ...descendantsOf(running.pid).map(({ pid }) => pid)];
-    return users.filter(({ pid }) => pid === undefined || (!own.includes(pid) && readProcess(pid) !== null));
+export function othersThan(running: RunningGuest, drivers: readonly GuestDriver[]): UserFilter {
+  const driver = requireDriver(drivers, running.definition.driver);
+  return async (users) => {
+    const others = await driver.usersBesides(running, users);
+    // A guest's own processes come and go. One that has ended since can no longer be told to be the guest's.
+    return others.filter(({ pid }) => pid === undefined || readProcess(pid) !== null);
   };
 }

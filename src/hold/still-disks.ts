@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import type { Context } from '../events.ts';
 import type { DiskDefinition, GuestDefinition } from '../guest/definition.ts';
-import type { RunningGuest } from '../guest/guest-driver.ts';
+import type { GuestDriver, RunningGuest } from '../guest/guest-driver.ts';
 import { othersThan, refuseUsedDisks } from '../guest/used-disks.ts';
 import { removeStaleClones, type FileBeside } from '../image/clones/clone.ts';
 import { openImage } from '../image/open-image.ts';
@@ -36,9 +36,13 @@ const USED_ADVICE =
  * image that no guest runs on, such as a second backup. While the guest runs they do: both backups would stop it, and
  * the first that ends would let it go on.
  */
-export async function refuseUsed(definition: GuestDefinition, running: RunningGuest | null): Promise<void> {
+export async function refuseUsed(
+  definition: GuestDefinition,
+  running: RunningGuest | null,
+  drivers: readonly GuestDriver[],
+): Promise<void> {
   const writers: UserFilter = (users) => users.filter(({ onlyReads }) => onlyReads !== true);
-  await refuseUsedDisks(definition, USED_ADVICE, running === null ? writers : othersThan(running));
+  await refuseUsedDisks(definition, USED_ADVICE, running === null ? writers : othersThan(running, drivers));
 }
 
 const CHANGED_ADVICE =
@@ -48,11 +52,12 @@ const CHANGED_ADVICE =
 export async function watchForChanges(
   definition: GuestDefinition,
   running: RunningGuest | null,
+  drivers: readonly GuestDriver[],
 ): Promise<() => Promise<void>> {
   const before = await stampImages(definition.disks);
   return async () => {
     // A block device has no stamp. Whatever wrote to it probably still has it open.
-    await refuseUsed(definition, running);
+    await refuseUsed(definition, running, drivers);
     await refuseChanged(before, CHANGED_ADVICE);
   };
 }

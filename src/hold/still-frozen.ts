@@ -30,12 +30,12 @@ export async function holdByCloning(
   context: Context,
 ): Promise<StillGuest> {
   const driver = requireFreezing(drivers, running);
-  await refuseUsed(definition, running);
+  await refuseUsed(definition, running, drivers);
   for (const { path } of definition.disks) removeLeftClones(path, context);
   const toClone: GuestDefinition = { ...definition, disks: disksToClone(definition) };
   const inPlace = definition.disks.filter((disk) => !toClone.disks.includes(disk));
   for (const { path } of toClone.disks) refuseUncloneable(path);
-  const refuseChanged = await watchForChanges({ ...definition, disks: inPlace }, running);
+  const refuseChanged = await watchForChanges({ ...definition, disks: inPlace }, running, drivers);
   const clones = new Resources();
   try {
     let stoodStillMs = 0;
@@ -99,7 +99,7 @@ export async function holdByPausing(
   context: Context,
 ): Promise<StillGuest> {
   const driver = requireFreezing(drivers, running);
-  await refuseUsed(definition, running);
+  await refuseUsed(definition, running, drivers);
   for (const { path } of definition.disks) removeLeftClones(path, context);
   const frozen = await runStage(
     context,
@@ -109,7 +109,7 @@ export async function holdByPausing(
     () => `${definition.name} stands still while it is read`,
   );
   try {
-    const refuseChanged = await watchForChanges(definition, running);
+    const refuseChanged = await watchForChanges(definition, running, drivers);
     const disks = await Promise.all(definition.disks.map((disk) => describeDisk(disk)));
     return {
       guestWaits: true,

@@ -17,7 +17,7 @@ type Halted = Omit<StillGuest, 'guestWaits' | keyof AsyncDisposable>;
 
 /** A guest that does not run: its images are read as they are. */
 export async function holdOffline({ definition }: ResolvedGuest, context: Context): Promise<StillGuest> {
-  await refuseUsed(definition, null);
+  await refuseUsed(definition, null, []);
   const halted = await lookAtHalted({ definition }, context);
   return { ...halted, guestWaits: false, [Symbol.asyncDispose]: () => Promise.resolve() };
 }
@@ -34,7 +34,7 @@ export async function holdByHalting(
   const { drivers, records } = dependencies;
   const driver = requireDriver(drivers, definition.driver);
   refuseWhileMoved(record);
-  await refuseUsed(definition, running);
+  await refuseUsed(definition, running, drivers);
   await refuseUnbootable(guest, dependencies, context);
   // What is remembered of one that was moved away, and runs here all the same, stays.
   if (record?.move === undefined) await noteBeforeHalt(definition, records);
@@ -75,7 +75,7 @@ async function lookAtHalted(
   context: Context,
 ): Promise<Halted> {
   const createdAt = new Date();
-  const refuseChanged = await watchForChanges(definition, null);
+  const refuseChanged = await watchForChanges(definition, null, []);
   const disks = await Promise.all(definition.disks.map((disk) => describeDisk(disk)));
   const notClean = await imagesNotClean(definition);
   for (const path of notClean) {
@@ -112,7 +112,7 @@ async function startHalted(
       'start',
       `starting ${name} again`,
       () => requireDriver(drivers, definition.driver).start(definition, options, context),
-      ({ pid }) => `${name} runs again, pid ${pid}, console in ${options.consoleLog}`,
+      ({ identity }) => `${name} runs again (${identity.label}), console in ${options.consoleLog}`,
     );
   } catch (error) {
     const { message, advice } = asFailure(error);

@@ -126,7 +126,12 @@ const receiverMessage = z.discriminatedUnion('type', [
     warnings,
   }),
   z.strictObject({ type: z.literal('published'), paths: z.array(absolutePath) }),
-  z.strictObject({ type: z.literal('up'), pid: z.int().positive(), consoleLog: absolutePath, warnings }),
+  z.strictObject({
+    type: z.literal('up'),
+    pid: z.int().positive().nullable(),
+    consoleLog: absolutePath,
+    warnings,
+  }),
   z.strictObject({ type: z.literal('committed') }),
   z.strictObject({ type: z.literal('halted'), wasRunning: z.boolean() }),
   z.strictObject({ type: z.literal('aborted') }),

@@ -4,6 +4,7 @@ import type { Command } from '../options/command.ts';
 import { formatFields } from '../terminal/format.ts';
 import { flag, text } from '../options/options.ts';
 import { bootOptions, haltOptions, readBootOptions, readHaltOptions } from '../options/guest-options.ts';
+import { processText } from '../texts/process-text.ts';
 
 export const revertCommand: Command<MigrateDependencies> = {
   usage: 'revert <guest>',
@@ -47,5 +48,5 @@ export function revertReportText({ guest, pid, consoleLog, wasRunningThere }: Re
     ['here', consoleLog === null ? 'it was never halted' : `as before the move; console log ${consoleLog}`],
     ['there', thereText.get(wasRunningThere) ?? ''],
   ]);
-  return `${guest} runs here again (pid ${pid}).\n\n${fields}`;
+  return `${guest} runs here again${processText(pid)}.\n\n${fields}`;
 }

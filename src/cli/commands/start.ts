@@ -3,6 +3,7 @@ import type { StartReport } from '../../operations/guests/start-guest.ts';
 import type { Command } from '../options/command.ts';
 import { text } from '../options/options.ts';
 import { bootOptions, readBootOptions } from '../options/guest-options.ts';
+import { processText } from '../texts/process-text.ts';
 
 export const startCommand: Command<GuestDependencies> = {
   usage: 'start <guest>',
@@ -24,5 +25,5 @@ export const startCommand: Command<GuestDependencies> = {
 };
 
 export function startReportText({ guest, pid, consoleLog }: StartReport): string {
-  return `${guest} runs (pid ${pid}). Console log: ${consoleLog}`;
+  return `${guest} runs${processText(pid)}. Console log: ${consoleLog}`;
 }

@@ -2,6 +2,7 @@ import type { MigrationPlan, MigrationReport, MovedDisk } from '../../operations
 import type { DiskAccount } from '../../operations/migrate/migration-report.ts';
 import { formatBytes } from '../../figures.ts';
 import { formatDuration, formatFields, formatRatio } from '../terminal/format.ts';
+import { processText } from './process-text.ts';
 
 type Field = readonly [name: string, value: string];
 
@@ -16,7 +17,7 @@ export function migrationReportText(report: MigrationReport): string {
   const heading =
     booted === null
       ? `${guest} is on ${destination}. It was not booted, because it did not run here.`
-      : `${guest} runs on ${destination} (pid ${booted.pid}).`;
+      : `${guest} runs on ${destination}${processText(booted.pid)}.`;
   const times: Field[] = [
     ...(downtimeSeconds === null ? [] : [['downtime', formatDuration(downtimeSeconds)] as const]),
     ['in all', formatDuration(seconds)],

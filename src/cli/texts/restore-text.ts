@@ -1,6 +1,7 @@
 import type { RestoredDisk, RestoreReport } from '../../operations/restore/restore-report.ts';
 import { formatBytes } from '../../figures.ts';
 import { formatDuration, formatFields } from '../terminal/format.ts';
+import { processText } from './process-text.ts';
 
 const readBackText: Record<RestoredDisk['readBack'], string> = {
   direct: 'every chunk, read back from the disk (O_DIRECT)',
@@ -26,7 +27,7 @@ export function restoreReportText({
   const heading =
     started === null
       ? `${guest} is restored to ${place}`
-      : `${guest} is restored and runs (pid ${started.pid}).`;
+      : `${guest} is restored and runs${processText(started.pid)}.`;
   const fields = formatFields([
     ['snapshot', snapshot],
     ['state', consistencyText[consistency]],

@@ -26,7 +26,7 @@ function listed(pids: readonly number[]): string {
 /** A guest that runs with the image, in place of its processes. */
 export interface GuestUser {
   kind: 'guest';
-  pid: number;
+  pid?: number;
   name: string;
   description: string;
 }

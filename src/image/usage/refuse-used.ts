@@ -3,7 +3,9 @@ import { describeUsers } from './describe-users.ts';
 import { findUsers, type ImageUser } from './usage.ts';
 
 /** Selects the users of an image that count. */
-export type UserFilter = (users: readonly ImageUser[]) => readonly ImageUser[];
+export type UserFilter = (
+  users: readonly ImageUser[],
+) => readonly ImageUser[] | Promise<readonly ImageUser[]>;
 
 const allUsers: UserFilter = (users) => users;
 
@@ -16,7 +18,7 @@ export async function findUse(
   advice: string,
   counted: UserFilter = allUsers,
 ): Promise<Failure | null> {
-  const users = counted(await findUsers(path));
+  const users = await counted(await findUsers(path));
   if (users.length === 0) return null;
   return new Failure('image-in-use', `${path} ${describeUsers(users)}.`, { advice });
 }

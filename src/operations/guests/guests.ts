@@ -19,6 +19,7 @@ export interface GuestSummary {
   memoryBytes: number | null;
   /** Null when it does not run. */
   cpuSeconds: number | null;
+  /** Null also where the hypervisor has no process for it. */
   pid: number | null;
   disks: readonly DiskSummary[];
   /** It does not run, and an image of it is not there any more: nothing can start it as it is. */
@@ -69,7 +70,7 @@ async function summarize(
     state: running === null ? leftAs : 'running',
     memoryBytes,
     cpuSeconds: running?.cpuSeconds ?? null,
-    pid: running?.pid ?? null,
+    pid: running?.identity.pid ?? null,
     disks: diskSummaries,
     imageMissing: running === null && disks.some(({ path }) => !existsSync(path)),
     movedTo: record?.move?.destination ?? null,

@@ -37,9 +37,7 @@ export async function inspectImage(
 ): Promise<ImageReport> {
   await using disk = await openSourceDisk(path, { everyBlock: false });
   const { source, layout, readBytes, holeBytes, freeBytes } = disk;
-  const found = await findUsers(source.path);
-  const guests = found.length === 0 ? [] : await Promise.all(drivers.map((driver) => driver.list(context)));
-  const users = nameGuests(found, guests.flat());
+  const users = await nameGuests(await findUsers(source.path), drivers, context);
   context.signal.throwIfAborted();
   return {
     path: source.path,

@@ -16,7 +16,8 @@ export interface StartRequest {
 export interface StartReport {
   type: 'started';
   guest: string;
-  pid: number;
+  /** Null where the hypervisor has no process for it. */
+  pid: number | null;
   consoleLog: string;
 }
 
@@ -33,7 +34,7 @@ export async function startGuest(
   const name = request.guest;
   const running = await findRunningGuest(name, drivers, context);
   if (running !== null)
-    throw new Failure('guest-already-running', `${name} runs here already, pid ${running.pid}.`);
+    throw new Failure('guest-already-running', `${name} runs here already (${running.identity.label}).`);
   const record = await records.read(name);
   if (record === null) throw await notFound(name, dependencies, context);
   const fence = fenceOf(record);
@@ -47,13 +48,13 @@ export async function startGuest(
   if (first !== undefined) throw combineFailures([first, ...others]);
 
   const consoleLog = consoleLogOf(name);
-  const { pid } = await runStage(
+  const { identity } = await runStage(
     context,
     'start',
     `starting ${name}`,
     () => driver.start(definition, { consoleLog, timeoutMs: request.bootTimeoutMs }, context),
-    (guest) => `${name} is up, pid ${guest.pid}`,
+    (guest) => `${name} is up (${guest.identity.label})`,
   );
   await noteState({ definition, state: 'running' }, records, context);
-  return { type: 'started', guest: name, pid, consoleLog };
+  return { type: 'started', guest: name, pid: identity.pid ?? null, consoleLog };
 }

@@ -1,9 +1,19 @@
 import type { Context } from '../../events.ts';
-import type { Failure } from '../../failure.ts';
-import type { GuestDefinition } from '../../guest/definition.ts';
+import { Failure } from '../../failure.ts';
+import { isImageOnly, type GuestDefinition } from '../../guest/definition.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
 import { knownDefinitions, type GuestSources } from '../../guest/resolve-guest.ts';
 import type { OpenedStore } from '../../repository/keys/store-keys.ts';
+
+/** Throws Failure `guest-unsupported` for the snapshot of an image that nothing ran: it cannot be booted. */
+export function refuseImageOnly(
+  { guest, definition }: { guest: string; definition: GuestDefinition },
+  advice: string,
+): void {
+  if (!isImageOnly(definition)) return;
+  const message = `${guest} cannot be booted: the snapshot is of a disk image, not of a guest.`;
+  throw new Failure('guest-unsupported', message, { advice });
+}
 
 /**
  * What keeps this machine from booting a guest as a store describes it; empty when it can. Whoever can write to a store

@@ -1,5 +1,6 @@
 import type { Context } from '../../events.ts';
 import { awaitReleases } from '../../guest/await-releases.ts';
+import { isImageOnly } from '../../guest/definition.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
 import type { Move } from './preflight.ts';
 import { refuseWhileMoved, thisMover } from '../../guest/mover.ts';
@@ -12,7 +13,7 @@ export async function haltForMove(
 ): Promise<void> {
   const { drivers, records } = dependencies;
   const { definition, running } = guest;
-  if (definition.driver === 'offline') return;
+  if (isImageOnly(definition)) return;
   const { destination, sshConfigFile } = request.target;
   const { remoteCommand } = request;
   const move = { destination, directory, sshConfigFile, remoteCommand, ...thisMover() };

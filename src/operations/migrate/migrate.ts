@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Context } from '../../events.ts';
 import { asFailure, Failure, failureOrReason } from '../../failure.ts';
+import { isImageOnly } from '../../guest/definition.ts';
 import { sourceOf, withSource } from '../../guest/guest-source.ts';
 import { thisMachine } from '../../system/machine.ts';
 import { warnOfDoubtfulFileSystems } from '../../transfer/file-system-warnings.ts';
@@ -123,7 +124,7 @@ async function finishMove(
   context: Context,
 ): Promise<MigrationReport['booted']> {
   const { definition } = guest;
-  if (definition.driver === 'offline') {
+  if (isImageOnly(definition)) {
     await receiver.request({ type: 'commit' }, 'committed', receiver.failed);
     return null;
   }
@@ -169,7 +170,7 @@ async function finishMove(
         );
       }
     },
-    ({ pid }) => `${definition.name} is up on ${destination}, pid ${pid}`,
+    ({ pid }) => `${definition.name} is up on ${destination}${pid === null ? '' : ` (process ${pid})`}`,
   );
   for (const warning of up.warnings) context.report({ type: 'warning', ...warning });
   // The guest runs there whether or not this message arrives.

@@ -65,6 +65,6 @@ export interface MigrationReport {
   /** From the halt until the guest is up on the new hardware; null if it did not run. */
   downtimeSeconds: number | null;
   /** Where it runs now: null when it was not booted (`offline`). */
-  booted: { pid: number; consoleLog: string } | null;
+  booted: { pid: number | null; consoleLog: string } | null;
   warnings: readonly string[];
 }

@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import type { GuestDefinition } from '../../guest/definition.ts';
+import type { GuestDriver } from '../../guest/guest-driver.ts';
 import type { ResolvedGuest } from '../../guest/resolve-guest.ts';
 import { othersThan, refuseUsedDisks } from '../../guest/used-disks.ts';
 import type { Resources } from '../../pipeline/resources.ts';
@@ -21,6 +22,7 @@ export type Attempt = <Result>(work: () => Result | Promise<Result>) => Promise<
 export async function lookAtDisks(
   { definition, running }: ResolvedGuest,
   options: { everyBlock: boolean },
+  drivers: readonly GuestDriver[],
   attempt: Attempt,
   cleanup: Resources,
   context: Context,
@@ -34,7 +36,9 @@ export async function lookAtDisks(
     if (!options.everyBlock) warnOfUnknownFileSystems(disk, context);
     await attempt(() => refuseContainerFormat(definedDisk.path, disk.layout));
   }
-  await attempt(() => refuseUsedDisks(definition, USED_ADVICE, othersThan(running)));
+  await attempt(() =>
+    refuseUsedDisks(definition, USED_ADVICE, running === null ? undefined : othersThan(running, drivers)),
+  );
   return opened;
 }
 

@@ -1,6 +1,7 @@
 import { basename, dirname } from 'node:path';
 import type { Context } from '../../events.ts';
 import { asFailure, combineFailures, Failure } from '../../failure.ts';
+import { isImageOnly } from '../../guest/definition.ts';
 import { resolveGuest, type ResolvedGuest } from '../../guest/resolve-guest.ts';
 import { Resources } from '../../pipeline/resources.ts';
 import { whyCiphersAreSlow } from '../../ssh/ciphers.ts';
@@ -66,7 +67,8 @@ async function look(
   const remote = await attemptThere(() => startReceiver(request, dependencies, context, cleanup));
   const guest = await attempt(() => resolveGuest(request.guest, dependencies, context));
   await attempt(() => refuseWhileMoved(guest?.record ?? null));
-  const disks = guest === null ? [] : await lookAtDisks(guest, request, attempt, cleanup, context);
+  const disks =
+    guest === null ? [] : await lookAtDisks(guest, request, dependencies.drivers, attempt, cleanup, context);
   await attemptThere(() => remote && receiverReady(remote, context.signal));
   const [firstDisk] = guest?.definition.disks ?? [];
   const directory = request.target.directory ?? (firstDisk === undefined ? null : dirname(firstDisk.path));
@@ -148,7 +150,7 @@ async function checkRemote(
         const { source, readBytes } = disk ?? { source: { sizeBytes: 0 }, readBytes: 0 };
         return { name: basename(path), sizeBytes: source.sizeBytes, neededBytes: readBytes };
       }),
-      guest: definition.driver === 'offline' ? null : relocate(definition, directory),
+      guest: isImageOnly(definition) ? null : relocate(definition, directory),
     },
     'checked',
     context.signal,
@@ -172,7 +174,7 @@ export async function planMigration(
     for (const disk of disks) warnOfDoubtfulFileSystems(disk, context);
   const sample = await sampleCompression(disks, dependencies.pool, levelToEstimateWith(request.compression));
   const lineBytesPerSecond = await measureLine(receiver, context.signal);
-  const willBoot = guest.definition.driver !== 'offline';
+  const willBoot = !isImageOnly(guest.definition);
   const isDown = guest.running === null || sample === null;
   return {
     type: 'plan',

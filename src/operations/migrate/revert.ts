@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import type { Context } from '../../events.ts';
 import { combineFailures, Failure } from '../../failure.ts';
 import type { GuestDefinition } from '../../guest/definition.ts';
+import type { RunningGuest } from '../../guest/guest-driver.ts';
 import { takenBackAdvice, type GuestRecord } from '../../guest/guest-record.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
 import { refuseUsedDisks } from '../../guest/used-disks.ts';
@@ -25,7 +26,8 @@ export interface RevertRequest {
 export interface RevertReport {
   type: 'reverted';
   guest: string;
-  pid: number;
+  /** Null where the hypervisor has no process for it. */
+  pid: number | null;
   /** Null when it did not have to be started: it still ran here. */
   consoleLog: string | null;
   /** Whether it was running on the new hardware until now; null when that was not asked. */
@@ -55,7 +57,13 @@ export async function revertMigration(
     const running = await findStayingGuest(name, drivers, context);
     if (running !== null) {
       await records.write({ definition, state: 'running' });
-      return { type: 'reverted', guest: name, pid: running.pid, consoleLog: null, wasRunningThere: null };
+      return {
+        type: 'reverted',
+        guest: name,
+        pid: running.identity.pid ?? null,
+        consoleLog: null,
+        wasRunningThere: null,
+      };
     }
   }
   // Before anything is halted there: whatever would prevent a start here.
@@ -65,7 +73,7 @@ export async function revertMigration(
 
   await records.write({ definition, state: 'halted' });
   const consoleLog = consoleLogOf(name);
-  let started: { pid: number };
+  let started: RunningGuest;
   try {
     started = await runStage(
       context,
@@ -77,7 +85,7 @@ export async function revertMigration(
           { consoleLog, timeoutMs: request.bootTimeoutMs },
           context,
         ),
-      ({ pid }) => `${name} is up here, pid ${pid}`,
+      ({ identity }) => `${name} is up here (${identity.label})`,
     );
   } catch (error) {
     // The fence stays; the next revert finds it halted over there.
@@ -85,7 +93,7 @@ export async function revertMigration(
     throw error;
   }
   await records.write({ definition, state: 'running' });
-  return { type: 'reverted', guest: name, pid: started.pid, consoleLog, wasRunningThere };
+  return { type: 'reverted', guest: name, pid: started.identity.pid ?? null, consoleLog, wasRunningThere };
 }
 
 /** Throws Failure `image-missing`, `image-in-use`, or everything that prevents the driver from booting it. */

@@ -1,6 +1,7 @@
 import process from 'node:process';
 import type { Context } from '../../events.ts';
 import { asFailure, Failure } from '../../failure.ts';
+import { isImageOnly } from '../../guest/definition.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
 import { partialPath } from '../../image/target/target-path.ts';
 import { quoteForShell } from '../../quote-for-shell.ts';
@@ -47,7 +48,7 @@ async function restart({ guest, dependencies }: Move, context: Context): Promise
   const { drivers, records, consoleLogOf } = dependencies;
   const { definition, running } = guest;
   const { name, driver: kind } = definition;
-  if (kind === 'offline') return null;
+  if (isImageOnly(definition)) return null;
   /** A record that cannot be written, for example to a full disk, must not keep the guest down. */
   const remember = (state: 'halted' | 'running') => noteState({ definition, state }, records, context);
   try {
@@ -71,7 +72,7 @@ async function restart({ guest, dependencies }: Move, context: Context): Promise
         'start',
         `starting ${name} here again`,
         () => driver.start(definition, options, context),
-        ({ pid }) => `${name} runs here as before, pid ${pid}, console in ${options.consoleLog}`,
+        ({ identity }) => `${name} runs here as before (${identity.label}), console in ${options.consoleLog}`,
       );
     }
     await remember('running');

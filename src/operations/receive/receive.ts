@@ -2,7 +2,7 @@ import type { Context, Event, Warning } from '../../events.ts';
 import { asFailure, Failure, toFailureParts } from '../../failure.ts';
 import type { FramePool } from '../../workers/frame-pool.ts';
 import { parseGuestDefinition, type GuestDefinition } from '../../guest/definition.ts';
-import type { GuestDriver } from '../../guest/guest-driver.ts';
+import type { GuestDriver, GuestIdentity } from '../../guest/guest-driver.ts';
 import type { RecordStore } from '../../guest/record-store.ts';
 import { Queue } from '../../pipeline/queue.ts';
 import { here, placed, vmferry } from '../../placed-text.ts';
@@ -192,11 +192,11 @@ class Receiver {
     const { records, consoleLogOf } = this.#dependencies;
     const consoleLog = consoleLogOf(guest.name);
     const earlier = await records.read(guest.name);
-    let pid: number;
+    let identity: GuestIdentity;
     try {
       // Written before the boot: once the guest is up nothing may fail any more, or it would be started twice.
       await records.write({ definition: guest, state: 'running', sources });
-      ({ pid } = await this.#driverOf(guest).start(guest, { consoleLog, timeoutMs }, this.#context));
+      ({ identity } = await this.#driverOf(guest).start(guest, { consoleLog, timeoutMs }, this.#context));
     } catch (error) {
       const failure = asFailure(error);
       if (failure.code === 'outcome-unknown') {
@@ -214,7 +214,7 @@ class Receiver {
       });
     }
     this.#session.keep();
-    this.#channel.send({ type: 'up', pid, consoleLog, warnings: this.#takeWarnings() });
+    this.#channel.send({ type: 'up', pid: identity.pid ?? null, consoleLog, warnings: this.#takeWarnings() });
   }
 
   async #halt({

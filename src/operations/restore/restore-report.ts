@@ -49,6 +49,6 @@ export interface RestoreReport {
   snapshot: string;
   consistency: Consistency;
   disks: readonly RestoredDisk[];
-  started: { pid: number; consoleLog: string } | null;
+  started: { pid: number | null; consoleLog: string } | null;
   seconds: number;
 }

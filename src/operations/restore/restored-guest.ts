@@ -11,7 +11,7 @@ import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
 import { refuseWhileMoved } from '../../guest/mover.ts';
 import type { StartAfterRestore } from './restore-report.ts';
 import { startGuest } from '../guests/start-guest.ts';
-import { checkStoredBootable } from '../guests/stored-guest.ts';
+import { checkStoredBootable, refuseImageOnly } from '../guests/stored-guest.ts';
 import type { DiskPlace } from './disk-places.ts';
 import { requireOldHostGone } from './old-host.ts';
 
@@ -49,10 +49,7 @@ export async function requireStartable(
   const { drivers, records } = dependencies;
   if (places.length < disks.length)
     throw new Failure('usage', `--start needs all disks of ${guest}, and --disk restores only one.`);
-  if (definition.driver === 'offline')
-    throw new Failure('guest-unsupported', `Nothing ran ${guest}: the snapshot is of an image alone.`, {
-      advice: 'Restore it without --start.',
-    });
+  refuseImageOnly({ guest, definition }, 'Restore it without --start.');
   if (definition.disks.length !== disks.length)
     throw new Failure(
       'store-damaged',
@@ -63,7 +60,7 @@ export async function requireStartable(
     );
   const running = await findRunningGuest(guest, drivers, context);
   if (running !== null)
-    throw new Failure('guest-already-running', `${guest} runs here already, pid ${running.pid}.`, {
+    throw new Failure('guest-already-running', `${guest} runs here already (${running.identity.label}).`, {
       advice: `Halt it first (vmferry halt ${guest}), or restore without --start.`,
     });
   const record = await records.read(guest);
@@ -104,7 +101,7 @@ export async function startRestored(
   bootTimeoutMs: number,
   dependencies: GuestDependencies,
   context: Context,
-): Promise<{ pid: number; consoleLog: string }> {
+): Promise<{ pid: number | null; consoleLog: string }> {
   const { records } = dependencies;
   const { name } = definition;
   const record = await records.read(name);

@@ -1,6 +1,8 @@
 import { dirname, isAbsolute, resolve } from 'node:path';
 import type { Config } from '../../config/config.ts';
 import type { ResolvedStore } from '../../config/resolve-store.ts';
+import { isImageOnly, type GuestDefinition } from '../../guest/definition.ts';
+import type { GuestDriver } from '../../guest/guest-driver.ts';
 import { stateDirectory } from '../../guest/record-store.ts';
 import type { ResolvedGuest } from '../../guest/resolve-guest.ts';
 import { backupCommands } from '../../schedule/backup-commands.ts';
@@ -45,11 +47,12 @@ export interface ScheduleFindings {
   guests: readonly ResolvedGuest[];
   calendar: Calendar;
   world: ScheduleWorld;
+  drivers: readonly GuestDriver[];
 }
 
 /** All that goes into the units. Throws Failure `usage` for a name that no unit can have. */
 export function planRun(request: ScheduleRequest, findings: ScheduleFindings): ScheduledRun {
-  const { config, store, guests, calendar, world } = findings;
+  const { config, store, guests, calendar, world, drivers } = findings;
   const { vmferry, environment } = world;
   const { isSystem, reports, whileRunning, maxPauseMs, keepClones, guestName } = request;
   const guestNames = guests.map(({ definition }) => guestName ?? definition.name);
@@ -92,7 +95,7 @@ export function planRun(request: ScheduleRequest, findings: ScheduleFindings): S
     ...(metricsFile === null ? [] : [dirname(metricsFile)]),
     ...guests.flatMap(({ definition }) => definition.disks.map(({ path }) => dirname(path))),
   ].filter((path) => !/^\/(?:dev|proc|sys)(?:\/|$)/.test(path));
-  const kept = keptEnvironment(environment);
+  const kept = keptEnvironment(environment, drivers);
   return {
     unit: unitOf(request.name ?? guestNames.join('-')),
     guests: guestNames,
@@ -113,8 +116,8 @@ export function planRun(request: ScheduleRequest, findings: ScheduleFindings): S
 }
 
 /** Guests of that name may come to run elsewhere; an image has nothing but its path. */
-function nameOrPath({ driver, name }: ResolvedGuest['definition'], typed: string): string {
-  return driver === 'offline' ? resolve(typed) : name;
+function nameOrPath(definition: GuestDefinition, typed: string): string {
+  return isImageOnly(definition) ? resolve(typed) : definition.name;
 }
 
 /** A directory; anything with a colon before the first slash is on another machine. */
@@ -126,19 +129,21 @@ function option(name: string, value: string | null): string[] {
   return value === null ? [] : [name, value];
 }
 
-/** Where guests, records, the configuration and passphrases are; a service has no HOME of its own. */
-function keptEnvironment(environment: NodeJS.ProcessEnv): Record<string, string> {
+/** The variables by which guests, records, the configuration and passphrases are found. A service has no HOME of its own. */
+function keptEnvironment(
+  environment: NodeJS.ProcessEnv,
+  drivers: readonly GuestDriver[],
+): Record<string, string> {
+  const names = new Set(['HOME', ...drivers.flatMap((driver) => driver.environmentNames), ...ownVariables]);
   return Object.fromEntries(
-    keptVariables.flatMap((name) => {
+    [...names].flatMap((name) => {
       const value = environment[name];
       return value ? [[name, value]] : [];
     }),
   );
 }
 
-const keptVariables = [
-  'HOME',
-  'UML_DIR',
+const ownVariables = [
   'VMFERRY_STATE_DIR',
   'VMFERRY_PASSPHRASE_FILE',
   'VMFERRY_PASSPHRASE_COMMAND',

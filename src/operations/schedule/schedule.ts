@@ -53,7 +53,14 @@ export async function scheduleBackups(
     await warnOfImageOfGuest(guest, sources, context);
     guests.push(guest);
   }
-  const run = planRun(request, { config, store, guests, calendar, world });
+  const run = planRun(request, {
+    config,
+    store,
+    guests,
+    calendar,
+    world,
+    drivers: sources.drivers,
+  });
   const base = {
     type: 'schedule',
     unit: run.unit,

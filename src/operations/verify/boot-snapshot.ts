@@ -13,8 +13,7 @@ import { restore, type RestoreDependencies } from '../restore/restore.ts';
 import { readChosenSnapshot } from '../restore/chosen-snapshot.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
 import type { StoreSession } from '../store-access/store-session.ts';
-import { checkStoredBootable } from '../guests/stored-guest.ts';
-import { isolatedDefinition } from './isolated-definition.ts';
+import { checkStoredBootable, refuseImageOnly } from '../guests/stored-guest.ts';
 import { readCheckRecord, writeCheckRecord } from '../store-access/stored-check-records.ts';
 import type { BootVerdict } from './verify-report.ts';
 
@@ -35,7 +34,7 @@ export interface BootDependencies extends RestoreDependencies {
 }
 
 /**
- * Restores a snapshot into a directory of its own, boots it with no way out (`isolatedDefinition`), waits until it is up,
+ * Restores a snapshot into a directory of its own, boots it with no way out (`GuestDriver.isolate`), waits until it is up,
  * halts it, removes everything, and writes down in the store that it booted. Throws Failure `guest-unsupported` for a
  * snapshot of an image alone, `boot-failed`, what keeps this machine from booting it, and what restoring throws.
  */
@@ -47,14 +46,11 @@ export async function bootSnapshot(
 ): Promise<BootVerdict> {
   const { snapshot } = await readChosenSnapshot(request.reference, session, context);
   const { guest, id, definition } = snapshot;
-  if (definition.driver === 'offline')
-    throw new Failure('guest-unsupported', `Nothing ran ${guest}: the snapshot is of an image alone.`, {
-      advice: 'Verify it with --read-data.',
-    });
+  refuseImageOnly(snapshot, 'Verify it with --read-data.');
   const driver = requireDriver(dependencies.drivers, definition.driver);
   const name = `vmferry-verify-${dependencies.randomHex(8)}`;
   // Before all of it is restored for nothing.
-  const planned = isolatedDefinition(definition, { name, copies: [], emptyDirectory: '/' });
+  const planned = driver.isolate(definition, { name, copies: [], emptyDirectory: '/' });
   const [first, ...others] = await checkStoredBootable(planned, session.opened, dependencies, context);
   if (first !== undefined) throw combineFailures([first, ...others]);
   const scratch = await makeScratch(request.scratchDirectory);
@@ -63,7 +59,7 @@ export async function bootSnapshot(
     const copies = await restoreInto(scratch, snapshot, session, dependencies, context);
     const emptyDirectory = join(scratch, 'empty');
     await mkdir(emptyDirectory);
-    const isolated = isolatedDefinition(definition, { name, copies, emptyDirectory });
+    const isolated = driver.isolate(definition, { name, copies, emptyDirectory });
     bootSeconds = await bootOnce(snapshot, isolated, { driver, scratch, ...request }, context);
   } finally {
     await rm(scratch, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });

@@ -2,27 +2,31 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { Failure } from '../../../src/failure.ts';
-import type { GuestDefinition } from '../../../src/guest/definition.ts';
-import type { GuestDriver } from '../../../src/guest/guest-driver.ts';
 import { openDirectoryStore } from '../../../src/store/directory/directory-store.ts';
+import { fakeDefinition, fakeDriver, type FakeDriver } from '../../support/guests/fake-driver.ts';
 import { BackupWorld } from '../../support/stores/backup-world.ts';
 import { failureOf } from '../../support/failures.ts';
 import { imageTools, seededBytes } from '../../support/images/images.ts';
 import { describeWithTools } from '../../support/programs/tools.ts';
 
 let world: BackupWorld;
-/** Guests that run, and what became of them, in order. */
-let running: Set<string>;
-let history: string[];
+let driver: FakeDriver;
 let beforeStart: (name: string) => Promise<void> | void;
 
 beforeEach(() => {
   world = new BackupWorld();
-  running = new Set(['alpha', 'beta']);
-  history = [];
   beforeStart = () => undefined;
+  const names = ['alpha', 'beta'];
+  for (const name of names) writeFileSync(imageOf(name), seededBytes(name.length, 512 * 1024));
+  const plain = fakeDriver(...names.map((name) => fakeDefinition(name, [imageOf(name)])));
+  driver = {
+    ...plain,
+    async start(definition, ...rest) {
+      await beforeStart(definition.name);
+      return plain.start(definition, ...rest);
+    },
+  };
   world.dependencies.drivers = [driver];
-  for (const name of running) writeFileSync(imageOf(name), seededBytes(name.length, 512 * 1024));
 });
 afterEach(async () => {
   await world[Symbol.asyncDispose]();
@@ -31,40 +35,6 @@ afterEach(async () => {
 function imageOf(name: string): string {
   return join(world.path, `${name}.img`);
 }
-
-function definitionOf(name: string): GuestDefinition {
-  return {
-    name,
-    driver: 'uml',
-    memoryBytes: null,
-    cpuCount: null,
-    kernel: null,
-    initrd: null,
-    disks: [{ device: 'ubd0', path: imageOf(name), readOnly: false }],
-    commandLine: [],
-  };
-}
-
-/** Guests that are nothing but a name in a set. */
-const driver: GuestDriver = {
-  kind: 'uml',
-  list: () =>
-    Promise.resolve(
-      [...running].map((name) => ({ definition: definitionOf(name), pid: process.pid, cpuSeconds: 0 })),
-    ),
-  halt: ({ definition: { name } }) => {
-    history.push(`halt ${name}`);
-    running.delete(name);
-    return Promise.resolve();
-  },
-  checkBootable: () => Promise.resolve([]),
-  start: async (definition) => {
-    await beforeStart(definition.name);
-    history.push(`start ${definition.name}`);
-    running.add(definition.name);
-    return { definition, pid: process.pid, cpuSeconds: 0 };
-  },
-};
 
 function refuseToStart(): void {
   throw new Failure('start-failed', 'There is no memory left.');
@@ -81,8 +51,8 @@ describeWithTools('a halted guest that cannot be started again', imageTools, () 
     expect(failure.code).toBe('guest-left-down');
     const [made] = await snapshotsOf('alpha');
     expect(failure.message).toContain(`alpha@${made}`);
-    expect(history).toEqual(['halt alpha']);
-    expect([...running]).toEqual(['beta']);
+    expect(driver.history).toEqual(['halt alpha']);
+    expect([...driver.running.keys()]).toEqual(['beta']);
   });
 
   test('is reported after the guests that were backed up', async () => {
@@ -129,6 +99,6 @@ describeWithTools('a halted guest that cannot be started again', imageTools, () 
     ];
     const failure = await failureOf(() => world.backup('alpha', { hold: 'halt', store: session.store }));
     expect(failure.message).toContain('elsewhere');
-    expect(history).toEqual(['halt alpha']);
+    expect(driver.history).toEqual(['halt alpha']);
   });
 });

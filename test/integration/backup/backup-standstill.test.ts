@@ -1,23 +1,42 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import process from 'node:process';
 import { Failure } from '../../../src/failure.ts';
+import type { FreezingDriver } from '../../../src/guest/guest-driver.ts';
 import { poll } from '../../../src/pipeline/polling.ts';
 import { openDirectoryStore } from '../../../src/store/directory/directory-store.ts';
 import type { BackupStore } from '../../../src/store/store.ts';
 import { BackupWorld } from '../../support/stores/backup-world.ts';
 import { failureOf } from '../../support/failures.ts';
 import { FaultyStore } from '../../support/stores/faulty-store.ts';
-import { imageTools } from '../../support/images/images.ts';
-import { pretendGuests, type PretendGuests } from '../../support/guests/pretend-guests.ts';
+import { imageTools, seededBytes } from '../../support/images/images.ts';
+import { fakeDefinition, fakeDriver } from '../../support/guests/fake-driver.ts';
 import { describeWithTools } from '../../support/programs/tools.ts';
 
 let world: BackupWorld;
-let guests: PretendGuests;
+/** What the guests were told, and what is called when one was frozen or halted. */
+let guests: { history: readonly string[]; onHeld: () => void };
 
 beforeEach(() => {
   world = new BackupWorld();
-  guests = pretendGuests(['alpha'], world.path);
-  world.dependencies.drivers = [guests.driver];
+  const image = join(world.path, 'alpha.img');
+  writeFileSync(image, seededBytes(5, 512 * 1024));
+  const driver = fakeDriver(fakeDefinition('alpha', [image]));
+  guests = { history: driver.history, onHeld: () => undefined };
+  const holding: FreezingDriver = {
+    ...driver,
+    async freeze(...args) {
+      const frozen = await driver.freeze(...args);
+      guests.onHeld();
+      return frozen;
+    },
+    async halt(...args) {
+      await driver.halt(...args);
+      guests.onHeld();
+    },
+  };
+  world.dependencies.drivers = [holding];
 });
 afterEach(async () => {
   await world[Symbol.asyncDispose]();

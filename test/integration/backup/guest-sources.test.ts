@@ -6,6 +6,7 @@ import { guestFolder } from '../../../src/repository/files/layout.ts';
 import { snapshotText } from '../../../src/repository/snapshot.ts';
 import { openDirectoryStore } from '../../../src/store/directory/directory-store.ts';
 import type { BackupStore, PutOptions } from '../../../src/store/store.ts';
+import { fakeDefinition, fakeDriver } from '../../support/guests/fake-driver.ts';
 import { BackupWorld } from '../../support/stores/backup-world.ts';
 import { failureOf } from '../../support/failures.ts';
 import { imageTools, seededBytes } from '../../support/images/images.ts';
@@ -44,16 +45,7 @@ async function latest(guest: string) {
 }
 
 function web(image: string): GuestDefinition {
-  return {
-    name: 'web',
-    driver: 'uml',
-    memoryBytes: null,
-    cpuCount: null,
-    kernel: null,
-    initrd: null,
-    disks: [{ device: 'ubd0', path: image, readOnly: false }],
-    commandLine: [],
-  };
+  return fakeDefinition('web', [image]);
 }
 
 /** The store in the directory. Once, before or after a put of such a name, something else happens. */
@@ -169,21 +161,12 @@ describeWithTools('a guest of that name on another host', imageTools, () => {
   test('is refused before it is halted', async () => {
     await world.backup('web');
     world.machine = newHost;
-    let halted = 0;
-    const running = { definition: web(image), pid: process.pid, cpuSeconds: 0 };
-    world.dependencies.drivers = [
-      {
-        kind: 'uml',
-        list: () => Promise.resolve([running]),
-        halt: () => Promise.resolve(void halted++),
-        checkBootable: () => Promise.resolve([]),
-        start: () => Promise.resolve(running),
-      },
-    ];
+    const driver = fakeDriver(web(image));
+    world.dependencies.drivers = [driver];
     expect(await failureOf(() => world.backup('web', { hold: 'halt' }))).toMatchObject({
       code: 'target-exists',
     });
-    expect(halted).toBe(0);
+    expect(driver.history).toEqual([]);
   });
 
   test('is told apart even if both hosts have the same name', async () => {

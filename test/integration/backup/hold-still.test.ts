@@ -75,11 +75,11 @@ const secondDisk = () => join(scratch.path, 'read-only.img');
 
 async function endGuests(): Promise<void> {
   const running = await driver.list(context);
-  for (const { pid } of running) process.kill(-pid, 'SIGKILL');
+  const pids = running.map(({ identity }) => identity.pid ?? 0);
+  for (const pid of pids) process.kill(-pid, 'SIGKILL');
   await booted?.stop();
   // What is mounted can be unmounted only when none of a guest's processes is left.
-  const sessions = running.map(({ pid }) => pid);
-  while (listProcesses().some(({ sessionId }) => sessions.includes(sessionId))) await delay(20);
+  while (listProcesses().some(({ sessionId }) => pids.includes(sessionId))) await delay(20);
   mounted[Symbol.dispose]();
   scratch[Symbol.dispose]();
 }
@@ -104,7 +104,7 @@ const besideOf = ({ image }: CountingGuest) =>
 
 async function expectRunningAsBefore(guest: CountingGuest): Promise<void> {
   await guest.countsOn();
-  expect((await resolved()).running?.pid).toBe(guest.pid);
+  expect((await resolved()).running?.identity.pid).toBe(guest.pid);
   expect(besideOf(guest)).toEqual([]);
 }
 

@@ -15,6 +15,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { mergeConfig, type Config } from '../../../src/config/config.ts';
 import { loadConfig } from '../../../src/config/load-config.ts';
 import type { Context } from '../../../src/events.ts';
+import { createUmlDriver } from '../../../src/guest/drivers/uml/driver.ts';
 import { createRecordStore } from '../../../src/guest/record-store.ts';
 import { scheduleBackups } from '../../../src/operations/schedule/schedule.ts';
 import type { ScheduleRequest } from '../../../src/operations/schedule/plan.ts';
@@ -74,7 +75,7 @@ function schedule(changes: Partial<ScheduleRequest> = {}, config: Config = noCon
     ...changes,
   };
   const records = createRecordStore(join(directory, 'state', 'guests'));
-  return scheduleBackups(request, config, { drivers: [], records }, world, context);
+  return scheduleBackups(request, config, { drivers: [createUmlDriver({})], records }, world, context);
 }
 
 /** A systemctl that logs its arguments, and exits with the given status. */

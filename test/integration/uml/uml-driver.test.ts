@@ -60,7 +60,7 @@ describeUnless(umlMissing(), 'the UML driver', () => {
   });
 
   afterEach(async () => {
-    for (const { pid } of await driver.list(context)) process.kill(-pid, 'SIGKILL');
+    for (const { identity } of await driver.list(context)) process.kill(-(identity.pid ?? 0), 'SIGKILL');
     for (const guest of booted) await guest.stop();
     rmSync(directory, { recursive: true });
   });
@@ -125,7 +125,7 @@ describeUnless(umlMissing(), 'the UML driver', () => {
     const { pid } = await boot(path, 'alpha');
     const guest = await only();
     expect(guest).toEqual({
-      pid,
+      identity: { id: expect.stringContaining(String(pid)), label: `process ${pid}`, pid },
       cpuSeconds: expect.any(Number),
       definition: {
         ...definition(path, 'alpha'),
@@ -175,7 +175,7 @@ describeUnless(umlMissing(), 'the UML driver', () => {
     const { pid } = await boot(second.path, 'alpha');
     const guests = await driver.list(context);
     expect(guests).toHaveLength(2);
-    const other = guests.find((guest) => guest.pid === pid);
+    const other = guests.find((guest) => guest.identity.pid === pid);
     expect(other?.definition.name).not.toBe('alpha');
     expect(other?.definition.disks[0]?.path).toBe(second.path);
     await driver.halt(other as RunningGuest, { timeoutMs, force: false }, context);
@@ -217,31 +217,40 @@ describeUnless(umlMissing(), 'the UML driver', () => {
     expect(events).toEqual([expect.objectContaining({ type: 'warning', code: 'guest-rebooted' })]);
   });
 
-  test('kills a guest that cannot be halted only when told to', async () => {
+  test('says which ways of halting a guest were tried, and kills all of its processes when told to', async () => {
     const { path } = await image({ onCtrlAltDel: 'ignore' });
     const { pid } = await boot(path, 'alpha');
     const guest = await only();
     const failure = await failureOf(driver.halt(guest, { timeoutMs: 2000, force: false }, context));
-    expect(failure.code).toBe('halt-failed');
     expect(failure.message).toMatch(/Ctrl-Alt-Del.*sysrq/);
-    expect(readProcess(pid)).not.toBeNull();
     await driver.halt(guest, { timeoutMs: 2000, force: true }, context);
     expect(sessionSize(pid)).toBe(0);
   });
 
-  test('stops halting when aborted, and leaves the guest alone', async () => {
-    const { path } = await image({ onCtrlAltDel: 'ignore' });
+  test('asks a guest that somebody has stopped nothing, and leaves it stopped', async () => {
+    const { path } = await image();
+    await boot(path, 'alpha');
+    const guest = await only();
+    const socket = join(umlDir, 'alpha', 'mconsole');
+    expect((await run('uml_mconsole', [socket, 'stop'])).stdout).toMatch(/^OK/);
+    const failure = await failureOf(driver.halt(guest, { timeoutMs, force: false }, context));
+    expect(failure).toMatchObject({
+      code: 'halt-failed',
+      message: expect.stringContaining('it is stopped'),
+      advice: expect.stringContaining('uml_mconsole alpha go'),
+    });
+    expect((await run('uml_mconsole', [socket, 'stop'])).stdout).toMatch(/^ERR Already stopped/);
+    expect((await run('uml_mconsole', [socket, 'go'])).stdout).toMatch(/^OK/);
+    await driver.halt(guest, { timeoutMs, force: false }, context);
+    expect(await isFileSystemClean(path)).toBe(true);
+  });
+
+  test('kills a guest that somebody has stopped when told to', async () => {
+    const { path } = await image();
     const { pid } = await boot(path, 'alpha');
-    const reason = new Failure('interrupted', 'Interrupted.');
-    const controller = new AbortController();
-    const halting = driver.halt(
-      await only(),
-      { timeoutMs, force: true },
-      { ...context, signal: controller.signal },
-    );
-    controller.abort(reason);
-    expect(await failureOf(halting)).toBe(reason);
-    expect(readProcess(pid)).not.toBeNull();
+    await run('uml_mconsole', [join(umlDir, 'alpha', 'mconsole'), 'stop']);
+    await driver.halt(await only(), { timeoutMs, force: true }, context);
+    expect(sessionSize(pid)).toBe(0);
   });
 
   test('starts a guest detached, and halts it again', async () => {
@@ -251,8 +260,8 @@ describeUnless(umlMissing(), 'the UML driver', () => {
     writeFileSync(join(umlDir, 'alpha', 'mconsole'), '');
     const options = startOptions();
     const guest = await driver.start(definition(path, 'alpha'), options, context);
-    expect(await only()).toMatchObject({ pid: guest.pid, definition: guest.definition });
-    expect(readProcess(guest.pid)?.sessionId).toBe(guest.pid);
+    const { pid = 0 } = guest.identity;
+    expect(readProcess(pid)?.sessionId).toBe(pid);
     expect(guest.definition).toEqual({
       ...definition(path, 'alpha'),
       commandLine: ['con=null', 'con0=null,fd:1', 'root=/dev/ubda', 'rw', ...quickBoot],
@@ -264,17 +273,6 @@ describeUnless(umlMissing(), 'the UML driver', () => {
     await driver.start(guest.definition, options, context);
     await waitForConsole(options.consoleLog, /GUEST-UP boots=2/);
     expect(readFileSync(options.consoleLog, 'latin1')).toMatch(/GUEST-UP boots=1/);
-  });
-
-  test('starts no guest whose name is taken', async () => {
-    const { path } = await image();
-    await boot(path, 'alpha');
-    const copy = await image({ path: join(directory, 'copy.img') });
-    const problems = await driver.checkBootable(definition(copy.path, 'alpha'), context);
-    expect(problems.map(({ code }) => code)).toEqual(['guest-already-running']);
-    const failure = await failureOf(driver.start(definition(copy.path, 'alpha'), startOptions(), context));
-    expect(failure.code).toBe('guest-already-running');
-    await only();
   });
 
   test.each([

@@ -2,10 +2,10 @@ import { symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { GuestDefinition } from '../../../src/guest/definition.ts';
-import type { GuestDriver } from '../../../src/guest/guest-driver.ts';
 import { offlineDefinition } from '../../../src/guest/offline-definition.ts';
 import { createRecordStore, type RecordStore } from '../../../src/guest/record-store.ts';
 import { warnOfImageOfGuest } from '../../../src/guest/image-of-guest.ts';
+import { fakeDefinition, fakeDriver } from '../../support/guests/fake-driver.ts';
 import { scratchDirectory } from '../../support/images/images.ts';
 
 let scratch: ReturnType<typeof scratchDirectory>;
@@ -23,25 +23,13 @@ beforeEach(() => {
 
 afterEach(() => scratch[Symbol.dispose]());
 
-function guest(name: string, ...images: string[]): GuestDefinition {
-  const disks = images.map((path, index) => ({ device: `ubd${index}`, path, readOnly: false }));
-  const rest = { memoryBytes: null, cpuCount: null, kernel: null, initrd: null, commandLine: [] };
-  return { name, driver: 'uml', disks, ...rest };
-}
+const guest = (name: string, ...images: string[]) => fakeDefinition(name, images);
 
 async function warnings(definition = offlineDefinition(image)): Promise<string[]> {
   const told: string[] = [];
-  const notAsked = () => Promise.reject(new Error('not asked for'));
-  const driver: GuestDriver = {
-    kind: 'uml',
-    list: () => Promise.resolve(running.map((one) => ({ definition: one, pid: 1, cpuSeconds: 0 }))),
-    halt: notAsked,
-    checkBootable: notAsked,
-    start: notAsked,
-  };
   await warnOfImageOfGuest(
     { definition },
-    { drivers: [driver], records },
+    { drivers: [fakeDriver(...running)], records },
     {
       signal: new AbortController().signal,
       report: (event) => void (event.type === 'warning' && told.push(event.message)),

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { Context } from '../../../src/events.ts';
 import { Failure } from '../../../src/failure.ts';
-import type { GuestDefinition } from '../../../src/guest/definition.ts';
 import type { GuestDriver, RunningGuest } from '../../../src/guest/guest-driver.ts';
 import { createRecordStore, type RecordStore } from '../../../src/guest/record-store.ts';
 import { resolveGuest } from '../../../src/guest/resolve-guest.ts';
+import { fakeDefinition, fakeDriver } from '../../support/guests/fake-driver.ts';
 
 const context: Context = { signal: new AbortController().signal, report: () => undefined };
 const move = { destination: 'newhost', directory: null, sshConfigFile: null, remoteCommand: 'vmferry' };
@@ -24,23 +24,17 @@ afterEach(() => {
   rmSync(directory, { recursive: true });
 });
 
-function definition(name: string): GuestDefinition {
-  const rest = { memoryBytes: null, cpuCount: null, kernel: null, initrd: null, disks: [], commandLine: [] };
-  return { name, driver: 'uml', ...rest };
-}
+const definition = (name: string) => fakeDefinition(name);
+const web: RunningGuest = {
+  definition: definition('web'),
+  identity: { id: '1', label: 'domain 1' },
+  cpuSeconds: 0,
+};
 
 function resolve(name: string, ...running: RunningGuest[]) {
-  const driver: GuestDriver = {
-    kind: 'uml',
-    list: async () => running,
-    halt: () => Promise.reject(new Error('not asked for')),
-    checkBootable: () => Promise.reject(new Error('not asked for')),
-    start: () => Promise.reject(new Error('not asked for')),
-  };
+  const driver: GuestDriver = { ...fakeDriver(), list: async () => running };
   return resolveGuest(name, { drivers: [driver], records }, context);
 }
-
-const web: RunningGuest = { definition: definition('web'), pid: 1, cpuSeconds: 0 };
 
 test('a guest that runs goes before what is remembered of it', async () => {
   const record = await records.write({ definition: { ...definition('web'), cpuCount: 2 }, state: 'halted' });

@@ -1,12 +1,14 @@
 import type { Context } from '../../../events.ts';
 import type { GuestDefinition } from '../../definition.ts';
 import type { FreezingDriver } from '../../guest-driver.ts';
-import { Mconsole } from './mconsole.ts';
+import { descendantsOf } from '../../../system/proc-process.ts';
+import { kernelProcess } from './identity.ts';
+import { isolateUml } from './isolate.ts';
 import { probeUmlKernel } from './boot-probe.ts';
-import { checkUmlBootable } from './bootable.ts';
+import { checkUmlBootable } from './check.ts';
 import { freezeUml } from './freeze.ts';
 import { haltUml } from './halt.ts';
-import { socketPath, umlHost } from './host.ts';
+import { umlHost } from './host.ts';
 import { refuseStrangeKernel } from './kernel-file.ts';
 import { findUmlGuests } from './find.ts';
 import { startUml } from './start.ts';
@@ -19,13 +21,15 @@ export function createUmlDriver(environment: NodeJS.ProcessEnv): FreezingDriver 
   const host = umlHost(environment);
   return {
     kind: 'uml',
+    environmentNames: ['UML_DIR', 'HOME'],
     list: async () => findUmlGuests(host),
-    halt: (guest, options, context) => {
-      const socket = socketPath(host, guest.definition.name);
-      // A question that was begun is answered within seconds; haltUml sees to the signal itself.
-      const mconsole = new Mconsole(socket, environment, new AbortController().signal);
-      return haltUml(guest, mconsole, options, context);
+    usersBesides: async (guest, users) => {
+      const kernel = kernelProcess(guest);
+      if (kernel === null) return users;
+      const own = [kernel, ...descendantsOf(kernel.pid)].map(({ pid }) => pid);
+      return users.filter(({ pid }) => pid === undefined || !own.includes(pid));
     },
+    halt: (guest, options, context) => haltUml(guest, options, host, context),
     freeze: (guest, options, context) => freezeUml(guest, options, host, context),
     checkBootable: async (definition, context, isVouchedFor = true) => {
       const { kernel, problems } = checkUmlBootable(definition, host);
@@ -37,6 +41,7 @@ export function createUmlDriver(environment: NodeJS.ProcessEnv): FreezingDriver 
       return problem === null ? problems : [...problems, problem];
     },
     start: (definition, options, context) => startUml(definition, options, host, context),
+    isolate: isolateUml,
   };
 }
 

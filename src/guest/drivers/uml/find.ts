@@ -11,14 +11,15 @@ import type { Failure } from '../../../failure.ts';
 import type { DiskDefinition } from '../../definition.ts';
 import type { RunningGuest } from '../../guest-driver.ts';
 import { copyOnWrite, parseUmlCommandLine, requestedUmid } from './command-line.ts';
+import { identityOf } from './identity.ts';
 import { listUmids, readPidFile, socketPath, type UmlHost } from './host.ts';
 
 /** The guests that run now, by name. */
 export function findUmlGuests(host: UmlHost): RunningGuest[] {
-  const guests = new Map<number, RunningGuest>();
+  const guests = new Map<string, RunningGuest>();
   for (const name of listUmids(host)) {
     const guest = findUmlGuest(host, name);
-    if (guest !== null) guests.set(guest.pid, guest);
+    if (guest !== null) guests.set(guest.identity.id, guest);
   }
   return [...guests.values()];
 }
@@ -42,7 +43,12 @@ export function findUmlGuest(host: UmlHost, name: string): RunningGuest | null {
     (sum, child) => sum + child.cpuSeconds + child.endedChildrenCpuSeconds,
     stat.cpuSeconds + stat.endedChildrenCpuSeconds,
   );
-  return { definition, pid, cpuSeconds, ...(reason === null ? {} : { unsupported: reason }) };
+  return {
+    definition,
+    identity: identityOf(stat),
+    cpuSeconds,
+    ...(reason === null ? {} : { unsupported: reason }),
+  };
 }
 
 /**

@@ -1,16 +1,13 @@
 import type { Context } from '../../../events.ts';
 import { Failure } from '../../../failure.ts';
-import {
-  descendantsOf,
-  isAlive,
-  readProcess,
-  signalProcess,
-  type ProcessIdentity,
-} from '../../../system/proc-process.ts';
+import { descendantsOf, isAlive, signalProcess, type ProcessIdentity } from '../../../system/proc-process.ts';
 import type { HaltOptions, RunningGuest } from '../../guest-driver.ts';
+import { kernelProcess } from './identity.ts';
 import type { Mconsole } from './mconsole.ts';
 import { writableDiskMounts } from './mounts.ts';
 import { pause, poll } from '../../../pipeline/polling.ts';
+import type { UmlHost } from './host.ts';
+import { UmlStopper } from './stop.ts';
 
 const processIntervalMs = 100;
 const consoleIntervalMs = 300;
@@ -23,14 +20,18 @@ const programsQuietMs = 1_000;
 const killTimeoutMs = 10_000;
 
 interface Halting {
-  guest: RunningGuest;
+  name: string;
   mconsole: Mconsole;
   options: HaltOptions;
   context: Context;
   /** For what must not be left half done: never aborted. */
   patient: AbortSignal;
-  /** The kernel's process, and those that belong to it, as last seen. */
+  processes: GuestProcesses;
+}
+
+interface GuestProcesses {
   kernel: ProcessIdentity;
+  /** Those that belong to the kernel's process, as last seen. */
   others: readonly ProcessIdentity[];
 }
 
@@ -38,37 +39,93 @@ interface Halting {
 type Outcome = string | null;
 
 /**
- * Halts a User Mode Linux guest and returns when all its processes are gone. The ladder: Ctrl-Alt-Del, so that the
- * guest shuts itself down; then, from its kernel, end its programs, write out and remount its file systems
- * read-only, and halt; and only when asked for, kill. Throws Failure `halt-failed`; the guest then still runs. When
- * aborted, it finishes the step that the guest was told to take, so that the caller can know what became of it.
+ * Halts a User Mode Linux guest and returns when all its processes are gone. It tries in this order: Ctrl-Alt-Del, so
+ * that the guest shuts itself down; then, by its kernel, to end its programs, write out and remount its file systems
+ * read-only, and halt; and only when asked for, to kill it. Throws Failure `halt-failed`; the guest then still runs.
+ * When aborted, it finishes the step that the guest was told to take, so that the caller can know what became of it.
  */
 export async function haltUml(
   guest: RunningGuest,
-  mconsole: Mconsole,
   options: HaltOptions,
+  host: UmlHost,
   context: Context,
 ): Promise<void> {
-  const kernel = readProcess(guest.pid);
+  const kernel = kernelProcess(guest);
   if (kernel === null) return;
+  const { name } = guest.definition;
+  const processes: GuestProcesses = { kernel, others: descendantsOf(kernel.pid) };
+  await using stopper = await takeStopper(name, kernel, host, context.signal);
+  const refusal =
+    stopper === null
+      ? isStopped(name, 'Wait until the backup that has stopped it ends.')
+      : await haltInOrder(name, processes, stopper, options, context);
+  if (refusal === null) return;
+  if (!options.force) throw refusal;
+  context.signal.throwIfAborted();
+  if (!(await killAll(processes)))
+    throw new Failure(
+      'halt-failed',
+      `${refusal.message} It survived being killed (a process that waits for a disk cannot end).`,
+      { cause: refusal },
+    );
+}
+
+/** Null when the guest is gone; else Failure `halt-failed`. */
+async function haltInOrder(
+  name: string,
+  processes: GuestProcesses,
+  stopper: UmlStopper,
+  options: HaltOptions,
+  context: Context,
+): Promise<Failure | null> {
+  const { signal } = context;
+  const said = await stopper.stop(signal);
+  if (said === 'stopped-already')
+    return isStopped(name, `Unless that is on purpose, let it go on: uml_mconsole ${name} go`);
+  // A kernel that does not answer may be starting, and answer later.
+  if (said === 'stopped') await stopper.go();
+
   const patient = new AbortController().signal;
-  const others = descendantsOf(guest.pid);
-  const halting: Halting = { guest, mconsole, options, context, patient, kernel, others };
+  const halting: Halting = { name, mconsole: stopper.mconsole, options, context, patient, processes };
   const tried: string[] = [];
-  for (const step of [pressCtrlAltDel, haltFromKernel, ...(options.force ? [killAll] : [])]) {
-    context.signal.throwIfAborted();
+  for (const step of [pressCtrlAltDel, haltFromKernel]) {
+    signal.throwIfAborted();
     const outcome = await step(halting);
-    if (outcome === null) return;
+    if (outcome === null) return null;
     tried.push(outcome);
   }
-  throw new Failure('halt-failed', `The guest ${guest.definition.name} does not halt: ${tried.join('; ')}.`, {
+  return new Failure('halt-failed', `The guest ${name} does not halt: ${tried.join('; ')}.`, {
     advice:
       'It still runs. Shut it down from within, or give it more time. As a last resort, --force-halt kills it: what it has not yet written to its disk is then lost.',
   });
 }
 
+/** Null when another vmferry has stopped the guest. */
+async function takeStopper(
+  name: string,
+  kernel: ProcessIdentity,
+  host: UmlHost,
+  signal: AbortSignal,
+): Promise<UmlStopper | null> {
+  try {
+    return await UmlStopper.take(name, kernel, host, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof Failure && error.code === 'guest-unsupported') return null;
+    throw error;
+  }
+}
+
+function isStopped(name: string, advice: string): Failure {
+  return new Failure(
+    'halt-failed',
+    `The guest ${name} does not halt: it is stopped, and a stopped guest cannot shut down. It stays as it is.`,
+    { advice },
+  );
+}
+
 async function pressCtrlAltDel(halting: Halting): Promise<Outcome> {
-  const { mconsole, options, context, patient, guest } = halting;
+  const { mconsole, options, context, patient, name, processes } = halting;
   const trapped = await poll(
     async () => {
       const setting = await mconsole.readProc('sys/kernel/ctrl-alt-del');
@@ -87,7 +144,7 @@ async function pressCtrlAltDel(halting: Halting): Promise<Outcome> {
   let nextLook = Date.now();
   const outcome = await poll(
     async () => {
-      if (isGone(halting)) return 'gone';
+      if (isGone(processes)) return 'gone';
       if (Date.now() < nextLook) return null;
       nextLook = Date.now() + consoleIntervalMs;
       const now = await mconsole.bootId();
@@ -98,14 +155,14 @@ async function pressCtrlAltDel(halting: Halting): Promise<Outcome> {
   if (outcome === 'gone') return null;
   if (outcome === null)
     return `${Math.round(options.timeoutMs / 1000)} s after Ctrl-Alt-Del it had not shut down`;
-  const message = `${guest.definition.name} answered Ctrl-Alt-Del by starting again; it is halted by its kernel now.`;
+  const message = `${name} answered Ctrl-Alt-Del by starting again; it is halted by its kernel now.`;
   context.report({ type: 'warning', code: 'guest-rebooted', message });
   return 'it answered Ctrl-Alt-Del by starting again';
 }
 
 /** By the keys of the kernel's Documentation/admin-guide/sysrq.rst. */
 async function haltFromKernel(halting: Halting): Promise<Outcome> {
-  const { mconsole, options, patient } = halting;
+  const { mconsole, options, patient, processes } = halting;
   const keys = await mconsole.readProc('sys/kernel/sysrq');
   if (keys !== null && !allowsRemount(Number(keys))) return 'its kernel has sysrq switched off';
   await mconsole.ask('sysrq', 's');
@@ -128,8 +185,12 @@ async function haltFromKernel(halting: Halting): Promise<Outcome> {
   );
   if (readOnly === null) return `its kernel could not remount ${describeMounts(writable)} read-only`;
   await mconsole.ask('halt');
-  const gone = await waitUntilGone(halting, options.timeoutMs);
-  return gone ? null : 'its kernel did not halt';
+  const gone = await poll(() => isGone(processes), {
+    timeoutMs: options.timeoutMs,
+    intervalMs: processIntervalMs,
+    signal: patient,
+  });
+  return gone === null ? 'its kernel did not halt' : null;
 }
 
 /** The bits of kernel.sysrq: 1 alone means all; 32, remounting read-only. Debian's guests have 438. */
@@ -154,32 +215,25 @@ async function waitForPrograms({ mconsole, options, patient }: Halting): Promise
   }
 }
 
-async function killAll(halting: Halting): Promise<Outcome> {
-  const { pid } = halting.kernel;
-  // Held still first: it starts no process between our looking and its end.
-  if (isAlive(halting.kernel)) signalProcess(pid, 'SIGSTOP');
-  halting.others = [...descendantsOf(pid), ...halting.others];
-  for (const identity of [halting.kernel, ...halting.others])
+/** Whether all processes of the guest are gone then. */
+async function killAll(processes: GuestProcesses): Promise<boolean> {
+  const { kernel } = processes;
+  // Stopped first, so that it starts no process between the look and its end.
+  if (isAlive(kernel)) signalProcess(kernel.pid, 'SIGSTOP');
+  processes.others = [...descendantsOf(kernel.pid), ...processes.others];
+  for (const identity of [kernel, ...processes.others])
     if (isAlive(identity)) signalProcess(identity.pid, 'SIGKILL');
-  const gone = await waitUntilGone(halting, killTimeoutMs);
-  return gone ? null : 'it survived being killed (a process that waits for a disk cannot end)';
+  const { signal } = new AbortController();
+  const limits = { timeoutMs: killTimeoutMs, intervalMs: processIntervalMs, signal };
+  return (await poll(() => isGone(processes), limits)) !== null;
 }
 
-async function waitUntilGone(halting: Halting, timeoutMs: number): Promise<boolean> {
-  return (
-    (await poll(() => isGone(halting), {
-      timeoutMs,
-      intervalMs: processIntervalMs,
-      signal: halting.patient,
-    })) !== null
-  );
-}
-
-/** Remembers who belongs to the guest while its kernel is there to tell, and then waits for those, too. */
-function isGone(halting: Halting): boolean {
-  if (isAlive(halting.kernel)) {
-    halting.others = descendantsOf(halting.kernel.pid);
+/** Notes the processes of the guest while its kernel is there to tell, and then waits for those, too. */
+function isGone(processes: GuestProcesses): boolean {
+  const { kernel } = processes;
+  if (isAlive(kernel)) {
+    processes.others = descendantsOf(kernel.pid);
     return false;
   }
-  return !halting.others.some(isAlive);
+  return !processes.others.some(isAlive);
 }

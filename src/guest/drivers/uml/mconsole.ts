@@ -6,6 +6,9 @@ import { run, type CommandResult } from '../../../system/processes.ts';
 /** A guest's kernel answers at once, even when its programs hang. */
 const answerTimeoutMs = 5_000;
 
+/** `stopped-already`: by something else, before. */
+export type StopAnswer = 'stopped' | 'stopped-already' | 'no-answer';
+
 /** The management console of one User Mode Linux guest, through the `uml_mconsole` program. */
 export class Mconsole {
   readonly #socketPath: string;
@@ -28,7 +31,7 @@ export class Mconsole {
   }
 
   /** Stops the guest until it is told to go on; throws as `ask` does. */
-  async stop(): Promise<'stopped' | 'stopped-already' | 'no-answer'> {
+  async stop(): Promise<StopAnswer> {
     const { stdout } = await this.#exchange(['stop']);
     if (stdout.startsWith('ERR Already stopped')) return 'stopped-already';
     return stdout.startsWith('OK') ? 'stopped' : 'no-answer';

@@ -12,7 +12,7 @@ import type { GuestDefinition } from '../../definition.ts';
 import type { RunningGuest, StartOptions } from '../../guest-driver.ts';
 import { Mconsole } from './mconsole.ts';
 import { pause, poll } from '../../../pipeline/polling.ts';
-import { checkUmlBootable } from './bootable.ts';
+import { checkUmlBootable } from './check.ts';
 import { umlCommandLine } from './command-line.ts';
 import { listUmids, readPidFile, removeUmidDirectory, socketPath, type UmlHost } from './host.ts';
 import { findUmlGuest } from './find.ts';

@@ -1,8 +1,6 @@
 import { expect, test } from '@jest/globals';
-import type { GuestDefinition } from '../../../../src/guest/definition.ts';
 import type { ImageUser } from '../../../../src/image/usage/usage.ts';
 import { describeUsers } from '../../../../src/image/usage/describe-users.ts';
-import { nameGuests } from '../../../../src/guest/name-guests.ts';
 
 const open = (name: string, pid: number): ImageUser => ({
   kind: 'process',
@@ -28,17 +26,4 @@ test('a program is named once, with three of its processes at most', () => {
       'and is open in dd (process 50)',
   );
   expect(describeUsers(helpers.slice(0, 3))).toBe('is open in linux.uml (processes 8, 9, 10)');
-});
-
-test('a guest is named once, whatever processes it has; others stay', () => {
-  const web = { definition: { name: 'web' } as GuestDefinition, pid: 7 };
-  const mail = { definition: { name: 'mail' } as GuestDefinition, pid: 70 };
-  const helpers = [8, 9, 10, 11, 12].map((pid) => open('linux.uml', pid));
-  const users = nameGuests([lock, ...helpers, open('dd', 50)], [mail, web], (pid) =>
-    pid === 7 ? [7, 8, 9, 10, 11, 12] : [pid],
-  );
-  expect(users).toHaveLength(2);
-  expect(describeUsers(users)).toBe(
-    'is a disk of web, which runs (process 7), and is open in dd (process 50)',
-  );
 });

@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { GuestDefinition } from '../../../../src/guest/definition.ts';
-import type { GuestDriver, RunningGuest } from '../../../../src/guest/guest-driver.ts';
+import type { GuestDriver } from '../../../../src/guest/guest-driver.ts';
 import { createRecordStore, type RecordStore } from '../../../../src/guest/record-store.ts';
 import { checkStoredBootable } from '../../../../src/operations/guests/stored-guest.ts';
+import { fakeDefinition, fakeDriver } from '../../../support/guests/fake-driver.ts';
 import { scratchDirectory } from '../../../support/images/images.ts';
 
 const context = { signal: new AbortController().signal, report: () => undefined };
@@ -19,23 +20,17 @@ beforeEach(() => {
 
 afterEach(() => scratch[Symbol.dispose]());
 
-function definition(name: string, kernel: string | null): GuestDefinition {
-  const rest = { memoryBytes: null, cpuCount: null, initrd: null, disks: [], commandLine: [] };
-  return { name, driver: 'uml', kernel, ...rest };
-}
+const definition = (name: string, kernel: string | null) => fakeDefinition(name, [], { kernel });
 
 /** Whether the driver is told that what the store says of the guest is to be believed. */
-async function isVouchedFor(store: { key: Uint8Array | null }, running: RunningGuest[] = []) {
+async function isVouchedFor(store: { key: Uint8Array | null }, ...running: GuestDefinition[]) {
   let answer: boolean | undefined;
   const driver: GuestDriver = {
-    kind: 'uml',
-    list: () => Promise.resolve(running),
-    halt: () => Promise.reject(new Error('not asked for')),
+    ...fakeDriver(...running),
     checkBootable: (_definition, _context, told) => {
       answer = told;
       return Promise.resolve([]);
     },
-    start: () => Promise.reject(new Error('not asked for')),
   };
   await checkStoredBootable(
     definition('web', '/opt/start-linux'),
@@ -57,8 +52,8 @@ test('a plain store is not', async () => {
 });
 
 test('a kernel that guests of this machine run with needs nobody’s word', async () => {
-  const mail = { definition: definition('mail', '/opt/start-linux'), pid: 1, cpuSeconds: 0 };
-  expect(await isVouchedFor(plain, [mail])).toBe(true);
-  await records.write({ definition: mail.definition, state: 'halted' });
+  const mail = definition('mail', '/opt/start-linux');
+  expect(await isVouchedFor(plain, mail)).toBe(true);
+  await records.write({ definition: mail, state: 'halted' });
   expect(await isVouchedFor(plain)).toBe(true);
 });

@@ -1,24 +1,16 @@
 import { linkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { Failure } from '../../../../src/failure.ts';
 import type { GuestDefinition } from '../../../../src/guest/definition.ts';
-import type { GuestDriver } from '../../../../src/guest/guest-driver.ts';
 import { createRecordStore, type RecordStore } from '../../../../src/guest/record-store.ts';
 import { requireStartable, startRestored } from '../../../../src/operations/restore/restored-guest.ts';
 import type { Snapshot } from '../../../../src/repository/snapshot.ts';
 import { codeOf, failureOf } from '../../../support/failures.ts';
+import { BROKEN, fakeDefinition, fakeDriver } from '../../../support/guests/fake-driver.ts';
 import { scratchDirectory } from '../../../support/images/images.ts';
 
 const context = { signal: new AbortController().signal, report: () => undefined };
-const notAsked = () => Promise.reject(new Error('not asked for'));
-const driver: GuestDriver = {
-  kind: 'uml',
-  list: () => Promise.resolve([]),
-  halt: notAsked,
-  checkBootable: () => Promise.resolve([]),
-  start: notAsked,
-};
+const driver = fakeDriver();
 
 let scratch: ReturnType<typeof scratchDirectory>;
 let records: RecordStore;
@@ -30,18 +22,7 @@ beforeEach(() => {
 
 afterEach(() => scratch[Symbol.dispose]());
 
-function definition(...images: string[]): GuestDefinition {
-  return {
-    name: 'web',
-    driver: 'uml',
-    memoryBytes: null,
-    cpuCount: null,
-    kernel: null,
-    initrd: null,
-    disks: images.map((path, index) => ({ device: `ubd${index}`, path, readOnly: false })),
-    commandLine: [],
-  };
-}
+const definition = (...images: string[]) => fakeDefinition('web', images);
 
 function dependencies() {
   return { drivers: [driver], records, consoleLogOf: () => join(scratch.path, 'console.log') };
@@ -65,17 +46,8 @@ test('a guest that does not start when its old host is gone stays fenced, as it 
   const image = join(scratch.path, 'web.img');
   writeFileSync(image, '');
   const fenced = await records.write({ definition: definition('/srv/web.img'), state: 'moved', move });
-  const failing = {
-    ...driver,
-    start: () => Promise.reject(new Failure('start-failed', 'It does not boot.')),
-  };
-  const starting = startRestored(
-    definition(image),
-    fenced,
-    1000,
-    { ...dependencies(), drivers: [failing] },
-    context,
-  );
+  const broken = { ...definition(image), commandLine: [BROKEN] };
+  const starting = startRestored(broken, fenced, 1000, dependencies(), context);
   await expect(starting).rejects.toMatchObject({ code: 'start-failed' });
   expect(await records.read('web')).toEqual(fenced);
 });

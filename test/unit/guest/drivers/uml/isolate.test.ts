@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
-import { isolatedDefinition } from '../../../../src/operations/verify/isolated-definition.ts';
-import type { GuestDefinition } from '../../../../src/guest/definition.ts';
-import { umlCommandLine } from '../../../../src/guest/drivers/uml/command-line.ts';
+import { isolateUml } from '../../../../../src/guest/drivers/uml/isolate.ts';
+import type { GuestDefinition } from '../../../../../src/guest/definition.ts';
+import { umlCommandLine } from '../../../../../src/guest/drivers/uml/command-line.ts';
 
 const definition: GuestDefinition = {
   name: 'web',
@@ -40,7 +40,7 @@ const definition: GuestDefinition = {
 
 test('a copy keeps what makes it boot, and loses what reaches out of it', () => {
   const copies = ['/tmp/scratch/web.img', undefined];
-  const isolated = isolatedDefinition(definition, {
+  const isolated = isolateUml(definition, {
     name: 'vmferry-verify-1',
     copies,
     emptyDirectory: '/tmp/scratch/empty',

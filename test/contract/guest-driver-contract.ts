@@ -1,0 +1,202 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Context, Event } from '../../src/events.ts';
+import { Failure } from '../../src/failure.ts';
+import type { GuestDefinition } from '../../src/guest/definition.ts';
+import { isFreezingDriver, type GuestDriver, type RunningGuest } from '../../src/guest/guest-driver.ts';
+import { findUsers } from '../../src/image/usage/usage.ts';
+import { codeOf, failureOf } from '../support/failures.ts';
+import { end, startHolder } from '../support/programs/holder.ts';
+
+/** `stubborn` ignores an orderly halt; `broken` ends while it boots; `unbootable` needs what this machine does not have. */
+export type GuestTemper = 'obedient' | 'stubborn' | 'broken' | 'unbootable';
+
+export interface DriverUnderTest extends AsyncDisposable {
+  driver: GuestDriver;
+  /** For the suite's own files. */
+  scratch: string;
+  /** Makes a guest with one disk of its own, which it writes to. It does not run yet. */
+  make(name: string, temper: GuestTemper): Promise<GuestDefinition>;
+}
+
+/** Whatever a step takes, it is not ended by the clock. */
+const timeoutMs = 30_000;
+/** The stubborn guest is not waited for that long. */
+const shortTimeoutMs = 1_000;
+
+/** What every GuestDriver must do. The subject's disposal ends all guests that still run. */
+export function describeGuestDriver(name: string, create: () => Promise<DriverUnderTest>): void {
+  describe(`a guest driver: ${name}`, () => {
+    let subject: DriverUnderTest;
+    let driver: GuestDriver;
+    /** It runs from the first test to the last. */
+    let web: RunningGuest;
+    let events: Event[];
+    let abort: AbortController;
+    let context: Context;
+
+    const freshContext = (): Context => ({ signal: abort.signal, report: (event) => events.push(event) });
+    const consoleOf = (guest: string) => join(subject.scratch, `${guest}.log`);
+    const start = (definition: GuestDefinition) =>
+      driver.start(definition, { consoleLog: consoleOf(definition.name), timeoutMs }, context);
+    const find = async (guest: string) =>
+      (await driver.list(context)).filter(({ definition }) => definition.name === guest);
+    const diskOf = ({ definition }: RunningGuest) => definition.disks[0]?.path ?? '';
+    const expectRunning = async ({ definition, identity }: RunningGuest) =>
+      expect(await find(definition.name)).toMatchObject([{ identity }]);
+
+    beforeAll(async () => {
+      events = [];
+      abort = new AbortController();
+      context = freshContext();
+      subject = await create();
+      ({ driver } = subject);
+      web = await start(await subject.make('web', 'obedient'));
+    });
+    beforeEach(() => {
+      events = [];
+      abort = new AbortController();
+      context = freshContext();
+    });
+    afterEach(() => expectRunning(web));
+    afterAll(async () => {
+      await subject[Symbol.asyncDispose]();
+    });
+
+    test('a guest that runs is found and described, each time as the same run', async () => {
+      const [found, ...others] = await find('web');
+      expect(others).toEqual([]);
+      expect(found).toMatchObject({ definition: web.definition, identity: web.identity });
+      expect(found?.unsupported).toBeUndefined();
+      expect(found?.cpuSeconds).toBeGreaterThanOrEqual(0);
+      expect(web.definition).toMatchObject({ name: 'web', driver: driver.kind });
+      expect(web.identity.id).not.toBe('');
+      expect(web.identity.label).toMatch(/^\w+ \d+$/);
+      expect(await find('mail')).toEqual([]);
+    });
+
+    test('a guest is no other user of its own disk; a stranger is', async () => {
+      expect(await driver.usersBesides(web, await findUsers(diskOf(web)))).toEqual([]);
+      const stranger = await startHolder(diskOf(web), ['r']);
+      try {
+        const users = await driver.usersBesides(web, await findUsers(diskOf(web)));
+        expect(users.map(({ pid }) => pid)).toEqual([stranger.pid]);
+      } finally {
+        await end(stranger);
+      }
+    });
+
+    test('a guest whose name is taken is not started', async () => {
+      const double: GuestDefinition = {
+        ...(await subject.make('double', 'obedient')),
+        name: 'web',
+      };
+      const problems = await driver.checkBootable(double, context);
+      expect(problems.map(({ code }) => code)).toEqual(['guest-already-running']);
+      expect(await codeOf(() => start(double))).toBe('guest-already-running');
+    });
+
+    test('a guest that can be booted here has no problem, and is not started by the question', async () => {
+      expect(await driver.checkBootable(await subject.make('idle', 'obedient'), context)).toEqual([]);
+      expect(await find('idle')).toEqual([]);
+    });
+
+    test('a guest that cannot be booted here says why, and is not started', async () => {
+      const definition = await subject.make('foreign', 'unbootable');
+      const problems = await driver.checkBootable(definition, context);
+      expect(problems).not.toEqual([]);
+      expect(problems.map(({ message }) => message)).not.toContain('');
+      expect(await codeOf(() => start(definition))).toBe(problems[0]?.code);
+      expect(await find('foreign')).toEqual([]);
+    });
+
+    test('a guest that ends while it boots is a failed start, and nothing of it is left', async () => {
+      const definition = await subject.make('broken', 'broken');
+      expect(await failureOf(() => start(definition))).toMatchObject({
+        code: 'start-failed',
+        message: expect.stringContaining('broken'),
+      });
+      expect(await find('broken')).toEqual([]);
+      expect(await findUsers(definition.disks[0]?.path ?? '')).toEqual([]);
+    });
+
+    test('a halt that is refused leaves the guest running, and says so; only force ends it', async () => {
+      const stubborn = await start(await subject.make('stubborn', 'stubborn'));
+      const options = { timeoutMs: shortTimeoutMs, force: false };
+      const failure = await failureOf(() => driver.halt(stubborn, options, context));
+      expect(failure).toMatchObject({ code: 'halt-failed', message: expect.stringContaining('stubborn') });
+      expect(failure.advice).toContain('It still runs.');
+      await expectRunning(stubborn);
+      await driver.halt(stubborn, { ...options, force: true }, context);
+      expect(await find('stubborn')).toEqual([]);
+      expect(await findUsers(diskOf(stubborn))).toEqual([]);
+    });
+
+    test('a halt that is called off leaves the guest running', async () => {
+      const reason = new Failure('interrupted', 'Interrupted.');
+      const halting = driver.halt(web, { timeoutMs, force: true }, context);
+      const halted = failureOf(() => halting);
+      abort.abort(reason);
+      expect(await halted).toBe(reason);
+    });
+
+    test('a halted guest is gone and has released its disk; started again it is another run', async () => {
+      const first = await start(await subject.make('mail', 'obedient'));
+      await expectRunning(first);
+      expect(existsSync(consoleOf('mail')) ? readFileSync(consoleOf('mail'), 'latin1') : 'up').not.toBe('');
+      await driver.halt(first, { timeoutMs, force: false }, context);
+      expect(await find('mail')).toEqual([]);
+      expect(await findUsers(diskOf(first))).toEqual([]);
+
+      // What is gone is not halted again, uses nothing, and cannot be frozen.
+      await driver.halt(first, { timeoutMs, force: true }, context);
+      const stranger = { kind: 'process', pid: process.pid, name: 'node', description: '' } as const;
+      expect(await driver.usersBesides(first, [stranger])).toEqual([stranger]);
+      if (isFreezingDriver(driver)) {
+        const freezing = driver;
+        expect(await codeOf(() => freezing.freeze(first, { syncTimeoutMs: timeoutMs }, context))).toBe(
+          'guest-unsupported',
+        );
+      }
+
+      const second = await start(first.definition);
+      expect(second.identity.id).not.toBe(first.identity.id);
+      // The first run is not taken for the second, which has its name.
+      await driver.halt(first, { timeoutMs, force: true }, context);
+      await expectRunning(second);
+      await driver.halt(second, { timeoutMs, force: false }, context);
+      expect(events).toEqual([]);
+    });
+
+    test('a frozen guest is still found, is not halted, and goes on when it is let go', async () => {
+      if (!isFreezingDriver(driver)) return;
+      const before = Date.now();
+      const frozen = await driver.freeze(web, { syncTimeoutMs: timeoutMs }, context);
+      expect(frozen.notSynced).toBeNull();
+      expect(frozen.stoppedAt.getTime()).toBeGreaterThanOrEqual(before);
+      await expectRunning(web);
+      expect(await codeOf(() => driver.halt(web, { timeoutMs: shortTimeoutMs, force: false }, context))).toBe(
+        'halt-failed',
+      );
+      await expectRunning(web);
+      expect(await frozen.letGo()).toBeGreaterThanOrEqual(0);
+      await frozen[Symbol.asyncDispose]();
+      // A guest that had not gone on could not be frozen again.
+      await using again = await driver.freeze(web, { syncTimeoutMs: timeoutMs }, context);
+      expect(again.stoppedAt.getTime()).toBeGreaterThanOrEqual(frozen.stoppedAt.getTime());
+    });
+
+    test('an isolated copy has its own name, and no disks but the copies', () => {
+      const { definition } = web;
+      const second = { device: 'other', path: '/srv/other.img', readOnly: true };
+      const isolated = driver.isolate(
+        { ...definition, disks: [...definition.disks, second] },
+        { name: 'copy', copies: ['/scratch/web.img', undefined], emptyDirectory: '/scratch/empty' },
+      );
+      expect(isolated).toMatchObject({ name: 'copy', driver: definition.driver });
+      expect(isolated.disks).toEqual([{ ...definition.disks[0], path: '/scratch/web.img' }]);
+      expect(JSON.stringify(isolated)).not.toContain(diskOf(web));
+    });
+  });
+}
