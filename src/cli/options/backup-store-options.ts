@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import type { Options } from 'yargs';
 import type { Config, StoreSettings } from '../../config/config.ts';
 import type { PassphraseRequest } from '../../operations/store-access/passphrase-source.ts';
-import type { SecretGiven } from '../../operations/store-access/refuse-plain.ts';
+import type { SecretGiven } from '../../operations/store-access/refuse-unencrypted.ts';
 import type { GuestDone, RunReportOptions, RunSubject } from '../../operations/reports/run-record.ts';
 import type { StoreSession } from '../../operations/store-access/store-session.ts';
 import type { StoreDependencies } from '../../operations/store-access/store-dependencies.ts';
@@ -128,8 +128,8 @@ async function withOpenedStore<Result>(
       : 'for-it';
   const isNew = wanted?.kind === 'new';
   if (isNew) {
-    const { refusePlain } = await import('../../operations/store-access/refuse-plain.ts');
-    refusePlain(null, wanted.encrypt, secretGiven, settings.location);
+    const { refuseUnencrypted } = await import('../../operations/store-access/refuse-unencrypted.ts');
+    refuseUnencrypted(null, wanted.encrypt, secretGiven, settings.location);
   }
   const source = await openPassphraseSource(secret, environment);
   const options = {

@@ -15,7 +15,7 @@ import type { StoreMemory } from '../../repository/store-memory.ts';
 import type { BackupStore, ReadableStore } from '../../store/store.ts';
 import { forgivingMemory } from './forgiving-memory.ts';
 import { compareSnapshots, openKnownStore } from './known-store.ts';
-import { refusePlain, type SecretGiven } from './refuse-plain.ts';
+import { refuseUnencrypted, type SecretGiven } from './refuse-unencrypted.ts';
 
 export interface SessionOptions {
   passphrase: PassphraseSource;
@@ -53,7 +53,7 @@ export class StoreSession {
     this.#memory = memory;
   }
 
-  /** Throws what `openKnownStore`, `refusePlain` and `openStore` throw. */
+  /** Throws what `openKnownStore`, `refuseUnencrypted` and `openStore` throw. */
   static async open(
     store: BackupStore,
     { passphrase, memory: given, secretGiven = 'no', forBackups = null, now = systemClock }: SessionOptions,
@@ -62,7 +62,7 @@ export class StoreSession {
     const memory = forgivingMemory(given, forBackups === null, context);
     const open = () => openStore(store, passphrase, context.signal);
     const opened = await openKnownStore(store, open, memory, context, (marker) =>
-      refusePlain(marker, forBackups?.mustBeEncrypted ?? false, secretGiven, store.location),
+      refuseUnencrypted(marker, forBackups?.mustBeEncrypted ?? false, secretGiven, store.location),
     );
     return new StoreSession(store, opened, memory, now);
   }

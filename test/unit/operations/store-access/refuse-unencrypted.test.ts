@@ -1,5 +1,8 @@
 import { expect, test } from '@jest/globals';
-import { refusePlain, type SecretGiven } from '../../../../src/operations/store-access/refuse-plain.ts';
+import {
+  refuseUnencrypted,
+  type SecretGiven,
+} from '../../../../src/operations/store-access/refuse-unencrypted.ts';
 import type { StoreMarker } from '../../../../src/repository/keys/store-marker.ts';
 import { codeOf } from '../../../support/failures.ts';
 
@@ -18,7 +21,7 @@ test.each<[what: string, StoreMarker | null, boolean, SecretGiven, refused: bool
   ['a plain store that is to be encrypted', plain, true, 'no', true],
   ['an encrypted store', sealed, false, 'for-it', false],
 ])('%s', async (_what, marker, encrypt, given, refused) => {
-  const refuse = () => refusePlain(marker, encrypt, given, '/store');
+  const refuse = () => refuseUnencrypted(marker, encrypt, given, '/store');
   if (refused) expect(await codeOf(refuse)).toBe('usage');
   else expect(refuse).not.toThrow();
 });

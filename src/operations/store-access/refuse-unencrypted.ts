@@ -13,7 +13,7 @@ export type SecretGiven = 'for-it' | 'for-all' | 'no';
  * @param marker null: there is no store yet
  * @param encrypt the user said that the store is or should be encrypted
  */
-export function refusePlain(
+export function refuseUnencrypted(
   marker: StoreMarker | null,
   encrypt: boolean,
   given: SecretGiven,
