@@ -9,13 +9,13 @@ import { sealFor } from '../seal/seal-for.ts';
 import type { Zstd } from '../codec/zstd.ts';
 import { Failure } from '../failure.ts';
 import { errorMessage } from '../system/error-code.ts';
-import { FrameGathering, type PlainFrame } from './frame-gathering.ts';
+import { FrameGathering, type PlainFrame } from '../pack/frame-gathering.ts';
 import type { FrameChunk } from '../pack/frame.ts';
 import type { Scratch } from './scratch.ts';
 import type { PlannedRead } from './frame-plan.ts';
 import type { CaptureJob, CaptureResult, SampleJob, SampleResult } from './jobs.ts';
 
-/** Of a worker that has nothing of a capture. */
+/** The result of a worker that has no part in a capture. */
 export const nothingCaptured: CaptureResult = {
   chunks: chunkListOf([]),
   readBytes: 0,
@@ -33,13 +33,13 @@ export class OpenCapture {
   #level: number;
 
   constructor(
-    { grid, known, sealKey, level, packNaming }: CaptureJob,
+    { known, sealKey, level, packNaming }: CaptureJob,
     zstd: Zstd,
     scratch: Scratch,
     packMemory: PackMemory,
   ) {
     this.#pack = new OpenPack(sealFor(sealKey), packMemory, packNaming);
-    this.#gathering = new FrameGathering(grid);
+    this.#gathering = new FrameGathering();
     this.#known = known === null ? null : KnownChunks.over(known);
     this.#zstd = zstd;
     this.#scratch = scratch;
@@ -78,14 +78,14 @@ export function sampleFrame(job: SampleJob, zstd: Zstd, scratch: Scratch): Sampl
 interface ReadChunks {
   /** The chunks that are not empty. */
   all: FrameChunk[];
-  /** Those of them that were not known. */
+  /** Those that were not known. */
   fresh: FrameChunk[];
-  /** The bytes of these, one after the other, in the scratch memory: they last until the next job. */
+  /** The bytes of `fresh`, one after the other, in the scratch memory: valid until the next job. */
   plain: Uint8Array;
   readBytes: number;
 }
 
-/** Reads what is planned, names its chunks, and adds them to those that are known. */
+/** Reads what is planned, hashes its chunks, and adds them to the known ones. */
 function readChunks(
   { fd, grid, plan }: Pick<CaptureJob, 'fd' | 'grid' | 'plan'>,
   scratch: Scratch,
