@@ -9,8 +9,8 @@ export const SMALLEST_CHUNK_BYTES = 64 * 1024;
 export const MOST_CHUNKS = 2 ** 20;
 /** The chunks of an image of 64 TiB. */
 export const LARGEST_CHUNK_BYTES = 64 * 2 ** 20;
-/** doc/formats.md: a frame holds no more plain bytes, or one chunk. */
-const FRAME_LIMIT_BYTES = 2 ** 20;
+/** A frame holds no more plain bytes, or one chunk (doc/formats.md). */
+export const FRAME_LIMIT_BYTES = 2 ** 20;
 
 /** The grid that an image of this size gets. */
 export function chunkGridFor(imageBytes: number): ChunkGrid {
@@ -19,7 +19,7 @@ export function chunkGridFor(imageBytes: number): ChunkGrid {
   return { imageBytes, chunkBytes, chunkCount: Math.ceil(imageBytes / chunkBytes) };
 }
 
-/** The plain length of the chunk at `position`: `chunkBytes`, but for the last one. */
+/** The plain length of the chunk at `position`: `chunkBytes`, except for the last one. */
 export function chunkLength(grid: ChunkGrid, position: number): number {
   return Math.min(grid.chunkBytes, grid.imageBytes - position * grid.chunkBytes);
 }
@@ -29,7 +29,7 @@ export function frameLimitBytes(grid: ChunkGrid): number {
   return Math.max(FRAME_LIMIT_BYTES, grid.chunkBytes);
 }
 
-/** Whether a frame may hold so many chunks of so many plain bytes in all. */
+/** Whether a frame may hold this many chunks, of this many plain bytes in all. */
 export function isFrameSize(chunkCount: number, plainBytes: number): boolean {
   return plainBytes <= FRAME_LIMIT_BYTES || chunkCount === 1;
 }

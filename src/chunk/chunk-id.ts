@@ -18,7 +18,7 @@ const zeros = Buffer.alloc(2 ** 20);
 
 /** Whether the bytes, or those from `start` to before `end`, are all zero: such a chunk is empty and has no id. */
 export function isAllZero(bytes: Uint8Array, start = 0, end = bytes.length): boolean {
-  // Most bytes show it at once; the comparison costs a call of native code.
+  // Mostly the first bytes decide; the comparison costs a native call.
   if (start >= end) return true;
   if (bytes[start] !== 0 || bytes[(start + end) >> 1] !== 0 || bytes[end - 1] !== 0) return false;
   for (let offset = start; offset < end; offset += zeros.length) {

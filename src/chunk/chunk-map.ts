@@ -4,20 +4,20 @@ import { chunkGridFor, type ChunkGrid } from './chunk-grid.ts';
 import { CHUNK_ID_BYTES, isHexId } from './chunk-id.ts';
 
 const HEADER = 'vmferry-chunk-map 1';
-/** Text is produced in pieces of about this many characters, so that no whole map is ever one string. */
+/** The text is made in pieces of about this size, so that a whole map is never one string. */
 const PIECE_CHARACTERS = 2 ** 18;
 const WORDS_OF_ID = CHUNK_ID_BYTES / Uint32Array.BYTES_PER_ELEMENT;
-/** In characters; no line comes near it. */
+/** In characters; far more than any line has. */
 const LONGEST_LINE = 1024;
 
 /**
- * For each chunk position of an image: an id, or empty. Memory is 32 bytes a position, at most 32 MiB, and is
- * only touched where there are chunks.
+ * For each chunk position of an image: an id, or empty. Takes 32 bytes of memory per position, at most 32 MiB; pages
+ * without chunks are never touched.
  */
 export class ChunkMap {
   readonly grid: ChunkGrid;
   readonly #ids: Uint8Array;
-  /** The same memory: whether there is an id can be seen without a call for each. */
+  /** The same memory: to see whether there is an id takes no call for each position. */
   readonly #words: Uint32Array;
 
   constructor(grid: ChunkGrid) {
@@ -68,7 +68,7 @@ export function* chunkMapText(map: ChunkMap): Iterable<string> {
   yield piece;
 }
 
-/** Reads a map's text, cut anywhere. Throws Failure `pack-damaged` where it is not one. */
+/** Reads a map's text, cut anywhere. Throws Failure `pack-damaged` if it is not valid. */
 export function parseChunkMap(pieces: Iterable<string>): ChunkMap {
   const lines = linesOf(pieces);
   const header = lines.next().value;

@@ -1,7 +1,7 @@
 import { mergeTouching, type Extent } from '../extent/extents.ts';
 import { chunkLength, type ChunkGrid } from './chunk-grid.ts';
 
-/** For each position of the grid 1 where one of the extents touches its chunk. They need not be sorted. */
+/** For each position of the grid: 1 if an extent touches its chunk. The extents need not be sorted. */
 export function touchedChunks(extents: Iterable<Extent>, grid: ChunkGrid): Uint8Array {
   const touched = new Uint8Array(grid.chunkCount);
   for (const { offset, length } of extents) {
@@ -11,7 +11,7 @@ export function touchedChunks(extents: Iterable<Extent>, grid: ChunkGrid): Uint8
   return touched;
 }
 
-/** What of the extents lies in the chunks that are meant; they are asked for in the extents' order. Lazy. */
+/** The parts of the extents that lie in the meant chunks. `isMeant` is called in the extents' order. Lazy. */
 export function* extentsInChunks(
   extents: Iterable<Extent>,
   { chunkBytes }: ChunkGrid,

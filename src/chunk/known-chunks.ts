@@ -1,25 +1,25 @@
 import { CHUNK_ID_BYTES } from './chunk-id.ts';
 
-/** Of the slots, at most so many are taken; with more, looking for an id would take long. */
+/** The most slots that are taken: with more, looking for an id would take long. */
 const LOAD = 0.6;
-/** No id that has its place in the set is further from where it should be; what is not found by then is not known. */
+/** An id lies at most this many steps from its first slot. One that is not found by then is not known. */
 const MOST_STEPS = 1024;
 
-/** What a slot's byte says. */
+/** States of a slot. */
 const FREE = 0;
 const CLAIMED = 1;
 const TAKEN = 2;
 
 /**
- * A set of chunk ids that worker threads read and add to at the same time. Whole ids are compared, so that nothing counts
- * as known that is not. The other way round it may err: when two threads add the same id in the same moment, or
- * when more are added than there is room for, an id may be new twice. The chunk is then stored twice, which does no harm.
+ * A set of chunk ids that worker threads read and add to at the same time. Whole ids are compared, so an unknown id never
+ * counts as known. A known id may count as new: when two threads add it in the same moment, or when the set is full. The
+ * chunk is then stored twice, which does no harm.
  *
  * One table in shared memory, open addressing with steps of one slot; 55 bytes for each id that it has room for. Ids
  * are hashes already: their first four bytes say where to begin.
  */
 export class KnownChunks {
-  /** What another thread makes its own KnownChunks from. */
+  /** Another thread makes its own KnownChunks from this (`over`). */
   readonly shared: SharedArrayBuffer;
   readonly #slotCount: number;
   readonly #ids: Uint8Array;
@@ -38,12 +38,12 @@ export class KnownChunks {
     return new KnownChunks(new SharedArrayBuffer(slotCount * (CHUNK_ID_BYTES + 1)));
   }
 
-  /** The set that another thread has made. */
+  /** A set that another thread has made. */
   static over(shared: SharedArrayBuffer): KnownChunks {
     return new KnownChunks(shared);
   }
 
-  /** True when the id was not known until now: whoever is told so must store the chunk. */
+  /** True when the id was not known until now: the caller must then store the chunk. */
   add(id: Uint8Array): boolean {
     let slot = this.#firstSlot(id);
     for (let step = 0; step < MOST_STEPS && step < this.#slotCount; step++) {
@@ -56,7 +56,7 @@ export class KnownChunks {
           return true;
         }
       }
-      // What another thread has claimed only, it has not written yet.
+      // Another thread has claimed the slot, and has not written its id yet.
       if (state === TAKEN && this.#holds(slot, id)) return false;
       slot = (slot + 1) % this.#slotCount;
     }

@@ -5,8 +5,8 @@ export interface Extent {
 }
 
 /*
- * Everything below takes extents that are sorted and disjoint and gives extents that are sorted, disjoint and not
- * touching. All of it is lazy: memory does not grow with the number of extents.
+ * All functions below take sorted, disjoint extents, and return sorted, disjoint extents that do not touch. They are
+ * lazy: memory does not grow with the number of extents.
  */
 
 /** Joins extents that touch (or overlap) into one; drops those of length 0. */
@@ -25,7 +25,7 @@ export function* mergeTouching(extents: Iterable<Extent>): Generator<Extent> {
   if (pending !== null) yield pending;
 }
 
-/** What lies in both; only in pairs that match, where that is asked. */
+/** What lies in both. With `match`, only of pairs that match. */
 export function intersect<One extends Extent, Other extends Extent>(
   first: Iterable<One>,
   second: Iterable<Other>,
@@ -81,7 +81,7 @@ export function* shift(extents: Iterable<Extent>, distance: number): Generator<E
   for (const { offset, length } of extents) yield { offset: offset + distance, length };
 }
 
-/** How many bytes they hold together. */
+/** The sum of their lengths, in bytes. */
 export function totalLength(extents: Iterable<Extent>): number {
   let total = 0;
   for (const { length } of extents) total += length;

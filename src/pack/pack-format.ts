@@ -1,10 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
 
-/* What a pack is made of: doc/formats.md. */
+/* The parts of a pack: doc/formats.md. */
 
 export const FORMAT_MEMBER = 'vmferry-pack';
 export const FORMAT_TEXT = 'vmferry-pack 1\n';
-/** No table of a frame comes near this. */
+/** Far more than any frame's table has. */
 export const TABLE_LIMIT_BYTES = 2 ** 20;
 export const TAR_BLOCK_BYTES = 512;
 /** Blocks of zeros that end a tar file. */
@@ -18,8 +18,8 @@ export function packIdOf(parts: readonly Uint8Array[]): string {
 }
 
 /**
- * What names a pack: the SHA-256 of its file, as in a store; or chance, where it lies but for a moment, on its way into an image
- * that is read back chunk by chunk. To hash it there would prove nothing more.
+ * How a pack gets its id: from the SHA-256 of its file, as in a store; or at random for a pack of a move, whose chunks are
+ * read back from the image and compared. A hash would prove nothing more there.
  */
 export type PackNaming = 'sha256' | 'random';
 
@@ -27,7 +27,7 @@ export function namePack(bytes: Uint8Array, naming: PackNaming): string {
   return naming === 'sha256' ? packIdOf([bytes]) : randomBytes(32).toString('hex');
 }
 
-/** @param suffix of the seal of its store */
+/** @param suffix of the store's seal */
 export function tableMember(number: number, suffix: string): string {
   return `${memberNumber(number)}.table${suffix}`;
 }
@@ -40,12 +40,12 @@ function memberNumber(number: number): string {
   return String(number).padStart(5, '0');
 }
 
-/** What a member takes in the tar file: its header, and its content up to a whole block. */
+/** The size of a member in the tar file: its header, and its content up to a whole block. */
 export function memberBytes(contentBytes: number): number {
   return TAR_BLOCK_BYTES * (1 + Math.ceil(contentBytes / TAR_BLOCK_BYTES));
 }
 
-/** The most bytes that a frame of so many plain ones has: zstd never makes data this much larger, and sealing adds little. */
+/** The most bytes of a frame with this many plain bytes: zstd adds less than this, and sealing adds little. */
 export function contentLimitBytes(plainLimitBytes: number): number {
   return 2 * plainLimitBytes;
 }

@@ -14,11 +14,11 @@ export function tableText(chunks: readonly FrameChunk[]): string {
     .join('');
 }
 
-/** Which frames a reader takes. */
+/** Which frames a reader accepts. */
 export interface FrameRules {
   /** The most plain bytes of a frame, and of a chunk. */
   limitBytes: number;
-  /** Whether there can be a chunk of this length there. */
+  /** Whether a chunk of this length can be at this position. */
   fits: (position: number, length: number) => boolean;
 }
 
@@ -36,7 +36,7 @@ export const framesOfAnyGrid: FrameRules = {
   fits: (position, length) => Number.isSafeInteger(position) && length <= LARGEST_CHUNK_BYTES,
 };
 
-/** Null for anything but the table of a frame that the rules allow. */
+/** Null unless the text is the table of a frame that the rules allow. */
 export function parseTable(text: string, { limitBytes, fits }: FrameRules): FrameChunk[] | null {
   const lines = text.split('\n');
   if (lines.pop() !== '' || lines.length === 0) return null;

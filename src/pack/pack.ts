@@ -20,20 +20,20 @@ import { PackMemory } from './pack-memory.ts';
 import { packedChunksOf, type PackedFrame } from './pack-layout.ts';
 import { tableText } from './pack-table.ts';
 
-/** doc/formats.md: a pack is closed by the frame with which it passes this size. */
+/** A pack is closed when it passes this size (doc/formats.md). */
 export const PACK_LIMIT_BYTES = 8 * 2 ** 20;
-/** The same for plain bytes, so that packs of very regular data do not become too rare to see progress by. */
+/** The same for plain bytes: with data that compresses very well, packs would be too rare to show progress. */
 export const PACK_PLAIN_LIMIT_BYTES = 128 * 2 ** 20;
 
 /** A whole pack in memory. */
 export interface Pack {
-  /** 64 hexadecimal digits: the SHA-256 of its bytes, unless it was named otherwise. */
+  /** 64 hexadecimal digits: the SHA-256 of its bytes, or random (`PackNaming`). */
   id: string;
   /** In memory of its own, so that it can be handed to another thread. */
   bytes: Uint8Array;
   /** The plain bytes of its chunks. */
   plainBytes: number;
-  /** What lies where in it, in order. */
+  /** Its frames, in order. */
   frames: readonly PackedFrame[];
 }
 
@@ -41,10 +41,10 @@ export function packFileName(id: string): string {
   return `${id}.tar`;
 }
 
-/** Room for a full pack and the frame that filled it, where frames are of the usual size. */
+/** Room for a full pack and the frame that filled it, if frames are of the usual size. */
 const OPEN_PACK_BYTES = PACK_LIMIT_BYTES + 2 ** 20 + 2 ** 16;
 
-/** A member of the tar file that a pack is. */
+/** A member of a pack, which is a tar file. */
 interface Member {
   name: string;
   /** Where its content begins. */
@@ -57,7 +57,7 @@ export class OpenPack {
   readonly #seal: Seal;
   readonly #packMemory: PackMemory;
   readonly #naming: PackNaming;
-  /** The contents of its members, each at its place in the pack's file; around them it is anything. */
+  /** The contents of the members, each at its place in the pack file; the bytes between them are undefined. */
   #memory = new Uint8Array();
   #members: Member[] = [];
   #frames: PackedFrame[] = [];
@@ -69,7 +69,7 @@ export class OpenPack {
     this.#naming = naming;
   }
 
-  /** The frame's bytes are copied: what a codec answers with is often a view of much larger memory. */
+  /** Copies the frame's bytes: a codec often returns a view of much larger memory. */
   add({ chunks, compressed }: Frame): void {
     const number = this.#frames.length;
     this.#begin();
@@ -98,7 +98,7 @@ export class OpenPack {
     return member;
   }
 
-  /** Of the last member. */
+  /** Where the last member ends. */
   get #endBytes(): number {
     const last = this.#members.at(-1);
     return last === undefined ? 0 : last.offsetBytes - TAR_BLOCK_BYTES + memberBytes(last.sizeBytes);
@@ -108,13 +108,13 @@ export class OpenPack {
     return this.#frames.length === 0;
   }
 
-  /** Time to close it. */
+  /** Whether to close it. */
   get isFull(): boolean {
     const framesBytes = this.#endBytes - memberBytes(FORMAT_TEXT.length);
     return framesBytes >= PACK_LIMIT_BYTES || this.#plainBytes >= PACK_PLAIN_LIMIT_BYTES;
   }
 
-  /** The pack; this one is empty again afterwards. */
+  /** Returns the pack, and begins an empty one. */
   async close(): Promise<Pack> {
     this.#begin();
     const bytes = this.#memory.subarray(0, this.#endBytes + TAR_END_BYTES);
@@ -135,7 +135,7 @@ export async function buildPack(frames: readonly Frame[], seal: Seal = noSeal): 
   return pack.close();
 }
 
-/** Makes a tar file of memory in which the contents of its members are at their places already. */
+/** Makes the memory a tar file. The contents of its members are in place already. */
 async function writeHeaders(bytes: Uint8Array, members: readonly Member[]): Promise<void> {
   const tar = createTar();
   for (const { name, offsetBytes, sizeBytes } of members)
@@ -155,7 +155,7 @@ function plainBytesOf(chunks: readonly FrameChunk[]): number {
   return chunks.reduce((sum, chunk) => sum + chunk.length, 0);
 }
 
-/** The most bytes that a pack of such an image can have: more than that need not be read to be refused. */
+/** The most bytes that a pack of such an image can have. A longer file is refused without reading it. */
 export function packLimitBytes(grid: ChunkGrid): number {
   return PACK_LIMIT_BYTES + TABLE_LIMIT_BYTES + contentLimitBytes(frameLimitBytes(grid));
 }

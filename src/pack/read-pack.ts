@@ -21,8 +21,8 @@ import {
 import { framesOfAnyGrid, framesOfGrid, parseTable, type FrameRules } from './pack-table.ts';
 
 /**
- * The frames of a pack of an image with this grid, in order. `parts` are the whole pack, cut anywhere. It is not compared with
- * its id, which may be any: the chunks are, when they are read back. Throws Failure `pack-damaged` for anything but a
+ * The frames of a pack of an image with this grid, in order. `parts` are the whole pack, cut anywhere. The pack is not
+ * compared with its id; its chunks are, when they are read back. Throws Failure `pack-damaged` for anything but a
  * well-formed pack.
  */
 export function readPack(
@@ -33,16 +33,16 @@ export function readPack(
   return framesOf(id, parts, noSeal, framesOfGrid(grid));
 }
 
-/** A frame of a pack in a store, and where in the pack its bytes lie, sealed as they are. */
+/** A frame of a pack in a store, unsealed, and where in the pack its sealed bytes lie. */
 export interface StoredFrame extends Frame {
   offsetBytes: number;
   sizeBytes: number;
 }
 
 /**
- * The frames of a pack of a store, of whatever images, unsealed, in order. `parts` are the whole pack, cut anywhere: it
- * is compared with its id before anything of it is used. The chunks are not compared with theirs: `openFrame` does
- * that. Throws Failure `pack-damaged` for anything but a well-formed pack, as vmferry writes them.
+ * The frames of a pack in a store, of any images, unsealed, in order. `parts` are the whole pack, cut anywhere. The pack
+ * is compared with its id first; its chunks are not compared with theirs. Throws Failure `pack-damaged` for anything but a
+ * well-formed pack.
  */
 export async function* readStoredPack(
   id: string,
@@ -53,7 +53,7 @@ export async function* readStoredPack(
   yield* storedFramesOf(id, parts, seal);
 }
 
-/** The same of a pack that is known not to be what it was: what of it can still be made out. */
+/** The same without comparing the pack with its id: for a damaged pack, the frames before the damage. */
 export async function* storedFramesOf(
   id: string,
   parts: readonly Uint8Array[],
@@ -64,7 +64,7 @@ export async function* storedFramesOf(
     endBytes = frame.offsetBytes + memberBytes(frame.sizeBytes) - TAR_BLOCK_BYTES;
     yield frame;
   }
-  // Whatever else a tar file may hold would have moved the frames away from where they are said to be.
+  // Other members of the tar file would move the frames away from the offsets that are computed here.
   if (endBytes + TAR_END_BYTES !== sizeOf(parts)) throw damaged(id, 'has more in it than frames');
 }
 
@@ -78,7 +78,7 @@ async function* framesOf(
   seal: Seal,
   rules: FrameRules,
 ): AsyncGenerator<StoredFrame, void, undefined> {
-  // Whatever a header says: no member is larger than the pack.
+  // A header may lie: no member is larger than the pack.
   const frameBytes = Math.min(contentLimitBytes(rules.limitBytes), sizeOf(parts));
   const members = readMembers(Readable.from(parts), (name) =>
     name === FORMAT_MEMBER || name.includes('.table') ? TABLE_LIMIT_BYTES : frameBytes,

@@ -9,7 +9,7 @@ import type { Scratch } from './scratch.ts';
 import type { CheckFramesJob, CheckJob, CheckResult, SealedChunk, SealedFrame } from './jobs.ts';
 import { isChunk, openFrame } from './open-frame.ts';
 
-/** Finds what is good also in a pack that is damaged elsewhere. */
+/** In a damaged pack, the undamaged chunks are still found. */
 export async function checkPack(
   { packId, packParts, sealKey }: CheckJob,
   zstd: Zstd,
@@ -55,7 +55,7 @@ class Findings {
     this.#scratch = scratch;
   }
 
-  /** @param holder what the frame is, or is of: begins the sentence about its damage */
+  /** @param holder the subject of the sentence about damage: the frame, or its pack */
   async add(frame: SealedFrame, seal: Seal, holder: string): Promise<void> {
     const plains = openFrame(frame, seal, this.#zstd, this.#scratch);
     if (plains === null) this.damage ??= `${holder} cannot be unpacked to the chunks that it should hold.`;

@@ -2,8 +2,8 @@ import { frameLimitBytes, type ChunkGrid } from '../chunk/chunk-grid.ts';
 import type { Extent } from '../extent/extents.ts';
 
 /**
- * What one frame is to be made from: some chunks of an image, and which of their bytes to read. In the frame's
- * buffer the chunks lie one after the other, each in a slot of `chunkBytes`; what is not read there is zero.
+ * One frame to be made: some chunks of an image, and which of their bytes to read. In the frame's
+ * buffer the chunks lie one after the other, each in a slot of `chunkBytes`; bytes that are not read are zero.
  */
 export interface FramePlan {
   /** Ascending, not necessarily adjacent. */
@@ -21,8 +21,8 @@ export interface PlannedRead {
 }
 
 /**
- * Groups the extents (sorted, disjoint) into frames. Chunks that no extent touches appear in none, and what lies
- * beyond the end of the image (its file has grown) is left out. Lazy: memory does not grow with the image.
+ * Groups the extents (sorted, disjoint) into frames. Leaves out chunks that no extent touches, and what lies beyond the
+ * end of the image (its file has grown). Lazy: memory does not grow with the image.
  */
 export function* planFrames(extents: Iterable<Extent>, grid: ChunkGrid): Iterable<FramePlan> {
   const chunksPerFrame = frameLimitBytes(grid) / grid.chunkBytes;

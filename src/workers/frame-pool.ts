@@ -14,33 +14,31 @@ import {
 } from './job-message.ts';
 import type { Job, ResultOf } from './jobs.ts';
 
-/**
- * Four cores compress faster than the one that encrypts can send, and each worker takes 40 to 75 MB.
- */
+/** Four cores compress faster than ssh, on one core, can encrypt. Each worker takes 40 to 75 MB. */
 const MOST_THREADS = 4;
 
-/** Jobs given to a worker beyond the one it works on, so that it never waits for the main thread. */
+/** Jobs that wait at each worker, so that it never waits for the main thread. */
 const QUEUE_PER_WORKER = 1;
 
 /**
- * A frame's buffers are large and die at once, but only a collection frees them, and the little garbage that points to
- * them would seldom fill a larger young generation.
+ * Only a garbage collection frees a frame's large buffers. The small objects that point to them would seldom fill a
+ * larger young generation, so collections would be rare.
  */
 const YOUNG_GENERATION_MEBIBYTES = 2;
 
 interface Pending {
-  /** Of memory that went to the worker. */
+  /** Memory that was handed to the worker. */
   givenBytes: number;
   resolve: (result: never) => void;
   reject: (error: Error) => void;
 }
 
 /**
- * Worker threads, one a core and four at most, that do frame jobs. They share this process's file descriptors, so bytes of images
- * never pass between threads plain: only packs do.
+ * Worker threads, one per core and four at most. They share this process's file descriptors, so only packs pass between
+ * threads, never plain bytes of images.
  */
 export class FramePool implements AsyncDisposable {
-  /** How many jobs to keep in flight so that all workers are busy. */
+  /** The number of jobs in flight that keeps all workers busy. */
   readonly width: number;
   readonly #workers: Worker[];
   readonly #load: number[];
@@ -93,21 +91,21 @@ export class FramePool implements AsyncDisposable {
     this.#dead = failure;
     const abandoned = [...this.#pending.values()];
     this.#pending.clear();
-    // Only when no worker uses a file any more: whoever is told may close it.
+    // Rejected only when no worker uses a file any more: the caller may then close it.
     this.#ended = this.#terminate().then(() => {
       for (const pending of abandoned) pending.reject(failure);
     });
   }
 
-  /** Not before they have started: a native library that is being loaded takes the whole process down. */
+  /** Waits until they have started: to end a thread that loads a native library ends the whole process. */
   async #terminate(): Promise<void> {
     await Promise.all(this.#started);
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
   }
 
   /**
-   * Does the job on the worker with the least to do. Rejects with the job's Failure. The bytes of packs and
-   * frames to read are handed over: they may be gone here afterwards.
+   * Does the job on the worker with the fewest jobs. Rejects with the job's Failure. The bytes of packs and frames in it
+   * are handed over: do not use them afterwards.
    */
   run<OneJob extends Job>(job: OneJob): Promise<ResultOf<OneJob>> {
     return this.#runOn(this.#load.indexOf(Math.min(...this.#load)), job);
@@ -133,7 +131,7 @@ export class FramePool implements AsyncDisposable {
     });
   }
 
-  /** Gives a pack's memory back to the worker that made it; nobody may use its bytes any more. */
+  /** Gives a pack's memory back to the worker that made it. Do not use its bytes afterwards. */
   reuse({ bytes }: Pick<Pack, 'bytes'>): void {
     const memory = bytes.buffer as ArrayBuffer;
     const message: SpareMemoryMessage = { spareMemory: memory };
@@ -147,7 +145,7 @@ export class FramePool implements AsyncDisposable {
   }
 }
 
-/** Settles when the worker has loaded all that it needs, or never will. */
+/** Resolves when the worker has loaded its modules, or has failed to. */
 function startOf(worker: Worker): Promise<void> {
   return new Promise((resolve) => {
     for (const event of ['message', 'error', 'exit'] as const) worker.once(event, () => resolve());

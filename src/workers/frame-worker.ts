@@ -19,13 +19,13 @@ import { nothingCaptured, OpenCapture, sampleFrame } from './open-capture.ts';
 import { readBack } from './read-back-job.ts';
 import { Scratch } from './scratch.ts';
 
-/* The entry of a worker thread: takes jobs one after the other and answers each. */
+/* The entry of a worker thread: does jobs one after the other, and answers each. */
 
 tuneMemory();
 const zstd = bestZstd();
 const scratch = new Scratch();
 const packMemory = new PackMemory();
-/** Those that this worker has a part in, by their numbers. */
+/** The captures that this worker has a part in, by number. */
 const captures = new Map<number, OpenCapture>();
 
 async function execute(job: Job): Promise<JobResult> {
@@ -60,8 +60,8 @@ async function execute(job: Job): Promise<JobResult> {
 const waiting: JobMessage[] = [];
 
 /**
- * One job a turn of the event loop: what a codec's native code has allocated is freed between turns only, and a port
- * that is kept full delivers up to a thousand messages in one.
+ * Does one job per turn of the event loop: memory that a codec's native code has allocated is freed only between turns,
+ * and a port with many messages delivers up to a thousand of them in one turn.
  */
 async function work(): Promise<void> {
   const [message] = waiting;

@@ -1,20 +1,18 @@
 import { CHUNK_ID_BYTES } from '../chunk/chunk-id.ts';
 import type { Job, SealedChunk } from './jobs.ts';
 
-/*
- * What passes to another thread is copied with all of the memory that it is a view of, unless that memory is handed over.
- */
+/* A view that passes to another thread is copied with all of its memory, unless that memory is handed over. */
 
 /** The memory that goes to the worker with a job. */
 export function memoryOf(job: Job): ArrayBuffer[] {
   const memories = new Set(handedOver(job).map(({ buffer }) => buffer as ArrayBuffer));
-  // Node keeps many small pieces in one memory, which cannot be given away.
+  // Small buffers of Node share one memory, which must stay here.
   return [...memories].filter(({ byteLength }) => byteLength > Buffer.poolSize);
 }
 
 /**
- * In the worker, after the job: frees what came with it. That has outlived several collections of the young by now, and would
- * stay until all garbage is collected, which is seldom; what it is moved to here dies young.
+ * In the worker, after the job: frees the memory that came with it. It has outlived several collections of the young
+ * generation, and would stay until the next full collection, which is rare. Its copy made here dies young.
  */
 export function freeMemoryOf(job: Job): void {
   const transfer = memoryOf(job);
@@ -34,7 +32,7 @@ function handedOver(job: Job): readonly Uint8Array[] {
   }
 }
 
-/** The same job; its ids are not views of a whole index any more, but all of one small memory. */
+/** The same job, with its ids in one small memory: before, they may be views of a whole index. */
 export function withIdsOfTheirOwn(job: Job): Job {
   switch (job.kind) {
     case 'apply': {
@@ -52,7 +50,7 @@ function withOwnIds<Chunk extends SealedChunk>(
   frames: readonly { bytes: Uint8Array; chunks: readonly Chunk[] }[],
 ): { bytes: Uint8Array; chunks: Chunk[] }[] {
   const count = frames.reduce((sum, { chunks }) => sum + chunks.length, 0);
-  // A memory for each id would take longer to pass on than its chunk takes to be checked.
+  // Passing on a memory for each id would take longer than checking its chunk.
   const ids = new Uint8Array(count * CHUNK_ID_BYTES);
   let end = 0;
   return frames.map(({ bytes, chunks }) => ({

@@ -4,7 +4,7 @@ import type { Job, JobResult } from './jobs.ts';
 
 /* What passes between a FramePool and its workers. */
 
-/** A worker's first message: all that it needs is loaded. */
+/** A worker's first message: its modules are loaded. */
 export const STARTED = 'started';
 export type StartedMessage = typeof STARTED;
 
@@ -13,14 +13,14 @@ export interface JobMessage {
   job: Job;
 }
 
-/** The memory of a pack that this worker made, and that nobody needs any more. */
+/** The memory of a pack that this worker made, free to be used again. */
 export interface SpareMemoryMessage {
   spareMemory: ArrayBuffer;
 }
 
 export type AnswerMessage = { number: number } & ({ result: JobResult } | { failure: FailureParts });
 
-/** The pack that an answer brings; most bring none. */
+/** The pack in an answer; most have none. */
 export function packOf(answer: AnswerMessage): Pack | null {
   return 'result' in answer && 'pack' in answer.result ? answer.result.pack : null;
 }

@@ -7,33 +7,33 @@ import type { SealKey } from '../seal/seal.ts';
 import type { FramePlan } from './frame-plan.ts';
 
 /**
- * Read the planned bytes, find the chunks that are not empty, name them, and compress those that are not known. Frames go
- * into the pack that the worker has open; a pack that this fills is answered.
+ * Read the planned bytes, hash the chunks that are not empty, and compress those that are not known. Frames go into the
+ * pack that the worker has open; the result has the pack when that is full.
  */
 export interface CaptureJob {
   kind: 'capture';
-  /** Frames of different captures never share a pack. Ends with a flush job, or is abandoned. */
+  /** Frames of different captures never share a pack. A capture ends with a flush job or an abandon job. */
   capture: number;
   fd: number;
   grid: ChunkGrid;
   level: number;
   plan: FramePlan;
   packNaming: PackNaming;
-  /** The chunks that the other side has (`KnownChunks.shared`), to which new ones are added; null: every chunk is new. */
+  /** The chunks that the other side has (`KnownChunks.shared`); new ones are added. Null: every chunk is new. */
   known: SharedArrayBuffer | null;
   sealKey: SealKey;
 }
 
 /**
- * Close the pack that the worker has open, with the chunks that wait for a frame; every worker gets one when there is
- * nothing more to capture.
+ * Close the pack that the worker has open, with the chunks that wait for a frame. At the end of a capture every worker
+ * gets this job.
  */
 export interface FlushJob {
   kind: 'flush';
   capture: number;
 }
 
-/** Forget what is open of a capture that goes no further; for every worker. */
+/** Forget what is open of a capture that has failed. Every worker gets this job. */
 export interface AbandonJob {
   kind: 'abandon';
   capture: number;
@@ -48,7 +48,7 @@ export interface CaptureResult {
   pack: Pack | null;
 }
 
-/** Compress as `capture` does, and throw the result away: to know how well it compresses. */
+/** Compress as `capture` does, only to measure how well it compresses. */
 export interface SampleJob {
   kind: 'sample';
   fd: number;
@@ -69,7 +69,7 @@ export interface ApplyJob {
   /** The same file opened with O_DIRECT; null where its file system cannot do that. */
   directFd: number | null;
   grid: ChunkGrid;
-  /** Whether the target reads as zero where nothing was written yet; if not, zeros are written, too, or holes made. */
+  /** Whether the target reads as zero where nothing was written yet. If not, zeros become holes, or are written. */
   targetReadsAsZero: boolean;
   from: PackFile | WantedFrames;
 }
@@ -92,7 +92,7 @@ export interface WantedFrame extends SealedFrame {
 }
 
 export interface WantedChunk extends SealedChunk {
-  /** Where in the image it is wanted; nowhere, if it only lies between others. */
+  /** Where in the image it is wanted; empty if it only lies between wanted ones. */
   positions: readonly number[];
 }
 
@@ -100,7 +100,7 @@ export interface ApplyResult {
   /** What was written, and is to be read back; ascending. */
   chunks: ChunkList;
   plainBytes: number;
-  /** Ids of the wanted chunks that the frames do not give, one after the other. Nothing was written for them. */
+  /** Ids of wanted chunks that are damaged in their frames, one after the other. Nothing was written for them. */
   damagedIds: Uint8Array;
 }
 
@@ -116,18 +116,18 @@ export interface ReadBackJob {
 
 export interface ReadBackResult {
   plainBytes: number;
-  /** Positions of the chunks that read back as something else than was written. */
+  /** Positions of the chunks that do not match their ids. */
   mismatches: number[];
 }
 
-/** The same for what is there already: chunks that cannot be read, or lie beyond its end, do not match. */
+/** The same for what is there already: chunks that cannot be read, or lie beyond the end, do not match. */
 export interface CompareJob extends Omit<ReadBackJob, 'kind'> {
   kind: 'compare';
 }
 
 /** A frame as it lies in a pack. */
 export interface SealedFrame {
-  /** Handed over: their memory may be gone from the thread that asks. */
+  /** Handed over: do not use them afterwards. */
   bytes: Uint8Array;
   /** All of its chunks, in order. */
   chunks: readonly SealedChunk[];
@@ -156,7 +156,7 @@ export interface ClearResult {
 export interface CheckJob {
   kind: 'check';
   packId: string;
-  /** The whole pack, cut anywhere. Handed over: its memory may be gone from the thread that asks. */
+  /** The whole pack, cut anywhere. Handed over: do not use it afterwards. */
   packParts: readonly Uint8Array[];
   sealKey: SealKey;
 }
@@ -169,13 +169,13 @@ export interface CheckFramesJob {
 }
 
 export interface CheckResult {
-  /** The chunks that can be had from it as they should be. */
+  /** The undamaged chunks. */
   good: PackedChunks;
-  /** What lies where in the pack by its own tables, as far as they can be read; nothing for single frames. */
+  /** The pack's frames by its own tables, as far as they can be read; none for single frames. */
   frames: readonly PackedFrame[];
-  /** Of these chunks. */
+  /** Plain bytes of the undamaged chunks. */
   plainBytes: number;
-  /** What is wrong first, as a sentence; null when nothing is. */
+  /** The first damage, as a sentence; null if there is none. */
   damage: string | null;
 }
 

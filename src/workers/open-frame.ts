@@ -7,8 +7,8 @@ import type { Scratch } from './scratch.ts';
 import type { SealedChunk, SealedFrame } from './jobs.ts';
 
 /**
- * Unseals and unpacks one frame of a store: the plain bytes of its chunks, in order, in the scratch memory. They are
- * not compared with their ids (`isChunk`). Null when it is damaged, or no frame of these chunks.
+ * Unseals and unpacks one frame of a store. Returns the plain bytes of its chunks, in order, in the scratch memory, not
+ * compared with their ids (`isChunk` does that). Null when the frame is damaged, or has other chunks.
  */
 export function openFrame(
   { bytes, chunks }: SealedFrame,

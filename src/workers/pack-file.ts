@@ -2,12 +2,12 @@ import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { Failure } from '../failure.ts';
 import { errorMessage } from '../system/error-code.ts';
 
-/** Through no link, and without waiting for whoever would write into a FIFO: the mover names the files. */
+/** The other machine names the files: links are not followed, and a FIFO is not waited for. */
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /**
- * A pack's file, read whole into memory that `roomFor` gives. Throws Failure `pack-damaged` when it is larger than the
- * limit, `read-failed` when it is not there or cannot be read.
+ * Reads a whole pack file into memory that `roomFor` gives. Throws Failure `pack-damaged` when it is larger than the
+ * limit, `read-failed` when it cannot be read.
  */
 export function readPackFile(
   path: string,

@@ -32,7 +32,7 @@ export function readBack(job: ReadBackJob | CompareJob, scratch: Scratch): ReadB
   return { plainBytes, mismatches };
 }
 
-/** Whether this is the chunk of that id. Zeros instead of an id stand for an empty chunk. */
+/** Whether the bytes are the chunk with this id. An id of zeros stands for an empty chunk. */
 function holdsChunk(plain: Uint8Array, id: Uint8Array): boolean {
   if (isAllZero(id)) return isAllZero(plain);
   return Buffer.compare(chunkId(plain), id) === 0;
@@ -57,8 +57,8 @@ function* adjacentRuns(rows: Iterable<Row>, mostChunks: number): Iterable<[Row, 
 }
 
 /**
- * Asks for the whole buffer, although the image may end in it: O_DIRECT wants whole blocks. It stops once it has what
- * is needed: to go on from the end of an image may be to go on inside a block, which O_DIRECT may refuse.
+ * Asks for the whole buffer even if the image ends within it, because O_DIRECT needs whole blocks. Stops when it has the
+ * needed bytes: another read would begin at the image's end, which may be inside a block, and O_DIRECT may refuse that.
  */
 function readAtLeast(
   fd: number,

@@ -6,7 +6,7 @@ import { punchHole } from '../system/native.ts';
 
 /** Runs of zero bytes at least this long are left as holes. */
 const HOLE_GRAIN_BYTES = 4096;
-/** From here on it is cheaper to give bytes to the disk than to the page cache, which copies them and writes them later. */
+/** From this size on, direct writes cost less than the page cache, which copies the bytes. */
 const DIRECT_RUN_BYTES = 64 * 1024;
 
 const zeros = new Uint8Array(2 ** 20);
@@ -16,15 +16,15 @@ export interface WrittenFile {
   /** The same file opened with O_DIRECT; null where its file system cannot do that. */
   directFd: number | null;
   /**
-   * What becomes of zeros: left out where the file reads as zero anyway, else made holes, or written, once it turns out
-   * that there can be no holes.
+   * How zeros are written: not at all where the file reads as zero already; else as holes; as bytes once the file system
+   * has refused a hole.
    */
   zeros: 'left-out' | 'made-holes' | 'written';
 }
 
 /**
  * Writes the bytes, with holes where they are zero. Throws Failure `target-full` or `write-failed`.
- * @param bytes written past the page cache if they are at an address that is a multiple of 4096
+ * @param bytes long runs go past the page cache if they are at an address that is a multiple of 4096
  */
 export function writeSparsely(file: WrittenFile, bytes: Uint8Array, offset: number): void {
   if (file.zeros === 'written') {
@@ -48,8 +48,8 @@ export function writeSparsely(file: WrittenFile, bytes: Uint8Array, offset: numb
 }
 
 /**
- * Makes the range read as zero: as a hole if possible; false when zeros had to be written. Throws Failure `target-full`
- * or `write-failed`.
+ * Makes the range read as zero, with a hole if possible. False when zeros had to be written. Throws Failure
+ * `target-full` or `write-failed`.
  */
 export function clearRange(fd: number, offset: number, length: number): boolean {
   try {
@@ -69,7 +69,7 @@ function writeRun({ fd, directFd }: WrittenFile, bytes: Uint8Array, offset: numb
   for (let done = doneBytes; done < bytes.length;) done += writeOnce(fd, bytes.subarray(done), offset + done);
 }
 
-/** The bytes written: fewer than all where the file system wants another alignment. */
+/** Returns the number of bytes written: 0 where the file system demands another alignment. */
 function writeDirect(fd: number, bytes: Uint8Array, offset: number): number {
   try {
     return writeSync(fd, bytes, 0, bytes.length, offset);

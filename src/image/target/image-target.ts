@@ -149,7 +149,7 @@ export class ImageTarget implements AsyncDisposable {
     if (this.workingPath === this.path) return;
     await requireSameFile(this.#handle, this.workingPath);
     try {
-      // link(2), unlike rename(2), refuses to replace a file that came there meanwhile.
+      // link(2), unlike rename(2), never replaces a file.
       await link(this.workingPath, this.path);
       this.#hasName = true;
       await rm(this.workingPath);
@@ -180,9 +180,9 @@ const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants;
 const openFlags: Record<TargetPlace['kind'], number> = {
   'new-file': O_RDWR | O_CREAT | O_EXCL,
   'partial-file': O_RDWR | O_NOFOLLOW | O_NONBLOCK,
-  // O_NONBLOCK: should a FIFO lie there by now, it is not waited for.
+  // O_NONBLOCK: does not wait if there is a FIFO by now.
   file: O_RDWR | O_NONBLOCK,
-  // Without O_CREAT: refused while it is mounted, and it cannot be mounted meanwhile (open(2)).
+  // O_EXCL without O_CREAT: fails while the device is mounted, and keeps it from being mounted (open(2)).
   'block-device': O_RDWR | O_EXCL,
 };
 
@@ -195,13 +195,13 @@ async function removePartial(path: string, hasClaim: boolean): Promise<void> {
   if (hasClaim) await removeClaim(path);
 }
 
-/** Throws a Failure where something else lies at the path than was found there and looked at. */
+/** Throws a Failure if the opened file is not the one that was found at the path before. */
 async function requireFound(handle: FileHandle, { kind, path, identity }: TargetPlace): Promise<void> {
   if (kind === 'partial-file') await requireOwnFile(await handle.stat(), partialPath(path));
   if (identity === null) return;
   const { dev, ino } = await handle.stat({ bigint: true });
   if (dev === identity.dev && ino === identity.ino) return;
   throw new Failure('target-exists', `${path} has been replaced since it was looked at.`, {
-    advice: 'Find out who else writes there, and try again.',
+    advice: 'Find out what else writes there, and try again.',
   });
 }

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { partialPath } from './target-path.ts';
 import { requireOwnFile } from './trusted-partial.ts';
 
-/** What a restore was making in `PATH.partial`: by it the next one knows that it may go on there. */
+/** Says what a restore is writing to `PATH.partial`, so that the same restore can go on with it later. */
 export interface PartialClaim {
   /** The store's id. */
   store: string;
@@ -12,7 +12,7 @@ export interface PartialClaim {
   disk: string;
 }
 
-/** More than any claim has. */
+/** No claim is longer. */
 const LIMIT_BYTES = 4096;
 
 const claimFile = z.strictObject({
@@ -24,12 +24,12 @@ const claimFile = z.strictObject({
   disk: z.string(),
 });
 
-/** The file beside `PATH.partial` that says whose it is. */
+/** The claim lies beside `PATH.partial`. */
 export function claimPath(finalPath: string): string {
   return `${partialPath(finalPath)}.vmferry`;
 }
 
-/** To be written before the partial image is made, so that none is ever without. */
+/** Must be written before the partial image is made, so that no partial image lacks its claim. */
 export async function writeClaim(finalPath: string, claim: PartialClaim): Promise<void> {
   const text = `${JSON.stringify({ format: 'vmferry-partial', version: 1, ...claim })}\n`;
   await rm(claimPath(finalPath), { force: true });
@@ -41,7 +41,7 @@ export async function writeClaim(finalPath: string, claim: PartialClaim): Promis
   }
 }
 
-/** Null where there is none that this account has written: the partial image is then somebody else's. */
+/** Null if there is no valid claim of this account: the partial image is then not ours. */
 export async function readClaim(finalPath: string): Promise<PartialClaim | null> {
   try {
     const text = await readOwn(claimPath(finalPath));
@@ -53,7 +53,7 @@ export async function readClaim(finalPath: string): Promise<PartialClaim | null>
   }
 }
 
-/** Null for one that is too long. Neither follows a link nor waits for a FIFO. */
+/** Null if the file is too long. Does not follow links or wait for a FIFO. */
 async function readOwn(path: string): Promise<string | null> {
   const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {

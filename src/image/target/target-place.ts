@@ -20,16 +20,16 @@ interface FileIdentity {
 /** Where an image is to be written, as it was found; nothing was changed. */
 export interface TargetPlace {
   /**
-   * `new-file`: made as `PATH.partial`, and named at the end. `partial-file`: the same, where an earlier restore of
-   * this disk has left off. `file`, `block-device`: overwritten in place.
+   * `new-file`: made as `PATH.partial`, and renamed at the end. `partial-file`: a `PATH.partial` that an earlier restore
+   * of this disk has left. `file`, `block-device`: overwritten in place.
    */
   kind: 'new-file' | 'partial-file' | 'file' | 'block-device';
   path: string;
-  /** Of a block device: its own, at least that of the image. */
+  /** Of a block device: its own size, at least that of the image. */
   sizeBytes: number;
-  /** What the file system takes up for it already. */
+  /** What the file system has allocated to it already. */
   allocatedBytes: number;
-  /** Of what is there: which file it is, so that no other is opened in its place; null for a new one. */
+  /** Identifies what is there, so that nothing else is opened in its place; null for a new file. */
   identity: FileIdentity | null;
 }
 
@@ -49,9 +49,13 @@ export interface PlaceRequest {
 export async function findTargetPlace(request: PlaceRequest): Promise<TargetPlace> {
   const { path, inPlace } = request;
   if (!isFileNameShort(path))
-    throw new Failure('target-not-writable', `The name of ${path} is too long for a file that is restored.`, {
-      advice: 'Restore that disk alone, to a shorter name: --disk NAME --to FILE.',
-    });
+    throw new Failure(
+      'target-not-writable',
+      `The file name of ${path} is too long: a restore adds a suffix to it while it works.`,
+      {
+        advice: 'Restore that disk alone, under a shorter name: --disk NAME --to FILE.',
+      },
+    );
   const there = await statOrNull(path);
   if (there === null) return findNewPlace(request);
   const kind = there.isFile() ? 'file' : there.isBlockDevice() ? 'block-device' : null;
@@ -86,15 +90,19 @@ async function findNewPlace({ path, sizeBytes, claim }: PlaceRequest): Promise<T
   if (there === null) return { kind: 'new-file', path, sizeBytes, allocatedBytes: 0, identity: null };
   await requireOwnFile(there, partial);
   if (!isSameClaim(await readClaim(path), claim))
-    throw new Failure('target-exists', `${partial} is there already, and is not of a restore of this.`, {
-      advice: 'If nothing makes it at this moment, remove it; or restore to another path.',
-    });
+    throw new Failure(
+      'target-exists',
+      `${partial} is there already, and does not belong to a restore of this disk and snapshot.`,
+      {
+        advice: 'Remove it if nothing writes it at this moment, or restore to another path.',
+      },
+    );
   await refuseUsed(partial, END_IT_FIRST);
   const identity = { dev: BigInt(there.dev), ino: BigInt(there.ino) };
   return { kind: 'partial-file', path, sizeBytes, allocatedBytes: Number(there.blocks) * 512, identity };
 }
 
-/** Throws Failure `target-full` where the directories' file systems have not the room. */
+/** Throws Failure `target-full` if the file systems of the directories have too little room. */
 export async function requireRoom(
   places: readonly { place: TargetPlace; neededBytes: number }[],
 ): Promise<void> {
@@ -120,9 +128,9 @@ function wouldOverwrite(path: string, kind: 'file' | 'block-device'): Failure {
   const message =
     kind === 'file'
       ? `${path} is there already.`
-      : `${path} is a block device, and what is on it would be overwritten.`;
+      : `${path} is a block device: its content would be overwritten.`;
   return new Failure('target-exists', message, {
-    advice: 'With --in-place it is overwritten; only what differs is written.',
+    advice: 'Add --in-place to overwrite it: only what differs is written.',
   });
 }
 

@@ -7,17 +7,17 @@ const WRITABLE_BY_OTHERS = 0o022;
 const STICKY = 0o1000;
 
 /**
- * Throws Failure `target-exists` unless a half-made file and the directory that it lies in are this account's alone. Otherwise
- * somebody else may have prepared the file: under a second name, or with a descriptor open, what is restored into it is theirs to
- * read and change.
- * @param file as it was opened, or looked at without following links
+ * Throws Failure `target-exists` unless only this account can write to an incomplete file and to its directory. Otherwise
+ * somebody else may have prepared the file, and could read and change what is restored: by a second name, or by a
+ * descriptor that is open already.
+ * @param file of the opened file, or of `lstat`
  */
 export async function requireOwnFile(file: Stats, path: string): Promise<void> {
   const problem = problemOfFile(file) ?? problemOfDirectory(await stat(dirname(path)), dirname(path));
   if (problem === null) return;
-  throw new Failure('target-exists', `${path} is not gone on with: ${problem}.`, {
+  throw new Failure('target-exists', `${path} cannot be continued safely: ${problem}.`, {
     advice:
-      'Somebody else may have prepared or changed it. Remove it to restore it from the beginning, or restore to a directory that only this account may write to.',
+      'Somebody else may have prepared or changed it. Remove it to start again, or restore to a directory that only this account may write to.',
   });
 }
 

@@ -1,16 +1,14 @@
-import { isFrameSize } from '../../chunk/chunk-grid.ts';
 import { chunkId } from '../../chunk/chunk-id.ts';
 import type { Zstd } from '../../codec/zstd.ts';
 import { Failure } from '../../failure.ts';
+import { FrameGathering, type PlainFrame } from '../../pack/frame-gathering.ts';
 import type { Frame, FrameChunk } from '../../pack/frame.ts';
 
 /** The chunks that are needed of many frames, in as few frames. */
 export class LiveFrames {
+  readonly #gathering = new FrameGathering();
   readonly #zstd: Zstd;
   readonly #level: number;
-  #chunks: FrameChunk[] = [];
-  #parts: Uint8Array[] = [];
-  #plainBytes = 0;
 
   constructor(zstd: Zstd, level: number) {
     this.#zstd = zstd;
@@ -29,25 +27,18 @@ export class LiveFrames {
       yield frame;
       return;
     }
-    for (const [row, { chunk, plain }] of chunks.entries()) {
-      if (needed[row] !== true) continue;
-      const isInOrder = chunk.position > (this.#chunks.at(-1)?.position ?? -1);
-      const fits = isFrameSize(this.#chunks.length + 1, this.#plainBytes + plain.length);
-      if (!isInOrder || !fits) yield* this.flush();
-      this.#chunks.push(chunk);
-      this.#parts.push(plain);
-      this.#plainBytes += plain.length;
-    }
+    for (const [row, { chunk, plain }] of chunks.entries())
+      if (needed[row] === true) yield* this.#compressed(this.#gathering.add([chunk], plain));
   }
 
   /** What is left. */
   *flush(): Iterable<Frame> {
-    if (this.#chunks.length === 0) return;
-    const compressed = this.#zstd.compress(Buffer.concat(this.#parts, this.#plainBytes), this.#level);
-    yield { chunks: this.#chunks, compressed };
-    this.#chunks = [];
-    this.#parts = [];
-    this.#plainBytes = 0;
+    yield* this.#compressed(this.#gathering.flush());
+  }
+
+  *#compressed(frames: Iterable<PlainFrame>): Iterable<Frame> {
+    for (const { chunks, plain } of frames)
+      yield { chunks, compressed: this.#zstd.compress(plain, this.#level) };
   }
 
   #openFrame({ chunks, compressed }: Frame): { chunk: FrameChunk; plain: Uint8Array }[] {

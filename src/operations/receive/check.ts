@@ -19,7 +19,7 @@ export interface CheckRequest {
   guest: GuestDefinition | null;
 }
 
-/** Everything that keeps this machine from taking the guest, found without changing anything. */
+/** Finds everything that keeps this machine from taking the guest. Changes nothing. */
 export async function checkTarget(
   { directory, disks, guest }: CheckRequest,
   drivers: readonly GuestDriver[],
@@ -62,7 +62,7 @@ async function checkName(path: string): Promise<Failure[]> {
     return [
       new Failure(
         'target-not-writable',
-        placed`The name of ${path} ${here} is too long for an image that is moved.`,
+        placed`The file name of ${path} ${here} is too long: a move adds a suffix to it while it works.`,
         {
           advice: 'Give the image a shorter name (up to 239 bytes).',
         },
@@ -72,7 +72,7 @@ async function checkName(path: string): Promise<Failure[]> {
   if (!(await exists(partialPath(path)))) return [];
   return [
     new Failure('target-exists', placed`${partialPath(path)} exists already ${here}.`, {
-      advice: placed`Another move of this guest is under way, or was cut short. If none is, remove that file: ${command('rm', partialPath(path))}`,
+      advice: placed`Another move of this guest is under way, or was cut short. If none is under way, remove that file: ${command('rm', partialPath(path))}`,
     }),
   ];
 }

@@ -22,7 +22,7 @@ export interface ReceiveDependencies {
   pool: FramePool;
   drivers: readonly GuestDriver[];
   records: RecordStore;
-  /** Where the console of a guest of that name is written to. */
+  /** The file that the console of this guest is written to. */
   consoleLogOf: (guest: string) => string;
 }
 
@@ -33,8 +33,8 @@ export interface ReceiveEnds {
 
 /**
  * The new hardware's side of a migration (doc/wire.md): answers the mover's messages until `commit`, `abort` or the end
- * of the line. Whatever way it ends before `commit` or `up`, nothing that it made is left. Throws the Failure that ended
- * it; the mover has been told.
+ * of the line. If it ends before `commit` or `up`, it removes all that it made. Throws the Failure that ended it, after
+ * it has told the mover.
  */
 export async function receive(
   ends: ReceiveEnds,
@@ -73,19 +73,19 @@ export async function receive(
     for await (const message of inbox) if (await receiver.handle(message)) return;
   } catch (error) {
     const thrown = asFailure(error);
-    // That a guest did not boot, or may have, is more than why it was stopped.
+    // A failed boot, or an unknown outcome of it, matters more than the reason of the stop.
     const tellsOfBoot = thrown.code === 'boot-failed' || thrown.code === 'outcome-unknown';
     const failure = asFailure(stopping.signal.aborted && !tellsOfBoot ? stopping.signal.reason : thrown);
-    // Whatever cannot be removed, the mover must hear how it ended.
+    // The mover must be told how it ended, even if something cannot be removed.
     const leftover = await receiver.undo().then(
       () => null,
       (cause: unknown) => asFailure(cause),
     );
     if (leftover !== null) {
-      const message = `Not all that was received could be removed: ${leftover.message}`;
+      const message = `Not everything that was received could be removed: ${leftover.message}`;
       context.report({ type: 'warning', code: 'clean-up-incomplete', message });
     }
-    // `aborted` says that nothing is left.
+    // `aborted` means that nothing is left.
     const told = failure === calledOff ? leftover : failure;
     channel.send(told === null ? { type: 'aborted' } : { type: 'failed', ...toFailureParts(told) });
     throw failure;
@@ -181,7 +181,7 @@ class Receiver {
   async #finish(expectedFingerprint: string): Promise<void> {
     const { fingerprint, readBack, ownerKept } = await this.#session.finish(expectedFingerprint);
     if (!ownerKept) {
-      const message = 'The image has another owner than before: only root can give files away.';
+      const message = 'The owner of the image could not be kept: only root can give files away.';
       this.#warnings.push({ code: 'owner-not-kept', message });
     }
     this.#channel.send({ type: 'verified', fingerprint, readBack, warnings: this.#takeWarnings() });
@@ -194,13 +194,13 @@ class Receiver {
     const earlier = await records.read(guest.name);
     let identity: GuestIdentity;
     try {
-      // Written before the boot: once the guest is up nothing may fail any more, or it would be started twice.
+      // Written before the boot: once the guest is up, a failure would have it started on the old hardware, too.
       await records.write({ definition: guest, state: 'running', sources });
       ({ identity } = await this.#driverOf(guest).start(guest, { consoleLog, timeoutMs }, this.#context));
     } catch (error) {
       const failure = asFailure(error);
       if (failure.code === 'outcome-unknown') {
-        // Processes of it are left: as long as they are, its disks and its record stay.
+        // Processes of the guest may be left: its disks and its record must stay.
         this.#session.keep();
         throw failure;
       }
@@ -225,7 +225,7 @@ class Receiver {
   }: Extract<MoverMessage, { type: 'halt' }>): Promise<void> {
     const { drivers, records } = this.#dependencies;
     const record = await records.read(name);
-    // It went on from here, and may run there: not ours to give back.
+    // It was moved on from here, and may run there.
     if (record?.move !== undefined && record.move.remoteCommand !== null) {
       const { destination: next } = record.move;
       throw new Failure('guest-fenced', placed`${name} is no longer ${here}: it was moved on to ${next}.`, {

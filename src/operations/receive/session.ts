@@ -9,7 +9,7 @@ import type { ImageAttributes } from '../../image/target/file-attributes.ts';
 import { ImageTarget } from '../../image/target/image-target.ts';
 import { ImageApply } from '../../transfer/image-apply.ts';
 
-/** Beside the one that just came: two workers have one each, and the next is being read. */
+/** Besides the one that just came: one for each of two workers. */
 const PACKS_AT_ONCE = 2;
 
 export interface OpenRequest extends ImageAttributes {
@@ -28,8 +28,8 @@ interface DiskInTheMaking {
 }
 
 /**
- * What a receiver has on the disk: a spool, images in the making, images published. `undo` removes all of it, at any
- * time; `keep` makes the published images stay.
+ * What a receiver has on the disk: a spool, incomplete images, published images. `undo` removes all of it, at any time;
+ * after `keep` the published images stay.
  */
 export class ReceiveSession {
   readonly #pool: FramePool;
@@ -46,10 +46,10 @@ export class ReceiveSession {
     this.#onVerified = onVerified;
   }
 
-  /** Begins a disk; answers with the spool directory. */
+  /** Begins a disk. Returns the spool directory. */
   async open({ directory, name, sizeBytes, chunkBytes, ...attributes }: OpenRequest): Promise<string> {
     if (this.#disk !== null)
-      throw new Failure('protocol-violation', 'A disk was begun before the last was finished.');
+      throw new Failure('protocol-violation', 'A disk was begun before the last one was finished.');
     const grid = chunkGridFor(sizeBytes);
     if (grid.chunkBytes !== chunkBytes) {
       throw new Failure(
@@ -72,8 +72,8 @@ export class ReceiveSession {
   }
 
   /**
-   * Takes the pack from the spool into the image. It returns as soon as a further pack may come; `onApplied` is called when
-   * this one is in the image. What fails is thrown by a later call.
+   * Writes a pack of the spool to the image. Returns as soon as another pack may come; calls `onApplied` when this one is in
+   * the image. A later call throws what failed.
    */
   async applyPack(id: string, onApplied: (plainBytes: number) => void): Promise<void> {
     const disk = this.#currentDisk();
@@ -90,7 +90,7 @@ export class ReceiveSession {
     return plainBytes;
   }
 
-  /** Ends the disk: everything read back, its attributes set. */
+  /** Ends the disk: waits until everything is read back, and sets its attributes. */
   async finish(expectedFingerprint: string): Promise<Finished> {
     const { target, apply, attributes, applying } = this.#currentDisk();
     await Promise.all(applying);
@@ -124,12 +124,12 @@ export class ReceiveSession {
     return this.#published;
   }
 
-  /** From now on `undo` leaves the published images alone. */
+  /** From now on `undo` does not remove the published images. */
   keep(): void {
     this.#published = [];
   }
 
-  /** What cannot be removed does not keep the rest from being removed; its error is thrown at the end. */
+  /** Removes as much as possible, then throws the first error. */
   async undo(): Promise<void> {
     const disk = this.#disk;
     this.#disk = null;
@@ -148,7 +148,7 @@ export class ReceiveSession {
   }
 
   async #removeSpool(): Promise<void> {
-    // Tried again: the SFTP server may be making a pack in it meanwhile.
+    // Retried: the SFTP server may still be writing a pack there.
     const options = { recursive: true, force: true, maxRetries: 5, retryDelay: 100 };
     if (this.#spool !== null) await rm(this.#spool, options);
     this.#spool = null;

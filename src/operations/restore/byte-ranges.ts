@@ -7,7 +7,7 @@ export function rangeText({ offset, length }: Extent): string {
   return `${offset}-${offset + length - 1}`;
 }
 
-/** `131072 of 1048576 bytes of web.img: 65536-131071, 196608-262143`; no more ranges than `most` are told one by one. */
+/** `131072 of 1048576 bytes of web.img: 65536-131071, 196608-262143`; at most `most` ranges are listed. */
 export function missingText(
   name: string,
   sizeBytes: number,
@@ -19,7 +19,7 @@ export function missingText(
   return `${totalLength(ranges)} of ${sizeBytes} bytes of ${name}: ${shown}${others}`;
 }
 
-/** Plain bytes of a map's chunks: all but the empty ones. */
+/** Plain bytes of a map's chunks that are not empty. */
 export function plainBytesOf(map: ChunkMap): number {
   let bytes = 0;
   for (let position = 0; position < map.grid.chunkCount; position++)

@@ -6,7 +6,7 @@ import { badWhen, chooseSnapshot, type SnapshotReference } from '../store-access
 import { noSuchGuest } from '../store-access/chosen-guests.ts';
 import type { ReadSession } from '../store-access/store-session.ts';
 
-/** The guest's folder, and those of its snapshots that the references name. Throws what `chooseSnapshot` throws. */
+/** The guest's folder, and the snapshots that the references name. Throws what `chooseSnapshot` throws. */
 export async function readChosenSnapshots(
   guest: string,
   whens: readonly string[],
@@ -29,7 +29,7 @@ function noneOf(guest: string, guests: readonly string[]): Failure {
   return guests.includes(name) ? badWhen(when) : noSuchGuest(guest, guests);
 }
 
-/** The same for one. */
+/** The same for one snapshot. */
 export async function readChosenSnapshot(
   { guest, when }: SnapshotReference,
   session: ReadSession,

@@ -5,16 +5,16 @@ import { hexOf, type DamagedChunk } from './fetch-frames.ts';
 import { planFetch, type FetchPlan } from './fetch-plan.ts';
 import type { PackReader } from './pack-reader.ts';
 
-/** A frame of no more bytes is read whatever it is said to hold. */
+/** A frame up to this size is read even if what the index says of it is not plausible. */
 const SMALL_FRAME_BYTES = 64 * 1024;
 
-/** Where in the store chunks can be had: first where the index says, then wherever else. */
+/** Where in the store chunks are: first where the index says, then wherever packs themselves say. */
 export class ChunkPlaces {
   readonly #index: ChunkIndex;
   readonly #packs: PackReader;
-  /** A frame's number and a chunk's id, for those that the frame turned out not to give. */
+  /** `FRAME ID` for each chunk that turned out to be damaged in that frame. */
   readonly #damaged = new Set<string>();
-  /** Packs that do not give what the index says of them. */
+  /** Packs that do not hold what the index says. */
   readonly #suspects = new Set<string>();
   #hasIndexedOthers = false;
 
@@ -23,7 +23,7 @@ export class ChunkPlaces {
     this.#packs = packs;
   }
 
-  /** The chunk is not to be taken from there again. */
+  /** Never reads the chunk from that frame again. */
   noteDamage({ frame, id }: DamagedChunk): void {
     this.#damaged.add(`${frame} ${id}`);
     this.#suspects.add(this.#index.frame(frame).packId);
@@ -39,9 +39,9 @@ export class ChunkPlaces {
   }
 
   /**
-   * Reads in packs themselves what they hold: first in those that no index names, then in those of which an index says what does not
-   * seem to be so, and last in all of them: an index can leave out a chunk without saying anything that is wrong. A chunk is called lost
-   * only after that. Each pack is read once. False when this gives nothing new.
+   * Reads the packs' own tables: first of packs that no index names, then of packs that an index describes wrongly, last of
+   * all packs, as an index may leave out chunks. Only then a chunk counts as lost. Each pack is read once. False when there
+   * is nothing new.
    */
   async #lookFurther(signal: AbortSignal): Promise<boolean> {
     if (!this.#hasIndexedOthers) {
@@ -53,7 +53,7 @@ export class ChunkPlaces {
     return this.#packs.indexAgain(this.#index, all, signal);
   }
 
-  /** Whether there can be such a frame: what an index says is not believed before memory is taken for it. */
+  /** Whether such a frame is possible: a false index must not make us allocate much memory. */
   #isSound(number: number): boolean {
     const frame = this.#index.frame(number);
     const isSound = frame.sizeBytes <= SMALL_FRAME_BYTES || isPlausibleFrame(frame);

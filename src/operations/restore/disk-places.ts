@@ -11,7 +11,7 @@ export interface DiskPlace {
   path: string;
 }
 
-/** Which disks of the snapshot go where. Throws Failure `usage` or `target-missing`. */
+/** The disks to restore, and where each goes. Throws Failure `usage` or `target-missing`. */
 export async function placeDisks(
   snapshot: Snapshot,
   { to, disk: name }: Pick<RestoreRequest, 'to' | 'disk'>,

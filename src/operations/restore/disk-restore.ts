@@ -22,7 +22,7 @@ export interface DiskRestoreOptions {
   signal: AbortSignal;
 }
 
-/** One disk on its way back: `survey`, `write`, `sync`, `verify`, in this order. Dispose of it before the target. */
+/** Restores one disk: `survey`, `write`, `sync`, `verify`, in this order. Dispose of it before the target. */
 export class DiskRestore implements AsyncDisposable {
   readonly disk: SnapshotDisk;
   readonly target: ImageTarget;

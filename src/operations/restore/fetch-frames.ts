@@ -10,7 +10,7 @@ import { mapOrdered } from '../../pipeline/map-ordered.ts';
 import type { PlannedFrame, PlannedRequest } from './fetch-plan.ts';
 import type { PackReader } from './pack-reader.ts';
 
-/** Enough for a line of long latency; memory is bounded by these and by the jobs in flight. */
+/** Enough for a line with long latency. Memory is bounded by these and by the jobs in flight. */
 const REQUESTS_IN_FLIGHT = 6;
 
 export interface FetchOptions {
@@ -20,10 +20,10 @@ export interface FetchOptions {
   signal: AbortSignal;
 }
 
-/** What has become of one request. */
+/** The result of one request. */
 export interface FetchedFrames {
   plainBytes: number;
-  /** Chunks that their frames do not give. */
+  /** Chunks that are damaged in their frames. */
   damaged: DamagedChunk[];
 }
 
@@ -86,7 +86,8 @@ function damagedChunks({ frames }: PlannedRequest, { damagedIds }: ApplyResult):
       chunk.positions.push(position);
     }
   }
-  if (damaged.size !== ids.size) throw new Failure('internal', 'Chunks that nobody wanted are damaged.');
+  if (damaged.size !== ids.size)
+    throw new Failure('internal', 'A chunk is reported as damaged that was not wanted.');
   return [...damaged.values()];
 }
 

@@ -3,16 +3,14 @@ import { chunkListOf, type ChunkList } from '../../chunk/chunk-list.ts';
 import type { ChunkMap } from '../../chunk/chunk-map.ts';
 import type { ChunkIndex, FramePlace } from '../../repository/chunk-index/chunk-index.ts';
 
-/** Bytes between two frames that are read along rather than asked around: a request costs a round trip. */
+/** A gap between frames up to this size is read along: another request would cost a round trip. */
 const MOST_GAP_BYTES = 128 * 1024;
-/** A pack of which this part is wanted is read whole, whatever the gaps between its frames. */
+/** If at least this part of a pack is wanted, gaps of any size are read along. */
 const MOST_OF_A_PACK = 0.6;
-/**
- * Several are in memory at a time, in each worker too; and where one is larger, it is a frame alone.
- */
+/** Several requests are in memory at a time, in each worker, too. Only a single frame may be larger. */
 const MOST_REQUEST_BYTES = 2 ** 20;
 
-/** A frame to be read once, and where in the image its chunks go: one chunk may go to several places. */
+/** A frame to be read, and where in the image its chunks go: one chunk may go to several places. */
 export interface PlannedFrame {
   /** Its number in the index. */
   number: number;
@@ -31,13 +29,13 @@ export interface PlannedRequest {
 export interface FetchPlan {
   /** By pack, and by place in it. */
   requests: Iterable<PlannedRequest>;
-  /** Positions whose chunks no frame has; ascending. */
+  /** Positions whose chunks are in no usable frame; ascending. */
   missing: number[];
 }
 
 /**
- * Plans how the chunks at these positions are read from the store. The requests are made while they are taken, so that
- * memory is bounded by the 8 bytes of a position.
+ * Plans how the chunks at these positions are read from the store. The requests are made lazily: the plan takes 8 bytes
+ * of memory per position.
  * @param positions ascending, of chunks that are not empty
  * @param isUsable whether the chunk may be taken from that frame
  */
@@ -112,7 +110,7 @@ function* framesOf(index: ChunkIndex, map: ChunkMap, keys: Float64Array): Iterab
   }
 }
 
-/** Neighbours that have the same key. */
+/** Groups neighbours with the same key. */
 function* groups<Item>(items: Iterable<Item>, keyOf: (item: Item) => unknown): Iterable<[Item, ...Item[]]> {
   let group: [Item, ...Item[]] | null = null;
   for (const item of items) {

@@ -4,10 +4,10 @@ import type { Snapshot } from '../../repository/snapshot.ts';
 import { missingText } from './byte-ranges.ts';
 import type { DiskRestore } from './disk-restore.ts';
 
-/** So many are told one by one; the list of an incomplete image has all. */
+/** The most ranges in a message; the `.missing` file has all. */
 const MOST_RANGES_TOLD = 100;
 
-/** What the store has lost of a snapshot, before anything got its name; null when nothing. */
+/** Says what the store has lost of a snapshot, before any image got its name; null if nothing. */
 export function missingFailure(snapshot: Snapshot, restores: readonly DiskRestore[]): Failure | null {
   const missing = missingTexts(restores);
   if (missing === '') return null;
@@ -16,14 +16,14 @@ export function missingFailure(snapshot: Snapshot, restores: readonly DiskRestor
     `The store has lost a part of the snapshot ${snapshot.id} of ${snapshot.guest}: ${missing}.`,
     {
       advice:
-        'Restore another snapshot; or all the rest of this one, with --allow-missing. The next backup sends again what is lost.',
+        'Restore another snapshot, or add --allow-missing to restore the rest of this one. The next backup sends again what is lost.',
     },
   );
 }
 
 /**
- * What is missing in images that have got their names all the same; null when nothing.
- * @param lists where all of it is listed
+ * Says what is missing in images that got their names all the same; null if nothing.
+ * @param lists the files that list all of it
  */
 export function incompleteFailure(
   snapshot: Snapshot,
@@ -34,7 +34,7 @@ export function incompleteFailure(
   if (missing === '') return null;
   return new Failure(
     'store-damaged',
-    `${snapshot.guest} is restored, but NOT complete. The store has lost, and zeros stand for: ${missing}.`,
+    `${snapshot.guest} is restored, but NOT complete. The store has lost these bytes, and they read as zero: ${missing}.`,
     {
       advice: `${lists.length === 0 ? '' : `All ranges: ${lists.join(', ')}. `}Check the file systems before anything uses them.`,
     },
@@ -48,7 +48,7 @@ function missingTexts(restores: readonly DiskRestore[]): string {
     .join('; ');
 }
 
-/** For programs and people: beside an image that is not complete. Answers with its path; null for a device. */
+/** Writes the list beside an incomplete image. Returns its path; null for a device. */
 export async function writeMissingList(
   snapshot: Snapshot,
   { disk, target, missingRanges }: DiskRestore,

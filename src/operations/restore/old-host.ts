@@ -9,10 +9,10 @@ import type { Machine } from '../../system/machine.ts';
 import type { StartAfterRestore } from './restore-report.ts';
 
 /**
- * Makes sure that the guest runs nowhere else before it is restored to be started: its backup was made on another machine,
- * or this machine's own record says that it went to one. The person says that it is gone, by an option or asked on the
+ * Before a guest is restored and started: makes sure that it runs nowhere else. It may, if its backup was made on another
+ * machine, or if it was moved to one. The user must then confirm that this machine is gone, by an option or on the
  * terminal. Changes nothing. Throws Failure `guest-fenced`.
- * @param backup of whom, by the name that the guest runs by; where and when it was made
+ * @param backup the guest, by the name that it runs by; where and when the backup was made
  */
 export async function requireOldHostGone(
   { guest, host, machine, createdAt }: Pick<Snapshot, 'guest' | 'host' | 'machine' | 'createdAt'>,

@@ -28,14 +28,14 @@ interface FoundDisk {
   claim: PartialClaim;
 }
 
-/** Disks that are ready to be restored, and the packs that they all read. */
+/** Disks that are ready to be restored, and the packs that they read. */
 export interface OpenedDisks {
   restores: readonly DiskRestore[];
   packs: PackReader;
 }
 
 /**
- * Checks where the disks go, reads what the store says of them, and opens their targets, which `targets` then holds.
+ * Checks where the disks go, reads their chunk maps, and opens their targets. `targets` then holds all of it.
  * Throws what `requireFewPages`, `findTargetPlace` and `ImageTarget.open` throw.
  */
 export async function openDisks(
@@ -80,5 +80,5 @@ export async function openDisks(
 }
 
 function largerText({ path, sizeBytes }: TargetPlace, disk: SnapshotDisk): string {
-  return `${path} has ${sizeBytes} bytes, and ${disk.name} ${disk.sizeBytes}: what lies behind them is left as it is.`;
+  return `${path} has ${sizeBytes} bytes, and ${disk.name} ${disk.sizeBytes}: the rest of it is left as it is.`;
 }

@@ -7,11 +7,11 @@ import { packDigest } from '../../repository/chunk-index/index-text.ts';
 import { isMissingFile } from '../../repository/files/missing-file.ts';
 import { trashed } from '../../repository/trash/trash.ts';
 
-/** A guest's packs, those in the trash besides: they are read where they are, for the account may not be ours to write to. */
+/** Reads a guest's packs, also those in the trash: they are not moved back, as we may not be allowed to write. */
 export class PackReader {
   readonly #folder: GuestReader;
   #packs = new Map<string, StoredObject>();
-  /** Those whose own tables the index has. */
+  /** Packs whose own tables are in the index. */
   readonly #readWhole = new Set<string>();
   /** Bytes that have come from the store. */
   readBytes = 0;
@@ -32,7 +32,7 @@ export class PackReader {
     this.#packs = packs;
   }
 
-  /** What the index files say of the packs; those that were found damaged before are the last to be taken. */
+  /** The index of the packs. Packs that were found damaged before come last. */
   async readIndex(onDamaged: (failure: Failure) => void, signal: AbortSignal): Promise<ChunkIndex> {
     const damaged = await this.#folder.marks('damaged', signal);
     const rankOf = (id: string) => (damaged.has(id) ? 'last' : 'first');
@@ -40,8 +40,7 @@ export class PackReader {
   }
 
   /**
-   * Adds the packs that no index file names by what they say themselves: index files may be lost. False when there is no
-   * such pack.
+   * Adds packs that no index file names, by their own tables: index files may be lost. False when there is no such pack.
    */
   async indexOthers(index: ChunkIndex, signal: AbortSignal): Promise<boolean> {
     const known = new Set(index.packs.map(({ id }) => id));
@@ -54,8 +53,8 @@ export class PackReader {
   }
 
   /**
-   * Adds what packs say themselves, where it is not what the index says of them; each pack is read once. False when nothing was
-   * added.
+   * Adds frames by the packs' own tables, if the index does not have them like that. Each pack is read once. False when
+   * nothing was added.
    */
   async indexAgain(index: ChunkIndex, ids: ReadonlySet<string>, signal: AbortSignal): Promise<boolean> {
     const again = [...ids].filter((id) => !this.#readWhole.has(id));
@@ -84,7 +83,7 @@ export class PackReader {
     return this.#framesOf(id, await this.read(id, 0, Math.min(sizeBytes, MOST_PACK_BYTES), signal));
   }
 
-  /** Those before the first that cannot be made out. */
+  /** The frames before the first unreadable one. */
   async #framesOf(id: string, bytes: Uint8Array): Promise<IndexedFrame[]> {
     const frames: IndexedFrame[] = [];
     try {
@@ -96,14 +95,14 @@ export class PackReader {
     return frames;
   }
 
-  /** A range of a pack's file, in memory of its own; fewer bytes, or none, where there are no more. */
+  /** Reads a range of a pack file into memory of its own. Fewer bytes, or none, if the file is shorter or missing. */
   async read(id: string, offset: number, length: number, signal: AbortSignal): Promise<Uint8Array> {
     try {
       return await this.#readOnce(id, offset, length, signal);
     } catch (error) {
       if (!isMissingFile(error)) throw error;
     }
-    // A prune, or a backup, has moved it since.
+    // A prune or a backup may have moved it meanwhile.
     await this.#look(signal);
     try {
       return await this.#readOnce(id, offset, length, signal);
@@ -129,5 +128,5 @@ export class PackReader {
   }
 }
 
-/** More than any pack has: what is longer is none. */
+/** Longer than any pack. */
 const MOST_PACK_BYTES = 2 ** 28;

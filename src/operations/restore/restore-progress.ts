@@ -1,6 +1,6 @@
 import type { Context } from '../../events.ts';
 
-/** Tells how far a stage of a restore is, for all of its disks. */
+/** Reports the progress of a stage of a restore, over all disks. */
 export class RestoreProgress {
   readonly #context: Context;
   readonly #stage: 'restore' | 'verify';
@@ -8,7 +8,7 @@ export class RestoreProgress {
   readonly #readBytes: () => number;
   #doneBytes = 0;
 
-  /** @param readBytes what has come from the store by now */
+  /** @param readBytes returns the bytes read from the store so far */
   constructor(
     stage: 'restore' | 'verify',
     totalBytes: number,
@@ -21,7 +21,7 @@ export class RestoreProgress {
     this.#readBytes = readBytes;
   }
 
-  /** So many plain bytes more are through. */
+  /** Adds plain bytes that are done. */
   add(plainBytes: number): void {
     this.#doneBytes += plainBytes;
     this.#context.report({

@@ -2,26 +2,26 @@ import type { Extent } from '../../extent/extents.ts';
 import type { Consistency } from '../../repository/snapshot.ts';
 import type { SnapshotReference } from '../store-access/choose-snapshot.ts';
 
-/** What `vmferry restore` is asked to do. */
+/** The options of a restore. */
 export interface RestoreRequest {
   reference: SnapshotReference;
-  /** An absolute path: of a file, a block device or a directory; with a slash at its end, of a directory. */
+  /** The absolute path of a file, a block device or a directory. With a slash at its end it must be a directory. */
   to: string;
-  /** The one disk that is wanted; null: all of them. */
+  /** The only disk to restore; null: all. */
   disk: string | null;
-  /** Whether a file or a device that is there may be overwritten. */
+  /** Whether an existing file or a device may be overwritten. */
   inPlace: boolean;
-  /** Whether to restore what is left of a snapshot that has lost some. */
+  /** Whether to restore the rest of a snapshot that has lost chunks. */
   allowMissing: boolean;
-  /** Null: it is not booted. */
+  /** Null: the guest is not booted. */
   start: StartAfterRestore | null;
 }
 
 export interface StartAfterRestore {
   bootTimeoutMs: number;
-  /** The person's word that the machine that ran the guest does so no more, and never will. */
+  /** The user confirms that the machine that ran the guest does not run it any more, and never will. */
   oldHostIsGone: boolean;
-  /** Asks for that word; null where nobody is there to be asked. */
+  /** Asks the user to confirm that; null where nobody can be asked. */
   ask: ((question: string, signal: AbortSignal) => Promise<boolean>) | null;
 }
 
@@ -30,16 +30,16 @@ export interface RestoredDisk {
   name: string;
   target: string;
   sizeBytes: number;
-  /** Compressed, as it lies there. */
+  /** Compressed bytes. */
   readFromStoreBytes: number;
-  /** Written to the target, or made empty there. */
+  /** Written to the target, or cleared there. */
   writtenBytes: number;
   /** Not written: the target held these bytes already. */
   unchangedBytes: number;
   /** `sha256:…`, of what is on the disk now. */
   fingerprint: string;
   readBack: 'direct' | 'page-cache-dropped';
-  /** What the store has lost of it: reads as zero. Ascending, not touching. */
+  /** What the store has lost: it reads as zero. Ascending, not touching. */
   missing: readonly Extent[];
 }
 

@@ -22,8 +22,8 @@ export interface RestoreDependencies extends GuestDependencies {
 }
 
 /**
- * What was restored. With `allowMissing` it may be incomplete: `failure` (`store-damaged`) then says so, and what is
- * missing; the guest was not started.
+ * What was restored. With `allowMissing` it may be incomplete: `failure` (`store-damaged`) then says what is missing, and
+ * the guest was not started.
  */
 export interface RestoreResult {
   report: RestoreReport;
@@ -31,8 +31,8 @@ export interface RestoreResult {
 }
 
 /**
- * Restores the disks of a snapshot, and boots the guest if that is asked for. Throws Failure `snapshot-missing`,
- * `store-damaged` (without `allowMissing`, with what is missing; nothing has got its name then), those of
+ * Restores the disks of a snapshot, and boots the guest on request. Throws Failure `snapshot-missing`,
+ * `store-damaged` (without `allowMissing`: says what is missing, and no image has got its name), those of
  * `findTargetPlace`, `write-failed`, `verification-failed`, and what starting a guest throws.
  */
 export async function restore(
@@ -57,7 +57,7 @@ export async function restore(
   const fingerprints = await verifyDisks(restores, context);
   const disks = restores.map((one, index) => restoredDisk(one, fingerprints[index] ?? ''));
   const failure = await publishDisks(snapshot, restores, context);
-  // Who boots from the images wants them for itself.
+  // Frees the images for the guest.
   await targets[Symbol.asyncDispose]();
   const started =
     request.start === null || failure !== null
@@ -76,7 +76,7 @@ export async function restore(
 
 function warnOfJournal({ guest, consistency }: Snapshot, { report }: Context): void {
   if (consistency !== 'after-a-crash') return;
-  const message = `The disks of ${guest} are as after a loss of power: what first mounts them replays their journals.`;
+  const message = `The disks of ${guest} are as after a loss of power: their journals are replayed when they are mounted.`;
   report({ type: 'warning', code: 'after-a-crash', message });
 }
 
@@ -118,11 +118,11 @@ function tellWhatIsLeft(restores: readonly DiskRestore[], { report }: Context): 
 
 function leftText({ path, workingPath }: DiskRestore['target']): string {
   return path === workingPath
-    ? `${path} is neither what it was nor what it is to be: restore onto it again.`
+    ? `${path} is only partly restored: restore onto it again.`
     : `What was restored is kept in ${workingPath}: the same command goes on from there.`;
 }
 
-/** Answers with the fingerprints. */
+/** Returns the fingerprints. */
 async function verifyDisks(restores: readonly DiskRestore[], context: Context): Promise<string[]> {
   const work = async () => {
     const readBackBytes = restores.reduce((sum, one) => sum + one.readBackBytes, 0);
@@ -160,7 +160,7 @@ function restoredDisk(one: DiskRestore, fingerprint: string): RestoredDisk {
   };
 }
 
-/** Gives the images their names; answers with what says that they are not complete, if they are not. */
+/** Gives the images their names. Returns a Failure if they are incomplete. */
 async function publishDisks(
   snapshot: Snapshot,
   restores: readonly DiskRestore[],

@@ -15,13 +15,13 @@ import { checkStoredBootable, refuseImageOnly } from '../guests/stored-guest.ts'
 import type { DiskPlace } from './disk-places.ts';
 import { requireOldHostGone } from './old-host.ts';
 
-/** The snapshot's guest, with the disks that are restored at their new places. */
+/** The snapshot's guest, with the new paths of its restored disks. */
 export function restoredDefinition(
   { definition, disks: stored }: Snapshot,
   places: readonly DiskPlace[],
 ): GuestDefinition {
   const pathOf = new Map(places.map(({ disk, path }) => [disk.name, path]));
-  // A snapshot has the disks of its definition in their order.
+  // The disks of a snapshot are in the order of its definition.
   const disks = definition.disks.map((disk, index) => ({
     ...disk,
     path: pathOf.get(stored[index]?.name ?? '') ?? disk.path,
@@ -30,10 +30,10 @@ export function restoredDefinition(
 }
 
 /**
- * Answers with what is remembered of the guest. Throws all that keeps it from being started here once it is restored:
- * Failure `guest-already-running`, `guest-fenced` unless the person says that the other machine is gone, `target-exists` for another guest of that name, `guest-unsupported`, `usage` where not all of its disks
- * are restored, `store-damaged` for a definition with
- * more disks than the snapshot, which would be this machine's, and the driver's.
+ * Returns this machine's record of the guest. Throws what would keep the restored guest from being started here: Failure
+ * `guest-already-running`; `guest-fenced` unless the user confirms that the other machine is gone; `target-exists` for
+ * another guest of that name; `guest-unsupported`; `usage` if not all of its disks are restored; `store-damaged` if its
+ * definition has more disks than the snapshot (the others would be files of this machine); and those of the driver.
  */
 export async function requireStartable(
   snapshot: Snapshot,
@@ -44,7 +44,7 @@ export async function requireStartable(
   context: Context,
 ): Promise<GuestRecord | null> {
   const { definition, disks } = snapshot;
-  // The name that it runs by, whatever the store keeps it under.
+  // The name that it runs by: in the store it may have another.
   const guest = definition.name;
   const { drivers, records } = dependencies;
   if (places.length < disks.length)
@@ -66,7 +66,7 @@ export async function requireStartable(
   const record = await records.read(guest);
   refuseWhileMoved(record);
   await requireOldHostGone({ ...snapshot, guest }, record, start, thisMachine(), context);
-  // Before hours of restoring, too.
+  // Found out before hours of restoring.
   await records.requireWritable();
   await refuseOther(record, places);
   const restored = restoredDefinition(snapshot, places);
@@ -75,13 +75,13 @@ export async function requireStartable(
   return record;
 }
 
-/** What is known of a guest, and where its images are, is not given up for one that has only its name. */
+/** The record of a different guest of the same name must not be replaced. */
 async function refuseOther(record: GuestRecord | null, places: readonly DiskPlace[]): Promise<void> {
   if (record === null) return;
   const { name, disks } = record.definition;
   const restored = await Promise.all(places.map(({ path }) => fileIdentity(path)));
   for (const { path, readOnly } of disks) {
-    // What is only read may be shared with other guests.
+    // A read-only image may be shared with other guests.
     const image = readOnly ? null : await fileIdentity(path);
     if (image === null || restored.includes(image)) continue;
     throw new Failure('target-exists', `A guest ${name} is known here already, and has the image ${path}.`, {
@@ -91,9 +91,9 @@ async function refuseOther(record: GuestRecord | null, places: readonly DiskPlac
 }
 
 /**
- * Remembers the restored guest in place of what was known of it, and boots it. Where that fails, a fence that was there is
- * there again. Throws what `startGuest` throws.
- * @param earlier what was remembered when the person said that no other machine runs it
+ * Replaces this machine's record of the guest by the restored one, and boots it. If that fails, an earlier fence is put
+ * back. Throws what `startGuest` throws.
+ * @param earlier the record when the user confirmed that no other machine runs it
  */
 export async function startRestored(
   definition: GuestDefinition,
@@ -106,7 +106,7 @@ export async function startRestored(
   const { name } = definition;
   const record = await records.read(name);
   const fence = record === null ? null : fenceOf(record);
-  // The restore may have taken hours: it may have gone elsewhere since.
+  // The restore may have taken hours: the guest may have been moved meanwhile.
   if (fence !== null && record?.changedAt !== earlier?.changedAt) throw fence;
   await records.write({ definition, state: 'halted' });
   try {

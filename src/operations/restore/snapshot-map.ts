@@ -9,7 +9,7 @@ import { trashed, type TrashedObject } from '../../repository/trash/trash.ts';
 
 const PAGES_AT_ONCE = 8;
 
-/** Reads pages of chunk maps, from the trash where they are not in their place any more. */
+/** Reads pages of chunk maps, from the trash if they are there. */
 export class PageReader {
   readonly #folder: GuestReader;
   #trash: Promise<Map<string, TrashedObject>> | null = null;
@@ -18,7 +18,7 @@ export class PageReader {
     this.#folder = folder;
   }
 
-  /** A page's text; null where the store does not have it as it was. */
+  /** A page's text; null if it is missing or damaged. */
   async read(id: string, signal: AbortSignal): Promise<string | null> {
     try {
       return await this.#folder.readPage(id, signal);
@@ -36,14 +36,14 @@ export class PageReader {
   }
 }
 
-/** A disk's chunk map as far as the store still has it. */
+/** A disk's chunk map, as far as the store still has it. */
 export interface StoredMap {
   map: ChunkMap;
-  /** Positions of which it is not known what they hold, ascending; empty in the map. */
+  /** Positions whose content is unknown, ascending; empty in the map. */
   lost: number[];
 }
 
-/** Throws Failure `store-damaged` for a map that is whole, and yet another one than the manifest says. */
+/** Throws Failure `store-damaged` for a complete map that does not match the manifest. */
 export async function readStoredMap(
   disk: SnapshotDisk,
   pages: PageReader,
@@ -60,8 +60,8 @@ export async function readStoredMap(
     else lost.push(...positionsOfPage(page, map.grid.chunkCount));
   }
   if (lost.length === 0 && map.fingerprint() !== disk.fingerprint)
-    throw new Failure('store-damaged', `The chunk map of ${disk.name} is not that of its fingerprint.`, {
-      advice: 'Restore another snapshot: vmferry list STORE shows which there are.',
+    throw new Failure('store-damaged', `The chunk map of ${disk.name} does not match its fingerprint.`, {
+      advice: 'Restore another snapshot: vmferry list STORE shows them.',
     });
   return { map, lost };
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { chunkGridFor, chunkLength, frameLimitBytes } from '../../../src/chunk/chunk-grid.ts';
-import { FrameGathering, type PlainFrame } from '../../../src/workers/frame-gathering.ts';
+import { FrameGathering, type PlainFrame } from '../../../src/pack/frame-gathering.ts';
 import type { FrameChunk } from '../../../src/pack/frame.ts';
 
 const CHUNK = 65536;
@@ -29,7 +29,7 @@ describe('chunks on their way into frames', () => {
   test('are all there, in frames that are full but for the last, with their bytes', () => {
     fc.assert(
       fc.property(pieces, (drafts) => {
-        const gathering = new FrameGathering(grid);
+        const gathering = new FrameGathering();
         const added: FrameChunk[] = [];
         const frames: PlainFrame[] = [];
         for (const [index, draft] of drafts.entries()) {
@@ -56,7 +56,7 @@ describe('chunks on their way into frames', () => {
   });
 
   test('are taken as they lie where they fill a frame, also past some that wait', () => {
-    const gathering = new FrameGathering(grid);
+    const gathering = new FrameGathering();
     const few = [chunkAt(3)];
     expect(copied(gathering.add(few, plainOf(few)))).toEqual([]);
     const full = Array.from({ length: 16 }, (_, index) => chunkAt(16 + index));
@@ -68,7 +68,7 @@ describe('chunks on their way into frames', () => {
   });
 
   test('begin another frame where their positions would not ascend', () => {
-    const gathering = new FrameGathering(grid);
+    const gathering = new FrameGathering();
     expect(copied(gathering.add([chunkAt(30)], plainOf([chunkAt(30)])))).toEqual([]);
     expect(copied(gathering.add([chunkAt(7)], plainOf([chunkAt(7)])))).toEqual([
       { chunks: [chunkAt(30)], plain: plainOf([chunkAt(30)]) },
@@ -78,13 +78,13 @@ describe('chunks on their way into frames', () => {
 
   test('are a frame each where chunks are large', () => {
     const large = chunkGridFor(2 ** 41 + 512);
-    const gathering = new FrameGathering(large);
+    const gathering = new FrameGathering();
     const chunk = { position: 3, id: new Uint8Array(32), length: frameLimitBytes(large) };
     const plain = Buffer.alloc(chunk.length);
     expect([...gathering.add([], Buffer.alloc(0))]).toEqual([]);
     expect([...gathering.add([chunk], plain)][0]?.plain).toBe(plain);
     const last = { position: 2 ** 20, id: new Uint8Array(32), length: 512 };
-    expect([...gathering.add([last], plain.subarray(0, 512))]).toHaveLength(1);
-    expect([...gathering.flush()]).toEqual([]);
+    expect([...gathering.add([last], plain.subarray(0, 512))]).toEqual([]);
+    expect(copied(gathering.flush())).toEqual([{ chunks: [last], plain: plain.subarray(0, 512) }]);
   });
 });

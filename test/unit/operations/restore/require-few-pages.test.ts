@@ -22,6 +22,6 @@ test('sixteen full disks of 2 TiB can be restored at once, and any number of emp
 
 test('more of them are refused', () => {
   expect(() => requireFewPages(Array<SnapshotDisk>(17).fill(full))).toThrow(
-    'To restore these 17 disks at once would take 1.06 GiB of memory for their chunk maps. vmferry takes no more than 1.00 GiB for them.',
+    'To restore these 17 disks at once would take 544 MiB of memory for their chunk maps. The limit is 512 MiB.',
   );
 });
