@@ -1,22 +1,22 @@
 /** The command lines that a schedule runs. Pure. */
 export interface BackupCommands {
-  /** What starts vmferry: node and its main file, both as absolute paths. */
+  /** The command that starts vmferry: node and its main file, both as absolute paths. */
   vmferry: readonly string[];
-  /** As `vmferry backup` takes them: names, or absolute paths of images. */
+  /** The arguments of `vmferry backup`: names, or absolute paths of images. */
   guests: readonly string[];
-  /** The names under which the store keeps them. */
+  /** The names of the guests in the store. */
   guestNames: readonly string[];
-  /** As a person writes it, but never relative. */
+  /** As typed, but never a relative path. */
   store: string;
-  /** Options of the backup alone, such as `--pause`. */
+  /** Options only for the backup, such as `--pause`. */
   backupOptions: readonly string[];
-  /** Options of both, such as `--passphrase-file FILE`. */
+  /** Options for backup and prune, such as `--passphrase-file FILE`. */
   commonOptions: readonly string[];
-  /** Which snapshots a prune keeps, as its options; null: nothing is pruned. */
+  /** The keep options of the prune; null: nothing is pruned. */
   keepOptions: readonly string[] | null;
 }
 
-/** First the backup, then a prune for each guest, should there be any. */
+/** The backup, then a prune for each guest if there are keep options. */
 export function backupCommands(what: BackupCommands): string[][] {
   const { vmferry, guests, guestNames, store, backupOptions, commonOptions, keepOptions } = what;
   const backup = [...vmferry, 'backup', ...guests, '--to', store, ...backupOptions, ...commonOptions];

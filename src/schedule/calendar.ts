@@ -1,12 +1,12 @@
-/** When a backup runs, from what a person writes after `--at`. Pure; see systemd.time(7), "Calendar events". */
+/** When a backup runs, parsed from `--at`. Pure; see systemd.time(7), "Calendar events". */
 export interface Calendar {
   /** For `OnCalendar=`. */
   onCalendar: string;
-  /** The five fields of a crontab; null where they cannot say it. */
+  /** The five fields of a crontab line; null if cron cannot express it. */
   cronFields: string | null;
-  /** vmferry knows what it means; else only systemd can tell whether it means anything. */
+  /** Whether vmferry understands it; else only systemd can tell whether it is valid. */
   isUnderstood: boolean;
-  /** By how much the start may be put off, so that not all backups begin at the same second. */
+  /** The longest random delay, so that not all backups start at the same second. */
   spreadSeconds: number;
 }
 
@@ -24,10 +24,10 @@ const cronFieldsByWord: ReadonlyMap<string, string> = new Map([
   ['weekly', '0 0 * * 1'],
   ['monthly', '0 0 1 * *'],
 ]);
-/** No sign that a unit file or a shell could take for its own; an expression begins with none of an option, either. */
+/** No characters that a unit file or a shell would interpret, and no hyphen at the beginning. */
 const calendarExpression = /^[A-Za-z0-9*][A-Za-z0-9*:.,/~ _+-]{0,199}$/;
 
-/** Null for what cannot be a calendar expression at all. */
+/** Null if it cannot be a calendar expression. */
 export function parseCalendar(text: string): Calendar | null {
   const expression = text.trim();
   const word = expression.toLowerCase();
@@ -42,7 +42,7 @@ export function parseCalendar(text: string): Calendar | null {
   const daily = timeOfDay.exec(expression)?.groups;
   if (daily !== undefined) return atTimeOfDay(daily);
   if (!calendarExpression.test(expression)) return null;
-  // It may well come round every few minutes.
+  // It may recur every few minutes, so the delay is short.
   return { onCalendar: expression, cronFields: null, isUnderstood: false, spreadSeconds: 60 };
 }
 
@@ -58,7 +58,7 @@ function atTimeOfDay({ days, hour = '', minute = '' }: Record<string, string | u
   };
 }
 
-/** `fri..mon` are four days. */
+/** The days of an item such as `fri..mon`, which are four. */
 function weekdayNumbers(item: string): number[] {
   const [first = '', last = first] = item.split('..');
   const from = weekdayNumber(first);

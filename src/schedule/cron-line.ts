@@ -1,8 +1,8 @@
 /**
  * One line for a crontab (crontab(5)): its five fields, and the commands joined by `&&`. Pure.
  *
- * cron reads the line itself before a shell does, and ends it at a percent sign; how that is escaped differs from one
- * cron to the other, within quotes above all. So no percent sign is in the line at all: a shell makes it.
+ * cron reads the line before a shell does, and ends it at a percent sign. How to escape that sign differs between programs
+ * called cron, especially within quotes. So the line contains none: the shell makes it with printf.
  */
 export function cronLine(fields: string, commands: readonly (readonly string[])[]): string | null {
   const words = commands.map((command) => command.map(shellWord));
@@ -12,7 +12,7 @@ export function cronLine(fields: string, commands: readonly (readonly string[])[
 
 const plainWord = /^[A-Za-z0-9_@+=:,./-]+$/;
 
-/** A word for `sh`, without a percent sign. Null for what no crontab can hold: a control character (or half a surrogate pair). */
+/** A word for `sh`, without a percent sign. Null if no crontab can hold it: control characters, lone surrogates. */
 export function shellWord(word: string): string | null {
   if (/[\p{Cc}\p{Cs}]/u.test(word)) return null;
   if (plainWord.test(word)) return word;

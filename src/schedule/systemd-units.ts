@@ -1,52 +1,52 @@
 import { environmentAssignment, execLine, listedPath, plainLine } from './systemd-text.ts';
 
-/** What the units of one schedule are made from. */
+/** The data for the units of one schedule. */
 export interface ScheduledRun {
-  /** Of the units, without what they end in; see `isUnitName`. */
+  /** The name of the units without its ending; see `isUnitName`. */
   unit: string;
-  /** What it backs up, by the names that the store has for it. */
+  /** The names of the guests in the store. */
   guests: readonly string[];
-  /** The same as the backup command names it: images by their paths. Two schedules of one name are the same one if they agree in this and in the store. */
+  /** The guests as the backup command names them: images by path. Two schedules with the same sources and store are the same schedule. */
   sources: readonly string[];
   store: string;
   onCalendar: string;
   spreadSeconds: number;
-  /** One after the other; after one that fails none is run. The program of each is an absolute path. */
+  /** Run in order, until one fails. The program of each is an absolute path. */
   commands: readonly (readonly string[])[];
   environment: Readonly<Record<string, string>>;
-  /** For the system's own manager, as root; else for one of an account. */
+  /** For the system's manager, as root; else for an account's manager. */
   isSystem: boolean;
-  /** It goes over the network. */
+  /** The store is reached over the network. */
   isRemote: boolean;
-  /** It starts guests again, which then go on when the backup has ended. */
+  /** The backup starts guests again, which keep running after it. */
   startsGuests: boolean;
-  /** Directories below which it writes: clones beside images, a store, the metrics. */
+  /** Directories that the backup writes to: clones beside images, a store, the metrics. */
   writablePaths: readonly string[];
-  /** Something that it needs lies in /tmp. */
+  /** The backup needs something in /tmp. */
   needsTmp: boolean;
 }
 
 const marker = '# Written by vmferry schedule; it may be written anew by it.';
 const subjectPrefix = '# vmferry-schedule: ';
 
-/** As of systemd.unit(5), without what would have to be escaped for a shell or in a path. */
+/** A valid name for systemd.unit(5) that needs no escaping in a shell or a path. */
 export function isUnitName(name: string): boolean {
   return /^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$/.test(name);
 }
 
-/** What is scheduled by a unit file that `serviceText` or `timerText` wrote; null for any other text. */
+/** The subject of a unit file that `serviceText` or `timerText` wrote; null for any other text. */
 export function scheduledBy(text: string): string | null {
   const [first, second] = text.split('\n');
   if (first !== marker || second?.startsWith(subjectPrefix) !== true) return null;
   return second.slice(subjectPrefix.length);
 }
 
-/** The same from before it is written. */
+/** The subject of a schedule, as its unit files have it. */
 export function subjectOf({ sources, store }: Pick<ScheduledRun, 'sources' | 'store'>): string {
   return JSON.stringify({ guests: sources.toSorted(), store });
 }
 
-/** Null: a path or a word has a sign in it that a unit file cannot hold. */
+/** Null if a path or a word has a character that a unit file cannot hold. */
 export function serviceText(run: ScheduledRun): string | null {
   const commands = run.commands.map(execLine);
   const environment = Object.entries(run.environment).map((entry) => environmentAssignment(...entry));
@@ -62,7 +62,7 @@ export function serviceText(run: ScheduledRun): string | null {
     '[Service]',
     'Type=oneshot',
     ...environment.map((assignment) => `Environment=${assignment}`),
-    '# In this order; when one fails, those after it are not run.',
+    '# In this order. If one fails, the following ones do not run.',
     ...commands.map((command) => `ExecStart=${command}`),
     ...(run.startsGuests ? beingAParent : beingInTheBackground),
     ...confinement,
@@ -70,7 +70,7 @@ export function serviceText(run: ScheduledRun): string | null {
   ].join('\n');
 }
 
-/** `Persistent`: a time that was slept through is made up for. */
+/** `Persistent`: if the machine was off at the time, the backup runs later. */
 export function timerText(run: ScheduledRun): string {
   return [
     ...heading(run),
@@ -97,14 +97,14 @@ function describe({ guests, store }: ScheduledRun): string {
   return `vmferry backup of ${guests.join(', ')} to ${store}`;
 }
 
-/** A guest that it starts inherits all of its limits and lives on in its control group: so there are none. */
+/** A guest that the service starts inherits its limits and stays in its control group, so there are no limits. */
 const beingAParent = [
-  '# The guest that it starts again stays when the backup ends, and inherits what is set here: no limits, therefore.',
+  '# No limits: the guest that the backup starts again would inherit them, and it keeps running.',
   'KillMode=process',
 ];
 
 const beingInTheBackground = [
-  '# A stop asks vmferry alone to end: it lets a guest go on that it had stopped, and ends what it had started itself.',
+  '# A stop signals only vmferry, which lets paused guests go on and ends the programs that it started.',
   'KillMode=mixed',
   'TimeoutStopSec=5min',
   'Nice=10',
@@ -115,22 +115,22 @@ const beingInTheBackground = [
 ];
 
 /**
- * What root does not need for a backup. It needs: images of any owner, and the consoles of guests, which are sockets
- * (CAP_DAC_OVERRIDE); what /proc says of processes of any owner (CAP_SYS_PTRACE); to stop and continue these (CAP_KILL).
- * Not here: ProtectClock= and PrivateDevices=, under which no block device is an image; MemoryDenyWriteExecute=, under
- * which Node.js does not run.
+ * Takes away what root does not need for a backup. It needs images of any owner and the guests' consoles, which are sockets
+ * (CAP_DAC_OVERRIDE), /proc of processes of any owner (CAP_SYS_PTRACE), and stopping and continuing them (CAP_KILL). These
+ * cannot be set: ProtectClock= and PrivateDevices= hide block devices, which may be images, and Node.js does not run with
+ * MemoryDenyWriteExecute=.
  */
 function confinementOf({ writablePaths, needsTmp }: ScheduledRun): (string | null)[] {
   return [
     'CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_SYS_PTRACE CAP_KILL',
     'ProtectSystem=strict',
     'ProtectHome=read-only',
-    '# A path that is not there is no error (the dash).',
+    '# The dash: a missing path is not an error.',
     ...writablePaths.map((path) => {
       const listed = listedPath(path);
       return listed === null ? null : `ReadWritePaths=${withDash(listed)}`;
     }),
-    ...(needsTmp ? ['# Something that it needs lies in /tmp: no PrivateTmp=.'] : ['PrivateTmp=true']),
+    ...(needsTmp ? ['# No PrivateTmp=: the backup needs something in /tmp.'] : ['PrivateTmp=true']),
     'ProtectControlGroups=true',
     'ProtectHostname=true',
     'ProtectKernelLogs=true',
@@ -145,7 +145,7 @@ function confinementOf({ writablePaths, needsTmp }: ScheduledRun): (string | nul
   ];
 }
 
-/** The dash belongs to the path, so it stands within the quotes. */
+/** The dash is part of the path, so it is within the quotes. */
 function withDash(listed: string): string {
   return listed.startsWith('"') ? `"-${listed.slice(1)}` : `-${listed}`;
 }

@@ -18,7 +18,7 @@ describe('a time of --at', () => {
     expect(parseCalendar(text)).toMatchObject({ onCalendar, cronFields, isUnderstood: true });
   });
 
-  test('is left to systemd when it is another one', () => {
+  test('another expression is left to systemd', () => {
     expect(parseCalendar('*-*-01 04:00')).toMatchObject({
       onCalendar: '*-*-01 04:00',
       cronFields: null,
@@ -33,7 +33,7 @@ describe('a time of --at', () => {
     },
   );
 
-  test('is not understood when there is no such time of day', () => {
+  test('an impossible time of day is not understood', () => {
     expect(parseCalendar('24:00')?.isUnderstood).toBe(false);
     expect(parseCalendar('03:60')?.isUnderstood).toBe(false);
   });

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { cronLine, shellWord } from '../../../src/schedule/cron-line.ts';
 
-/** As cron does (crontab(5)): the command ends at a newline, and at a percent sign. */
+/** Like cron (crontab(5)): the command ends at a newline or a percent sign. */
 function commandOf(line: string): string {
   return line.split(' ').slice(5).join(' ');
 }
@@ -18,7 +18,7 @@ const nasty = fc.string({
 });
 
 describe('a line of a crontab', () => {
-  test('gives a shell the words that it was made of, and has no percent sign for cron', () => {
+  test('gives the shell the same words, and has no percent sign', () => {
     fc.assert(
       fc.property(fc.array(fc.oneof(word, nasty), { minLength: 1, maxLength: 5 }), (words) => {
         const line = cronLine('0 3 * * *', [['printf', String.raw`%s\0`, ...words]]) ?? '';
@@ -30,7 +30,7 @@ describe('a line of a crontab', () => {
     );
   });
 
-  test('runs the commands in their order, and none after one that fails', () => {
+  test('runs the commands in order, until one fails', () => {
     const line = cronLine('0 3 * * *', [['printf', '1'], ['false'], ['printf', '2']]) ?? '';
     expect(execFileSync('sh', ['-c', `${commandOf(line)} || true`], { encoding: 'utf8' })).toBe('1');
   });

@@ -6,7 +6,7 @@ import {
   plainLine,
 } from '../../../src/schedule/systemd-text.ts';
 
-/** What systemd itself makes of them is in test/integration/schedule-systemd.test.ts. */
+/** test/integration/cli/schedule-systemd.test.ts tests them with systemd itself. */
 describe('a word of ExecStart=', () => {
   test.each([
     ['plain', 'plain'],
@@ -23,11 +23,11 @@ describe('a word of ExecStart=', () => {
     expect(execLine(['/bin/true', word])).toBe(`/bin/true ${written}`);
   });
 
-  test('is not a variable where it is the program', () => {
+  test('is not expanded as a variable if it is the program', () => {
     expect(execLine(['/opt/$x y%/node', 'a'])).toBe('"/opt/$x y%%/node" a');
   });
 
-  test('cannot hold NUL or half a character, and a program has an absolute path', () => {
+  test('cannot hold NUL or a lone surrogate, and the program needs an absolute path', () => {
     expect(execLine(['/bin/true', 'a\0'])).toBeNull();
     expect(execLine(['/bin/true', '\ud800'])).toBeNull();
     expect(execLine(['true'])).toBeNull();
@@ -42,13 +42,13 @@ test('a variable of Environment= keeps its dollar signs', () => {
   expect(environmentAssignment('HOME', '/root')).toBe('HOME=/root');
 });
 
-test('a path in a list is quoted without codes', () => {
+test('a path in a list is quoted without escapes', () => {
   expect(listedPath('/srv/guests')).toBe('/srv/guests');
   expect(listedPath(String.raw`/srv/a b\"%`)).toBe(String.raw`"/srv/a b\\\"%%"`);
   expect(listedPath('/srv/a\nb')).toBeNull();
   expect(listedPath('srv')).toBeNull();
 });
 
-test('a line for people stays one line, and goes on in no other', () => {
+test('a line for people is always one line', () => {
   expect(plainLine('a\nb %n\\')).toBe('a b %%n');
 });

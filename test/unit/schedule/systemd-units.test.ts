@@ -29,7 +29,7 @@ const run: ScheduledRun = {
 };
 
 describe('the service', () => {
-  test('runs one command after the other, confined and in the background', () => {
+  test('runs the commands in order, confined and in the background', () => {
     const lines = serviceText(run)?.split('\n') ?? [];
     expect(lines.filter((line) => line.startsWith('ExecStart='))).toEqual([
       'ExecStart=/usr/bin/node /usr/bin/vmferry backup web --to @offsite',
@@ -50,42 +50,42 @@ describe('the service', () => {
     );
   });
 
-  test('of a guest that it starts again sets no limits, for the guest would have them', () => {
+  test('sets no limits if it starts a guest again, which would inherit them', () => {
     const text = serviceText({ ...run, startsGuests: true });
     expect(text).toContain('KillMode=process\n');
     expect(text).not.toMatch(/^(?:Nice|CPUWeight|Protect|PrivateTmp|NoNewPriv|CapabilityB|Restrict)/m);
   });
 
-  test('of an account has none of the limits that only root’s manager can set', () => {
+  test('of an account has no limits that only root’s manager can set', () => {
     const text = serviceText({ ...run, isSystem: false });
     expect(text).toContain('NoNewPrivileges=true\n');
     expect(text).not.toMatch(/^(?:Protect|PrivateTmp|CapabilityB|Wants)/m);
   });
 
-  test('keeps /tmp where it needs something in it', () => {
+  test('keeps /tmp if it needs something in it', () => {
     expect(serviceText({ ...run, needsTmp: true })).not.toContain('PrivateTmp=true');
   });
 
-  test('is not written with what it cannot hold', () => {
+  test('is not written if a value cannot be expressed', () => {
     expect(serviceText({ ...run, writablePaths: ['/srv/a\nExecStart=/bin/sh'] })).toBeNull();
     expect(serviceText({ ...run, commands: [['node']] })).toBeNull();
     expect(serviceText({ ...run, environment: { A: '\0' } })).toBeNull();
   });
 
-  test('names a guest and a store on one line, whatever they are', () => {
+  test('names any guest and store on one line', () => {
     const text = serviceText({ ...run, guests: ['a\n[Service]'], store: 's\nExecStart=/bin/sh' }) ?? '';
     expect(text.match(/^\[Service\]$/gm)).toHaveLength(1);
     expect(text.match(/^ExecStart=/gm)).toHaveLength(2);
   });
 });
 
-test('the timer makes up for times that were missed', () => {
+test('the timer runs missed times later', () => {
   expect(timerText(run)).toContain(
     '[Timer]\nOnCalendar=*-*-* 03:00:00\nPersistent=true\nRandomizedDelaySec=900\nUnit=vmferry-backup-web.service\n',
   );
 });
 
-test('what vmferry wrote it knows again, and nothing else', () => {
+test('vmferry recognises its own units, and no others', () => {
   for (const text of [serviceText(run) ?? '', timerText(run)]) {
     expect(scheduledBy(text)).toBe(subjectOf(run));
     expect(scheduledBy(`\n${text}`)).toBeNull();
@@ -96,13 +96,13 @@ test('what vmferry wrote it knows again, and nothing else', () => {
 });
 
 test.each(['', '.', '-a', 'a b', 'a/b', 'a@b', '%n', 'é', 'a'.repeat(201)])(
-  '%j is no unit’s name',
+  '%j is not a name for units',
   (name) => {
     expect(isUnitName(name)).toBe(false);
   },
 );
 
-test('the backup comes first, then a prune for each guest, if anything is said of what to keep', () => {
+test('the backup comes first, then a prune for each guest if there are keep options', () => {
   const what = {
     vmferry: ['/n', '/v'],
     guests: ['web', '/srv/old.img'],
