@@ -1,10 +1,8 @@
+import type { Consistency } from '../guest/consistency.ts';
 import type { FileBeside } from '../image/clones/clone.ts';
 
 /** How a running guest's images are made to hold still; `clone`: by reflinks, the guest stands for milliseconds. */
 export type HoldMethod = 'clone' | 'pause' | 'halt';
-
-/** As in doc/store.md: what state the images are in. */
-export type Consistency = 'halted' | 'frozen' | 'after-a-crash';
 
 export interface HoldOptions {
   /** For each way of halting the guest; only with `halt`. */

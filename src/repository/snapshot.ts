@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { chunkGridFor, MOST_CHUNKS } from '../chunk/chunk-grid.ts';
 import { asFailure, Failure } from '../failure.ts';
+import type { Consistency } from '../guest/consistency.ts';
 import { isGuestName, parseGuestDefinition, type GuestDefinition } from '../guest/definition.ts';
 import { issuesText, shortArray } from '../guest/short-array.ts';
 import { pageCount, POSITIONS_PER_PAGE } from './chunk-index/chunk-map-page.ts';
@@ -12,9 +13,6 @@ export const MANIFEST_LIMIT_BYTES = 16 * 2 ** 20;
 
 const FORMAT = 'vmferry-snapshot';
 const VERSION = 1;
-
-/** doc/store.md, Snapshot. */
-export type Consistency = 'halted' | 'frozen' | 'after-a-crash';
 
 export interface SnapshotDisk {
   /** The image's file name. */

@@ -1,5 +1,5 @@
 import type { FailureRecord } from '../../failure.ts';
-import type { Consistency } from '../../repository/snapshot.ts';
+import type { Consistency } from '../../guest/consistency.ts';
 
 /** One disk of a new snapshot. readBytes + unchangedBytes + holeBytes + freeBytes = sizeBytes. */
 export interface BackedUpDisk {

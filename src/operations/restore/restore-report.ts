@@ -1,5 +1,5 @@
 import type { Extent } from '../../extent/extents.ts';
-import type { Consistency } from '../../repository/snapshot.ts';
+import type { Consistency } from '../../guest/consistency.ts';
 import type { SnapshotReference } from '../store-access/choose-snapshot.ts';
 
 /** The options of a restore. */

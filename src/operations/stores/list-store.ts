@@ -1,7 +1,7 @@
 import type { Context } from '../../events.ts';
 import { lastVerifiedMs, type CheckRecord } from '../../repository/check-record.ts';
 import type { GuestReader, StoredObject } from '../../repository/guest-reader.ts';
-import type { Consistency } from '../../repository/snapshot.ts';
+import type { Consistency } from '../../guest/consistency.ts';
 import { snapshotTime } from '../../repository/files/snapshot-id.ts';
 import { trashed } from '../../repository/trash/trash.ts';
 import { damageOfOneGuest } from '../store-access/damage-of-one-guest.ts';
