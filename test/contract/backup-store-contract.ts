@@ -16,7 +16,7 @@ const MIB = 1 << 20;
 // many operations at once listen to it
 setMaxListeners(0, signal);
 
-/** What every BackupStore must do: what every Store must, and what backups need. */
+/** What every BackupStore must do, in addition to what every Store must do. */
 export function describeBackupStore(name: string, start: () => Promise<BackupStoreUnderTest>): void {
   describeStore(name, start);
 
@@ -47,7 +47,7 @@ export function describeBackupStore(name: string, start: () => Promise<BackupSto
     const names = async (folder: string): Promise<string[]> =>
       (await listed(folder)).map(({ name: entryName }) => entryName);
 
-    test('gives ranges, fewer bytes where the file ends', async () => {
+    test('gives ranges, with fewer bytes at the end of the file', async () => {
       const bytes = Buffer.from(seededBytes(1, 3 * MIB + 11));
       await store.put('long', [bytes], { signal });
       for (const [offset, length] of [
@@ -91,7 +91,7 @@ export function describeBackupStore(name: string, start: () => Promise<BackupSto
       expect(await names('nothing/at/all')).toEqual([]);
     });
 
-    test('makes folders that nobody but their owner may look into, and leaves those that are there', async () => {
+    test('makes folders that only their owner has access to, and leaves existing ones alone', async () => {
       await mkdir(join(directory, 'guests'));
       await chmod(join(directory, 'guests'), 0o775);
       await put('guests/web/packs/one', 'x');
@@ -113,7 +113,7 @@ export function describeBackupStore(name: string, start: () => Promise<BackupSto
       ]);
     });
 
-    test('lists what broken puts have left apart, and removes it', async () => {
+    test('lists the leftovers of broken puts separately, and removes them', async () => {
       const leftover = 'd.part-0123456789ab';
       await put('folder/b', 'b');
       await writeFile(join(directory, 'folder', leftover), 'left over');
@@ -130,13 +130,13 @@ export function describeBackupStore(name: string, start: () => Promise<BackupSto
       expect(await names('folder')).toEqual(['b']);
     });
 
-    test('lists nothing where its own directory is missing', async () => {
+    test('lists nothing if its own directory is missing', async () => {
       const missing = await subject.open(join(directory, 'missing'));
       expect(await missing.list('', signal)).toEqual([]);
       expect(await readdir(directory)).toEqual([]);
     });
 
-    /** A folder beside the store with a file in it, and its path as a link in the store has to give it. */
+    /** A folder with a file beside the store, and its path relative to the store, for links. */
     const outside = async (): Promise<{ path: string; target: string; names: () => Promise<string[]> }> => {
       const path = await mkdtemp(join(subject.scratch, 'outside-'));
       await writeFile(join(path, 'file'), 'precious');
@@ -145,7 +145,7 @@ export function describeBackupStore(name: string, start: () => Promise<BackupSto
     };
     const damaged = { code: 'store-damaged' };
 
-    test('lists what is neither a file nor a folder as strange, and does not look where links lead', async () => {
+    test('lists anything but files and folders as strange, without following links', async () => {
       const { target } = await outside();
       await put('elsewhere/file', 'twelve bytes');
       await symlink(target, join(directory, 'folder'));
@@ -169,7 +169,7 @@ export function describeBackupStore(name: string, start: () => Promise<BackupSto
       expect(await store.list('', signal, 'leftovers')).toMatchObject([{ isFolder: false, isStrange: true }]);
     });
 
-    test('follows no link that has the name itself, and leaves it alone', async () => {
+    test('does not follow or change a link under the given name', async () => {
       const { path, target, names: namesOutside } = await outside();
       await symlink(`${target}/file`, join(directory, 'link'));
       await symlink(target, join(directory, 'folder'));
@@ -187,7 +187,7 @@ export function describeBackupStore(name: string, start: () => Promise<BackupSto
       expect(String(await readFile(join(path, 'file')))).toBe('precious');
     });
 
-    test('follows no link on the way to a name', async () => {
+    test('does not follow links on the way to a name', async () => {
       const { path, target, names: namesOutside } = await outside();
       await mkdir(join(path, 'empty'));
       await mkdir(join(directory, 'guests'));
@@ -210,7 +210,7 @@ export function describeBackupStore(name: string, start: () => Promise<BackupSto
       expect(String(await readFile(join(directory, 'file')))).toBe('x');
     });
 
-    test('reads no FIFO, and waits for none', async () => {
+    test('neither reads a FIFO nor waits for it', async () => {
       await run('mkfifo', [join(directory, 'pipe')]);
       await expect(stored('pipe')).rejects.toMatchObject(damaged);
       await expect(store.remove('pipe', signal)).rejects.toMatchObject(damaged);
@@ -218,7 +218,7 @@ export function describeBackupStore(name: string, start: () => Promise<BackupSto
       await expect(put('pipe', 'x')).rejects.toMatchObject(damaged);
     });
 
-    test('its own directory may be a link, for a person has named it', async () => {
+    test('accepts a link as its own directory, which the user has named', async () => {
       await symlink(basename(directory), `${directory}-link`);
       const linked = await subject.open(`${directory}-link`);
       await linked.put('folder/file', [Buffer.from('x')], { signal });
@@ -234,7 +234,7 @@ export function describeBackupStore(name: string, start: () => Promise<BackupSto
       expect(await names('many')).toEqual(many);
     });
 
-    test('renames, making folders', async () => {
+    test('renames, and makes folders on the way', async () => {
       await put('packs/one', 'the first');
       expect(await store.rename('packs/one', 'trash/today/packs/one', signal)).toBe(true);
       expect(await names('packs')).toEqual([]);
@@ -243,7 +243,7 @@ export function describeBackupStore(name: string, start: () => Promise<BackupSto
       expect(String(await stored('packs/one'))).toBe('the first');
     });
 
-    test('renames nothing where there is nothing', async () => {
+    test('reports that there is no file to rename', async () => {
       await put('packs/other', 'x');
       expect(await store.rename('packs/none', 'packs/one', signal)).toBe(false);
       expect(await store.rename('packs/none', 'trash/one', signal)).toBe(false);
@@ -251,7 +251,7 @@ export function describeBackupStore(name: string, start: () => Promise<BackupSto
       expect(String(await stored('packs/other'))).toBe('x');
     });
 
-    test('a rename replaces what is there already, of the same size, too', async () => {
+    test('replaces an existing file by a rename, even one of the same size', async () => {
       await put('trash/one', 'whole');
       await put('packs/one', 'whole');
       expect(await store.rename('trash/one', 'packs/one', signal)).toBe(true);
@@ -266,7 +266,7 @@ export function describeBackupStore(name: string, start: () => Promise<BackupSto
       }
     });
 
-    test('replaces what has the same size, too', async () => {
+    test('replaces an existing file, even one of the same size', async () => {
       await put('damaged', 'wholX');
       await put('damaged', 'whole');
       expect(String(await readFile(join(directory, 'damaged')))).toBe('whole');
@@ -275,7 +275,7 @@ export function describeBackupStore(name: string, start: () => Promise<BackupSto
       expect(await names('')).toEqual(['damaged']);
     });
 
-    test('keeps what has the name already when told to', async () => {
+    test('keeps an existing file if told to', async () => {
       await put('marker', 'the first');
       await store.put('marker', [Buffer.from('the second')], { signal, keepExisting: true });
       expect(String(await stored('marker'))).toBe('the first');
@@ -284,7 +284,7 @@ export function describeBackupStore(name: string, start: () => Promise<BackupSto
       expect(await names('')).toEqual(['marker']);
     });
 
-    test('of several that put one name at once and keep what is there, one wins for all of them', async () => {
+    test('lets one win of several puts of one name at once that keep an existing file', async () => {
       const texts = Array.from({ length: 8 }, (_, index) => String(index).repeat(index + 1));
       const seen = await Promise.all(
         texts.map(async (text) => {
@@ -297,7 +297,7 @@ export function describeBackupStore(name: string, start: () => Promise<BackupSto
       expect(await names('keys')).toEqual(['marker']);
     });
 
-    test('removes folders that are empty, and no others', async () => {
+    test('removes only empty folders', async () => {
       await put('trash/today/one', 'x');
       await store.removeFolder('trash/today', signal);
       expect(String(await stored('trash/today/one'))).toBe('x');
@@ -307,7 +307,7 @@ export function describeBackupStore(name: string, start: () => Promise<BackupSto
       await store.removeFolder('trash/today', signal);
       await store.removeFolder('nothing/at/all', signal);
       expect(await readdir(join(directory, 'trash'))).toEqual([]);
-      // and takes the folder as new afterwards
+      // Afterwards the folder can be made again.
       await put('trash/today/two', 'y');
       expect(await names('trash/today')).toEqual(['two']);
     });
@@ -324,7 +324,7 @@ export function describeBackupStore(name: string, start: () => Promise<BackupSto
       expect(await names('')).toEqual(['there']);
     });
 
-    test('does nothing for a signal that is aborted already', async () => {
+    test('does nothing if the signal is already aborted', async () => {
       await put('folder/there', 'x');
       const reason = new Error('stopped by the test');
       const aborted = AbortSignal.abort(reason);
@@ -335,7 +335,7 @@ export function describeBackupStore(name: string, start: () => Promise<BackupSto
       expect(await names('')).toEqual(['folder']);
     });
 
-    test('does many things at once', async () => {
+    test('does many operations at once', async () => {
       const contents = Array.from({ length: 12 }, (_, index) => Buffer.from(seededBytes(index, MIB + index)));
       const nameOf = (index: number): string => `guests/g${index % 3}/packs/${index}`;
       await Promise.all(contents.map((bytes, index) => store.put(nameOf(index), [bytes], { signal })));
@@ -351,7 +351,7 @@ export function describeBackupStore(name: string, start: () => Promise<BackupSto
       expect(outcomes).not.toContain(false);
     });
 
-    test('puts one name several times at once, and one of them is there', async () => {
+    test('has the content of one put after several puts of one name at once', async () => {
       const contents = ['first', 'second', 'third', 'third'];
       await Promise.all(contents.map((text) => put('same', text)));
       expect(contents).toContain(String(await stored('same')));

@@ -4,12 +4,12 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { join } from 'node:path';
 import type { Store } from '../../src/store/store.ts';
 
-/** One implementation of Store, at work on directories of this machine that the suite can look into. */
+/** One implementation of Store, which works on directories of this machine that the suite can inspect. */
 export interface StoreUnderTest {
   /** Where the suite may make directories for its stores. */
   scratch: string;
   open(directory: string): Store | Promise<Store>;
-  /** Its line may be cut at any moment, so files under temporary names may be left. */
+  /** Its connection may be cut at any moment, so temporary files may be left. */
   leavesTemporaryFiles?: boolean;
   stop(): Promise<void>;
 }
@@ -17,7 +17,7 @@ export interface StoreUnderTest {
 const signal = new AbortController().signal;
 const MIB = 1 << 20;
 
-/** What every Store must do; the interface's comments, as tests. */
+/** What every Store must do: tests of what the comments of the interface say. */
 export function describeStore(name: string, start: () => Promise<StoreUnderTest>): void {
   describe(`a store: ${name}`, () => {
     let subject: StoreUnderTest;
@@ -43,7 +43,7 @@ export function describeStore(name: string, start: () => Promise<StoreUnderTest>
       return Buffer.concat(pieces);
     };
 
-    test('gives back what was put, whatever the parts', async () => {
+    test('gives back what was put, in whatever parts', async () => {
       await fc.assert(
         fc.asyncProperty(
           fc.array(fc.uint8Array({ maxLength: 100_000 }), { maxLength: 6 }),
@@ -57,7 +57,7 @@ export function describeStore(name: string, start: () => Promise<StoreUnderTest>
       );
     });
 
-    test('stores large contents whole and counts what was written', async () => {
+    test('stores large contents completely, and counts the written bytes', async () => {
       const parts = [1, 5 * MIB + 17, 512, 3 * MIB, 0, 7].map((size, index) => Buffer.alloc(size, index + 1));
       let writtenBytes = 0;
       await store.put('large', parts, { signal, onWritten: (bytes) => (writtenBytes += bytes) });
@@ -68,14 +68,14 @@ export function describeStore(name: string, start: () => Promise<StoreUnderTest>
       expect(await everything()).toEqual(['large']);
     });
 
-    test('replaces what was there', async () => {
+    test('replaces an existing file', async () => {
       await store.put('twice', [Buffer.from('first, and longer')], { signal });
       await store.put('twice', [Buffer.from('second')], { signal });
       expect(String(await stored('twice'))).toBe('second');
       expect(await everything()).toEqual(['twice']);
     });
 
-    test('makes the folders in a name, and takes several puts at once', async () => {
+    test('makes the folders on the way to a name, and does several puts at once', async () => {
       const names = ['a/b/one', 'a/b/two', 'a/three', 'four'];
       await Promise.all(names.map((each) => store.put(each, [Buffer.from(each)], { signal })));
       for (const each of names) expect(String(await stored(each))).toBe(each);
@@ -107,7 +107,7 @@ export function describeStore(name: string, start: () => Promise<StoreUnderTest>
       }
     });
 
-    test('leaves what was there, and nothing else, when a put is aborted', async () => {
+    test('keeps the existing file, and leaves nothing else, if a put is aborted', async () => {
       await store.put('kept', [Buffer.from('old')], { signal });
       const stop = new AbortController();
       const reason = new Error('stopped by the test');
@@ -120,7 +120,7 @@ export function describeStore(name: string, start: () => Promise<StoreUnderTest>
       expect(String(await stored('kept'))).toBe('old');
     });
 
-    test('does nothing for a signal that is aborted already', async () => {
+    test('does nothing if the signal is already aborted', async () => {
       const reason = new Error('stopped by the test');
       const aborted = AbortSignal.abort(reason);
       await expect(store.put('a', [], { signal: aborted })).rejects.toBe(reason);
@@ -129,7 +129,7 @@ export function describeStore(name: string, start: () => Promise<StoreUnderTest>
       expect(await everything()).toEqual([]);
     });
 
-    test('leaves nothing beside a name that cannot be replaced', async () => {
+    test('leaves no temporary file if the name cannot be replaced', async () => {
       await mkdir(join(directory, 'taken'));
       await writeFile(join(directory, 'taken', 'file'), '');
       await expect(store.put('taken', [Buffer.from('x')], { signal })).rejects.toThrow();

@@ -25,7 +25,7 @@ async function storesIn(
   };
 }
 
-describe(`behind a line that fails now and then (VMFERRY_TEST_SEED=${seed})`, () => {
+describe(`behind a connection that sometimes fails (VMFERRY_TEST_SEED=${seed})`, () => {
   let opened = 0;
   describeBackupStore('a directory', () =>
     storesIn((directory) => {
@@ -59,7 +59,7 @@ describe('a faulty store', () => {
     expect(new Set(kinds)).toEqual(new Set(['failed after', 'failed before', 'stored', 'said']));
   });
 
-  test('truncates and says nothing', async () => {
+  test('truncates files without an error', async () => {
     const inner = memoryStore();
     const store = new FaultyStore(inner, 1, { truncate: 1 });
     await put(store, 'a', '0123456789');
@@ -76,7 +76,7 @@ describe('a faulty store', () => {
     await expect(listing).rejects.toBe(reason);
   });
 
-  test('loses its last writes, wherever they were moved', async () => {
+  test('loses its last writes, even if the files were moved', async () => {
     const inner = memoryStore();
     const store = new FaultyStore(inner, 1);
     await put(store, 'a', 'first');
@@ -92,7 +92,7 @@ describe('a faulty store', () => {
   });
 });
 
-test('what was recorded can be done again, up to any operation', async () => {
+test('recorded operations can be replayed up to any operation', async () => {
   const recording = new RecordingStore(memoryStore());
   await recording.put('a', [Buffer.from('a '), Buffer.from('text')], { signal });
   await recording.rename('a', 'b', signal);

@@ -19,11 +19,11 @@ interface Server {
 
 const context = { signal: new AbortController().signal, report: () => undefined };
 const seed = testSeed();
-/** After how many bytes a line may be cut: in the login, in small requests, in packs, later than a test takes. */
+/** After how many bytes a connection is cut: during the login, small requests or packs, or after the end of a test. */
 const lives = [3000, 30_000, 300_000, 3_000_000, 200_000_000];
 let cuts = 0;
 
-/** Stores whose lines are cut at random moments, again and again. */
+/** Stores whose connections are cut at random moments, again and again. */
 async function storesOverCutLines(server: Server): Promise<BackupStoreUnderTest> {
   const random = seededRandom(seed);
   const proxy = await startCuttingProxy(
@@ -52,7 +52,7 @@ async function storesOverCutLines(server: Server): Promise<BackupStoreUnderTest>
         opened.push(store);
         return store;
       } catch {
-        // cut in the login: the first opening is not repeated
+        // The connection was cut during the login: the first opening is not repeated.
       }
     }
   };
@@ -69,7 +69,7 @@ async function storesOverCutLines(server: Server): Promise<BackupStoreUnderTest>
   };
 }
 
-describe(`over lines that are cut (VMFERRY_TEST_SEED=${seed})`, () => {
+describe(`over connections that are cut (VMFERRY_TEST_SEED=${seed})`, () => {
   describeWithTools('by SFTP', ['ssh', 'sshd', 'ssh-keygen'], () => {
     describeBackupStore('OpenSSH’s server', async () => storesOverCutLines(await startSshServer()));
   });
@@ -77,7 +77,7 @@ describe(`over lines that are cut (VMFERRY_TEST_SEED=${seed})`, () => {
     storesOverCutLines(await startPlainSftpServer()),
   );
   test('some of which were', () => {
-    // Some fifteen, by chance.
+    // Some fifteen are expected.
     expect(cuts).toBeGreaterThan(2);
   });
 });

@@ -29,9 +29,9 @@ async function storesOn(server: Server): Promise<BackupStoreUnderTest> {
   };
 }
 
-/** An account that sees nothing but its own directory: no shell, no /dev, no user names. */
+/** An account that sees only its own directory: no shell, no /dev, no user names. */
 async function storesInChroot(): Promise<BackupStoreUnderTest> {
-  // sshd takes only a directory that nobody else may change, up to the root
+  // sshd only accepts a directory that no other user may change, with all its parents.
   const root = await mkdtemp('/run/vmferry-chroot-');
   const server = await startSshServer({
     sshdConfig: [

@@ -6,8 +6,8 @@ import { benchModule } from '../../support/bench-module.ts';
 import { seededBytes } from '../../support/images/images.ts';
 
 /*
- * The bench's long line. That nothing comes sooner than it should is certain; how much later it comes is the machine's
- * affair, and no test.
+ * The simulated long connection of the benchmarks. The tests check that nothing arrives too early. How late it arrives depends on
+ * the machine, and is not tested.
  */
 interface Proxy {
   port: number;
@@ -33,7 +33,7 @@ afterEach(async () => {
   for (const close of opened.splice(0).toReversed()) await close();
 });
 
-/** A line to a server that does this with each connection; gives a client's end of one. */
+/** A connection, over the proxy, to a server that handles it like this; returns the client's end. */
 async function lineTo(serve: (socket: Socket) => void, limitBytes = 2 ** 20): Promise<Socket> {
   const server: Server = createServer({ allowHalfOpen: true }, (socket) => {
     socket.on('error', () => undefined);
@@ -56,7 +56,7 @@ async function lineTo(serve: (socket: Socket) => void, limitBytes = 2 ** 20): Pr
   return client;
 }
 
-test('a byte and its answer take a round trip, and the first of them two', async () => {
+test('a byte and its answer take one round trip, and the first byte two', async () => {
   const beforeMs = performance.now();
   const client = await lineTo((socket) => socket.pipe(socket));
   for (const trips of [2, 1, 1]) {
@@ -67,16 +67,16 @@ test('a byte and its answer take a round trip, and the first of them two', async
   }
 });
 
-test('all bytes arrive in order, both ways at once, and then both ends', async () => {
+test('all bytes arrive in order in both directions at once, and then both ends', async () => {
   const bytes = Buffer.from(seededBytes(7, 8 * 2 ** 20));
   const client = await lineTo((socket) => socket.pipe(socket));
   client.end(bytes);
   expect((await buffer(client)).equals(bytes)).toBe(true);
 });
 
-test('what is on its way at once is bounded, and so is what goes over in a time', async () => {
+test('the bytes in flight and the bytes per second are limited', async () => {
   const limitBytes = 64 * 1024;
-  // one piece more may have come when it stops reading
+  // One more piece may have arrived when it stops reading.
   const mostAtOnceBytes = limitBytes + 64 * 1024;
   const bytes = Buffer.alloc(2 * 2 ** 20);
   const client = await lineTo((socket) => socket.resume().on('end', () => socket.end('all')), limitBytes);

@@ -8,7 +8,7 @@ import { describeWithTools } from '../../support/programs/tools.ts';
 const context = { signal: new AbortController().signal, report: () => undefined };
 const died = new Failure('receiver-died', 'The vmferry on new ended with status 1.');
 
-/** What is said of a server of this configuration when vmferry ended there at once. */
+/** The failure on a server of this configuration where vmferry ends at once. */
 async function said(...sshdConfig: string[]): Promise<Failure> {
   await using server = await startSshServer({ sshdConfig });
   await using connection = await connectSsh(server.destination, server, context);
@@ -16,7 +16,7 @@ async function said(...sshdConfig: string[]): Promise<Failure> {
 }
 
 describeWithTools('an account in which no receiver starts', ['ssh', 'sshd', 'ssh-keygen'], () => {
-  test('that allows SFTP only is told from others', async () => {
+  test('that allows only SFTP is recognized', async () => {
     const failure = await said('ForceCommand internal-sftp');
     expect(failure).toMatchObject({ code: 'receiver-missing' });
     expect(failure.message).toContain('The account of server allows SFTP only');
@@ -27,7 +27,7 @@ describeWithTools('an account in which no receiver starts', ['ssh', 'sshd', 'ssh
     expect(await said()).toBe(died);
   });
 
-  test('whose server allows one session only is told what to set', async () => {
+  test('whose server allows only one session gets advice what to set', async () => {
     await using server = await startSshServer({ sshdConfig: ['MaxSessions 1'] });
     await using connection = await connectSsh(server.destination, server, context);
     const failure = asFailure(await connection.exec('true', context.signal).catch((error: unknown) => error));

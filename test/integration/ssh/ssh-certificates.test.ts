@@ -20,7 +20,7 @@ describeWithTools('certificates of ssh', ['ssh', 'sshd', 'ssh-keygen', 'ssh-agen
   let directory: string;
   let authority: string;
   let server: TestSshServer;
-  /** Signs a key; the certificate lies beside it. */
+  /** Signs a key, and puts the certificate beside it. */
   const certify = async (key: string, ...options: string[]): Promise<void> => {
     const signed = await run('ssh-keygen', ['-q', '-s', authority, '-I', 'test', ...options, `${key}.pub`]);
     expect(signed).toMatchObject({ exitStatus: 0 });
@@ -44,7 +44,7 @@ describeWithTools('certificates of ssh', ['ssh', 'sshd', 'ssh-keygen', 'ssh-agen
     await rm(directory, { recursive: true, force: true });
   });
 
-  test('a host that only a certificate authority is known for is refused, with a command that helps', async () => {
+  test('a host known only by a certificate authority is refused, with a command that helps', async () => {
     const [type, key] = (await readFile(`${authority}.pub`, 'utf8')).split(' ');
     await writeFile(server.knownHostsFile, `@cert-authority * ${type} ${key}\n`);
     expect(await sshConnects(server.sshConfigFile)).toBe(true);
@@ -59,7 +59,7 @@ describeWithTools('certificates of ssh', ['ssh', 'sshd', 'ssh-keygen', 'ssh-agen
     expect(await failureAsSshDoes(server.sshConfigFile)).toBeNull();
   });
 
-  test('a login that needs the person’s certificate is refused, and says so', async () => {
+  test('a login that needs a user certificate is refused, and the message says so', async () => {
     await certify(server.identityFile, '-n', userInfo().username);
     await writeFile(server.authorizedKeysFile, '');
     expect(await sshConnects(server.sshConfigFile)).toBe(true);

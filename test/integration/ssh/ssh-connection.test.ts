@@ -18,7 +18,7 @@ describeWithTools('a connection by ssh', ['ssh', 'sshd', 'ssh-keygen'], () => {
     await server.stop();
   });
 
-  test('runs a program and hands over its input, output and exit status', async () => {
+  test('runs a program, and passes on its input, output and exit status', async () => {
     await using connection = await connectSsh(server.destination, server, context);
     const remote = await connection.exec('cat; echo oops >&2; exit 7', context.signal);
     await remote.stdin.write('hello\n');
@@ -30,13 +30,13 @@ describeWithTools('a connection by ssh', ['ssh', 'sshd', 'ssh-keygen'], () => {
     expect(remote.stderrText()).toBe('oops\n');
   });
 
-  test('tells how a program ended that was killed', async () => {
+  test('reports how a killed program ended', async () => {
     await using connection = await connectSsh(server.destination, server, context);
     const remote = await connection.exec('kill -9 $$', context.signal);
     expect(await remote.exited).toEqual({ exitStatus: null, signal: 'SIGKILL' });
   });
 
-  test('tells the end of a program whose output nobody reads', async () => {
+  test('reports the end of a program whose output nobody reads', async () => {
     await using connection = await connectSsh(server.destination, server, context);
     const remote = await connection.exec('head -c 500000 /dev/zero', context.signal);
     expect(await remote.exited).toEqual({ exitStatus: 0, signal: null });
@@ -54,7 +54,7 @@ describeWithTools('a connection by ssh', ['ssh', 'sshd', 'ssh-keygen'], () => {
     expect(await remote.exited).toEqual({ exitStatus: 5, signal: null });
   });
 
-  test('lives on when the server wants new keys, time and again', async () => {
+  test('survives repeated exchanges of new keys', async () => {
     await using narrow = await startSshServer({ sshdConfig: ['RekeyLimit 200K'] });
     const revoked = join(narrow.directory, 'revoked');
     await makeKey(`${revoked}-key`);
@@ -71,7 +71,7 @@ describeWithTools('a connection by ssh', ['ssh', 'sshd', 'ssh-keygen'], () => {
     expect(Buffer.concat(pieces).length).toBe(sizeBytes);
   });
 
-  test('passes more through a program than any window holds', async () => {
+  test('passes more data through a program than fits into any window', async () => {
     await using connection = await connectSsh(server.destination, server, context);
     const remote = await connection.exec('cat', context.signal);
     const sizeBytes = 24 << 20;
@@ -89,7 +89,7 @@ describeWithTools('a connection by ssh', ['ssh', 'sshd', 'ssh-keygen'], () => {
     expect(received).toBe(sizeBytes);
   });
 
-  test('ends a program when the caller aborts', async () => {
+  test('ends a program if the caller aborts', async () => {
     await using connection = await connectSsh(server.destination, server, context);
     const stop = new AbortController();
     const reason = new Error('stopped by the test');
@@ -101,7 +101,7 @@ describeWithTools('a connection by ssh', ['ssh', 'sshd', 'ssh-keygen'], () => {
     await expect(connection.exec('true', stop.signal)).rejects.toBe(reason);
   });
 
-  test('tells of its closing, and works no more', async () => {
+  test('reports that it was closed, and refuses further work', async () => {
     const connection = await connectSsh(server.destination, server, context);
     const remote = await connection.exec('sleep 1000', context.signal);
     const store = connection.store(server.directory);

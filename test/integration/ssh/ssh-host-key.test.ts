@@ -21,7 +21,7 @@ describeWithTools('a host key', ['ssh', 'sshd', 'ssh-keygen'], () => {
   afterAll(async () => {
     await server.stop();
   });
-  /** What happens with a known_hosts of these lines; ssh itself must come to the same. */
+  /** Connects with these lines in known_hosts. ssh itself must give the same result. */
   const withKnownHosts = async (text: string, ...config: string[]): Promise<Failure | null> => {
     const file = join(server.directory, 'other_known_hosts');
     await writeFile(file, text);
@@ -74,7 +74,7 @@ describeWithTools('a host key', ['ssh', 'sshd', 'ssh-keygen'], () => {
     await quiet.stop();
   });
 
-  test('that changed is refused, with the line that knows another one', async () => {
+  test('that changed is refused, and the message names the line of the known key', async () => {
     const other = await makeKey(join(server.directory, 'another_host_key'));
     const changed = await knownHostsLine({ alias: '', ...server }, other);
     const failure = await withKnownHosts(`# a comment\n${changed}`);
@@ -83,7 +83,7 @@ describeWithTools('a host key', ['ssh', 'sshd', 'ssh-keygen'], () => {
     expect(failure?.advice).toContain(`ssh-keygen -R '[127.0.0.1]:${server.port}' -f `);
   });
 
-  test('of a type that is no longer offered looks changed', async () => {
+  test('of a type that is no longer offered counts as changed', async () => {
     const ed25519Only = await startSshServer();
     const gone = await makeKey(join(ed25519Only.directory, 'gone'), 'rsa');
     await writeFile(ed25519Only.knownHostsFile, await knownHostsLine({ alias: '', ...ed25519Only }, gone));
@@ -140,7 +140,7 @@ describeWithTools('a host key', ['ssh', 'sshd', 'ssh-keygen'], () => {
     },
   );
 
-  test('is looked for in every file of UserKnownHostsFile, whatever blanks are in their paths', async () => {
+  test('is looked up in every file of UserKnownHostsFile, even with blanks in the paths', async () => {
     const directory = join(server.directory, 'two words');
     await mkdir(directory, { recursive: true });
     const files = ['known hosts', 'other known hosts'].map((name) => join(directory, name));
@@ -170,7 +170,7 @@ describeWithTools('a host key', ['ssh', 'sshd', 'ssh-keygen'], () => {
     expect(failure?.advice).toContain('HostKeyAlgorithms');
   });
 
-  test('that only a KnownHostsCommand knows is refused with a command that notes it in known_hosts', async () => {
+  test('that only a KnownHostsCommand knows is refused, with a command that adds it to known_hosts', async () => {
     const command = join(server.directory, 'known-hosts-command');
     await writeFile(command, `#!/bin/sh\necho '${(await lineOf('ed25519')).trim()}'\n`, { mode: 0o755 });
     await chmod(command, 0o755);
@@ -192,7 +192,7 @@ describeWithTools('a host key', ['ssh', 'sshd', 'ssh-keygen'], () => {
     expect(await readFile(join(server.directory, 'other_known_hosts'), 'utf8')).toBe('# a comment\n');
   });
 
-  test('goes by its alias where one is configured', async () => {
+  test('is looked up by its alias if one is configured', async () => {
     const line = (await lineOf('rsa')).replace(/^\S+/, 'the-name');
     expect(await withKnownHosts(line, 'HostKeyAlias the-name')).toBeNull();
     expect((await withKnownHosts(line))?.code).toBe('host-key-unknown');

@@ -26,14 +26,14 @@ async function refusalOf(sshConfigFile: string, destination = 'server'): Promise
   throw new Error('the connection was not refused');
 }
 
-/** Throws unless the configuration leads to a working connection. */
+/** Throws unless the configuration gives a working connection. */
 async function greet(sshConfigFile: string, destination = 'server'): Promise<string> {
   await using connection = await connectSsh(destination, { sshConfigFile }, context);
   const remote = await connection.exec('echo hello', context.signal);
   return Buffer.concat(await remote.stdout.toArray()).toString();
 }
 
-/** A private key file as ssh-keygen makes it for a device, but for the secret part, which is of no use here. */
+/** A private key file as ssh-keygen makes it for a device, without the secret part, which is not needed here. */
 async function writeDeviceKey(path: string): Promise<void> {
   const field = (text: string): Buffer => {
     const length = Buffer.alloc(4);
@@ -103,7 +103,7 @@ describeWithTools('logging in by ssh', ['ssh', 'sshd', 'ssh-keygen', 'ssh-agent'
     expect(await greet(await server.configWith(`IdentityFile ${key}`))).toBe('hello\n');
   });
 
-  test('is refused without a key that the server knows, and says what was tried', async () => {
+  test('is refused without a key that the server knows, and the message names the tried keys', async () => {
     const stranger = await startSshServer();
     await copyFile(`${strangeKey}.pub`, stranger.authorizedKeysFile);
     const failure = await refusalOf(stranger.sshConfigFile);
@@ -113,7 +113,7 @@ describeWithTools('logging in by ssh', ['ssh', 'sshd', 'ssh-keygen', 'ssh-agent'
     await stranger.stop();
   });
 
-  test('is refused where the server takes only what vmferry does not offer', async () => {
+  test('is refused if the server accepts only methods that vmferry does not offer', async () => {
     const other = await startSshServer({
       sshdConfig: ['PubkeyAuthentication no', 'PasswordAuthentication yes'],
     });
@@ -133,7 +133,7 @@ describeWithTools('logging in by ssh', ['ssh', 'sshd', 'ssh-keygen', 'ssh-agent'
     await stranger.stop();
   });
 
-  test('does not use a key file that others may read, as ssh does not', async () => {
+  test('does not use a key file that others may read, like ssh', async () => {
     const other = await startSshServer();
     const key = join(other.directory, 'a key');
     await copyFile(other.identityFile, key);
@@ -149,7 +149,7 @@ describeWithTools('logging in by ssh', ['ssh', 'sshd', 'ssh-keygen', 'ssh-agent'
     await other.stop();
   });
 
-  test('says that a key of a FIDO device cannot be used, rather than that it has a passphrase', async () => {
+  test('reports that a key of a FIDO device cannot be used, not that it needs a passphrase', async () => {
     const other = await startSshServer();
     const key = join(other.directory, 'id_ed25519_sk');
     await writeDeviceKey(key);
@@ -174,7 +174,7 @@ describeWithTools('logging in by ssh', ['ssh', 'sshd', 'ssh-keygen', 'ssh-agent'
     expect(failure.advice).toContain(`ssh-add ${lockedKey}`);
     await agentHolds(lockedKey);
     expect(await greet(sshConfigFile)).toBe('hello\n');
-    // without the .pub beside it, the key file itself says which of the agent's keys it is
+    // Without a .pub file, the key file itself shows which of the agent's keys it is.
     await rm(`${lockedKey}.pub`);
     expect(await greet(sshConfigFile)).toBe('hello\n');
   });
@@ -192,7 +192,7 @@ describeWithTools('logging in by ssh', ['ssh', 'sshd', 'ssh-keygen', 'ssh-agent'
     await other.stop();
   });
 
-  test('does without an agent that is gone', async () => {
+  test('works without an agent if the agent is gone', async () => {
     const other = await startSshServer();
     expect(await greet(await other.configWith('IdentityAgent /nonexistent/agent'))).toBe('hello\n');
     await other.stop();
@@ -219,7 +219,7 @@ describeWithTools('the way to a host by ssh', ['ssh', 'sshd', 'ssh-keygen'], () 
       '  ProxyJump jump',
     );
 
-  test('leads through a jump host, and takes it away afterwards', async () => {
+  test('uses a jump host, and ends its program afterwards', async () => {
     const before = new Set(await descendantsOf(process.pid));
     const config = await viaJump(`  UserKnownHostsFile ${jump.knownHostsFile}`);
     expect(await greet(config)).toBe('hello\n');
@@ -227,7 +227,7 @@ describeWithTools('the way to a host by ssh', ['ssh', 'sshd', 'ssh-keygen'], () 
     await expectNoNewDescendants(before);
   });
 
-  test('never accepts a jump host’s key unseen', async () => {
+  test('never accepts an unknown key of a jump host', async () => {
     const failure = await refusalOf(
       await viaJump('  UserKnownHostsFile /dev/null', '  StrictHostKeyChecking no'),
     );
@@ -235,7 +235,7 @@ describeWithTools('the way to a host by ssh', ['ssh', 'sshd', 'ssh-keygen'], () 
     expect(failure.message).toMatch(/Host key verification failed/);
   });
 
-  test('leads through a proxy command', async () => {
+  test('uses a proxy command', async () => {
     const config = await server.configWith(
       'Host server',
       '  HostName nowhere',
@@ -249,7 +249,7 @@ describeWithTools('the way to a host by ssh', ['ssh', 'sshd', 'ssh-keygen'], () 
     expect(await greet(config)).toBe('hello\n');
   });
 
-  test('says what a proxy command that fails had to say', async () => {
+  test('reports the error output of a failed proxy command', async () => {
     const failure = await refusalOf(
       await server.configWith('Host server', '  ProxyCommand echo the bridge is out >&2; exit 1'),
     );
@@ -257,7 +257,7 @@ describeWithTools('the way to a host by ssh', ['ssh', 'sshd', 'ssh-keygen'], () 
     expect(failure.message).toContain('the bridge is out');
   });
 
-  test('is missing where nothing listens', async () => {
+  test('fails if nothing listens', async () => {
     const port = await freePort();
     const failure = await refusalOf(await server.configWith(`Port ${port}`));
     expect(failure).toMatchObject({ code: 'host-unreachable', transient: true });
@@ -265,7 +265,7 @@ describeWithTools('the way to a host by ssh', ['ssh', 'sshd', 'ssh-keygen'], () 
     expect(failure.message).toContain('nothing listens there');
   });
 
-  test('is missing where no host has the name', async () => {
+  test('fails if no host has the name', async () => {
     const failure = await refusalOf(server.sshConfigFile, 'no-such-host.invalid');
     expect(failure).toMatchObject({ code: 'host-unreachable', transient: true });
     expect(failure.message).toContain('no-such-host.invalid');
@@ -278,7 +278,7 @@ describeWithTools('the way to a host by ssh', ['ssh', 'sshd', 'ssh-keygen'], () 
     },
   );
 
-  test('ends when a command of the configuration takes too long, and names the limit', async () => {
+  test('fails if a command of the configuration takes too long, and names the limit', async () => {
     const config = await server.configWith('Match host server exec "sleep 60; true"', '  Port 1');
     const { signal } = context;
     const started = Date.now();
@@ -310,19 +310,19 @@ describeWithTools('the way to a host by ssh', ['ssh', 'sshd', 'ssh-keygen'], () 
     await narrow.stop();
   });
 
-  test('tells of a configuration that ssh does not take', async () => {
+  test('reports a configuration that ssh does not accept', async () => {
     const failure = await refusalOf(await server.configWith('Nonsense yes'));
     expect(failure).toMatchObject({ code: 'usage' });
     expect(failure.message).toContain('Bad configuration option');
   });
 
-  test('tells of a server without SFTP', async () => {
+  test('reports a server without SFTP', async () => {
     const bare = await startSshServer({ sshdConfig: ['Subsystem sftp /bin/false'] });
     expect(await refusalOf(bare.sshConfigFile)).toMatchObject({ code: 'transfer-failed' });
     await bare.stop();
   });
 
-  test('ends where the caller aborts', async () => {
+  test('ends if the caller aborts', async () => {
     const reason = new Error('stopped by the test');
     const stop = new AbortController();
     const connecting = connectSsh('server', server, { ...context, signal: stop.signal });
@@ -331,12 +331,12 @@ describeWithTools('the way to a host by ssh', ['ssh', 'sshd', 'ssh-keygen'], () 
   });
 });
 
-/** A program that was told to end is gone when its parent has been told. */
+/** Waits until programs that were told to end are gone. */
 async function expectNoNewDescendants(before: ReadonlySet<number>): Promise<void> {
   for (let left = 100; left > 0; left--) {
     const now = (await descendantsOf(process.pid)).filter((pid) => !before.has(pid));
     if (now.length === 0) return;
-    // Not our child's exit but its descendants': there is no event for that.
+    // There is no event for the end of processes that are not our children.
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   throw new Error('a program is left behind');

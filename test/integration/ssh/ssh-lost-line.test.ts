@@ -7,7 +7,7 @@ import { describeUnless } from '../../support/programs/tools.ts';
 
 const context = { signal: new AbortController().signal, report: () => undefined };
 const MIB = 1 << 20;
-/** Silence is noticed after 20 s; the rest is for a busy machine. */
+/** Silence is noticed after 20 s; the rest allows for a busy machine. */
 const BOUND_MS = 30_000;
 
 describeUnless(networkLabMissing(), 'a line through a network that breaks', () => {
@@ -15,7 +15,7 @@ describeUnless(networkLabMissing(), 'a line through a network that breaks', () =
   let viaOld: string;
   beforeAll(async () => {
     lab = await startNetworkLab();
-    // the test itself is not on the host `old`; this program is
+    // This program runs on the host `old`; the test itself does not.
     const relay = join(import.meta.dirname, '../../support/ssh/relay-tcp.mjs');
     const there = [...lab.prefix('old'), process.execPath, relay, '%h', '%p'];
     viaOld = await lab.server.configWith(`ProxyCommand ${there.join(' ')}`);
@@ -24,7 +24,7 @@ describeUnless(networkLabMissing(), 'a line through a network that breaks', () =
     await lab.stop();
   });
 
-  test('is an error in bounded time when it is cut in mid-put', async () => {
+  test('is an error in bounded time if it is cut during a put', async () => {
     const directory = join(lab.server.directory, 'cut');
     await mkdir(directory);
     await using connection = await connectSsh('new', { sshConfigFile: viaOld }, context);
@@ -46,7 +46,7 @@ describeUnless(networkLabMissing(), 'a line through a network that breaks', () =
     await lab.rate(null);
   });
 
-  test('goes on after a short cut', async () => {
+  test('continues after a short interruption', async () => {
     const directory = join(lab.server.directory, 'short');
     await mkdir(directory);
     await using connection = await connectSsh('new', { sshConfigFile: viaOld }, context);
@@ -57,7 +57,7 @@ describeUnless(networkLabMissing(), 'a line through a network that breaks', () =
     expect(await readdir(directory)).toEqual(['pack']);
   });
 
-  test('is an error at once when it is reset', async () => {
+  test('is an error at once if it is reset', async () => {
     await using connection = await connectSsh('new', { sshConfigFile: viaOld }, context);
     const remote = await connection.exec('cat', context.signal);
     await lab.reset();
@@ -65,7 +65,7 @@ describeUnless(networkLabMissing(), 'a line through a network that breaks', () =
     expect(await remote.exited).toEqual({ exitStatus: null, signal: null });
     await expect(remote.stdin.write('x')).rejects.toMatchObject({ code: 'connection-lost' });
     expect(await connection.closed).toMatchObject({ code: 'connection-lost' });
-    // Not only when it has been silent for long enough.
+    // It must not take until the silence is noticed.
     expect(performance.now() - resetAt).toBeLessThan(10_000);
   });
 });

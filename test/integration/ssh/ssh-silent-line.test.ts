@@ -5,10 +5,10 @@ import { startSshServer, type TestSshServer } from '../../support/ssh/ssh-server
 import { describeWithTools } from '../../support/programs/tools.ts';
 
 const context = { signal: new AbortController().signal, report: () => undefined };
-/** Silence is noticed after 20 s; the rest is for a busy machine. */
+/** Silence is noticed after 20 s; the rest allows for a busy machine. */
 const BOUND_MS = 30_000;
 
-/** Passes TCP on to a port until it is frozen: then it stays connected, and not a byte moves. */
+/** Forwards TCP to a port until it is frozen: then it stays connected, but forwards nothing. */
 class FreezableProxy {
   readonly #server: Server;
   readonly #sockets: Socket[] = [];
@@ -43,7 +43,7 @@ describeWithTools('a line that falls silent', ['ssh', 'sshd'], () => {
     await server.stop();
   });
 
-  test('fails all that is pending, and what comes later', async () => {
+  test('fails all pending and later operations', async () => {
     const proxy = new FreezableProxy(server.port);
     const port = await proxy.listen();
     const sshConfigFile = await server.configWith(

@@ -32,17 +32,17 @@ describeUnless(noMounts, 'a file system there', () => {
     await server.stop();
   });
 
-  test('that fills up is told as such, and keeps nothing of the put', async () => {
+  test('that fills up is reported, and keeps nothing of the put', async () => {
     const store = connection.store(directory);
     await store.put('fits', [Buffer.alloc(MIB)], context);
     const put = store.put('too-large', [Buffer.alloc(6 * MIB)], context);
     await expect(put).rejects.toMatchObject({ code: 'target-full', transient: false });
     expect(await readdir(directory)).toEqual(['fits']);
-    // what was removed gives its room back
+    // The removed file has freed its space.
     await store.put('fits-too', [Buffer.alloc(2 * MIB)], context);
   });
 
-  test('that is mounted read-only is told as such', async () => {
+  test('that is mounted read-only is reported', async () => {
     await run('mount', ['-o', 'remount,ro', directory]);
     const put = connection.store(directory).put('a', [Buffer.alloc(1)], context);
     await expect(put).rejects.toMatchObject({ code: 'target-not-writable' });
@@ -52,7 +52,7 @@ describeUnless(noMounts, 'a file system there', () => {
 });
 
 describeWithTools('a server that permits no writing', ['ssh', 'sshd'], () => {
-  test('is told as such', async () => {
+  test('is reported', async () => {
     await using server = await startSshServer({ sshdConfig: ['Subsystem sftp internal-sftp -R'] });
     await using connection = await connectSsh(server.destination, server, context);
     const store = connection.store(server.directory);
@@ -64,7 +64,7 @@ describeWithTools('a server that permits no writing', ['ssh', 'sshd'], () => {
     });
   });
 
-  test('ends with its SFTP program, and only the store with it', async () => {
+  test('ends with its SFTP program, but the connection does not', async () => {
     await using server = await startSshServer({
       sshdConfig: ['Subsystem sftp exec /usr/lib/openssh/sftp-server'],
     });
@@ -74,7 +74,7 @@ describeWithTools('a server that permits no writing', ['ssh', 'sshd'], () => {
     const store = connection.store(directory);
     const block = Buffer.alloc(16 * MIB);
     let killed: Promise<unknown> | null = null;
-    // So much that it cannot be through before the program is found and killed, however busy the machine is.
+    // Enough data that it cannot all be sent before the program is found and killed, however busy the machine is.
     const parts = Array.from({ length: 256 }, () => block);
     const put = store.put('pack', parts, {
       ...context,
@@ -111,7 +111,7 @@ describe('a server that cannot be trusted', () => {
     await server.stop();
   });
 
-  test('because it acknowledges what it does not write is found out', async () => {
+  test('because it acknowledges data that it does not write is detected', async () => {
     server.faults = { forgetBeyondBytes: 2 * MIB };
     const put = connection.store(directory).put('pack', [Buffer.alloc(3 * MIB)], context);
     await expect(put).rejects.toMatchObject({ code: 'transfer-failed' });
@@ -119,7 +119,7 @@ describe('a server that cannot be trusted', () => {
     expect(await readdir(directory)).toEqual([]);
   });
 
-  test('because it refuses without a reason is told as such', async () => {
+  test('because it refuses without a reason is reported', async () => {
     server.faults = { refuseBeyondBytes: 2 * MIB };
     let writtenBytes = 0;
     const put = connection.store(directory).put('pack', [Buffer.alloc(16 * MIB)], {

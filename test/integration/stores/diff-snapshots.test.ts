@@ -32,7 +32,7 @@ async function diff(from: string, to: string) {
   return diffSnapshots({ guest: 'web', from, to }, await world.session(), world.context());
 }
 
-test('what changed, came and went, and where', async () => {
+test('finds what was changed, added and removed, and where', async () => {
   const before = Buffer.alloc(20 * MIB);
   before.set(seededBytes(1, 2 * MIB));
   before.set(seededBytes(2, MIB), 10 * MIB);
@@ -62,7 +62,7 @@ test('what changed, came and went, and where', async () => {
   expect((await diff(first, first)).disks[0]).toMatchObject({ changedBytes: 0, ranges: [] });
 });
 
-test('only the pages that differ are read', async () => {
+test('reads only the pages that differ', async () => {
   const pageBytes = 4096 * CHUNK;
   const before = Buffer.alloc(2 * pageBytes);
   before.set(seededBytes(1, MIB));
@@ -78,7 +78,7 @@ test('only the pages that differ are read', async () => {
   const ranges = [{ offset: pageBytes, length: CHUNK, difference: 'changed' }];
   expect((await diff(first, second)).disks[0]?.ranges).toEqual(ranges);
 
-  // What differs is read from the trash, too; without it, there is no answer.
+  // Pages are also read from the trash; a page that is nowhere is an error.
   const trash = join(world.storePath, 'guests', 'web', 'trash', '20261122T050000Z', 'maps');
   mkdirSync(trash, { recursive: true });
   for (const file of storedFiles(world, 'web', 'maps')) renameSync(file, join(trash, basename(file)));
@@ -87,7 +87,7 @@ test('only the pages that differ are read', async () => {
   expect(await codeOf(() => diff(first, second))).toBe('store-damaged');
 });
 
-test('disks that grew, came and went', async () => {
+test('compares disks that grew, were added or were removed', async () => {
   const root = Buffer.from(seededBytes(1, MIB + 512));
   const grown = Buffer.concat([root, Buffer.alloc(CHUNK - 512), seededBytes(2, CHUNK)]);
   const first = await store({ name: 'root.img', image: root }, { name: 'old.img', image: root });
@@ -98,7 +98,7 @@ test('disks that grew, came and went', async () => {
       name: 'root.img',
       fromBytes: MIB + 512,
       toBytes: MIB + 2 * CHUNK,
-      // The last chunk was short, and is whole now.
+      // The last chunk was short, and now has its full length.
       ranges: [
         { offset: MIB, length: CHUNK, difference: 'changed' },
         { offset: MIB + CHUNK, length: CHUNK, difference: 'added' },

@@ -39,13 +39,13 @@ beforeEach(() => {
   context = { signal, report: (event) => events.push(event) };
 });
 
-/** As if a store had been there before. */
+/** A memory in which a store was there before. */
 function remember(location: string): void {
   const id = '0123456789abcdef0123456789abcdef';
   remembered.set(location, { id, isEncrypted: true, newest: new Map(), file: '/state/x.json' });
 }
 
-/** Null when it was closed from here. */
+/** Null if this side has closed it. */
 async function expectAllClosed(count: number): Promise<void> {
   expect(connections.length).toBe(count);
   expect(await Promise.all(connections.map(({ closed }) => closed))).toEqual(
@@ -62,7 +62,7 @@ describe('a store in a directory', () => {
   const open = (path: string, create: boolean): ReturnType<typeof openBackupStore> =>
     openBackupStore({ kind: 'directory', path }, { sshConfigFile: null, create }, dependencies, context);
 
-  test('is made when it is told to be, but nothing above it', async () => {
+  test('is made if that is wanted, but no directory above it', async () => {
     const missing = { code: 'store-missing', message: expect.stringContaining(`${scratch}/new`) };
     await expect(open(join(scratch, 'new'), false)).rejects.toMatchObject(missing);
     await using store = await open(join(scratch, 'new'), true);
@@ -79,7 +79,7 @@ describe('a store in a directory', () => {
     expect(events).toEqual([]);
   });
 
-  test('is not made anew where one was: what it lies on is not mounted', async () => {
+  test('is not made again if one is remembered there: its file system is not mounted', async () => {
     remember(join(scratch, 'mounted', 'store'));
     await mkdir(join(scratch, 'mounted'));
     await expect(open(join(scratch, 'mounted', 'store'), true)).rejects.toMatchObject({
@@ -89,7 +89,7 @@ describe('a store in a directory', () => {
     expect(await readdir(join(scratch, 'mounted'))).toEqual([]);
   });
 
-  test('is the same store whatever directory one is in', async () => {
+  test('has the same location from any working directory', async () => {
     const path = join(await realpath(scratch), 'store');
     await mkdir(path);
     await using store = await open(relative(process.cwd(), path), false);
@@ -117,7 +117,7 @@ describe('a store on a server without extensions', () => {
       context,
     );
 
-  test('is made in the directory in which a login begins; what is not promised is said', async () => {
+  test('is made in the directory in which logins begin, with a warning about missing promises', async () => {
     {
       await using store = await open('backups', true);
       expect(store.location).toBe(`plain:${server.directory}/backups`);
@@ -134,14 +134,14 @@ describe('a store on a server without extensions', () => {
     await expectAllClosed(2);
   });
 
-  test('is not made anew where one was', async () => {
+  test('is not made again if one is remembered there', async () => {
     remember(`plain:${server.directory}/backups`);
     await expect(open('backups', true)).rejects.toMatchObject({ code: 'store-missing' });
     expect(await readdir(server.directory)).not.toContain('backups');
     await expectAllClosed(1);
   });
 
-  test('must be there, and the connection is closed where it is not', async () => {
+  test('must be there; otherwise the connection is closed', async () => {
     await expect(open(join(server.directory, 'none'), false)).rejects.toMatchObject({
       code: 'store-missing',
     });
@@ -158,7 +158,7 @@ describe('a store on a server without extensions', () => {
 });
 
 describeWithTools('a store on OpenSSH’s server', ['ssh', 'sshd', 'ssh-keygen'], () => {
-  test('is found by the port that is given, and promises all', async () => {
+  test('is reached by the given port, and lacks no promise', async () => {
     await using server = await startSshServer();
     await mkdir(join(server.directory, 'backups'));
     const sshConfigFile = await server.configWith(`Host ${server.destination}\n  Port 1`);
@@ -180,7 +180,7 @@ describeWithTools('a store on OpenSSH’s server', ['ssh', 'sshd', 'ssh-keygen']
     expect(events).toEqual([]);
   });
 
-  test('is connected with again when the line is lost, and says so', async () => {
+  test('is connected again after the connection was lost, with a warning', async () => {
     await using server = await startSshServer();
     const directory = join(server.directory, 'backups');
     let lives = 0;
@@ -212,7 +212,7 @@ describeWithTools('a store on OpenSSH’s server', ['ssh', 'sshd', 'ssh-keygen']
     ]);
   });
 
-  test('whose host key is unknown is accepted at that port', async () => {
+  test('whose host key is unknown gets advice that accepts it for that port', async () => {
     await using server = await startSshServer();
     await writeFile(server.knownHostsFile, '');
     const opening = openBackupStore(

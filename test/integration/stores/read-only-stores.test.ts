@@ -43,7 +43,7 @@ describeUnless(noMounts, 'a store on a read-only file system that was never veri
     scratch[Symbol.dispose]();
   });
 
-  /** A state directory of its own: what one test remembers is nothing to the others. */
+  /** A state directory for each test, so that tests do not share what is remembered. */
   const inState = (name: string, args: readonly string[]): Promise<EndedProgram> =>
     vmferry(args, { VMFERRY_STATE_DIR: join(scratch.path, name), HOME: scratch.path });
   const by = (through: TestSshServer): string[] => ['--ssh-config', through.sshConfigFile];
@@ -78,7 +78,7 @@ describeUnless(noMounts, 'a store on a read-only file system that was never veri
     expect(refused.stderr).not.toContain('read web.img');
   });
 
-  test('cannot get a new store in it, and that is said', async () => {
+  test('cannot get a new store, and the message says so', async () => {
     const places = [`server:${mounted}/other`, ...by(server)];
     const refused = await inState('new', ['init', ...places, '--no-encrypt']);
     expect(refused).toMatchObject({ exitStatus: 14 });

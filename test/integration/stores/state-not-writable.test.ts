@@ -65,10 +65,10 @@ for (const { what, reason, code, spoil } of places)
     const run = (...args: string[]): Promise<EndedProgram> =>
       vmferry(args, { VMFERRY_STATE_DIR: join(mounted, 'lib', 'vmferry'), HOME: scratch.path });
     const warned = `warning: What was seen of the store cannot be kept in ${mounted}/lib/vmferry/stores: ${reason}. If the server shows another store`;
-    /** Messages are broken at the terminal's width. */
+    /** Joins messages that were wrapped at the terminal's width. */
     const onOneLine = ({ stderr }: EndedProgram): string => stderr.replaceAll(/\s+/g, ' ');
 
-    test('stops no list and no verify, which warn', async () => {
+    test('does not stop list and verify, which warn', async () => {
       for (const command of ['list', 'verify']) {
         const ended = await run(command, store);
         expect(ended).toMatchObject({ exitStatus: 0 });
@@ -76,7 +76,7 @@ for (const { what, reason, code, spoil } of places)
       }
     });
 
-    test('stops no restore', async () => {
+    test('does not stop restore', async () => {
       const target = join(scratch.path, 'restored.img');
       const ended = await run('restore', store, 'web.img@latest', '--to', target);
       expect(ended).toMatchObject({ exitStatus: 0 });
@@ -84,13 +84,13 @@ for (const { what, reason, code, spoil } of places)
       expect(readFileSync(target).equals(readFileSync(image))).toBe(true);
     });
 
-    test('stops no backup of what need not be halted, which says what is not promised', async () => {
+    test('does not stop a backup without a halt, which warns', async () => {
       const ended = await run('backup', image, '--to', store);
       expect(ended).toMatchObject({ exitStatus: 0 });
       expect(onOneLine(ended).split(warned)).toHaveLength(2);
     });
 
-    test('keeps a guest from being halted, and says why', async () => {
+    test('prevents a halt, and the message says why', async () => {
       const records = createRecordStore(join(mounted, 'lib', 'vmferry', 'guests'));
       const definition = { ...offlineDefinition(image), name: 'web' };
       const failure = await failureOf(() => noteBeforeHalt(definition, records));

@@ -14,8 +14,8 @@ import { mountingMissing, mountNew } from '../../support/images/reflink-file-sys
 import { describeUnless } from '../../support/programs/tools.ts';
 
 /*
- * No command takes 300 MB, however much a store has of a guest. The size it has to hold for takes some ten minutes and
- * 2 GB of disk; by hand:
+ * No command uses 300 MB of memory, however much data a store has of a guest. The full size takes some ten minutes and 2 GB of
+ * disk. To test it:
  *
  *   npm run build && VMFERRY_LARGE=1 npm test -- store-memory
  */
@@ -49,7 +49,7 @@ describeUnless(
       image = join(scratch.path, shape.guest);
       await makeLargeStore(store, shape);
       writeLargeImage(image, shape, shape.snapshots);
-      // A restore wants room for all chunks as if they were full.
+      // A restore requires space for all chunks at full size.
       room = mountNew('xfs', TIB / 4);
     }, 20 * MINUTE_MS);
 
@@ -58,7 +58,7 @@ describeUnless(
       scratch[Symbol.dispose]();
     });
 
-    /** Runs it to its end; answers with its result. */
+    /** Runs it to its end, and returns its result. */
     async function run<Report>(...args: string[]): Promise<Report> {
       const peakFile = join(scratch.path, 'peak');
       const { exitStatus, stdout, stderr } = await vmferry([...args, '--json'], {
@@ -104,7 +104,7 @@ describeUnless(
       'backup takes less than 300 MB',
       async () => {
         const { guests } = await run<BackupReport>('backup', image, '--adopt', '--to', store);
-        // What the image has more than the last snapshot, in chunks of 1 MiB.
+        // What the image has in addition to the last snapshot, in chunks of 1 MiB.
         expect(guests[0]?.newPlainBytes).toBe(shape.changedChunks * 2 ** 20);
         fingerprint = guests[0]?.disks[0]?.fingerprint;
       },
@@ -126,7 +126,7 @@ describeUnless(
       async () => {
         const dryRun = ['prune', store, '--keep-last', String(kept), '--dry-run'];
         const foreseen = await run<PruneReport>(...dryRun);
-        // One has been added.
+        // One snapshot was added.
         expect(foreseen.guests[0]?.removed).toHaveLength(shape.snapshots + 1 - kept);
         for (const last of [kept, 2]) {
           const rules = ['--keep-last', String(last), '--grace', '0', '--max-waste', '5'];

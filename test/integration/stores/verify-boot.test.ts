@@ -36,7 +36,7 @@ describeUnless(umlMissing(), 'a snapshot that is verified by booting it', () => 
     image = join(world.path, 'alpha.img');
     const environment = { ...process.env, UML_DIR: umlDir };
     dependencies = { ...world.dependencies, drivers: [createUmlDriver(environment)] };
-    // A processor may need a script for a kernel, which no plain store is believed.
+    // On some processors the kernel is a script, which a plain store may not choose.
     await dependencies.records.write({ definition: { ...definition(), name: 'beta' }, state: 'halted' });
     await buildGuestImage({ path: image, dataBytes: 65_536, onCtrlAltDel: 'quick-poweroff' });
   });
@@ -55,7 +55,7 @@ describeUnless(umlMissing(), 'a snapshot that is verified by booting it', () => 
       kernel: umlKernel(),
       initrd: null,
       disks: [{ device: 'ubd0', path: image, readOnly: false }],
-      // A device of the host that is not there: a guest that were given it would not start.
+      // A device that the host does not have: a guest with it would not start.
       commandLine: ['root=/dev/ubda', 'rw', ...quickBoot, 'eth0=tuntap,no-such-device', 'con0=fd:0,fd:1'],
       ...changes,
     };
@@ -78,19 +78,19 @@ describeUnless(umlMissing(), 'a snapshot that is verified by booting it', () => 
     expect(umlProcessesOf(null, umlDir)).toEqual([]);
   }
 
-  test('is booted, and nothing is left but the knowledge', async () => {
+  test('is booted, which leaves nothing but a record', async () => {
     const snapshot = await store();
     const verdict = await boot();
     expect(verdict).toMatchObject({ guest: 'alpha', snapshot });
     expect(verdict.bootSeconds).toBeGreaterThan(0);
     expectNothingLeft();
-    // Neither the image nor the store was booted from.
+    // The copy was booted, not the image or the store.
     expect(await guestBootCount(image)).toBe(0);
     const { record } = await readCheckRecord((await world.session()).folder('alpha'), signal);
     expect(record.snapshots.get(snapshot)).toMatchObject({ state: 'whole', bootedMs: expect.any(Number) });
   });
 
-  test('that does not boot is told with its console, and nothing is left', async () => {
+  test('that does not boot is reported with its console, and nothing is left', async () => {
     const snapshot = await store({ commandLine: ['root=/dev/ubdb', 'rw', 'panic=1'] });
     const failure = await failureOf(() => boot());
     expect(failure.code).toBe('boot-failed');
@@ -101,7 +101,7 @@ describeUnless(umlMissing(), 'a snapshot that is verified by booting it', () => 
     expect(record.snapshots.size).toBe(0);
   });
 
-  test('leaves nothing when it is interrupted while the copy boots', async () => {
+  test('leaves nothing if the boot of the copy is interrupted', async () => {
     await store();
     const stop = new AbortController();
     const context = world.context(stop.signal);
@@ -121,7 +121,7 @@ describeUnless(umlMissing(), 'a snapshot that is verified by booting it', () => 
     expectNothingLeft();
   });
 
-  test('whose kernel cannot be had is not restored at all', async () => {
+  test('whose kernel is missing is not restored at all', async () => {
     await store({ kernel: join(world.path, 'no-kernel') });
     const environment = { ...process.env, UML_DIR: umlDir, PATH: '/nowhere' };
     dependencies = { ...dependencies, drivers: [createUmlDriver(environment)] };
@@ -129,7 +129,7 @@ describeUnless(umlMissing(), 'a snapshot that is verified by booting it', () => 
     expectNothingLeft();
   });
 
-  test('of a plain store does not choose what program is started', async () => {
+  test('of a plain store cannot choose which program is started', async () => {
     const program = join(world.path, 'program');
     const trace = join(world.path, 'trace');
     writeFileSync(program, `#!/bin/sh\ntouch ${trace}\n`, { mode: 0o755 });

@@ -47,7 +47,7 @@ interface Printed {
   guests: { snapshots: unknown }[];
 }
 
-/** Runs vmferry in a process of its own that tells at its end how much memory it ever had. */
+/** Runs vmferry in a process of its own that prints its peak memory at the end. */
 async function measured(
   args: readonly string[],
   home: string,
@@ -63,7 +63,7 @@ async function measured(
   return { result: JSON.parse(last) as Printed, peakBytes: Number(readFileSync(peakFile, 'utf8')) };
 }
 
-/** Packs are files of holes: nothing of this reads them. */
+/** Packs are sparse files: nothing here reads them. */
 async function makeStore(path: string): Promise<void> {
   mkdirSync(path);
   writeFileSync(join(path, 'vmferry-store.json'), markerText({ id: 'ab'.repeat(16), encryption: null }));
@@ -81,7 +81,7 @@ async function makeStore(path: string): Promise<void> {
     changedPages.add(Math.floor(position / POSITIONS_PER_PAGE));
   };
   for (let count = 0; count < CHUNKS; count++) change();
-  // By page: only those that changed are written again.
+  // Ids by page: only changed pages are written again.
   const ids: string[] = [];
   const texts: Buffer[] = [];
   for (let number = 0; number < SNAPSHOTS; number++) {
@@ -144,7 +144,7 @@ async function storeChunks(folder: GuestFolder, path: string, ids: readonly Uint
     const file = join(path, folder.nameOf('packs', id));
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, '');
-    // As in any pack: each frame is two members, its table and its bytes, and a chunk of 1 MiB is a frame of its own.
+    // As in any pack, each frame has two members, its table and its bytes, and a chunk of 1 MiB is a frame of its own.
     const frames = some.map((ids, frame) => ({
       offsetBytes: 1024 + 2048 * frame + 1536,
       sizeBytes: 512,

@@ -3,7 +3,7 @@ import { asFailure, type Failure } from '../../../src/failure.ts';
 import { connectSsh } from '../../../src/store/sftp/ssh-connection.ts';
 import { run } from '../../../src/system/processes.ts';
 
-/** Connects as vmferry does; gives why that failed, or null. */
+/** Connects as vmferry does. Returns the failure, or null. */
 export async function connectionFailure(
   sshConfigFile: string,
   destination = 'server',
@@ -18,13 +18,13 @@ export async function connectionFailure(
   }
 }
 
-/** Whether ssh itself logs in, asking nothing. */
+/** Whether ssh itself logs in without asking. */
 export async function sshConnects(sshConfigFile: string): Promise<boolean> {
   const { exitStatus } = await run('ssh', ['-F', sshConfigFile, '-o', 'BatchMode=yes', 'server', 'true']);
   return exitStatus === 0;
 }
 
-/** Why vmferry does not connect, or null; ssh itself must come to the same. */
+/** The failure of vmferry to connect, or null. ssh itself must give the same result. */
 export async function failureAsSshDoes(sshConfigFile: string): Promise<Failure | null> {
   const accepted = await sshConnects(sshConfigFile);
   const failure = await connectionFailure(sshConfigFile);
@@ -32,7 +32,7 @@ export async function failureAsSshDoes(sshConfigFile: string): Promise<Failure |
   return failure;
 }
 
-/** Runs the command that is advised for a host key that is unknown, and answers yes. */
+/** Runs the command advised for an unknown host key, and answers yes. */
 export async function acceptAsAdvised(failure: Failure | null): Promise<void> {
   const command = /^Accept it once with: (.*)$/m.exec(failure?.advice ?? '')?.[1] ?? 'false';
   const answered = command.replace('StrictHostKeyChecking=ask', 'StrictHostKeyChecking=accept-new');

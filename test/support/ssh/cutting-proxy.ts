@@ -1,13 +1,13 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
-/** Passes TCP on to a port, and cuts its connections as it is told. */
+/** Forwards TCP to a port, and cuts its connections as the test wants. */
 export interface CuttingProxy extends AsyncDisposable {
   port: number;
   /** How many connections were cut so far. */
   cuts(): number;
 }
 
-/** @param lifeBytes asked for each connection: after how many bytes, both ways together, it is cut */
+/** @param lifeBytes called for each connection: after how many bytes, in both directions together, it is cut */
 export async function startCuttingProxy(targetPort: number, lifeBytes: () => number): Promise<CuttingProxy> {
   const sockets = new Set<Socket>();
   let cuts = 0;
@@ -26,7 +26,7 @@ export async function startCuttingProxy(targetPort: number, lifeBytes: () => num
       });
       from.on('data', (data) => {
         leftBytes -= data.length;
-        // what came before the cut arrives
+        // Bytes from before the cut arrive.
         if (leftBytes >= 0) {
           if (!to.write(data)) {
             from.pause();

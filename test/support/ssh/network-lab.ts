@@ -9,20 +9,20 @@ import { findTool } from '../programs/tools.ts';
 export type LabHost = 'old' | 'new';
 
 /**
- * Two hosts on this machine, `old` and `new`: network namespaces of their own, joined by one cable, with a real sshd
- * on `new`. They share the machine's files and processes, but no network with it.
+ * Two hosts on this machine, `old` and `new`: two network namespaces, joined by one cable, with a real sshd on `new`. They share
+ * the machine's files and processes, but not its network.
  */
 export interface NetworkLab extends AsyncDisposable {
   /** sshd on `new`; reached from `old` with its `sshConfigFile` and `destination`. */
   server: TestSshServer;
   addresses: Readonly<Record<LabHost, string>>;
-  /** What to put before a command line so that it runs on the host. */
+  /** The words before a command line that make it run on the host. */
   prefix(host: LabHost): readonly string[];
   /** Runs a program on the host to its end. */
   runOn(host: LabHost, argv: readonly string[], options?: RunOptions): Promise<CommandResult>;
-  /** From now on packets vanish; no end of a connection is told. */
+  /** From now on packets are lost, and no end of a connection is notified. */
   cut(): Promise<void>;
-  /** Returns when the way is open again, and a connection can be made. */
+  /** Returns when the cable works again, and a connection can be made. */
   mend(): Promise<void>;
   /** Breaks all TCP connections between the two: both ends get a reset. */
   reset(): Promise<void>;
@@ -34,7 +34,7 @@ export interface NetworkLab extends AsyncDisposable {
 const INTERFACE = 'wan0';
 const addresses = { old: '10.231.7.1', new: '10.231.7.2' } as const;
 
-/** Why no lab can be had here; null when it can. */
+/** Why a lab cannot be built here; null if it can. */
 export function networkLabMissing(): string | null {
   if (process.getuid?.() !== 0) return 'network namespaces need root';
   for (const tool of ['ip', 'tc', 'ss', 'sshd', 'bash'])
@@ -94,7 +94,7 @@ export async function startNetworkLab(): Promise<NetworkLab> {
       addresses,
       prefix,
       runOn,
-      // the far end goes down: here nothing changes but that no answer comes
+      // The far end goes down: on this side only the answers stop.
       cut: () => ip('new', 'link', 'set', INTERFACE, 'down'),
       mend: async () => {
         await ip('new', 'link', 'set', INTERFACE, 'up');
@@ -123,8 +123,8 @@ export async function startNetworkLab(): Promise<NetworkLab> {
 }
 
 /**
- * Some packets after the link is up are still answered with "no route to host": by a neighbour that was given up while
- * it was down.
+ * After the link is up, some packets are still answered with "no route to host", because the neighbour was given up while the
+ * link was down.
  */
 async function awaitWay(connect: () => Promise<CommandResult>): Promise<void> {
   const limits = { timeoutMs: 30_000, intervalMs: 50, signal: new AbortController().signal };

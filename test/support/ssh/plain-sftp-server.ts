@@ -31,24 +31,24 @@ export interface PlainSftpFaults {
   forgetBeyondBytes?: number;
   /** Refuse writes at or beyond this offset with the bare status Failure. */
   refuseBeyondBytes?: number;
-  /** Answer reads with no more than this. */
+  /** Answer reads with at most this many bytes. */
   shortReadBytes?: number;
-  /** List folders without saying what is in them: names alone. */
+  /** List folders with names only, without attributes. */
   bareListings?: boolean;
-  /** Let a rename replace what has the name, against the protocol. */
+  /** Let a rename replace an existing file, against the protocol. */
   renameReplaces?: boolean;
 }
 
 const ENTRIES_AT_ONCE = 3;
 
 /**
- * An SFTP server that offers nothing but version 3 of the protocol: no limits, no fsync, no statvfs, and a rename
- * that refuses to replace. With faults, a bad one.
+ * An SFTP server that offers only version 3 of the protocol: no limits, no fsync, no statvfs, and a rename that refuses to
+ * replace. `faults` make it a bad server.
  */
 export interface PlainSftpServer extends SshClientFiles {
   destination: string;
   port: number;
-  /** Where logins begin, too. */
+  /** Also the directory in which logins begin. */
   directory: string;
   /** May be changed while it runs. */
   faults: PlainSftpFaults;
@@ -105,7 +105,7 @@ function serve(sftp: SFTPWrapper, loginDirectory: string, faults: () => PlainSft
   );
   sftp.on('CLOSE', (request, handle) =>
     answering(request, () => {
-      // that of a folder has nothing behind it
+      // The handle of a folder has no file.
       if (descriptors.delete(fileOf(handle))) closeSync(fileOf(handle));
     }),
   );
@@ -133,7 +133,7 @@ function serve(sftp: SFTPWrapper, loginDirectory: string, faults: () => PlainSft
   );
   sftp.on('REMOVE', (request, path) => answering(request, () => unlinkSync(path)));
   sftp.on('SETSTAT', (request, path, { mode }) => answering(request, () => chmodSync(path, mode)));
-  // it passes the mode over, as some servers do
+  // It ignores the mode, as some servers do.
   sftp.on('MKDIR', (request, path) =>
     answering(request, () => {
       mkdirSync(path);
@@ -152,7 +152,7 @@ function serve(sftp: SFTPWrapper, loginDirectory: string, faults: () => PlainSft
 
 function serveFolders(sftp: SFTPWrapper, loginDirectory: string, faults: () => PlainSftpFaults): void {
   const answering = answeringFor(sftp);
-  /** What is still to be listed, by handle. */
+  /** By handle: the entries still to be listed. */
   const listings = new Map<number, { path: string; names: string[] }>();
   sftp.on('REALPATH', (request, path) => {
     const filename = path === '.' ? loginDirectory : path;
@@ -203,7 +203,7 @@ function attributesOf({ mode, uid, gid, size, atimeMs, mtimeMs }: Stats): Attrib
   return { mode, uid, gid, size, atime: Math.floor(atimeMs / 1000), mtime: Math.floor(mtimeMs / 1000) };
 }
 
-/** Does the work and answers OK unless it answered itself; an error becomes the status that OpenSSH would give. */
+/** Does the work, and answers OK unless the work has answered. An error becomes the status that OpenSSH would give. */
 function answeringFor(sftp: SFTPWrapper): (request: number, work: () => boolean | void) => void {
   return (request, work) => {
     try {

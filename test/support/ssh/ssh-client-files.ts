@@ -5,23 +5,23 @@ import { run } from '../../../src/system/processes.ts';
 
 export type KeyType = 'ed25519' | 'rsa' | 'ecdsa';
 
-/** Where a server is, and under which alias its client files name it. */
+/** The address of a server, and its alias in the client files. */
 export interface ServerAddress {
   alias: string;
   address: string;
   port: number;
 }
 
-/** What a client needs to log in to one test server: a key, known_hosts and a configuration, all in one folder. */
+/** The files that a client needs to log in to one test server: a key, known_hosts and a configuration, in one folder. */
 export interface SshClientFiles {
   identityFile: string;
   knownHostsFile: string;
   sshConfigFile: string;
-  /** Another configuration whose lines win over the first one's; gives its path. */
+  /** Makes a configuration whose lines override the first one's, and returns its path. */
   configWith(...lines: string[]): Promise<string>;
 }
 
-/** Makes a key pair; gives the path of the private key. The public one is beside it, with `.pub`. */
+/** Makes a key pair, and returns the path of the private key. The public key has the same path with `.pub`. */
 export async function makeKey(path: string, type: KeyType = 'ed25519', passphrase = ''): Promise<string> {
   const bits = type === 'rsa' ? ['-b', '2048'] : [];
   const made = await run('ssh-keygen', ['-q', '-t', type, ...bits, '-N', passphrase, '-C', path, '-f', path]);
@@ -35,13 +35,13 @@ export async function knownHostsLine({ address, port }: ServerAddress, keyFile: 
   return `${port === 22 ? address : `[${address}]:${port}`} ${type} ${key}\n`;
 }
 
-/** Makes a client key and a configuration with the alias; its known_hosts is empty. */
+/** Makes a client key and a configuration with the alias, and an empty known_hosts. */
 export async function makeClientFiles(directory: string): Promise<Pick<SshClientFiles, 'identityFile'>> {
   await mkdir(directory, { recursive: true });
   return { identityFile: await makeKey(join(directory, 'id_ed25519')) };
 }
 
-/** Writes the configuration that makes the server known by its alias and its host keys. */
+/** Writes the configuration that defines the server's alias and host keys. */
 export async function introduceServer(
   directory: string,
   server: ServerAddress,

@@ -16,7 +16,7 @@ import { killTree } from '../programs/process-tree.ts';
 import { findTool } from '../programs/tools.ts';
 
 export interface SshServerOptions {
-  /** What clients call it; `server` unless given. */
+  /** The name that clients use; `server` unless given. */
   alias?: string;
   address?: string;
   /** A free one unless given. */
@@ -24,23 +24,23 @@ export interface SshServerOptions {
   hostKeyTypes?: readonly KeyType[];
   /** More lines for sshd_config(5); they win over the server's own. */
   sshdConfig?: readonly string[];
-  /** What starts sshd: a program and its arguments before `sshd`, as `ip netns exec NAME`. */
+  /** A program and its arguments that start sshd, for example `ip netns exec NAME`. */
   startedBy?: readonly string[];
 }
 
-/** A real sshd of its own: keys, configuration and logins apart from the machine's. */
+/** A real sshd with its own keys, configuration and logins, separate from those of the machine. */
 export interface TestSshServer extends SshClientFiles, AsyncDisposable {
-  /** As one types it after `ssh -F sshConfigFile`. */
+  /** As for `ssh -F sshConfigFile`. */
   destination: string;
   address: string;
   port: number;
-  /** Everything of it lies in here; removed when it stops. */
+  /** Contains all its files; removed when it stops. */
   directory: string;
   hostKeyFiles: Readonly<Partial<Record<KeyType, string>>>;
   /** One line a public key. */
   authorizedKeysFile: string;
   pid: number;
-  /** What sshd logged so far. */
+  /** The log of sshd so far. */
   log(): string;
   /** Ends sshd and all its sessions, and removes its files. */
   stop(): Promise<void>;
@@ -58,7 +58,7 @@ export async function startSshServer(options: SshServerOptions = {}): Promise<Te
   const hostKeyFiles: Partial<Record<KeyType, string>> = {};
   for (const type of hostKeyTypes)
     hostKeyFiles[type] = await makeKey(join(directory, `host_${type}_key`), type);
-  // sshd's separated part without rights wants it, and only root may make it
+  // The unprivileged process of sshd needs it, and only root may make it.
   if (process.getuid?.() === 0) await mkdir('/run/sshd', { recursive: true });
   for (let attempt = 1; ; attempt++) {
     const port = options.port ?? (await freePort(address));
@@ -129,13 +129,13 @@ function sshdConfig({
     'MaxStartups 100',
     'ClientAliveInterval 5',
     'ClientAliveCountMax 3',
-    // the one keyword whose second line is an error
+    // The only keyword that must not be repeated.
     ...(own.some((line) => line.startsWith('Subsystem')) ? [] : ['Subsystem sftp internal-sftp']),
     '',
   ].join('\n');
 }
 
-/** Gives the running sshd, or what it complained about. */
+/** Returns the running sshd, or throws its error output. */
 function startSshd(
   directory: string,
   startedBy: readonly string[],
@@ -158,12 +158,12 @@ function startSshd(
 async function endWithSessions(child: ChildProcess): Promise<void> {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
   const exited = new Promise((resolve) => child.once('exit', resolve));
-  // each session of sshd is a process group of its own
+  // Each session of sshd is a process group of its own.
   await killTree(child.pid);
   await exited;
 }
 
-/** A port that nothing listens on; another program may still take it before its user does. */
+/** A port that nothing listens on. Another program may still take it before it is used. */
 export function freePort(address = '127.0.0.1'): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer().once('error', reject);

@@ -10,7 +10,7 @@ import { startNetworkLab, type NetworkLab } from './network-lab.ts';
 
 const program = new URL('../../../bin/vmferry.js', import.meta.url).pathname;
 
-/** What one of the hosts has of its own: where its guests, its images and vmferry's records are. */
+/** The directories of one host: of its guests, its images and vmferry's records. */
 export interface HostFiles {
   images: string;
   umlDir: string;
@@ -27,9 +27,9 @@ export interface CommandEnd {
 /** A vmferry command that runs on the old host. */
 export interface RunningCommand {
   child: ChildProcess;
-  /** Signals it and all programs that it runs, as a terminal does. */
+  /** Sends a signal to it and all programs that it runs, as a terminal does. */
   signal(name: NodeJS.Signals): void;
-  /** Resolves as soon as standard error or output holds the text; rejects when the command ends before. */
+  /** Resolves as soon as standard error or output contains the text; rejects if the command ends before. */
   printed(text: RegExp): Promise<void>;
   ended: Promise<CommandEnd>;
 }
@@ -42,9 +42,9 @@ export interface StartOptions {
 /** A small file system of the new host; unmounted at the end of its scope. */
 export interface SmallFileSystem extends AsyncDisposable {
   path: string;
-  /** Takes all the room that is left. */
+  /** Fills all free space. */
   fill(): Promise<void>;
-  /** Everything in it, hidden files too, but not what fills it. */
+  /** All its files, including hidden ones, except the one that fills it. */
   files(): Promise<string[]>;
 }
 
@@ -57,21 +57,21 @@ export interface TwoHosts extends AsyncDisposable {
   targetArguments(options?: { directory?: string; remoteCommand?: string }): string[];
   /** What starts vmferry on the new host. */
   remoteCommand: string;
-  /** A command line for the new host, in a file: a shell script with the environment that a login has there. */
+  /** Writes a command line for the new host into a shell script, with the environment of a login there. */
   remoteScript(lines: readonly string[]): Promise<string>;
-  /** Called when the hosts are disposed of, before anything of them is. */
+  /** Registers a function that is called first when the hosts are disposed. */
   defer(work: () => Promise<void>): void;
-  /** Runs a program among the new host's own mounts, which its ssh sessions share; gives its stdout. */
+  /** Runs a program among the new host's own mounts, which its ssh sessions share. Returns its stdout. */
   runInNew(...command: string[]): Promise<string>;
-  /** A file system in memory on the new host alone. */
+  /** A file system in memory that only the new host sees. */
   mountOnNew(sizeBytes: number): Promise<SmallFileSystem>;
-  /** Everything in the directory of images on the new host, hidden files too. */
+  /** All files in the images directory on the new host, including hidden ones. */
   filesOnNew(): Promise<string[]>;
   start(args: readonly string[], options?: StartOptions): RunningCommand;
   run(args: readonly string[], options?: StartOptions): Promise<CommandEnd>;
   /** The guests that vmferry knows on the old host. */
   guests(): Promise<{ name: string; state: string; pid: number | null }[]>;
-  /** vmferry on the new host, as somebody logged in there would use it. */
+  /** Runs vmferry on the new host, as a user logged in there would. */
   runOnNew(args: readonly string[]): Promise<CommandEnd>;
 }
 
@@ -79,7 +79,7 @@ export async function startTwoHosts(): Promise<TwoHosts> {
   const directory = await mkdtemp(join(tmpdir(), 'vmferry-hosts-'));
   const lab = await startNetworkLab();
   const files = { old: await makeHost(join(directory, 'old')), new: await makeHost(join(directory, 'new')) };
-  // A login shell has an environment of its own; this one stands for it.
+  // Replaces the environment of a login shell.
   let scripts = 0;
   const remoteScript = async (lines: readonly string[]): Promise<string> => {
     const path = join(directory, `on-new-${++scripts}`);
@@ -210,7 +210,7 @@ function watch(child: ChildProcess): RunningCommand {
       );
     });
   const signal = (name: NodeJS.Signals): void => {
-    // The group that it leads, where it was started detached.
+    // It was started detached, so it leads its process group.
     if (child.pid !== undefined) process.kill(-child.pid, name);
   };
   return { child, signal, printed, ended };

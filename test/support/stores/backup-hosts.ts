@@ -8,22 +8,22 @@ import { resultOf } from '../programs/command-records.ts';
 import { openOffsiteAccount, type OffsiteAccount } from './offsite-account.ts';
 import { startTwoHosts, type CommandEnd, type TwoHosts } from '../ssh/two-hosts.ts';
 
-/** Two hosts, and an SFTP account on the new one: as a person with a guest and a rented place for its backups. */
+/** Two hosts, with an SFTP account on the new one: like a user with a guest and a rented account for its backups. */
 export interface BackupHosts extends AsyncDisposable {
   hosts: TwoHosts;
   account: OffsiteAccount;
-  /** New and encrypted; in the account's directory. */
+  /** A new encrypted store in the account's directory. */
   store: string;
-  /** The store as the account's server has it, on this machine. */
+  /** The store's directory on this machine. */
   storeDirectory: string;
   passphraseFile: string;
-  /** What every command for the store needs: the passphrase and the ssh configuration. */
+  /** The options that every command for the store needs: the passphrase and the ssh configuration. */
   access: readonly string[];
   /** Makes a snapshot, on the old host. */
   backup(guest: string, ...options: string[]): Promise<GuestBackup>;
   /** The ids of a guest's snapshots, the oldest first. */
   snapshots(guest: string): Promise<string[]>;
-  /** `verify --read-data`: what is wrong with the guests of the store, and with their snapshots. */
+  /** Runs `verify --read-data`: the problems of the guests and of their snapshots. */
   damage(): Promise<unknown[]>;
   /** Restores a guest of one disk, on the new host. */
   restore(reference: string, to: string, ...options: string[]): Promise<RestoredDisk>;

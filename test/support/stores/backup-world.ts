@@ -21,7 +21,7 @@ import { scratchDirectory } from '../images/images.ts';
 export const TEST_PASSPHRASE = 'correct horse battery';
 const shellScript = fileURLToPath(new URL('../../../fixtures/restore-snapshot.sh', import.meta.url));
 
-/** A scratch directory with a store in it, and what backups are made with. */
+/** A scratch directory with a store, and everything that backups need. */
 export class BackupWorld implements AsyncDisposable {
   readonly #scratch = scratchDirectory();
   readonly path = this.#scratch.path;
@@ -30,7 +30,7 @@ export class BackupWorld implements AsyncDisposable {
   readonly events: Event[] = [];
   readonly pool = new FramePool(frameWorkerUrl, 2);
   readonly dependencies: BackupDependencies;
-  /** Where backups are made, from now on. */
+  /** The host on which backups are made from now on. */
   machine: Machine = thisMachine();
   readonly #isEncrypted: boolean;
   #time = Date.parse('2026-11-22T03:00:00Z');
@@ -45,7 +45,7 @@ export class BackupWorld implements AsyncDisposable {
       version: '0.0.0',
       machine: () => this.machine,
       pool: this.pool,
-      // Each time is asked for, a second has passed.
+      // A second passes between any two questions for the time.
       now: () => new Date((this.#time += 1000)),
       randomHex: (digits) => randomBytes(digits).toString('hex').slice(0, digits),
     };
@@ -60,8 +60,8 @@ export class BackupWorld implements AsyncDisposable {
   }
 
   /**
-   * Opens the store, and makes it where there is none.
-   * @param store by default, the directory
+   * Opens the store, or makes it if there is none.
+   * @param store by default, the one in the directory
    */
   async session(store: BackupStore = openDirectoryStore(this.storePath)): Promise<StoreSession> {
     const options = {
@@ -72,12 +72,12 @@ export class BackupWorld implements AsyncDisposable {
     };
     const init = {
       encrypt: this.#isEncrypted,
-      // Quick: what scrypt costs is tested elsewhere.
+      // A low cost is fast; scrypt's real cost is tested elsewhere.
       cost: { N: 2 ** 14, r: 8, p: 1 },
       random: (bytes: number) => randomBytes(bytes),
       now: () => new Date('2026-11-22T03:00:00Z'),
     };
-    // Quicker than to look first; tests of several machines in one store need it, too.
+    // Faster than looking first, and needed by tests of several machines in one store.
     const isMade = (error: unknown) => error instanceof Failure && error.code === 'target-exists';
     return StoreSession.make(store, options, init, this.context()).catch((error: unknown) => {
       if (!isMade(error)) throw error;
@@ -111,7 +111,7 @@ export class BackupWorld implements AsyncDisposable {
     return backup(whole, await this.session(store), this.dependencies, this.context(signal));
   }
 
-  /** Restores by fixtures/restore-snapshot.sh into a new directory; answers with it. Throws what the script says. */
+  /** Restores with fixtures/restore-snapshot.sh into a new directory, and returns it. Throws the script's error output. */
   restoreByScript(guest: string, snapshot: string): string {
     const directory = join(this.path, `restored-${randomBytes(4).toString('hex')}`);
     mkdirSync(directory);

@@ -2,7 +2,7 @@ import { compressText, decompressText } from '../../../src/codec/compressed-text
 import { noSeal } from '../../../src/seal/seal-for.ts';
 import type { MemoryStore } from './memory-store.ts';
 
-/** Puts another text in the place of an index file of a store that is not encrypted, under the name that is right for it. */
+/** Replaces an index file of a plain store by one with another text, named by the digest of that text. */
 export function editIndex(store: MemoryStore, file: string, edit: (lines: string[]) => void): void {
   const compressed = store.files.get(file) ?? new Uint8Array();
   const lines = decompressText(compressed, 2 ** 24, file).split('\n');
@@ -13,7 +13,7 @@ export function editIndex(store: MemoryStore, file: string, edit: (lines: string
   store.files.set([...file.split('/').slice(0, -1), name].join('/'), compressText(text));
 }
 
-/** Adds to a number in the lines of an index that begin with a word. */
+/** Adds to a number in all lines of an index that begin with the given word. */
 export function shiftNumber(word: 'frame' | 'chunk', at: 1 | 2, by: number) {
   return (lines: string[]): void => {
     for (const [row, line] of lines.entries()) {

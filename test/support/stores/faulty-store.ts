@@ -2,21 +2,21 @@ import { Failure } from '../../../src/failure.ts';
 import type { BackupStore, ByteRange, PutOptions, StoreEntry } from '../../../src/store/store.ts';
 import { seededRandom } from '../seeded-random.ts';
 
-/** How often what goes wrong: 0 never (unless given), 1 always. */
+/** The probabilities of faults: 0 never (unless given), 1 always. */
 export interface StoreFaults {
-  /** Of all operations: a transient `connection-lost`, before or after the operation was done. */
+  /** Any operation fails with a transient `connection-lost`, before or after it was done. */
   fail?: number;
-  /** Of all operations: nothing happens until they are aborted. */
+  /** Any operation hangs until it is aborted. */
   stall?: number;
-  /** Of puts: they report success, and store only a beginning. */
+  /** A put reports success, but stores only the beginning. */
   truncate?: number;
-  /** Of files in lists: a wrong size. */
+  /** A listed file has a wrong size. */
   lieAboutSizes?: number;
 }
 
-/** A put that a loss of power may undo, and what was there before. */
+/** A put that a loss of power may undo, and the previous content. */
 interface UndoablePut {
-  /** As it is named now: renames are followed. */
+  /** Its current name: renames are followed. */
   name: string;
   before: Buffer | null;
 }
@@ -24,9 +24,9 @@ interface UndoablePut {
 const never = new AbortController().signal;
 
 /**
- * A store of which things go wrong by a seed. `faults` may be changed while it is in use (`{}`: all is well again);
- * `log` says what went wrong, in order. `losePower(n)` takes back the last n puts, as a machine may that acknowledged
- * them without writing them through. Whoever asserts on it prints the seed.
+ * A store with random faults, determined by a seed. `faults` may be changed while it is in use (`{}`: no faults); `log` has the
+ * faults in order. `losePower(n)` undoes the last n puts, like a machine that acknowledged them without writing them through.
+ * Tests that use it print the seed.
  */
 export class FaultyStore implements BackupStore {
   faults: StoreFaults;
@@ -64,7 +64,7 @@ export class FaultyStore implements BackupStore {
     await this.#meddling(`get ${name}`, signal, () => Promise.resolve());
     for await (const piece of this.#inner.get(name, signal, range)) {
       yield piece;
-      // and in the middle, too
+      // A read may also fail in the middle.
       await this.#meddling(`go on with get ${name}`, signal, () => Promise.resolve());
     }
   }
@@ -97,7 +97,7 @@ export class FaultyStore implements BackupStore {
     return this.#meddling(`remove folder ${folder}`, signal, () => this.#inner.removeFolder(folder, signal));
   }
 
-  /** Takes back the last puts: what they stored is gone, and what they replaced is there again. */
+  /** Undoes the last puts: their content is gone, and the replaced content is back. */
   async losePower(lastPuts: number): Promise<void> {
     const lost = this.#puts.splice(Math.max(0, this.#puts.length - lastPuts)).toReversed();
     for (const { name, before } of lost) {

@@ -10,12 +10,11 @@ import type { Snapshot } from '../../../src/repository/snapshot.ts';
 import { publishSnapshot } from './publish-snapshot.ts';
 
 const { signal } = new AbortController();
-/** The smallest image whose chunk map has as many positions as one can have. */
+/** The smallest image whose chunk map has the largest possible number of positions. */
 const IMAGE_BYTES = 2 ** 36;
 
 /**
- * Index files under their right names that are small and unpack to a lot: millions of empty frames of a pack that is
- * there, in each of them.
+ * Small index files with correct names that unpack to a lot: each has millions of empty frames of an existing pack.
  */
 export function storeSwellingIndexes(
   storePath: string,
@@ -32,7 +31,7 @@ export function storeSwellingIndexes(
   }
 }
 
-/** A snapshot of many disks that share all pages of their maps; every second chunk is one that the store does not have. */
+/** A snapshot of many disks that share all pages of their maps. The store lacks every second chunk. */
 export async function storeManyDisks(
   folder: GuestFolder,
   like: Snapshot,

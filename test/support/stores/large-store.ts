@@ -26,7 +26,7 @@ export interface LargeStore {
   changedPages: number;
 }
 
-/** What a chunk holds but zeros: at its end, so that the hash of the zeros before it is needed only once. */
+/** The bytes of a chunk that are not zero. They are at its end, so that the hash of the zeros is computed only once. */
 const MARK_BYTES = 4096;
 const PACKS_PER_INDEX = 16;
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -34,7 +34,7 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 const zstd = bestZstd();
 const { signal } = new AbortController();
 
-/** Writes the store into a directory that is not there yet: quick, for nothing of it is made durable. */
+/** Writes the store into a new directory. Fast, because nothing is made durable. */
 export async function makeLargeStore(directory: string, shape: LargeStore): Promise<void> {
   mkdirSync(directory);
   const store = undurable(openDirectoryStore(directory));
@@ -116,7 +116,7 @@ class SnapshotMaker {
     return newBytes;
   }
 
-  /** As a backup makes them: chunks of 1 MiB and more are a frame each. */
+  /** Frames as a backup makes them: each chunk of 1 MiB or more is a frame. */
   #frame(number: number, state: number): Frame {
     const position = positionOf(this.#shape, number);
     const mark = markOf(position, state);
@@ -220,7 +220,7 @@ function changedChunks(shape: LargeStore, state: number): number[] {
   return [...numbers].sort((first, second) => first - second);
 }
 
-/** For each chunk the state in which it got what it holds. */
+/** For each chunk: the state in which it got its content. */
 function statesOf(shape: LargeStore, last: number): Uint16Array {
   const states = new Uint16Array(shape.chunks);
   for (let state = 1; state <= last; state++)

@@ -15,7 +15,7 @@ export function memoryStoreOf(directory: string): MemoryStore {
 
 export type MemoryStore = BackupStore & { files: Map<string, Uint8Array> };
 
-/** A store in memory; `files` are its names and bytes, to be looked at and tampered with. */
+/** A store in memory. Tests may inspect and change `files`, its names and bytes. */
 export function memoryStore(location = '/srv/backups'): MemoryStore {
   const files = new Map<string, Uint8Array>();
   return {

@@ -8,32 +8,32 @@ import { startSshServer, type TestSshServer } from '../ssh/ssh-server.ts';
 
 /** An account of Debian's base system, whose shell is nologin. */
 const ACCOUNT = 'backup';
-/** sshd takes only a directory all of whose parents are root's own as a new root: /tmp has none. */
+/** sshd accepts a directory as a new root only if root owns all its parents; /tmp is not suitable. */
 const CHROOT = '/mnt';
 
 export interface OffsiteOptions {
   /** The server refuses everything that would change a file: `internal-sftp -R`. */
   isReadOnly?: boolean;
-  /** What the account can see; a directory of its own unless given. Another one of the same is another way to it. */
+  /** What the account sees as `/`; a new directory unless given. Several accounts may share one. */
   directory?: string;
   /** 2200 unless given. */
   port?: number;
 }
 
-/** An account for backups, as one rents it: SFTP, a directory of its own, and nothing else. */
+/** An account like one rented for backups: only SFTP, in a directory of its own. */
 export interface OffsiteAccount extends AsyncDisposable {
   server: TestSshServer;
-  /** As it is typed in front of the colon: USER@HOST. */
+  /** The part before the colon of a location: USER@HOST. */
   login: string;
   /** What the account sees as `/`, on this machine. */
   directory: string;
-  /** `directory`/backups, all that the account may write to. */
+  /** `directory`/backups, the only directory that the account may write to. */
   writable: string;
-  /** The server's own mounts are apart from this machine's: a program among them. Gives its stdout. */
+  /** Runs a program among the server's own mounts, which this machine does not share. Returns its stdout. */
   runThere(...command: string[]): Promise<string>;
   /**
-   * Puts a new ext4 of that size where the account writes to, on the server alone. Its files are then to be reached by
-   * `runThere` only.
+   * Mounts a new ext4 of that size on the directory that the account writes to, visible only to the server. Its files can then
+   * only be reached by `runThere`.
    */
   mountSmall(sizeBytes: number): Promise<MountedDisk>;
 }
@@ -119,7 +119,7 @@ async function mountSmall(
   await mountAgain();
   return {
     mountAgain,
-    // A session whose client has gone may still hold a file of it.
+    // A session may still have a file open after its client is gone.
     unmount: async () => {
       await runThere('umount', '--lazy', target);
     },

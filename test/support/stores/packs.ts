@@ -58,7 +58,7 @@ export async function tarOf(members: readonly TarMember[]): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
-/** Reads headers by hand, so that what is damaged below is what was meant. */
+/** Reads headers by hand, so that tests damage exactly what they intend to. */
 export function tarMembersOf(bytes: Uint8Array): TarMember[] {
   const tar = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   const found: TarMember[] = [];

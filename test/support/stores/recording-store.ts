@@ -1,6 +1,6 @@
 import type { BackupStore, ByteRange, PutOptions, StoreEntry } from '../../../src/store/store.ts';
 
-/** Something that changed a store. */
+/** An operation that changed a store. */
 export type StoreOperation =
   | { type: 'put'; name: string; bytes: Buffer; keepExisting: boolean }
   | { type: 'remove'; name: string }
@@ -10,9 +10,8 @@ export type StoreOperation =
 const never = new AbortController().signal;
 
 /**
- * A store that notes all that changes it, in the order in which it was acknowledged, with the bytes. Done again on an
- * empty store, the first n `operations` leave what a loss of power after the nth leaves where every operation is
- * durable: `replay(operations.slice(0, n), store)`; or one at a time, to look at each state.
+ * A store that records all changes with their bytes, in the order of acknowledgement. `replay(operations.slice(0, n), store)` on
+ * an empty store gives the state after a loss of power after the nth operation, if every operation is durable.
  */
 export class RecordingStore implements BackupStore {
   readonly operations: StoreOperation[] = [];
@@ -27,7 +26,7 @@ export class RecordingStore implements BackupStore {
   }
 
   async put(name: string, parts: readonly Uint8Array[], options: PutOptions): Promise<void> {
-    // the caller may use its memory again
+    // Copy: the caller may reuse its memory.
     const bytes = Buffer.concat(parts);
     await this.#inner.put(name, [bytes], options);
     this.operations.push({ type: 'put', name, bytes, keepExisting: options.keepExisting === true });
@@ -62,7 +61,7 @@ export class RecordingStore implements BackupStore {
   }
 }
 
-/** Does what was recorded again, in order. */
+/** Repeats recorded operations, in order. */
 export async function replay(operations: Iterable<StoreOperation>, store: BackupStore): Promise<void> {
   for (const operation of operations) {
     if (operation.type === 'put') {

@@ -6,13 +6,13 @@ import type { RestoreRequest } from '../../../src/operations/restore/restore-rep
 import type { BackupStore } from '../../../src/store/store.ts';
 import type { BackupWorld } from './backup-world.ts';
 
-/** What a test of a restore says otherwise. */
+/** What a test of a restore may change. */
 export interface RestoreOverrides extends Partial<Omit<RestoreRequest, 'reference' | 'to'>> {
   store?: BackupStore;
   signal?: AbortSignal;
 }
 
-/** Restores from the world's store; incomplete images are not a failure here. */
+/** Restores from the world's store. An incomplete image is not an error. */
 export async function restoreResult(
   world: BackupWorld,
   reference: string,
@@ -31,14 +31,14 @@ export async function restoreResult(
   return restore(whole, await world.session(store), world.dependencies, world.context(signal));
 }
 
-/** The same; what is missing is an error. Answers with the report. */
+/** Restores from the world's store, and returns the report. An incomplete image is an error. */
 export async function restoreWhole(...args: Parameters<typeof restoreResult>) {
   const { report, failure } = await restoreResult(...args);
   if (failure !== null) throw failure;
   return report;
 }
 
-/** The files of one kind of a guest in the world's store, absolute. */
+/** Absolute paths of a guest's files of one kind in the world's store. */
 export function storedFiles(world: BackupWorld, guest: string, kind: 'packs' | 'maps' | 'index'): string[] {
   const folder = join(world.storePath, 'guests', guest, kind);
   return readdirSync(folder)
@@ -46,7 +46,7 @@ export function storedFiles(world: BackupWorld, guest: string, kind: 'packs' | '
     .map((name) => join(folder, name));
 }
 
-/** Turns a byte of a file into another. */
+/** Changes one byte of a file. */
 export function flipByte(path: string, offset: number): void {
   const fd = openSync(path, 'r+');
   try {

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { Failure } from '../../../src/failure.ts';
 import type { BackupStore, StoreEntry } from '../../../src/store/store.ts';
 
-/** Random numbers that a seed repeats: mulberry32. */
+/** Random numbers that are determined by a seed: mulberry32. */
 export function randomFrom(seed: number): (below: number) => number {
   let state = seed >>> 0;
   return (below) => {
@@ -13,7 +13,7 @@ export function randomFrom(seed: number): (below: number) => number {
   };
 }
 
-/** What an actor's operation ends with once the actor was killed; nothing that it wants is done any more. */
+/** The error of a killed actor's operations. Nothing more is done for it. */
 export class Killed extends Error {}
 
 interface Step {
@@ -29,27 +29,27 @@ interface StoredFile {
 }
 
 /**
- * A store in memory that several actors share. Each of their operations waits until it is chosen, one at a time, by a
- * generator of random numbers: what happens in which order depends on the seed alone. An actor may be given many turns
- * in a row, so that all of its work falls between two steps of another.
+ * A store in memory that several actors share. Their operations are done one at a time, chosen by a random number generator, so
+ * that the order depends only on the seed. An actor may get many turns in a row, so that all its work is done between two steps
+ * of another.
  */
 export class ScheduledStore {
   files = new Map<string, StoredFile>();
   readonly #random: (below: number) => number;
   #steps: Step[] = [];
   readonly #staysInThousand: number;
-  /** In milliseconds; each put takes one. */
+  /** The clock in milliseconds; each put takes one. */
   clockMs = 1;
   #current: string | null = null;
   readonly #dead = new Set<string>();
 
-  /** @param staysInThousand how often the actor whose turn it was has the next one, too */
+  /** @param staysInThousand how often, of a thousand times, the same actor has the next turn as well */
   constructor(random: (below: number) => number, staysInThousand: number) {
     this.#random = random;
     this.#staysInThousand = staysInThousand;
   }
 
-  /** The store as this actor sees it; null: every operation is done at once. */
+  /** The store for this actor; null: every operation is done at once. */
   as(actor: string | null): BackupStore {
     const turn = () => (actor === null ? Promise.resolve() : this.#turn(actor));
     return {
@@ -83,7 +83,7 @@ export class ScheduledStore {
     };
   }
 
-  /** From now on nothing is done for this actor; what it waits for fails. */
+  /** Kills an actor: its pending and later operations fail. */
   kill(actor: string): void {
     this.#dead.add(actor);
     for (const step of this.#steps.filter((one) => one.actor === actor)) step.kill();
@@ -91,14 +91,14 @@ export class ScheduledStore {
   }
 
   /**
-   * Lets the actors go on, step by step, until all of them have ended.
-   * @param beforeStep called with the actors that wait for their turn, and waited for
+   * Runs the actors step by step until all have ended.
+   * @param beforeStep called and awaited before each step, with the actors that wait for their turn
    */
   async run(actors: readonly Promise<unknown>[], beforeStep: (waiting: string[]) => unknown): Promise<void> {
     let ended = 0;
     for (const actor of actors) void actor.finally(() => ended++).catch(() => undefined);
     while (ended < actors.length) {
-      // Every actor either waits for its turn or has ended, once nothing more happens by itself.
+      // Once nothing else is pending, every actor waits for its turn or has ended.
       for (let tick = 0; tick < 3; tick++) await setImmediate();
       if (this.#steps.length === 0) continue;
       await beforeStep([...new Set(this.#steps.map(({ actor }) => actor))]);

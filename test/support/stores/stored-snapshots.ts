@@ -27,7 +27,7 @@ export interface StoreSnapshotOptions {
   definition?: GuestDefinition | null;
 }
 
-/** Makes a snapshot as a backup would, of images in memory, without any worker thread. */
+/** Makes a snapshot of images in memory as a backup does, without worker threads. */
 export async function storeSnapshot(
   folder: GuestFolder,
   disks: readonly StoredDisk[],
