@@ -5,12 +5,13 @@ import { ChunkMap } from '../chunk/chunk-map.ts';
 import { Failure } from '../failure.ts';
 import { mapOrdered } from '../pipeline/map-ordered.ts';
 import type { ByteRange, ReadableStore } from '../store/store.ts';
-import { tidyUpAfterObjects, tidyUpAfterReading } from '../system/garbage.ts';
+import { tidyUpAfterObjects } from '../system/garbage.ts';
 import { PAGE_LIMIT_BYTES, readPageText } from './chunk-index/chunk-map-page.ts';
 import { ChunkIndex, type IndexedPack } from './chunk-index/chunk-index.ts';
 import { INDEX_LIMIT_BYTES, parseIndexText } from './chunk-index/index-text.ts';
 import { fileNameOf, guestFolder, idOfFileName, type ObjectKind } from './files/layout.ts';
 import { isMissingFile } from './files/missing-file.ts';
+import { readSmallFile } from './files/small-file.ts';
 import { MANIFEST_LIMIT_BYTES, parseSnapshot, type Snapshot, type SnapshotDisk } from './snapshot.ts';
 import { isSnapshotId } from './files/snapshot-id.ts';
 
@@ -204,15 +205,7 @@ export class GuestReader<Store extends ReadableStore = ReadableStore> {
 
   /** A whole file, or a range of it. Throws Failure `store-damaged` if it is longer than the limit. */
   async read(name: string, limitBytes: number, signal: AbortSignal, range?: ByteRange): Promise<Buffer> {
-    const parts: Uint8Array[] = [];
-    let sizeBytes = 0;
-    for await (const part of this.store.get(name, signal, range)) {
-      sizeBytes += part.length;
-      tidyUpAfterReading(part.length);
-      if (sizeBytes > limitBytes) throw new Failure('store-damaged', `${name} is longer than any such file.`);
-      parts.push(part);
-    }
-    return Buffer.concat(parts, sizeBytes);
+    return readSmallFile(this.store, name, limitBytes, signal, range);
   }
 }
 

@@ -1,4 +1,5 @@
 import { Failure } from '../failure.ts';
+import { splitName } from './store-name.ts';
 import type { BackupStore, ByteRange, PutOptions, StoreEntry } from './store.ts';
 import { untilAborted } from '../pipeline/until-aborted.ts';
 
@@ -153,7 +154,6 @@ class ReconnectingStore implements BackupStore {
 }
 
 async function isThere(store: BackupStore, name: string, signal: AbortSignal): Promise<boolean> {
-  const slash = name.lastIndexOf('/');
-  const entries = await store.list(name.slice(0, Math.max(slash, 0)), signal);
-  return entries.some((entry) => entry.name === name.slice(slash + 1));
+  const { folder, base } = splitName(name);
+  return (await store.list(folder, signal)).some((entry) => entry.name === base);
 }

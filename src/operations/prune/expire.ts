@@ -1,6 +1,6 @@
 import type { GuestFolder } from '../../repository/guest-folder.ts';
 import type { GuestReader } from '../../repository/guest-reader.ts';
-import { isMissingFile } from '../../repository/files/missing-file.ts';
+import { nullIfMissing } from '../../repository/files/missing-file.ts';
 import {
   decideRetention,
   type RetentionDecision,
@@ -68,11 +68,8 @@ export async function removeUnlessProtected(
   const isProtected = async () => (await folder.marks('protected', signal)).has(id);
   if (await isProtected()) return false;
   const name = folder.nameOf('snapshots', id);
-  const manifest = await folder.read(name, MANIFEST_LIMIT_BYTES, signal).catch((error: unknown) => {
-    // Another prune has removed it already.
-    if (isMissingFile(error)) return null;
-    throw error;
-  });
+  const manifest = await nullIfMissing(folder.read(name, MANIFEST_LIMIT_BYTES, signal));
+  // Another prune has removed it already.
   if (manifest === null) return true;
   await folder.removeSnapshot(id, signal);
   if (!(await isProtected())) return true;

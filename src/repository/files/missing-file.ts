@@ -4,3 +4,13 @@ import { Failure } from '../../failure.ts';
 export function isMissingFile(error: unknown): boolean {
   return error instanceof Failure && error.code === 'target-missing';
 }
+
+/** Null if the store does not have the file that is read. */
+export async function nullIfMissing<Content>(reading: Promise<Content>): Promise<Content | null> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (isMissingFile(error)) return null;
+    throw error;
+  }
+}

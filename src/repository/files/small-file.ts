@@ -1,29 +1,38 @@
 import { Failure } from '../../failure.ts';
-import type { ReadableStore } from '../../store/store.ts';
-import { isMissingFile } from './missing-file.ts';
+import type { ByteRange, ReadableStore } from '../../store/store.ts';
+import { tidyUpAfterReading } from '../../system/garbage.ts';
+import { nullIfMissing } from './missing-file.ts';
 
 /**
- * The text of a small file in a store; null if there is none. Throws Failure `store-damaged` if it is larger than the limit,
- * without reading the rest, and what the store throws.
+ * A file of a store, or a range of it. Throws Failure `store-damaged` if it is longer than the limit, without reading the rest, and
+ * what the store throws.
  */
 export async function readSmallFile(
   store: Pick<ReadableStore, 'get' | 'location'>,
   name: string,
   limitBytes: number,
   signal: AbortSignal,
-): Promise<string | null> {
+  range?: ByteRange,
+): Promise<Buffer> {
   const parts: Uint8Array[] = [];
   let sizeBytes = 0;
-  try {
-    for await (const part of store.get(name, signal)) {
-      sizeBytes += part.length;
-      if (sizeBytes > limitBytes)
-        throw new Failure('store-damaged', `${name} in ${store.location} is larger than any such file.`);
-      parts.push(part);
-    }
-  } catch (error) {
-    if (isMissingFile(error)) return null;
-    throw error;
+  for await (const part of store.get(name, signal, range)) {
+    sizeBytes += part.length;
+    tidyUpAfterReading(part.length);
+    if (sizeBytes > limitBytes)
+      throw new Failure('store-damaged', `${name} in ${store.location} is longer than any such file.`);
+    parts.push(part);
   }
-  return Buffer.concat(parts).toString('utf8');
+  return Buffer.concat(parts, sizeBytes);
+}
+
+/** The text of a small file in a store; null if there is none. */
+export async function readSmallText(
+  store: Pick<ReadableStore, 'get' | 'location'>,
+  name: string,
+  limitBytes: number,
+  signal: AbortSignal,
+): Promise<string | null> {
+  const bytes = await nullIfMissing(readSmallFile(store, name, limitBytes, signal));
+  return bytes === null ? null : bytes.toString('utf8');
 }

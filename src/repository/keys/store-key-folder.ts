@@ -1,6 +1,6 @@
 import { Failure } from '../../failure.ts';
 import type { BackupStore, ReadableStore } from '../../store/store.ts';
-import { readSmallFile } from '../files/small-file.ts';
+import { readSmallText } from '../files/small-file.ts';
 import { KEY_FILE_LIMIT_BYTES, keyFileText, parseKeyFile, type StoreKeyFile } from './store-key-file.ts';
 
 const folder = 'keys';
@@ -27,7 +27,7 @@ export async function readKeyFiles(
   let damaged: Failure | null = null;
   for (const id of ids.toSorted()) {
     try {
-      const text = await readSmallFile(store, keyFileName(id), KEY_FILE_LIMIT_BYTES, signal);
+      const text = await readSmallText(store, keyFileName(id), KEY_FILE_LIMIT_BYTES, signal);
       if (text !== null) files.push(parseKeyFile(text, id));
     } catch (error) {
       const isItsOwn =

@@ -5,7 +5,7 @@ import { Failure } from '../../failure.ts';
 import { quoteForShell } from '../../quote-for-shell.ts';
 import type { BackupStore, ReadableStore } from '../../store/store.ts';
 import { guestsFolder, markerName } from '../files/layout.ts';
-import { readSmallFile } from '../files/small-file.ts';
+import { readSmallText } from '../files/small-file.ts';
 import { unwrapStoreKey, wrapStoreKey, type ScryptCost } from './store-key-file.ts';
 import { keyFileName, putKeyFile, readKeyFiles } from './store-key-folder.ts';
 import {
@@ -151,7 +151,7 @@ async function unlock(
 
 /** Null if there is no marker. Throws Failure `store-damaged`, `store-unsupported`. */
 export async function readMarker(store: ReadableStore, signal: AbortSignal): Promise<StoreMarker | null> {
-  const text = await readSmallFile(store, markerName, MARKER_LIMIT_BYTES, signal);
+  const text = await readSmallText(store, markerName, MARKER_LIMIT_BYTES, signal);
   return text === null ? null : parseMarker(text, store.location);
 }
 

@@ -2,7 +2,7 @@ import { Failure } from '../../failure.ts';
 import type { IndexedPack } from '../chunk-index/chunk-index.ts';
 import type { GuestReader, StoredObject } from '../guest-reader.ts';
 import { parseIndexText } from '../chunk-index/index-text.ts';
-import { isMissingFile } from '../files/missing-file.ts';
+import { isMissingFile, nullIfMissing } from '../files/missing-file.ts';
 import { trashed } from './trash.ts';
 
 /** A page may be moved between the trash and its place while it is looked for. */
@@ -22,7 +22,7 @@ export async function readPageAnywhere(
     }
     const object = (await trashed(folder, 'maps', signal)).get(id);
     if (object === undefined) continue;
-    const text = await unlessGone(folder.readText('maps', object, signal));
+    const text = await nullIfMissing(folder.readText('maps', object, signal));
     if (text !== null) return text;
   }
 }
@@ -33,15 +33,6 @@ export async function readTrashedIndex(
   object: StoredObject,
   signal: AbortSignal,
 ): Promise<IndexedPack[] | null> {
-  const text = await unlessGone(folder.readText('index', object, signal));
+  const text = await nullIfMissing(folder.readText('index', object, signal));
   return text === null ? null : parseIndexText(text);
-}
-
-async function unlessGone(text: Promise<string>): Promise<string | null> {
-  try {
-    return await text;
-  } catch (error) {
-    if (isMissingFile(error)) return null;
-    throw error;
-  }
 }
