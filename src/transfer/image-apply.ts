@@ -40,8 +40,8 @@ export interface Differences {
  * Makes a target hold what a chunk map says. While more is written, what was written is read back from the disk and
  * compared with its id. No chunk is written twice, so what was read back stays on the disk.
  *
- * `survey` first, if the target holds something that can stay; `clear` and `write`, several at a time if one likes;
- * then `settled`, `sync` and `verify`. Dispose of it before the target.
+ * In this order: `survey`, if the target may hold some chunks already; `clear` and `write`, which may run at the same
+ * time; `settled`; `sync`, if anything was cleared; `verify`. Dispose of it before the target.
  */
 export class ImageApply implements AsyncDisposable {
   readonly target: ImageTarget;
@@ -132,7 +132,7 @@ export class ImageApply implements AsyncDisposable {
     await this.#readBack.settled();
   }
 
-  /** Makes all of it durable; answers with the plain bytes that `verify` has to read. */
+  /** Makes all of it durable. Returns the plain bytes that `verify` has to read. */
   async sync(): Promise<number> {
     await this.target.sync();
     let bytes = 0;
@@ -141,7 +141,7 @@ export class ImageApply implements AsyncDisposable {
   }
 
   /**
-   * Reads what was not found right before, and makes sure that the target holds nothing else. Answers with the
+   * Reads what was not found right before, and makes sure that the target holds nothing else. Returns the
    * fingerprint of what is on the disk. Throws Failure `verification-failed`.
    */
   async verify(onDone: OnDone = () => undefined): Promise<string> {
@@ -187,7 +187,7 @@ export class ImageApply implements AsyncDisposable {
     return touchedChunks(this.target.dataExtents(), this.#grid);
   }
 
-  /** Answers with the plain bytes of those that are not empty. */
+  /** Returns the plain bytes of those that are not empty. */
   #setRight(positions: readonly number[]): number {
     let bytes = 0;
     for (const position of positions) {
