@@ -1,16 +1,11 @@
-import {
-  SUPERBLOCK_BYTES,
-  SUPERBLOCK_OFFSET,
-  hasExtMagic,
-  readExtIdentity,
-} from './file-systems/ext/identity.ts';
-import { checkExtUsage } from './file-systems/ext/used-blocks.ts';
+import type { FileSystem, FileSystemIdentity } from './file-systems/file-system.ts';
+import { fileSystems } from './file-systems/file-systems.ts';
 import type { ImageSource } from './source/image-source.ts';
 import { readPartitionTable } from './partitions/partition-table.ts';
 import type { ReadAt } from './source/read-at.ts';
 import { HEAD_BYTES, TAIL_BYTES, findSignatures, type Signature } from './file-systems/signatures.ts';
 
-/** What lies in one stretch of an image: the whole disk, or a partition. */
+/** The content of the whole disk, or of a partition. */
 export interface ImageRegion {
   offset: number;
   length: number;
@@ -22,30 +17,30 @@ export interface ImageRegion {
   kind: string;
   label?: string;
   uuid?: string;
-  /** null where it is not known: only ext2, ext3 and ext4 are asked. */
+  /** Null for all but the kinds of `fileSystems`. */
   clean: boolean | null;
-  /** Bytes in use in the file system; null where it is not known. */
+  /** Bytes in use in the file system; null where not known. */
   usedBytes: number | null;
-  /** The file system's own word on which blocks are free can be trusted. */
+  /** Whether its free blocks are known for certain, and can be left out. */
   skippable: boolean;
-  /** Why not skippable, as the end of a sentence that begins with "all of it is moved: ". */
+  /** Why not skippable, as the end of a sentence that begins with "All allocated blocks are read: ". */
   reason?: string;
 }
 
 export interface ImageLayout {
   sizeBytes: number;
-  /** Sorted and disjoint. What lies in none (partition tables, gaps) is data. */
+  /** Sorted and disjoint. The rest of the disk (partition tables, gaps) is data. */
   regions: readonly ImageRegion[];
 }
 
-/** A stretch of the image as a disk of its own. */
+/** Reads a region of the image as a disk of its own. */
 export function regionReader(source: Pick<ImageSource, 'read'>, start: number): ReadAt {
   return (offset, length) => source.read(start + offset, length);
 }
 
 /**
- * Finds out what lies in an image. Whatever the bytes say, it gives an answer; it throws only Failure `read-failed`
- * when the disk does not give them. All block bitmaps of ext file systems are read.
+ * Finds the file systems in an image, and reads all that they say about free blocks. Throws Failure `read-failed` when the image
+ * cannot be read, and nothing else, whatever its bytes are.
  */
 export function probeImage(source: Pick<ImageSource, 'read' | 'sizeBytes'>): ImageLayout {
   const { sizeBytes } = source;
@@ -53,7 +48,7 @@ export function probeImage(source: Pick<ImageSource, 'read' | 'sizeBytes'>): Ima
   const table = readPartitionTable(read, sizeBytes);
   const onWholeDisk = identify(read, sizeBytes);
   const partitioned = table.kind === 'mbr' || table.kind === 'gpt';
-  // a valid GPT's own second copy is no sign of anything else
+  // The copy of a valid GPT belongs to that GPT.
   const others = onWholeDisk.filter(({ kind }) => !(table.kind === 'gpt' && kind === 'gpt-copy'));
   if (!partitioned || others.length > 0) return { sizeBytes, regions: [probeRegion(read, 0, sizeBytes)] };
   return {
@@ -64,17 +59,26 @@ export function probeImage(source: Pick<ImageSource, 'read' | 'sizeBytes'>): Ima
   };
 }
 
-type Found = Signature & { clean?: boolean; dirtyReason?: string | null };
+/** A file system whose free blocks can be left out, or the signature of anything else. */
+type Found = { kind: string } & (
+  { fileSystem: FileSystem; identity: FileSystemIdentity } | { fileSystem: null; signature: Signature }
+);
 
 function identify(read: ReadAt, length: number): Found[] {
   const headBytes = Math.min(length, HEAD_BYTES);
   const tailBytes = Math.min(length, TAIL_BYTES);
   const head = read(0, headBytes);
   const tail = read(length - tailBytes, tailBytes);
-  const found: Found[] = findSignatures({ sizeBytes: length, head, tail });
-  const superblock = head.subarray(SUPERBLOCK_OFFSET, SUPERBLOCK_OFFSET + SUPERBLOCK_BYTES);
-  if (hasExtMagic(superblock)) found.unshift(readExtIdentity(superblock));
-  return found;
+  const known = fileSystems.flatMap((fileSystem): Found[] => {
+    const identity = fileSystem.identify(head);
+    return identity === null ? [] : [{ kind: identity.kind, fileSystem, identity }];
+  });
+  const others = findSignatures({ sizeBytes: length, head, tail }).map((signature): Found => ({
+    kind: signature.kind,
+    fileSystem: null,
+    signature,
+  }));
+  return [...known, ...others];
 }
 
 function probeRegion(read: ReadAt, offset: number, length: number): ImageRegion {
@@ -85,28 +89,29 @@ function probeRegion(read: ReadAt, offset: number, length: number): ImageRegion 
   if (table.kind !== 'none') names.push('a partition table');
   const [only] = found;
   if (names.length > 1)
-    return { ...place, kind: 'ambiguous', reason: `it bears the marks of ${names.join(' and of ')}` };
+    return { ...place, kind: 'ambiguous', reason: `it has the signatures of ${names.join(' and of ')}` };
   if (table.kind !== 'none') {
-    const reason = table.kind === 'not-understood' ? table.reason : 'it is divided once more';
+    const reason = table.kind === 'not-understood' ? table.reason : 'it has partitions of its own';
     return { ...place, kind: 'partition-table', reason };
   }
   if (only === undefined) return { ...place, kind: 'unknown', reason: 'nothing in it was recognised' };
   if (only.kind === 'gpt-copy')
     return { ...place, kind: 'partition-table', reason: 'its GPT partition table is damaged' };
-  if (only.clean === undefined)
-    return { ...place, ...only, reason: 'only ext2, ext3 and ext4 are asked which blocks are free' };
-  return probeExt(read, place, only);
+  if (only.fileSystem === null)
+    return { ...place, ...only.signature, reason: 'vmferry cannot tell which of its blocks are free' };
+  return probeFileSystem(read, place, only.fileSystem, only.identity);
 }
 
-function probeExt(
+function probeFileSystem(
   read: ReadAt,
   place: Pick<ImageRegion, 'offset' | 'length'>,
-  { kind, label = '', uuid = '', clean = false, dirtyReason }: Found,
+  fileSystem: FileSystem,
+  { kind, label, uuid, clean, dirtyReason }: FileSystemIdentity,
 ): ImageRegion {
-  const identity = { ...place, kind, ...(label === '' ? {} : { label }), uuid, clean };
-  const notUnderstood = { ...identity, usedBytes: null, skippable: false };
-  if (dirtyReason !== null && dirtyReason !== undefined) return { ...notUnderstood, reason: dirtyReason };
-  const usage = checkExtUsage(read, place.length);
-  if (!usage.understood) return { ...notUnderstood, reason: usage.reason };
-  return { ...identity, usedBytes: usage.usedBytes, skippable: true };
+  const region = { ...place, kind, ...(label === '' ? {} : { label }), uuid, clean };
+  const notSkippable = { ...region, usedBytes: null, skippable: false };
+  if (dirtyReason !== null) return { ...notSkippable, reason: dirtyReason };
+  const usage = fileSystem.checkUsage(read, place.length);
+  if (!usage.understood) return { ...notSkippable, reason: usage.reason };
+  return { ...region, usedBytes: usage.usedBytes, skippable: true };
 }

@@ -1,18 +1,17 @@
 import { type Extent, intersect, mergeTouching, shift } from '../extent/extents.ts';
-import { extUsedExtents } from './file-systems/ext/used-blocks.ts';
+import { fileSystemOf } from './file-systems/file-systems.ts';
 import type { ImageSource } from './source/image-source.ts';
 import { regionReader, type ImageLayout } from './probe.ts';
 
 export interface UsedExtentsOptions {
-  /** Take free blocks of file systems, too: only holes are left out. */
+  /** Include the free blocks of file systems: only holes are left out. */
   everyBlock: boolean;
 }
 
 /**
- * What of an image must be read for a faithful copy: where it holds data, less the free blocks of the file systems
- * that can be trusted. Sorted, disjoint, not touching, aligned to nothing; lazy. All the rest may read as zero in the
- * copy. Throws Failure `read-failed` while it is walked through. The image must not have been written to since
- * `layout` was found.
+ * What must be read of an image for a faithful copy: its data, without the free blocks of the file systems that can be trusted. The
+ * rest may be zero in the copy. Sorted, disjoint, not touching, not aligned; lazy. Throws Failure `read-failed` while it is
+ * iterated. Nothing may have written to the image since `layout` was found.
  */
 export function usedExtents(
   source: ImageSource,
@@ -29,10 +28,11 @@ function usedByLayout(source: ImageSource, layout: ImageLayout): Generator<Exten
 
 function* usedPieces(source: ImageSource, { sizeBytes, regions }: ImageLayout): Generator<Extent> {
   let position = 0;
-  for (const { offset, length, skippable } of regions) {
+  for (const { offset, length, kind, skippable } of regions) {
     yield { offset: position, length: offset - position };
-    if (skippable) yield* shift(extUsedExtents(regionReader(source, offset), length), offset);
-    else yield { offset, length };
+    const fileSystem = skippable ? fileSystemOf(kind) : undefined;
+    if (fileSystem === undefined) yield { offset, length };
+    else yield* shift(fileSystem.usedExtents(regionReader(source, offset), length), offset);
     position = offset + length;
   }
   yield { offset: position, length: sizeBytes - position };

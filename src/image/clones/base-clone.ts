@@ -6,8 +6,7 @@ import type { ImageSource } from '../source/image-source.ts';
 import { openImage } from '../open-image.ts';
 
 /*
- * A clone that is kept beside an image: the image as it was in a snapshot (doc/second-pass.md). Its name says all there
- * is to know of it.
+ * A base is a clone that is kept beside an image: the image as it was in a snapshot (doc/second-pass.md). Its name says which.
  */
 
 const FINGERPRINT_DIGITS = 32;
@@ -16,11 +15,11 @@ const ending = new RegExp(
   String.raw`^([0-9a-f]{32})-(\d{8}T\d{6}Z-[0-9a-f]{8})-([0-9a-f]{${FINGERPRINT_DIGITS}})\.base$`,
 );
 
-/** Which state of an image it is. */
+/** The state of an image that a base holds. */
 export interface BaseOf {
   storeId: string;
   snapshotId: string;
-  /** Of the disk in that snapshot, `sha256:…`; of a base that was found, the beginning of it. */
+  /** Of the disk in that snapshot, `sha256:…`; when read from a file name, only its beginning. */
   fingerprint: string;
 }
 
@@ -28,7 +27,7 @@ export interface BaseClone extends BaseOf {
   path: string;
 }
 
-/** Gives the clone the name of a base. Throws the system's errors; the clone then is what it was. */
+/** Renames the clone to a base. Throws the system's errors; the clone is then unchanged. */
 export function keepAsBase(clone: FileBeside, of: BaseOf): void {
   clone.keepAs(join(dirname(clone.image), baseName(clone.image, of)));
 }
@@ -38,7 +37,7 @@ function baseName(image: string, { storeId, snapshotId, fingerprint }: BaseOf): 
   return `${prefixOf(image)}${storeId}-${snapshotId}-${digits}.base`;
 }
 
-/** The bases of an image, those of the latest snapshots first; none where one cannot look. */
+/** The bases of an image, those of the latest snapshots first; none where its directory cannot be read. */
 export function findBases(image: string): BaseClone[] {
   try {
     const target = realpathSync(image);
@@ -60,14 +59,14 @@ function parseBase(path: string, prefix: string): BaseClone[] {
   return [{ path, storeId, snapshotId, fingerprint: SHA_256 + digits }];
 }
 
-/** Whether it is the state with this fingerprint. */
+/** Whether the base holds the state with this fingerprint. */
 export function isBaseOf(base: BaseClone, fingerprint: string): boolean {
   return fingerprint.startsWith(base.fingerprint);
 }
 
 /**
- * Opens a base that can be compared with the image; null when it cannot: it is of another size, on another file system,
- * or another user's, who may have made it say what they like. Throws openImage's failures.
+ * Opens a base to compare the image with. Null when that is not possible: the base has another size, lies on another file
+ * system, or is another user's, who could have forged it. Throws the failures of `openImage`.
  */
 export async function openBase({ path }: BaseClone, image: ImageSource): Promise<ImageSource | null> {
   const base = await openImage(path);
@@ -82,12 +81,12 @@ export async function openBase({ path }: BaseClone, image: ImageSource): Promise
   return null;
 }
 
-/** When it was made; null when it is gone. */
+/** When the base was made; null when it is gone. */
 export function baseMadeAt({ path }: BaseClone): Date | null {
   return statSync(path, { throwIfNoEntry: false })?.ctime ?? null;
 }
 
-/** Removes it, where that is permitted. */
+/** Removes the base, where that is permitted. */
 export function removeBase({ path }: BaseClone): void {
   try {
     rmSync(path, { force: true });

@@ -1,26 +1,26 @@
 import { type Extent, intersect, subtract } from '../../extent/extents.ts';
 
-/** A range of a file's bytes, and where on the disk they lie: place + n is where offset + n does. */
+/** A range of a file, and its place on the disk: the byte at offset + n lies at place + n. */
 export interface PlacedExtent extends Extent {
   place: number;
 }
 
-/** An image as two of its kind are compared by what their file system says of them. */
+/** One of two images that are compared by where their file system keeps their bytes. */
 export interface ComparedImage {
-  /** Its bytes in use (`usedExtents`); computed anew at each call, lazily. */
+  /** Its bytes in use (`usedExtents`); each call computes them again, lazily. */
   used: () => Iterable<Extent>;
-  /** Where its bytes lie on the disk, as far as that is known; sorted, disjoint. */
+  /** Where its bytes lie on the disk, as far as known; sorted, disjoint. */
   places: () => Iterable<PlacedExtent>;
 }
 
-/** Where both have the same bytes of the disk. Takes sorted and disjoint extents, as `extents.ts` does. */
+/** Where both lie at the same place of the disk. Takes sorted and disjoint extents, as `extents.ts` does. */
 export function samePlaces(first: Iterable<PlacedExtent>, second: Iterable<PlacedExtent>): Generator<Extent> {
   return intersect(first, second, (one, other) => one.place - one.offset === other.place - other.offset);
 }
 
 /**
- * Where what is in use of the two may differ, all else being taken for zero: everywhere else, both are the same. Not
- * sorted. Lazy. Neither may be written to meanwhile.
+ * Where the two images may differ, when bytes not in use count as zero. Not sorted; lazy. Nothing may write to either image
+ * meanwhile.
  */
 export function* changedExtents(now: ComparedImage, before: ComparedImage): Generator<Extent> {
   const same = samePlaces(now.places(), before.places());

@@ -15,37 +15,37 @@ import { Failure } from '../../failure.ts';
 import { errorCode } from '../../system/error-code.ts';
 import { cloneRange, copyNoCopyOnWrite, tryLock } from '../../system/native.ts';
 
-/** A file of our own beside an image, gone when it is disposed of. Locked: that tells it from one left behind. */
+/** A file of ours beside an image, removed when disposed of. Its lock tells it from files that were left behind. */
 export interface FileBeside extends Disposable {
   path: string;
-  /** The image that it lies beside, links resolved. */
+  /** The image beside it, links resolved. */
   image: string;
   /** Open for reading and writing. */
   fd: number;
-  /** Gives it to somebody else: only who disposes of the answer removes it. */
+  /** Hands it over: from then on only the returned object removes it. */
   handOver(): FileBeside;
-  /** Makes it durable, and gives it a name under which it stays. Throws the system's errors. */
+  /** Makes it durable, and renames it: it is then kept. Throws the system's errors. */
   keepAs(path: string): void;
 }
 
 const suffix = '.clone';
 const digits = 16;
-/** What can be cloned on its own is a multiple of the file system's blocks; this is one on all that have reflinks. */
+/** A clone has to be whole blocks; this is a multiple of the block size on all file systems with reflinks. */
 const rehearsalBytes = 65_536;
 
-/** What the names of the files beside an image begin with, links resolved. */
+/** How the names of our files beside an image begin. `image` has its links resolved. */
 export function prefixOf(image: string): string {
   return `.${basename(image)}.vmferry-`;
 }
 
-/** Makes an empty file beside the image (beside the file itself, where that is a link), for this user alone. */
+/** Makes an empty file beside the image, readable by this user only; when the image is a link, beside its target. */
 export function createBeside(image: string): FileBeside {
   const target = realpathSync(image);
   for (;;) {
     const name = `${prefixOf(target)}${randomBytes(digits / 2).toString('hex')}${suffix}`;
     const path = join(dirname(target), name);
     const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600);
-    // Between its making and its lock another vmferry may have taken it for one left behind.
+    // Before it was locked, another vmferry may have removed it as left behind.
     if (tryLock(fd) && fstatSync(fd).nlink > 0) return fileBeside(target, path, fd);
     closeSync(fd);
   }
@@ -77,14 +77,14 @@ function fileBeside(image: string, path: string, fd: number): FileBeside {
 }
 
 /**
- * A copy of the image as it is at this moment, made at once by sharing its blocks (a reflink: XFS, btrfs and others).
- * Throws Failure `guest-unsupported` where that is not possible, `not-permitted` or `write-failed`.
+ * Copies the image as it is at this moment, at once, by sharing its blocks (a reflink: XFS, btrfs and others). Throws Failure
+ * `guest-unsupported` where the file system cannot do that, `not-permitted` or `write-failed`.
  */
 export function cloneImage(image: string): FileBeside {
   return clone(image, 0);
 }
 
-/** Throws what `cloneImage` would, by trying it with the image's first blocks. Leaves nothing behind. */
+/** Clones the first blocks of the image, as a test, and removes them. Throws as `cloneImage`. */
 export function refuseUncloneable(image: string): void {
   clone(image, rehearsalBytes)[Symbol.dispose]();
 }
@@ -109,36 +109,36 @@ function clone(image: string, mostBytes: number): FileBeside {
   }
 }
 
-/** What ioctl_ficlonerange(2) answers where there are no reflinks. */
+/** The errors of ioctl_ficlonerange(2) on file systems without reflinks. */
 const withoutReflinks = new Set(['EOPNOTSUPP', 'ENOTSUP', 'ENOTTY', 'EXDEV', 'EINVAL', 'ENOSYS']);
 
 function asCloneFailure(image: string, error: unknown): unknown {
   const code = errorCode(error);
   if (error instanceof Failure || code === '') return error;
-  if (withoutReflinks.has(code)) return cannotClone(image, 'the file system that it lies on has no reflinks');
+  if (withoutReflinks.has(code)) return cannotClone(image, 'its file system has no reflinks');
   if (['EACCES', 'EPERM', 'EROFS'].includes(code))
-    return new Failure('not-permitted', `No file may be made beside the image ${image}: ${code}.`, {
-      advice: `A clone of the image goes there while it is read: run vmferry as a user that may write there. Or without a clone: ${withoutClone}`,
+    return new Failure('not-permitted', `No file can be created beside the image ${image}: ${code}.`, {
+      advice: `vmferry puts a clone of the image there while it reads it: run it as a user that may write there. Or do without a clone: ${withoutClone}`,
       cause: error,
     });
   return new Failure('write-failed', `The image ${image} could not be cloned: ${code}.`, {
-    advice: `Make room on its file system. Or without a clone: ${withoutClone}`,
+    advice: `Make room on its file system. Or do without a clone: ${withoutClone}`,
     cause: error,
   });
 }
 
 const withoutClone =
-  'with --pause the guest is stopped for as long as it is read, with --halt it is halted, backed up and started again.';
+  '--pause stops the guest while its image is read, --halt halts it and starts it again after the backup.';
 
 function cannotClone(image: string, reason: string): Failure {
-  return new Failure('guest-unsupported', `The image ${image} cannot be cloned in a moment: ${reason}.`, {
-    advice: `Reflinks are there on XFS and btrfs. Elsewhere: ${withoutClone}`,
+  return new Failure('guest-unsupported', `The image ${image} cannot be cloned: ${reason}.`, {
+    advice: `XFS and btrfs have reflinks. Elsewhere, ${withoutClone}`,
   });
 }
 
 /**
- * Removes the clones of this image that runs of vmferry which have died left behind, and gives their paths. Those of
- * runs that live are locked; that holds across machines and containers, too, as process ids would not.
+ * Removes the clones of this image that killed runs of vmferry left behind, and returns their paths. Clones in use are locked,
+ * which other machines and containers see, too; they would not see process ids.
  */
 export function removeStaleClones(image: string): string[] {
   const target = realpathSync(image);
@@ -157,7 +157,7 @@ function removeUnlessLocked(path: string): boolean {
   try {
     const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOFOLLOW);
     try {
-      // Locked while it is removed: its maker, should there be one just now, sees that and makes another.
+      // Locked while it is removed: a run that has just made it sees that, and makes another.
       if (!fstatSync(fd).isFile() || !tryLock(fd)) return false;
       rmSync(path);
       return true;
@@ -165,7 +165,7 @@ function removeUnlessLocked(path: string): boolean {
       closeSync(fd);
     }
   } catch (error) {
-    // Gone meanwhile, or another user's: it is in nobody's way.
+    // Gone meanwhile, or another user's.
     if (errorCode(error) === '') throw error;
     return false;
   }

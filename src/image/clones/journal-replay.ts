@@ -4,22 +4,19 @@ import { errorCode } from '../../system/error-code.ts';
 import { cloneRange } from '../../system/native.ts';
 import { run, type CommandResult } from '../../system/processes.ts';
 import { createBeside, type FileBeside } from './clone.ts';
-import { incompat } from '../file-systems/ext/features.ts';
-import { SUPERBLOCK_BYTES, SUPERBLOCK_OFFSET, hasExtMagic } from '../file-systems/ext/identity.ts';
-import type { ImageSource } from '../source/image-source.ts';
+import { hasJournalToReplay } from '../file-systems/ext/journal.ts';
 import { openImage } from '../open-image.ts';
-import { probeImage, type ImageRegion } from '../probe.ts';
+import { probeImage, regionReader, type ImageRegion } from '../probe.ts';
 
-/** An ordinary account's PATH leaves out where e2fsck is. */
+/** The PATH of an ordinary account lacks the directories where e2fsck is. */
 function withSystemDirectories(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return { ...environment, PATH: `${environment['PATH'] ?? ''}:/usr/local/sbin:/usr/sbin:/sbin` };
 }
 
 /**
- * Replays the journals of the ext3 and ext4 file systems in a clone of an image, as their next mount would: then they
- * are clean, and say which of their blocks are free. Each is done apart, in a clone of the clone, so that one which
- * cannot be replayed stays as it was. Gives why, for each of those, as a clause. Throws the signal's reason when
- * aborted, and Failure `write-failed`.
+ * Replays the journals of the ext3 and ext4 file systems in a clone of an image, as a mount would: then they are clean, and tell
+ * their free blocks. Works on a clone of each file system, so that a failed replay leaves it unchanged. Returns, for each
+ * failed replay, the reason as a clause. Throws the signal's reason when aborted, and Failure `write-failed`.
  */
 export async function replayJournals(
   clone: FileBeside,
@@ -36,17 +33,12 @@ export async function replayJournals(
 
 async function regionsToReplay(path: string): Promise<ImageRegion[]> {
   await using image = await openImage(path);
-  return probeImage(image).regions.filter((region) => hasJournalToReplay(image, region));
-}
-
-/** One that has recorded errors besides is not for us to repair. */
-function hasJournalToReplay(image: ImageSource, { kind, clean, offset, length }: ImageRegion): boolean {
-  if (clean !== false || (kind !== 'ext3' && kind !== 'ext4')) return false;
-  if (length < SUPERBLOCK_OFFSET + SUPERBLOCK_BYTES) return false;
-  const bytes = image.read(offset + SUPERBLOCK_OFFSET, SUPERBLOCK_BYTES);
-  const fields = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const hasErrors = (fields.getUint16(0x3a, true) & 2) !== 0 || fields.getUint32(0x194, true) !== 0;
-  return hasExtMagic(bytes) && !hasErrors && (fields.getUint32(0x60, true) & incompat.recover) !== 0;
+  return probeImage(image).regions.filter(
+    ({ kind, clean, offset, length }) =>
+      clean === false &&
+      (kind === 'ext3' || kind === 'ext4') &&
+      hasJournalToReplay(regionReader(image, offset), length),
+  );
 }
 
 async function replayRegion(
@@ -57,7 +49,7 @@ async function replayRegion(
 ): Promise<string | null> {
   using part = createPart(clone.image);
   try {
-    // e2fsck 1.47 loses its place when it replays a journal at an offset: the file system needs a file of its own.
+    // e2fsck 1.47 cannot replay a journal at an offset in a file: the file system needs a file of its own.
     cloneRange({
       sourceFd: clone.fd,
       sourceOffset: offset,
@@ -67,7 +59,7 @@ async function replayRegion(
     });
   } catch (error) {
     if (errorCode(error) !== 'EINVAL') throw cannotWrite(part.path, error);
-    return `its partition at byte ${offset} does not begin and end with a block of the disk below`;
+    return `its partition at byte ${offset} is not aligned to the blocks of the disk below`;
   }
   const problem = await checkFileSystem(part.path, environment, signal);
   if (problem !== null) return problem;
@@ -95,9 +87,9 @@ async function isClean(path: string): Promise<boolean> {
 }
 
 /**
- * `-p` without `-E journal_only`: the kernel keeps the totals of free blocks and inodes in the superblock up to date
- * only when it unmounts, and with `journal_only` they stay wrong. What it does besides is what a mount does, too
- * (files that were deleted while open), or a check that is due. Exit status of e2fsck(8): 1 is "errors corrected".
+ * Runs `e2fsck -p`. Not with `-E journal_only`: the kernel updates the totals of free blocks and inodes in the superblock only
+ * at an unmount, and `journal_only` leaves them wrong. What else it does, a mount does too (it removes files that were deleted
+ * while open), or is a check that was due. Exit status 1 of e2fsck(8) means "errors corrected".
  */
 async function checkFileSystem(
   path: string,
@@ -122,7 +114,7 @@ async function checkFileSystem(
 function cannotWrite(path: string, error: unknown): unknown {
   const code = errorCode(error);
   if (code === '') return error;
-  return new Failure('write-failed', `The clone ${path} could not be written to: ${code}.`, {
+  return new Failure('write-failed', `The clone ${path} could not be written: ${code}.`, {
     advice: 'Make room on its file system.',
     cause: error,
   });

@@ -10,8 +10,8 @@ import type { ImageSource } from '../source/image-source.ts';
 const comparable = new Set([0x58465342, 0x9123683e]);
 
 /**
- * Whether two files there which have the same place on the disk have the same bytes. Other file systems may tell places of
- * several disks, or a file's own offsets (as on SMB shares).
+ * Whether two files that the file system keeps at the same place have the same bytes. Other file systems may give places on
+ * several disks, or offsets in the file itself (SMB).
  */
 export function hasComparablePlaces(path: string): boolean {
   try {
@@ -22,14 +22,14 @@ export function hasComparablePlaces(path: string): boolean {
   }
 }
 
-/** Where the image's bytes lie, as far as that can be compared. Throws Failure `read-failed`. */
+/** Where the bytes of the image lie, as far as they can be compared. Throws Failure `read-failed`. */
 export function* placedExtents({ path, fd, sizeBytes }: ImageSource): Generator<PlacedExtent> {
   try {
     for (const { offset, length, place } of mappedExtents(fd, sizeBytes))
       if (place !== null) yield { offset, length, place };
   } catch (error) {
     if (!(error instanceof SystemCallError)) throw error;
-    throw new Failure('read-failed', `Where ${path} lies on its disk cannot be asked: ${error.message}.`, {
+    throw new Failure('read-failed', `The place of ${path} on its disk cannot be read: ${error.message}.`, {
       cause: error,
     });
   }

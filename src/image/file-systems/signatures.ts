@@ -1,12 +1,11 @@
-import { cleanText, formatUuid } from './ext/identity-text.ts';
+import { cleanText, formatUuid } from './identity-text.ts';
 
 /*
- * By which bytes other file systems and containers are known. Enough to name them, and to notice that an ext
- * superblock is only what an earlier mke2fs left behind. Sources: libblkid (util-linux), libblkid/src/superblocks,
- * and each format's own headers.
+ * The bytes that identify other file systems and containers: enough to name them, and to notice that a superblock was only left
+ * behind by an earlier file system. Sources: libblkid (util-linux), libblkid/src/superblocks, and the headers of each format.
  */
 
-/** The first bytes of a region, and its last ones, as far as signatures lie there. */
+/** How far signatures reach from the start of a region, and back from its end. */
 export const HEAD_BYTES = 272 * 1024;
 export const TAIL_BYTES = 132 * 1024;
 
@@ -16,7 +15,7 @@ export interface Signature {
   uuid?: string;
 }
 
-/** What is looked at of a region. `tail` ends where the region ends; the two may overlap. */
+/** The parts of a region that are searched: `tail` ends where the region ends; the two may overlap. */
 export interface Surroundings {
   sizeBytes: number;
   head: Uint8Array;
@@ -25,7 +24,7 @@ export interface Surroundings {
 
 interface Rule {
   kind: string;
-  /** Any one of these places is enough. */
+  /** The magic number is at one of these. */
   offsets: readonly number[];
   magic: readonly number[];
   uuidOffset?: number;
@@ -38,7 +37,7 @@ function ascii(text: string): number[] {
 
 const pageSizes = [4096, 8192, 16384, 32768, 65536];
 const swapLabel = { uuidOffset: 1036, label: [1052, 16] } as const;
-/** The uberblocks of a ZFS label, the first two labels of which lie at 0 and 256 KiB: 128 KiB of them, 1 KiB each. */
+/** The uberblocks of the first ZFS label: 128 of 1 KiB each. */
 const uberblocks = Array.from({ length: 128 }, (_, index) => 131072 + index * 1024);
 const volumeDescriptors = Array.from({ length: 16 }, (_, index) => 32769 + index * 2048);
 
@@ -72,7 +71,7 @@ const rules: readonly Rule[] = [
   { kind: 'apfs', offsets: [32], magic: ascii('NXSB') },
   { kind: 'bluestore', offsets: [0], magic: ascii('bluestore block device') },
   { kind: 'bcache', offsets: [4096 + 24], magic: [0xc6, 0x85, 0x73, 0xf6, 0x4e, 0x1a, 0x45, 0xca] },
-  // UFS1 behind 8 KiB (or at once), UFS2 behind 64 or 256 KiB; the magic is the last field of the superblock
+  // UFS1 begins at 0 or 8 KiB, UFS2 at 8, 64 or 256 KiB. The magic number is the last field of the superblock.
   { kind: 'ufs', offsets: [1372, 8192 + 1372], magic: [0x54, 0x19, 0x01, 0x00] },
   { kind: 'ufs', offsets: [1372, 8192 + 1372], magic: [0x00, 0x01, 0x19, 0x54] },
   { kind: 'ufs', offsets: [8192 + 1372, 65536 + 1372, 262144 + 1372], magic: [0x19, 0x01, 0x54, 0x19] },
@@ -82,12 +81,12 @@ const rules: readonly Rule[] = [
   { kind: 'md-raid', offsets: [0, 4096], magic: [0xfc, 0x4e, 0x2b, 0xa9, 1, 0, 0, 0] },
   { kind: 'qcow2', offsets: [0], magic: [...ascii('QFI'), 0xfb] },
   { kind: 'vmdk', offsets: [0], magic: ascii('KDMV') },
-  // a User Mode Linux copy-on-write file holds only what differs from another image (arch/um/drivers/cow_user.c)
+  // A copy-on-write file of User Mode Linux: the differences from another image (arch/um/drivers/cow_user.c).
   { kind: 'uml-cow', offsets: [0], magic: ascii('OOOM') },
   { kind: 'uml-cow', offsets: [0], magic: ascii('MOOO') },
 ];
 
-/** All signatures found, each kind once. */
+/** All signatures in the region, each kind once. */
 export function findSignatures(surroundings: Surroundings): Signature[] {
   const found = new Map<string, Signature>();
   for (const rule of rules) {
@@ -112,7 +111,7 @@ function describe(head: Uint8Array, { kind, uuidOffset, label }: Rule): Signatur
   };
 }
 
-/** MD RAID 0.90 and 1.0 keep their superblock at the end (linux/raid/md_p.h). */
+/** MD RAID 0.90 and 1.0 have their superblock at the end (linux/raid/md_p.h). */
 function hasTrailingMd({ sizeBytes, tail }: Surroundings): boolean {
   const tailStart = sizeBytes - tail.length;
   const sectors = Math.floor(sizeBytes / 512);
@@ -125,7 +124,7 @@ function hasTrailingMd({ sizeBytes, tail }: Surroundings): boolean {
   );
 }
 
-/** The second copy of a GPT header is in the last sector. */
+/** The last sector holds the copy of the GPT header. */
 function hasTrailingGpt({ tail }: Surroundings): boolean {
   return [512, 4096].some((sector) => startsWith(tail, tail.length - sector, ascii('EFI PART')));
 }

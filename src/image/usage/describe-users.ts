@@ -3,8 +3,8 @@ import type { ImageUser } from './usage.ts';
 const MOST_PIDS = 3;
 
 /**
- * Who uses an image, as the end of a sentence. A program is named once, however many processes it has: a User Mode Linux
- * guest has one for each of its own.
+ * Describes the users of an image, as the end of a sentence about it. Names a program once, even if it has many processes: a
+ * User Mode Linux guest has one for each of its own.
  */
 export function describeUsers(users: readonly (ImageUser | GuestUser)[]): string {
   const pidsOf = new Map<string, number[]>();
@@ -23,7 +23,7 @@ function listed(pids: readonly number[]): string {
   return more > 0 ? `${shown} and ${more} more` : shown;
 }
 
-/** A guest that runs with the image, in place of its processes. */
+/** A guest that uses the image; it stands for all of its processes. */
 export interface GuestUser {
   kind: 'guest';
   pid?: number;

@@ -1,17 +1,17 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { cleanText } from '../file-systems/ext/identity-text.ts';
+import { cleanText } from '../file-systems/identity-text.ts';
 
-/** What people know a process by; `unknown` for one that is gone. */
+/** The name that people know a process by; `unknown` when it is gone. */
 export async function processName(pid: number): Promise<string> {
   const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
   return vmferryCommand(commandLine.split('\0')) ?? (await kernelsName(pid));
 }
 
-/** `vmferry backup`: to the kernel it is `node`, which people take for something else. */
+/** `vmferry backup`; the kernel calls it `node`. */
 function vmferryCommand([program = '', script = '', command = '']: readonly string[]): string | null {
   if (basename(program) !== 'node' || !/^vmferry(\.js)?$/.test(basename(script))) return null;
-  // The other arguments of a stranger's process are not to be shown.
+  // Other arguments may be private.
   return /^[a-z]{1,20}$/.test(command) ? `vmferry ${command}` : 'vmferry';
 }
 

@@ -6,27 +6,26 @@ import { howOpen, isSameFile } from './open-descriptors.ts';
 import { processName } from './process-name.ts';
 
 /*
- * Who uses an image: proc(5), and Linux, Documentation/ABI/{testing/sysfs-block,stable/sysfs-block}. Processes come
- * and go while one looks, and other users' are closed: what cannot be read is left out.
+ * Finds what uses an image. Sources: proc(5); Linux, Documentation/ABI/{testing/sysfs-block,stable/sysfs-block}. Processes come
+ * and go meanwhile, and those of other users cannot be read: they are left out.
  */
 
 export interface ImageUser {
   kind: 'process' | 'lock' | 'loop-device' | 'mount' | 'holder';
-  /** For a process, and for a lock where the kernel tells who holds it. */
+  /** Of a process, and of the holder of a lock where the kernel tells it. */
   pid?: number;
-  /** For a process: it has the image open for reading only, as a backup that runs beside this one. */
+  /** Of a process: it has the image open for reading only, as another backup does. */
   onlyReads?: boolean;
   /** The process's name, the device, or the mount point. */
   name: string;
-  /** For people: "is open in qemu (process 123)". */
+  /** The end of a sentence: "is open in qemu (process 123)". */
   description: string;
 }
 
 /**
- * Everyone but this process who has the image open, locked, mounted, or attached as another device; empty when nobody
- * has. A process that holds a lock on it is named once, as `lock`. Memory maps without an open descriptor are not
- * seen, nor are other users' processes unless this one is root. Takes no lock. Throws nothing for an image that is
- * not there: nobody uses it.
+ * Finds all users of an image except this process: it is open, locked, mounted, or attached as another device. A process that
+ * holds a lock is listed once, as `lock`. Does not see memory maps without an open descriptor, nor, unless run by root, other
+ * users' processes. Takes no lock. An image that does not exist has no users.
  */
 export async function findUsers(path: string): Promise<ImageUser[]> {
   const image = await statOrNull(path);
@@ -62,7 +61,7 @@ async function namesIn(directory: string): Promise<string[]> {
 async function findLock(path: string): Promise<ImageUser | null> {
   const pid = askForLock(path);
   if (pid === null) return null;
-  // 0: a lock of an open file description, or of a process in another pid namespace
+  // 0: the lock is of an open file description, or of a process in another pid namespace.
   if (pid === 0)
     return {
       kind: 'lock',
@@ -124,7 +123,7 @@ function deviceNumber(rdev: bigint): string {
   return `${major}:${minor}`;
 }
 
-/** The device, and where it is a disk, its partitions: directories in sysfs, by device number. */
+/** The sysfs directories of the device and of its partitions, by device number. */
 async function deviceDirectories(rdev: bigint): Promise<Map<string, string>> {
   const number = deviceNumber(rdev);
   const directory = `/sys/dev/block/${number}`;
@@ -150,7 +149,7 @@ async function findMounts(image: BigIntStats): Promise<ImageUser[]> {
   return users;
 }
 
-/** Devices made of this one: logical volumes, RAID arrays, encrypted devices. */
+/** Devices that this one is part of: logical volumes, RAID arrays, encrypted devices. */
 async function findHolders(image: BigIntStats): Promise<ImageUser[]> {
   const users: ImageUser[] = [];
   for (const directory of (await deviceDirectories(image.rdev)).values()) {
@@ -160,7 +159,7 @@ async function findHolders(image: BigIntStats): Promise<ImageUser[]> {
   return users;
 }
 
-/** O_EXCL without O_CREAT on a block device fails while the kernel has claimed it (open(2)); it changes nothing. */
+/** Opening a block device with O_EXCL fails while the kernel has claimed it (open(2)), and changes nothing. */
 function isClaimed(path: string): boolean {
   try {
     closeSync(openSync(path, constants.O_RDONLY | constants.O_EXCL));

@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { chunkGridFor } from '../../chunk/chunk-grid.ts';
 import type { FramePool } from '../../workers/frame-pool.ts';
 import { planFrames, type FramePlan } from '../../workers/frame-plan.ts';
-import { countedUsedBytes } from '../../image/file-systems/ext/counts.ts';
+import { fileSystemOf } from '../../image/file-systems/file-systems.ts';
 import { intersect, totalLength } from '../../extent/extents.ts';
 import { regionReader } from '../../image/probe.ts';
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
@@ -97,8 +97,9 @@ export function estimateDowntimeSeconds(
  * the halt, when its file systems are clean.
  */
 export function expectedReadBytes({ source, layout, readBytes }: SourceDisk): number {
-  const savings = layout.regions.map(({ offset, length, clean }) => {
-    const usedBytes = clean === false ? countedUsedBytes(regionReader(source, offset), length) : null;
+  const savings = layout.regions.map(({ offset, length, kind, clean }) => {
+    const fileSystem = clean === false ? fileSystemOf(kind) : undefined;
+    const usedBytes = fileSystem?.estimateUsedBytes(regionReader(source, offset), length) ?? null;
     if (usedBytes === null) return 0;
     return Math.max(0, totalLength(intersect(source.dataExtents(), [{ offset, length }])) - usedBytes);
   });

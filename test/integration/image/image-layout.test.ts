@@ -110,7 +110,7 @@ describeWithTools('a disk with partitions', [...imageTools, 'sfdisk', 'mkswap'],
         offset: 0,
         kind: 'ambiguous',
         skippable: false,
-        reason: 'it bears the marks of ext4 and of a partition table',
+        reason: 'it has the signatures of ext4 and of a partition table',
       },
     ]);
     expect(used).toEqual(data);
@@ -141,7 +141,12 @@ describeWithTools('a stale ext superblock', [...imageTools, 'mkfs.xfs'], () => {
     patchFile(path, 1024, stale);
     const { layout, data, used } = await probe(path);
     expect(layout.regions).toMatchObject([
-      { kind: 'ambiguous', clean: null, skippable: false, reason: 'it bears the marks of ext4 and of xfs' },
+      {
+        kind: 'ambiguous',
+        clean: null,
+        skippable: false,
+        reason: 'it has the signatures of ext4 and of xfs',
+      },
     ]);
     expect(used).toEqual(data);
   });

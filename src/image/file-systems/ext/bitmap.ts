@@ -1,5 +1,5 @@
 /*
- * A block bitmap of ext2/3/4: bit n (the lowest bit of a byte first) is set when cluster n of the group is in use.
+ * A block bitmap of ext2/3/4: bit n is set when cluster n of the group is in use; the lowest bit of a byte comes first.
  * Source: Linux, Documentation/filesystems/ext4/bitmaps.rst.
  */
 

@@ -2,12 +2,12 @@ import { hasExtMagic, SUPERBLOCK_BYTES, SUPERBLOCK_OFFSET } from './identity.ts'
 import { incompat, roCompat } from './features.ts';
 import type { ReadAt } from '../../source/read-at.ts';
 
-/** Descriptors of a file system of 16 TiB and more; what claims to have more is not counted. */
+/** Enough for 16 TiB; a larger table is not read. */
 const MOST_TABLE_BYTES = 64 * 2 ** 20;
 
 /**
- * About how many bytes are in use in an ext2, ext3 or ext4 file system that is mounted now, by its block groups' own
- * counts: what they say lags behind, and nothing of it is checked. Null where they make no sense. Only for estimates.
+ * About how many bytes are in use in a mounted file system, by the counts of its block groups. They lag behind, and are not
+ * checked. Null where they are not plausible. For estimates only.
  */
 export function countedUsedBytes(read: ReadAt, regionBytes: number): number | null {
   const superblock = read(SUPERBLOCK_OFFSET, SUPERBLOCK_BYTES);

@@ -22,8 +22,8 @@ export const roCompat = {
 } as const;
 
 /**
- * Features whose presence changes nothing about which blocks are in use, or that this parser knows. Left out, for
- * example: compression, lazy_bg, exclude_bitmap, has_snapshot, replica, shared_blocks.
+ * Features that this parser handles, or that do not change which blocks are in use. Unknown are, for example: compression, lazy_bg,
+ * exclude_bitmap, has_snapshot, replica, shared_blocks.
  */
 const knownCompat = 0x4 | 0x1 | 0x2 | 0x8 | 0x10 | 0x20 | 0x200 | 0x400 | 0x800 | 0x1000;
 const knownIncompat =
@@ -37,7 +37,7 @@ export interface Features {
   roCompat: number;
 }
 
-/** Throws Doubt where a feature is not known: it may change which blocks are in use. */
+/** Throws Doubt on an unknown feature: it may change which blocks are in use. */
 export function readFeatures(fields: DataView): Features {
   const features = {
     compat: fields.getUint32(0x5c, true),
@@ -47,8 +47,9 @@ export function readFeatures(fields: DataView): Features {
   const revision = fields.getUint32(0x4c, true);
   if (revision > 1) throw new Doubt(`its revision ${revision} is not known`);
   if (revision === 0 && (features.compat | features.incompat | features.roCompat) !== 0)
-    throw new Doubt('it is of revision 0 and yet has features');
-  if ((features.incompat & incompat.journalDevice) !== 0) throw new Doubt('it is the journal of another');
+    throw new Doubt('it has revision 0, which has no features, and yet has some');
+  if ((features.incompat & incompat.journalDevice) !== 0)
+    throw new Doubt('it is the journal of another file system');
   const unknown =
     (features.compat & ~knownCompat) |
     (features.incompat & ~knownIncompat) |

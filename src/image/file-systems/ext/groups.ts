@@ -3,7 +3,7 @@ import { Doubt } from './doubt.ts';
 import type { ExtSuperblock } from './superblock.ts';
 
 /*
- * Block groups of ext2/3/4: which blocks belong to which, and where their own metadata lie. Source: Linux,
+ * Block groups of ext2/3/4: which blocks belong to each, and where their metadata lie. Source: Linux,
  * Documentation/filesystems/ext4/{blockgroup,group_descr,bigalloc}.rst, fs/ext4/{balloc,super}.c; and the
  * meta_bg rules of e2fsprogs, lib/ext2fs/{closefs,alloc_sb}.c.
  */
@@ -14,7 +14,7 @@ export interface BlockRun {
   count: number;
 }
 
-/** Flag of a descriptor: the block bitmap was never written. Counts only where descriptors have checksums. */
+/** Flag of a descriptor: the block bitmap was never written. Valid only where descriptors have checksums. */
 const BLOCK_UNINIT = 2;
 const CHECKSUM_OFFSET = 0x1e;
 const BITMAP_CHECKSUM_HIGH_OFFSET = 0x38;
@@ -26,7 +26,7 @@ export interface GroupDescriptor {
   freeClusterCount: number;
   /** The bitmap was never written: only the group's own metadata are in use. */
   bitmapUninitialised: boolean;
-  /** The low 16 bits, or all 32 of it where `bitmapChecksumBits` is 32. */
+  /** Its low 16 bits, or all 32 when `bitmapChecksumBits` is 32. */
   bitmapChecksum: number;
   bitmapChecksumBits: 16 | 32;
 }
@@ -35,12 +35,12 @@ export function groupFirstBlock(superblock: ExtSuperblock, group: number): numbe
   return superblock.firstDataBlock + group * superblock.blocksPerGroup;
 }
 
-/** Blocks in the group; the last one may be short. */
+/** The number of blocks in the group; the last group may have fewer. */
 export function groupBlockCount(superblock: ExtSuperblock, group: number): number {
   return Math.min(superblock.blocksPerGroup, superblock.blockCount - groupFirstBlock(superblock, group));
 }
 
-/** Bits of the group's bitmap that mean something; the last cluster of the file system may be a short one. */
+/** The number of bits in use in the group's bitmap. The last cluster of the file system may have fewer blocks. */
 export function groupClusterCount(superblock: ExtSuperblock, group: number): number {
   return Math.ceil(groupBlockCount(superblock, group) / 2 ** superblock.clusterBits);
 }
@@ -63,7 +63,7 @@ function hasSuperblock(superblock: ExtSuperblock, group: number): boolean {
   return group % 2 === 1 && [3, 5, 7].some((base) => isPowerOf(base, group));
 }
 
-/** With clusters of 1 KiB blocks the data start at block 0, but the first superblock is in block 1 all the same. */
+/** With clusters of 1 KiB blocks the data start at block 0, though the first superblock is in block 1. */
 function startsAtBlockZero(superblock: ExtSuperblock): boolean {
   return superblock.blockSizeBytes === 1024 && superblock.firstDataBlock === 0;
 }
@@ -85,13 +85,13 @@ export function descriptorBlock(superblock: ExtSuperblock, index: number): numbe
   );
 }
 
-/** Where copies of the superblock and of the group descriptors lie in the group, with those kept for growth. */
+/** The copies of the superblock and of the group descriptors in the group, with the blocks reserved for growth. */
 export function backupRuns(superblock: ExtSuperblock, group: number): BlockRun[] {
   const backup = hasSuperblock(superblock, group);
   const { firstMetaBg } = superblock;
   const start = groupFirstBlock(superblock, group);
   const runs: BlockRun[] = [];
-  // with clusters of 1 KiB blocks the boot block is in the first cluster, and in use
+  // With clusters of 1 KiB blocks the first cluster holds the boot block, which is in use.
   const skipped = group === 0 && startsAtBlockZero(superblock) ? 1 : 0;
   if (backup) runs.push({ first: start, count: skipped + 1 });
   const perBlock = descriptorsPerBlock(superblock);
@@ -104,7 +104,7 @@ export function backupRuns(superblock: ExtSuperblock, group: number): BlockRun[]
   return runs;
 }
 
-/** All blocks that hold metadata of the group, wherever they lie. */
+/** All blocks with metadata of the group, which may lie in other groups. */
 export function metadataRuns(
   superblock: ExtSuperblock,
   group: number,
@@ -158,7 +158,7 @@ function checkDescriptorChecksum(
   new DataView(number.buffer).setUint32(0, group, true);
   const before = bytes.subarray(0, CHECKSUM_OFFSET);
   const after = bytes.subarray(CHECKSUM_OFFSET + 2);
-  // CRC-16 leaves the checksum's own two bytes out, CRC-32C takes them as zero
+  // CRC-16 leaves out the two bytes of the checksum itself, CRC-32C takes them as zero.
   const parts =
     superblock.checksums === 'crc16'
       ? [superblock.uuidBytes, number, before, after]
@@ -170,7 +170,7 @@ function checkDescriptorChecksum(
   if (computed !== stored) throw new Doubt(`the checksum of block group ${group}'s descriptor is wrong`);
 }
 
-/** Bitmaps and inode table lie inside the file system and, without flex_bg, inside their own group. */
+/** Throws Doubt unless bitmaps and inode table lie in the file system and, without flex_bg, in their own group. */
 function checkPlaces(superblock: ExtSuperblock, group: number, descriptor: GroupDescriptor): void {
   const { flexBg } = superblock;
   const from = flexBg ? superblock.firstDataBlock : groupFirstBlock(superblock, group);
@@ -181,7 +181,7 @@ function checkPlaces(superblock: ExtSuperblock, group: number, descriptor: Group
   if (!inside) throw new Doubt(`the metadata of block group ${group} lie outside of it`);
 }
 
-/** Checks a bitmap that was read from the disk. Throws Doubt. */
+/** Throws Doubt when the bitmap does not match its checksum. */
 export function checkBitmapChecksum(
   superblock: ExtSuperblock,
   group: number,

@@ -1,5 +1,6 @@
 import { compat, incompat, roCompat } from './features.ts';
-import { cleanText, formatUuid } from './identity-text.ts';
+import type { FileSystemIdentity } from '../file-system.ts';
+import { cleanText, formatUuid } from '../identity-text.ts';
 
 /*
  * What an ext2, ext3 or ext4 superblock says of itself. Field offsets: Linux,
@@ -17,27 +18,17 @@ const ext3RoCompat = 0x1 | 0x2 | 0x4;
 const STATE_VALID = 1;
 const STATE_ERRORS = 2;
 
-export interface ExtIdentity {
-  kind: 'ext2' | 'ext3' | 'ext4';
-  label: string;
-  uuid: string;
-  /** Unmounted in order, no recorded errors, and no journal to be replayed. */
-  clean: boolean;
-  /** Why it is not clean. */
-  dirtyReason: string | null;
-}
-
 function view(superblock: Uint8Array): DataView {
   return new DataView(superblock.buffer, superblock.byteOffset, superblock.byteLength);
 }
 
-/** Whether these 1024 bytes say that they are a superblock; nothing else is looked at. */
+/** Whether these 1024 bytes have the magic number of a superblock. Checks nothing else. */
 export function hasExtMagic(superblock: Uint8Array): boolean {
   return superblock.length >= SUPERBLOCK_BYTES && view(superblock).getUint16(0x38, true) === MAGIC;
 }
 
-/** Name, kind and state, from a superblock that has the magic; makes sense only where the rest does. */
-export function readExtIdentity(superblock: Uint8Array): ExtIdentity {
+/** Label, kind and state from a superblock with the magic number. Does not check the rest of it. */
+export function readExtIdentity(superblock: Uint8Array): FileSystemIdentity {
   const fields = view(superblock);
   const incompatible = fields.getUint32(0x60, true);
   const readOnly = fields.getUint32(0x64, true);
@@ -54,12 +45,15 @@ export function readExtIdentity(superblock: Uint8Array): ExtIdentity {
 }
 
 function whyNotClean(fields: DataView): string | null {
-  const state = fields.getUint16(0x3a, true);
   if ((fields.getUint32(0x60, true) & incompat.recover) !== 0) return 'its journal must be replayed first';
-  if ((state & STATE_ERRORS) !== 0 || fields.getUint32(0x194, true) !== 0)
-    return 'it has recorded errors (e2fsck repairs them)';
-  if ((state & STATE_VALID) === 0) return 'it was not unmounted in order';
+  if (hasErrors(fields)) return 'it has recorded errors (e2fsck repairs them)';
+  if ((fields.getUint16(0x3a, true) & STATE_VALID) === 0) return 'it was not unmounted in order';
   if ((fields.getUint32(0x64, true) & roCompat.orphanPresent) !== 0)
     return 'it has deleted files that are yet to be cleaned up';
   return null;
+}
+
+/** Whether the kernel or e2fsck has recorded errors. */
+export function hasErrors(superblock: DataView): boolean {
+  return (superblock.getUint16(0x3a, true) & STATE_ERRORS) !== 0 || superblock.getUint32(0x194, true) !== 0;
 }

@@ -8,16 +8,16 @@ import { hasExtMagic, readExtIdentity } from './identity.ts';
  * Documentation/filesystems/ext4/super.rst and fs/ext4/ext4.h (struct ext4_super_block). All numbers are little-endian.
  */
 
-/** The geometry that says which bitmap covers which block. Counts are in blocks unless they say clusters. */
+/** Which bitmap covers which block. Counts are in blocks unless their name says clusters. */
 export interface ExtSuperblock {
   blockSizeBytes: number;
   blockCount: number;
-  /** As counted by the file system itself, in clusters. */
+  /** The total that the file system keeps. */
   freeClusterCount: number;
   firstDataBlock: number;
   blocksPerGroup: number;
   clustersPerGroup: number;
-  /** log2 of the blocks in a cluster: what one bit of a bitmap stands for. 0 except with bigalloc. */
+  /** log2 of the blocks in a cluster. One bit of a bitmap stands for a cluster. 0 except with bigalloc. */
   clusterBits: number;
   groupCount: number;
   inodeTableBlocks: number;
@@ -30,15 +30,12 @@ export interface ExtSuperblock {
   backups: 'all-groups' | 'sparse' | readonly [number, number];
   flexBg: boolean;
   checksums: 'none' | 'crc16' | 'crc32c';
-  /** Where CRC-32C checksums start (crc32c), or the bytes that CRC-16 ones start with (crc16). */
+  /** The start value of CRC-32C checksums. */
   checksumSeed: number;
   uuidBytes: Uint8Array;
 }
 
-/**
- * Reads the geometry and checks everything about it that can be checked without another read. `regionBytes` is the
- * room that the file system lies in. Throws Doubt.
- */
+/** Reads the geometry, and checks all of it that can be checked without another read. Throws Doubt. */
 export function parseExtSuperblock(superblock: Uint8Array, regionBytes: number): ExtSuperblock {
   if (!hasExtMagic(superblock)) throw new Doubt('it has no superblock');
   const fields = new DataView(superblock.buffer, superblock.byteOffset, superblock.byteLength);
@@ -93,25 +90,25 @@ function readBlockGeometry(fields: DataView, features: Features, regionBytes: nu
   const logBlock = fields.getUint32(0x18, true);
   const logCluster = fields.getUint32(0x1c, true);
   const bigalloc = (features.roCompat & roCompat.bigalloc) !== 0;
-  // 64 KiB blocks are the largest; clusters go up to 1 GiB (EXT4_MAX_CLUSTER_LOG_SIZE)
+  // Blocks have at most 64 KiB, clusters at most 1 GiB (EXT4_MAX_CLUSTER_LOG_SIZE).
   if (logBlock > 6 || logCluster > 20 || logCluster < logBlock || (!bigalloc && logCluster !== logBlock))
-    throw new Doubt('its block size makes no sense');
+    throw new Doubt('its block size is not valid');
   const blockSizeBytes = 1024 * 2 ** logBlock;
   const clusterBits = logCluster - logBlock;
 
   const blocksPerGroup = fields.getUint32(0x20, true);
   const clustersPerGroup = bigalloc ? fields.getUint32(0x24, true) : blocksPerGroup;
-  const groupMakesSense =
+  const isGroupValid =
     clustersPerGroup >= 256 &&
     clustersPerGroup % 8 === 0 &&
     clustersPerGroup <= 8 * blockSizeBytes &&
     blocksPerGroup === clustersPerGroup * 2 ** clusterBits;
-  if (!groupMakesSense) throw new Doubt('the size of its block groups makes no sense');
+  if (!isGroupValid) throw new Doubt('the size of its block groups is not valid');
 
   const firstDataBlock = fields.getUint32(0x14, true);
   const smallBlocks = blockSizeBytes === 1024;
   if (firstDataBlock > (smallBlocks ? 1 : 0) || (smallBlocks && clusterBits === 0 && firstDataBlock === 0))
-    throw new Doubt('its first data block makes no sense');
+    throw new Doubt('its first data block is not valid');
 
   const wide = (features.incompat & incompat.has64bit) !== 0;
   const count = (low: number, high: number): number =>
@@ -134,13 +131,13 @@ function readBlockGeometry(fields: DataView, features: Features, regionBytes: nu
 function readInodeTableBlocks(fields: DataView, blocks: BlockGeometry): number {
   const inodeSize = fields.getUint32(0x4c, true) === 0 ? 128 : fields.getUint16(0x58, true);
   const inodesPerGroup = fields.getUint32(0x28, true);
-  const sizeMakesSense =
+  const isSizeValid =
     inodeSize >= 128 && inodeSize <= blocks.blockSizeBytes && (inodeSize & (inodeSize - 1)) === 0;
-  const countMakesSense =
+  const isCountValid =
     inodesPerGroup > 0 &&
     inodesPerGroup <= 8 * blocks.blockSizeBytes &&
     inodesPerGroup * blocks.groupCount === fields.getUint32(0x0, true);
-  if (!sizeMakesSense || !countMakesSense) throw new Doubt('its inode counts make no sense');
+  if (!isSizeValid || !isCountValid) throw new Doubt('its inode counts are not valid');
   return Math.ceil((inodesPerGroup * inodeSize) / blocks.blockSizeBytes);
 }
 
@@ -155,12 +152,12 @@ function readDescriptorGeometry(
   const wide = (features.incompat & incompat.has64bit) !== 0;
   const size = wide ? fields.getUint16(0xfe, true) : 32;
   if (wide && (size < 64 || size > 1024 || (size & (size - 1)) !== 0))
-    throw new Doubt('the size of its group descriptors makes no sense');
+    throw new Doubt('the size of its group descriptors is not valid');
   const descriptorBlockCount = Math.ceil((blocks.groupCount * size) / blocks.blockSizeBytes);
   const metaBg = (features.incompat & incompat.metaBg) !== 0;
   const firstMetaBg = metaBg ? fields.getUint32(0x104, true) : null;
   if (firstMetaBg !== null && firstMetaBg > descriptorBlockCount)
-    throw new Doubt('its first meta block group makes no sense');
+    throw new Doubt('its first meta block group is not valid');
   const sparse = (features.roCompat & roCompat.sparseSuper) !== 0;
   return {
     descriptorSizeBytes: size,

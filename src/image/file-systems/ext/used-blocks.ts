@@ -1,4 +1,5 @@
 import { type Extent, mergeTouching } from '../../../extent/extents.ts';
+import type { FileSystemUsage } from '../file-system.ts';
 import { SUPERBLOCK_BYTES, SUPERBLOCK_OFFSET } from './identity.ts';
 import { Doubt } from './doubt.ts';
 import { allSet, countFree, setBits, usedRuns } from './bitmap.ts';
@@ -18,23 +19,22 @@ import { type ExtSuperblock, parseExtSuperblock } from './superblock.ts';
 import type { ReadAt } from '../../source/read-at.ts';
 
 /*
- * Which blocks of an ext2, ext3 or ext4 file system are in use. Everything here errs to one side: what is not known
- * for certain to be free is in use. Without metadata_csum a bitmap carries no checksum, only a count of its free
- * bits; damage that keeps the count and all else cannot be told from a sound bitmap (e2fsck would have to walk all
- * inodes for that).
+ * Which blocks of an ext2, ext3 or ext4 file system are in use. A block that is not free for certain counts as in use. Without
+ * metadata_csum a bitmap has no checksum, only a count of its free bits: damage that keeps the count goes unnoticed (e2fsck finds
+ * it by walking all inodes).
  */
 
-/** How many groups are kept in memory: the metadata of a group lie in it or, with flex_bg, in one other. */
+/** Groups kept in memory: the metadata of a group lie in it or, with flex_bg, in another. */
 const CACHED_GROUPS = 4;
 
 interface Group {
   descriptor: GroupDescriptor;
   bitmap: Uint8Array;
-  /** Nothing of it is in use, as of most groups of a large file system with little in it. */
+  /** Nothing in it is in use: most groups of a large file system with few files. */
   isEmpty: boolean;
 }
 
-/** Reads groups one at a time, each checked as far as it can be checked on its own. */
+/** Reads groups one at a time, and checks each as far as it can be checked alone. */
 class GroupReader {
   readonly #read: ReadAt;
   readonly #superblock: ExtSuperblock;
@@ -53,7 +53,7 @@ class GroupReader {
   group(index: number): Group {
     const cached = this.#groups.get(index);
     if (cached === undefined) return this.#keep(index, this.#readGroup(index));
-    // The metadata of many groups may lie in one, which then is asked for again and again.
+    // Move it to the end: a group that holds the metadata of many others is read again and again.
     this.#groups.delete(index);
     return this.#keep(index, cached);
   }
@@ -103,7 +103,7 @@ class GroupReader {
   }
 }
 
-/** Calls `visit` with the bits of each group that the run of blocks lies in. */
+/** Calls `visit` for each group that the run of blocks lies in, with its bits there. */
 function forEachPart(
   superblock: ExtSuperblock,
   run: BlockRun,
@@ -120,7 +120,7 @@ function forEachPart(
   }
 }
 
-/** Whether any of a group's metadata lie in it. */
+/** Whether the group itself holds any of its metadata. */
 function hasMetadataOfItsOwn(superblock: ExtSuperblock, group: number, descriptor: GroupDescriptor): boolean {
   const first = groupFirstBlock(superblock, group);
   const end = first + superblock.blocksPerGroup;
@@ -129,7 +129,7 @@ function hasMetadataOfItsOwn(superblock: ExtSuperblock, group: number, descripto
   );
 }
 
-/** The bitmap of a group whose bitmap was never written: its own metadata, as far as they lie in it. */
+/** The bitmap of a group whose bitmap was never written: only its own metadata in it are in use. */
 function bitmapOfUnused(superblock: ExtSuperblock, group: number, descriptor: GroupDescriptor): Uint8Array {
   const bitmap = new Uint8Array(superblock.clustersPerGroup / 8);
   for (const run of metadataRuns(superblock, group, descriptor)) {
@@ -155,10 +155,7 @@ function readSuperblock(read: ReadAt, regionBytes: number): ExtSuperblock {
   return parseExtSuperblock(read(SUPERBLOCK_OFFSET, SUPERBLOCK_BYTES), regionBytes);
 }
 
-/**
- * Bytes of the region that are free in the file system: whole clusters, but for a last one that the file system's
- * end cuts short.
- */
+/** The free bytes of the group: whole clusters, except that the end of the file system may cut the last one short. */
 function freeBytesOfGroup(superblock: ExtSuperblock, group: number, { bitmap, descriptor }: Group): number {
   const { blockSizeBytes, clusterBits } = superblock;
   const ratio = 2 ** clusterBits;
@@ -168,17 +165,8 @@ function freeBytesOfGroup(superblock: ExtSuperblock, group: number, { bitmap, de
   return (descriptor.freeClusterCount * ratio - (cutIsFree ? cut : 0)) * blockSizeBytes;
 }
 
-export type ExtUsage =
-  /** `usedBytes`: in use in the file system, which may be smaller than the room it lies in. */
-  | { understood: true; usedBytes: number }
-  /** Why the free blocks must not be skipped, as the end of a sentence about the file system. */
-  | { understood: false; reason: string };
-
-/**
- * Reads all block bitmaps and decides whether they can be trusted. Memory does not grow with the file system.
- * `regionBytes` is the room that it lies in.
- */
-export function checkExtUsage(read: ReadAt, regionBytes: number): ExtUsage {
+/** Reads all block bitmaps, and decides whether they can be trusted. Memory does not grow with the file system. */
+export function checkExtUsage(read: ReadAt, regionBytes: number): FileSystemUsage {
   try {
     const superblock = readSuperblock(read, regionBytes);
     const reader = new GroupReader(read, superblock);
@@ -187,7 +175,7 @@ export function checkExtUsage(read: ReadAt, regionBytes: number): ExtUsage {
     let previousBitmap = -1;
     for (let index = 0; index < superblock.groupCount; index++) {
       const group = reader.group(index);
-      // two groups that share a bitmap would go unnoticed where descriptors have no checksums
+      // Without checksums, two groups that share a bitmap would go unnoticed.
       if (superblock.checksums === 'none' && group.descriptor.blockBitmap <= previousBitmap)
         throw new Doubt('its bitmaps are not in order, and it has no checksums');
       previousBitmap = group.descriptor.blockBitmap;
@@ -206,9 +194,8 @@ export function checkExtUsage(read: ReadAt, regionBytes: number): ExtUsage {
 }
 
 /**
- * What of the region is in use, the room behind the file system's end included; sorted, disjoint and not touching; lazily, so that memory does not grow with the
- * file system. Only after `checkExtUsage` said that it is understood. Should a group not be sound any more by the
- * time it is reached, all of it counts as used.
+ * See `FileSystem.usedExtents`. Memory does not grow with the file system. A group that fails its checks by the time it is reached
+ * counts as used.
  */
 export function extUsedExtents(read: ReadAt, regionBytes: number): Generator<Extent> {
   return mergeTouching(usedPieces(read, regionBytes));
@@ -245,7 +232,7 @@ function* usedPieces(read: ReadAt, regionBytes: number): Generator<Extent> {
   yield { offset: end, length: regionBytes - end };
 }
 
-/** null instead of a Doubt. */
+/** Null instead of a Doubt. */
 function orDoubt<Result>(attempt: () => Result): Result | null {
   try {
     return attempt();

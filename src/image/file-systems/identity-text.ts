@@ -1,7 +1,4 @@
-/**
- * A label out of an image as text that is safe to show: ends at the first NUL; what could steer a terminal becomes
- * `?`.
- */
+/** A label from an image, safe to print: it ends at the first NUL, and characters that a terminal obeys become `?`. */
 export function cleanText(bytes: Uint8Array): string {
   const end = bytes.indexOf(0);
   const text = new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
