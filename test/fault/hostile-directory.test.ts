@@ -98,7 +98,7 @@ describe('a restore that was broken off', () => {
   test.each([
     ['has a second name', () => linkSync(`${path}.partial`, `${victim}.second`), 'a second name'],
     ['may be written by others', () => chmodSync(`${path}.partial`, 0o666), 'other accounts may write to it'],
-    ['is a link', () => putLinkInPlace(`${path}.partial`), 'no ordinary file'],
+    ['is a link', () => putLinkInPlace(`${path}.partial`), 'not a regular file'],
     [
       'lies where others may write',
       () => chmodSync(join(path, '..'), 0o777),

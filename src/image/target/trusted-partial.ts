@@ -2,9 +2,7 @@ import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Failure } from '../../failure.ts';
-
-const WRITABLE_BY_OTHERS = 0o022;
-const STICKY = 0o1000;
+import { canOthersReplaceIn, isOwn, isOwnOrRoots, isWritableByOthers } from '../../system/file-rights.ts';
 
 /**
  * Throws Failure `target-exists` unless only this account can write to an incomplete file and to its directory. Otherwise
@@ -22,20 +20,14 @@ export async function requireOwnFile(file: Stats, path: string): Promise<void> {
 }
 
 function problemOfFile(file: Stats): string | null {
-  if (!file.isFile()) return 'it is no ordinary file';
-  if (file.uid !== ownUid()) return 'it belongs to another account';
+  if (!file.isFile()) return 'it is not a regular file';
+  if (!isOwn(file)) return 'it belongs to another account';
   if (file.nlink !== 1) return 'it has a second name (a hard link)';
-  if ((file.mode & WRITABLE_BY_OTHERS) !== 0) return 'other accounts may write to it';
+  if (isWritableByOthers(file)) return 'other accounts may write to it';
   return null;
 }
 
-/** In a directory with the sticky bit (/tmp) only the owner of a file, or the directory's, can rename it. */
-function problemOfDirectory({ uid, mode }: Stats, directory: string): string | null {
-  if (uid !== ownUid() && uid !== 0) return `the directory ${directory} belongs to another account`;
-  const isOpen = (mode & WRITABLE_BY_OTHERS) !== 0 && (mode & STICKY) === 0;
-  return isOpen ? `other accounts may write to the directory ${directory}` : null;
-}
-
-function ownUid(): number {
-  return process.geteuid?.() ?? -1;
+function problemOfDirectory(stats: Stats, directory: string): string | null {
+  if (!isOwnOrRoots(stats)) return `the directory ${directory} belongs to another account`;
+  return canOthersReplaceIn(stats) ? `other accounts may write to the directory ${directory}` : null;
 }

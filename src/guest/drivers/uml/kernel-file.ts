@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { open, realpath, stat, type FileHandle } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { Failure } from '../../../failure.ts';
+import { canOthersReplaceIn, isOwnOrRoots, isWritableByOthers } from '../../../system/file-rights.ts';
 
 /** Stands in every such kernel: what `linux --help` begins with (usage_string in arch/um/kernel/um_arch.c). */
 const mark = Buffer.from('User Mode Linux v%s');
@@ -9,9 +10,6 @@ const elfMagic = Buffer.from('\x7FELF', 'latin1');
 const READ_BYTES = 2 ** 20;
 /** More than any kernel; a device has no end. */
 const LIMIT_BYTES = 2 ** 30;
-
-const WRITABLE_BY_OTHERS = 0o022;
-const STICKY = 0o1000;
 
 /**
  * Why a file is not for certain a User Mode Linux kernel, put there by root or this account; null when it is. Nothing is
@@ -23,7 +21,7 @@ export async function refuseStrangeKernel(path: string): Promise<Failure | null>
   try {
     const stats = await file.stat();
     if (!stats.isFile()) return strange(path, 'it is no ordinary file');
-    const isOthers = !isOurs(stats) || (stats.mode & WRITABLE_BY_OTHERS) !== 0;
+    const isOthers = !isOwnOrRoots(stats) || isWritableByOthers(stats);
     if (isOthers || !(await areDirectoriesOurs(path)))
       return strange(path, 'others than root and this account could have written it');
     return (await isUmlKernel(file)) ? null : strange(path, 'it is no User Mode Linux kernel');
@@ -32,20 +30,15 @@ export async function refuseStrangeKernel(path: string): Promise<Failure | null>
   }
 }
 
-/** Of the path as it is named, and as it is without links. With the sticky bit only owners can rename what is in a directory. */
+/** Of the path as it is named, and as it is without links. */
 async function areDirectoriesOurs(path: string): Promise<boolean> {
   for (const start of [resolve(path), await realpath(path)])
     for (let directory = dirname(start); ; directory = dirname(directory)) {
       const stats = await stat(directory);
-      const isOpen = (stats.mode & WRITABLE_BY_OTHERS) !== 0 && (stats.mode & STICKY) === 0;
-      if (!isOurs(stats) || isOpen) return false;
+      if (!isOwnOrRoots(stats) || canOthersReplaceIn(stats)) return false;
       if (directory === dirname(directory)) break;
     }
   return true;
-}
-
-function isOurs({ uid }: { uid: number }): boolean {
-  return uid === 0 || uid === process.getuid?.();
 }
 
 async function isUmlKernel(file: FileHandle): Promise<boolean> {
