@@ -1,4 +1,4 @@
-/** The stages of a move, in their order, and those of backups. */
+/** The stages of a move, in order, then those of backups. */
 export const stageNames = [
   'preflight',
   'halt',
@@ -15,23 +15,23 @@ export const stageNames = [
 ] as const;
 export type StageName = (typeof stageNames)[number];
 
-/** What an operation tells while it runs. Reporters turn these into a bar, plain lines or JSON lines. */
+/** What an operation reports while it runs. Reporters turn these into a bar, plain lines or JSON lines. */
 export type Event =
   | { type: 'stage-started'; stage: StageName; message: string }
   | { type: 'stage-finished'; stage: StageName; message: string; seconds: number }
-  /** It began, and will not finish; why is told at the end, by the operation's own failure. */
+  /** The operation's own failure gives the reason. */
   | { type: 'stage-failed'; stage: StageName; message: string; seconds: number }
   | {
       type: 'progress';
       stage: StageName;
-      /** Plain bytes of the image that are through the stage, and how many there are in all. */
+      /** Plain bytes of the image: done, and in all. */
       doneBytes: number;
       totalBytes: number;
       /** Compressed bytes that the other side has acknowledged. */
       sentBytes: number;
     }
   | ({ type: 'warning' } & Warning)
-  /** What a person should know once, and that is nothing wrong. */
+  /** Worth knowing, and nothing wrong. */
   | { type: 'notice'; message: string };
 
 export interface Warning {
@@ -58,9 +58,9 @@ export const warningCodes = [
 ] as const;
 export type WarningCode = (typeof warningCodes)[number];
 
-/** What every stage and operation is given besides its own arguments. */
+/** An argument of every stage and operation. */
 export interface Context {
-  /** Aborted when the operation must stop: Ctrl-C, or a failure elsewhere in the pipeline. */
+  /** Aborted when the operation must stop, because of Ctrl-C or of a failure elsewhere. */
   signal: AbortSignal;
   report: (event: Event) => void;
 }

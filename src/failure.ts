@@ -1,15 +1,12 @@
 import { asPlaced, PlacedText, type TextPiece } from './placed-text.ts';
 import { systemErrorText } from './system-error-text.ts';
 
-/**
- * Everything that can go wrong in a way a person should read about, and the exit status it gives.
- * `doc/errors.md` says the same in prose; a test holds the two together.
- */
+/** The codes of all expected failures, and the exit status of each. `doc/errors.md` explains them; a test compares the two. */
 export const exitStatusByCode = {
   internal: 1,
   usage: 2,
 
-  // the guest or its image, on this machine: nothing was changed
+  // The guest or its image on this machine; nothing was changed.
   'guest-not-found': 10,
   'guest-not-running': 10,
   'guest-already-running': 10,
@@ -22,11 +19,11 @@ export const exitStatusByCode = {
   'not-permitted': 10,
   'resources-short': 10,
 
-  // halting, starting
+  // Halting and starting.
   'halt-failed': 11,
   'start-failed': 11,
 
-  // the way to the new hardware
+  // The connection to the new hardware.
   'host-unreachable': 12,
   'host-key-unknown': 12,
   'host-key-changed': 12,
@@ -34,7 +31,7 @@ export const exitStatusByCode = {
   'connection-lost': 12,
   'transfer-failed': 12,
 
-  // the new hardware itself
+  // The new hardware itself.
   'receiver-missing': 13,
   'receiver-incompatible': 13,
   'receiver-died': 13,
@@ -45,18 +42,18 @@ export const exitStatusByCode = {
   'target-full': 14,
   'hypervisor-missing': 14,
 
-  // the bytes
+  // Reading, writing and checking of bytes.
   'read-failed': 15,
   'write-failed': 15,
   'pack-damaged': 15,
   'verification-failed': 15,
 
-  // after the copy
+  // After the copy.
   'boot-failed': 16,
   'outcome-unknown': 17,
   'guest-left-down': 18,
 
-  // a store of backups
+  // A store of backups.
   'store-missing': 19,
   'store-unsupported': 19,
   'snapshot-missing': 19,
@@ -70,21 +67,21 @@ export const exitStatusByCode = {
 export type FailureCode = keyof typeof exitStatusByCode;
 
 export interface FailureOptions {
-  /** What the person can do about it: a full sentence, with the command to type where there is one. */
+  /** What to do about it: a full sentence, with the command to type where there is one. */
   advice?: string | PlacedText | undefined;
-  /** The same operation may succeed when tried again unchanged. */
+  /** The same operation may succeed when it is repeated unchanged. */
   transient?: boolean;
   cause?: unknown;
-  /** Failures that belong together (a preflight reports everything that is wrong at once). */
+  /** Failures that are reported together: a preflight reports all that it finds. */
   all?: readonly Failure[];
 }
 
-/** An expected failure: shown to the person as message and advice, never as a stack trace. */
+/** An expected failure: shown as message and advice, never as a stack trace. */
 export class Failure extends Error {
   readonly code: FailureCode;
-  /** As it is read on this machine. */
+  /** For a reader on this machine. */
   readonly advice: string | undefined;
-  /** Message and advice for whoever reads them on another machine. */
+  /** Message and advice for readers on another machine. */
   readonly placed: { message: PlacedText; advice: PlacedText | undefined };
   readonly transient: boolean;
   readonly all: readonly Failure[];
@@ -113,7 +110,7 @@ export class Failure extends Error {
   }
 }
 
-/** One failure for several: the first one's code, all of them in `all`. */
+/** Combines several failures into one: it has the first one's code, and all of them in `all`. */
 export function combineFailures(failures: readonly [Failure, ...Failure[]]): Failure {
   const [first, ...others] = failures;
   if (others.length === 0) return first;
@@ -155,7 +152,7 @@ export function toFailureParts({ code, placed: { message, advice }, transient }:
   };
 }
 
-/** The failure as it was, on the same machine. On another one: wire/messages.ts. */
+/** The failure again, for a reader on the same machine; for one on another machine: wire/messages.ts. */
 export function fromFailureParts({ code, message, advice, transient }: FailureParts): Failure {
   return new Failure(code, new PlacedText(message), {
     advice: advice && new PlacedText(advice),
@@ -164,8 +161,8 @@ export function fromFailureParts({ code, message, advice, transient }: FailurePa
 }
 
 /**
- * What of a SuppressedError, which `await using` throws when a clean-up fails besides, a person has to hear: that a guest
- * is down, before all else; or else what came first. Anything else that was thrown is itself.
+ * Picks the error to show from a SuppressedError, which `await using` throws when the clean-up fails, too: `guest-left-down`
+ * first, else the original error. Returns any other error unchanged.
  */
 export function unsuppressed(thrown: unknown): unknown {
   if (!isSuppressed(thrown)) return thrown;
@@ -174,35 +171,35 @@ export function unsuppressed(thrown: unknown): unknown {
   return first instanceof Failure && first !== ofCleanUp ? combineFailures([ofCleanUp, first]) : ofCleanUp;
 }
 
-/** By its shape: Node 20 has no such class, and tsc puts an Error of that name in its place. */
+/** Checks the shape: Node 20 lacks the class, and tsc uses an Error of that name instead. */
 function isSuppressed(thrown: unknown): thrown is { error: unknown; suppressed: unknown } {
   return typeof thrown === 'object' && thrown !== null && 'error' in thrown && 'suppressed' in thrown;
 }
 
 /**
- * Turns whatever was thrown into a Failure; what is not one already, and no lack of files, memory or processes
- * (`resources-short`), is a defect of ours, `internal`.
+ * Turns anything that was thrown into a Failure. A lack of files, memory or processes becomes `resources-short`; any other error
+ * is a defect of vmferry, `internal`.
  */
 export function asFailure(error: unknown): Failure {
   const thrown = unsuppressed(error);
   if (thrown instanceof Failure) return thrown;
   const known = systemErrorText(thrown);
   if (known !== null) return new Failure(known.code, known.message, { advice: known.advice, cause: thrown });
-  // By its shape: an error of Node's own modules need not be an instance of the Error that is known here.
+  // Checks the shape: an error of a Node module may be an instance of another Error class than the one known here.
   const hasMessage = typeof thrown === 'object' && thrown !== null && 'message' in thrown;
   const message = String(hasMessage ? thrown.message : thrown);
   return new Failure('internal', message, { cause: thrown });
 }
 
 /**
- * The failure to show for what was thrown, given the operation's signal. An abort surfaces from many places in many
- * forms: unless it is a Failure, the signal's reason is shown instead.
+ * The failure to show for an error of an operation with this signal. An abort surfaces in many forms: unless the error is a
+ * Failure, the signal's reason is shown instead.
  */
 export function failureOrReason(thrown: unknown, signal: AbortSignal): Failure {
   return asFailure(signal.aborted && !(unsuppressed(thrown) instanceof Failure) ? signal.reason : thrown);
 }
 
-/** The error itself, or, where it says that files, memory or processes are short, the Failure for it. */
+/** The error itself; when files, memory or processes are short, the Failure `resources-short` instead. */
 export function orShortage(error: unknown): unknown {
   const failure = asFailure(error);
   return failure.code === 'resources-short' ? failure : error;

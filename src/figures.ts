@@ -1,4 +1,4 @@
-/** Times and sizes as people read them, the same in every command (doc/glossary.md, Times and sizes). */
+/* The form of times and sizes in all texts (doc/glossary.md, Times and sizes). */
 
 const byteUnits = ['KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'] as const;
 
@@ -7,7 +7,7 @@ export function formatBytes(bytes: number): string {
   let amount = bytes;
   let unit = 'B';
   for (const next of byteUnits) {
-    // From here on three digits would be rounded up to 1000: that reads better as 0.98 of the next unit.
+    // A larger amount would be rounded to 1000; 0.98 of the next unit reads better.
     if (amount < 999.5) break;
     amount /= 1024;
     unit = next;
@@ -21,8 +21,7 @@ function threeDigits(amount: number): string {
 }
 
 /**
- * `2026-11-22 04:00`, by this machine's clock, as it can be typed behind `GUEST@` (with a T). For tables, which say of what
- * time zone their times are.
+ * `2026-11-22 04:00`, in local time; can be typed after `GUEST@` (with a T). For tables, which name their time zone elsewhere.
  */
 export function formatTime(iso: string): string {
   const time = new Date(iso);
@@ -30,14 +29,14 @@ export function formatTime(iso: string): string {
   return `${date} ${two(time.getHours())}:${two(time.getMinutes())}`;
 }
 
-/** The same where nothing else says of what time zone it is: `2026-11-22 04:00 +01:00`. */
+/** With its time zone: `2026-11-22 04:00 +01:00`. */
 export function formatTimeWithZone(iso: string): string {
   const minutes = -new Date(iso).getTimezoneOffset();
   const offset = `${two(Math.floor(Math.abs(minutes) / 60))}:${two(Math.abs(minutes) % 60)}`;
   return `${formatTime(iso)} ${minutes < 0 ? '-' : '+'}${offset}`;
 }
 
-/** This machine's, as an IANA name. */
+/** The IANA name of this machine's time zone. */
 export function localTimeZone(): string {
   return Intl.DateTimeFormat().resolvedOptions().timeZone;
 }

@@ -1,28 +1,28 @@
 import { quoteForShell } from './quote-for-shell.ts';
 
-/**
- * Texts that are written on one machine and read at another. What a receiver finds wrong is read where `vmferry migrate`
- * was typed: "here" would be the wrong machine, and a command for the new hardware, typed as it is, would halt the guest
- * that still runs. Such words are pieces of their own, and get their form where the text is read.
+/*
+ * Texts that are written on one machine and read on another. The messages of a receiver are read on the machine where
+ * `vmferry migrate` was typed: "here" would mean the wrong machine, and a command for the new hardware would halt the guest that
+ * still runs. Such words are pieces of their own, which get their form where the text is read.
  */
 
-/** A word that depends on where it is read; a plain string is the same everywhere. */
+/** A plain string reads the same everywhere; the other pieces depend on the reader's machine. */
 export type TextPiece =
   | string
-  /** The machine that the text tells of. */
+  /** The machine that wrote the text. */
   | { place: 'here' }
-  /** What to type on that machine: `mkdir -p /srv/guests`. */
+  /** A command to type on that machine: `mkdir -p /srv/guests`. */
   | { command: string }
-  /** What to type behind `vmferry` on that machine: `halt web`. */
+  /** Arguments of `vmferry` to type on that machine: `halt web`. */
   | { vmferry: string };
 
-/** The machine that a text came from, as the person who reads it reaches it. */
+/** The machine that wrote a text, for a reader on another one. */
 export interface OtherMachine {
-  /** As it is called: `root@new.example`. */
+  /** `root@new.example` */
   name: string;
-  /** What a command for that machine begins with: `ssh root@new.example`. */
+  /** The start of a command for that machine: `ssh root@new.example`. */
   ssh: string;
-  /** What starts vmferry there. */
+  /** The command that starts vmferry there. */
   vmferry: string;
 }
 
@@ -33,7 +33,7 @@ export class PlacedText {
     this.pieces = pieces;
   }
 
-  /** As it is read on the machine that it tells of. */
+  /** For a reader on the machine that wrote it. */
   toString(): string {
     return this.pieces
       .map((piece) => {
@@ -44,7 +44,7 @@ export class PlacedText {
       .join('');
   }
 
-  /** As it is read on another machine. */
+  /** For a reader on another machine. */
   readFrom(machine: OtherMachine): string {
     return this.pieces
       .map((piece) => {
@@ -57,7 +57,7 @@ export class PlacedText {
       .join('');
   }
 
-  /** As `readFrom`, and in any case with the machine's name: where no piece names it, the text begins with it. */
+  /** As `readFrom`, but always with the machine's name: a text that does not contain it begins with it. */
   toldFrom(machine: OtherMachine): string {
     const isNamed = this.pieces.some((piece) => typeof piece === 'object' && 'place' in piece);
     const text = this.readFrom(machine);
@@ -65,7 +65,7 @@ export class PlacedText {
   }
 }
 
-/** The shell there reads the command once more: what is quoted in it has to stay quoted. */
+/** The shell of that machine parses the line again, so its quotes have to be quoted. */
 function overSsh({ ssh }: OtherMachine, line: string): string {
   const isPlain = /^[\w@%+=:,./ -]+$/.test(line);
   return `${ssh} ${isPlain ? line : quoteForShell(line)}`;
@@ -73,12 +73,12 @@ function overSsh({ ssh }: OtherMachine, line: string): string {
 
 export const here: TextPiece = { place: 'here' };
 
-/** A command to type on the machine that the text tells of. */
+/** A command to type on the machine that wrote the text. */
 export function command(...words: readonly string[]): TextPiece {
   return { command: words.map(quoteForShell).join(' ') };
 }
 
-/** The same, for what stands behind `vmferry`. */
+/** The same for the arguments of `vmferry`. */
 export function vmferry(...words: readonly string[]): TextPiece {
   return { vmferry: words.map(quoteForShell).join(' ') };
 }

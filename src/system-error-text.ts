@@ -1,4 +1,4 @@
-/** What a person is told of a system call's error that can come from anywhere, and is no defect. */
+/** The text for a system call's error that can occur anywhere, and is not a defect of vmferry. */
 export interface SystemErrorText {
   code: 'resources-short' | 'usage';
   message: string;
@@ -9,7 +9,7 @@ const noFiles: SystemErrorText = {
   code: 'resources-short',
   message: 'This process may not open any more files (EMFILE).',
   advice:
-    'It needs some 200 at once. Raise the limit, and run it again: `ulimit -n 1024` in this shell, `LimitNOFILE=1024` in a systemd unit.',
+    'vmferry needs some 200 at once. Raise the limit, and run it again: `ulimit -n 1024` in this shell, `LimitNOFILE=1024` in a systemd unit.',
 };
 
 const byErrno: Readonly<Record<string, SystemErrorText>> = {
@@ -17,7 +17,8 @@ const byErrno: Readonly<Record<string, SystemErrorText>> = {
   ENFILE: {
     code: 'resources-short',
     message: 'This machine has too many files open (ENFILE).',
-    advice: 'End what holds them open, or raise the limit of the whole machine: `sysctl fs.file-max`.',
+    advice:
+      'End programs that have many files open, or raise the limit of the machine: `sysctl fs.file-max`.',
   },
   ENOMEM: {
     code: 'resources-short',
@@ -28,17 +29,17 @@ const byErrno: Readonly<Record<string, SystemErrorText>> = {
     code: 'resources-short',
     message: 'No more processes or threads may be started (EAGAIN).',
     advice:
-      'Raise the limit, and run it again: `ulimit -u` in this shell, `TasksMax` in a systemd unit, the limit of pids of a container.',
+      'Raise the limit, and run it again: `ulimit -u` in this shell, `TasksMax` in a systemd unit, or the pids limit of a container.',
   },
 };
 
 const directoryGone: SystemErrorText = {
   code: 'usage',
   message: 'The directory that you are in was deleted.',
-  advice: 'Go to another one (`cd ~`), and run it again.',
+  advice: 'Change to another directory (`cd ~`), and run it again.',
 };
 
-/** Null for anything else. By its shape: an error of Node's own modules need not be an instance of the Error known here. */
+/** Null for any other error. Checks the shape: an error of a Node module may be an instance of another Error class. */
 export function systemErrorText(error: unknown): SystemErrorText | null {
   if (typeof error !== 'object' || error === null || !('code' in error)) return null;
   const code = String(error.code);
@@ -48,7 +49,7 @@ export function systemErrorText(error: unknown): SystemErrorText | null {
     const message = 'message' in error ? String(error.message) : '';
     return byErrno[/\bE[A-Z]+$|\bE[A-Z]+\b(?=:)/.exec(message)?.[0] ?? ''] ?? null;
   }
-  // Of other calls it only says that there is nothing to read yet.
+  // From other calls EAGAIN only means that there is nothing to read yet.
   if (code === 'EAGAIN' && syscall?.startsWith('spawn') !== true) return null;
   return byErrno[code] ?? null;
 }

@@ -19,11 +19,11 @@ export type Dependencies = MigrateDependencies &
   StoreDependencies &
   AsyncDisposable;
 
-/** The concrete drivers, stores and workers that the operations run with. Workers start when they are first needed. */
+/** The drivers, stores and workers that the operations use. Workers start when they are first needed. */
 export function createDependencies(version: string, environment: NodeJS.ProcessEnv): Dependencies {
   const directory = stateDirectory(environment);
   let pool: FramePool | null = null;
-  // The ssh library takes a while to load, and the side that receives does without it.
+  // The ssh library takes a while to load, and a receiver does not need it.
   const connect: MigrateDependencies['connect'] = async (...where) =>
     (await import('./store/sftp/ssh-connection.ts')).connectSsh(...where);
   const storeMemory = createStoreMemory(join(directory, 'stores'));

@@ -1,13 +1,13 @@
 import { Failure } from '../failure.ts';
 
 /*
- * The shape of a zstd frame: RFC 8878, 3.1.1. A header (magic number, descriptor, window or none, dictionary id or
- * none, content size or none), blocks, and a checksum or none.
+ * The format of a zstd frame: RFC 8878, 3.1.1. A header (magic number, descriptor; optional: window, dictionary id, content
+ * size), blocks, and an optional checksum.
  */
 
 const MAGIC = 0xfd2fb528;
 const MAGIC_BYTES = 4;
-/** Bits of the descriptor: how long the content size is, and what else there is. */
+/** Bits of the descriptor: the length of the content size, and which optional parts there are. */
 const CONTENT_SIZE_SHIFT = 6;
 const SINGLE_SEGMENT = 0x20;
 const RESERVED = 0x08;
@@ -19,15 +19,15 @@ const BLOCK_HEADER_BYTES = 3;
 const BLOCK_RLE = 1;
 const BLOCK_RESERVED = 3;
 
-/** What comes before a frame's blocks, once the frame is known to be whole. */
+/** The header of a frame that is known to be whole. */
 interface FrameHeader {
   descriptor: number;
   blocksOffset: number;
 }
 
 /**
- * Refuses anything that is not exactly one whole frame without a dictionary, or that says itself that its content has
- * another size (Failure `pack-damaged`). How much its blocks unpack to is not looked at.
+ * Throws Failure `pack-damaged` unless these are the bytes of exactly one whole frame, without a dictionary, whose header gives this
+ * content size or none. Does not check how much its blocks unpack to.
  */
 export function requireFrame(frame: Uint8Array, plainBytes: number): FrameHeader {
   const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
@@ -44,10 +44,9 @@ export function requireFrame(frame: Uint8Array, plainBytes: number): FrameHeader
 }
 
 /**
- * The frame with a header that says that its content is `plainBytes` bytes and needs no window beyond them. A
- * decoder then never gives more than these, whatever the blocks hold, and gives an error where they hold something
- * else. Without such a header it goes on for as long as there are blocks: gigabytes from a few kilobytes. How much
- * the blocks unpack to cannot be told from their sizes: encoders split them as they see fit. Throws as `requireFrame`.
+ * The frame with a new header: its content has `plainBytes` bytes, and needs no larger window. A decoder then never returns more,
+ * and fails when the blocks hold anything else. Without such a header it could unpack gigabytes from a few kilobytes: the sizes
+ * of the blocks do not tell how much they unpack to. Throws as `requireFrame`.
  */
 export function boundedFrame(frame: Uint8Array, plainBytes: number): Uint8Array {
   const { descriptor, blocksOffset } = requireFrame(frame, plainBytes);
@@ -62,7 +61,7 @@ export function boundedFrame(frame: Uint8Array, plainBytes: number): Uint8Array 
   return bounded;
 }
 
-/** What a frame says of the size of its content, in bytes; null where it does not say, or is no frame. */
+/** The content size in the header of a frame; null when the header has none, or this is not a frame. */
 export function saidContentBytes(frame: Uint8Array): number | null {
   const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
   if (frame.length <= MAGIC_BYTES || view.getUint32(0, true) !== MAGIC) return null;
@@ -73,7 +72,7 @@ export function saidContentBytes(frame: Uint8Array): number | null {
   return said === null ? null : Number(said);
 }
 
-/** Steps from block to block: decoders would take further frames behind the first one as more of the same. */
+/** Steps through the blocks. Bytes after the frame are refused: decoders would take another frame for more content. */
 function requireOneFrame(view: DataView, blocksOffset: number, checksumBytes: number): void {
   let offset = blocksOffset;
   for (let isLast = false; !isLast;) {
@@ -91,13 +90,13 @@ function isSingleSegment(descriptor: number): boolean {
   return (descriptor & SINGLE_SEGMENT) !== 0;
 }
 
-/** How long the field is that says how much the frame holds. */
+/** The length of the content size field. */
 function contentSizeBytes(descriptor: number): number {
   const flag = descriptor >> CONTENT_SIZE_SHIFT;
   return flag === 0 ? Number(isSingleSegment(descriptor)) : 1 << flag;
 }
 
-/** What that field says; it is the last one of the header. */
+/** The value of that field, the last of the header. */
 function contentBytes(view: DataView, descriptor: number, blocksOffset: number): bigint | null {
   const length = contentSizeBytes(descriptor);
   const offset = blocksOffset - length;

@@ -6,27 +6,24 @@ import { loadLibZstd, type LibZstd } from '../system/libzstd.ts';
 import { boundedFrame, requireFrame } from './zstd-frame.ts';
 
 /**
- * Compression of one block of bytes into one zstd frame and back. Synchronous: it is called in worker threads. What is
- * answered may lie in `room`, memory of the caller's that saves making new; it is used where it is large enough.
+ * Compresses a block of bytes into one zstd frame, and back. Synchronous, for worker threads. The result may lie in `room`, memory
+ * of the caller, when that is large enough: this saves new memory.
  */
 export interface Zstd {
   name: 'libzstd' | 'node-zstd' | 'node:zlib';
   compress(plain: Uint8Array, level: number, room?: Uint8Array): Uint8Array;
-  /**
-   * Unpacks a frame of which it is known that it holds `plainBytes` bytes. Throws Failure `pack-damaged` when it
-   * holds more, or less, or cannot be unpacked.
-   */
+  /** Unpacks a frame. Throws Failure `pack-damaged` when it cannot be unpacked, or not to exactly `plainBytes` bytes. */
   decompress(frame: Uint8Array, plainBytes: number, room?: Uint8Array): Uint8Array;
 }
 
-/** The part of node:zlib that exists from Node 22.15 on; the types of Node 20 do not have it. */
+/** The zstd of node:zlib, from Node 22.15 on; the types of Node 20 lack it. */
 interface ZlibWithZstd {
   zstdCompressSync(data: Uint8Array, options: { chunkSize: number; params: Record<number, number> }): Buffer;
   zstdDecompressSync(data: Uint8Array, options: { chunkSize: number; maxOutputLength: number }): Buffer;
   constants: { ZSTD_c_compressionLevel: number };
 }
 
-/** node:zlib collects its output in pieces of this size; its own choice of 16 KiB is slower. */
+/** The size of the pieces in which node:zlib collects its output; its default of 16 KiB is slower. */
 const OUTPUT_PIECE_BYTES = 128 * 1024;
 
 function hasZstd(candidate: object): candidate is ZlibWithZstd {
@@ -34,17 +31,17 @@ function hasZstd(candidate: object): candidate is ZlibWithZstd {
 }
 
 /**
- * The best implementation that there is here (doc/decisions/0003-the-systems-zstd-first.md); what comes behind it is not even
- * loaded. Throws Failure `internal` where there is none.
+ * The best implementation on this machine (doc/decisions/0003-the-systems-zstd-first.md); loads no other. Throws Failure
+ * `internal` when there is none.
  */
 export function bestZstd(): Zstd {
   for (const zstd of zstdImplementations()) return zstd;
-  throw new Failure('internal', 'There is no zstd library to compress with.', {
+  throw new Failure('internal', 'No zstd library was found.', {
     advice: 'Install the zstd library of your system (libzstd1, libzstd), or use Node 22.15 or later.',
   });
 }
 
-/** All that there are here, the best first. */
+/** All implementations on this machine, the best first. */
 export function* zstdImplementations(): Iterable<Zstd> {
   const library = loadLibZstd();
   if (library !== null) yield zstdOfLibrary(library);
@@ -53,7 +50,7 @@ export function* zstdImplementations(): Iterable<Zstd> {
   if (hasZstd(zlib)) yield zstdOfNode(zlib);
 }
 
-/** It is compiled for the usual platforms only. */
+/** Null where the addon is not compiled for this platform. */
 function loadAddon(): typeof NodeZstd | null {
   try {
     return createRequire(import.meta.url)('@toondepauw/node-zstd') as typeof NodeZstd;
@@ -71,7 +68,7 @@ function zstdOfLibrary(library: LibZstd): Zstd {
     },
     decompress(frame, plainBytes, room) {
       requireFrame(frame, plainBytes);
-      // Never more than it has room for, whatever the blocks hold.
+      // The library never writes beyond its target, whatever the blocks hold.
       const target = roomFor(plainBytes, room).subarray(0, plainBytes);
       const sizeBytes = library.decompress(target, frame);
       if (sizeBytes === null) throw new Failure('pack-damaged', 'A zstd frame cannot be unpacked.');
@@ -94,7 +91,7 @@ function zstdOfNode(node: ZlibWithZstd): Zstd {
       }),
     decompress: (frame, plainBytes) =>
       unpack(frame, plainBytes, (bounded) =>
-        // room for all of it and a little more: node:zlib takes a full buffer as a reason to make another
+        // A little more room than needed: node:zlib makes another buffer when one is full.
         node.zstdDecompressSync(bounded, { chunkSize: plainBytes + 64, maxOutputLength: plainBytes }),
       ),
   };

@@ -9,7 +9,7 @@ export interface Extent {
  * lazy: memory does not grow with the number of extents.
  */
 
-/** Joins extents that touch (or overlap) into one; drops those of length 0. */
+/** Joins extents that touch or overlap; drops those of length 0. */
 export function* mergeTouching(extents: Iterable<Extent>): Generator<Extent> {
   let pending: Extent | null = null;
   for (const { offset, length } of extents) {
@@ -54,7 +54,7 @@ function* overlaps<One extends Extent, Other extends Extent>(
   }
 }
 
-/** What lies in the first and not in the second. */
+/** What lies in the first, but not in the second. */
 export function subtract(first: Iterable<Extent>, second: Iterable<Extent>): Generator<Extent> {
   return mergeTouching(remainders(first, second));
 }
@@ -76,7 +76,7 @@ function* remainders(first: Iterable<Extent>, second: Iterable<Extent>): Generat
   }
 }
 
-/** The same extents, `distance` bytes further on. */
+/** The same extents, moved by `distance` bytes. */
 export function* shift(extents: Iterable<Extent>, distance: number): Generator<Extent> {
   for (const { offset, length } of extents) yield { offset: offset + distance, length };
 }

@@ -1,9 +1,8 @@
 /**
- * Applies `work` to up to `width` items at a time and yields the results in the order of the items, each as soon as
- * it is there (also while the source has no further item yet). The first failure, of the source or of the work, ends
- * it, after the work still in flight has settled. When the consumer stops early, the source is closed and no further
- * work begins. A source that is still at work on its next item then is told to close, but not waited for: a silent
- * one must not hold back a failure.
+ * Applies `work` to up to `width` items at a time, and yields the results in the order of the items. Each result is yielded as soon
+ * as it is ready, even while the source has no further item. The first failure, of the source or of the work, ends it when all
+ * work in flight has settled. When the consumer stops early, the source is closed, and no further work begins. A source that is
+ * busy with its next item is told to close, but not waited for: a silent source must not delay a failure.
  */
 export async function* mapOrdered<In, Out>(
   source: AsyncIterable<In> | Iterable<In>,
@@ -35,13 +34,13 @@ export async function* mapOrdered<In, Out>(
   }
 }
 
-/** What goes wrong in closing a source does not take the place of what went wrong before. */
+/** Ignores the errors of closing, so that they do not replace an earlier error. */
 async function close(items: AsyncIterator<unknown> | Iterator<unknown>, isAtWork: boolean): Promise<void> {
   const closed = quietly((async () => items.return?.())());
   if (!isAtWork) await closed.catch(() => undefined);
 }
 
-/** Which of the two settles first; a tie goes to the result, so that results never wait. */
+/** Which of the two settles first. A tie goes to the result, so that results never wait. */
 async function firstOf(
   result: Promise<unknown> | undefined,
   next: Promise<unknown> | null,
@@ -64,7 +63,7 @@ async function firstOf(
   return Promise.race(settled);
 }
 
-/** Keeps a rejection that nobody awaits yet from being reported as unhandled; it is still seen when awaited. */
+/** Keeps a rejection from being reported as unhandled before it is awaited. Awaiting it still throws. */
 function quietly<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => undefined);
   return promise;

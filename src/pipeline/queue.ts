@@ -1,4 +1,4 @@
-/** Items pushed by one side and awaited by the other, in order. Not bounded: for few and small items. */
+/** Passes items from one side to the other, in order. Not bounded: for few and small items. */
 export class Queue<T> implements AsyncIterable<T> {
   readonly #items: T[] = [];
   #wake: (() => void) | null = null;
@@ -9,7 +9,7 @@ export class Queue<T> implements AsyncIterable<T> {
     this.#wake?.();
   }
 
-  /** No more items will come; with an error, the reader gets it at once, before items not yet read. */
+  /** Ends the queue. The reader gets the items left first; an error, however, at once. */
   end(error: Error | null = null): void {
     this.#end ??= { error };
     this.#wake?.();

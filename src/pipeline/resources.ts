@@ -1,4 +1,4 @@
-/** Things to dispose of, last first; Node 20 has no AsyncDisposableStack yet. */
+/** Resources to dispose of, the last first. Node 20 has no AsyncDisposableStack. */
 export class Resources implements AsyncDisposable {
   #held: (Disposable | AsyncDisposable)[] = [];
 
@@ -7,7 +7,7 @@ export class Resources implements AsyncDisposable {
     return resource;
   }
 
-  /** Hands everything over: this one then disposes of nothing. */
+  /** Moves all resources to a new owner, which is returned. */
   release(): Resources {
     const heir = new Resources();
     heir.#held = this.#held;
@@ -15,7 +15,7 @@ export class Resources implements AsyncDisposable {
     return heir;
   }
 
-  /** Disposes of all of them, also when one fails at it; then throws what the first of those threw. */
+  /** Disposes of all, even when some fail; then throws the first error. */
   async [Symbol.asyncDispose](): Promise<void> {
     const errors: unknown[] = [];
     for (let resource = this.#held.pop(); resource !== undefined; resource = this.#held.pop()) {

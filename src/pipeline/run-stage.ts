@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Context, StageName } from '../events.ts';
 
-/** Runs one stage of an operation and reports its beginning and its end, also where it fails; `finished` says what became of it. */
+/** Runs one stage of an operation, and reports its start and its end or failure. `finished` describes the result. */
 export async function runStage<Result>(
   context: Context,
   stage: StageName,

@@ -1,11 +1,10 @@
-/** Ticks in the time of the limit: how exact it is. */
+/** Ticks per limit: the precision. */
 const TICKS = 30;
 const LONGEST_TICK_MS = 1000;
 
 /**
- * Calls `onStall` once, when something has been waited for, and nothing has progressed, for as long as the limit. While
- * nothing is waited for no time passes. Counts its own ticks rather than the clock: a process that was stopped for a
- * while gets to see what has come meanwhile.
+ * Calls `onStall` once, after `limitMs` of waiting without progress. Time counts only while something is waited for. Counts ticks
+ * instead of reading the clock, so that a process that was stopped can first read what has arrived meanwhile.
  */
 export class StallWatch implements Disposable {
   readonly #timer: NodeJS.Timeout;
@@ -23,7 +22,7 @@ export class StallWatch implements Disposable {
     }, tickMs);
   }
 
-  /** Something is waited for until the answer is disposed of; then it has progressed. */
+  /** A wait begins, and ends when the returned object is disposed of; the end counts as progress. */
   waiting(): Disposable {
     if (this.#waits === 0) this.#stalledMs = 0;
     this.#waits++;

@@ -1,10 +1,10 @@
-/** Lets one at a time through, in the order in which they came. */
+/** Lets callers through one at a time, in order. */
 export class Turns {
   #last: Promise<void> = Promise.resolve();
 
   /**
-   * Waits until all who came before have ended theirs; whoever gets the answer must call it to end this one. More than once does
-   * no harm. When aborted it throws the signal's reason, and nobody waits for it.
+   * Waits until all earlier callers have ended their turns. The caller must call the returned function to end its own; calling it
+   * again does nothing. Throws the signal's reason when aborted; the turn is then skipped.
    */
   async take(signal: AbortSignal): Promise<() => void> {
     signal.throwIfAborted();

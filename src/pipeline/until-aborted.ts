@@ -1,4 +1,4 @@
-/** Runs the work, but throws the signal's reason as soon as it is aborted. The work then ends by itself. */
+/** Runs the work. When aborted, throws the signal's reason at once, without waiting for the work to end. */
 export async function untilAborted<Result>(
   signal: AbortSignal,
   work: () => Promise<Result>,

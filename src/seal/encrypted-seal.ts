@@ -14,10 +14,10 @@ const SALT_BYTES = 32;
 const TAG_BYTES = 32;
 const CIPHER_KEY_BYTES = 32;
 const MAC_KEY_BYTES = 32;
-/** What sealing adds. */
+/** How many bytes sealing adds. */
 export const SEAL_OVERHEAD_BYTES = SALT_BYTES + TAG_BYTES;
 
-/** A cipher key is used for one text only, so its counter begins at 0. */
+/** Each cipher key is used for one text only, so the counter can start at 0. */
 const firstCounter = Buffer.alloc(16);
 const noSalt = Buffer.alloc(0);
 
@@ -25,7 +25,7 @@ const noSalt = Buffer.alloc(0);
  * Seals by AES-256 in counter mode and HMAC-SHA-256, with keys that HKDF-SHA-256 derives from the store's key, a new salt
  * and the purpose: doc/encryption.md has the construction and its reasons.
  * @param key 32 random bytes
- * @param randomBytes for salts; tests with known answers have their own
+ * @param randomBytes for salts; tests with known answers pass their own
  */
 export function encryptedSeal(
   key: Uint8Array,
@@ -49,10 +49,10 @@ export function encryptedSeal(
     },
 
     open(purpose, sealed) {
-      if (sealed.length < SEAL_OVERHEAD_BYTES) throw notWhatWasSealed(purpose);
+      if (sealed.length < SEAL_OVERHEAD_BYTES) throw brokenSeal(purpose);
       const { cipherKey, macKey } = deriveKeys(key, sealed.subarray(0, SALT_BYTES), purpose);
       const tag = tagOf(macKey, sealed.subarray(0, -TAG_BYTES));
-      if (!timingSafeEqual(tag, sealed.subarray(-TAG_BYTES))) throw notWhatWasSealed(purpose);
+      if (!timingSafeEqual(tag, sealed.subarray(-TAG_BYTES))) throw brokenSeal(purpose);
       const ciphertext = sealed.subarray(SALT_BYTES, -TAG_BYTES);
       return createDecipheriv('aes-256-ctr', cipherKey, firstCounter).update(ciphertext);
     },
@@ -71,6 +71,6 @@ function tagOf(macKey: Uint8Array, bytes: Uint8Array): Buffer {
   return createHmac('sha256', macKey).update(bytes).digest();
 }
 
-function notWhatWasSealed(purpose: string): Failure {
-  return new Failure('store-damaged', `Sealed bytes (${purpose}) are not what was stored.`);
+function brokenSeal(purpose: string): Failure {
+  return new Failure('store-damaged', `Sealed bytes (${purpose}) are not those that were stored.`);
 }

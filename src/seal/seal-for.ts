@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { encryptedSeal } from './encrypted-seal.ts';
 import type { Seal, SealKey } from './seal.ts';
 
-/** The seal of a store with this key; one that does nothing where there is none. */
+/** The seal of a store with this key; null gives a seal that does nothing. */
 export function sealFor(key: SealKey): Seal {
   return key === null ? noSeal : encryptedSeal(key);
 }

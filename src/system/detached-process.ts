@@ -2,22 +2,22 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 
 export interface DetachedOptions {
-  /** Where its output is appended to; made with mode 0600 when it is not there. */
+  /** Its output is appended to this file, which is made with mode 0600 when missing. */
   outputFile: string;
   workingDirectory: string;
   env: NodeJS.ProcessEnv;
 }
 
 export interface DetachedProcess {
-  /** Also the id of the session that it leads. */
+  /** Also its session id. */
   pid: number;
-  /** Why it is no longer there, in words for people; null while it is. */
+  /** How it ended, as a clause for messages; null while it runs. */
   ended(): string | null;
 }
 
 /**
- * Starts a program that goes on when this one ends: in a session of its own, without a terminal, with nothing to
- * read. Throws Node's own error (`code` ENOENT, EACCES) when it cannot be started.
+ * Starts a program that outlives this one: in a session of its own, without terminal and input. Throws Node's own error (`code`
+ * ENOENT, EACCES) when it cannot be started.
  */
 export async function startDetached(
   program: string,

@@ -1,12 +1,12 @@
 /**
- * The code of a system call's error (`ENOENT`, …); an empty string for anything else. By its shape: an error of
- * Node's own modules need not be an instance of the `Error` that is known here.
+ * The code of a system call's error (`ENOENT`, …); an empty string for anything else. Checks the shape, not the class: an error of
+ * a Node module may be an instance of another `Error` class than the one known here.
  */
 export function errorCode(error: unknown): string {
   return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
 }
 
-/** What an error says, by its shape, too. */
+/** The message of an error; the same applies. */
 export function errorMessage(error: unknown): string {
   return typeof error === 'object' && error !== null && 'message' in error
     ? String(error.message)

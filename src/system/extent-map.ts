@@ -2,7 +2,7 @@ import koffi from 'koffi';
 import { SystemCallError } from './native.ts';
 
 /*
- * Where a file's bytes lie on the disk below its file system. Linux, Documentation/filesystems/fiemap.rst; linux/fiemap.h
+ * Where the bytes of a file lie on the disk. Sources: Linux, Documentation/filesystems/fiemap.rst; linux/fiemap.h
  * (struct fiemap, struct fiemap_extent, FIEMAP_*), linux/fs.h (FS_IOC_FIEMAP).
  */
 const ioctl = koffi.load(null).func('int ioctl(int fd, unsigned long request, ...)');
@@ -12,25 +12,24 @@ const FIEMAP_FLAG_SYNC = 1;
 const FIEMAP_EXTENT_LAST = 0x1;
 const FIEMAP_EXTENT_MERGED = 0x1000;
 const FIEMAP_EXTENT_SHARED = 0x2000;
-/** With any other flag the place is not known, or the bytes there are not the file's own, or not all of them. */
+/** With any other flag the place is unknown, or does not hold exactly the bytes of the file. */
 const PLAIN = FIEMAP_EXTENT_LAST | FIEMAP_EXTENT_MERGED | FIEMAP_EXTENT_SHARED;
 
 const HEADER_BYTES = 32;
 const EXTENT_BYTES = 56;
-/** Asked for at once. */
 const EXTENTS_PER_CALL = 1024;
 
 /** A range of a file, in bytes. */
 export interface MappedExtent {
   offset: number;
   length: number;
-  /** Where it lies; null where what lies there is not plainly the file's bytes. */
+  /** Offset on the disk; null where that does not hold exactly the bytes of the file. */
   place: number | null;
 }
 
 /**
- * The file's extents up to `sizeBytes`, in their order, disjoint; what is in none is a hole. What is in memory only is
- * written first. Lazy: memory does not grow with their number. Throws SystemCallError.
+ * The extents of the file up to `sizeBytes`: sorted, disjoint; the rest is holes. The kernel writes dirty pages first. Lazy: memory
+ * does not grow with their number. Throws SystemCallError.
  */
 export function* mappedExtents(fd: number, sizeBytes: number): Generator<MappedExtent> {
   const request = Buffer.alloc(HEADER_BYTES + EXTENTS_PER_CALL * EXTENT_BYTES);
@@ -66,7 +65,7 @@ function askForExtents(fd: number, request: Buffer, position: number, sizeBytes:
   return Math.min(request.readUInt32LE(20), EXTENTS_PER_CALL);
 }
 
-/** 64 bits; not exact from 2^53 on. */
+/** Reads 64 bits; not exact from 2^53 on. */
 function readNumber(from: Buffer, at: number): number {
   return from.readUInt32LE(at + 4) * 2 ** 32 + from.readUInt32LE(at);
 }

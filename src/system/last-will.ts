@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 
-/** A command that runs when this process ends before it was revoked, however it ends. */
+/** A command that runs when this process ends, however it ends, unless it was revoked before. */
 export interface LastWill {
   /** To be called once. */
   revoke(): Promise<void>;
@@ -9,9 +9,9 @@ export interface LastWill {
 const revocation = 'revoked';
 
 /**
- * Has a shell wait until this process is gone, killed outright included, and then run the script (of sh, with `args` as
- * its `$1`, `$2`, …). The shell waits for the end of a pipe that only this process holds, in a session of its own, so
- * that Ctrl-C does not end it. Throws Node's own error when it cannot be started.
+ * Starts a shell that waits until this process is gone, even by SIGKILL, and then runs the script (for sh, with `args` as `$1`,
+ * `$2`, …). The shell waits for the end of a pipe that only this process holds, and has a session of its own, so that Ctrl-C
+ * does not end it. Throws Node's own error when it cannot be started.
  */
 export async function writeLastWill(
   script: string,
@@ -28,12 +28,12 @@ export async function writeLastWill(
   const ended = new Promise<void>((resolve) => {
     child.once('close', () => resolve());
   });
-  // Somebody may have killed the shell: then there is nobody to tell.
+  // An error means that the shell was killed: there is nothing to tell it.
   child.stdin.on('error', () => {});
   await new Promise<void>((resolve, reject) => {
     child.once('error', reject).once('spawn', () => resolve());
   });
-  // It keeps this process from ending no more than it outlives its purpose.
+  // The shell must not keep this process from ending.
   child.unref();
   return {
     async revoke() {

@@ -1,23 +1,23 @@
 import koffi from 'koffi';
 
 /**
- * The C library of zstd (zstd.h), as most Linux systems have it: dpkg, rpm and systemd are linked with it. It works in
- * memory that the caller owns, so that nothing waits for a garbage collection.
+ * The C library of zstd (zstd.h). Most Linux systems have it: dpkg, rpm and systemd are linked with it. It works in memory that the
+ * caller owns, so that no memory waits for a garbage collection.
  */
 export interface LibZstd {
-  /** The bytes of the one frame that it writes into `target`, which must have `compressBound` bytes. */
+  /** Writes one frame into `target`, which must have `compressBound` bytes, and returns its size in bytes. */
   compress(target: Uint8Array, plain: Uint8Array, level: number): number;
-  /** The bytes that it writes into `target`; null where the source cannot be unpacked into it. */
+  /** Unpacks into `target`, and returns the size in bytes; null when that fails. */
   decompress(target: Uint8Array, source: Uint8Array): number | null;
-  /** The most bytes that a frame of so many plain bytes can have. */
+  /** The largest size of a frame of `plainBytes` plain bytes. */
   compressBound(plainBytes: number): number;
 }
 
 type NativeCall = (...args: readonly (Uint8Array | number)[]) => number;
 
-/** Null where the system has none that could be used. */
+/** Null where the system has no usable one. */
 export function loadLibZstd(): LibZstd | null {
-  // Node 22 and later have a zstd of their own inside, whose functions this library's would call instead of their own.
+  // Node 22 and later contain a zstd of their own; without RTLD_DEEPBIND this library would call into it.
   if (process.versions['zstd'] !== undefined && !isGlibc()) return null;
   let library: ReturnType<typeof koffi.load>;
   try {
@@ -25,7 +25,7 @@ export function loadLibZstd(): LibZstd | null {
   } catch {
     return null;
   }
-  // Declared as signed: what it answers for an error is a size_t just below zero.
+  // Declared as signed: an error is a size_t just below zero.
   const compress = library.func(
     'int64_t ZSTD_compress(void *dst, size_t dstCapacity, const void *src, size_t srcSize, int level)',
   ) as NativeCall;
@@ -47,7 +47,7 @@ export function loadLibZstd(): LibZstd | null {
   };
 }
 
-/** Only glibc can bind a library's names to its own functions first (RTLD_DEEPBIND). */
+/** Only glibc has RTLD_DEEPBIND, which binds a library's names to its own functions first. */
 function isGlibc(): boolean {
   try {
     koffi.load(null).func('const char *gnu_get_libc_version()');

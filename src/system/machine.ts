@@ -4,15 +4,15 @@ import { hostname } from 'node:os';
 
 /** The machine that this runs on, as backups and guests' records name it. */
 export interface Machine {
-  /** Its host name. Two machines may have the same. */
+  /** The host name; not unique. */
   host: string;
-  /** 32 hex digits, made from its machine-id; null where it has none. */
+  /** 32 hex digits, derived from the machine-id; null where there is none. */
   id: string | null;
 }
 
 const MACHINE_ID_FILE = '/etc/machine-id';
 
-/** The machine-id itself is not to be shown to others (machine-id(5)): a digest of it is as good here. */
+/** The machine-id itself should stay on the machine (machine-id(5)): a digest identifies it as well. */
 export function thisMachine(machineIdFile = MACHINE_ID_FILE): Machine {
   return { host: hostname(), id: digestOf(machineIdFile) };
 }
@@ -22,7 +22,7 @@ function digestOf(file: string): string | null {
     const id = readFileSync(file, 'utf8').trim();
     return /^[0-9a-f]{32}$/.test(id) ? hash('sha256', `vmferry-machine ${id}`, 'hex').slice(0, 32) : null;
   } catch {
-    // Not of systemd, a container, or not to be read.
+    // A container, a system without systemd, or no permission.
     return null;
   }
 }

@@ -3,8 +3,8 @@ import { dirname } from 'node:path';
 import { errorCode } from './error-code.ts';
 
 /**
- * Makes a directory, and those above it. Throws the system call's own error: Node's `mkdir` with `recursive` says ENOENT
- * for a directory on a file system that is mounted read-only.
+ * Makes a directory and its parents. Throws the error of the system call: Node's own `mkdir` with `recursive` reports ENOENT on
+ * a file system that is mounted read-only.
  */
 export async function makeDirectories(path: string, mode: number): Promise<void> {
   try {

@@ -1,7 +1,7 @@
 import koffi from 'koffi';
 
 /**
- * The few Linux system calls that Node does not offer. All are synchronous and quick (no data moves).
+ * Linux system calls that Node lacks. All are synchronous and quick (no data moves).
  * Constants: linux/fs.h (BLKGETSIZE64, FICLONERANGE, FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_NOCOW_FL), unistd.h
  * (SEEK_DATA, SEEK_HOLE), fcntl.h (F_GETLK, F_OFD_SETLK, F_WRLCK, POSIX_FADV_DONTNEED).
  */
@@ -26,13 +26,13 @@ const F_UNLCK = 2;
 const POSIX_FADV_DONTNEED = 4;
 const FALLOC_FL_KEEP_SIZE = 1;
 const FALLOC_FL_PUNCH_HOLE = 2;
-/** Not on this file system or device, or not there (a device, within one of its blocks). */
+/** The file system or device cannot do it, or not for this range (of a device, less than a block). */
 const cannotPunch = ['EOPNOTSUPP', 'ENOSYS', 'EINVAL'].map((name) => koffi.os.errno[name]);
 /** `struct flock` of 64-bit Linux: l_type and l_whence (2 bytes each), l_start, l_len (8 each), l_pid (4). */
 const FLOCK_BYTES = 32;
 const FLOCK_PID_OFFSET = 24;
 
-/** A system call's refusal; `code` is the errno's name, as in Node's own errors. */
+/** A failed system call; `code` is the errno's name, as in Node's own errors. */
 export class SystemCallError extends Error {
   readonly code: string;
   constructor(call: string, errno: number) {
@@ -56,7 +56,7 @@ function seek(fd: number, offset: number, whence: number): number | null {
   throw new SystemCallError('lseek', errno);
 }
 
-/** The first offset at or after `offset` that holds data; null where only a hole follows. */
+/** The first offset at or after `offset` that holds data; null when only a hole follows. */
 export function seekData(fd: number, offset: number): number | null {
   return seek(fd, offset, SEEK_DATA);
 }
@@ -75,9 +75,9 @@ export function blockDeviceSizeBytes(fd: number): number {
 }
 
 /**
- * Who holds a lock on any part of the file (POSIX or open-file-description; `flock` locks are not seen): the pid,
- * 0 where the kernel does not tell it, null where nobody does. Asking takes no lock. Beware: closing *any*
- * descriptor of a file drops this process's own POSIX locks on it (fcntl(2)).
+ * The pid of a process that holds a lock on any part of the file; 0 when the kernel does not tell the pid, null without a lock. Sees
+ * POSIX and open-file-description locks, not those of `flock`. Takes no lock. Beware: closing *any* descriptor of a file drops
+ * this process's own POSIX locks on it (fcntl(2)).
  */
 export function lockHolderPid(fd: number): number | null {
   const flock = Buffer.alloc(FLOCK_BYTES);
@@ -88,8 +88,8 @@ export function lockHolderPid(fd: number): number | null {
 }
 
 /**
- * Takes a lock on the whole file that lasts until the descriptor is closed, by a dying process, too; whether it could
- * be had. `lockHolderPid` sees it (an open file description's lock, fcntl(2)).
+ * Locks the whole file until the descriptor is closed, or its process dies. False when another has it locked. `lockHolderPid` sees
+ * the lock (of an open file description, fcntl(2)).
  */
 export function tryLock(fd: number): boolean {
   const flock = Buffer.alloc(FLOCK_BYTES);
@@ -110,9 +110,8 @@ export interface CloneRange {
 }
 
 /**
- * Makes the target's range share its blocks with the source's until either is written to (a reflink,
- * ioctl_ficlonerange(2)). At once as of one moment. Offsets and length must be multiples of the file system's blocks,
- * unless the range ends at the end of the source.
+ * Makes the target's range share its blocks with the source's until either is written to (a reflink, ioctl_ficlonerange(2)). It is
+ * atomic. Offsets and length must be multiples of the block size, unless the range ends at the end of the source.
  */
 export function cloneRange({ sourceFd, sourceOffset, length, targetFd, targetOffset }: CloneRange): void {
   const range = Buffer.alloc(32);
@@ -125,8 +124,8 @@ export function cloneRange({ sourceFd, sourceOffset, length, targetFd, targetOff
 }
 
 /**
- * Gives an empty file the source's attribute of not being copied on write (`chattr +C`): btrfs makes reflinks only
- * between files that are alike in that. Does nothing where the source has no such attribute.
+ * Copies the attribute "no copy on write" (`chattr +C`) to an empty file, if the source has it: btrfs makes reflinks only between
+ * files that both have it, or both lack it.
  */
 export function copyNoCopyOnWrite(sourceFd: number, targetFd: number): void {
   if ((inodeFlags(sourceFd) & FS_NOCOW_FL) === 0) return;
@@ -136,21 +135,20 @@ export function copyNoCopyOnWrite(sourceFd: number, targetFd: number): void {
     throw new SystemCallError('ioctl FS_IOC_SETFLAGS', koffi.errno());
 }
 
-/** None where the file system has no such thing. */
+/** 0 where the file system has no such flags. */
 function inodeFlags(fd: number): number {
   const flags = Buffer.alloc(8);
   return ioctl(fd, FS_IOC_GETFLAGS, 'void *', flags) === 0 ? flags.readUInt32LE() : 0;
 }
 
-/** Drops the range from the page cache; pages that are not yet on the disk stay (call fsync before). */
+/** Drops the range from the page cache, except pages that are not yet on the disk: call fsync before. */
 export function dropPageCache(fd: number, offset: number, length: number): void {
   const errno = Number(posixFadvise(fd, offset, length, POSIX_FADV_DONTNEED));
   if (errno !== 0) throw new SystemCallError('posix_fadvise', errno);
 }
 
 /**
- * Makes the range of a file or device read as zero, and gives its space back where there is one to give it to. False
- * where that cannot be done: zeros must be written then.
+ * Makes the range of a file or device read as zero, and frees its space. False where that is not supported: write zeros instead.
  */
 export function punchHole(fd: number, offset: number, length: number): boolean {
   if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length) === 0) return true;

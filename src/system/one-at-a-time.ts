@@ -6,9 +6,9 @@ import { errorCode } from './error-code.ts';
 const retryMs = 20;
 
 /**
- * Does something while no other process of this machine does it under the same name. What is held is a socket in the
- * abstract namespace (unix(7)): it goes when its process does, so nothing stale can be left. False: it was not done,
- * for another one was still at it after `patienceMs`.
+ * Runs `work` while no other process of this machine runs any under the same name. The lock is a socket in the abstract namespace
+ * (unix(7)), which goes when its process does: nothing stale is left. False when another process still had it after
+ * `patienceMs`; `work` was then not run.
  */
 export async function oneAtATime(
   name: string,

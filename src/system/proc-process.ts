@@ -5,15 +5,15 @@ import { parseProcessStat, type ProcessStat } from './proc-stat.ts';
 /** How a process was started. */
 export interface ProcessInvocation {
   argv: readonly string[];
-  /** Absolute path of the program, links resolved; of one that was replaced since, the path it had. */
+  /** Absolute path of the program, links resolved; if it was replaced since, the path that it had. */
   executable: string;
   workingDirectory: string;
 }
 
-/** One process for ever: pids are used again, a start time with them is not. */
+/** Identifies a process for ever: a pid is used again, but not with the same start time. */
 export type ProcessIdentity = Pick<ProcessStat, 'pid' | 'startTimeTicks'>;
 
-/** What the process is doing now; null where there is none, or only one that has ended and is not yet reaped. */
+/** Null where there is no such process, or it has ended and is not yet reaped. */
 export function readProcess(pid: number): ProcessStat | null {
   const text = readIfThere(`/proc/${pid}/stat`);
   const stat = text === null ? null : parseProcessStat(text);
@@ -24,7 +24,7 @@ export function isAlive(identity: ProcessIdentity): boolean {
   return readProcess(identity.pid)?.startTimeTicks === identity.startTimeTicks;
 }
 
-/** All processes of this machine (of this pid namespace) that have not ended. */
+/** All live processes of this pid namespace. */
 export function listProcesses(): ProcessStat[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -41,7 +41,7 @@ export function descendantsOf(
   return children.flatMap((child) => [child, ...descendantsOf(child.pid, processes)]);
 }
 
-/** Null where the process is gone, or is another user's. */
+/** Null when the process is gone, or is another user's. */
 export function readInvocation(pid: number): ProcessInvocation | null {
   const commandLine = readIfThere(`/proc/${pid}/cmdline`);
   const executable = linkIfThere(`/proc/${pid}/exe`);
@@ -54,7 +54,7 @@ export function readInvocation(pid: number): ProcessInvocation | null {
   };
 }
 
-/** Sends the signal; that the process is gone already is no error. Throws Node's own error, `code` EPERM. */
+/** Sends the signal, unless the process is already gone. Throws Node's own error, `code` EPERM. */
 export function signalProcess(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
@@ -81,7 +81,7 @@ function linkIfThere(path: string): string | null {
   }
 }
 
-/** ESRCH: it ended between opening and reading. EACCES, EPERM: another user's. */
+/** ESRCH: the process ended between opening and reading. EACCES, EPERM: it is another user's. */
 function isGone(error: unknown): boolean {
   return ['ENOENT', 'ESRCH', 'EACCES', 'EPERM'].includes(errorCode(error));
 }

@@ -1,8 +1,8 @@
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 
 /**
- * Whether the process has the Unix socket that was bound to this path open: the path as it was given to bind(2),
- * which /proc/net/unix shows. Asked of the process's own network namespace. False where it cannot be seen.
+ * Whether the process has the Unix socket open that was bound to this path, spelled as it was given to bind(2). Looks in the
+ * network namespace of the process. False where that cannot be read.
  */
 export function holdsUnixSocket(pid: number, boundPath: string): boolean {
   try {
@@ -14,7 +14,7 @@ export function holdsUnixSocket(pid: number, boundPath: string): boolean {
   }
 }
 
-/** `socket:[INODE]` of the sockets with this path. Columns: Num RefCount Protocol Flags Type St Inode Path. */
+/** `socket:[INODE]` of each socket with this path. Columns: Num RefCount Protocol Flags Type St Inode Path. */
 export function socketInodes(procNetUnix: string, boundPath: string): string[] {
   return procNetUnix
     .split('\n')

@@ -1,23 +1,24 @@
-/** What /proc/PID/stat tells of a process; field numbers as in proc(5). */
+/** Fields of /proc/PID/stat; their numbers are in proc(5). */
 export interface ProcessStat {
   pid: number;
   parentPid: number;
   sessionId: number;
-  /** One letter; `Z`: it has ended and waits for its parent to ask for its exit status. */
+  /** One letter. `Z`: it has ended, and its parent has not yet read its exit status. */
   state: string;
-  /** CPU time of its own threads, and of its children that ended and were waited for; in seconds. */
+  /** CPU time of its own threads. */
   cpuSeconds: number;
+  /** CPU time of its children that have ended and were waited for. */
   endedChildrenCpuSeconds: number;
-  /** In clock ticks since this machine's boot. With the pid, it tells a process from all others there ever were. */
+  /** Clock ticks since the boot of this machine. Together with the pid, it identifies a process for ever. */
   startTimeTicks: number;
 }
 
-/** USER_HZ: the clock ticks of /proc are this long on every Linux machine that Node runs on. */
+/** USER_HZ: the clock ticks of /proc, the same on every Linux machine that Node runs on. */
 const ticksPerSecond = 100;
 
-/** The content of /proc/PID/stat; null for what is not that. */
+/** Parses /proc/PID/stat; null for any other text. */
 export function parseProcessStat(text: string): ProcessStat | null {
-  // The command's name stands in parentheses and may hold any character, these and spaces included.
+  // The command's name is in parentheses, and may hold any character, parentheses and spaces included.
   const nameEnd = text.lastIndexOf(')');
   const fields = text.slice(nameEnd + 2).split(' ');
   const field = (number: number): number => Number(fields[number - 3]);

@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import { orShortage } from '../failure.ts';
 
 export interface CommandResult {
-  /** null when the program was ended by a signal or could not be started. */
+  /** Null when a signal ended the program, or it could not be started. */
   exitStatus: number | null;
   stdout: string;
   stderr: string;
@@ -17,9 +17,9 @@ export interface RunOptions {
 }
 
 /**
- * Runs a program to its end, without a shell and with no standard input, and gives what it printed. Does not
- * throw for an exit status other than 0; throws Node's own error (`code` ENOENT, EACCES, ABORT_ERR) when it
- * cannot be started or is aborted; what it started is then ended, too. After `timeoutMs` it is killed.
+ * Runs a program to its end, without a shell and without standard input, and returns what it printed. Does not throw for an exit
+ * status other than 0. Throws Node's own error (`code` ENOENT, EACCES, ABORT_ERR) when the program cannot be started or is
+ * aborted; an abort also ends the processes that it started. After `timeoutMs` it is killed.
  */
 export function run(
   program: string,
@@ -28,7 +28,7 @@ export function run(
 ): Promise<CommandResult> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
-      // A session of its own: Ctrl-C is for this program alone to act on.
+      // A session of its own, so that Ctrl-C reaches only vmferry itself.
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: options.env ?? process.env,
@@ -51,7 +51,7 @@ export function run(
   });
 }
 
-/** Ends what the program started, which would otherwise live on and keep this process waiting for its output. */
+/** Ends the processes that the program started. They would live on, and keep this process waiting for their output. */
 function endGroup(child: ChildProcessByStdio<null, Readable, Readable>): void {
   child.stdout.destroy();
   child.stderr.destroy();
@@ -59,6 +59,6 @@ function endGroup(child: ChildProcessByStdio<null, Readable, Readable>): void {
   try {
     process.kill(-child.pid, 'SIGTERM');
   } catch {
-    // nothing of it is left
+    // All of them have ended.
   }
 }

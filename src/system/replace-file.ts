@@ -4,12 +4,12 @@ import { basename, dirname, join } from 'node:path';
 import { syncDirectory } from './sync-directory.ts';
 
 /**
- * Replaces a file, or makes it: whole or not at all, also when power is lost. Its mode is what is asked for, whatever
- * the umask. Throws Node's own error (`code` ENOENT, EACCES, ENOSPC).
+ * Creates or replaces a file: whole or not at all, even when power is lost. It gets exactly this mode, whatever the umask. Throws
+ * Node's own error (`code` ENOENT, EACCES, ENOSPC).
  */
 export async function replaceFile(path: string, text: string, mode: number): Promise<void> {
   const directory = dirname(path);
-  // Not of the process: its number may be another's by now, or several write at once.
+  // Random: a pid is used again, and one process may write the same file twice at once.
   const temporary = join(directory, `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
   try {
     const file = await open(temporary, 'wx', mode);

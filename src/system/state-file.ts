@@ -6,9 +6,9 @@ import { makeDirectories } from './make-directories.ts';
 import { replaceFile } from './replace-file.ts';
 
 /**
- * Replaces a file of what vmferry remembers on this machine; its directory is made as needed. Survives a loss of power.
- * Throws Failure `target-full`, `target-not-writable` (mounted read-only), `not-permitted` or `write-failed`.
- * @param what is remembered, as the beginning of a sentence
+ * Replaces a file in which vmferry remembers something on this machine. Makes its directory where needed. Survives a loss of
+ * power. Throws Failure `target-full`, `target-not-writable` (mounted read-only), `not-permitted` or `write-failed`.
+ * @param what the subject of the message: ‘The record of web’
  */
 export async function writeStateFile(file: string, text: string, what: string): Promise<void> {
   const directory = dirname(file);
@@ -20,10 +20,10 @@ export async function writeStateFile(file: string, text: string, what: string): 
   }
 }
 
-/** Throws what `writeStateFile` would, so far as that can be told before. */
+/** Tests whether `writeStateFile` could write there, and throws its failures. */
 export async function tryStateDirectory(directory: string, what: string): Promise<void> {
   const file = join(directory, '.write-check');
-  // An empty file needs no block of the disk, and says nothing of whether it is full.
+  // Not empty: an empty file can be written to a full disk.
   await writeStateFile(file, `${'-'.repeat(4096)}\n`, what);
   await rm(file, { force: true });
 }
@@ -49,7 +49,7 @@ function reasonOf(cause: unknown): [FailureCode, string] {
     case 'EROFS':
       return ['target-not-writable', 'its file system is mounted read-only'];
     case 'EIO':
-      return ['write-failed', 'the disk does not take it (EIO)'];
+      return ['write-failed', 'the disk reports an error (EIO)'];
     case 'EACCES':
     case 'EPERM':
       return ['not-permitted', 'permission denied'];

@@ -1,8 +1,8 @@
 import process from 'node:process';
 
 /**
- * Until it is disposed of, Ctrl-Z (SIGTSTP) does not stop this process; `onRefused` is called instead. The processes that
- * it was started with, a proxy that its connection goes through among them, were told to stop as well: they go on.
+ * Until disposed of, Ctrl-Z (SIGTSTP) does not stop this process, and calls `onRefused` instead. The other processes of its group
+ * were stopped, too, such as the proxy of its connection: they are made to continue.
  */
 export function refuseSuspension(onRefused: () => void): Disposable {
   const onSignal = () => {

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 
-/** Makes what was created, renamed or removed in the directory survive a loss of power. */
+/** Makes the creation, renaming and removal of files in the directory survive a loss of power. */
 export async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, 'r');
   try {

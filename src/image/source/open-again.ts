@@ -4,8 +4,8 @@ import { Failure } from '../../failure.ts';
 import { errorCode } from '../../system/error-code.ts';
 
 /**
- * Opens an open file again, past the page cache; null where its file system cannot do that. By its descriptor: whoever may write to
- * the directory could have put another file, or a link to one, in its path's place meanwhile.
+ * Opens an open file again with O_DIRECT; null where its file system cannot do that. Opens it through its descriptor: another
+ * account that can write to the directory may have put another file, or a link, at its path.
  */
 export async function openDirectAgain(handle: FileHandle): Promise<FileHandle | null> {
   try {
@@ -16,7 +16,7 @@ export async function openDirectAgain(handle: FileHandle): Promise<FileHandle | 
   }
 }
 
-/** Throws Failure `write-failed` where the path does not lead, without links, to the file that is open. */
+/** Throws Failure `write-failed` when the path itself is no longer the open file. Does not follow links. */
 export async function requireSameFile(handle: FileHandle, path: string): Promise<void> {
   const own = await handle.stat({ bigint: true });
   const there = await lstat(path, { bigint: true }).catch(() => null);

@@ -1,5 +1,2 @@
-/**
- * Reads exactly `length` bytes at `offset`, counted from the start of what is looked at. What it gives back belongs to
- * the caller.
- */
+/** Reads exactly `length` bytes at `offset` of a disk, a partition or a file system. The caller owns the bytes returned. */
 export type ReadAt = (offset: number, length: number) => Uint8Array;
