@@ -1,4 +1,4 @@
-import { quoteForShell } from './quote-for-shell.ts';
+import { quoteForShell, shellLine } from './quote-for-shell.ts';
 
 /*
  * Texts that are written on one machine and read on another. The messages of a receiver are read on the machine where
@@ -75,12 +75,12 @@ export const here: TextPiece = { place: 'here' };
 
 /** A command to type on the machine that wrote the text. */
 export function command(...words: readonly string[]): TextPiece {
-  return { command: words.map(quoteForShell).join(' ') };
+  return { command: shellLine(words) };
 }
 
 /** The same for the arguments of `vmferry`. */
 export function vmferry(...words: readonly string[]): TextPiece {
-  return { vmferry: words.map(quoteForShell).join(' ') };
+  return { vmferry: shellLine(words) };
 }
 
 /** A text from a template: placed`${name} runs ${here} already.` */

@@ -2,7 +2,7 @@ import type { Client, ConnectConfig, NegotiatedAlgorithms, SFTPWrapper } from 's
 import SftpClient from 'ssh2-sftp-client';
 import { Failure } from '../failure.ts';
 import { optionsFor, type SshHost } from './config/ssh-config.ts';
-import { quoteForShell } from '../quote-for-shell.ts';
+import { shellLine } from '../quote-for-shell.ts';
 import type { SshTransport } from './transport.ts';
 import { nameOf, timedOut } from './open-transport.ts';
 import { hostKeyAlgorithms, readKnownHosts, refuseHostKey } from './host-key.ts';
@@ -109,7 +109,7 @@ async function explainHandshake(
     'host-unreachable',
     `No ssh connection with ${nameOf(host)}: ${complaint === '' ? message : complaint}`,
     {
-      advice: `Try: ${['ssh', ...optionsFor(host), host.destination, 'true'].map(quoteForShell).join(' ')}`,
+      advice: `Try: ${shellLine(['ssh', ...optionsFor(host), host.destination, 'true'])}`,
       transient: level !== 'handshake',
       cause,
     },

@@ -1,6 +1,6 @@
 import { knownHostsName, type KnownHostKey } from './config/known-hosts.ts';
 import { optionsFor, type SshHost } from './config/ssh-config.ts';
-import { quoteForShell } from '../quote-for-shell.ts';
+import { shellLine } from '../quote-for-shell.ts';
 
 /** How to accept the key that the host showed. ssh must ask about the same key, and write it to known_hosts. */
 export function adviceToAccept(
@@ -36,11 +36,11 @@ export function adviceToForget(host: SshHost, { file, hosts, lineNumber }: Known
   const command = /[*?!]/.test(hosts)
     ? ['sed', '-i', `${lineNumber}d`, file]
     : ['ssh-keygen', '-R', knownHostsName(host), '-f', file];
-  return `Only if you know why it changed, forget the old key: ${command.map(quoteForShell).join(' ')}`;
+  return `Only if you know why it changed, forget the old key: ${shellLine(command)}`;
 }
 
 function sshCommand(host: SshHost, options: readonly string[], command = 'true'): string {
-  return ['ssh', ...optionsFor(host), ...options, host.destination, command].map(quoteForShell).join(' ');
+  return shellLine(['ssh', ...optionsFor(host), ...options, host.destination, command]);
 }
 
 /** OpenSSH's default path of the host's public key. */

@@ -4,7 +4,7 @@ import ssh2, { type AnyAuthMethod, type AuthHandlerMiddleware, type ParsedKey } 
 import { Failure } from '../failure.ts';
 import { fingerprintOf } from './config/known-hosts.ts';
 import { optionsFor, type SshHost } from './config/ssh-config.ts';
-import { quoteForShell } from '../quote-for-shell.ts';
+import { shellLine } from '../quote-for-shell.ts';
 import { nameOf } from './open-transport.ts';
 import { readIdentityFile, type IdentityFile } from './identity-file.ts';
 import { findUnusableKeys, type UnusableKeys } from './unusable-keys.ts';
@@ -150,30 +150,26 @@ export class LoginWalk {
   #advice(host: SshHost, { certificates, deviceKeys }: UnusableKeys): string {
     const { lockedFiles, exposedFiles, firstFile, hasAgent } = this.#plan;
     if (exposedFiles.length > 0)
-      return `Make the key readable only for you: ${commandOf(['chmod', '600', ...exposedFiles])}`;
+      return `Make the key readable only for you: ${shellLine(['chmod', '600', ...exposedFiles])}`;
     if (lockedFiles.length > 0)
       return (
         `${lockedFiles.join(', ')} needs a passphrase. Add the key to the agent: ` +
-        `${hasAgent ? '' : 'eval "$(ssh-agent)" && '}${commandOf(['ssh-add', ...lockedFiles])}`
+        `${hasAgent ? '' : 'eval "$(ssh-agent)" && '}${shellLine(['ssh-add', ...lockedFiles])}`
       );
     const destination = [...optionsFor(host), host.destination];
     if (certificates.length === 0 && deviceKeys.length === 0)
-      return `Authorize your key there: ${commandOf(['ssh-copy-id', ...destination])}`;
+      return `Authorize your key there: ${shellLine(['ssh-copy-id', ...destination])}`;
     // Without -f, ssh-copy-id logs in by other means and concludes that the key is authorized already.
-    const copy = (file: string): string => commandOf(['ssh-copy-id', '-f', '-i', file, ...destination]);
+    const copy = (file: string): string => shellLine(['ssh-copy-id', '-f', '-i', file, ...destination]);
     if (firstFile !== null) return `Authorize the key itself there: ${copy(`${firstFile}.pub`)}`;
     const file = join(homedir(), '.ssh', 'id_vmferry');
     return (
       `Make a key of another kind, authorize it there, and name it with IdentityFile in your ssh configuration: ` +
-      `${commandOf(['ssh-keygen', '-t', 'ed25519', '-f', file])} && ${copy(`${file}.pub`)}`
+      `${shellLine(['ssh-keygen', '-t', 'ed25519', '-f', file])} && ${copy(`${file}.pub`)}`
     );
   }
 }
 
 function cannotUse(what: string, names: readonly string[]): string[] {
   return names.length === 0 ? [] : [`vmferry, unlike ssh, cannot use ${what}: ${names.join(', ')}`];
-}
-
-function commandOf(words: readonly string[]): string {
-  return words.map(quoteForShell).join(' ');
 }

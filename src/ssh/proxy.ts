@@ -1,7 +1,7 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
-import { quoteForShell } from '../quote-for-shell.ts';
+import { shellLine } from '../quote-for-shell.ts';
 import { expandTokens, type SshHost } from './config/ssh-config.ts';
 import type { SshTransport } from './transport.ts';
 
@@ -38,7 +38,7 @@ function jumpCommand(proxyJump: string, host: SshHost): string {
     '--',
     jumpDestination(last),
   ];
-  return words.map(quoteForShell).join(' ');
+  return shellLine(words);
 }
 
 /** ProxyJump accepts `user@host:port`; as a destination, ssh accepts a port only in a URI. */

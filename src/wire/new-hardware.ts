@@ -1,5 +1,5 @@
 import type { OtherMachine } from '../placed-text.ts';
-import { quoteForShell } from '../quote-for-shell.ts';
+import { shellLine } from '../quote-for-shell.ts';
 
 /** The new hardware, as the person at this machine reaches it. */
 export function newHardware(
@@ -9,7 +9,7 @@ export function newHardware(
   const config = sshConfigFile === null ? [] : ['-F', sshConfigFile];
   return {
     name: destination,
-    ssh: ['ssh', ...config, destination].map(quoteForShell).join(' '),
+    ssh: shellLine(['ssh', ...config, destination]),
     vmferry: remoteCommand,
   };
 }

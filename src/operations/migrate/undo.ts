@@ -4,7 +4,7 @@ import { asFailure, Failure } from '../../failure.ts';
 import { isImageOnly } from '../../guest/definition.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
 import { partialPath } from '../../image/target/target-path.ts';
-import { quoteForShell } from '../../quote-for-shell.ts';
+import { shellLine } from '../../quote-for-shell.ts';
 import type { Move } from './preflight.ts';
 import { noteState } from '../../guest/note-state.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
@@ -105,7 +105,7 @@ async function undoRemote(
     // No spool: nothing was begun.
     if (!isGone || receiver.spool === null) return true;
     const leftovers = [receiver.spool, ...partials, ...receiver.published];
-    const command = `rm -rf -- ${leftovers.map(quoteForShell).join(' ')}`;
+    const command = `rm -rf -- ${shellLine(leftovers)}`;
     const removing = await connection.exec(command, limit);
     const { exitStatus } = await removing.exited;
     if (exitStatus !== 0) throw new Failure('transfer-failed', removing.stderrText());

@@ -2,7 +2,7 @@ import { homedir, userInfo } from 'node:os';
 import { Failure } from '../../failure.ts';
 import { run, type CommandResult } from '../../system/processes.ts';
 import { checkDestination, optionsFor, parseSshConfig, type SshHost } from './ssh-config.ts';
-import { quoteForShell } from '../../quote-for-shell.ts';
+import { shellLine } from '../../quote-for-shell.ts';
 
 export interface ReadSshHostOptions {
   /** An ssh_config(5) file to use instead of the user's own. */
@@ -33,7 +33,7 @@ export async function readSshHost(
     throw new Failure(
       'usage',
       `ssh does not accept ‘${destination}’: ${answer.stderr.trim() || 'no reason given'}`,
-      { advice: `Check the name and your ssh configuration with: ${commandOf(args)}` },
+      { advice: `Check the name and your ssh configuration with: ${shellLine(['ssh', ...args])}` },
     );
   const host = parseSshConfig(answer.stdout, {
     destination,
@@ -65,10 +65,6 @@ function tooSlow(args: readonly string[], limitMs: number): Failure {
     'host-unreachable',
     `ssh did not read its configuration within ${limitMs / 1000} s, which is the limit. ` +
       'Usually a command of ‘Match exec’ in the configuration hangs.',
-    { advice: `See how long it takes with: time ${commandOf(args)}`, transient: true },
+    { advice: `See how long it takes with: time ${shellLine(['ssh', ...args])}`, transient: true },
   );
-}
-
-function commandOf(args: readonly string[]): string {
-  return ['ssh', ...args].map(quoteForShell).join(' ');
 }
