@@ -11,7 +11,7 @@ import { createStoreMemory } from './repository/store-memory.ts';
 import { openDirectoryStore } from './store/directory/directory-store.ts';
 import { thisMachine } from './system/machine.ts';
 
-export { tuneMemory } from './system/memory.ts';
+export { tuneMemory } from './system/memory/memory.ts';
 
 export type Dependencies = MigrateDependencies &
   ReceiveDependencies &

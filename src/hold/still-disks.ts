@@ -4,8 +4,7 @@ import type { DiskDefinition, GuestDefinition } from '../guest/definition.ts';
 import type { GuestDriver, RunningGuest } from '../guest/guest-driver.ts';
 import { othersThan, refuseUsedDisks } from '../guest/used-disks.ts';
 import { removeStaleClones, type FileBeside } from '../image/clones/clone.ts';
-import { openImage } from '../image/open-image.ts';
-import { probeImage } from '../image/probe.ts';
+import { isUnclean } from '../image/unclean.ts';
 import type { UserFilter } from '../image/usage/refuse-used.ts';
 import { refuseChanged, stampImages } from '../image/usage/image-stamp.ts';
 import type { StillDisk } from './still-guest.ts';
@@ -65,9 +64,6 @@ export async function watchForChanges(
 /** The images with a file system that does not say that it was unmounted in an orderly way. */
 export async function imagesNotClean({ disks }: GuestDefinition): Promise<string[]> {
   const notClean: string[] = [];
-  for (const { path } of disks) {
-    await using image = await openImage(path);
-    if (probeImage(image).regions.some(({ clean }) => clean === false)) notClean.push(path);
-  }
+  for (const { path } of disks) if (await isUnclean(path)) notClean.push(path);
   return notClean;
 }

@@ -1,5 +1,5 @@
 import type { FileSystem, FileSystemIdentity } from './file-systems/file-system.ts';
-import { fileSystems } from './file-systems/file-systems.ts';
+import { fileSystems } from './file-systems.ts';
 import type { ImageSource } from './source/image-source.ts';
 import { readPartitionTable } from './partitions/partition-table.ts';
 import type { ReadAt } from './source/read-at.ts';

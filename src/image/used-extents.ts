@@ -1,5 +1,5 @@
 import { type Extent, intersect, mergeTouching, shift } from '../extent/extents.ts';
-import { fileSystemOf } from './file-systems/file-systems.ts';
+import { fileSystemOf } from './file-systems.ts';
 import type { ImageSource } from './source/image-source.ts';
 import { regionReader, type ImageLayout } from './probe.ts';
 

@@ -5,7 +5,7 @@ import { ChunkMap } from '../chunk/chunk-map.ts';
 import { Failure } from '../failure.ts';
 import { mapOrdered } from '../pipeline/map-ordered.ts';
 import type { ByteRange, ReadableStore } from '../store/store.ts';
-import { tidyUpAfterObjects } from '../system/garbage.ts';
+import { tidyUpAfterObjects } from '../system/memory/garbage.ts';
 import { PAGE_LIMIT_BYTES, readPageText } from './chunk-index/chunk-map-page.ts';
 import { ChunkIndex, type IndexedPack } from './chunk-index/chunk-index.ts';
 import { INDEX_LIMIT_BYTES, parseIndexText } from './chunk-index/index-text.ts';

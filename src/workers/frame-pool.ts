@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { Pack } from '../pack/pack.ts';
 import { Failure, fromFailureParts, orShortage } from '../failure.ts';
-import { tidyUpAfterAnswers, tidyUpAfterPacks } from '../system/garbage.ts';
+import { tidyUpAfterAnswers, tidyUpAfterPacks } from '../system/memory/garbage.ts';
 import { memoryOf, withIdsOfTheirOwn } from './job-memory.ts';
 import {
   packOf,

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { tidyUpAfterFrames } from '../system/garbage.ts';
+import { tidyUpAfterFrames } from '../system/memory/garbage.ts';
 
 /** Part of the language's environment, but not of the type libraries used here. */
 declare const WebAssembly: {

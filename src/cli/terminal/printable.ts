@@ -1,10 +1,9 @@
+import { unprintable } from '../../unprintable.ts';
+
 /*
  * Texts from stores, guests and other machines may contain control characters. A terminal would obey them: move the cursor,
  * overwrite lines, change the window's title, reverse the order of letters. So they are escaped before they are printed.
  */
-
-/** Control characters (C0 and C1), invisible and direction-changing characters, line separators, lone surrogates. */
-const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
 /** Escapes unprintable characters in a text of several lines, as `\x1b` or `\u202e`. */
 export function printable(text: string): string {

@@ -3,7 +3,7 @@ import type { ReadAt } from '../source/read-at.ts';
 
 /**
  * A kind of file system whose free blocks vmferry can leave out. Each has a folder beside this file, and a place in the list of
- * `file-systems.ts`. In all calls the file system begins at offset 0 of `read`, and has `regionBytes` of room.
+ * `image/file-systems.ts`. In all calls the file system begins at offset 0 of `read`, and has `regionBytes` of room.
  */
 export interface FileSystem {
   /** Names of its variants: `ext2`, `ext3`, `ext4`. */

@@ -1,8 +1,10 @@
+import { unprintable } from '../../unprintable.ts';
+
 /** A label from an image, safe to print: it ends at the first NUL, and characters that a terminal obeys become `?`. */
 export function cleanText(bytes: Uint8Array): string {
   const end = bytes.indexOf(0);
   const text = new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
-  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?').trim();
+  return text.replaceAll(unprintable, '?').trim();
 }
 
 /** 16 bytes as `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx`. */

@@ -2,8 +2,7 @@ import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
 import { resolveGuest } from '../../guest/resolve-guest.ts';
-import { openImage } from '../../image/open-image.ts';
-import { probeImage } from '../../image/probe.ts';
+import { isUnclean } from '../../image/unclean.ts';
 import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
 import { noteBeforeHalt, noteState } from '../../guest/note-state.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
@@ -55,7 +54,7 @@ export async function haltGuest(
   if (!isFenced) await noteState({ definition, state: 'halted' }, records, context);
   const notClean: string[] = [];
   for (const { path } of definition.disks) {
-    if (!(await isNotClean(path))) continue;
+    if (!(await isKnownUnclean(path))) continue;
     notClean.push(path);
     const message = `The file system on ${path} was not unmounted in an orderly way.`;
     context.report({ type: 'warning', code: 'file-system-not-clean', message });
@@ -63,12 +62,11 @@ export async function haltGuest(
   return { type: 'halted', guest: definition.name, notClean };
 }
 
-async function isNotClean(path: string): Promise<boolean> {
+async function isKnownUnclean(path: string): Promise<boolean> {
   try {
-    await using image = await openImage(path);
-    return probeImage(image).regions.some(({ clean }) => clean === false);
+    return await isUnclean(path);
   } catch (error) {
-    // Gone, or not to be read: the guest is down all the same.
+    // The image is gone or unreadable; the guest was halted all the same.
     if (error instanceof Failure) return false;
     throw error;
   }

@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { chunkGridFor } from '../../chunk/chunk-grid.ts';
 import type { FramePool } from '../../workers/frame-pool.ts';
 import { planFrames, type FramePlan } from '../../workers/frame-plan.ts';
-import { fileSystemOf } from '../../image/file-systems/file-systems.ts';
+import { fileSystemOf } from '../../image/file-systems.ts';
 import { intersect, totalLength } from '../../extent/extents.ts';
 import { regionReader } from '../../image/probe.ts';
 import { mapOrdered } from '../../pipeline/map-ordered.ts';

@@ -4,7 +4,7 @@ import type { StoredObject, StoredObjects } from '../../repository/guest-reader.
 import { ChunkCover, type PlannedPack } from '../../repository/retention/prune-plan.ts';
 import { listBatches, type TrashBatch } from '../../repository/trash/trash-batch.ts';
 import type { TrashedObject, TrashKind } from '../../repository/trash/trash.ts';
-import { tidyUpAfterObjects } from '../../system/garbage.ts';
+import { tidyUpAfterObjects } from '../../system/memory/garbage.ts';
 import type { PackFacts } from './pack-facts.ts';
 import { readSnapshots, type Reached } from './reached.ts';
 

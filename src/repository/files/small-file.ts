@@ -1,6 +1,6 @@
 import { Failure } from '../../failure.ts';
 import type { ByteRange, ReadableStore } from '../../store/store.ts';
-import { tidyUpAfterReading } from '../../system/garbage.ts';
+import { tidyUpAfterReading } from '../../system/memory/garbage.ts';
 import { nullIfMissing } from './missing-file.ts';
 
 /**

@@ -62,6 +62,7 @@ export const purePlaces: Readonly<Record<string, readonly string[]>> = {
   'events.ts': [],
   'placed-text.ts': [],
   'quote-for-shell.ts': [],
+  'unprintable.ts': [],
   'extent/': [],
   'guest/definition.ts': [],
   'schedule/': [],

@@ -1,5 +1,5 @@
-import { ext } from './ext/ext.ts';
-import type { FileSystem } from './file-system.ts';
+import { ext } from './file-systems/ext/ext.ts';
+import type { FileSystem } from './file-systems/file-system.ts';
 
 /** The file systems whose free blocks vmferry can leave out. */
 export const fileSystems: readonly FileSystem[] = [ext];
