@@ -6,28 +6,28 @@ export type DriverKind = 'uml' | 'offline';
 
 /** One disk of a guest. */
 export interface DiskDefinition {
-  /** What the guest calls the slot: `ubd0` for User Mode Linux. */
+  /** The guest's name for the slot: `ubd0` for User Mode Linux. */
   device: string;
   /** Absolute path of the image on the machine that the definition belongs to. */
   path: string;
   readOnly: boolean;
-  /** The driver's own letters for the slot, kept as they were; for User Mode Linux some of `s`, `c`, `d`, `t`. */
+  /** The driver's own letters for the slot, unchanged; for User Mode Linux some of `s`, `c`, `d`, `t`. */
   flags?: string;
   /** The serial number that the guest is shown. */
   serial?: string;
 }
 
 /**
- * What a hypervisor needs to boot a guest, in one form for all of them. Plain JSON: it crosses the wire and is
+ * What a hypervisor needs to boot a guest, in one form for all hypervisors. It is plain JSON: it crosses the wire and is
  * kept in the guest's record.
  */
 export interface GuestDefinition {
-  /** The guest's name; for User Mode Linux its umid. Also a file name: see `isGuestName`. */
+  /** The guest's name; for User Mode Linux its umid. It is used as a file name, too: see `isGuestName`. */
   name: string;
   driver: DriverKind;
   memoryBytes: number | null;
   cpuCount: number | null;
-  /** Absolute path of the kernel (for User Mode Linux: of the program itself); null where nothing boots. */
+  /** Absolute path of the kernel (for User Mode Linux: of the program itself); null for an image that nothing runs. */
   kernel: string | null;
   /** Absolute path of an initial RAM disk. */
   initrd: string | null;
@@ -41,12 +41,12 @@ export function isImageOnly({ driver }: Pick<GuestDefinition, 'driver'>): boolea
   return driver === 'offline';
 }
 
-/** Leaves room in a file name (255 bytes) for what is added to it: `.partial`, `.json`. */
+/** Leaves room in a file name (255 bytes) for an ending: `.partial`, `.json`. */
 const maximumNameBytes = 200;
 
 /**
- * Whether the name can name a guest: as a file name it stays in its directory and is not hidden, as an argument it
- * is not taken for an option, and it prints as it is.
+ * Whether the text can be a guest's name. As a file name it must stay in its directory and not be hidden, as an argument it
+ * must not look like an option, and it must have no invisible characters.
  */
 export function isGuestName(name: string): boolean {
   return (
@@ -86,8 +86,8 @@ const guestDefinition = z.strictObject({
 });
 
 /**
- * The definition that came over the wire or from a file. Throws Failure `guest-unsupported` that says what is
- * wrong with it; a field that is not known is wrong, too, since to leave it out could change the guest.
+ * Parses a definition from the wire or from a file. Throws Failure `guest-unsupported`, which says what is wrong. An
+ * unknown field is wrong, too: to ignore it could change the guest.
  */
 export function parseGuestDefinition(json: unknown): GuestDefinition {
   const { success, data, error } = guestDefinition.safeParse(json);

@@ -4,23 +4,23 @@ import { here, placed, vmferry, type PlacedText } from '../placed-text.ts';
 import { parseGuestDefinition, type GuestDefinition } from './definition.ts';
 import { guestSourceSchema, MOST_SOURCES, type GuestSource } from './guest-source.ts';
 
-/** `moving`: a move was begun and has not ended. `moved`: it runs, or is about to run, on the new hardware. */
+/** `moving`: a move has begun and not ended. `moved`: the guest runs, or is about to run, on the new hardware. */
 export type GuestState = 'running' | 'halted' | 'moving' | 'moved';
 
-/** Where a guest went, and all that is needed to ask there. */
+/** Where a guest went, and how to contact vmferry there. */
 export interface GuestMove {
-  /** As one would type it after `ssh`. */
+  /** As it is typed after `ssh`. */
   destination: string;
-  /** Where its images lie there; null when that is not known. */
+  /** The directory of its images there; null when unknown. */
   directory: string | null;
   sshConfigFile: string | null;
-  /** What starts vmferry there; null where the guest came from there, and it is not known. */
+  /** The command that starts vmferry there; null when the guest came from there and the command is unknown. */
   remoteCommand: string | null;
-  /** The process here that moves it, or moved it. */
+  /** The process here that moves or moved it. */
   mover?: { pid: number; startTimeTicks: number };
 }
 
-/** What this machine remembers of a guest: how to start it, and whether it may. */
+/** What this machine remembers of a guest: how to start it, and whether it may be started. */
 export interface GuestRecord {
   version: 1;
   definition: GuestDefinition;
@@ -31,8 +31,8 @@ export interface GuestRecord {
   /** Present in the states `moving` and `moved`. */
   move?: GuestMove;
   /**
-   * Where the guest was before it was moved here, or went from here: snapshots of it from there are this guest's, too. The
-   * latest last.
+   * Where the guest was before it was moved here or away from here, latest last. Snapshots that were made of it there
+   * belong to this guest, too.
    */
   sources?: readonly GuestSource[];
 }
@@ -55,8 +55,8 @@ const guestRecord = z.strictObject({
 });
 
 /**
- * A record from the text of its file. Throws Failure `guest-unsupported` for anything else: a record that cannot be
- * read may be the one that keeps a guest from running twice.
+ * Parses a record file. Throws Failure `guest-unsupported` for an invalid one, which is not ignored: it may be the record
+ * that keeps a guest from running twice.
  */
 export function parseGuestRecord(text: string, file: string): GuestRecord {
   try {
@@ -65,15 +65,15 @@ export function parseGuestRecord(text: string, file: string): GuestRecord {
     if (fenced && record.move === undefined) throw new Error('it does not say where the guest went');
     return { ...record, definition: parseGuestDefinition(record.definition) };
   } catch (error) {
-    throw new Failure('guest-unsupported', `The record of a guest in ${file} cannot be understood.`, {
+    throw new Failure('guest-unsupported', `The record of a guest in ${file} is not valid.`, {
       advice:
-        'A newer vmferry may have written it: use that one. Else make sure that the guest runs nowhere else, and remove the file.',
+        'A newer vmferry may have written it: use that version. Otherwise make sure that the guest runs nowhere else, and remove the file.',
       cause: error,
     });
   }
 }
 
-/** What keeps the guest from being started here: it went elsewhere. Null where nothing does. */
+/** Failure `guest-fenced` when the guest went to another machine and must not be started here; null when it did not. */
 export function fenceOf(record: GuestRecord): Failure | null {
   if (record.move === undefined || (record.state !== 'moving' && record.state !== 'moved')) return null;
   const { name } = record.definition;
@@ -89,7 +89,7 @@ export function fenceOf(record: GuestRecord): Failure | null {
   );
 }
 
-/** What became of a guest that went elsewhere, as the end of a sentence: `moved to new:/srv on 2026-11-29`. */
+/** How a guest went to another machine, as the end of a sentence: `moved to new:/srv on 2026-11-29`. */
 export function describeMove({ state, move, changedAt }: GuestRecord): string {
   const { destination = 'another machine', directory = null, remoteCommand = null } = move ?? {};
   const place = directory === null ? destination : `${destination}:${directory}`;
@@ -98,7 +98,7 @@ export function describeMove({ state, move, changedAt }: GuestRecord): string {
   return remoteCommand === null ? `taken back to ${place} on ${day}` : `moved to ${place} on ${day}`;
 }
 
-/** It had come from there, and was taken back: no revert asks there. */
+/** For a guest that had come from the other machine and was taken back there. A revert cannot contact that machine. */
 export function takenBackAdvice(name: string, destination: string): PlacedText {
   return placed`To have it ${here} again, move it from ${destination}. If that machine is gone, restore the latest backup: \`${vmferry('restore', 'STORE', name, '--to', 'DIRECTORY', '--start', '--old-host-is-gone')}\`. Or start it as it was when it was taken back: \`${vmferry('revert', name, '--new-host-is-gone')}\`.`;
 }

@@ -3,23 +3,23 @@ import { fileIdentity } from '../system/file-identity.ts';
 import type { Machine } from '../system/machine.ts';
 import type { GuestDefinition } from './definition.ts';
 
-/** Where a guest's data is from: by this, two guests of one name are told apart (doc/store.md, Source). */
+/** Where a guest's data comes from. It distinguishes two guests of the same name (doc/store.md, Source). */
 export interface GuestSource {
   host: string;
-  /** `Machine.id`; null where that is not known. */
+  /** `Machine.id`; null when unknown. */
   machine: string | null;
-  /** Paths of its images there. What is only read may be shared with other guests, and counts only where nothing else is. */
+  /** Paths of its images there. Images that it only reads may be shared with other guests: they are listed only if it has no others. */
   images: readonly string[];
 }
 
-/** As a record and the wire hold it. */
+/** Its form in records and on the wire. */
 export const guestSourceSchema = z.strictObject({
   host: z.string().max(255),
   machine: z.string().max(64).nullable(),
   images: z.array(z.string().max(4096)).max(256).readonly(),
 });
 
-/** Earlier places of a guest that are remembered; a guest is seldom moved more often. */
+/** How many earlier places of a guest are remembered. A guest is seldom moved more often. */
 export const MOST_SOURCES = 16;
 
 export function sourceOf(
@@ -31,15 +31,15 @@ export function sourceOf(
   return { host, machine: id, images };
 }
 
-/** Of one host name, and of one id where both are known. */
+/** Whether both have the same host name, and the same id where both ids are known. */
 export function isSameMachine(one: GuestSource, other: GuestSource): boolean {
   if (one.host !== other.host) return false;
   return one.machine === null || other.machine === null || one.machine === other.machine;
 }
 
 /**
- * Whether both are of one guest: of the same machine, with at least one image in common. So a guest may get another disk, and lose
- * one. On this machine two paths that lead to one file are the same image.
+ * Whether both are of the same guest: they are of the same machine, and have at least one image in common. So a guest may
+ * gain and lose disks. On this machine, two paths of the same file are the same image.
  */
 export async function isSameSource(
   recorded: GuestSource,
@@ -55,7 +55,7 @@ export async function isSameSource(
   return before.some((file) => file !== null && files.has(file));
 }
 
-/** The sources with one more, the latest last; none is in it twice. */
+/** Appends a source. It is not listed twice, and the oldest is dropped when there are too many. */
 export function withSource(sources: readonly GuestSource[], added: GuestSource): GuestSource[] {
   const text = JSON.stringify(added);
   return [...sources.filter((source) => JSON.stringify(source) !== text), added].slice(-MOST_SOURCES);

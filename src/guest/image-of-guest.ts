@@ -5,8 +5,8 @@ import { knownDefinitions, type GuestSources, type ResolvedGuest } from './resol
 import { fileIdentity } from '../system/file-identity.ts';
 
 /**
- * Warns when an image that was named by its path is the only disk of a guest that is known here: its snapshots would lie in a
- * folder of their own, without what boots the guest, and nothing of them would be shared with those of the guest.
+ * Warns when an image that was named by its path is the only disk of a guest that is known here. Its snapshots would go
+ * to a folder of their own, could not be booted, and would share no data with the guest's snapshots.
  */
 export async function warnOfImageOfGuest(
   { definition }: Pick<ResolvedGuest, 'definition'>,
@@ -17,11 +17,11 @@ export async function warnOfImageOfGuest(
   if (!isImageOnly(definition) || image === undefined) return;
   const guest = await guestOfImage(image.path, sources, context);
   if (guest === null) return;
-  const message = `${image.path} is the disk of the guest ${guest}: back that up by its name, ${guest}, so that a snapshot can also be booted.`;
+  const message = `${image.path} is the disk of the guest ${guest}. To get snapshots that can be booted, back the guest up by its name: ${guest}`;
   context.report({ type: 'warning', code: 'other', message });
 }
 
-/** The first guest that has this image, by whatever path, as its only disk; one that was moved away has none here. */
+/** The first guest whose only disk is this image, by any path. Guests that were moved away do not count. */
 async function guestOfImage(path: string, sources: GuestSources, context: Context): Promise<string | null> {
   const image = await fileIdentity(path);
   for (const definition of await knownDefinitions(sources, context, (record) => fenceOf(record) === null)) {

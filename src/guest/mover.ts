@@ -3,15 +3,15 @@ import type { GuestMove, GuestRecord } from './guest-record.ts';
 import { Failure } from '../failure.ts';
 import { isAlive, readProcess } from '../system/proc-process.ts';
 
-/** This process, as a record names the mover that a guest belongs to while it is moved. */
+/** This process, for the record of a guest that it moves. */
 export function thisMover(): Pick<GuestMove, 'mover'> {
   const own = readProcess(process.pid);
   return own === null ? {} : { mover: { pid: own.pid, startTimeTicks: own.startTimeTicks } };
 }
 
 /**
- * Throws Failure `guest-fenced` when another process is moving the guest right now: what one starts here, the other
- * would boot there.
+ * Throws Failure `guest-fenced` when another process is moving the guest right now. Otherwise this process could start
+ * the guest here while the other boots it there.
  */
 export function refuseWhileMoved(record: GuestRecord | null): void {
   const mover = record?.move?.mover;
@@ -20,7 +20,7 @@ export function refuseWhileMoved(record: GuestRecord | null): void {
     'guest-fenced',
     `${record.definition.name} is being moved to ${record.move?.destination} right now, by process ${mover.pid}.`,
     {
-      advice: `Wait until that is done. To call it off, press Ctrl-C there, or: kill ${mover.pid}; the guest is then brought back.`,
+      advice: `Wait until that is done. To cancel it, press Ctrl-C there, or: kill ${mover.pid}. The guest is then brought back.`,
     },
   );
 }
@@ -29,6 +29,6 @@ export function refuseWhileMoved(record: GuestRecord | null): void {
 export function refuseUnlessOwn(record: GuestRecord | null, name: string): void {
   if (record?.state === 'moving' && record.move?.mover?.pid === process.pid) return;
   throw new Failure('guest-fenced', `Another vmferry took ${name} over while it was being moved.`, {
-    advice: 'See what became of it here and on the new hardware: vmferry guests',
+    advice: 'See where it runs now, here and on the new hardware: vmferry guests',
   });
 }

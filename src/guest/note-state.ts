@@ -4,8 +4,8 @@ import type { GuestDefinition } from './definition.ts';
 import type { NewGuestRecord, RecordStore } from './record-store.ts';
 
 /**
- * Writes down how a guest is now. That it cannot be is a warning: the guest was halted or started all the same, and
- * whether it runs is found by looking.
+ * Records the guest's state. A record that cannot be written is only a warning: the guest was halted or started
+ * nevertheless, and whether it runs can be seen without the record.
  */
 export async function noteState(
   record: NewGuestRecord,
@@ -21,8 +21,8 @@ export async function noteState(
 }
 
 /**
- * Writes down how a guest runs, before it is halted: should this program be killed on the way, it can still be started
- * as it was. Throws the Failure of `RecordStore.write`, and says that the guest was left alone.
+ * Records how a guest runs before it is halted, so that it can be started again as it was even if this program is
+ * killed. Throws the Failure of `RecordStore.write`, with the message that the guest was not halted.
  */
 export async function noteBeforeHalt(definition: GuestDefinition, records: RecordStore): Promise<void> {
   try {

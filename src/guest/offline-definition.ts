@@ -3,8 +3,8 @@ import { Failure } from '../failure.ts';
 import { isGuestName, type GuestDefinition } from './definition.ts';
 
 /**
- * The definition of an image that nothing runs, as a guest: it has a disk, and nothing that could be booted. That
- * the image is there and that nobody uses it is the caller's to check. Throws Failure `guest-unsupported`.
+ * The definition of an image that nothing runs, in the form of a guest with one disk and no kernel. The caller checks that
+ * the image exists and that nothing uses it. Throws Failure `guest-unsupported`.
  */
 export function offlineDefinition(path: string): GuestDefinition {
   const image = resolve(path);

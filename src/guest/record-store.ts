@@ -8,29 +8,29 @@ import { syncDirectory } from '../system/sync-directory.ts';
 import { isGuestName } from './definition.ts';
 import { parseGuestRecord, type GuestRecord } from './guest-record.ts';
 
-/** What this machine remembers of guests, one file for each. */
+/** What this machine remembers of guests: one file for each guest. */
 export interface RecordStore {
-  /** Null when nothing is known of such a guest. Throws Failure `guest-unsupported` for a damaged record. */
+  /** Null when there is no record. Throws Failure `guest-unsupported` for a damaged one. */
   read(name: string): Promise<GuestRecord | null>;
   /**
-   * Replaces the guest's record, but keeps its sources unless others are given; when it returns, that survives loss of power.
-   * Throws as `writeStateFile` does.
+   * Replaces the guest's record, but keeps its sources unless others are given. The record is on the disk when this
+   * returns. Throws as `writeStateFile` does.
    */
   write(record: NewGuestRecord): Promise<GuestRecord>;
   /** All records, by name. Throws as `read` does. */
   list(): Promise<GuestRecord[]>;
-  /** Forgets the guest; that it is not known is no error. */
+  /** Removes the guest's record, if there is one. */
   remove(name: string): Promise<void>;
-  /** Throws what `write` would, so far as that can be told before there is something to write. */
+  /** Throws what `write` would throw, as far as that can be known before. */
   requireWritable(): Promise<void>;
 }
 
-/** The store adds the rest. A record that is put back keeps its time. */
+/** What `write` takes: the store adds the rest. `changedAt` is given for a record that is put back. */
 export type NewGuestRecord = Pick<GuestRecord, 'definition' | 'state' | 'move' | 'sources'> &
   Partial<Pick<GuestRecord, 'changedAt'>>;
 
 /**
- * The directory of all that vmferry remembers on this machine: `$VMFERRY_STATE_DIR`, else `/var/lib/vmferry` for
+ * The directory of everything that vmferry remembers on this machine: `$VMFERRY_STATE_DIR`, else `/var/lib/vmferry` for
  * root, else `vmferry` in `$XDG_STATE_HOME` or `~/.local/state`.
  */
 export function stateDirectory(environment: NodeJS.ProcessEnv, userId = process.getuid?.()): string {
@@ -38,7 +38,7 @@ export function stateDirectory(environment: NodeJS.ProcessEnv, userId = process.
   if (chosen) return resolve(chosen);
   if (userId === 0) return '/var/lib/vmferry';
   const base = environment['XDG_STATE_HOME'];
-  // A relative path there is to be ignored (XDG Base Directory Specification).
+  // The XDG Base Directory Specification says to ignore a relative path.
   if (base?.startsWith('/')) return join(base, 'vmferry');
   return join(environment['HOME'] || homedir(), '.local', 'state', 'vmferry');
 }
@@ -46,7 +46,7 @@ export function stateDirectory(environment: NodeJS.ProcessEnv, userId = process.
 const suffix = '.json';
 const WHAT = 'What vmferry remembers of guests';
 
-/** Records in files of the directory, which is made when it is first written to. */
+/** Records as files in the directory, which the first write creates. */
 export function createRecordStore(directory: string, now: () => Date = () => new Date()): RecordStore {
   const fileOf = (name: string) => join(directory, `${name}${suffix}`);
 
@@ -60,7 +60,7 @@ export function createRecordStore(directory: string, now: () => Date = () => new
     read,
 
     async write({ definition, state, move, sources, changedAt = now().toISOString() }) {
-      // A record that cannot be read is replaced, as ever.
+      // A record that cannot be read is replaced.
       const kept = sources ?? (await read(definition.name).catch(() => null))?.sources ?? [];
       const record: GuestRecord = {
         version: 1,

@@ -2,7 +2,7 @@ import { Failure } from '../failure.ts';
 import type { DriverKind } from './definition.ts';
 import type { GuestDriver } from './guest-driver.ts';
 
-/** The driver of that kind. Throws Failure `hypervisor-missing` where this program has none. */
+/** The driver of that kind. Throws Failure `hypervisor-missing` when this program has no such driver. */
 export function requireDriver(drivers: readonly GuestDriver[], kind: DriverKind): GuestDriver {
   const driver = drivers.find((candidate) => candidate.kind === kind);
   if (driver === undefined)

@@ -7,12 +7,12 @@ import { fenceOf, type GuestRecord } from './guest-record.ts';
 import { offlineDefinition } from './offline-definition.ts';
 import type { RecordStore } from './record-store.ts';
 
-/** What a person named, as it is on this machine now. */
+/** The guest or image that a person named, as it is on this machine now. */
 export interface ResolvedGuest {
   definition: GuestDefinition;
-  /** Null: it does not run here. */
+  /** Null when it does not run here. */
   running: RunningGuest | null;
-  /** What is remembered of it; null for an image, and for a guest that vmferry had not yet to do with. */
+  /** What this machine remembers of it; null for an image, and for a guest that vmferry has not dealt with yet. */
   record: GuestRecord | null;
 }
 
@@ -22,8 +22,8 @@ export interface GuestSources {
 }
 
 /**
- * Finds a guest: one that runs, one that is remembered, or, for a path, an image that nothing runs. Anything with
- * a slash is a path; without one, a guest's name goes before a file's. Throws Failure `guest-not-found`,
+ * Finds a guest that runs, a guest that is remembered, or, for a path, an image that nothing runs. A text with a slash is
+ * a path. Without one it is a guest's name, or else a file's name. Throws Failure `guest-not-found`,
  * `guest-fenced` (it was moved away), `guest-unsupported`.
  */
 export async function resolveGuest(
@@ -45,7 +45,7 @@ export async function resolveGuest(
   throw await notFound(name, sources, context);
 }
 
-/** The guest of that name which runs now; null when there is none. */
+/** The guest with that name that runs now; null when there is none. */
 export async function findRunningGuest(
   name: string,
   drivers: readonly GuestDriver[],
@@ -63,8 +63,8 @@ function imageAt(path: string): ResolvedGuest {
 }
 
 /**
- * Of the guests that run here, and of those that are remembered; one that is both is in it twice.
- * @param counts which records do; all unless given
+ * The definitions of the guests that run here, and of those that are remembered. A guest that is both appears twice.
+ * @param counts selects the records; all unless given
  */
 export async function knownDefinitions(
   { drivers, records }: GuestSources,
@@ -76,12 +76,12 @@ export async function knownDefinitions(
   return [...running.flat(), ...remembered].map(({ definition }) => definition);
 }
 
-/** Failure `guest-not-found` that names the guests there are. */
+/** Failure `guest-not-found`, which lists the guests that are known. */
 export async function notFound(name: string, sources: GuestSources, context: Context): Promise<Failure> {
   const definitions = await knownDefinitions(sources, context);
   const names = [...new Set(definitions.map((definition) => definition.name))].toSorted();
   const known = names.length === 0 ? 'No guest runs or is known here.' : `Known here: ${names.join(', ')}.`;
   return new Failure('guest-not-found', `There is no guest named ${name} here.`, {
-    advice: `${known} Guests of other users are not seen. An image that nothing runs is given as a path: ./${name}`,
+    advice: `${known} Guests of other users are not visible. To name an image that nothing runs, give its path: ./${name}`,
   });
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** At most so many items. One that is longer is refused as a whole: to say of millions what is wrong with each takes gigabytes. */
+/** A list with at most `most` items. A longer list is refused as a whole: messages about millions of items would take gigabytes. */
 export function shortArray<Item extends z.ZodType>(item: Item, most: number) {
   return z
     .custom<unknown[]>((value) => Array.isArray(value) && value.length <= most, `is no list of up to ${most}`)
@@ -9,7 +9,7 @@ export function shortArray<Item extends z.ZodType>(item: Item, most: number) {
 
 const MOST_ISSUES_TOLD = 5;
 
-/** What is wrong, in a line. */
+/** The problems in one line. */
 export function issuesText({ issues }: z.ZodError): string {
   const told = issues
     .slice(0, MOST_ISSUES_TOLD)

@@ -8,8 +8,8 @@ import { holdByHalting, holdOffline } from './still-halted.ts';
 
 /**
  * Makes the guest's images hold still. Throws Failure `image-in-use` (something else has them open),
- * `guest-unsupported` (no reflinks there: `pause` or `halt` does without), `halt-failed`, and what opening an image
- * throws; the guest then runs as before.
+ * `guest-unsupported` (there are no reflinks; `pause` and `halt` need none), `halt-failed`, and what opening an image
+ * throws. The guest then runs as before.
  */
 export async function holdStill(
   guest: ResolvedGuest,

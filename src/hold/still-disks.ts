@@ -9,7 +9,7 @@ import type { UserFilter } from '../image/usage/refuse-used.ts';
 import { refuseChanged, stampImages } from '../image/usage/image-stamp.ts';
 import type { StillDisk } from './still-guest.ts';
 
-/** The disk as it is now, to be read in the clone where there is one. */
+/** Describes the disk as it is now. It is read from the clone if there is one. */
 export async function describeDisk(
   { device, path: image }: DiskDefinition,
   clone: FileBeside | null = null,
@@ -19,7 +19,7 @@ export async function describeDisk(
   return { device, image, path: clone?.path ?? image, clone, attributes };
 }
 
-/** Removes the clones of an image that backups which were killed have left. */
+/** Removes clones of the image that killed backups have left. */
 export function removeLeftClones(image: string, { report }: Context): void {
   for (const removed of removeStaleClones(image)) {
     const message = `${removed} was left by a backup that was killed, and has been removed.`;
@@ -47,7 +47,7 @@ export async function refuseUsed(
 const CHANGED_ADVICE =
   'Something on this machine wrote to it, or started the guest. Stop that, and back it up again.';
 
-/** Tells later whether the images are still what they were: see `StillGuest.refuseChanged`. */
+/** Notes the images' state now; the result is `StillGuest.refuseChanged`. */
 export async function watchForChanges(
   definition: GuestDefinition,
   running: RunningGuest | null,
@@ -61,7 +61,7 @@ export async function watchForChanges(
   };
 }
 
-/** The images with a file system that does not say that it was unmounted in an orderly way. */
+/** The images with a file system that was not unmounted in an orderly way. */
 export async function imagesNotClean({ disks }: GuestDefinition): Promise<string[]> {
   const notClean: string[] = [];
   for (const { path } of disks) if (await isUnclean(path)) notClean.push(path);

@@ -19,10 +19,10 @@ import { runStage } from '../pipeline/run-stage.ts';
 import { describeDisk, refuseUsed, removeLeftClones, watchForChanges } from './still-disks.ts';
 import type { StillGuest } from './still-guest.ts';
 
-/** A guest that has more to write than its disks take in this time is backed up as after a crash. */
+/** If the guest has not written out its memory in this time, its backup is as after a crash. */
 const SYNC_LIMIT_MS = 60_000;
 
-/** Stops the guest for the moment that it takes to clone its images; the clones are read. */
+/** Stops the guest only while its images are cloned. The clones are read. */
 export async function holdByCloning(
   { definition }: ResolvedGuest,
   running: RunningGuest,
@@ -70,7 +70,7 @@ export async function holdByCloning(
   }
 }
 
-/** Clones all disks as of one moment: nothing is written between the first clone and the last. */
+/** Clones all disks at one moment: nothing is written between the first clone and the last. */
 async function cloneAll(definition: GuestDefinition, clones: Resources): Promise<Map<string, FileBeside>> {
   const before = await stampImages(definition.disks);
   const cloneOf = new Map(definition.disks.map(({ path }) => [path, clones.hold(cloneImage(path))]));
@@ -85,13 +85,13 @@ async function cloneAll(definition: GuestDefinition, clones: Resources): Promise
   return cloneOf;
 }
 
-/** What the guest only reads is read where it is, unless the guest also has it as a disk that it writes to. */
+/** A disk that the guest only reads needs no clone, unless the guest has the same image as a disk that it writes to. */
 function disksToClone({ disks }: GuestDefinition): DiskDefinition[] {
   const written = disks.filter(({ readOnly }) => !readOnly).map(({ path }) => realpathSync(path));
   return disks.filter(({ path }) => written.includes(realpathSync(path)));
 }
 
-/** Stops the guest until the answer is disposed of: its own images are read meanwhile. */
+/** Stops the guest until the result is disposed of. Its own images are read meanwhile. */
 export async function holdByPausing(
   { definition }: ResolvedGuest,
   running: RunningGuest,
@@ -144,7 +144,7 @@ function consistencyOf(
   { report }: Context,
 ): 'frozen' | 'after-a-crash' {
   if (notSynced === null) return 'frozen';
-  const message = `${name} was told to write out what it has in memory, but ${notSynced}: its backup is as after a crash.`;
+  const message = `${name} did not write out what it has in memory (${notSynced}): its backup is as after a crash.`;
   report({ type: 'warning', code: 'after-a-crash', message });
   return 'after-a-crash';
 }

@@ -1,7 +1,7 @@
 import type { Consistency } from '../guest/consistency.ts';
 import type { FileBeside } from '../image/clones/clone.ts';
 
-/** How a running guest's images are made to hold still; `clone`: by reflinks, the guest stands for milliseconds. */
+/** How a running guest's images are held still. `clone` makes reflinks: the guest stops for milliseconds. */
 export type HoldMethod = 'clone' | 'pause' | 'halt';
 
 export interface HoldOptions {
@@ -12,32 +12,32 @@ export interface HoldOptions {
   bootTimeoutMs: number;
 }
 
-/** One disk of a guest whose content does not change now. */
+/** A disk of a guest. Its content does not change while it is held. */
 export interface StillDisk {
-  /** As the guest's definition names the disk. */
+  /** The disk's name in the guest's definition. */
   device: string;
   /** The guest's own image. */
   image: string;
-  /** What is to be read: the image itself, or a clone beside it whose journal has been replayed. */
+  /** The file to read: the image itself, or a clone beside it whose journal was replayed. */
   path: string;
-  /** That clone, removed when the guest no longer holds still, unless it is handed over; null: the image itself is read. */
+  /** That clone; null when the image itself is read. It is removed at the end unless it is handed over. */
   clone: FileBeside | null;
-  /** Of the guest's own image, at the time it was as it is read. */
+  /** The attributes of the guest's own image at that moment. */
   attributes: { mode: number; uid: number; gid: number; modifiedMs: number };
 }
 
 /**
- * A guest whose images hold still until this is disposed of: that removes clones, lets the guest go on or starts it
- * again, whatever happened meanwhile. It then throws Failure `guest-left-down` when the guest could not be started.
+ * A guest whose images hold still until this is disposed of. Disposing removes clones, and lets the guest go on or starts
+ * it again, whatever happened meanwhile. It throws Failure `guest-left-down` when the guest could not be started.
  */
 export interface StillGuest extends AsyncDisposable {
-  /** The guest ran, and until this is disposed of it does not: it is paused, or down. */
+  /** The guest ran, and is paused or down until this is disposed of. */
   guestWaits: boolean;
   consistency: Consistency;
-  /** When the images were as they are read. */
+  /** The moment whose images are read. */
   createdAt: Date;
   /** All disks of the guest's definition, in its order. */
   disks: readonly StillDisk[];
-  /** To be called after the last read. Throws Failure `image-in-use` when something wrote to what was read. */
+  /** Call it after the last read. Throws Failure `image-in-use` when something wrote to the images meanwhile. */
   refuseChanged(): Promise<void>;
 }

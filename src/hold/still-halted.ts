@@ -15,14 +15,14 @@ import type { HoldOptions, StillGuest } from './still-guest.ts';
 
 type Halted = Omit<StillGuest, 'guestWaits' | keyof AsyncDisposable>;
 
-/** A guest that does not run: its images are read as they are. */
+/** For a guest that does not run: its images are read as they are. */
 export async function holdOffline({ definition }: ResolvedGuest, context: Context): Promise<StillGuest> {
   await refuseUsed(definition, null, []);
   const halted = await lookAtHalted({ definition }, context);
   return { ...halted, guestWaits: false, [Symbol.asyncDispose]: () => Promise.resolve() };
 }
 
-/** Halts the guest; it is started again when the answer is disposed of, or when something fails on the way. */
+/** Halts the guest. It is started again when the result is disposed of, or when something fails before. */
 export async function holdByHalting(
   guest: ResolvedGuest,
   running: RunningGuest,
@@ -36,7 +36,7 @@ export async function holdByHalting(
   refuseWhileMoved(record);
   await refuseUsed(definition, running, drivers);
   await refuseUnbootable(guest, dependencies, context);
-  // What is remembered of one that was moved away, and runs here all the same, stays.
+  // A guest that was moved away stays fenced, though it runs here.
   if (record?.move === undefined) await noteBeforeHalt(definition, records);
   const startAgain = () => startHalted(guest, options, dependencies, context);
   try {
@@ -59,7 +59,7 @@ export async function holdByHalting(
   }
 }
 
-/** A guest that could not be started again is not to be halted in the first place; that its name is taken is itself. */
+/** Refuses to halt a guest that could not be started again. Its name is taken, of course: by the guest itself. */
 async function refuseUnbootable(
   { definition }: ResolvedGuest,
   { drivers }: GuestDependencies,
@@ -79,14 +79,14 @@ async function lookAtHalted(
   const disks = await Promise.all(definition.disks.map((disk) => describeDisk(disk)));
   const notClean = await imagesNotClean(definition);
   for (const path of notClean) {
-    const message = `The file system on ${path} was not unmounted in an orderly way: the backup of it is as after a crash.`;
+    const message = `The file system on ${path} was not unmounted in an orderly way: its backup is as after a crash.`;
     context.report({ type: 'warning', code: 'after-a-crash', message });
   }
   const consistency = notClean.length === 0 ? 'halted' : 'after-a-crash';
   return { consistency, createdAt, disks, refuseChanged };
 }
 
-/** Not to be aborted: this is what Ctrl-C waits for. */
+/** Never aborted: Ctrl-C waits for it. */
 async function startHalted(
   { definition, record }: ResolvedGuest,
   { bootTimeoutMs }: HoldOptions,
@@ -97,14 +97,14 @@ async function startHalted(
   const context: Context = { report, signal: new AbortController().signal };
   try {
     if ((await findStayingGuest(name, drivers, context)) !== null) {
-      // The halt failed. A guest that shuts down more slowly than it was given time for may still do so.
-      const message = `${name} still runs, but may have been told to halt. Should it go down later: vmferry start ${name}`;
+      // The halt failed. The guest may still shut down, later than it was given time for.
+      const message = `${name} still runs, but may be shutting down. If it goes down later, start it: vmferry start ${name}`;
       report({ type: 'warning', code: 'other', message });
       return;
     }
     const now = await records.read(name);
     const fence = now === null ? null : fenceOf(now);
-    // One that was there before did not keep it from running here.
+    // A fence from before the halt did not keep the guest from running here.
     if (fence !== null && record?.move === undefined) throw fence;
     const options = { consoleLog: consoleLogOf(name), timeoutMs: bootTimeoutMs };
     await runStage(

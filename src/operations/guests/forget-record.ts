@@ -12,9 +12,9 @@ export interface ForgetRecordReport {
 }
 
 /**
- * Forgets what this machine remembers of a guest whose images are gone from here: there is nothing left to start, or to
- * keep from being started. Backups of it stay. Throws Failure `guest-not-found`, `guest-already-running`, `guest-fenced`
- * while it is being moved, and `target-exists` where an image of it is still here.
+ * Removes the record of a guest whose images are gone from here: nothing is left that could be started. Its backups
+ * stay. Throws Failure `guest-not-found`, `guest-already-running`, `guest-fenced` while it is being moved, and
+ * `target-exists` when one of its images is still here.
  */
 export async function forgetRecord(
   name: string,
@@ -24,17 +24,17 @@ export async function forgetRecord(
   const record = await records.read(name);
   if (record === null) throw await notFound(name, { drivers, records }, context);
   if ((await findRunningGuest(name, drivers, context)) !== null)
-    throw new Failure('guest-already-running', `${name} runs here: it is not forgotten.`);
+    throw new Failure('guest-already-running', `${name} runs here, so it is not forgotten.`);
   refuseWhileMoved(record);
-  // What is only read may be shared with other guests.
+  // A disk that is only read may be shared with other guests.
   const left = record.definition.disks.find(({ path, readOnly }) => !readOnly && existsSync(path));
   if (left !== undefined)
     throw new Failure('target-exists', `${left.path}, an image of ${name}, is still here.`, {
-      advice: `What vmferry remembers of ${name} is how to start it from that image, and whether it may be started. Remove the image, or move it away, if it is not needed; then ${name} can be forgotten.`,
+      advice: `vmferry remembers how to start ${name} from that image, and whether it may be started. If the image is not needed, remove it or move it away; then ${name} can be forgotten.`,
     });
   await records.remove(name);
   if (record.state === 'moved') {
-    const message = `${name} was ${describeMove(record)}. That is forgotten as well: nothing here keeps ${name} from being restored and started while it runs there.`;
+    const message = `${name} was ${describeMove(record)}. That is forgotten, too: nothing here prevents ${name} from being restored and started while it runs there.`;
     context.report({ type: 'warning', code: 'other', message });
   }
   return { type: 'record-forgotten', guest: name };

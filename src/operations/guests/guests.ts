@@ -14,7 +14,7 @@ export type { GuestDependencies } from '../../guest/guest-dependencies.ts';
 export interface GuestSummary {
   name: string;
   driver: DriverKind;
-  /** `gone`: vmferry left it running, and it is not there any more. */
+  /** `gone`: it ran when vmferry last saw it, and no longer does. */
   state: 'running' | 'halted' | 'moving' | 'moved' | 'gone';
   memoryBytes: number | null;
   /** Null when it does not run. */
@@ -22,9 +22,9 @@ export interface GuestSummary {
   /** Null also where the hypervisor has no process for it. */
   pid: number | null;
   disks: readonly DiskSummary[];
-  /** It does not run, and an image of it is not there any more: nothing can start it as it is. */
+  /** It does not run, and one of its images is missing, so it cannot be started. */
   imageMissing: boolean;
-  /** Where it is being moved, or was moved. */
+  /** Where it is being moved, or was moved; null for a guest that stays. */
   movedTo: string | null;
   /** Why vmferry cannot move it; null when it can. */
   unsupported: string | null;
@@ -32,9 +32,9 @@ export interface GuestSummary {
 
 export interface DiskSummary {
   path: string;
-  /** Null when the image is not there or cannot be read. */
+  /** Null when the image is missing or cannot be read. */
   sizeBytes: number | null;
-  /** In use in its file systems where all of them can be asked, else what the image takes up; null as the size. */
+  /** The bytes in use in its file systems, or, if that is unknown for one of them, the bytes allocated to the image. Null when the size is. */
   usedBytes: number | null;
 }
 
@@ -87,7 +87,7 @@ async function summarizeDisk(path: string): Promise<DiskSummary> {
     const usedBytes = isKnown ? known.reduce((sum, bytes) => sum + bytes, 0) : image.allocatedBytes;
     return { path: image.path, sizeBytes: image.sizeBytes, usedBytes };
   } catch (error) {
-    // Moved away, another user's, damaged: the guest is shown all the same.
+    // The image is missing, another user's, or damaged. The guest is shown nevertheless.
     if (error instanceof Failure) return { path, sizeBytes: null, usedBytes: null };
     throw error;
   }

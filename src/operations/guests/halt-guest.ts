@@ -17,13 +17,13 @@ export interface HaltRequest {
 export interface HaltReport {
   type: 'halted';
   guest: string;
-  /** Images with a file system that does not say that it was unmounted in an orderly way. */
+  /** Images with a file system that was not unmounted in an orderly way. */
   notClean: readonly string[];
 }
 
 /**
- * Halts a guest, and remembers it, so that `startGuest` starts it again as it was. Throws Failure
- * `guest-not-running`, `halt-failed`, and those of `resolveGuest`.
+ * Halts a guest, and remembers how to start it again (`startGuest`). Throws Failure `guest-not-running`, `halt-failed`, and
+ * what `resolveGuest` throws.
  */
 export async function haltGuest(
   request: HaltRequest,
@@ -34,9 +34,9 @@ export async function haltGuest(
   const { definition, running, record } = await resolveGuest(request.guest, dependencies, context);
   if (running === null)
     throw new Failure('guest-not-running', `${definition.name} does not run here.`, {
-      advice: 'What runs here: `vmferry guests`.',
+      advice: 'See which guests run: vmferry guests',
     });
-  // A guest that was moved away is no more ours to start because somebody ran it here.
+  // A guest that was moved away stays fenced, though somebody ran it here.
   const isFenced = record?.move !== undefined;
   if (!isFenced) await noteBeforeHalt(definition, records);
   await runStage(
@@ -66,7 +66,7 @@ async function isKnownUnclean(path: string): Promise<boolean> {
   try {
     return await isUnclean(path);
   } catch (error) {
-    // The image is gone or unreadable; the guest was halted all the same.
+    // The image is missing or cannot be read. The guest is down nevertheless.
     if (error instanceof Failure) return false;
     throw error;
   }

@@ -8,27 +8,27 @@ import { openSourceDisk } from '../../transfer/source-disk.ts';
 
 export { describeUsers } from '../../image/usage/describe-users.ts';
 
-/** What `vmferry inspect` tells. holeBytes + freeBytes + sendBytes = sizeBytes. */
+/** What `vmferry inspect` shows. holeBytes + freeBytes + sendBytes = sizeBytes. */
 export interface ImageReport {
   /** Absolute, links resolved. */
   path: string;
   sizeBytes: number;
-  /** What the image takes up on its disk. */
+  /** Bytes allocated to the image. */
   allocatedBytes: number;
-  /** Holes of the file: read as zero, and are not there on the disk. */
+  /** Holes of the file: they read as zero and take no space. */
   holeBytes: number;
-  /** In no hole, but free in a file system that can be trusted. */
+  /** Not in a hole, but free in a file system that can be trusted. */
   freeBytes: number;
-  /** What a move would read and, compressed, send. */
+  /** What a move would read, compress and send. */
   sendBytes: number;
   regions: readonly ImageRegion[];
   users: readonly (ImageUser | GuestUser)[];
 }
 
 /**
- * Looks at an image and at who uses it; changes nothing. An image that is being written to may be reported wrongly.
+ * Describes an image and its users; changes nothing. The description of an image that is being written to may be wrong.
  * Throws Failure `image-missing`, `image-unreadable`, `image-not-a-disk` or `read-failed`.
- * @param drivers whose guests are named as users of the image, in place of their processes
+ * @param drivers a guest of theirs is named as a user of the image instead of its processes
  */
 export async function inspectImage(
   path: string,

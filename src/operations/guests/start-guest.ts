@@ -22,8 +22,8 @@ export interface StartReport {
 }
 
 /**
- * Starts a guest that is remembered, as it ran last. Throws Failure `guest-not-found`, `guest-already-running`,
- * `guest-fenced`, `image-in-use`, `start-failed`, or all that keeps it from being booted.
+ * Starts a remembered guest as it last ran. Throws Failure `guest-not-found`, `guest-already-running`, `guest-fenced`,
+ * `image-in-use`, `start-failed`, or everything that keeps it from being booted.
  */
 export async function startGuest(
   request: StartRequest,

@@ -16,9 +16,9 @@ export function refuseImageOnly(
 }
 
 /**
- * What keeps this machine from booting a guest as a store describes it; empty when it can. Whoever can write to a store
- * that is not encrypted can have it name any program as the kernel: it is then started only if it is one for certain, or if
- * a guest of this machine runs with it.
+ * Everything that keeps this machine from booting a guest as a store describes it; empty when nothing does. Anyone who can
+ * write to an unencrypted store can make it name any program as the kernel. Such a program is started only if it is
+ * certainly a kernel, or if a guest of this machine runs with it.
  */
 export async function checkStoredBootable(
   definition: GuestDefinition,

@@ -1,9 +1,9 @@
 import { durationText } from '../../config/duration.ts';
 
 /**
- * Which snapshots a prune keeps: the newest `last`; the newest one of each of the last so many hours, days, weeks,
- * months and years that have any; and all that are not older than `withinMs` milliseconds. What any rule keeps is kept.
- * Each is a whole number of one or more.
+ * Which snapshots a prune keeps: the newest `last`; the newest of each of the last `hourly` hours that have a snapshot, and so
+ * on for days, weeks, months and years; and all that are at most `withinMs` milliseconds old. A snapshot is kept if any rule
+ * keeps it. Each number is a whole number of one or more.
  */
 export interface KeepRules {
   last?: number;
@@ -15,7 +15,7 @@ export interface KeepRules {
   withinMs?: number;
 }
 
-/** The rules as the options of `vmferry prune`; none for no rules. */
+/** The rules as options of `vmferry prune`. */
 export function keepArguments({ withinMs, ...counts }: KeepRules): string[] {
   const words = Object.entries(counts).flatMap(([rule, count]) => [`--keep-${rule}`, String(count)]);
   return withinMs === undefined ? words : [...words, '--keep-within', durationText(withinMs)];

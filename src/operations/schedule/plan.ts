@@ -15,32 +15,32 @@ import { unitOf, type ScheduleWorld } from './units.ts';
 export interface ScheduleRequest {
   /** Names, or paths of images; at least one. */
   guests: readonly string[];
-  /** As a person names it; null: the configuration's default store. */
+  /** As a person names it; null for the configuration's default store. */
   store: string | null;
-  /** As for `OnCalendar=` of systemd. */
+  /** In the syntax of systemd's `OnCalendar=`. */
   at: string;
   keep: KeepRules;
   /** Where an encrypted store's passphrase or key comes from. */
   passphrase: { file: string | null; command: string | null; keyFile: string | null };
   sshConfigFile: string | null;
   reports: RunReportOptions;
-  /** What becomes of a guest that runs, should a clone of its images not be possible. */
+  /** How a running guest is backed up; `clone` needs a file system with reflinks. */
   whileRunning: 'clone' | 'pause' | 'halt';
-  /** See `StandstillOptions`; null: the default. */
+  /** See `StandstillOptions`; null for the default. */
   maxPauseMs: number | null;
-  /** Whether a clone of each image stays beside it for the next backup (doc/second-pass.md). */
+  /** Keep a clone of each image beside it for the next backup (doc/second-pass.md). */
   keepClones: boolean;
-  /** Of the units; null: after the guest. */
+  /** The schedule's name; null to name it after the guest. */
   name: string | null;
-  /** Under which the store keeps the guest, where that is not its own; only where there is but one. */
+  /** The guest's name in the store, if it is not its own; only with one guest. */
   guestName: string | null;
-  /** For the system's manager, else for this account's. */
+  /** The units are for the system's manager, not for this account's. */
   isSystem: boolean;
-  /** `units` are written and enabled; of the others nothing is written. */
+  /** `units` are written and enabled. `print` and `cron` write nothing. */
   output: 'units' | 'print' | 'cron';
 }
 
-/** What a request has been found to mean on this machine. */
+/** What a request means on this machine. */
 export interface ScheduleFindings {
   config: Config;
   store: ResolvedStore;
@@ -50,7 +50,7 @@ export interface ScheduleFindings {
   drivers: readonly GuestDriver[];
 }
 
-/** All that goes into the units. Throws Failure `usage` for a name that no unit can have. */
+/** Everything that goes into the units. Throws Failure `usage` for a name that a unit cannot have. */
 export function planRun(request: ScheduleRequest, findings: ScheduleFindings): ScheduledRun {
   const { config, store, guests, calendar, world, drivers } = findings;
   const { vmferry, environment } = world;
@@ -59,12 +59,12 @@ export function planRun(request: ScheduleRequest, findings: ScheduleFindings): S
   const typedGuests = guests.map(({ definition }, index) =>
     nameOrPath(definition, request.guests[index] ?? ''),
   );
-  // What the configuration says of a store holds as it is when the backup runs.
+  // With its name, the store's settings are read from the configuration when the backup runs.
   const typedStore = store.name === null ? withoutRelative(store.location) : `@${store.name}`;
   const { file, command, keyFile } = request.passphrase;
   const sshConfig = request.sshConfigFile && resolve(request.sshConfigFile);
   const keep = keepArguments(request.keep);
-  // What a prune removes is to be read in the unit, wherever the rules are from.
+  // The rules are written into the unit, also when they come from the configuration, so that the unit shows what is removed.
   const keepOptions = keep.length > 0 ? keep : keepArguments(config.keep ?? {});
   const commands = backupCommands({
     vmferry,
@@ -115,12 +115,12 @@ export function planRun(request: ScheduleRequest, findings: ScheduleFindings): S
   };
 }
 
-/** Guests of that name may come to run elsewhere; an image has nothing but its path. */
+/** A guest is named: its images may move. An image has only its path. */
 function nameOrPath(definition: GuestDefinition, typed: string): string {
   return isImageOnly(definition) ? resolve(typed) : definition.name;
 }
 
-/** A directory; anything with a colon before the first slash is on another machine. */
+/** Makes a directory's path absolute. A location with a colon before the first slash is on another machine. */
 function withoutRelative(location: string): string {
   return /^[^/.][^/]*:/.test(location) ? location : resolve(location);
 }

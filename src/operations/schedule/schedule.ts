@@ -18,22 +18,22 @@ import { enableTimer, writeUnits, type ScheduleWorld } from './units.ts';
 export interface ScheduleReport {
   type: 'schedule';
   unit: string;
-  /** The unit files and their content; none for a crontab. */
+  /** The unit files and their content; empty for a crontab. */
   files: readonly { path: string; text: string }[];
-  /** Null unless it was asked for. */
+  /** Null unless a crontab line was asked for. */
   cronLine: string | null;
-  /** `printed`: nothing was written. `written`: a person has to enable it. `enabled`: it is on. */
+  /** `printed`: nothing was written. `written`: a person has to enable it. `enabled`: it is active. */
   state: 'printed' | 'written' | 'enabled';
   isSystem: boolean;
-  /** The units were there before, for the same guests and store. */
+  /** The same schedule was there before. */
   replaced: boolean;
   prunes: boolean;
 }
 
 /**
- * Writes the systemd service and timer that back guests up again and again, or prints these, or a line for a crontab.
- * Throws Failure `usage`, `target-exists` where the units are somebody else's or another schedule's, `not-permitted`,
- * and what is wrong with a guest, or with the file that the passphrase is to come from.
+ * Writes or prints a systemd service and timer that back guests up regularly, or prints a line for a crontab. Throws
+ * Failure `usage`, `target-exists` when the units exist for something else, `not-permitted`, and what is wrong with a
+ * guest or with the file of the passphrase.
  */
 export async function scheduleBackups(
   request: ScheduleRequest,
@@ -87,7 +87,7 @@ export async function scheduleBackups(
   return { ...base, files, cronLine: null, state: isEnabled ? 'enabled' : 'written', replaced };
 }
 
-/** The unit lets it be written to only if it is there when the unit starts. */
+/** The unit can give write access only to a directory that exists when the unit starts. */
 async function makeStateDirectory({ environment, userId }: ScheduleWorld): Promise<void> {
   const directory = stateDirectory(environment, userId);
   try {
@@ -97,7 +97,7 @@ async function makeStateDirectory({ environment, userId }: ScheduleWorld): Promi
   }
 }
 
-/** In the background, unless a guest would inherit that; cron mails what is printed, so only what is wrong is. */
+/** With a low priority, unless a guest would inherit it. With --quiet only problems are printed, because cron mails all output. */
 function cronCommands({ commands, startsGuests, environment }: ScheduledRun): string[][] {
   const { HOME: _, ...variables } = environment;
   const assignments = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
@@ -109,7 +109,7 @@ function cronCommands({ commands, startsGuests, environment }: ScheduledRun): st
 }
 
 function notWritable(what: string): Failure {
-  return new Failure('usage', `A name or a path has a control character in it, which ${what} cannot hold.`, {
-    advice: 'Give the file or the directory another name, or a symbolic link without it.',
+  return new Failure('usage', `A name or a path has a control character, which ${what} cannot contain.`, {
+    advice: 'Rename the file or directory, or name it by a symbolic link without such a character.',
   });
 }

@@ -5,9 +5,9 @@ import { createPassphraseSource } from '../store-access/passphrase-source.ts';
 import type { ScheduleRequest } from './plan.ts';
 
 /**
- * Reads the file that a scheduled backup is to have its passphrase or key from: at night nobody is there to hear that it is
- * missing. Throws what reading it then would throw (Failure `key-missing`, `key-wrong`); what is only printed may be for another machine, and
- * gets a warning. A command is not run: it may want somebody to be there.
+ * Reads the file of the passphrase or key once, because nobody would notice at night that it is missing. Throws Failure
+ * `key-missing` or `key-wrong`, as the backup would. For units that are only printed it warns instead: they may be for
+ * another machine. A command is not run: it may need a person to answer.
  */
 export async function checkSecretFile(
   { passphrase, output }: ScheduleRequest,
@@ -25,7 +25,7 @@ export async function checkSecretFile(
   }
 }
 
-/** As the backup chooses: an option, then the environment, then the configuration. */
+/** The file that the backup would choose: from an option, then the environment, then the configuration. */
 function chosenSecret(
   given: ScheduleRequest['passphrase'],
   store: ResolvedStore,

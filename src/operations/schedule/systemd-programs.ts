@@ -2,7 +2,7 @@ import type { Context } from '../../events.ts';
 import { errorCode } from '../../system/error-code.ts';
 import { run, type CommandResult } from '../../system/processes.ts';
 
-/** What one of the programs of systemd answers; null when it is not installed. */
+/** Runs a program of systemd; null when it is not installed. */
 export async function askIfThere(
   program: string,
   args: readonly string[],

@@ -9,18 +9,18 @@ import { errorCode } from '../../system/error-code.ts';
 import { replaceFile } from '../../system/replace-file.ts';
 import { askIfThere } from './systemd-programs.ts';
 
-/** The machine, as a schedule sees it. */
+/** What a schedule needs to know of the machine. */
 export interface ScheduleWorld {
   environment: NodeJS.ProcessEnv;
   userId: number;
-  /** What starts this vmferry: node and its main file, as absolute paths. */
+  /** The command that starts this vmferry: node and its main file, as absolute paths. */
   vmferry: readonly string[];
   unitDirectory: string;
-  /** The manager that the units are for runs here. */
+  /** Whether the systemd that the units are for runs here. */
   isManagerRunning: boolean;
 }
 
-/** `/etc/systemd/system` for the system's manager; for an account's own `systemd/user` in its configuration. */
+/** The units go to `/etc/systemd/system`, or for an account's own manager to `systemd/user` in its configuration. */
 export function scheduleWorld(isSystem: boolean, environment: NodeJS.ProcessEnv): ScheduleWorld {
   const home = environment['HOME'] || homedir();
   const base = environment['XDG_CONFIG_HOME'];
@@ -40,8 +40,8 @@ export function scheduleWorld(isSystem: boolean, environment: NodeJS.ProcessEnv)
 /** The units' name from the schedule's. Throws Failure `usage`. */
 export function unitOf(name: string): string {
   if (isUnitName(name)) return `vmferry-backup-${name}`;
-  throw new Failure('usage', `${JSON.stringify(name)} cannot be the name of a unit.`, {
-    advice: 'Choose one with --name: letters and digits, and . _ - within.',
+  throw new Failure('usage', `A unit cannot have the name ${JSON.stringify(name)}.`, {
+    advice: 'Choose a name of letters and digits, with . _ - inside: --name NAME',
   });
 }
 
@@ -51,8 +51,8 @@ export interface UnitFile {
 }
 
 /**
- * Writes the unit files; true when they were there before. Throws Failure `target-exists` for files that vmferry did not
- * write, or wrote for other guests or another store, and `not-permitted`.
+ * Writes the unit files; true when they existed before. Throws Failure `not-permitted`, and `target-exists` for files that
+ * vmferry did not write, or wrote for other guests or another store.
  */
 export async function writeUnits(files: readonly UnitFile[], run: ScheduledRun): Promise<boolean> {
   let replaced = false;
@@ -60,10 +60,14 @@ export async function writeUnits(files: readonly UnitFile[], run: ScheduledRun):
     const text = await readIfThere(path);
     if (text === null) continue;
     if (writtenFor(path, text) !== subjectOf(run))
-      throw new Failure('target-exists', `${path} is the schedule of other guests, or of another store.`, {
-        advice:
-          'Give this one a name of its own with --name, or remove that one: vmferry schedule --remove --name NAME',
-      });
+      throw new Failure(
+        'target-exists',
+        `${path} belongs to a schedule of other guests or of another store.`,
+        {
+          advice:
+            'Give the new schedule another name with --name, or remove the old one: vmferry schedule --remove --name NAME',
+        },
+      );
     replaced = true;
   }
   try {
@@ -80,7 +84,7 @@ export async function writeUnits(files: readonly UnitFile[], run: ScheduledRun):
 function writtenFor(path: string, text: string): string {
   const subject = scheduledBy(text);
   if (subject !== null) return subject;
-  throw new Failure('target-exists', `${path} was not written by vmferry, and is left as it is.`, {
+  throw new Failure('target-exists', `${path} was not written by vmferry and is not changed.`, {
     advice: 'Choose another name with --name.',
   });
 }
@@ -97,12 +101,12 @@ async function readIfThere(path: string): Promise<string | null> {
 function notPermitted(path: string, cause: unknown): Failure {
   return new Failure('not-permitted', `${dirname(path)} may not be changed: ${errorCode(cause)}.`, {
     advice:
-      'The system’s units are root’s. With --user it becomes a schedule of this account; with --print it is only shown.',
+      'The system’s units belong to root. --user makes a schedule of this account; --print only shows the units.',
     cause,
   });
 }
 
-/** True: the timer is on. False: the manager does not run here, or did not take it, which is warned of. */
+/** Whether the timer is active now. It is not if the manager does not run here, or if it refused, with a warning. */
 export async function enableTimer(
   { unit, isSystem }: Pick<ScheduledRun, 'unit' | 'isSystem'>,
   world: ScheduleWorld,
@@ -137,8 +141,8 @@ export interface UnscheduleReport {
 }
 
 /**
- * Takes a schedule away: the timer is switched off, and the unit files that vmferry wrote are removed. Throws Failure
- * `target-missing` when there is none, `target-exists` for what vmferry did not write, and `not-permitted`.
+ * Removes a schedule: stops the timer, and removes the unit files that vmferry wrote. Throws Failure `target-missing` when
+ * there is none, `target-exists` for files that vmferry did not write, and `not-permitted`.
  */
 export async function removeSchedule(
   name: string,
@@ -158,7 +162,7 @@ export async function removeSchedule(
   if (removed.length === 0)
     throw new Failure('target-missing', `There is no schedule ${paths[0]}.`, {
       advice:
-        'See what there is: systemctl list-timers --all "vmferry-*"; --user is for those of this account.',
+        'See which schedules exist: systemctl list-timers --all "vmferry-*" (add --user for those of this account)',
     });
   if (world.isManagerRunning)
     await systemctl(['disable', '--now', `${unit}.timer`], isSystem, world, context);

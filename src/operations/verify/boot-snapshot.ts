@@ -17,7 +17,7 @@ import { checkStoredBootable, refuseImageOnly } from '../guests/stored-guest.ts'
 import { readCheckRecord, writeCheckRecord } from '../store-access/stored-check-records.ts';
 import type { BootVerdict } from './verify-report.ts';
 
-/** For each way of halting the copy; then it is killed. */
+/** For each way of halting the copy. After that it is killed. */
 const haltTimeoutMs = 10_000;
 
 export interface BootRequest {
@@ -29,14 +29,14 @@ export interface BootRequest {
 
 export interface BootDependencies extends RestoreDependencies {
   now: () => Date;
-  /** So many random hex digits. */
+  /** Random hex digits. */
   randomHex: (digits: number) => string;
 }
 
 /**
- * Restores a snapshot into a directory of its own, boots it with no way out (`GuestDriver.isolate`), waits until it is up,
- * halts it, removes everything, and writes down in the store that it booted. Throws Failure `guest-unsupported` for a
- * snapshot of an image alone, `boot-failed`, what keeps this machine from booting it, and what restoring throws.
+ * Restores a snapshot into a directory of its own, boots this copy in isolation (`GuestDriver.isolate`), waits until it is
+ * up, halts it, removes everything, and records in the store that the snapshot booted. Throws Failure `guest-unsupported`
+ * for a snapshot of an image only, `boot-failed`, what keeps this machine from booting it, and what `restore` throws.
  */
 export async function bootSnapshot(
   request: BootRequest,
@@ -49,7 +49,7 @@ export async function bootSnapshot(
   refuseImageOnly(snapshot, 'Verify it with --read-data.');
   const driver = requireDriver(dependencies.drivers, definition.driver);
   const name = `vmferry-verify-${dependencies.randomHex(8)}`;
-  // Before all of it is restored for nothing.
+  // Checked before anything is restored.
   const planned = driver.isolate(definition, { name, copies: [], emptyDirectory: '/' });
   const [first, ...others] = await checkStoredBootable(planned, session.opened, dependencies, context);
   if (first !== undefined) throw combineFailures([first, ...others]);
@@ -79,7 +79,7 @@ async function makeScratch(directory: string): Promise<string> {
   }
 }
 
-/** Answers with the copies, in the order of the snapshot's disks. Restoring looks for room before it writes. */
+/** Gives the copies' paths, in the order of the snapshot's disks. `restore` checks the free space before it writes. */
 async function restoreInto(
   scratch: string,
   { guest, id, disks }: Snapshot,
@@ -109,7 +109,7 @@ interface Booting extends BootRequest {
   scratch: string;
 }
 
-/** Answers with the seconds until it was up. */
+/** Gives the seconds until it was up. */
 async function bootOnce(
   { guest, id }: Snapshot,
   isolated: GuestDefinition,
@@ -127,7 +127,7 @@ async function bootOnce(
       });
     });
     const seconds = (performance.now() - startedMs) / 1000;
-    // Nobody needs this copy; and it goes also when the person has lost patience.
+    // The copy is not needed any more, so it is killed if it does not halt. It is ended also after an interruption.
     const patient: Context = { signal: new AbortController().signal, report: () => undefined };
     await driver.halt(running, { timeoutMs: haltTimeoutMs, force: true }, patient);
     context.signal.throwIfAborted();
@@ -140,7 +140,7 @@ async function bootOnce(
 async function remember(folder: GuestFolder, id: string, now: Date, signal: AbortSignal): Promise<void> {
   const { record, files } = await readCheckRecord(folder, signal);
   const bootedMs = Math.floor(now.getTime() / 1000) * 1000;
-  // What was restored was there, whole.
+  // It was restored, so all of its data is there.
   const check = record.snapshots.get(id) ?? { checkedMs: bootedMs, state: 'whole', readMs: null };
   record.snapshots.set(id, { ...check, bootedMs });
   await writeCheckRecord(folder, record, files, signal);

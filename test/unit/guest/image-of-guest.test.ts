@@ -42,7 +42,7 @@ test('an image that is the disk of a guest is warned of, by whatever path it is 
   symlinkSync(image, join(scratch.path, 'same.img'));
   await records.write({ definition: guest('web', join(scratch.path, 'same.img')), state: 'halted' });
   expect(await warnings()).toEqual([
-    `${image} is the disk of the guest web: back that up by its name, web, so that a snapshot can also be booted.`,
+    `${image} is the disk of the guest web. To get snapshots that can be booted, back the guest up by its name: web`,
   ]);
 });
 

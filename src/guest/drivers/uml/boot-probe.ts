@@ -14,13 +14,13 @@ import { endSession } from './session.ts';
 const timeoutMs = 20_000;
 const intervalMs = 20;
 
-/** What the kernel says when its program asked it to switch off. Then it ends, at times by an abort that means nothing. */
+/** What the kernel prints when its program switches it off. Then it ends, sometimes by an abort that means nothing. */
 const switchedOff = /\breboot: (?:System halted|Power down)/;
 
 /**
- * Boots the kernel for a moment, without a disk, to see whether it can run a program on this machine; takes about a
- * second. That it is installed proves little: tracing may be forbidden here, shared memory not executable, or the
- * processor too new. Gives what is wrong, null when it works, or when it is no x86-64 kernel and cannot be tried.
+ * Boots the kernel for about a second, without a disk, to see whether it can run a program on this machine. An installed
+ * kernel may fail: tracing may be forbidden, shared memory may not be executable, or the processor may be too new. Gives
+ * what is wrong; null when it works, or when it cannot be tried because it is no x86-64 kernel.
  */
 export async function probeUmlKernel(
   kernel: string,
@@ -28,7 +28,7 @@ export async function probeUmlKernel(
   signal: AbortSignal,
 ): Promise<Failure | null> {
   if (!isTryable(kernel)) return null;
-  // A kernel that ends now and then for no reason (see startUml) may do so here, too.
+  // A kernel sometimes ends for no reason (see startUml).
   const problem = await probeOnce(kernel, host, signal);
   return problem === null ? null : probeOnce(kernel, host, signal);
 }
@@ -47,7 +47,7 @@ async function probeOnce(kernel: string, host: UmlHost, signal: AbortSignal): Pr
     'con=null',
     'con0=null,fd:1',
     'noreboot',
-    // The kernel would measure its ways to compute a RAID for longer than all the rest takes.
+    // The kernel would spend most of the time on measuring how to compute a RAID.
     'initcall_blacklist=raid6_select_algo',
   ];
   const console = (): string => readFileSync(consoleLog, 'utf8');
@@ -60,7 +60,7 @@ async function probeOnce(kernel: string, host: UmlHost, signal: AbortSignal): Pr
         intervalMs,
         signal,
       });
-      // A script that starts the kernel may put its console elsewhere.
+      // A script that starts the kernel may redirect its console.
       if (ending === 'switched off' || ending === 'ended with status 0') return null;
       return cannotRun(kernel, ending ?? `was not done within ${timeoutMs / 1000} s`, console());
     } finally {
@@ -75,7 +75,7 @@ async function probeOnce(kernel: string, host: UmlHost, signal: AbortSignal): Pr
   }
 }
 
-/** Byte 18 of an ELF file tells the processor; what is no ELF file is a script that starts a kernel. */
+/** Byte 18 of an ELF file names the processor. Any other file is a script that starts a kernel. */
 function isTryable(kernel: string): boolean {
   const header = Buffer.alloc(20);
   const fd = openSync(kernel, 'r');

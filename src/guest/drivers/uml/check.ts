@@ -14,13 +14,13 @@ const maximumUmidBytes = 63;
 const maximumSocketPathBytes = 107;
 
 export interface Bootability {
-  /** The kernel to start: the guest's own, else the one on the PATH; null: neither is there. */
+  /** The kernel to start: the guest's own, otherwise one on the PATH; null when there is neither. */
   kernel: string | null;
-  /** What keeps the guest from being booted here, all of it. */
+  /** Everything that keeps the guest from being booted here. */
   problems: Failure[];
 }
 
-/** Looks, and changes nothing. */
+/** Checks without starting anything. */
 export function checkUmlBootable(definition: GuestDefinition, host: UmlHost): Bootability {
   const { name, initrd } = definition;
   const kernel = findKernel(definition, host);
@@ -63,7 +63,7 @@ function kernelMissing({ kernel }: GuestDefinition): Failure {
   );
 }
 
-/** With a name that is too long the kernel goes on under another one, or without a console. */
+/** With too long a name the kernel would go on under another name, or without a management console. */
 function nameProblems(name: string, host: UmlHost): Failure[] {
   if (Buffer.byteLength(name) > maximumUmidBytes)
     return [

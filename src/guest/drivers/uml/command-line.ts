@@ -9,25 +9,25 @@ export interface UmlInvocation {
   kernel: string;
   /** All arguments, the program's name first. */
   argv: readonly string[];
-  /** The directory that relative paths begin at. */
+  /** The directory that relative paths start from. */
   workingDirectory: string;
 }
 
 export interface ReadCommandLine {
   definition: GuestDefinition;
-  /** Why the guest cannot be moved; its definition is then not whole. */
+  /** Why the guest cannot be moved; null when it can. If it cannot, its definition is incomplete. */
   unsupported: Failure | null;
 }
 
-/** The name that the guest asked for; null when it left the choice to the kernel. */
+/** The name that the guest asked for; null when it let the kernel choose. */
 export function requestedUmid(argv: readonly string[]): string | null {
   const argument = argv.slice(1).find((one) => one.startsWith('umid='));
   return argument === undefined ? null : argument.slice('umid='.length);
 }
 
 /**
- * The definition of the guest that runs under `name` (its umid is not always the one it asked for). Where its
- * mconsole socket lies (`uml_dir=`) is this machine's matter and left out. Syntax: `linux --help`.
+ * The definition of the guest that runs as `name`, which is not always the umid that it asked for. The place of its
+ * mconsole socket (`uml_dir=`) belongs to this machine and is left out. Syntax: `linux --help`.
  */
 export function parseUmlCommandLine(name: string, invocation: UmlInvocation): ReadCommandLine {
   const disks = new Map<string, DiskDefinition>();
@@ -43,7 +43,7 @@ export function parseUmlCommandLine(name: string, invocation: UmlInvocation): Re
     if (slot !== null) {
       const disk = parseDisk(slot[1] ?? '', slot[2] ?? '', value, invocation.workingDirectory);
       if (disk.backing !== null) unsupported ??= copyOnWrite(name, disk.definition, disk.backing);
-      // The kernel refuses a second file for the same slot and goes on with the first.
+      // The kernel refuses a second file for the same slot and keeps the first.
       if (!disks.has(disk.definition.device)) disks.set(disk.definition.device, disk.definition);
     } else if (key === 'mem' && parseMemory(value) !== null) memoryBytes = parseMemory(value);
     else if (key === 'ncpus' && /^[1-9]\d{0,4}$/.test(value)) cpuCount = Number(value);
@@ -94,7 +94,7 @@ function parseDisk(
   };
 }
 
-/** The failure for a disk that is a copy-on-write file; `backing`: the file below it, null when not known. */
+/** The failure for a disk that is a copy-on-write file; `backing` is the file below it, null when unknown. */
 export function copyOnWrite(name: string, disk: DiskDefinition, backing: string | null): Failure {
   const below = backing === null ? 'another file' : backing;
   const backingOption = backing === null ? '' : `-b ${backing} `;
@@ -109,7 +109,7 @@ export function copyOnWrite(name: string, disk: DiskDefinition, backing: string 
 
 const memoryUnits = ['', 'k', 'm', 'g', 't'];
 
-/** As memparse() in the kernel's lib/cmdline.c reads it; null for what is not a plain amount. */
+/** Parses as memparse() in the kernel's lib/cmdline.c does; null for anything but a plain amount. */
 function parseMemory(value: string): number | null {
   const [, digits, unit = ''] = /^([1-9]\d*)([kmgt]?)$/i.exec(value) ?? [];
   const bytes = Number(digits) * 1024 ** memoryUnits.indexOf(unit.toLowerCase());
@@ -124,7 +124,7 @@ function formatMemory(bytes: number): string {
 
 /**
  * The arguments, without the program's name, that boot the guest detached from any terminal (see
- * `detachConsoles`). Throws Failure `guest-unsupported` for a path that the kernel would not understand.
+ * `detachConsoles`). Throws Failure `guest-unsupported` for a path that the kernel would misread.
  */
 export function umlCommandLine(definition: GuestDefinition): string[] {
   const { name, memoryBytes, cpuCount, initrd } = definition;

@@ -1,13 +1,13 @@
 const lineCount = 8;
 
 /**
- * The end of a guest's console log, for people: its last lines, or those around a kernel's panic, whose trace
- * would bury it. Control characters, which could do things to a terminal, are left out.
+ * The end of a guest's console log, for people: its last lines, or the lines up to a kernel panic, without the trace that
+ * follows. Control characters are removed: a terminal would obey them.
  */
 export function consoleExcerpt(log: string): string {
   const lines = log
     .split(/\r?\n/)
-    // Colours and cursor movements first (ECMA-48 control sequences), then what is left of the kind.
+    // First colours and cursor movements (ECMA-48 control sequences), then all other control characters.
     .map((line) =>
       line
         .replaceAll(/\p{Cc}\[[\d;?]*[ -/]*[@-~]/gu, '')

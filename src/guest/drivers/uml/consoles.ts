@@ -5,14 +5,14 @@
 const defaultFirstConsole = 'fd:0,fd:1';
 
 /**
- * The command line with its consoles taken off the terminal. What was read from a file descriptor reads nothing
- * from now on (`null`): at end-of-file, a getty would spin; what was written to one goes to standard output, which
- * is the log. Terminal windows (`xterm`) become `null`. Consoles on pseudo-terminals, ports and devices stay.
+ * The command line with its consoles detached from the terminal. Input from a file descriptor becomes `null`, since a
+ * getty would spin at end-of-file. Output to one goes to standard output, which is the log. Terminal windows (`xterm`)
+ * become `null`. Consoles on pseudo-terminals, ports and devices stay.
  */
 export function detachConsoles(commandLine: readonly string[]): string[] {
   const defaults: string[] = [];
   if (!commandLine.some((argument) => argument.startsWith('con='))) {
-    // Not said: the first console is the terminal, and the others would open windows.
+    // By default the first console is the terminal, and the others open windows.
     defaults.push('con=null');
     if (!commandLine.some((argument) => argument.startsWith('con0=')))
       defaults.push(`con0=${detachChannel(defaultFirstConsole)}`);
@@ -25,7 +25,7 @@ function detachArgument(argument: string): string {
   return line === undefined || channel === undefined ? argument : `${line}=${detachChannel(channel)}`;
 }
 
-/** A channel is one for both directions, or one for input and one for output with a comma between. */
+/** A channel for both directions, or one for input and one for output with a comma between. */
 function detachChannel(channel: string): string {
   const comma = channel.indexOf(',');
   const input = comma < 0 ? channel : channel.slice(0, comma);

@@ -14,8 +14,8 @@ import { findUmlGuests } from './find.ts';
 import { startUml } from './start.ts';
 
 /**
- * User Mode Linux: each guest is a few processes of an ordinary user, found by the directory that its kernel
- * makes, and steered by its mconsole. `environment`: what guests are found by (UML_DIR, HOME) and started with.
+ * User Mode Linux: each guest is several processes of an ordinary user. It is found by the directory that its kernel
+ * makes, and controlled by its mconsole. `environment` has UML_DIR and HOME, and is given to guests that are started.
  */
 export function createUmlDriver(environment: NodeJS.ProcessEnv): FreezingDriver {
   const host = umlHost(environment);

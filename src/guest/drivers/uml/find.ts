@@ -37,8 +37,8 @@ export function findUmlGuest(host: UmlHost, name: string): RunningGuest | null {
     kernel: kernelOf(invocation),
   });
   const reason = unsupported ?? copyOnWriteDisk(name, definition.disks);
-  // A guest is several processes: its kernel, helpers for input and output, and one for each address space in it.
-  // The kernel's children that ended count in its own entry, those that run have theirs.
+  // A guest is several processes: its kernel, helpers for input and output, and one for each address space in it. The
+  // kernel's entry includes its children that have ended; running children have entries of their own.
   const cpuSeconds = descendantsOf(pid).reduce(
     (sum, child) => sum + child.cpuSeconds + child.endedChildrenCpuSeconds,
     stat.cpuSeconds + stat.endedChildrenCpuSeconds,
@@ -52,16 +52,16 @@ export function findUmlGuest(host: UmlHost, name: string): RunningGuest | null {
 }
 
 /**
- * The pid file may be left over, and the pid another process's by now. A guest that asked for this name is it; one
- * that asked for another, or for none, runs under this name only if the socket here is its own.
+ * The pid file may be left over, and its pid may belong to another process now. A process that asked for this name is the
+ * guest. One that asked for another name, or for none, is it only if it holds the socket of this name.
  */
 function isThatGuest(host: UmlHost, name: string, pid: number, invocation: ProcessInvocation): boolean {
   return requestedUmid(invocation.argv) === name || holdsUnixSocket(pid, socketPath(host, name));
 }
 
 /**
- * The kernel as it was named when it was started, so that a script which sets things up for it is used again;
- * where that is no path of a program, the program that runs.
+ * The kernel's path as it was given, so that a script that prepares and starts the kernel is used again. If that is not the
+ * path of a program, the path of the running program.
  */
 function kernelOf(invocation: ProcessInvocation): string {
   const [name = ''] = invocation.argv;
@@ -81,7 +81,7 @@ export function isExecutableFile(path: string): boolean {
 /** COW_MAGIC of arch/um/drivers/cow_user.c, in either byte order. */
 const copyOnWriteMagics = ['OOOM', 'MOOO'];
 
-/** The kernel notices a copy-on-write file by itself, unless the slot's flag `d` says that it is plain data. */
+/** The kernel detects a copy-on-write file by itself, unless the slot's flag `d` marks it as plain data. */
 function copyOnWriteDisk(name: string, disks: readonly DiskDefinition[]): Failure | null {
   const disk = disks.find(
     ({ path, flags }) => !flags?.includes('d') && copyOnWriteMagics.includes(firstFourBytes(path)),
@@ -91,7 +91,7 @@ function copyOnWriteDisk(name: string, disks: readonly DiskDefinition[]): Failur
 
 function firstFourBytes(path: string): string {
   try {
-    // Anything else, such as a pipe, could block.
+    // Opening anything else, such as a pipe, could block.
     const stat = statSync(path);
     if (!stat.isFile() && !stat.isBlockDevice()) return '';
     const fd = openSync(path, 'r');

@@ -11,12 +11,12 @@ import { UmlStopper } from './stop.ts';
 
 const processIntervalMs = 100;
 const consoleIntervalMs = 300;
-/** A guest that is up for longer and does not trap Ctrl-Alt-Del is not going to. */
+/** A guest that has been up for longer and does not handle Ctrl-Alt-Del never will. */
 const bootSeconds = 60;
-/** How long programs get to end after they were told to, and how long nothing may have ended for them to be done. */
+/** How long programs get to end; and after how long without a change all that will end have ended. */
 const programsTimeoutMs = 10_000;
 const programsQuietMs = 1_000;
-/** What is killed ends at once, or hangs in the host's kernel. */
+/** A killed process ends at once, or hangs in the host's kernel. */
 const killTimeoutMs = 10_000;
 
 interface Halting {
@@ -24,7 +24,7 @@ interface Halting {
   mconsole: Mconsole;
   options: HaltOptions;
   context: Context;
-  /** For what must not be left half done: never aborted. */
+  /** Never aborted: for steps that must not be left half done. */
   patient: AbortSignal;
   processes: GuestProcesses;
 }
@@ -35,7 +35,7 @@ interface GuestProcesses {
   others: readonly ProcessIdentity[];
 }
 
-/** A step's result: null when all processes of the guest are gone, else why it did not help, for people. */
+/** A step's result: null when all processes of the guest are gone, otherwise why it failed, for people. */
 type Outcome = string | null;
 
 /**
@@ -135,7 +135,7 @@ async function pressCtrlAltDel(halting: Halting): Promise<Outcome> {
     },
     { timeoutMs: options.timeoutMs, intervalMs: consoleIntervalMs, signal: context.signal },
   );
-  // The kernel restarts at once, nothing written out, for as long as no init has asked to be told instead.
+  // Until an init has asked to handle it, the kernel restarts at once and writes nothing out.
   if (trapped !== 'yes') return 'nothing in it handles Ctrl-Alt-Del';
 
   context.signal.throwIfAborted();
@@ -166,7 +166,7 @@ async function haltFromKernel(halting: Halting): Promise<Outcome> {
   const keys = await mconsole.readProc('sys/kernel/sysrq');
   if (keys !== null && !allowsRemount(Number(keys))) return 'its kernel has sysrq switched off';
   await mconsole.ask('sysrq', 's');
-  // Told to end, then made to: programs that still wrote would find their file system read-only.
+  // Programs are told to end, then killed: none may still write when the file systems become read-only.
   await mconsole.ask('sysrq', 'e');
   await waitForPrograms(halting);
   await mconsole.ask('sysrq', 'i');
@@ -202,7 +202,7 @@ function describeMounts(mounts: readonly string[] | null): string {
   return mounts === null ? 'its file systems' : mounts.join(', ');
 }
 
-/** Waits until no more programs end; the guest tells how many there are as the fourth word of /proc/loadavg. */
+/** Waits until no more programs end. The fourth word of /proc/loadavg has their number. */
 async function waitForPrograms({ mconsole, options, patient }: Halting): Promise<void> {
   const deadline = Date.now() + Math.min(options.timeoutMs, programsTimeoutMs);
   let quietSince = Date.now();

@@ -4,16 +4,16 @@ import { join, resolve } from 'node:path';
 import { errorCode } from '../../../system/error-code.ts';
 import { isGuestName } from '../../definition.ts';
 
-/** Where User Mode Linux guests of this machine are to be found, and the environment that they are started in. */
+/** Where the User Mode Linux guests of this machine are found, and the environment that they are started with. */
 export interface UmlHost {
   environment: NodeJS.ProcessEnv;
-  /** Holds one directory for each guest, named as the guest, with its `pid` file and its `mconsole` socket. */
+  /** Contains a directory for each guest, with the guest's name, its `pid` file and its `mconsole` socket. */
   directory: string;
-  /** The kernel must be told the directory: it is not the one that it would use. */
+  /** The kernel must be told the directory, because it would use another one. */
   directoryIsChosen: boolean;
 }
 
-/** `$UML_DIR`, else `~/.uml`. The kernel itself knows HOME, but not UML_DIR. */
+/** `$UML_DIR`, otherwise `~/.uml`. The kernel reads HOME, but not UML_DIR. */
 export function umlHost(environment: NodeJS.ProcessEnv): UmlHost {
   const chosen = environment['UML_DIR'];
   const home = environment['HOME'];
@@ -32,7 +32,7 @@ export function pidFilePath(host: UmlHost, name: string): string {
   return join(host.directory, name, 'pid');
 }
 
-/** The names under which guests run, or ran and left their directory behind. */
+/** The names of guests that run, and of guests that ended and left their directory behind. */
 export function listUmids(host: UmlHost): string[] {
   try {
     return readdirSync(host.directory).filter(isGuestName).toSorted();
@@ -42,7 +42,7 @@ export function listUmids(host: UmlHost): string[] {
   }
 }
 
-/** The pid that the guest wrote when it started; null when there is none. It may be another process's by now. */
+/** The pid that the guest wrote when it started; null when there is none. It may belong to another process now. */
 export function readPidFile(host: UmlHost, name: string): number | null {
   try {
     const pid = Number.parseInt(readFileSync(pidFilePath(host, name), 'utf8'), 10);
@@ -54,8 +54,8 @@ export function readPidFile(host: UmlHost, name: string): number | null {
 }
 
 /**
- * Removes what a guest that is gone left behind; the kernel itself does that only when it halts in order. Where others may write,
- * somebody may have put a link in the directory's place: what that leads to is not touched.
+ * Removes the directory that a guest left behind; a kernel removes it only when it halts in an orderly way. Somebody else
+ * may have put a link in its place: the link's target is not touched.
  */
 export function removeUmidDirectory(host: UmlHost, name: string): void {
   const directory = join(host.directory, name);
@@ -68,12 +68,12 @@ export function removeUmidDirectory(host: UmlHost, name: string): void {
     }
     rmdirSync(directory);
   } catch (error) {
-    // ENOTEMPTY: what else is in there is not ours; the kernel copes with it or says so. ELOOP: a link.
+    // ENOTEMPTY: other files in there are not ours; the kernel copes with them or says so. ELOOP: a link.
     if (!isMissing(error) && !['ENOTEMPTY', 'ELOOP'].includes(errorCode(error))) throw error;
   }
 }
 
-/** ENOTDIR: a file where a guest's directory would be. EACCES: another user's. */
+/** ENOTDIR: a file has the place of a guest's directory. EACCES: it is another user's. */
 function isMissing(error: unknown): boolean {
   return ['ENOENT', 'ENOTDIR', 'EACCES'].includes(errorCode(error));
 }

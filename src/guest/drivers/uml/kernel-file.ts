@@ -4,17 +4,17 @@ import { dirname, resolve } from 'node:path';
 import { Failure } from '../../../failure.ts';
 import { canOthersReplaceIn, isOwnOrRoots, isWritableByOthers } from '../../../system/file-rights.ts';
 
-/** Stands in every such kernel: what `linux --help` begins with (usage_string in arch/um/kernel/um_arch.c). */
+/** Every such kernel contains it: `linux --help` begins with it (usage_string in arch/um/kernel/um_arch.c). */
 const mark = Buffer.from('User Mode Linux v%s');
 const elfMagic = Buffer.from('\x7FELF', 'latin1');
 const READ_BYTES = 2 ** 20;
-/** More than any kernel; a device has no end. */
+/** No kernel is longer, and a device may have no end. */
 const LIMIT_BYTES = 2 ** 30;
 
 /**
- * Why a file is not for certain a User Mode Linux kernel, put there by root or this account; null when it is. Nothing is
- * started: this is asked before what a stranger names as a kernel is tried. It is started later, by its path: so nobody else may be able to
- * put another file in its place, in any of the directories on the way to it.
+ * Why a file is not certainly a User Mode Linux kernel that root or this account has put there; null when it is. This is
+ * checked before a file that a stranger names as the kernel is started, even for a try. The kernel is started later by its
+ * path, so nobody else may be able to replace the file or any directory on the way to it.
  */
 export async function refuseStrangeKernel(path: string): Promise<Failure | null> {
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -30,7 +30,7 @@ export async function refuseStrangeKernel(path: string): Promise<Failure | null>
   }
 }
 
-/** Of the path as it is named, and as it is without links. */
+/** Checks the path as given, and with links resolved. */
 async function areDirectoriesOurs(path: string): Promise<boolean> {
   for (const start of [resolve(path), await realpath(path)])
     for (let directory = dirname(start); ; directory = dirname(directory)) {
@@ -48,7 +48,7 @@ async function isUmlKernel(file: FileHandle): Promise<boolean> {
 
 async function holdsMark(file: FileHandle): Promise<boolean> {
   for (let offset = 0; offset < LIMIT_BYTES; offset += READ_BYTES) {
-    // It may begin in one piece and end in the next.
+    // The mark may begin in one piece and end in the next.
     const piece = await bytesAt(file, offset, READ_BYTES + mark.length - 1);
     if (piece.includes(mark)) return true;
     if (piece.length < READ_BYTES) return false;
@@ -64,10 +64,10 @@ async function bytesAt(file: FileHandle, offset: number, length: number): Promis
 function strange(path: string, why: string): Failure {
   return new Failure(
     'hypervisor-missing',
-    `The snapshot names ${path} as the kernel, and is from a store that is not encrypted, which others may have written to: it is not started, for ${why}.`,
+    `The snapshot names ${path} as the kernel, and others may have changed the snapshot, because its store is not encrypted. The kernel is not started: ${why}.`,
     {
       advice:
-        'Install that kernel; a script that starts one is taken when a running guest has it. Or restore the disks, and start the guest by hand.',
+        'Install that kernel. A script that starts a kernel is accepted if a known guest runs with it. Or restore the disks, and start the guest by hand.',
     },
   );
 }

@@ -3,7 +3,7 @@ import { command, here, placed } from '../../../placed-text.ts';
 import { errorCode } from '../../../system/error-code.ts';
 import { run, type CommandResult } from '../../../system/processes.ts';
 
-/** A guest's kernel answers at once, even when its programs hang. */
+/** A kernel answers at once, even if its programs hang. */
 const answerTimeoutMs = 5_000;
 
 /** `stopped-already`: by something else, before. */
@@ -37,7 +37,7 @@ export class Mconsole {
     return stdout.startsWith('OK') ? 'stopped' : 'no-answer';
   }
 
-  /** Lets a guest that was stopped go on; whether it goes now. Throws as `ask` does. */
+  /** Lets a stopped guest go on; true when it runs now. Throws as `ask` does. */
   async go(): Promise<boolean> {
     const { stdout } = await this.#exchange(['go']);
     return stdout.startsWith('OK') || stdout.startsWith('ERR Not stopped');
@@ -45,7 +45,7 @@ export class Mconsole {
 
   async #exchange(words: readonly string[]): Promise<CommandResult> {
     try {
-      // The program takes a name only below ~/.uml and knows nothing of UML_DIR; a whole path it takes as it is.
+      // The program looks for a name in ~/.uml only, and does not know UML_DIR. It accepts a whole path, too.
       return await run('uml_mconsole', [this.#socketPath, ...words], {
         env: this.#env,
         signal: this.#signal,
@@ -58,12 +58,12 @@ export class Mconsole {
     }
   }
 
-  /** A file of the guest's own /proc; null as with `ask`. */
+  /** A file in the guest's own /proc; null as with `ask`. */
   readProc(path: string): Promise<string | null> {
     return this.ask('proc', path);
   }
 
-  /** Another value after each boot of the guest. */
+  /** A value that is different after each boot of the guest. */
   bootId(): Promise<string | null> {
     return this.readProc('sys/kernel/random/boot_id');
   }

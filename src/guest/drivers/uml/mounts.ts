@@ -1,6 +1,6 @@
 /**
- * The file systems of a guest that lie on a disk and are mounted for writing: `DEVICE on DIRECTORY`. From its
- * /proc/mounts, and its /proc/filesystems, which marks those types that need no disk with `nodev`.
+ * The guest's file systems that are on a disk and mounted for writing: `DEVICE on DIRECTORY`. They are found in its
+ * /proc/mounts. Its /proc/filesystems marks the types that need no disk with `nodev`.
  */
 export function writableDiskMounts(procMounts: string, procFilesystems: string): string[] {
   const diskless = new Set(

@@ -1,6 +1,6 @@
 /**
- * An initial RAM disk with one program, `/init`, that switches the machine off at once: a kernel that boots it has
- * shown that it can run programs here. Formats: newc of cpio(5), the kernel's
+ * An initial RAM disk with one program, `/init`, that switches the machine off at once. A kernel that boots it can run
+ * programs here. Formats: newc of cpio(5), the kernel's
  * Documentation/driver-api/early-userspace/buffer-format.rst; elf(5).
  */
 export function probeInitrd(): Buffer {
@@ -27,7 +27,7 @@ const elfHeaderBytes = 64;
 const programHeaderBytes = 56;
 const x86_64 = 62;
 
-/** A static x86-64 program of one segment: reboot(MAGIC1, MAGIC2, POWER_OFF), and should that return, a loop. */
+/** A static x86-64 program of one segment: reboot(MAGIC1, MAGIC2, POWER_OFF), then a loop in case that returns. */
 function switchOffProgram(): Buffer {
   const code = Buffer.from(
     'b8a9000000' + // mov eax, 169 (reboot)

@@ -5,14 +5,14 @@ import { listUmids, readPidFile, removeUmidDirectory, type UmlHost } from './hos
 const killTimeoutMs = 10_000;
 const intervalMs = 50;
 
-/** Whether the process is one of a guest that we started: it leads a session which all of its processes share. */
+/** Whether the process belongs to a guest that we started: it leads a session that all of its processes share. */
 export function isInSession(pid: number | null, sessionId: number): boolean {
   return pid !== null && (pid === sessionId || readProcess(pid)?.sessionId === sessionId);
 }
 
 /**
- * Kills all processes of a guest that we started, and removes what it would leave behind; gives how many
- * processes are left. Is not to be aborted: nothing of the guest may be left.
+ * Kills all processes of a guest that we started, and removes the directory that it would leave behind. Gives the number
+ * of processes that are left. It is never aborted: nothing of the guest may be left.
  */
 export async function endSession(sessionId: number, host: UmlHost): Promise<number> {
   const umids = listUmids(host).filter((umid) => isInSession(readPidFile(host, umid), sessionId));

@@ -19,18 +19,17 @@ import { findUmlGuest } from './find.ts';
 import { endSession, isInSession } from './session.ts';
 
 const intervalMs = 50;
-/** A kernel that cannot go on (no root file system, no init, a processor it does not know) has panicked by then. */
+/** A kernel that cannot go on (no root file system, no init, an unknown processor) has panicked by then. */
 const settleMs = 500;
-/** With this much no kernel was seen to fail for want of memory while it started. */
+/** With this much memory no kernel was seen to fail for lack of it. */
 const AMPLE_MEMORY_BYTES = 96 * 2 ** 20;
 
 /**
- * Boots the guest and returns when it is up: its console answers, the process behind it is ours, and its first
- * program runs. A kernel with little memory at times cannot make the threads of its own self-tests of cryptography,
- * and then none for the journal of its root file system, and panics. (Debian's 6.1 from a disk: 4 of 40 boots with
- * 40 MiB, 2 of 60 with 48 MiB, 5 of 2,100 with 64 MiB, none of 400 with 96 MiB.) It boots well the next time, so it is
- * started a second time, with a warning. Throws Failure `start-failed`, or what keeps it from being booted; no process
- * of it is left then.
+ * Boots the guest and returns when it is up: its console answers, the process behind it is ours, and its first program
+ * runs. A kernel with little memory sometimes cannot create the threads of its self-tests of cryptography, then none for
+ * the journal of its root file system, and panics. (Debian's 6.1 from a disk: 4 of 40 boots with 40 MiB, 2 of 60 with
+ * 48 MiB, 5 of 2,100 with 64 MiB, none of 400 with 96 MiB.) It boots the next time, so it is started a second time, with
+ * a warning. Throws Failure `start-failed`, or what keeps it from being booted; then no process of it is left.
  */
 export async function startUml(
   definition: GuestDefinition,
@@ -49,21 +48,21 @@ export async function startUml(
   if (!(first instanceof Failure)) return first;
   const timeoutMs = deadline - Date.now();
   if (timeoutMs <= 0) throw first;
-  const message = `${definition.name} ended while it was starting; it is started once more. Why is on its console, ${options.consoleLog}.${littleMemory(definition)}`;
+  const message = `${definition.name} ended while it was starting, and is started once more. Its console shows why: ${options.consoleLog}.${littleMemory(definition)}`;
   context.report({ type: 'warning', code: 'guest-started-twice', message });
   const second = await boot(kernel ?? '', definition, { ...options, timeoutMs }, host, context);
   if (second instanceof Failure) throw second;
   return second;
 }
 
-/** A sentence about the guest's memory where that may be why it did not start; else nothing. */
+/** A sentence about the guest's memory if too little may be the reason; otherwise nothing. */
 function littleMemory({ memoryBytes }: GuestDefinition): string {
   if (memoryBytes === null || memoryBytes >= AMPLE_MEMORY_BYTES) return '';
   const mebibytes = (bytes: number): string => `${Math.floor(bytes / 2 ** 20)} MiB`;
-  return ` It has ${mebibytes(memoryBytes)} of memory; a User Mode Linux kernel with less than ${mebibytes(AMPLE_MEMORY_BYTES)} at times does not start.`;
+  return ` It has ${mebibytes(memoryBytes)} of memory; a User Mode Linux kernel with less than ${mebibytes(AMPLE_MEMORY_BYTES)} sometimes does not start.`;
 }
 
-/** The guest that is up; Failure `start-failed` when it ended by itself before that. Throws all other failures. */
+/** The guest when it is up; Failure `start-failed` when it ended by itself before. Throws all other failures. */
 async function boot(
   kernel: string,
   definition: GuestDefinition,
@@ -87,7 +86,7 @@ async function boot(
     if (left > 0)
       throw new Failure(
         'outcome-unknown',
-        placed`${failure.placed.message} It could not be ended: ${left} processes are left.`,
+        placed`${failure.placed.message} It could not be ended: ${left} of its processes are left.`,
         {
           advice: placed`Look at them with \`${command('ps', '-s', String(started.pid))}\`.`,
           cause: error,
@@ -152,7 +151,7 @@ async function waitUntilUp(
       if (bootId === null || !(await runsPrograms(mconsole))) return null;
       await pause(settleMs, signal);
       throwIfEnded(started, name);
-      // Still the same boot, and programs still run: those of before may have been the kernel's own short helpers.
+      // It must be the same boot, and programs must still run: those seen before may have been short helpers of the kernel.
       const stillUp = (await mconsole.bootId()) === bootId && (await runsPrograms(mconsole));
       return stillUp ? findUmlGuest(host, name) : null;
     },
@@ -163,7 +162,7 @@ async function waitUntilUp(
   throw new Failure('start-failed', `The guest ${name} was not up within ${seconds} s and was ended.`);
 }
 
-/** Memory that is no file's belongs to programs; until the first one runs there is none. */
+/** Anonymous memory belongs to programs: there is none until the first one runs. */
 async function runsPrograms(mconsole: Mconsole): Promise<boolean> {
   const meminfo = await mconsole.readProc('meminfo');
   return meminfo !== null && !/^AnonPages: +0 kB$/m.test(meminfo);
@@ -175,7 +174,7 @@ function throwIfEnded(started: DetachedProcess, name: string): void {
     throw new Failure('start-failed', `The guest ${name} ${ending} while it was starting.`);
 }
 
-/** A kernel that finds its name taken says so on its console only, and goes on under another. */
+/** A kernel whose name is taken says so only on its console, and goes on under another name. */
 function throwIfNamedOtherwise(started: DetachedProcess, name: string, host: UmlHost): void {
   const other = listUmids(host).find((umid) => isInSession(readPidFile(host, umid), started.pid));
   if (other === undefined || other === name) return;
@@ -183,7 +182,7 @@ function throwIfNamedOtherwise(started: DetachedProcess, name: string, host: Uml
     'start-failed',
     `The name ${name} was taken, and the guest came up as ${other}; it was ended.`,
     {
-      advice: placed`Look at ${host.directory}/${name} ${here}, and halt the guest that has this name.`,
+      advice: placed`Look at ${host.directory}/${name} ${here}, and halt the guest with this name.`,
     },
   );
 }

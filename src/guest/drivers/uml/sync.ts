@@ -2,21 +2,21 @@ import type { Mconsole } from './mconsole.ts';
 import { poll } from '../../../pipeline/polling.ts';
 
 const intervalMs = 20;
-/** A round begins the file systems' commits without waiting for them; the next one's writes come after them. */
+/** A round starts the file systems' commits without waiting for them. The writes of the next round come after them. */
 const rounds = 2;
 
-/** What of the management console is needed here. */
+/** The part of the management console that is needed here. */
 export type Console = Pick<Mconsole, 'ask' | 'readProc'>;
 
-/** What a kernel counts of its page cache in /proc/vmstat. */
+/** A kernel's counts of its page cache, from /proc/vmstat. */
 export interface PageCounts {
-  /** Pages that differ from what is on the disks, those that are on their way there included. */
+  /** Pages that differ from the disks, including those that are being written. */
   unwritten: number;
-  /** Pages that were ever made to differ. */
+  /** Pages that were ever changed in memory. */
   dirtied: number;
 }
 
-/** From the text of /proc/vmstat; null where one of the counts is not there. */
+/** Parses /proc/vmstat; null when a count is missing. */
 export function parsePageCounts(vmstat: string): PageCounts | null {
   const count = (name: string) => Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(vmstat)?.[1]);
   const unwritten = count('nr_dirty') + count('nr_writeback');
@@ -24,15 +24,15 @@ export function parsePageCounts(vmstat: string): PageCounts | null {
   return Number.isNaN(unwritten + dirtied) ? null : { unwritten, dirtied };
 }
 
-/** What is unwritten now may all have been written to memory after `before`: what was there before is on the disks. */
+/** Whether everything that was unwritten at `before` is on the disks: no more is unwritten now than was changed since. */
 export function isWrittenSince(before: PageCounts, now: PageCounts): boolean {
   return now.unwritten <= now.dirtied - before.dirtied;
 }
 
 /**
- * Has the guest's kernel write out what it has in memory. Gives null when that is done; else why it is not, as the end
- * of a sentence. The kernel's own word, "Emergency Sync complete", goes to a console that may be anyone's terminal,
- * and is not printed at all where the guest is quiet; its counts can always be asked.
+ * Makes the guest's kernel write out what it has in memory. Gives null when that is done, otherwise why it is not, as the
+ * end of a sentence. The kernel's message "Emergency Sync complete" goes to a console that may be a person's terminal, and
+ * a quiet guest does not print it. Its counts can always be read.
  */
 export async function syncUml(
   mconsole: Console,
