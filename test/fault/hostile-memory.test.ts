@@ -109,7 +109,7 @@ describe('a small snapshot of many large disks that share their maps', () => {
     const to = join(scratch.path, 'restored');
     mkdirSync(to);
     const { exitStatus, stderr, peakBytes } = await run('restore', store.path, 'web', '--to', to);
-    expect(stderr).toContain('To restore these 256 disks at once would take 16.0 GiB of memory');
+    expect(stderr).toContain('To restore these 256 disks at once would take 8.00 GiB of memory');
     expect(stderr).toContain('--disk NAME');
     expect(exitStatus).toBe(10);
     expect(readdirSync(to)).toEqual([]);

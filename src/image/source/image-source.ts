@@ -7,7 +7,7 @@ export interface ImageSource extends AsyncDisposable {
   kind: 'file' | 'block-device';
   /**
    * Reads as the disk does, at any offset. Worker threads read from it, too: threads of a process share descriptors. A format
-   * whose file is not laid out as the disk is attaches or exports one that is.
+   * whose file is not laid out like the disk attaches a device, or exports a file, that is.
    */
   fd: number;
   /** Always a multiple of 512. */
