@@ -66,7 +66,10 @@ export async function bootCountingGuest(
   const isStopped = async () => {
     // Only one that is stopped accepts "go"; so it is asked for what it refuses then.
     if ((await ask('stop')).startsWith('ERR Already stopped')) return true;
-    await ask('go');
+    // On a busy machine an answer may come too late. Anything else that a stopped guest is asked could hang it.
+    const deadlineMs = Date.now() + 30_000;
+    while (!/^(OK|ERR Not stopped)/.test(await ask('go')))
+      if (Date.now() > deadlineMs) throw new Error(`the guest ${name} does not go on`);
     return false;
   };
   await counts((number) => number > 0);
