@@ -87,7 +87,7 @@ const guestDefinition = z.strictObject({
 
 /**
  * Parses a definition from the wire or from a file. Throws Failure `guest-unsupported`, which says what is wrong. An
- * unknown field is wrong, too: to ignore it could change the guest.
+ * unknown field is refused, too: without it the guest could behave differently.
  */
 export function parseGuestDefinition(json: unknown): GuestDefinition {
   const { success, data, error } = guestDefinition.safeParse(json);

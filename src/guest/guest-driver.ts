@@ -87,11 +87,14 @@ export interface FreezeOptions {
 
 /**
  * A running guest that stands still: no program of it runs, and its disks do not change. Disposing lets it go on,
- * unless that was done; it throws Failure `guest-left-down` when the guest does not.
+ * unless `letGo` did; it throws Failure `guest-left-down` when the guest does not go on.
  */
 export interface FrozenGuest extends AsyncDisposable {
   stoppedAt: Date;
-  /** Null when all was written out before; else why not, as the end of a sentence. The disks are then as after a crash. */
+  /**
+   * Null when everything in memory was written out before; else why not, as the end of a sentence. The disks are then
+   * as after a crash.
+   */
   notSynced: string | null;
   /** Lets it go on, and gives how long it stood still, in milliseconds. */
   letGo(): Promise<number>;
@@ -101,7 +104,7 @@ export interface FrozenGuest extends AsyncDisposable {
 export interface FreezingDriver extends GuestDriver {
   /**
    * Has the guest write out what it has in memory, and stops it. It goes on when the result is disposed of, and also
-   * when this process dies. Throws Failure `guest-unsupported` when it cannot be stopped; it then runs on.
+   * when this process dies. Throws Failure `guest-unsupported` when the guest cannot be stopped; it then runs on.
    */
   freeze(guest: RunningGuest, options: FreezeOptions, context: Context): Promise<FrozenGuest>;
 }

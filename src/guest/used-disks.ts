@@ -31,7 +31,8 @@ export function othersThan(running: RunningGuest, drivers: readonly GuestDriver[
   const driver = requireDriver(drivers, running.definition.driver);
   return async (users) => {
     const others = await driver.usersBesides(running, users);
-    // A guest's own processes come and go. One that has ended since can no longer be told to be the guest's.
+    // A guest's own processes come and go. A process that has ended can no longer be recognised as the guest's, so it
+    // does not count.
     return others.filter(({ pid }) => pid === undefined || readProcess(pid) !== null);
   };
 }

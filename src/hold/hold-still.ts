@@ -19,7 +19,7 @@ export async function holdStill(
   context: Context,
 ): Promise<StillGuest> {
   const { definition, running } = guest;
-  // First, so that a guest with an image that cannot be read is not stopped.
+  // The images are tried first: a guest with an unreadable image is not stopped.
   for (const { path } of definition.disks) await (await openImage(path))[Symbol.asyncDispose]();
   if (running === null) return holdOffline(guest, context);
   if (running.unsupported !== undefined) throw running.unsupported;

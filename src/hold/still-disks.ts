@@ -31,9 +31,9 @@ const USED_ADVICE =
   'End that first, or wait until it ends. A running guest is backed up by its name: see `vmferry guests`.';
 
 /**
- * Throws Failure `image-in-use` when anything but the guest itself has one of its images open. Readers do no harm to an
- * image that no guest runs on, such as a second backup. While the guest runs they do: both backups would stop it, and
- * the first that ends would let it go on.
+ * Throws Failure `image-in-use` when anything but the guest itself has one of its images open. A reader, such as a
+ * second backup, does no harm while the guest does not run. While it runs, both backups would stop it, and the first to
+ * end would let it go on.
  */
 export async function refuseUsed(
   definition: GuestDefinition,

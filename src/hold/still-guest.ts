@@ -34,7 +34,7 @@ export interface StillGuest extends AsyncDisposable {
   /** The guest ran, and is paused or down until this is disposed of. */
   guestWaits: boolean;
   consistency: Consistency;
-  /** The moment whose images are read. */
+  /** The images are read as they were at this moment. */
   createdAt: Date;
   /** All disks of the guest's definition, in its order. */
   disks: readonly StillDisk[];

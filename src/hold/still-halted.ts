@@ -59,7 +59,10 @@ export async function holdByHalting(
   }
 }
 
-/** Refuses to halt a guest that could not be started again. Its name is taken, of course: by the guest itself. */
+/**
+ * Refuses to halt a guest that could not be started again. That its name is taken does not count: the guest itself has
+ * it.
+ */
 async function refuseUnbootable(
   { definition }: ResolvedGuest,
   { drivers }: GuestDependencies,
@@ -97,14 +100,14 @@ async function startHalted(
   const context: Context = { report, signal: new AbortController().signal };
   try {
     if ((await findStayingGuest(name, drivers, context)) !== null) {
-      // The halt failed. The guest may still shut down, later than it was given time for.
+      // The halt failed. The guest may still shut down, after its time was over.
       const message = `${name} still runs, but may be shutting down. If it goes down later, start it: vmferry start ${name}`;
       report({ type: 'warning', code: 'other', message });
       return;
     }
     const now = await records.read(name);
     const fence = now === null ? null : fenceOf(now);
-    // A fence from before the halt did not keep the guest from running here.
+    // The guest ran here in spite of a fence from before the halt, so that fence does not count.
     if (fence !== null && record?.move === undefined) throw fence;
     const options = { consoleLog: consoleLogOf(name), timeoutMs: bootTimeoutMs };
     await runStage(

@@ -13,9 +13,9 @@ import { mapOrdered } from '../pipeline/map-ordered.ts';
 export interface CaptureOptions {
   /** What to read of the image: sorted, disjoint. */
   extents: Iterable<Extent>;
-  /** Gets the ids of the chunks that are read, those of known chunks included; of the source's grid. */
+  /** Receives the id of each chunk that is read, known or not. It has the source's grid. */
   map: ChunkMap;
-  /** The zstd level; asked for each frame. */
+  /** Gives the zstd level for the next frame. */
   level: () => number;
   pool: FramePool;
   /** `sha256` unless given. */
@@ -28,7 +28,7 @@ export interface CaptureOptions {
   known?: KnownChunks;
   /** Seals the members of packs; null unless given. */
   sealKey?: SealKey;
-  /** Called with the bytes of each piece that was read, and with the bytes of it that packs will hold. */
+  /** Called for each piece that was read: with its bytes, and with those of them that packs will hold. */
   onRead?: (readBytes: number, packedBytes: number) => void;
 }
 
@@ -65,7 +65,7 @@ export async function* captureImage(
     isOpen = false;
     for (const { pack } of last) if (pack !== null) yield pack;
   } finally {
-    // Fails only if the pool has ended; it then keeps nothing.
+    // This fails only if the pool has ended, and then the pool keeps nothing.
     if (isOpen) await pool.runOnEach({ kind: 'abandon', capture }).catch(() => undefined);
   }
 }

@@ -13,7 +13,7 @@ const BATCH_BYTES = 4 * 2 ** 20;
 export type ApplyPool = Pick<FramePool, 'run' | 'width'>;
 
 export interface ComparedChunks {
-  /** Positions whose chunks are what the map says, and the others; ascending. */
+  /** Positions whose chunks match the map (`right`) or differ from it (`wrong`); ascending. */
   right: number[];
   wrong: number[];
   plainBytes: number;
@@ -22,8 +22,8 @@ export interface ComparedChunks {
 /**
  * Compares chunks of a target with a map.
  * @param positions ascending
- * @param how `compare`: a chunk that cannot be read counts as wrong; `read-back`: that is a Failure
- * `verification-failed`, and nothing is read from the page cache
+ * @param how `compare`: an unreadable chunk counts as wrong; `read-back`: an unreadable chunk is a Failure
+ * `verification-failed`, and the page cache is bypassed
  */
 export async function* compareChunks(
   target: ImageTarget,

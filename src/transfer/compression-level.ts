@@ -2,8 +2,8 @@
 export type Compression = number | 'auto';
 
 /**
- * Packs that are sent at once. While one is made durable and renamed, and the next is on its way, compression goes on
- * with the third.
+ * Packs that are sent at the same time: one is made durable and renamed, the next is on its way, the third is being
+ * compressed.
  */
 export const PACKS_IN_FLIGHT = 3;
 
@@ -16,7 +16,7 @@ const DEFAULT_LEVEL = 3;
 const TIME_AT_LEVEL = [1, 1.2, 1.6, 2.1, 2.9, 4, 4.6, 5.5, 6];
 const LOWEST_LEVEL = 1;
 const HIGHEST_LEVEL = TIME_AT_LEVEL.length;
-/** The first packs in flight are taken without a wait, so the waits of fewer packs say nothing about the line. */
+/** The line takes the first packs in flight without a wait, so fewer packs say nothing about its speed. */
 const PACKS_BETWEEN_DECISIONS = PACKS_IN_FLIGHT;
 /** Shares of the time in which compression waits for the line. Below the first, the cores are the bottleneck; above the second, the line is. */
 const LITTLE_WAITING = 0.1;
@@ -24,7 +24,7 @@ const MUCH_WAITING = 0.25;
 /** The share of the spare time that a higher level may use; the rest is kept in case the line gets faster. */
 const SPENT_SHARE = 0.9;
 
-/** The level to use next, after compression waited for the line in this share of its time. */
+/** The level to use next, if compression waited for the line for this share of its time. */
 export function fittingLevel(level: number, waitingShare: number): number {
   if (waitingShare < LITTLE_WAITING) return Math.max(LOWEST_LEVEL, level - 2);
   if (waitingShare <= MUCH_WAITING) return level;
@@ -42,7 +42,7 @@ export function levelToEstimateWith(compression: Compression): number {
   return compression === 'auto' ? DEFAULT_LEVEL : compression;
 }
 
-/** Chooses the level so that neither the cores nor the line wait for the other. */
+/** Chooses the level so that neither the cores wait for the line nor the line for the cores. */
 export class CompressionLevel {
   readonly #isFixed: boolean;
   readonly #now: () => number;

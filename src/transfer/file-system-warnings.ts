@@ -2,12 +2,15 @@ import type { Context, WarningCode } from '../events.ts';
 import type { ImageRegion } from '../image/probe.ts';
 import type { SourceDisk } from './source-disk.ts';
 
-/** Warns of regions that vmferry does not understand, so that free blocks are read; also while the guest runs. */
+/**
+ * Warns of regions that vmferry does not understand: their free blocks are read, too. It may be called while the guest
+ * runs.
+ */
 export function warnOfUnknownFileSystems(disk: SourceDisk, context: Context): void {
   warn(disk, 'file-system-not-understood', ({ clean }) => clean === null, context);
 }
 
-/** Warns of file systems that are not clean, so that free blocks are read. They never are while the guest runs. */
+/** Warns of file systems that are not clean: their free blocks are read, too. While the guest runs, none is clean. */
 export function warnOfDoubtfulFileSystems(disk: SourceDisk, context: Context): void {
   warn(disk, 'file-system-not-clean', ({ clean }) => clean !== null, context);
 }

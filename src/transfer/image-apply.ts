@@ -24,11 +24,11 @@ export type OnDone = (plainBytes: number) => void;
 export interface ApplyOptions {
   pool: ApplyPool;
   signal: AbortSignal;
-  /** Called with plain bytes that `write` wrote, and that read back as they should. */
+  /** Called with the plain bytes that `write` wrote and that were read back unchanged. */
   onReadBack: OnDone;
 }
 
-/** Positions whose chunks on the target are not what the map says, ascending. */
+/** Positions whose chunks on the target differ from the map, ascending. */
 export interface Differences {
   /** These have to be written. */
   wanted: number[];
@@ -90,7 +90,7 @@ export class ImageApply implements AsyncDisposable {
     return { wanted, notEmpty };
   }
 
-  /** Makes these chunks empty, in the map, too. */
+  /** Empties these chunks, on the target and in the map. */
   async clear(positions: readonly number[]): Promise<void> {
     for (const position of positions) this.#map.set(position, noChunkId);
     if (this.target.isEmpty) return;
@@ -103,8 +103,8 @@ export class ImageApply implements AsyncDisposable {
   }
 
   /**
-   * Writes the chunks of a pack, or those that are wanted of a store's frames. Throws Failure `pack-damaged`,
-   * `target-full` or `write-failed`, and `verification-failed` if what was written before did not read back.
+   * Writes the chunks of a pack, or the wanted chunks of a store's frames. Throws Failure `pack-damaged`, `target-full`
+   * or `write-failed`, and `verification-failed` if what was written before did not read back.
    */
   async write(from: PackFile | WantedFrames): Promise<ApplyResult> {
     const { target } = this;
@@ -127,12 +127,12 @@ export class ImageApply implements AsyncDisposable {
     return applied;
   }
 
-  /** Resolves when all that was written is read back. Throws what that failed with. */
+  /** Resolves when all that was written is read back. Throws the error of reading back. */
   async settled(): Promise<void> {
     await this.#readBack.settled();
   }
 
-  /** Makes all of it durable. Returns the plain bytes that `verify` has to read. */
+  /** Makes the target durable. Returns the plain bytes that `verify` has to read. */
   async sync(): Promise<number> {
     await this.target.sync();
     let bytes = 0;
@@ -141,7 +141,7 @@ export class ImageApply implements AsyncDisposable {
   }
 
   /**
-   * Reads what was not found right before, and makes sure that the target holds nothing else. Returns the
+   * Reads all chunks that were not yet found right, and makes sure that the rest of the target is empty. Returns the
    * fingerprint of what is on the disk. Throws Failure `verification-failed`.
    */
   async verify(onDone: OnDone = () => undefined): Promise<string> {
@@ -155,7 +155,7 @@ export class ImageApply implements AsyncDisposable {
     await this.#readBack.settled().catch(() => undefined);
   }
 
-  /** Throws Failure `verification-failed` for the first chunk that is not on the disk what the map says. */
+  /** Throws Failure `verification-failed` for the first chunk on the disk that differs from the map. */
   async #prove(positions: Iterable<number>, onDone: OnDone): Promise<void> {
     const results = compareChunks(this.target, this.#map, positions, 'read-back', this.#pool);
     for await (const found of results) {
@@ -174,7 +174,7 @@ export class ImageApply implements AsyncDisposable {
     }
   }
 
-  /** What was not found right yet; where the map has no chunk, only what is no hole. */
+  /** The positions not yet found right. Holes where the map has no chunk are left out. */
   #unproven(): Iterable<number> {
     const touched = this.#touchedChunks();
     return this.#positions(
@@ -187,7 +187,7 @@ export class ImageApply implements AsyncDisposable {
     return touchedChunks(this.target.dataExtents(), this.#grid);
   }
 
-  /** Returns the plain bytes of those that are not empty. */
+  /** Marks the chunks as right. Returns the plain bytes of those that are not empty. */
   #setRight(positions: readonly number[]): number {
     let bytes = 0;
     for (const position of positions) {

@@ -9,12 +9,12 @@ import { sendPacks, type Sending } from './send-packs.ts';
 import type { SourceDisk } from './source-disk.ts';
 import { findUnchanged, type EarlierMaps, type UnchangedChunks } from './unchanged-chunks.ts';
 
-/** How many unchanged chunks are read all the same, to check the file system's word. */
+/** How many chunks that the file system calls unchanged are read nevertheless, as a check. */
 const SAMPLE_CHUNKS = 64;
 
-/** What of a disk is still to be read. */
+/** The part of a disk that is still to be read. */
 export interface PlannedPass {
-  /** To be filled; holds the ids of the chunks that need not be read. */
+  /** Holds the ids of the chunks that need not be read; the others are filled in later. */
   map: ChunkMap;
   /** Computed anew at each call, lazily. */
   extents: () => Iterable<Extent>;
@@ -75,7 +75,7 @@ function isSameId(first: Uint8Array | null, second: Uint8Array | null): boolean 
   return Buffer.compare(first, second) === 0;
 }
 
-/** Positions of this many unchanged chunks, or of all if there are fewer; each is as likely as any other. */
+/** Chooses the positions of this many unchanged chunks at random; all, if there are fewer. */
 function chooseSample(
   { marks, count }: Pick<UnchangedChunks, 'marks' | 'count'>,
   size: number,

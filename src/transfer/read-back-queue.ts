@@ -1,8 +1,8 @@
 import { asFailure } from '../failure.ts';
 
 /**
- * Reads back what was written while more is written. Everything that waits is read back at once, in ascending order, so
- * that a slow disk is not asked to sync for each piece.
+ * Reads back what was written while more is written. Everything that waits is read back together, in ascending order,
+ * so that a slow disk need not sync for each piece.
  */
 export class ReadBackQueue {
   readonly #readBack: (positions: Uint32Array) => Promise<void>;
@@ -15,14 +15,14 @@ export class ReadBackQueue {
     this.#readBack = readBack;
   }
 
-  /** Throws what reading back failed with before: nothing that comes later can mend that. */
+  /** Throws the error of an earlier piece, if there was one: nothing that comes later can mend that. */
   push(positions: Uint32Array): void {
     if (this.#failure !== null) throw asFailure(this.#failure);
     this.#waiting.push(positions);
     this.#working ??= this.#work();
   }
 
-  /** Resolves when everything is read back. Throws what that failed with. */
+  /** Resolves when everything is read back. Throws the error of reading back. */
   async settled(): Promise<void> {
     await this.#working;
     if (this.#failure !== null) throw asFailure(this.#failure);

@@ -21,13 +21,16 @@ export interface Pass {
   source: ImageSource;
   /** What it reads: sorted, disjoint. */
   extents: Iterable<Extent>;
-  /** Gets the ids of the chunks that it reads; may hold those of an earlier pass. */
+  /** Receives the ids of the chunks that it reads; may hold those of an earlier pass. */
   map: ChunkMap;
   /** null: this pass is not counted. */
   progress: SendProgress | null;
 }
 
-/** What all passes of a backup or a move share. With the same `known`, a later pass sends what the earlier ones did not. */
+/**
+ * What all passes of a backup or a move share. With the same `known`, a later pass sends only what the earlier ones did
+ * not.
+ */
 export interface Sending extends Pick<CaptureOptions, 'pool' | 'packNaming' | 'known' | 'sealKey'> {
   sink: PackSink;
   compression: Compression;

@@ -1,6 +1,6 @@
 import type { Context, StageName } from '../events.ts';
 
-/** Reports how many of the bytes to read are done (read, and at the other side or known there), and how many were sent. */
+/** Reports how many bytes are done (read, and arrived at the other side or known there), and how many were sent. */
 export class SendProgress {
   readonly #stage: StageName;
   readonly #totalBytes: number;
@@ -22,7 +22,7 @@ export class SendProgress {
     return this.#sentBytes;
   }
 
-  /** @param packedBytes of the chunks among them that go into packs */
+  /** @param packedBytes how many of them go into packs */
   read(bytes: number, packedBytes: number): void {
     this.#readBytes += bytes;
     this.#waitingBytes += packedBytes;
@@ -37,7 +37,7 @@ export class SendProgress {
   }
 
   #report(): void {
-    // Chunks are sent whole, but of a chunk only the bytes in use are read: the difference must not go down.
+    // A whole chunk is sent, but only its bytes in use are read. So this difference may fall; the progress must not.
     this.#doneBytes = Math.max(this.#doneBytes, Math.floor(this.#readBytes - this.#waitingBytes));
     this.#context.report({
       type: 'progress',

@@ -7,7 +7,7 @@ import { probeImage, type ImageLayout } from '../image/probe.ts';
 import { usedExtents } from '../image/used-extents.ts';
 import type { DiskAccount } from './disk-account.ts';
 
-/** A few MB of memory. */
+/** These take a few MB of memory. */
 const MOST_KEPT_EXTENTS = 65_536;
 
 /** An opened disk of a guest, and what is to be read of it. */
@@ -16,7 +16,7 @@ export interface SourceDisk extends AsyncDisposable {
   name: string;
   source: ImageSource;
   layout: ImageLayout;
-  /** Lazy, where there are many. */
+  /** Computed lazily, if there are many. */
   extents: () => Iterable<Extent>;
   readBytes: number;
   holeBytes: number;
@@ -35,7 +35,7 @@ export async function openSourceDisk(
     const dataBytes = totalLength(source.dataExtents());
     const readBytes = totalLength(extents());
     return {
-      // The name in the guest's definition: the file behind a link may have another.
+      // The name in the guest's definition: the file behind a link may have another name.
       name: basename(path),
       source,
       layout,

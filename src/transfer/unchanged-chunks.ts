@@ -17,7 +17,7 @@ export interface EarlierMaps {
   /** Only bases of this store count. */
   storeId: string;
   /**
-   * Finds what was captured of the disk when the base was kept; null where the two cannot be compared. Its map is read
+   * Finds what was captured of the disk when the base was kept; null if the two cannot be compared. The map is read
    * only if the base can be opened. Throws Failure `snapshot-missing`.
    */
   find(base: BaseClone, sizeBytes: number, signal: AbortSignal): Promise<EarlierMap | null>;

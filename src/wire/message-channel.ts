@@ -9,7 +9,7 @@ export interface ChannelEnds<In> {
   write: (text: string) => void;
   parse: (line: string) => In;
   onMessage: (message: In) => void;
-  /** Called once, when nothing more will come, with the reason; null: the other side closed its end. */
+  /** Called once, at the end, with the reason; null if the other side closed its end. */
   onEnd: (failure: Failure | null) => void;
 }
 
@@ -34,7 +34,7 @@ export class MessageChannel<Out extends Message, In extends Message> implements 
     void this.#read();
   }
 
-  /** Also works after reading has failed or ended: the other side may still listen. */
+  /** Also works after reading has failed or ended, because the other side may still listen. */
   send(message: Out): void {
     if (!this.#isDisposed) this.#ends.write(formatMessage(message));
   }

@@ -180,14 +180,16 @@ function knownWarningCode(code: string): WarningCode {
   return warningCodes.find((known) => known === code) ?? 'other';
 }
 
-/** The other machine's failure as it is read here: it names that machine, and its commands are those to type here. */
+/**
+ * The other machine's failure, worded for this machine: it names the other one, and its commands are to be typed here.
+ */
 export function fromWireFailure(parts: FailureParts, machine: OtherMachine): Failure {
   const { code, placed, transient } = fromFailureParts(parts);
   const advice = placed.advice?.readFrom(machine);
   return new Failure(code, placed.message.toldFrom(machine), { advice, transient });
 }
 
-/** The same for a warning, which has no words that depend on where it is read. */
+/** The same for a warning. No word of it depends on where it is read. */
 export function fromWireWarning({ code, message }: Warning, machine: OtherMachine): Warning {
   return { code, message: new PlacedText([message]).toldFrom(machine) };
 }

@@ -63,7 +63,7 @@ export class RemoteReceiver implements AsyncDisposable {
     this.machine = machine;
     this.#channel = new MessageChannel({
       input: process.stdout,
-      // A write that fails is a line that is lost, and that is noticed by the reading side.
+      // A failed write means that the line is lost. The reading side notices that.
       write: (text) => void process.stdin.write(text).catch(() => undefined),
       parse: (line) => this.#parse(line),
       onMessage: (message) => {
@@ -83,7 +83,7 @@ export class RemoteReceiver implements AsyncDisposable {
     return this.#opened;
   }
 
-  /** The images that it has given their names. */
+  /** The images that have got their final names. */
   get published(): readonly string[] {
     return this.#published;
   }
@@ -194,7 +194,7 @@ export class RemoteReceiver implements AsyncDisposable {
         if (this.onApplied(message)) this.#watch?.progressed();
         return;
       case 'progress':
-        // The same number again is no progress.
+        // A repeated number is no progress.
         if (message.verifiedBytes > this.#verifiedBytes) this.#watch?.progressed();
         this.#verifiedBytes = Math.max(this.#verifiedBytes, message.verifiedBytes);
         this.onProgress(message);
@@ -209,7 +209,7 @@ export class RemoteReceiver implements AsyncDisposable {
     }
   }
 
-  /** Its warnings as they are read here. */
+  /** Words its warnings for this machine. */
   #told(message: ReceiverMessage): ReceiverMessage {
     if (!('warnings' in message)) return message;
     return {

@@ -14,7 +14,10 @@ import { endSession } from './session.ts';
 const timeoutMs = 20_000;
 const intervalMs = 20;
 
-/** What the kernel prints when its program switches it off. Then it ends, sometimes by an abort that means nothing. */
+/**
+ * What the kernel prints when its program switches it off. Afterwards it ends, sometimes by an abort that means
+ * nothing.
+ */
 const switchedOff = /\breboot: (?:System halted|Power down)/;
 
 /**
@@ -47,7 +50,7 @@ async function probeOnce(kernel: string, host: UmlHost, signal: AbortSignal): Pr
     'con=null',
     'con0=null,fd:1',
     'noreboot',
-    // The kernel would spend most of the time on measuring how to compute a RAID.
+    // Without this, the kernel spends most of the time on comparing ways to compute a RAID.
     'initcall_blacklist=raid6_select_algo',
   ];
   const console = (): string => readFileSync(consoleLog, 'utf8');

@@ -32,7 +32,8 @@ export async function freezeUml(
   let released: Promise<number> | null = null;
   const letGo = () => (released ??= stopper.release());
   try {
-    // Questions can hang a stopped guest: so it is stopped and let go on first, which something else that has stopped it prevents.
+    // A question can hang a guest that something else has stopped. Stopping it first fails for such a guest, so it is
+    // not asked.
     await stop(name, stopper, signal);
     await stopper.go();
     const notSynced = await syncUml(stopper.mconsole, options.syncTimeoutMs, signal);
@@ -67,7 +68,7 @@ async function awaitSettled({ name, disks }: GuestDefinition, signal: AbortSigna
   while (before.some((changedMs) => Date.now() - changedMs < settleMs)) {
     await pause(settleMs, signal);
     const now = await look();
-    // Also where a clock was set back, and the last change lies in the future.
+    // This also works if a clock was set back and the last change lies in the future.
     if (now.every((changedMs, index) => changedMs === before[index])) return;
     if (Date.now() > deadlineMs) throw cannotStop(name, 'its images change although it was stopped');
     before = now;

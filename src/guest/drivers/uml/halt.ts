@@ -13,7 +13,7 @@ const processIntervalMs = 100;
 const consoleIntervalMs = 300;
 /** A guest that has been up for longer and does not handle Ctrl-Alt-Del never will. */
 const bootSeconds = 60;
-/** How long programs get to end; and after how long without a change all that will end have ended. */
+/** How long programs get to end, and how long no program may end until the rest is not waited for. */
 const programsTimeoutMs = 10_000;
 const programsQuietMs = 1_000;
 /** A killed process ends at once, or hangs in the host's kernel. */
@@ -31,7 +31,7 @@ interface Halting {
 
 interface GuestProcesses {
   kernel: ProcessIdentity;
-  /** Those that belong to the kernel's process, as last seen. */
+  /** The processes that the kernel's process started, as last seen. */
   others: readonly ProcessIdentity[];
 }
 
@@ -39,10 +39,10 @@ interface GuestProcesses {
 type Outcome = string | null;
 
 /**
- * Halts a User Mode Linux guest and returns when all its processes are gone. It tries in this order: Ctrl-Alt-Del, so
- * that the guest shuts itself down; then, by its kernel, to end its programs, write out and remount its file systems
- * read-only, and halt; and only when asked for, to kill it. Throws Failure `halt-failed`; the guest then still runs.
- * When aborted, it finishes the step that the guest was told to take, so that the caller can know what became of it.
+ * Halts a User Mode Linux guest and returns when all its processes are gone. It tries in this order: Ctrl-Alt-Del, on
+ * which the guest shuts itself down; orders to its kernel, which ends its programs, writes out its file systems,
+ * remounts them read-only, and halts; and, only if asked for, to kill it. Throws Failure `halt-failed`; the guest then
+ * still runs. When aborted, it finishes the current step, so that the caller knows whether the guest is gone.
  */
 export async function haltUml(
   guest: RunningGuest,
@@ -160,7 +160,7 @@ async function pressCtrlAltDel(halting: Halting): Promise<Outcome> {
   return 'it answered Ctrl-Alt-Del by starting again';
 }
 
-/** By the keys of the kernel's Documentation/admin-guide/sysrq.rst. */
+/** Uses the keys of the kernel's Documentation/admin-guide/sysrq.rst. */
 async function haltFromKernel(halting: Halting): Promise<Outcome> {
   const { mconsole, options, patient, processes } = halting;
   const keys = await mconsole.readProc('sys/kernel/sysrq');
@@ -215,10 +215,10 @@ async function waitForPrograms({ mconsole, options, patient }: Halting): Promise
   }
 }
 
-/** Whether all processes of the guest are gone then. */
+/** Kills all processes of the guest. Returns whether all are gone. */
 async function killAll(processes: GuestProcesses): Promise<boolean> {
   const { kernel } = processes;
-  // Stopped first, so that it starts no process between the look and its end.
+  // The kernel is stopped first, so that it starts no process after they are listed.
   if (isAlive(kernel)) signalProcess(kernel.pid, 'SIGSTOP');
   processes.others = [...descendantsOf(kernel.pid), ...processes.others];
   for (const identity of [kernel, ...processes.others])
@@ -228,7 +228,10 @@ async function killAll(processes: GuestProcesses): Promise<boolean> {
   return (await poll(() => isGone(processes), limits)) !== null;
 }
 
-/** Notes the processes of the guest while its kernel is there to tell, and then waits for those, too. */
+/**
+ * Whether the kernel and all its processes are gone. The processes are noted while the kernel lives: later they cannot
+ * be found.
+ */
 function isGone(processes: GuestProcesses): boolean {
   const { kernel } = processes;
   if (isAlive(kernel)) {

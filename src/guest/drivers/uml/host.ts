@@ -73,7 +73,7 @@ export function removeUmidDirectory(host: UmlHost, name: string): void {
   }
 }
 
-/** ENOTDIR: a file has the place of a guest's directory. EACCES: it is another user's. */
+/** ENOTDIR: a file lies where a guest's directory would be. EACCES: it is another user's. */
 function isMissing(error: unknown): boolean {
   return ['ENOENT', 'ENOTDIR', 'EACCES'].includes(errorCode(error));
 }

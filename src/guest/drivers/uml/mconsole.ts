@@ -6,7 +6,7 @@ import { run, type CommandResult } from '../../../system/processes.ts';
 /** A kernel answers at once, even if its programs hang. */
 const answerTimeoutMs = 5_000;
 
-/** `stopped-already`: by something else, before. */
+/** `stopped-already`: something else had stopped the guest before. */
 export type StopAnswer = 'stopped' | 'stopped-already' | 'no-answer';
 
 /** The management console of one User Mode Linux guest, through the `uml_mconsole` program. */

@@ -16,8 +16,8 @@ const stopIntervalMs = 50;
 const goTimeoutMs = 20_000;
 
 /**
- * When vmferry dies, the guest is told to go on; again and again for a while, since the order to stop may still be on
- * its way to it. Only a stopped guest accepts that.
+ * When vmferry dies, the guest is told to go on; this is repeated for a while, because the order to stop may still be
+ * on its way. Only a stopped guest accepts that.
  */
 const goScript = `n=0
 while [ $n -lt 50 ]; do
@@ -55,7 +55,7 @@ export class UmlStopper implements AsyncDisposable {
     this.#lastWill = lastWill;
   }
 
-  /** Throws Failure `guest-unsupported` when another vmferry has it for long, or when it cannot be had. */
+  /** Throws Failure `guest-unsupported` when another vmferry keeps the guest for long, or when it cannot be locked. */
   static async take(
     name: string,
     kernel: ProcessIdentity,
@@ -63,7 +63,7 @@ export class UmlStopper implements AsyncDisposable {
     signal: AbortSignal,
   ): Promise<UmlStopper> {
     const socket = socketPath(host, name);
-    // Never aborted: an exchange that was begun is ended, for it must be known whether the guest was stopped.
+    // Never aborted: an exchange that was begun is finished, because it must be known whether the guest was stopped.
     const mconsole = new Mconsole(socket, host.environment, new AbortController().signal);
     const lock = await lockAgainstOthers(name, host, signal);
     try {
@@ -75,7 +75,7 @@ export class UmlStopper implements AsyncDisposable {
     }
   }
 
-  /** Stops the guest. When something else has stopped it, waits for a few seconds until that lets it go on. */
+  /** Stops the guest. If something else has stopped it, waits for up to a few seconds until it runs again. */
   async stop(signal: AbortSignal): Promise<StopAnswer> {
     const answer = await poll(
       async () => {
@@ -100,7 +100,7 @@ export class UmlStopper implements AsyncDisposable {
       intervalMs: stopIntervalMs,
       signal,
     });
-    // The last will stays: it tries once more when this process ends.
+    // The last will is not revoked: it tries once more when this process ends.
     if (going === null)
       throw new Failure('guest-left-down', `The guest ${this.#name} does not answer when told to go on.`, {
         advice: `It may still be stopped. Try it by hand: uml_mconsole ${this.#name} go`,
@@ -108,7 +108,9 @@ export class UmlStopper implements AsyncDisposable {
     this.#mayBeStopped = false;
   }
 
-  /** Lets the guest go on, and others stop it. Gives the milliseconds since it was stopped. Throws as `go` does. */
+  /**
+   * Lets the guest go on, and unlocks it for others. Gives the milliseconds since it was stopped. Throws as `go` does.
+   */
   async release(): Promise<number> {
     try {
       await this.go();
@@ -125,7 +127,7 @@ export class UmlStopper implements AsyncDisposable {
   }
 }
 
-/** The lock is on a file that is there as long as the guest runs. */
+/** Locks the guest's pid file, which exists as long as the guest runs. */
 async function lockAgainstOthers(name: string, host: UmlHost, signal: AbortSignal): Promise<FileHandle> {
   const path = pidFilePath(host, name);
   const file = await open(path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
