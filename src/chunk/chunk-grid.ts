@@ -7,7 +7,7 @@ export interface ChunkGrid {
 
 export const SMALLEST_CHUNK_BYTES = 64 * 1024;
 export const MOST_CHUNKS = 2 ** 20;
-/** The chunks of an image of 64 TiB. */
+/** The size of the chunks of a 64 TiB image. */
 export const LARGEST_CHUNK_BYTES = 64 * 2 ** 20;
 /** A frame holds no more plain bytes, or one chunk (doc/formats.md). */
 export const FRAME_LIMIT_BYTES = 2 ** 20;

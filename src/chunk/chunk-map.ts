@@ -7,7 +7,7 @@ const HEADER = 'vmferry-chunk-map 1';
 /** The text is made in pieces of about this size, so that a whole map is never one string. */
 const PIECE_CHARACTERS = 2 ** 18;
 const WORDS_OF_ID = CHUNK_ID_BYTES / Uint32Array.BYTES_PER_ELEMENT;
-/** In characters; far more than any line has. */
+/** In characters; no line comes near this length. */
 const LONGEST_LINE = 1024;
 
 /**
@@ -17,7 +17,7 @@ const LONGEST_LINE = 1024;
 export class ChunkMap {
   readonly grid: ChunkGrid;
   readonly #ids: Uint8Array;
-  /** The same memory: to see whether there is an id takes no call for each position. */
+  /** The same memory as words: looking for an id needs no call for each position. */
   readonly #words: Uint32Array;
 
   constructor(grid: ChunkGrid) {

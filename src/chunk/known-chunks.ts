@@ -1,8 +1,8 @@
 import { CHUNK_ID_BYTES } from './chunk-id.ts';
 
-/** The most slots that are taken: with more, looking for an id would take long. */
+/** The share of slots that may be taken: with more, looking for an id would take long. */
 const LOAD = 0.6;
-/** An id lies at most this many steps from its first slot. One that is not found by then is not known. */
+/** An id lies at most this many steps from its first slot. An id that was not found by then is not known. */
 const MOST_STEPS = 1024;
 
 /** States of a slot. */
@@ -56,7 +56,7 @@ export class KnownChunks {
           return true;
         }
       }
-      // Another thread has claimed the slot, and has not written its id yet.
+      // A slot that another thread has claimed, but not yet written its id to, is passed over.
       if (state === TAKEN && this.#holds(slot, id)) return false;
       slot = (slot + 1) % this.#slotCount;
     }

@@ -16,21 +16,21 @@ export function compressText(text: string): Uint8Array {
 }
 
 /**
- * The 64 digits of an id, a hash, never compress to fewer than 32 bytes, so that a text of different ids compresses some 2 to 1. A
- * text that compresses better than this was made to fill the memory of its readers.
+ * The 64 digits of an id never compress to fewer than 32 bytes, so a text of different ids compresses about 2 to 1. A
+ * text that compresses better than this limit was made to fill its readers' memory.
  */
 const TIGHTEST_IDS = 16;
 /** A shorter text is harmless, however well it compresses. */
 const SHORT_TEXT_BYTES = 4096;
 
-/** As `decompressText`, for a text that consists mostly of ids: an index, or a record of checks. */
+/** Like `decompressText`, for a text that consists mostly of ids: an index, or a record of checks. */
 export function decompressIds(compressed: Uint8Array, limitBytes: number, what: string): string {
   const mostBytes = Math.max(SHORT_TEXT_BYTES, TIGHTEST_IDS * compressed.length);
   return decompressText(compressed, Math.min(limitBytes, mostBytes), what);
 }
 
 /**
- * Throws Failure `store-damaged` when these are not the bytes of such a frame, or the text is longer than the limit.
+ * Throws Failure `store-damaged` if the bytes are not one zstd frame, or the text is longer than the limit.
  * @param what the subject of the message: ‘The index file 1f3a…’
  */
 export function decompressText(compressed: Uint8Array, limitBytes: number, what: string): string {

@@ -1,13 +1,13 @@
 import { Failure } from '../failure.ts';
 
 /*
- * The format of a zstd frame: RFC 8878, 3.1.1. A header (magic number, descriptor; optional: window, dictionary id, content
- * size), blocks, and an optional checksum.
+ * The format of a zstd frame: RFC 8878, 3.1.1. It has a header (magic number, descriptor; optional: window, dictionary
+ * id, content size), blocks, and an optional checksum.
  */
 
 const MAGIC = 0xfd2fb528;
 const MAGIC_BYTES = 4;
-/** Bits of the descriptor: the length of the content size, and which optional parts there are. */
+/** Bits of the descriptor: the length of the content size, and the optional parts that are present. */
 const CONTENT_SIZE_SHIFT = 6;
 const SINGLE_SEGMENT = 0x20;
 const RESERVED = 0x08;
@@ -44,9 +44,9 @@ export function requireFrame(frame: Uint8Array, plainBytes: number): FrameHeader
 }
 
 /**
- * The frame with a new header: its content has `plainBytes` bytes, and needs no larger window. A decoder then never returns more,
- * and fails when the blocks hold anything else. Without such a header it could unpack gigabytes from a few kilobytes: the sizes
- * of the blocks do not tell how much they unpack to. Throws as `requireFrame`.
+ * The frame with a new header, which says that the content has `plainBytes` bytes and needs no larger window. Then a
+ * decoder never returns more, and fails if the blocks hold less or more. Otherwise it could unpack gigabytes from a few
+ * kilobytes: the sizes of the blocks do not tell how much they unpack to. Throws as `requireFrame`.
  */
 export function boundedFrame(frame: Uint8Array, plainBytes: number): Uint8Array {
   const { descriptor, blocksOffset } = requireFrame(frame, plainBytes);
@@ -72,7 +72,7 @@ export function saidContentBytes(frame: Uint8Array): number | null {
   return said === null ? null : Number(said);
 }
 
-/** Steps through the blocks. Bytes after the frame are refused: decoders would take another frame for more content. */
+/** Steps through the blocks. Bytes after the frame are refused: decoders would treat another frame as more content. */
 function requireOneFrame(view: DataView, blocksOffset: number, checksumBytes: number): void {
   let offset = blocksOffset;
   for (let isLast = false; !isLast;) {

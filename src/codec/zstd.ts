@@ -91,7 +91,7 @@ function zstdOfNode(node: ZlibWithZstd): Zstd {
       }),
     decompress: (frame, plainBytes) =>
       unpack(frame, plainBytes, (bounded) =>
-        // A little more room than needed: node:zlib makes another buffer when one is full.
+        // A little more room than needed, because node:zlib makes another buffer when one is full.
         node.zstdDecompressSync(bounded, { chunkSize: plainBytes + 64, maxOutputLength: plainBytes }),
       ),
   };

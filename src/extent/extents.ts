@@ -25,7 +25,7 @@ export function* mergeTouching(extents: Iterable<Extent>): Generator<Extent> {
   if (pending !== null) yield pending;
 }
 
-/** What lies in both. With `match`, only of pairs that match. */
+/** The bytes in both. With `match`, only those of pairs that match. */
 export function intersect<One extends Extent, Other extends Extent>(
   first: Iterable<One>,
   second: Iterable<Other>,
@@ -54,7 +54,7 @@ function* overlaps<One extends Extent, Other extends Extent>(
   }
 }
 
-/** What lies in the first, but not in the second. */
+/** The bytes in the first, but not in the second. */
 export function subtract(first: Iterable<Extent>, second: Iterable<Extent>): Generator<Extent> {
   return mergeTouching(remainders(first, second));
 }

@@ -5,7 +5,7 @@ import { openRawImage } from './formats/raw/raw-image.ts';
 import { openImageFile } from './source/image-file.ts';
 import type { ImageSource } from './source/image-source.ts';
 
-/** Asked in this order. Any file can be a raw image, so raw is the last. */
+/** Tried in this order. Any file can be a raw image, so raw comes last. */
 const formats: readonly OpenFormat[] = [openRawImage];
 
 /**

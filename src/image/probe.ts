@@ -17,7 +17,7 @@ export interface ImageRegion {
   kind: string;
   label?: string;
   uuid?: string;
-  /** Null for all but the kinds of `fileSystems`. */
+  /** Null for kinds that are not in `fileSystems`. */
   clean: boolean | null;
   /** Bytes in use in the file system; null where not known. */
   usedBytes: number | null;
@@ -39,8 +39,8 @@ export function regionReader(source: Pick<ImageSource, 'read'>, start: number): 
 }
 
 /**
- * Finds the file systems in an image, and reads all that they say about free blocks. Throws Failure `read-failed` when the image
- * cannot be read, and nothing else, whatever its bytes are.
+ * Finds the file systems in an image, and reads all that they say about free blocks. Throws Failure `read-failed` when
+ * the image cannot be read; no content of it makes this throw.
  */
 export function probeImage(source: Pick<ImageSource, 'read' | 'sizeBytes'>): ImageLayout {
   const { sizeBytes } = source;

@@ -9,9 +9,9 @@ export interface UsedExtentsOptions {
 }
 
 /**
- * What must be read of an image for a faithful copy: its data, without the free blocks of the file systems that can be trusted. The
- * rest may be zero in the copy. Sorted, disjoint, not touching, not aligned; lazy. Throws Failure `read-failed` while it is
- * iterated. Nothing may have written to the image since `layout` was found.
+ * The extents of an image that a faithful copy needs: its data without the free blocks of trusted file systems. The
+ * rest may be zero in the copy. Sorted, disjoint, not touching, not aligned; lazy. Throws Failure `read-failed` while
+ * it is iterated. Nothing may have written to the image since `layout` was found.
  */
 export function usedExtents(
   source: ImageSource,

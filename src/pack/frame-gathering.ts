@@ -1,7 +1,7 @@
 import { FRAME_LIMIT_BYTES, isFrameSize } from '../chunk/chunk-grid.ts';
 import type { FrameChunk } from './frame.ts';
 
-/** What is to become one frame. */
+/** The chunks of one frame, before compression. */
 export interface PlainFrame {
   /** Ascending positions. */
   chunks: readonly FrameChunk[];
@@ -10,8 +10,8 @@ export interface PlainFrame {
 }
 
 /**
- * Makes frames of chunks. Chunks that fill a frame are not copied. Fewer chunks are gathered until they fill one, so that
- * chunks from all over an image compress as well as neighbours.
+ * Makes frames of chunks. Chunks that fill a frame are not copied. Fewer chunks are gathered until they fill a frame,
+ * so that chunks from all over an image compress as well as neighbours.
  */
 export class FrameGathering {
   #chunks: FrameChunk[] = [];
@@ -19,8 +19,8 @@ export class FrameGathering {
   #plainBytes = 0;
 
   /**
-   * Takes chunks of one frame at most, with ascending positions. Yields the frames that are full now. The bytes of each
-   * are in memory that is used again: they are valid until the next frame is asked for.
+   * Takes chunks of one frame at most, with ascending positions. Yields the frames that are full now. The bytes of a
+   * frame are valid until the next frame is asked for: their memory is used again.
    * @param plain the chunks' bytes, one after the other
    */
   *add(chunks: readonly FrameChunk[], plain: Uint8Array): Iterable<PlainFrame> {
@@ -44,7 +44,7 @@ export class FrameGathering {
     }
   }
 
-  /** The chunks that are left. */
+  /** Yields the remaining chunks as a last frame. */
   *flush(): Iterable<PlainFrame> {
     if (this.#memory === null || this.#chunks.length === 0) return;
     const frame = { chunks: this.#chunks, plain: this.#memory.subarray(0, this.#plainBytes) };

@@ -4,7 +4,7 @@ import { createHash, randomBytes } from 'node:crypto';
 
 export const FORMAT_MEMBER = 'vmferry-pack';
 export const FORMAT_TEXT = 'vmferry-pack 1\n';
-/** Far more than any frame's table has. */
+/** No frame's table comes near this size. */
 export const TABLE_LIMIT_BYTES = 2 ** 20;
 export const TAR_BLOCK_BYTES = 512;
 /** Blocks of zeros that end a tar file. */
@@ -18,8 +18,8 @@ export function packIdOf(parts: readonly Uint8Array[]): string {
 }
 
 /**
- * How a pack gets its id: from the SHA-256 of its file, as in a store; or at random for a pack of a move, whose chunks are
- * read back from the image and compared. A hash would prove nothing more there.
+ * How a pack gets its id: in a store, it is the SHA-256 of its file. In a move it is random: there the chunks are read
+ * back from the image and compared, and a hash would prove nothing more.
  */
 export type PackNaming = 'sha256' | 'random';
 
@@ -27,7 +27,7 @@ export function namePack(bytes: Uint8Array, naming: PackNaming): string {
   return naming === 'sha256' ? packIdOf([bytes]) : randomBytes(32).toString('hex');
 }
 
-/** @param suffix of the store's seal */
+/** @param suffix that of the store's seal */
 export function tableMember(number: number, suffix: string): string {
   return `${memberNumber(number)}.table${suffix}`;
 }
@@ -45,7 +45,7 @@ export function memberBytes(contentBytes: number): number {
   return TAR_BLOCK_BYTES * (1 + Math.ceil(contentBytes / TAR_BLOCK_BYTES));
 }
 
-/** The most bytes of a frame with this many plain bytes: zstd adds less than this, and sealing adds little. */
+/** An upper limit for the bytes of a frame with this many plain bytes, even if zstd and sealing make it larger. */
 export function contentLimitBytes(plainLimitBytes: number): number {
   return 2 * plainLimitBytes;
 }

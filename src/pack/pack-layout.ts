@@ -1,6 +1,6 @@
 import { CHUNK_ID_BYTES } from '../chunk/chunk-id.ts';
 
-/** Where in a pack file a frame lies, and its chunks: enough to read this frame alone. */
+/** A frame's place in a pack file, and its chunks: enough to read this frame alone. */
 export interface PackedFrame {
   /** Where the frame's bytes begin: behind the tar header of their member. */
   offsetBytes: number;

@@ -36,7 +36,7 @@ export const framesOfAnyGrid: FrameRules = {
   fits: (position, length) => Number.isSafeInteger(position) && length <= LARGEST_CHUNK_BYTES,
 };
 
-/** Null unless the text is the table of a frame that the rules allow. */
+/** Parses a frame's table; null unless the rules allow it. */
 export function parseTable(text: string, { limitBytes, fits }: FrameRules): FrameChunk[] | null {
   const lines = text.split('\n');
   if (lines.pop() !== '' || lines.length === 0) return null;

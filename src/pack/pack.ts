@@ -22,7 +22,7 @@ import { tableText } from './pack-table.ts';
 
 /** A pack is closed when it passes this size (doc/formats.md). */
 export const PACK_LIMIT_BYTES = 8 * 2 ** 20;
-/** The same for plain bytes: with data that compresses very well, packs would be too rare to show progress. */
+/** The same for plain bytes. Otherwise data that compresses very well would fill a pack too seldom to show progress. */
 export const PACK_PLAIN_LIMIT_BYTES = 128 * 2 ** 20;
 
 /** A whole pack in memory. */
@@ -41,7 +41,7 @@ export function packFileName(id: string): string {
   return `${id}.tar`;
 }
 
-/** Room for a full pack and the frame that filled it, if frames are of the usual size. */
+/** Room for a full pack and the frame that filled it, if frames have the usual size. */
 const OPEN_PACK_BYTES = PACK_LIMIT_BYTES + 2 ** 20 + 2 ** 16;
 
 /** A member of a pack, which is a tar file. */
@@ -52,7 +52,7 @@ interface Member {
   sizeBytes: number;
 }
 
-/** Frames on their way into one pack of bounded size. */
+/** A pack of bounded size that frames are added to. */
 export class OpenPack {
   readonly #seal: Seal;
   readonly #packMemory: PackMemory;
@@ -108,7 +108,7 @@ export class OpenPack {
     return this.#frames.length === 0;
   }
 
-  /** Whether to close it. */
+  /** Whether the pack is full and must be closed. */
   get isFull(): boolean {
     const framesBytes = this.#endBytes - memberBytes(FORMAT_TEXT.length);
     return framesBytes >= PACK_LIMIT_BYTES || this.#plainBytes >= PACK_PLAIN_LIMIT_BYTES;
@@ -135,7 +135,7 @@ export async function buildPack(frames: readonly Frame[], seal: Seal = noSeal): 
   return pack.close();
 }
 
-/** Makes the memory a tar file. The contents of its members are in place already. */
+/** Writes the tar headers between the contents of the members, which are in place already. */
 async function writeHeaders(bytes: Uint8Array, members: readonly Member[]): Promise<void> {
   const tar = createTar();
   for (const { name, offsetBytes, sizeBytes } of members)

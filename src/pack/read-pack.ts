@@ -64,7 +64,7 @@ export async function* storedFramesOf(
     endBytes = frame.offsetBytes + memberBytes(frame.sizeBytes) - TAR_BLOCK_BYTES;
     yield frame;
   }
-  // Other members of the tar file would move the frames away from the offsets that are computed here.
+  // With other members in the tar file, the frames would not lie at the offsets computed here.
   if (endBytes + TAR_END_BYTES !== sizeOf(parts)) throw damaged(id, 'has more in it than frames');
 }
 
@@ -154,7 +154,7 @@ async function* readMembers(
   }
 }
 
-/** A view, where the bytes lie in one piece already. */
+/** Returns a view, not a copy, if the bytes lie in one piece already. */
 function wholeOf(parts: readonly Uint8Array[], sizeBytes: number): Buffer {
   const [first] = parts;
   if (first === undefined || parts.length > 1) return Buffer.concat(parts, sizeBytes);

@@ -1,8 +1,9 @@
 /**
- * Applies `work` to up to `width` items at a time, and yields the results in the order of the items. Each result is yielded as soon
- * as it is ready, even while the source has no further item. The first failure, of the source or of the work, ends it when all
- * work in flight has settled. When the consumer stops early, the source is closed, and no further work begins. A source that is
- * busy with its next item is told to close, but not waited for: a silent source must not delay a failure.
+ * Applies `work` to up to `width` items at a time, and yields the results in the order of the items. A result is
+ * yielded as soon as it is ready, even while the source has no further item. The first failure, of the source or of the
+ * work, is thrown when all work in flight has settled. When the consumer stops early, the source is closed, and no
+ * further work begins. A source that is busy with its next item is told to close, but is not waited for: a silent
+ * source must not delay a failure.
  */
 export async function* mapOrdered<In, Out>(
   source: AsyncIterable<In> | Iterable<In>,
@@ -40,7 +41,7 @@ async function close(items: AsyncIterator<unknown> | Iterator<unknown>, isAtWork
   if (!isAtWork) await closed.catch(() => undefined);
 }
 
-/** Which of the two settles first. A tie goes to the result, so that results never wait. */
+/** Returns the promise that settles first. On a tie it is the result, so that results never wait. */
 async function firstOf(
   result: Promise<unknown> | undefined,
   next: Promise<unknown> | null,

@@ -7,9 +7,9 @@ export interface PollOptions {
 }
 
 /**
- * Asks until the answer is something other than null or false, and returns that answer; null after the timeout. It is
- * for what sends no event: /proc, and guests. It asks at least once, and once more at the timeout. Throws the signal's
- * reason when aborted.
+ * Asks until the answer is something other than null or false, and returns that answer; null after the timeout. Use it
+ * for things that send no events: /proc, and guests. It asks at least once, and once more at the timeout. Throws the
+ * signal's reason when aborted.
  */
 export async function poll<Answer>(
   ask: () => Answer | null | false | Promise<Answer | null | false>,

@@ -1,4 +1,4 @@
-/** Passes items from one side to the other, in order. Not bounded: for few and small items. */
+/** Passes items from a writer to a reader, in order. Use it for few and small items: it has no limit. */
 export class Queue<T> implements AsyncIterable<T> {
   readonly #items: T[] = [];
   #wake: (() => void) | null = null;
@@ -9,7 +9,7 @@ export class Queue<T> implements AsyncIterable<T> {
     this.#wake?.();
   }
 
-  /** Ends the queue. The reader gets the items left first; an error, however, at once. */
+  /** Ends the queue. The reader first gets the items left. An error comes at once instead. */
   end(error: Error | null = null): void {
     this.#end ??= { error };
     this.#wake?.();

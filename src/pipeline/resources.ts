@@ -1,4 +1,4 @@
-/** Resources to dispose of, the last first. Node 20 has no AsyncDisposableStack. */
+/** Disposes of resources, the last one first. Node 20 has no AsyncDisposableStack. */
 export class Resources implements AsyncDisposable {
   #held: (Disposable | AsyncDisposable)[] = [];
 

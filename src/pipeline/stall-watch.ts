@@ -1,10 +1,10 @@
-/** Ticks per limit: the precision. */
+/** Ticks in one limit; this is the precision. */
 const TICKS = 30;
 const LONGEST_TICK_MS = 1000;
 
 /**
- * Calls `onStall` once, after `limitMs` of waiting without progress. Time counts only while something is waited for. Counts ticks
- * instead of reading the clock, so that a process that was stopped can first read what has arrived meanwhile.
+ * Calls `onStall` once, after `limitMs` of waiting without progress. Time counts only during a wait. It counts ticks
+ * instead of reading the clock, so that a process that was stopped first reads what has arrived meanwhile.
  */
 export class StallWatch implements Disposable {
   readonly #timer: NodeJS.Timeout;
@@ -22,7 +22,7 @@ export class StallWatch implements Disposable {
     }, tickMs);
   }
 
-  /** A wait begins, and ends when the returned object is disposed of; the end counts as progress. */
+  /** Begins a wait. Disposing of the returned object ends the wait, which counts as progress. */
   waiting(): Disposable {
     if (this.#waits === 0) this.#stalledMs = 0;
     this.#waits++;

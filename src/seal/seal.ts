@@ -5,9 +5,7 @@
 export interface Seal {
   /** The suffix of sealed files and pack members. */
   suffix: '' | '.sealed';
-  /**
-   * @param purpose what the bytes are (`sealPurpose`): they open for the same purpose only
-   */
+  /** @param purpose what the bytes are (`sealPurpose`): they can be opened only for the same purpose */
   seal(purpose: string, plain: Uint8Array): Uint8Array;
   /** Throws Failure `store-damaged` unless the bytes were sealed with this key for this purpose. */
   open(purpose: string, sealed: Uint8Array): Uint8Array;
@@ -30,8 +28,8 @@ export const sealPurpose = {
   /** Members of packs. The purpose need not name the member: chunks are compared with their ids. */
   table: 'table',
   frame: 'frame',
-  /** The check in a store's marker that tells whether a key is the store's. */
+  /** The text in a store's marker that tells whether a key is the store's. */
   marker: 'marker',
-  /** The key of the store, sealed with a key made from a passphrase. */
+  /** The store's key, sealed with a key that is made from a passphrase. */
   key: 'key',
 } as const;

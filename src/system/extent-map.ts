@@ -12,7 +12,7 @@ const FIEMAP_FLAG_SYNC = 1;
 const FIEMAP_EXTENT_LAST = 0x1;
 const FIEMAP_EXTENT_MERGED = 0x1000;
 const FIEMAP_EXTENT_SHARED = 0x2000;
-/** With any other flag the place is unknown, or does not hold exactly the bytes of the file. */
+/** An extent with any other flag has no known place, or the place does not hold exactly the bytes of the file. */
 const PLAIN = FIEMAP_EXTENT_LAST | FIEMAP_EXTENT_MERGED | FIEMAP_EXTENT_SHARED;
 
 const HEADER_BYTES = 32;
@@ -23,7 +23,7 @@ const EXTENTS_PER_CALL = 1024;
 export interface MappedExtent {
   offset: number;
   length: number;
-  /** Offset on the disk; null where that does not hold exactly the bytes of the file. */
+  /** Offset on the disk; null if the place does not hold exactly the bytes of the file. */
   place: number | null;
 }
 

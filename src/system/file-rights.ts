@@ -1,4 +1,4 @@
-/* Which accounts could have written a file, or put another in its place, by its owner and its mode. */
+/* Whether other accounts could have written or replaced a file, judged by its owner and its mode. */
 
 interface Rights {
   uid: number;

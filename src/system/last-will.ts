@@ -28,7 +28,7 @@ export async function writeLastWill(
   const ended = new Promise<void>((resolve) => {
     child.once('close', () => resolve());
   });
-  // An error means that the shell was killed: there is nothing to tell it.
+  // An error means that the shell was killed, so it need not be told anything.
   child.stdin.on('error', () => {});
   await new Promise<void>((resolve, reject) => {
     child.once('error', reject).once('spawn', () => resolve());

@@ -1,8 +1,8 @@
 import koffi from 'koffi';
 
 /**
- * The C library of zstd (zstd.h). Most Linux systems have it: dpkg, rpm and systemd are linked with it. It works in memory that the
- * caller owns, so that no memory waits for a garbage collection.
+ * The C library of zstd (zstd.h). Most Linux systems have it, because dpkg, rpm and systemd are linked with it. It
+ * works in the caller's memory, so that no memory waits for a garbage collection.
  */
 export interface LibZstd {
   /** Writes one frame into `target`, which must have `compressBound` bytes, and returns its size in bytes. */
@@ -15,7 +15,7 @@ export interface LibZstd {
 
 type NativeCall = (...args: readonly (Uint8Array | number)[]) => number;
 
-/** Null where the system has no usable one. */
+/** Null if the system has no usable library. */
 export function loadLibZstd(): LibZstd | null {
   // Node 22 and later contain a zstd of their own; without RTLD_DEEPBIND this library would call into it.
   if (process.versions['zstd'] !== undefined && !isGlibc()) return null;

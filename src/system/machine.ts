@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 
-/** The machine that this runs on, as backups and guests' records name it. */
+/** This machine, as backups and guests' records name it. */
 export interface Machine {
   /** The host name; not unique. */
   host: string;
@@ -22,7 +22,7 @@ function digestOf(file: string): string | null {
     const id = readFileSync(file, 'utf8').trim();
     return /^[0-9a-f]{32}$/.test(id) ? hash('sha256', `vmferry-machine ${id}`, 'hex').slice(0, 32) : null;
   } catch {
-    // A container, a system without systemd, or no permission.
+    // This is a container or a system without systemd, or there is no permission.
     return null;
   }
 }

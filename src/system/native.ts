@@ -26,7 +26,7 @@ const F_UNLCK = 2;
 const POSIX_FADV_DONTNEED = 4;
 const FALLOC_FL_KEEP_SIZE = 1;
 const FALLOC_FL_PUNCH_HOLE = 2;
-/** The file system or device cannot do it, or not for this range (of a device, less than a block). */
+/** The file system or device cannot do it, or cannot for this range (on a device, less than a block). */
 const cannotPunch = ['EOPNOTSUPP', 'ENOSYS', 'EINVAL'].map((name) => koffi.os.errno[name]);
 /** `struct flock` of 64-bit Linux: l_type and l_whence (2 bytes each), l_start, l_len (8 each), l_pid (4). */
 const FLOCK_BYTES = 32;
@@ -75,9 +75,9 @@ export function blockDeviceSizeBytes(fd: number): number {
 }
 
 /**
- * The pid of a process that holds a lock on any part of the file; 0 when the kernel does not tell the pid, null without a lock. Sees
- * POSIX and open-file-description locks, not those of `flock`. Takes no lock. Beware: closing *any* descriptor of a file drops
- * this process's own POSIX locks on it (fcntl(2)).
+ * The pid of a process that holds a lock on any part of the file; 0 when the kernel does not tell the pid, null without
+ * a lock. Sees POSIX and open-file-description locks, but not those of `flock`. Takes no lock. Beware: closing *any*
+ * descriptor of a file drops this process's own POSIX locks on it (fcntl(2)).
  */
 export function lockHolderPid(fd: number): number | null {
   const flock = Buffer.alloc(FLOCK_BYTES);
@@ -88,8 +88,8 @@ export function lockHolderPid(fd: number): number | null {
 }
 
 /**
- * Locks the whole file until the descriptor is closed, or its process dies. False when another has it locked. `lockHolderPid` sees
- * the lock (of an open file description, fcntl(2)).
+ * Locks the whole file until the descriptor is closed, or its process dies. False when another process has it locked.
+ * `lockHolderPid` sees the lock (of an open file description, fcntl(2)).
  */
 export function tryLock(fd: number): boolean {
   const flock = Buffer.alloc(FLOCK_BYTES);
@@ -103,7 +103,7 @@ export function tryLock(fd: number): boolean {
 export interface CloneRange {
   sourceFd: number;
   sourceOffset: number;
-  /** 0: up to the end of the source. */
+  /** 0 means up to the end of the source. */
   length: number;
   targetFd: number;
   targetOffset: number;

@@ -6,9 +6,9 @@ import { errorCode } from './error-code.ts';
 const retryMs = 20;
 
 /**
- * Runs `work` while no other process of this machine runs any under the same name. The lock is a socket in the abstract namespace
- * (unix(7)), which goes when its process does: nothing stale is left. False when another process still had it after
- * `patienceMs`; `work` was then not run.
+ * Runs `work` while no other process of this machine runs work of the same name. The lock is a socket in the abstract
+ * namespace (unix(7)), which disappears with its process: nothing stale is left. False when another process still had
+ * the lock after `patienceMs`; then `work` was not run.
  */
 export async function oneAtATime(
   name: string,

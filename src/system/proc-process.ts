@@ -13,7 +13,7 @@ export interface ProcessInvocation {
 /** Identifies a process for ever: a pid is used again, but not with the same start time. */
 export type ProcessIdentity = Pick<ProcessStat, 'pid' | 'startTimeTicks'>;
 
-/** Null where there is no such process, or it has ended and is not yet reaped. */
+/** Null if there is no such process, or it has ended and is not yet reaped. */
 export function readProcess(pid: number): ProcessStat | null {
   const text = readIfThere(`/proc/${pid}/stat`);
   const stat = text === null ? null : parseProcessStat(text);

@@ -1,8 +1,8 @@
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 
 /**
- * Whether the process has the Unix socket open that was bound to this path, spelled as it was given to bind(2). Looks in the
- * network namespace of the process. False where that cannot be read.
+ * Whether the process has the Unix socket open that was bound to this path, spelled as in the call of bind(2). Looks in
+ * the network namespace of the process. False if that cannot be read.
  */
 export function holdsUnixSocket(pid: number, boundPath: string): boolean {
   try {

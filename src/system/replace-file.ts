@@ -4,12 +4,12 @@ import { basename, dirname, join } from 'node:path';
 import { syncDirectory } from './sync-directory.ts';
 
 /**
- * Creates or replaces a file: whole or not at all, even when power is lost. It gets exactly this mode, whatever the umask. Throws
- * Node's own error (`code` ENOENT, EACCES, ENOSPC).
+ * Creates or replaces a file: whole or not at all, even when power is lost. The file gets exactly this mode, whatever
+ * the umask is. Throws Node's own error (`code` ENOENT, EACCES, ENOSPC).
  */
 export async function replaceFile(path: string, text: string, mode: number): Promise<void> {
   const directory = dirname(path);
-  // Random: a pid is used again, and one process may write the same file twice at once.
+  // The name is random: pids are used again, and one process may write the same file twice at the same time.
   const temporary = join(directory, `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
   try {
     const file = await open(temporary, 'wx', mode);

@@ -20,7 +20,7 @@ export async function writeStateFile(file: string, text: string, what: string): 
   }
 }
 
-/** Tests whether `writeStateFile` could write there, and throws its failures. */
+/** Tests whether `writeStateFile` could write there. Throws the same failures. */
 export async function tryStateDirectory(directory: string, what: string): Promise<void> {
   const file = join(directory, '.write-check');
   // Not empty: an empty file can be written to a full disk.

@@ -1,8 +1,8 @@
 import process from 'node:process';
 
 /**
- * Until disposed of, Ctrl-Z (SIGTSTP) does not stop this process, and calls `onRefused` instead. The other processes of its group
- * were stopped, too, such as the proxy of its connection: they are made to continue.
+ * Until disposed of, Ctrl-Z (SIGTSTP) does not stop this process, and calls `onRefused` instead. Other processes of its
+ * group, such as the proxy of its connection, were stopped, too; they are made to continue.
  */
 export function refuseSuspension(onRefused: () => void): Disposable {
   const onSignal = () => {

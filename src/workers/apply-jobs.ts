@@ -37,7 +37,7 @@ export async function applyFrames(
   return { chunks: chunkListOf(written), plainBytes, damagedIds: Buffer.concat(damaged) };
 }
 
-/** What to write where: chunks that are neighbours both in the frame and in the image are one run. */
+/** The runs to write, with their offsets. Chunks that are neighbours both in the frame and in the image are one run. */
 function* runsOf(
   chunks: readonly PlacedChunk[],
   { chunkBytes }: ChunkGrid,

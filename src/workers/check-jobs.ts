@@ -9,7 +9,7 @@ import type { Scratch } from './scratch.ts';
 import type { CheckFramesJob, CheckJob, CheckResult, SealedChunk, SealedFrame } from './jobs.ts';
 import { isChunk, openFrame } from './open-frame.ts';
 
-/** In a damaged pack, the undamaged chunks are still found. */
+/** Also finds the undamaged chunks of a damaged pack. */
 export async function checkPack(
   { packId, packParts, sealKey }: CheckJob,
   zstd: Zstd,
@@ -55,7 +55,7 @@ class Findings {
     this.#scratch = scratch;
   }
 
-  /** @param holder the subject of the sentence about damage: the frame, or its pack */
+  /** @param holder the frame or its pack, as the subject of the message about damage */
   async add(frame: SealedFrame, seal: Seal, holder: string): Promise<void> {
     const plains = openFrame(frame, seal, this.#zstd, this.#scratch);
     if (plains === null) this.damage ??= `${holder} cannot be unpacked to the chunks that it should hold.`;

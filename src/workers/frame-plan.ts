@@ -21,8 +21,8 @@ export interface PlannedRead {
 }
 
 /**
- * Groups the extents (sorted, disjoint) into frames. Leaves out chunks that no extent touches, and what lies beyond the
- * end of the image (its file has grown). Lazy: memory does not grow with the image.
+ * Groups the extents (sorted, disjoint) into frames. Leaves out chunks that no extent touches, and extents beyond the
+ * end of the image (whose file has grown). Lazy: memory does not grow with the image.
  */
 export function* planFrames(extents: Iterable<Extent>, grid: ChunkGrid): Iterable<FramePlan> {
   const chunksPerFrame = frameLimitBytes(grid) / grid.chunkBytes;

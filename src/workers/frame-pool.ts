@@ -91,13 +91,13 @@ export class FramePool implements AsyncDisposable {
     this.#dead = failure;
     const abandoned = [...this.#pending.values()];
     this.#pending.clear();
-    // Rejected only when no worker uses a file any more: the caller may then close it.
+    // Jobs are rejected only when no worker uses a file any more: then the caller may close it.
     this.#ended = this.#terminate().then(() => {
       for (const pending of abandoned) pending.reject(failure);
     });
   }
 
-  /** Waits until they have started: to end a thread that loads a native library ends the whole process. */
+  /** Waits until the threads have started: ending a thread while it loads a native library ends the whole process. */
   async #terminate(): Promise<void> {
     await Promise.all(this.#started);
     await Promise.all(this.#workers.map((worker) => worker.terminate()));

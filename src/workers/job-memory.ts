@@ -1,18 +1,19 @@
 import { CHUNK_ID_BYTES } from '../chunk/chunk-id.ts';
 import type { Job, SealedChunk } from './jobs.ts';
 
-/* A view that passes to another thread is copied with all of its memory, unless that memory is handed over. */
+/* When a view passes to another thread, all of its memory is copied, unless the memory is handed over. */
 
 /** The memory that goes to the worker with a job. */
 export function memoryOf(job: Job): ArrayBuffer[] {
   const memories = new Set(handedOver(job).map(({ buffer }) => buffer as ArrayBuffer));
-  // Small buffers of Node share one memory, which must stay here.
+  // Node's small buffers share one memory, which must stay in this thread.
   return [...memories].filter(({ byteLength }) => byteLength > Buffer.poolSize);
 }
 
 /**
- * In the worker, after the job: frees the memory that came with it. It has outlived several collections of the young
- * generation, and would stay until the next full collection, which is rare. Its copy made here dies young.
+ * In the worker, after the job: frees the memory that came with it. That memory has outlived several collections of the
+ * young generation, and would stay until the next full collection, which is rare. The copy that is made here is
+ * collected early.
  */
 export function freeMemoryOf(job: Job): void {
   const transfer = memoryOf(job);
@@ -32,7 +33,7 @@ function handedOver(job: Job): readonly Uint8Array[] {
   }
 }
 
-/** The same job, with its ids in one small memory: before, they may be views of a whole index. */
+/** The same job, with its ids copied into one small memory: they may have been views of a whole index. */
 export function withIdsOfTheirOwn(job: Job): Job {
   switch (job.kind) {
     case 'apply': {
@@ -50,7 +51,7 @@ function withOwnIds<Chunk extends SealedChunk>(
   frames: readonly { bytes: Uint8Array; chunks: readonly Chunk[] }[],
 ): { bytes: Uint8Array; chunks: Chunk[] }[] {
   const count = frames.reduce((sum, { chunks }) => sum + chunks.length, 0);
-  // Passing on a memory for each id would take longer than checking its chunk.
+  // One memory for all: passing one for each id would take longer than checking its chunk.
   const ids = new Uint8Array(count * CHUNK_ID_BYTES);
   let end = 0;
   return frames.map(({ bytes, chunks }) => ({

@@ -20,7 +20,7 @@ export interface SpareMemoryMessage {
 
 export type AnswerMessage = { number: number } & ({ result: JobResult } | { failure: FailureParts });
 
-/** The pack in an answer; most have none. */
+/** The pack in an answer; most answers have none. */
 export function packOf(answer: AnswerMessage): Pack | null {
   return 'result' in answer && 'pack' in answer.result ? answer.result.pack : null;
 }

@@ -8,7 +8,7 @@ import type { FramePlan } from './frame-plan.ts';
 
 /**
  * Read the planned bytes, hash the chunks that are not empty, and compress those that are not known. Frames go into the
- * pack that the worker has open; the result has the pack when that is full.
+ * worker's open pack; the result has that pack if it is full.
  */
 export interface CaptureJob {
   kind: 'capture';
@@ -25,7 +25,7 @@ export interface CaptureJob {
 }
 
 /**
- * Close the pack that the worker has open, with the chunks that wait for a frame. At the end of a capture every worker
+ * Put the chunks that wait for a frame into the worker's open pack, and close it. At the end of a capture every worker
  * gets this job.
  */
 export interface FlushJob {
@@ -33,7 +33,7 @@ export interface FlushJob {
   capture: number;
 }
 
-/** Forget what is open of a capture that has failed. Every worker gets this job. */
+/** Drop the open pack and the waiting chunks of a capture that has failed. Every worker gets this job. */
 export interface AbandonJob {
   kind: 'abandon';
   capture: number;
@@ -62,19 +62,22 @@ export interface SampleResult {
   compressedBytes: number;
 }
 
-/** Unpack frames, and write what is not zero of their chunks to its places in the image. */
+/** Unpack frames, and write the nonzero bytes of their chunks to their places in the image. */
 export interface ApplyJob {
   kind: 'apply';
   fd: number;
   /** The same file opened with O_DIRECT; null where its file system cannot do that. */
   directFd: number | null;
   grid: ChunkGrid;
-  /** Whether the target reads as zero where nothing was written yet. If not, zeros become holes, or are written. */
+  /** Whether unwritten parts of the target read as zero. If not, zeros become holes, or are written. */
   targetReadsAsZero: boolean;
   from: PackFile | WantedFrames;
 }
 
-/** A pack of this image, whose tables say where its chunks go. They are compared with their ids when they are read back. */
+/**
+ * A pack of this image, whose tables say where its chunks go. The chunks are compared with their ids when they are read
+ * back.
+ */
 export interface PackFile {
   packId: string;
   /** The worker reads the file. */
@@ -92,12 +95,12 @@ export interface WantedFrame extends SealedFrame {
 }
 
 export interface WantedChunk extends SealedChunk {
-  /** Where in the image it is wanted; empty if it only lies between wanted ones. */
+  /** The places in the image that want the chunk; empty if it only lies between wanted chunks. */
   positions: readonly number[];
 }
 
 export interface ApplyResult {
-  /** What was written, and is to be read back; ascending. */
+  /** The chunks that were written, and are to be read back; ascending. */
   chunks: ChunkList;
   plainBytes: number;
   /** Ids of wanted chunks that are damaged in their frames, one after the other. Nothing was written for them. */
@@ -107,7 +110,7 @@ export interface ApplyResult {
 /** Read chunks back from the image and compare their ids. */
 export interface ReadBackJob {
   kind: 'read-back';
-  /** Opened with O_DIRECT, or of a file whose pages were dropped from the cache. */
+  /** Opened with O_DIRECT; otherwise the file's pages were dropped from the cache. */
   fd: number;
   grid: ChunkGrid;
   /** An id of zeros stands for an empty chunk. */
@@ -120,7 +123,7 @@ export interface ReadBackResult {
   mismatches: number[];
 }
 
-/** The same for what is there already: chunks that cannot be read, or lie beyond the end, do not match. */
+/** The same for chunks that are there already: those that cannot be read, or lie beyond the end, do not match. */
 export interface CompareJob extends Omit<ReadBackJob, 'kind'> {
   kind: 'compare';
 }
@@ -171,7 +174,7 @@ export interface CheckFramesJob {
 export interface CheckResult {
   /** The undamaged chunks. */
   good: PackedChunks;
-  /** The pack's frames by its own tables, as far as they can be read; none for single frames. */
+  /** The frames that the pack's tables list, as far as they can be read; none for single frames. */
   frames: readonly PackedFrame[];
   /** Plain bytes of the undamaged chunks. */
   plainBytes: number;

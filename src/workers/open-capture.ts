@@ -23,7 +23,7 @@ export const nothingCaptured: CaptureResult = {
   pack: null,
 };
 
-/** A worker's part in the capture of one image: the pack that it fills, and the chunks that wait for a frame. */
+/** A worker's part in the capture of one image: its open pack, and the chunks that wait for a frame. */
 export class OpenCapture {
   readonly #pack: OpenPack;
   readonly #gathering: FrameGathering;
@@ -78,14 +78,14 @@ export function sampleFrame(job: SampleJob, zstd: Zstd, scratch: Scratch): Sampl
 interface ReadChunks {
   /** The chunks that are not empty. */
   all: FrameChunk[];
-  /** Those that were not known. */
+  /** The chunks that were not known. */
   fresh: FrameChunk[];
   /** The bytes of `fresh`, one after the other, in the scratch memory: valid until the next job. */
   plain: Uint8Array;
   readBytes: number;
 }
 
-/** Reads what is planned, hashes its chunks, and adds them to the known ones. */
+/** Reads the planned bytes, hashes their chunks, and adds those to the known chunks. */
 function readChunks(
   { fd, grid, plan }: Pick<CaptureJob, 'fd' | 'grid' | 'plan'>,
   scratch: Scratch,

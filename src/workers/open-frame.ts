@@ -7,8 +7,8 @@ import type { Scratch } from './scratch.ts';
 import type { SealedChunk, SealedFrame } from './jobs.ts';
 
 /**
- * Unseals and unpacks one frame of a store. Returns the plain bytes of its chunks, in order, in the scratch memory, not
- * compared with their ids (`isChunk` does that). Null when the frame is damaged, or has other chunks.
+ * Unseals and unpacks one frame of a store. Returns the plain bytes of its chunks, in order, in the scratch memory.
+ * Does not compare them with their ids (`isChunk` does). Null when the frame is damaged, or has other chunks.
  */
 export function openFrame(
   { bytes, chunks }: SealedFrame,

@@ -2,7 +2,7 @@ import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { Failure } from '../failure.ts';
 import { errorMessage } from '../system/error-code.ts';
 
-/** The other machine names the files: links are not followed, and a FIFO is not waited for. */
+/** The other machine names the files, so links are not followed, and a FIFO is not waited for. */
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /**

@@ -10,16 +10,16 @@ import type { Scratch } from './scratch.ts';
 
 /** A frame, unpacked: its bytes lie in the scratch memory until the next frame is asked for. */
 export interface PlacedFrame {
-  /** What is to be written, in the order of the frame. */
+  /** The chunks to write, in the order of the frame. */
   chunks: readonly PlacedChunk[];
-  /** Ids of the chunks that are wanted, and that the frame does not give. */
+  /** Ids of the wanted chunks that the frame does not give. */
   damagedIds: readonly Uint8Array[];
 }
 
 export interface PlacedChunk {
   id: Uint8Array;
   plain: Uint8Array;
-  /** Where in the image it goes. */
+  /** The places in the image to write it to. */
   positions: readonly number[];
 }
 
@@ -68,7 +68,7 @@ export function* framesOfStore(
   }
 }
 
-/** A chunk map may name a chunk at a position where one of another length belongs: the map is wrong then. */
+/** Whether the chunk has the right length for its positions. If not, the chunk map is wrong. */
 function fits({ length, positions }: WantedChunk, grid: ChunkGrid): boolean {
   return positions.every((position) => position < grid.chunkCount && chunkLength(grid, position) === length);
 }

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { tidyUpAfterFrames } from '../system/memory/garbage.ts';
 
-/** Part of the language's environment, but not of the type libraries used here. */
+/** Node has it, but the type libraries used here do not. */
 declare const WebAssembly: {
   Memory: new (size: { initial: number; maximum: number }) => { buffer: ArrayBuffer };
 };
@@ -12,7 +12,10 @@ export class Scratch {
   readonly compressed = new ReusedBuffer();
   readonly pack = new ReusedBuffer();
 
-  /** After a frame of `plainBytes` bytes: frees what it left behind, part of it in a turn of the event loop. */
+  /**
+   * Call it after a frame of `plainBytes` bytes. Frees the memory that the frame left behind, part of it in a turn of
+   * the event loop.
+   */
   async tidyUp(plainBytes: number): Promise<void> {
     tidyUpAfterFrames(plainBytes);
     await setImmediate();

@@ -16,7 +16,7 @@ export interface WrittenFile {
   /** The same file opened with O_DIRECT; null where its file system cannot do that. */
   directFd: number | null;
   /**
-   * How zeros are written: not at all where the file reads as zero already; else as holes; as bytes once the file system
+   * How zeros are written: not at all if the file reads as zero already; else as holes; as bytes after the file system
    * has refused a hole.
    */
   zeros: 'left-out' | 'made-holes' | 'written';
@@ -48,7 +48,7 @@ export function writeSparsely(file: WrittenFile, bytes: Uint8Array, offset: numb
 }
 
 /**
- * Makes the range read as zero, with a hole if possible. False when zeros had to be written. Throws Failure
+ * Makes the range read as zero, with a hole if possible. False when bytes of zero had to be written. Throws Failure
  * `target-full` or `write-failed`.
  */
 export function clearRange(fd: number, offset: number, length: number): boolean {
@@ -69,7 +69,7 @@ function writeRun({ fd, directFd }: WrittenFile, bytes: Uint8Array, offset: numb
   for (let done = doneBytes; done < bytes.length;) done += writeOnce(fd, bytes.subarray(done), offset + done);
 }
 
-/** Returns the number of bytes written: 0 where the file system demands another alignment. */
+/** Returns the number of bytes written: 0 if the file system demands another alignment. */
 function writeDirect(fd: number, bytes: Uint8Array, offset: number): number {
   try {
     return writeSync(fd, bytes, 0, bytes.length, offset);

@@ -6,7 +6,8 @@ import type { ImageSource } from '../source/image-source.ts';
 import { openImage } from '../open-image.ts';
 
 /*
- * A base is a clone that is kept beside an image: the image as it was in a snapshot (doc/second-pass.md). Its name says which.
+ * A base is a clone that is kept beside an image: the image as it was in a snapshot (doc/second-pass.md). Its name
+ * tells the snapshot.
  */
 
 const FINGERPRINT_DIGITS = 32;
@@ -19,7 +20,7 @@ const ending = new RegExp(
 export interface BaseOf {
   storeId: string;
   snapshotId: string;
-  /** Of the disk in that snapshot, `sha256:…`; when read from a file name, only its beginning. */
+  /** The fingerprint of the disk in that snapshot, `sha256:…`; only its beginning, if it was read from a file name. */
   fingerprint: string;
 }
 

@@ -5,7 +5,7 @@ export interface PlacedExtent extends Extent {
   place: number;
 }
 
-/** One of two images that are compared by where their file system keeps their bytes. */
+/** One of two images that are compared by the places of their bytes on the disk. */
 export interface ComparedImage {
   /** Its bytes in use (`usedExtents`); each call computes them again, lazily. */
   used: () => Iterable<Extent>;
@@ -13,14 +13,16 @@ export interface ComparedImage {
   places: () => Iterable<PlacedExtent>;
 }
 
-/** Where both lie at the same place of the disk. Takes sorted and disjoint extents, as `extents.ts` does. */
+/**
+ * The extents that lie at the same place of the disk in both. Takes sorted and disjoint extents, as `extents.ts` does.
+ */
 export function samePlaces(first: Iterable<PlacedExtent>, second: Iterable<PlacedExtent>): Generator<Extent> {
   return intersect(first, second, (one, other) => one.place - one.offset === other.place - other.offset);
 }
 
 /**
- * Where the two images may differ, when bytes not in use count as zero. Not sorted; lazy. Nothing may write to either image
- * meanwhile.
+ * The extents in which the two images may differ; bytes not in use count as zero. Not sorted; lazy. Nothing may write
+ * to either image meanwhile.
  */
 export function* changedExtents(now: ComparedImage, before: ComparedImage): Generator<Extent> {
   const same = samePlaces(now.places(), before.places());

@@ -15,7 +15,7 @@ import { Failure } from '../../failure.ts';
 import { errorCode } from '../../system/error-code.ts';
 import { cloneRange, copyNoCopyOnWrite, tryLock } from '../../system/native.ts';
 
-/** A file of ours beside an image, removed when disposed of. Its lock tells it from files that were left behind. */
+/** A file of ours beside an image, removed when disposed of. It is locked; a file that was left behind is not. */
 export interface FileBeside extends Disposable {
   path: string;
   /** The image beside it, links resolved. */
@@ -45,7 +45,7 @@ export function createBeside(image: string): FileBeside {
     const name = `${prefixOf(target)}${randomBytes(digits / 2).toString('hex')}${suffix}`;
     const path = join(dirname(target), name);
     const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600);
-    // Before it was locked, another vmferry may have removed it as left behind.
+    // Another vmferry may have taken the file for a leftover, and removed it, before it was locked.
     if (tryLock(fd) && fstatSync(fd).nlink > 0) return fileBeside(target, path, fd);
     closeSync(fd);
   }
@@ -77,8 +77,8 @@ function fileBeside(image: string, path: string, fd: number): FileBeside {
 }
 
 /**
- * Copies the image as it is at this moment, at once, by sharing its blocks (a reflink: XFS, btrfs and others). Throws Failure
- * `guest-unsupported` where the file system cannot do that, `not-permitted` or `write-failed`.
+ * Copies the image as it is at this moment, without delay, by sharing its blocks (a reflink: XFS, btrfs and others).
+ * Throws Failure `guest-unsupported` where the file system cannot do that, `not-permitted` or `write-failed`.
  */
 export function cloneImage(image: string): FileBeside {
   return clone(image, 0);
@@ -137,8 +137,8 @@ function cannotClone(image: string, reason: string): Failure {
 }
 
 /**
- * Removes the clones of this image that killed runs of vmferry left behind, and returns their paths. Clones in use are locked,
- * which other machines and containers see, too; they would not see process ids.
+ * Removes the clones of this image that killed runs of vmferry left behind, and returns their paths. Clones in use are
+ * locked. Other machines and containers see locks, but not process ids.
  */
 export function removeStaleClones(image: string): string[] {
   const target = realpathSync(image);
@@ -157,7 +157,7 @@ function removeUnlessLocked(path: string): boolean {
   try {
     const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOFOLLOW);
     try {
-      // Locked while it is removed: a run that has just made it sees that, and makes another.
+      // The file is locked while it is removed: a run that has just made it sees the lock, and makes another file.
       if (!fstatSync(fd).isFile() || !tryLock(fd)) return false;
       rmSync(path);
       return true;
@@ -165,7 +165,7 @@ function removeUnlessLocked(path: string): boolean {
       closeSync(fd);
     }
   } catch (error) {
-    // Gone meanwhile, or another user's.
+    // The file is gone meanwhile, or belongs to another user.
     if (errorCode(error) === '') throw error;
     return false;
   }

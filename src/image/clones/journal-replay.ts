@@ -14,9 +14,10 @@ function withSystemDirectories(environment: NodeJS.ProcessEnv): NodeJS.ProcessEn
 }
 
 /**
- * Replays the journals of the ext3 and ext4 file systems in a clone of an image, as a mount would: then they are clean, and tell
- * their free blocks. Works on a clone of each file system, so that a failed replay leaves it unchanged. Returns, for each
- * failed replay, the reason as a clause. Throws the signal's reason when aborted, and Failure `write-failed`.
+ * Replays the journals of the ext3 and ext4 file systems in a clone of an image, as a mount would. Then they are clean,
+ * and their free blocks are known. Works on a clone of each file system, so that a failed replay leaves it unchanged.
+ * Returns, for each failed replay, the reason as a clause. Throws the signal's reason when aborted, and Failure
+ * `write-failed`.
  */
 export async function replayJournals(
   clone: FileBeside,
@@ -87,9 +88,9 @@ async function isClean(path: string): Promise<boolean> {
 }
 
 /**
- * Runs `e2fsck -p`. Not with `-E journal_only`: the kernel updates the totals of free blocks and inodes in the superblock only
- * at an unmount, and `journal_only` leaves them wrong. What else it does, a mount does too (it removes files that were deleted
- * while open), or is a check that was due. Exit status 1 of e2fsck(8) means "errors corrected".
+ * Runs `e2fsck -p`. Not with `-E journal_only`: the kernel updates the totals of free blocks and inodes in the
+ * superblock only at an unmount, and `journal_only` leaves them wrong. Its other work is also done by a mount (removing
+ * files that were deleted while open), or is a check that was due. Exit status 1 of e2fsck(8) means "errors corrected".
  */
 async function checkFileSystem(
   path: string,

@@ -10,7 +10,7 @@ import type { ImageSource } from '../source/image-source.ts';
 const comparable = new Set([0x58465342, 0x9123683e]);
 
 /**
- * Whether two files that the file system keeps at the same place have the same bytes. Other file systems may give places on
+ * Whether, on this file system, two files at the same place have the same bytes. Other file systems may give places on
  * several disks, or offsets in the file itself (SMB).
  */
 export function hasComparablePlaces(path: string): boolean {

@@ -8,16 +8,19 @@ import type { ReadAt } from '../source/read-at.ts';
 export interface FileSystem {
   /** Names of its variants: `ext2`, `ext3`, `ext4`. */
   kinds: readonly string[];
-  /** What its superblock says; null where there is none. `head` holds the first `HEAD_BYTES` of the region (`signatures.ts`). */
+  /**
+   * What its superblock says; null if there is no superblock. `head` holds the first `HEAD_BYTES` of the region
+   * (`signatures.ts`).
+   */
   identify(head: Uint8Array): FileSystemIdentity | null;
   /** Reads everything that it says about free blocks, and decides whether that can be trusted. */
   checkUsage(read: ReadAt, regionBytes: number): FileSystemUsage;
   /**
-   * What is in use, and the room behind the end of the file system: sorted, disjoint, not touching; lazy. Only after `checkUsage`
-   * has found it trustworthy.
+   * The extents in use, and the room behind the end of the file system: sorted, disjoint, not touching; lazy. Call it
+   * only after `checkUsage` has found the file system trustworthy.
    */
   usedExtents(read: ReadAt, regionBytes: number): Iterable<Extent>;
-  /** About how many bytes are in use while it is mounted; null where that cannot be told. For estimates only. */
+  /** About how many bytes are in use while it is mounted; null if unknown. For estimates only. */
   estimateUsedBytes(read: ReadAt, regionBytes: number): number | null;
 }
 
@@ -33,7 +36,7 @@ export interface FileSystemIdentity {
 }
 
 export type FileSystemUsage =
-  /** `usedBytes`: in use in the file system, which may be smaller than its room. */
+  /** `usedBytes` are in use in the file system, which may be smaller than its region. */
   | { understood: true; usedBytes: number }
   /** Why its free blocks must not be left out, as a clause about the file system. */
   | { understood: false; reason: string };

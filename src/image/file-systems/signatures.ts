@@ -1,8 +1,9 @@
 import { cleanText, formatUuid } from './identity-text.ts';
 
 /*
- * The bytes that identify other file systems and containers: enough to name them, and to notice that a superblock was only left
- * behind by an earlier file system. Sources: libblkid (util-linux), libblkid/src/superblocks, and the headers of each format.
+ * The bytes that identify other file systems and containers: enough to name them, and to notice that a superblock is
+ * only a leftover of an earlier file system. Sources: libblkid (util-linux), libblkid/src/superblocks, and the headers
+ * of each format.
  */
 
 /** How far signatures reach from the start of a region, and back from its end. */

@@ -12,7 +12,7 @@ export interface GptHeader {
   fields: DataView;
 }
 
-/** The header, unchecked; looked for where disks with sectors of 512 and of 4096 bytes have it. */
+/** Finds the header of a disk with sectors of 512 or of 4096 bytes. Does not check it. */
 export function findGpt(read: ReadAt, sizeBytes: number): GptHeader | null {
   for (const sectorBytes of [512, 4096]) {
     if (sizeBytes < 2 * sectorBytes) continue;

@@ -22,7 +22,7 @@ export function readMbr(read: ReadAt, at: number): MbrEntry[] | null {
   if (fields.getUint16(510, true) !== 0xaa55) return null;
   const entries: MbrEntry[] = [];
   for (let offset = 446; offset < 510; offset += 16) {
-    // A boot loader may have code here. As Linux does, tell it by the flag, which is 0 or 0x80 in a table.
+    // A boot loader may have code here. Linux recognises a table by this flag, too: it is 0 or 0x80 there.
     if (((sector[offset] ?? 0) & 0x7f) !== 0) return null;
     const entry = {
       type: sector[offset + 4] ?? 0,
@@ -55,7 +55,7 @@ function readLogical(read: ReadAt, container: Extent): Extent[] {
   const records: Extent[] = [];
   for (let record: number | null = container.offset; record !== null;) {
     if (records.length >= LOGICAL_LIMIT) throw new NotUnderstood('its logical partitions have no end');
-    // In a loop, two records at one place overlap.
+    // `checkDisjoint` then finds loops: two records at the same place overlap.
     records.push({ offset: record, length: 512 });
     checkDisjoint([...records, ...partitions], container);
     const entries: MbrEntry[] = readMbr(read, record) ?? [];

@@ -12,10 +12,10 @@ export type PartitionTable =
   /** The table contradicts itself or the size of the disk. */
   | { kind: 'not-understood'; reason: string };
 
-/** The type of the MBR entry that a disk with a GPT has. */
+/** The type of the MBR entry on a disk with a GPT. */
 const PROTECTIVE = 0xee;
 
-/** Reads the table at the start of a disk, or of what may be one, of `sizeBytes` bytes. */
+/** Reads the table at the start of something that may be a disk, of `sizeBytes` bytes. */
 export function readPartitionTable(read: ReadAt, sizeBytes: number): PartitionTable {
   try {
     const mbr = sizeBytes < MBR_BYTES ? null : readMbr(read, 0);

@@ -21,7 +21,7 @@ export function openImageFile(namedPath: string): ImageFile {
   // Check before opening: opening a FIFO would block, opening a tape would rewind it.
   const found = orImageFailure(namedPath, () => statSync(path));
   refuseOtherKinds(namedPath, found);
-  // O_NONBLOCK: a FIFO may have replaced the file since the check.
+  // O_NONBLOCK: a FIFO may have replaced the file since the check, and must not block.
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   const fd = orImageFailure(namedPath, () => openSync(path, flags));
   try {

@@ -6,8 +6,8 @@ export interface ImageSource extends AsyncDisposable {
   path: string;
   kind: 'file' | 'block-device';
   /**
-   * Reads as the disk does, at any offset. Worker threads read from it, too: threads of a process share descriptors. A format
-   * whose file is not laid out like the disk attaches a device, or exports a file, that is.
+   * Gives the disk's bytes at any offset. Worker threads read from it, too: threads of a process share descriptors. A
+   * format whose file is not laid out like the disk attaches a device, or exports a file, with the disk's layout.
    */
   fd: number;
   /** Always a multiple of 512. */

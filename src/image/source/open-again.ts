@@ -4,8 +4,8 @@ import { Failure } from '../../failure.ts';
 import { errorCode } from '../../system/error-code.ts';
 
 /**
- * Opens an open file again with O_DIRECT; null where its file system cannot do that. Opens it through its descriptor: another
- * account that can write to the directory may have put another file, or a link, at its path.
+ * Opens an open file again with O_DIRECT; null if its file system cannot do that. Uses the descriptor, not the path:
+ * another account that can write to the directory may have put another file, or a link, there.
  */
 export async function openDirectAgain(handle: FileHandle): Promise<FileHandle | null> {
   try {

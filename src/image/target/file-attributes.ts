@@ -25,10 +25,10 @@ export async function setFileAttributes(
   return ownerKept;
 }
 
-/** The limit of a JavaScript date. File systems have narrower limits, and take the nearest time. */
+/** The limit of a JavaScript date. File systems have narrower limits, and use the nearest time. */
 const LIMIT_MS = 8.64e15;
 
-/** A store and the other machine may give any number. */
+/** Limits the number: a store and the other machine may give any. */
 function fileTimeSeconds(ms: number): number {
   return Math.min(Math.max(ms, -LIMIT_MS), LIMIT_MS) / 1000;
 }

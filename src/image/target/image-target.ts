@@ -26,7 +26,7 @@ export class ImageTarget implements AsyncDisposable {
   readonly path: string;
   /** The path it has now. */
   readonly workingPath: string;
-  /** A larger device keeps what lies behind the image. */
+  /** The bytes of a larger device behind the image are kept. */
   readonly imageBytes: number;
   readonly #handle: FileHandle;
   readonly #direct: FileHandle | null;
@@ -47,7 +47,7 @@ export class ImageTarget implements AsyncDisposable {
     this.#hasClaim = files.hasClaim;
   }
 
-  /** Makes a new file that nobody goes on with later. Throws as `open`. */
+  /** Makes a new file that no later restore continues. Throws as `open`. */
   static async create(path: string, imageBytes: number): Promise<ImageTarget> {
     if (await exists(path)) throw targetExists(path);
     const place = {
@@ -61,9 +61,9 @@ export class ImageTarget implements AsyncDisposable {
   }
 
   /**
-   * Opens the place; what is there already is not changed yet. Throws Failure `image-in-use`, `target-exists`,
+   * Opens the place. Does not change what is there already. Throws Failure `image-in-use`, `target-exists`,
    * `target-missing`, `target-not-writable`, `target-full` or `write-failed`.
-   * @param claim lets a later restore go on with a file that is left incomplete; null: none may
+   * @param claim lets a later restore continue an incomplete file; null: no restore may
    */
   static async open(
     place: TargetPlace,
@@ -78,7 +78,7 @@ export class ImageTarget implements AsyncDisposable {
       if (kind === 'new-file' && claim !== null) await writeClaim(place.path, claim);
       handle = await open(path, openFlags[kind], 0o600);
       await requireFound(handle, place);
-      // Another process can only have opened a new file by its claim.
+      // Another process can have opened a new file only if it has a claim.
       if ((kind !== 'new-file' || claim !== null) && !tryLock(handle.fd))
         throw new Failure('image-in-use', `${path} is locked by another process.`, {
           advice: 'Another restore may be writing it at this moment.',
@@ -101,29 +101,29 @@ export class ImageTarget implements AsyncDisposable {
     return this.#handle.fd;
   }
 
-  /** The same opened with O_DIRECT; null where its file system cannot do that. */
+  /** The target opened with O_DIRECT; null if its file system cannot do that. */
   get directFd(): number | null {
     return this.#direct?.fd ?? null;
   }
 
-  /** How reading back is kept from reading the page cache. */
+  /** How reading back avoids the page cache. */
   get readBackMethod(): 'direct' | 'page-cache-dropped' {
     return this.#direct === null ? 'page-cache-dropped' : 'direct';
   }
 
-  /** Whether it is known to have held nothing but zeros when it was opened. */
+  /** Whether it certainly held nothing but zeros when it was opened. */
   get isEmpty(): boolean {
     return this.kind === 'new-file';
   }
 
-  /** Where it may hold anything but zeros: sorted, disjoint; may reach beyond the image's end. */
+  /** The extents that may hold anything but zeros: sorted, disjoint; may reach beyond the image's end. */
   *dataExtents(): Iterable<Extent> {
     const { size } = fstatSync(this.fd);
     if (this.kind === 'block-device') yield { offset: 0, length: this.imageBytes };
     else yield* fileDataExtents(this.workingPath, this.fd, size);
   }
 
-  /** Makes what was written survive a loss of power, and a file that was there already end where the image does. */
+  /** Makes what was written survive a loss of power. Cuts a file that was there already to the image's size. */
   async sync(): Promise<void> {
     try {
       if (this.kind === 'file' || this.kind === 'partial-file') await this.#handle.truncate(this.imageBytes);
@@ -133,17 +133,17 @@ export class ImageTarget implements AsyncDisposable {
     }
   }
 
-  /** After `sync`: what is read of these ranges next comes from the disk. */
+  /** Call it after `sync`: the next read of these ranges comes from the disk. */
   forgetCached(extents: Iterable<Extent>): void {
     for (const { offset, length } of extents) dropPageCache(this.fd, offset, length);
   }
 
-  /** Mode, owner and time of last change; a device keeps its own. False when the owner could not be kept. */
+  /** Sets mode, owner and time of last change, except on a device. False when the owner could not be set. */
   async setAttributes(attributes: ImageAttributes): Promise<boolean> {
     return this.kind === 'block-device' || setFileAttributes(this.#handle, attributes);
   }
 
-  /** Gives a new file its name, durably. Throws Failure `target-exists` rather than replace anything. */
+  /** Gives a new file its name, durably. Throws Failure `target-exists` if there is a file of that name. */
   async publish(): Promise<void> {
     await this.#handle.sync();
     if (this.workingPath === this.path) return;
@@ -163,7 +163,7 @@ export class ImageTarget implements AsyncDisposable {
     await syncDirectory(dirname(this.path));
   }
 
-  /** Removes a file that was newly made, under its name, too, if it has got that. What was there before stays. */
+  /** Removes a new file, also if it has got its final name. What was there before stays. */
   async discard(): Promise<void> {
     if (this.kind !== 'new-file') return;
     await removePartial(this.path, this.#hasClaim);
@@ -180,7 +180,7 @@ const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK } = constants;
 const openFlags: Record<TargetPlace['kind'], number> = {
   'new-file': O_RDWR | O_CREAT | O_EXCL,
   'partial-file': O_RDWR | O_NOFOLLOW | O_NONBLOCK,
-  // O_NONBLOCK: does not wait if there is a FIFO by now.
+  // O_NONBLOCK: does not wait if a FIFO has replaced the file.
   file: O_RDWR | O_NONBLOCK,
   // O_EXCL without O_CREAT: fails while the device is mounted, and keeps it from being mounted (open(2)).
   'block-device': O_RDWR | O_EXCL,
@@ -195,7 +195,7 @@ async function removePartial(path: string, hasClaim: boolean): Promise<void> {
   if (hasClaim) await removeClaim(path);
 }
 
-/** Throws a Failure if the opened file is not the one that was found at the path before. */
+/** Throws a Failure unless the opened file is the one that was found at the path before. */
 async function requireFound(handle: FileHandle, { kind, path, identity }: TargetPlace): Promise<void> {
   if (kind === 'partial-file') await requireOwnFile(await handle.stat(), partialPath(path));
   if (identity === null) return;

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { partialPath } from './target-path.ts';
 import { requireOwnFile } from './trusted-partial.ts';
 
-/** Says what a restore is writing to `PATH.partial`, so that the same restore can go on with it later. */
+/** Says which disk a restore is writing to `PATH.partial`, so that the same restore can continue it later. */
 export interface PartialClaim {
   /** The store's id. */
   store: string;
@@ -41,7 +41,7 @@ export async function writeClaim(finalPath: string, claim: PartialClaim): Promis
   }
 }
 
-/** Null if there is no valid claim of this account: the partial image is then not ours. */
+/** Null if this account has no valid claim: then the partial image is not ours. */
 export async function readClaim(finalPath: string): Promise<PartialClaim | null> {
   try {
     const text = await readOwn(claimPath(finalPath));

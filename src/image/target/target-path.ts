@@ -16,7 +16,7 @@ export function partialPath(finalPath: string): string {
   return join(dirname(finalPath), `${basename(finalPath)}.partial`);
 }
 
-/** A link counts, wherever it leads. */
+/** Whether anything is at the path. A link counts, even if it leads nowhere. */
 export async function exists(path: string): Promise<boolean> {
   try {
     await lstat(path);

@@ -17,7 +17,7 @@ interface FileIdentity {
   ino: bigint;
 }
 
-/** Where an image is to be written, as it was found; nothing was changed. */
+/** The place for an image, as it was found; nothing was changed. */
 export interface TargetPlace {
   /**
    * `new-file`: made as `PATH.partial`, and renamed at the end. `partial-file`: a `PATH.partial` that an earlier restore
@@ -25,7 +25,7 @@ export interface TargetPlace {
    */
   kind: 'new-file' | 'partial-file' | 'file' | 'block-device';
   path: string;
-  /** Of a block device: its own size, at least that of the image. */
+  /** For a block device, its own size, which is at least that of the image. */
   sizeBytes: number;
   /** What the file system has allocated to it already. */
   allocatedBytes: number;

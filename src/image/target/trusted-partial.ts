@@ -5,10 +5,10 @@ import { Failure } from '../../failure.ts';
 import { canOthersReplaceIn, isOwn, isOwnOrRoots, isWritableByOthers } from '../../system/file-rights.ts';
 
 /**
- * Throws Failure `target-exists` unless only this account can write to an incomplete file and to its directory. Otherwise
- * somebody else may have prepared the file, and could read and change what is restored: by a second name, or by a
- * descriptor that is open already.
- * @param file of the opened file, or of `lstat`
+ * Throws Failure `target-exists` unless only this account can write to an incomplete file and to its directory.
+ * Otherwise somebody else may have prepared the file, and could read and change what is restored, through a second name
+ * or an open descriptor.
+ * @param file from the opened file, or from `lstat`
  */
 export async function requireOwnFile(file: Stats, path: string): Promise<void> {
   const problem = problemOfFile(file) ?? problemOfDirectory(await stat(dirname(path)), dirname(path));

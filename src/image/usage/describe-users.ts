@@ -3,8 +3,8 @@ import type { ImageUser } from './usage.ts';
 const MOST_PIDS = 3;
 
 /**
- * Describes the users of an image, as the end of a sentence about it. Names a program once, even if it has many processes: a
- * User Mode Linux guest has one for each of its own.
+ * Describes the users of an image, as the end of a sentence about it. Names a program once, even if it has many
+ * processes: a User Mode Linux guest has a process for each of its own.
  */
 export function describeUsers(users: readonly (ImageUser | GuestUser)[]): string {
   const pidsOf = new Map<string, number[]>();

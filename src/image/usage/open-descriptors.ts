@@ -14,7 +14,7 @@ export async function howOpen(pid: number, file: BigIntStats): Promise<'to-read'
   let found: 'to-read' | null = null;
   for (const descriptor of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
     const link = `/proc/${pid}/fd/${descriptor}`;
-    // Most descriptors are sockets and pipes: their name tells, and costs less than a stat.
+    // Most descriptors are sockets and pipes. The link's text shows that, and costs less than a stat.
     const target = await readlink(link).catch(() => '');
     if (!target.startsWith('/')) continue;
     const opened = await stat(link, { bigint: true }).catch(() => null);
@@ -26,7 +26,9 @@ export async function howOpen(pid: number, file: BigIntStats): Promise<'to-read'
   return found;
 }
 
-/** O_ACCMODE is in the lower two bits of the last octal digit (open(2)). Without a line of flags it may write. */
+/**
+ * O_ACCMODE is in the lower two bits of the last octal digit (open(2)). Without a line of flags, writing is assumed.
+ */
 function isForReading(fdinfo: string): boolean {
   const flags = /^flags:\t[0-7]*([0-7])$/m.exec(fdinfo)?.[1];
   return flags !== undefined && (Number(flags) & 0b11) === 0;

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { cleanText } from '../file-systems/identity-text.ts';
 
-/** The name that people know a process by; `unknown` when it is gone. */
+/** The name by which people know a process; `unknown` when it is gone. */
 export async function processName(pid: number): Promise<string> {
   const commandLine = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
   return vmferryCommand(commandLine.split('\0')) ?? (await kernelsName(pid));

@@ -6,15 +6,15 @@ import { howOpen, isSameFile } from './open-descriptors.ts';
 import { processName } from './process-name.ts';
 
 /*
- * Finds what uses an image. Sources: proc(5); Linux, Documentation/ABI/{testing/sysfs-block,stable/sysfs-block}. Processes come
- * and go meanwhile, and those of other users cannot be read: they are left out.
+ * Finds what uses an image. Sources: proc(5); Linux, Documentation/ABI/{testing/sysfs-block,stable/sysfs-block}.
+ * Processes that start or end meanwhile, and unreadable ones of other users, are left out.
  */
 
 export interface ImageUser {
   kind: 'process' | 'lock' | 'loop-device' | 'mount' | 'holder';
-  /** Of a process, and of the holder of a lock where the kernel tells it. */
+  /** The pid of a process, or of the holder of a lock if the kernel tells it. */
   pid?: number;
-  /** Of a process: it has the image open for reading only, as another backup does. */
+  /** For a process: whether it has the image open for reading only, as another backup does. */
   onlyReads?: boolean;
   /** The process's name, the device, or the mount point. */
   name: string;

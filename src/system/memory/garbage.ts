@@ -2,13 +2,13 @@ import { getHeapStatistics } from 'node:v8';
 import { collectAllGarbage, collectYoungGarbage, releaseFreeMemory } from './memory.ts';
 
 /*
- * When garbage is collected, in each thread: whoever leaves garbage behind says so here. Each limit is low enough to keep memory
- * level, and high enough to cost next to nothing.
+ * Decides when garbage is collected, in each thread. Code that leaves garbage behind calls a function of this file.
+ * Each limit is low enough to keep memory level, and high enough to cost next to nothing.
  */
 
 const MIB = 2 ** 20;
 
-/** Calls `tidy` each time that the amounts have reached the limit since. */
+/** Calls `tidy` each time that the amounts since the last call add up to the limit. */
 function every(limit: number, tidy: () => void): (amount: number) => void {
   let sum = 0;
   return (amount) => {
@@ -22,34 +22,37 @@ function every(limit: number, tidy: () => void): (amount: number) => void {
 const collectAfterPacks = every(8 * MIB, collectYoungGarbage);
 const releaseAfterPacks = every(64 * MIB, releaseFreeMemory);
 
-/** After packs of these bytes were handed to another thread, or came from one. */
+/** Call it after packs of these bytes were handed to another thread, or came from another thread. */
 export function tidyUpAfterPacks(packBytes: number): void {
   collectAfterPacks(packBytes);
   releaseAfterPacks(packBytes);
 }
 
-/** After each answer of a worker: many answers come without a pack when the store has the chunks already. */
+/** Call it after each answer of a worker. If the store has the chunks already, many answers come without a pack. */
 export const tidyUpAfterAnswers = every(256, tidyUpAfterObjects);
 
-/** After files were read, each of which leaves buffers and texts behind: a guest's folder has tens of thousands. */
+/**
+ * Call it after files were read: each leaves buffers and texts behind, and a guest's folder has tens of thousands of
+ * files.
+ */
 export const tidyUpAfterReading = every(8 * MIB, () => {
   collectYoungGarbage();
   releaseFreeMemory();
   tidyUpAfterObjects();
 });
 
-/** In a worker, after frames of these bytes were unpacked. */
+/** In a worker, call it after frames of these bytes were unpacked. */
 export const tidyUpAfterFrames = every(16 * MIB, collectYoungGarbage);
 
-/** In a worker, after each job: it leaves 1 or 2 MiB behind. */
+/** In a worker, call it after each job, which leaves 1 or 2 MiB behind. */
 export const tidyUpAfterJobs = every(32, collectYoungGarbage);
 
 const MOST_GROWTH_BYTES = 16 * MIB;
 let keptBytes = getHeapStatistics().used_heap_size;
 
 /**
- * After many small objects came and went: collects all garbage when the heap has grown by 16 MiB. V8 would let it grow to four
- * times its size (`tuneMemory`), which is too much where a guest has tens of thousands of files.
+ * Call it after many small objects came and went. Collects all garbage when the heap has grown by 16 MiB. V8 would let
+ * it grow to four times its size (`tuneMemory`), which is too much where a guest has tens of thousands of files.
  */
 export function tidyUpAfterObjects(): void {
   const usedBytes = getHeapStatistics().used_heap_size;

@@ -3,8 +3,8 @@ import { runInNewContext } from 'node:vm';
 import koffi from 'koffi';
 
 /*
- * What V8 and the C library do with memory. Buffers that native code has made take almost nothing of V8's heap, which V8 watches:
- * hundreds of MiB of dead ones can pile up. `garbage.ts` decides when to collect them.
+ * Controls what V8 and the C library do with memory. V8 watches its heap, in which buffers of native code take almost
+ * nothing: hundreds of MiB of dead buffers can pile up. `garbage.ts` decides when to collect them.
  */
 
 /** malloc.h */
@@ -12,16 +12,17 @@ const M_MMAP_THRESHOLD = -3;
 const MMAP_THRESHOLD_BYTES = 4 * 2 ** 20;
 
 /**
- * Sets V8 and the C library up for a process that moves gigabytes through buffers. It holds for the whole process, all of its
- * threads included; to call it again changes nothing.
+ * Sets V8 and the C library up for a process that moves gigabytes through buffers. It applies to all threads of the
+ * process. A second call changes nothing.
  */
 export function tuneMemory(): void {
   // Buffers of packets and packs count towards the size at which V8 collects all garbage, though its heap hardly changes. With
   // V8's usual factor each pack caused a collection, which took 1.5 s of the 12 s of a move of 4 GiB.
   setFlagsFromString('--heap-growing-percent=300');
 
-  // The hot loops are native code. To optimize the JavaScript around them as early as V8 does cost 1 s of the 13 CPU seconds of a
-  // move of 4 GiB, and gained nothing. Code that runs ten times as long as usual (132 KB of bytecode) is still optimized.
+  // The hot loops are native code. Optimizing the JavaScript around them as early as V8 does cost 1 s of the 13 CPU
+  // seconds of a move of 4 GiB, and gained nothing. Code that runs ten times as long as usual (132 KB of bytecode) is
+  // still optimized.
   setFlagsFromString('--interrupt-budget=1320000');
 
   // Memory as large as a pack goes back to the kernel when it is freed. By default glibc raises this threshold, and keeps more
@@ -33,7 +34,7 @@ export function tuneMemory(): void {
 
 let gc: ((options?: { type: 'minor' }) => void) | null = null;
 
-/** V8 collects the young generation alone, in less than a millisecond, only for this function. */
+/** Only with this function does V8 collect the young generation alone, in less than a millisecond. */
 function exposedGc(): (options?: { type: 'minor' }) => void {
   if (gc !== null) return gc;
   setFlagsFromString('--expose-gc');
@@ -41,7 +42,7 @@ function exposedGc(): (options?: { type: 'minor' }) => void {
   return gc;
 }
 
-/** Takes less than a millisecond. Memory of native code is freed in the next turn of the event loop. */
+/** Takes less than a millisecond. The memory of native code is freed only in the next turn of the event loop. */
 export function collectYoungGarbage(): void {
   exposedGc()({ type: 'minor' });
 }

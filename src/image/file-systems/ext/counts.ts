@@ -6,8 +6,8 @@ import type { ReadAt } from '../../source/read-at.ts';
 const MOST_TABLE_BYTES = 64 * 2 ** 20;
 
 /**
- * About how many bytes are in use in a mounted file system, by the counts of its block groups. They lag behind, and are not
- * checked. Null where they are not plausible. For estimates only.
+ * About how many bytes are in use in a mounted file system, by the counts of its block groups. They lag behind, and are
+ * not checked. Null if they are not plausible. For estimates only.
  */
 export function countedUsedBytes(read: ReadAt, regionBytes: number): number | null {
   const superblock = read(SUPERBLOCK_OFFSET, SUPERBLOCK_BYTES);

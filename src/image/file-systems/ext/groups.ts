@@ -26,7 +26,7 @@ export interface GroupDescriptor {
   freeClusterCount: number;
   /** The bitmap was never written: only the group's own metadata are in use. */
   bitmapUninitialised: boolean;
-  /** Its low 16 bits, or all 32 when `bitmapChecksumBits` is 32. */
+  /** The low 16 bits of the checksum, or all 32 when `bitmapChecksumBits` is 32. */
   bitmapChecksum: number;
   bitmapChecksumBits: 16 | 32;
 }

@@ -2,7 +2,7 @@ import type { ReadAt } from '../../source/read-at.ts';
 import { incompat } from './features.ts';
 import { SUPERBLOCK_BYTES, SUPERBLOCK_OFFSET, hasErrors, hasExtMagic } from './identity.ts';
 
-/** Whether it has a journal to replay. A file system that has recorded errors besides is not ours to repair. */
+/** Whether it has a journal to replay. False if it has also recorded errors: vmferry must not repair it. */
 export function hasJournalToReplay(read: ReadAt, regionBytes: number): boolean {
   if (regionBytes < SUPERBLOCK_OFFSET + SUPERBLOCK_BYTES) return false;
   const superblock = read(SUPERBLOCK_OFFSET, SUPERBLOCK_BYTES);

@@ -8,11 +8,11 @@ import { hasExtMagic, readExtIdentity } from './identity.ts';
  * Documentation/filesystems/ext4/super.rst and fs/ext4/ext4.h (struct ext4_super_block). All numbers are little-endian.
  */
 
-/** Which bitmap covers which block. Counts are in blocks unless their name says clusters. */
+/** Tells which bitmap covers a block. Counts are in blocks unless their name says clusters. */
 export interface ExtSuperblock {
   blockSizeBytes: number;
   blockCount: number;
-  /** The total that the file system keeps. */
+  /** The total number of free clusters by the file system's own count. */
   freeClusterCount: number;
   firstDataBlock: number;
   blocksPerGroup: number;

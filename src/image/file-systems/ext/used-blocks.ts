@@ -53,7 +53,7 @@ class GroupReader {
   group(index: number): Group {
     const cached = this.#groups.get(index);
     if (cached === undefined) return this.#keep(index, this.#readGroup(index));
-    // Move it to the end: a group that holds the metadata of many others is read again and again.
+    // It moves to the end of the cache: a group that holds the metadata of many others is read again and again.
     this.#groups.delete(index);
     return this.#keep(index, cached);
   }
@@ -129,7 +129,7 @@ function hasMetadataOfItsOwn(superblock: ExtSuperblock, group: number, descripto
   );
 }
 
-/** The bitmap of a group whose bitmap was never written: only its own metadata in it are in use. */
+/** The bitmap of a group whose bitmap was never written: only the group's own metadata in it are in use. */
 function bitmapOfUnused(superblock: ExtSuperblock, group: number, descriptor: GroupDescriptor): Uint8Array {
   const bitmap = new Uint8Array(superblock.clustersPerGroup / 8);
   for (const run of metadataRuns(superblock, group, descriptor)) {
@@ -194,7 +194,7 @@ export function checkExtUsage(read: ReadAt, regionBytes: number): FileSystemUsag
 }
 
 /**
- * See `FileSystem.usedExtents`. Memory does not grow with the file system. A group that fails its checks by the time it is reached
+ * See `FileSystem.usedExtents`. Memory does not grow with the file system. A group that meanwhile fails its checks
  * counts as used.
  */
 export function extUsedExtents(read: ReadAt, regionBytes: number): Generator<Extent> {
@@ -232,7 +232,7 @@ function* usedPieces(read: ReadAt, regionBytes: number): Generator<Extent> {
   yield { offset: end, length: regionBytes - end };
 }
 
-/** Null instead of a Doubt. */
+/** Runs the attempt; returns null if it throws a Doubt. */
 function orDoubt<Result>(attempt: () => Result): Result | null {
   try {
     return attempt();

@@ -2,7 +2,7 @@ import { mergeTouching, type Extent } from '../../../extent/extents.ts';
 import { Failure } from '../../../failure.ts';
 import { SystemCallError, seekData, seekHole } from '../../../system/native.ts';
 
-/** The errors of SEEK_DATA where the file system does not support it (lseek(2)). */
+/** The errors of SEEK_DATA on file systems that do not support it (lseek(2)). */
 const seekUnsupported = new Set(['EINVAL', 'EOPNOTSUPP', 'ENOTSUP']);
 
 /** Where a file may hold data: not its holes. Sorted, disjoint and not touching; lazy. Throws Failure `read-failed`. */
@@ -24,7 +24,7 @@ function nextData(path: string, fd: number, from: number, sizeBytes: number): Ex
   try {
     const offset = seekData(fd, from);
     if (offset === null || offset >= sizeBytes) return null;
-    // Null when the file became shorter meanwhile, which the read will find.
+    // Null when the file became shorter meanwhile; the read will notice that.
     const end = Math.min(seekHole(fd, offset) ?? sizeBytes, sizeBytes);
     return { offset, length: end - offset };
   } catch (error) {
