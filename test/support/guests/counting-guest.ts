@@ -59,7 +59,14 @@ export async function bootCountingGuest(
   const counts = async (isDone: (count: number) => boolean) => {
     const deadlineMs = Date.now() + 30_000;
     while (!isDone(await count())) {
-      if (Date.now() > deadlineMs) throw new Error(`the guest ${name} does not count on`);
+      if (Date.now() > deadlineMs) {
+        const answers = [
+          await ask('proc', '1/root/count'),
+          await ask('proc', 'uptime'),
+          await ask('version'),
+        ];
+        throw new Error(`the guest ${name} does not count on; it answers: ${answers.join(' | ')}`);
+      }
       await delay(20);
     }
   };
@@ -84,8 +91,13 @@ export async function bootCountingGuest(
         if (Date.now() > deadlineMs) throw new Error(`the guest ${name} stays stopped`);
         await delay(50);
       }
-      const seen = await count();
-      await counts((number) => number > seen);
+      let seen: number | null = null;
+      // Not a number: the answer came too late.
+      await counts((number) => {
+        const grew = seen !== null && number > seen;
+        if (!Number.isNaN(number)) seen ??= number;
+        return grew;
+      });
     },
   };
 }
