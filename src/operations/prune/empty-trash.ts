@@ -6,7 +6,7 @@ import type { PruneKnowledge, Survey } from './survey.ts';
 const REMOVALS_AT_ONCE = 8;
 
 /**
- * Trash objects that no snapshot listed since needs, or of which a copy listed since is in its place.
+ * Trash objects that no snapshot listed since needs, or whose place has a copy listed since.
  * @param olderThanMs by the server's clock; batches that were begun later stay
  */
 export function deletable(
@@ -56,7 +56,7 @@ export async function emptyTrash(
   for await (const _ of removals) signal.throwIfAborted();
   for (const batch of trash) {
     if (isOld(batch, olderThanMs)) await removeEmptyBatch(folder, batch.name, signal);
-    // A loss of power has taken its mark: its age counts from now on.
+    // A loss of power removed the batch's mark, so its age counts from now on.
     else if (batch.begunMs === null) await beginBatch(folder, batch.name, signal);
   }
 }

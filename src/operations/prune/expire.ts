@@ -56,9 +56,10 @@ export async function decideSnapshots(
 }
 
 /**
- * Removes a snapshot unless it is protected, and returns whether it is gone. Another process may protect it at this moment: that
- * one writes the mark first and then checks that the snapshot is there; this one removes the manifest first and then checks for
- * the mark. So at least one sees the other, and a snapshot that was reported as protected stays.
+ * Removes a snapshot unless it is protected, and returns whether it is gone. Another process may protect it
+ * at this moment: it writes the mark first and then checks that the snapshot is there; this process removes
+ * the manifest first and then checks for the mark. So at least one sees the other, and a snapshot that was
+ * reported as protected stays.
  */
 export async function removeUnlessProtected(
   folder: GuestFolder,

@@ -4,7 +4,7 @@ import { Failure } from '../../failure.ts';
 import { FrameGathering, type PlainFrame } from '../../pack/frame-gathering.ts';
 import type { Frame, FrameChunk } from '../../pack/frame.ts';
 
-/** The chunks that are needed of many frames, in as few frames. */
+/** Gathers the needed chunks of many frames into few frames. */
 export class LiveFrames {
   readonly #gathering = new FrameGathering();
   readonly #zstd: Zstd;
@@ -16,8 +16,8 @@ export class LiveFrames {
   }
 
   /**
-   * Gives the frames that are full now. Throws Failure `pack-damaged` where the frame is not what its table says; then
-   * nothing of it was taken.
+   * Returns the frames that are full now. Throws Failure `pack-damaged` if the frame does not match its
+   * table; then none of its chunks is taken.
    */
   *take(frame: Frame, isNeeded: (id: Uint8Array) => boolean): Iterable<Frame> {
     const needed = frame.chunks.map(({ id }) => isNeeded(id));
@@ -31,7 +31,7 @@ export class LiveFrames {
       if (needed[row] === true) yield* this.#compressed(this.#gathering.add([chunk], plain));
   }
 
-  /** What is left. */
+  /** Returns frames of the chunks that are left. */
   *flush(): Iterable<Frame> {
     yield* this.#compressed(this.#gathering.flush());
   }
@@ -48,7 +48,7 @@ export class LiveFrames {
     return chunks.map((chunk) => {
       const plain = all.subarray(end, (end += chunk.length));
       if (Buffer.compare(chunkId(plain), chunk.id) !== 0)
-        throw new Failure('pack-damaged', 'A pack has a chunk in it that is not what its id says.');
+        throw new Failure('pack-damaged', 'A pack has a chunk that does not match its id.');
       return { chunk, plain };
     });
   }

@@ -82,7 +82,10 @@ export async function foreseePrune(
   result.missingChunks = found.cover.uncoveredCount;
 }
 
-/** Drops announcements of abandoned backups. A backup that does go on notices it, and announces its snapshot again. */
+/**
+ * Drops announcements of abandoned backups. A backup that still runs notices this, and announces its snapshot
+ * again.
+ */
 async function dropOldAnnouncements(
   folder: GuestFolder,
   olderThanMs: number,

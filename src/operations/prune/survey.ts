@@ -10,7 +10,7 @@ import { readSnapshots, type Reached } from './reached.ts';
 
 /** Renames in flight at once: each waits for a round trip. */
 const MOVES_AT_ONCE = 8;
-/** A missing object may have been on its way between its place and the trash: the survey is repeated. */
+/** An object may seem missing while it moves between its place and the trash, so the survey is repeated. */
 const MOST_SURVEYS = 4;
 
 /** What one prune has learned about a guest so far. */

@@ -82,7 +82,7 @@ function warnOfFuture(
   const taken =
     newest === latest
       ? 'It is used, because there is no other.'
-      : `The latest of the others is used: ${guest}@${latest}. To use that one, give ${guest}@${newest}.`;
+      : `The latest of the others is used: ${guest}@${latest}. To use the future one, give ${guest}@${newest}.`;
   const message =
     `The snapshot ${guest}@${newest} is dated in the future (now: ${formatTimeWithZone(now.toISOString())}): ` +
     `a clock was wrong when it was made, or is wrong now.${others} ${taken}`;

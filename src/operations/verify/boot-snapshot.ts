@@ -17,7 +17,7 @@ import { checkStoredBootable, refuseImageOnly } from '../guests/stored-guest.ts'
 import { readCheckRecord, writeCheckRecord } from '../store-access/stored-check-records.ts';
 import type { BootVerdict } from './verify-report.ts';
 
-/** For each way of halting the copy. After that it is killed. */
+/** Time limit for each way of halting the copy; then it is killed. */
 const haltTimeoutMs = 10_000;
 
 export interface BootRequest {
@@ -73,7 +73,7 @@ async function makeScratch(directory: string): Promise<string> {
     return await mkdtemp(join(directory, 'vmferry-verify-'));
   } catch (cause) {
     throw new Failure('target-not-writable', `No directory can be made in ${directory}.`, {
-      advice: 'Name one with room for the guest’s disks: --scratch DIR',
+      advice: 'Choose one with room for the guest’s disks: --scratch DIR',
       cause,
     });
   }
@@ -122,7 +122,7 @@ async function bootOnce(
     const running = await driver.start(isolated, options, context).catch((error: unknown) => {
       if (!(error instanceof Failure) || error.code !== 'start-failed') throw error;
       throw new Failure('boot-failed', `The snapshot ${id} of ${guest} does not boot: ${error.message}`, {
-        advice: 'Restore it elsewhere and look at it; verify an older one with --boot GUEST@WHEN.',
+        advice: 'To examine the snapshot, restore it elsewhere. To try an older one: --boot GUEST@WHEN',
         cause: error,
       });
     });
@@ -134,7 +134,7 @@ async function bootOnce(
     return seconds;
   };
   const message = `booting a copy of ${guest}, with no network`;
-  return runStage(context, 'boot', message, work, (seconds) => `it was up in ${seconds.toFixed(1)} s`);
+  return runStage(context, 'boot', message, work, (seconds) => `the copy was up in ${seconds.toFixed(1)} s`);
 }
 
 async function remember(folder: GuestFolder, id: string, now: Date, signal: AbortSignal): Promise<void> {

@@ -35,7 +35,7 @@ export interface CheckedMap extends MapUnderCheck, MapFinding {}
 
 interface MapFinding {
   damage: MapDamage;
-  /** When the pack was read that was read longest ago; null: some were never read; Infinity: it needs no pack. */
+  /** The earliest last reading of its packs; null: some were never read; Infinity: it needs no pack. */
   readMs: number | null;
   /** All pages are sound, but the map's fingerprint is not the one in the manifest. */
   isOtherMap: boolean;

@@ -13,7 +13,7 @@ const PACKS_AT_ONCE = 4;
 /** No sound pack is larger; reading stops there. */
 const MOST_PACK_BYTES = PACK_LIMIT_BYTES + TABLE_LIMIT_BYTES + contentLimitBytes(LARGEST_CHUNK_BYTES);
 
-/** What a pack is found to be. */
+/** The result of checking a pack. */
 export interface PackFinding {
   pack: StoredObject;
   /** What is wrong, as a full sentence; null: nothing. */
@@ -45,8 +45,8 @@ export async function* checkPacks(
 }
 
 /**
- * The bytes of a pack; null if it is gone. A sentence that says why it cannot be read: on a failing disk a few files may be bad
- * and the others good.
+ * The bytes of a pack; null if it is gone; a sentence if it cannot be read. On a failing disk only a few
+ * files may be bad.
  */
 async function readPack(
   { store }: GuestReader,

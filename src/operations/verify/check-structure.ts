@@ -5,7 +5,7 @@ import { checkMaps, type CheckedMap, type ChunkFinding } from './check-maps.ts';
 import { readManifests } from '../store-access/read-manifests.ts';
 import { readStoredIndex, type PackContents, type StoredIndex } from './stored-index.ts';
 
-/** What is known about packs before the structure is checked. */
+/** Facts about packs that are known before the structure is checked. */
 export interface KnownPacks extends PackContents {
   /** When each was last read and found good, in ms since 1970. */
   readMs: ReadonlyMap<string, number>;

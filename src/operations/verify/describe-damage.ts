@@ -41,7 +41,7 @@ export function problemsOf(
   }
   for (const { file, wrong } of index.wrongFiles) {
     const name = folder.nameOf('index', file);
-    const message = `${name} says wrongly where the chunks of ${wrong.size} packs lie.${outcome(file)}`;
+    const message = `${name} gives wrong places for the chunks of ${wrong.size} packs.${outcome(file)}`;
     problems.push({ kind: 'index-damaged', file: name, message });
   }
   problems.push(...packProblems(folder, structure, damagedPacks, stuckIds));
@@ -87,7 +87,7 @@ function packProblems(
   }
   if (unindexedChunks > 0) {
     const file = folder.pathOf('index');
-    const message = `No index of the guest ${folder.guest} has ${unindexedChunks} chunks that snapshots need.`;
+    const message = `Snapshots need ${unindexedChunks} chunks that no index of the guest ${folder.guest} has.`;
     problems.push({ kind: 'chunks-not-indexed', file, message });
   }
   return problems;

@@ -84,7 +84,7 @@ async function retrieve(
 ): Promise<{ moved: number; stuck: StuckInTrash[] }> {
   let moved = 0;
   const stuck: StuckInTrash[] = [];
-  // It is unknown which of the index files is needed before they are read: take back all.
+  // Only reading them shows which index files are needed: take back all.
   const indexes = isIndexWanted ? [...(await trashed(folder, 'index', signal)).keys()] : [];
   for (const { kind, ids } of [...missing, { kind: 'index' as const, ids: indexes }]) {
     if (ids.length === 0) continue;

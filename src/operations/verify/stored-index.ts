@@ -23,7 +23,7 @@ export interface PackContents {
 export interface StoredIndex {
   /** Chunks that can be read. */
   usable: ChunkIndex;
-  /** Chunks that cannot: of packs that are missing, damaged, or not as an index says. */
+  /** Chunks that cannot be read: their packs are missing, damaged, or not as an index says. */
   unusable: ChunkIndex;
   /** Packs that are there, but whose size differs from that in every index that names them. */
   resized: ReadonlySet<string>;
