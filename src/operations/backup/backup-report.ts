@@ -6,7 +6,7 @@ export interface BackedUpDisk {
   name: string;
   sizeBytes: number;
   readBytes: number;
-  /** Not read: by the file system's word they are the same as in an earlier snapshot. */
+  /** Not read: the file system says that they are the same as in an earlier snapshot. */
   unchangedBytes: number;
   holeBytes: number;
   freeBytes: number;
@@ -28,14 +28,14 @@ export interface GuestBackup {
 
 export interface BackupReport {
   type: 'backed-up';
-  /** Where it is, for people. */
+  /** Its location, to be shown to the user. */
   store: string;
   guests: readonly GuestBackup[];
   /** Guests without a new snapshot. */
   failed: readonly ({ guest: string } & FailureRecord)[];
 }
 
-/** Tells what went wrong with a guest. One that was left down may have a new snapshot nevertheless. */
+/** Reports what went wrong with a guest. A guest that was left down may still have a new snapshot. */
 export function notDoneText(
   guest: string,
   { code, message }: Pick<FailureRecord, 'code' | 'message'>,

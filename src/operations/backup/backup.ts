@@ -18,9 +18,9 @@ export interface BackupRequest extends BackupOptions {
 }
 
 /**
- * Makes a snapshot of each guest, one after the other. If one fails, the others are backed up all the same, unless it was
- * left down (`guest-left-down`): the next one might not start again either. Throws the first failure when there is no new
- * snapshot at all, and when interrupted.
+ * Makes a snapshot of each guest, one after the other. If one fails, the others are backed up all the same,
+ * unless it was left down (`guest-left-down`), because the next guest might not start again either. Throws
+ * the first failure when there is no new snapshot at all, and when interrupted.
  */
 export async function backup(
   request: BackupRequest,

@@ -17,7 +17,7 @@ import { openSourceDisk, type SourceDisk } from '../../transfer/source-disk.ts';
 import type { StillDisk, StillGuest } from '../../hold/still-guest.ts';
 import { storedDiskNames } from './stored-disk-names.ts';
 
-/** How long a backup that breaks off may take to write its last index. */
+/** How long a failed or interrupted backup may take to write its last index. */
 const LAST_INDEX_LIMIT_MS = 5000;
 
 export interface DiskReading {
@@ -73,7 +73,7 @@ export async function captureDisks(
       captured.push({ still: stillDisk, map, report: diskReport(name, disk, pass) });
     }
   } catch (error) {
-    // So that the next backup need not send again what has arrived; also after Ctrl-C.
+    // Spares the next backup from sending again what has arrived; also after Ctrl-C.
     await writer.flushIndex(AbortSignal.timeout(LAST_INDEX_LIMIT_MS)).catch(() => undefined);
     throw error;
   }
@@ -89,7 +89,7 @@ export function refuseTooLarge(image: string, sizeBytes: number): void {
   });
 }
 
-/** The most chunks that the disk can add to what is known. */
+/** The largest number of new chunks that the disk can have. */
 function chunksToRead(disk: SourceDisk): number {
   let count = 0;
   for (const plan of planFrames(disk.extents(), chunkGridFor(disk.source.sizeBytes)))

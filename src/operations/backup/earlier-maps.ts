@@ -2,11 +2,11 @@ import { isBaseOf } from '../../image/clones/base-clone.ts';
 import type { GuestFolder } from '../../repository/guest-folder.ts';
 import type { EarlierMaps } from '../../transfer/unchanged-chunks.ts';
 
-/** Where a backup goes, as far as bases are found by it. */
+/** Where a backup goes. Bases are found by this. */
 export interface EarlierSnapshots {
   folder: GuestFolder;
   storeId: string;
-  /** Of this vmferry: others may take other blocks for free. */
+  /** Of this vmferry: another version may find other blocks free. */
   version: string;
 }
 

@@ -34,7 +34,7 @@ export class NextBases implements Disposable {
   /** By the path of the image, links resolved: an image that is two disks has one base. */
   readonly #clones = new Map<string, { disk: StillDisk; clone: FileBeside }>();
 
-  /** Takes over the clones that are read, and clones the images that are read themselves; where that is possible. */
+  /** Takes over the clones that are read. Clones images that are read directly, if possible. */
   take(disks: readonly StillDisk[], context: Context): void {
     for (const disk of disks) {
       if (!hasComparablePlaces(disk.image)) continue;

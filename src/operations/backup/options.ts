@@ -12,7 +12,7 @@ export interface BackupOptions extends StandstillOptions {
   everyBlock: boolean;
   /** Keep a clone of each image beside it, so that the next backup reads only what has changed. */
   keepClones: boolean;
-  /** Take the store's snapshots under the guest's name for this guest's, wherever they were made. */
+  /** Accept the store's snapshots under the guest's name as this guest's, wherever they were made. */
   adopt: boolean;
 }
 

@@ -13,7 +13,7 @@ import type { PackSink } from '../../transfer/send-packs.ts';
 
 /** Packs between index files. After an unfinished backup, the next one sends again all packs that no index file names. */
 const PACKS_PER_INDEX = 16;
-/** On a slow line that many packs would take hours. */
+/** On a slow line, sending `PACKS_PER_INDEX` packs may take hours. */
 const MOST_MS_BETWEEN_INDEXES = 5 * 60_000;
 /** Pages that are written at once. */
 const PAGES_AT_ONCE = 8;
@@ -21,7 +21,7 @@ const PAGES_AT_ONCE = 8;
 /** Something that a backup relies on is gone from the store for good: the disks have to be captured again. */
 export class LostFromStore extends Error {}
 
-/** What a guest's folder has when a backup begins. */
+/** The content of a guest's folder when a backup begins. */
 interface FolderContents {
   index: ChunkIndex;
   indexFiles: Iterable<string>;
@@ -180,7 +180,7 @@ export class BackupWriter implements PackSink {
     this.#newBytes += newBytes;
   }
 
-  /** For each chunk the first pack that has it. */
+  /** Maps each chunk to the first pack that has it. */
   #packsOf(maps: readonly ChunkMap[]): Set<string> {
     const frames = new Set<number>();
     for (const map of maps) {

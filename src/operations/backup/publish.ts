@@ -11,7 +11,10 @@ import { LostFromStore, type BackupWriter } from './pack-writer.ts';
 import { refuseOtherSource } from './refuse-other-source.ts';
 import type { StillGuest } from '../../hold/still-guest.ts';
 
-/** It is rare that a prune removes packs that a backup relies on, after its grace period; several times in a row is a defect. */
+/**
+ * After its grace period a prune may remove packs that a backup relies on. This is rare; several times in a
+ * row is a defect.
+ */
 export const MOST_ATTEMPTS = 3;
 const CLEAN_UP_LIMIT_MS = 5000;
 
@@ -99,7 +102,7 @@ async function publish(
     }
     throw keepsLosing();
   } catch (error) {
-    // Also when interrupted. A prune would remove it later.
+    // Removed also after an interruption; otherwise a later prune would have to do it.
     await dropAnnouncement(folder, snapshot.id, AbortSignal.timeout(CLEAN_UP_LIMIT_MS)).catch(
       () => undefined,
     );

@@ -15,7 +15,7 @@ const DEFAULT_MAX_PAUSE_MS: Record<Exclude<HoldMethod, 'clone'>, number> = { pau
 
 export interface StandstillOptions extends HoldOptions {
   hold: HoldMethod;
-  /** The guest goes on after this time in which nothing reached the store; null: the default. */
+  /** The guest goes on when nothing has reached the store for this long; null: the default. */
   maxPauseMs: number | null;
 }
 
@@ -27,7 +27,7 @@ export interface StandstillOptions extends HoldOptions {
 export class Standstill {
   /** The guest's folder. Every wait for its store is watched. */
   readonly folder: GuestFolder;
-  /** For the work in this time. */
+  /** The context for work during the standstill. */
   readonly context: Context;
   readonly #guest: ResolvedGuest;
   readonly #options: StandstillOptions;
@@ -51,7 +51,7 @@ export class Standstill {
     this.folder = new GuestFolder(store, folder.guest, folder.seal);
   }
 
-  /** Begins it. Throws what `holdStill` throws. */
+  /** Begins the standstill. Throws what `holdStill` throws. */
   async begin(dependencies: GuestDependencies): Promise<StillGuest> {
     const { hold } = this.#options;
     const suspension = this.#guest.running === null ? null : this.#held.hold(this.#refuseSuspension());
@@ -68,7 +68,7 @@ export class Standstill {
       new StallWatch(limitMs, () => this.#stalled.abort(this.#stalledFailure(limitMs))),
     );
     const { signal } = this.context;
-    // Before anything is cleaned up over the line, which may take long.
+    // The guest goes on before anything is cleaned up over the line, which may take long.
     signal.addEventListener('abort', () => void this.end().catch(() => undefined), { once: true });
     signal.throwIfAborted();
     return still;
@@ -79,7 +79,7 @@ export class Standstill {
     return (this.#ending ??= this.#held[Symbol.asyncDispose]());
   }
 
-  /** Ends it after an error, and returns the failure to show. */
+  /** Ends the standstill after an error, and returns the failure to show. */
   async endAfter(error: unknown): Promise<unknown> {
     const { signal } = this.context;
     // The error that an abort causes says less than the abort's reason.
