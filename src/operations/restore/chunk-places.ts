@@ -5,16 +5,16 @@ import { hexOf, type DamagedChunk } from './fetch-frames.ts';
 import { planFetch, type FetchPlan } from './fetch-plan.ts';
 import type { PackReader } from './pack-reader.ts';
 
-/** A frame up to this size is read even if what the index says of it is not plausible. */
+/** A frame up to this size is read even if its entry in the index is not plausible. */
 const SMALL_FRAME_BYTES = 64 * 1024;
 
-/** Where in the store chunks are: first where the index says, then wherever packs themselves say. */
+/** Finds chunks in the store: first by the index, then by the packs' own tables. */
 export class ChunkPlaces {
   readonly #index: ChunkIndex;
   readonly #packs: PackReader;
   /** `FRAME ID` for each chunk that turned out to be damaged in that frame. */
   readonly #damaged = new Set<string>();
-  /** Packs that do not hold what the index says. */
+  /** Packs that do not match the index. */
   readonly #suspects = new Set<string>();
   #hasIndexedOthers = false;
 
@@ -39,9 +39,9 @@ export class ChunkPlaces {
   }
 
   /**
-   * Reads the packs' own tables: first of packs that no index names, then of packs that an index describes wrongly, last of
-   * all packs, as an index may leave out chunks. Only then a chunk counts as lost. Each pack is read once. False when there
-   * is nothing new.
+   * Reads the packs' own tables: first of packs that no index names, then of packs that an index describes
+   * wrongly, last of all packs, because an index may leave out chunks. A chunk counts as lost only after all
+   * this. Each pack is read once. Returns false if there is nothing new.
    */
   async #lookFurther(signal: AbortSignal): Promise<boolean> {
     if (!this.#hasIndexedOthers) {
@@ -53,7 +53,7 @@ export class ChunkPlaces {
     return this.#packs.indexAgain(this.#index, all, signal);
   }
 
-  /** Whether such a frame is possible: a false index must not make us allocate much memory. */
+  /** Whether such a frame is possible. A wrong index must not make vmferry allocate much memory. */
   #isSound(number: number): boolean {
     const frame = this.#index.frame(number);
     const isSound = frame.sizeBytes <= SMALL_FRAME_BYTES || isPlausibleFrame(frame);

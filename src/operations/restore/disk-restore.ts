@@ -29,7 +29,7 @@ export class DiskRestore implements AsyncDisposable {
   readFromStoreBytes = 0;
   /** Plain bytes that were read back while others were written. */
   readBackBytes = 0;
-  /** What the target is to hold; what is missing is taken out of it. */
+  /** The wanted content of the target, without what is missing. */
   readonly #map: ChunkMap;
   readonly #apply: ImageApply;
   readonly #options: DiskRestoreOptions;
@@ -53,7 +53,7 @@ export class DiskRestore implements AsyncDisposable {
     this.#apply = new ImageApply(target, map, { pool, signal, onReadBack });
   }
 
-  /** The ranges that the store has lost, as far as that is known by now. */
+  /** The ranges that the store is known to have lost so far. */
   get missingRanges(): Extent[] {
     return [...extentsOfChunks([...this.#missing].sort(ascending), this.#map.grid)];
   }
@@ -63,7 +63,7 @@ export class DiskRestore implements AsyncDisposable {
     return plainBytesOf(this.#map);
   }
 
-  /** Plain bytes that the target held already. */
+  /** Plain bytes that the target had already. */
   get unchangedBytes(): number {
     return this.#apply.unchangedBytes;
   }
@@ -73,7 +73,7 @@ export class DiskRestore implements AsyncDisposable {
     return this.#apply.writtenBytes;
   }
 
-  /** Finds out what the target holds already, and where in the store the rest is. Changes nothing. */
+  /** Finds out what the target has already, and where in the store the rest is. Changes nothing. */
   async survey(onDone: OnDone): Promise<void> {
     const { places, signal } = this.#options;
     const { wanted, notEmpty } = await this.#apply.survey(onDone);
@@ -82,7 +82,7 @@ export class DiskRestore implements AsyncDisposable {
     for (const position of this.#plan.missing) this.#missing.add(position);
   }
 
-  /** Writes what differs, but for what is missing: `missingRanges` has it then. */
+  /** Writes what differs. What is missing is not written, and then is in `missingRanges`. */
   async write(onDone: OnDone): Promise<void> {
     const { packs, places, signal } = this.#options;
     const readBefore = packs.readBytes;
@@ -99,20 +99,20 @@ export class DiskRestore implements AsyncDisposable {
         }
       }
       if (again.length === 0) break;
-      // From another place, if there is one.
+      // Plans another place for each, if there is one.
       plan = await places.plan(this.#map, again.sort(ascending), signal);
     }
     await this.#apply.settled();
     this.readFromStoreBytes = packs.readBytes - readBefore;
   }
 
-  /** Makes all of it durable; answers with the plain bytes that `verify` has to read. */
+  /** Makes everything durable. Returns how many plain bytes `verify` has to read. */
   async sync(): Promise<number> {
     return this.#apply.sync();
   }
 
   /**
-   * Reads back from the disk what was not found right before, and answers with the fingerprint of all of it. Throws
+   * Reads back from the disk what was not verified before. Returns the fingerprint of the whole disk. Throws
    * Failure `verification-failed`.
    */
   async verify(onDone: OnDone): Promise<string> {

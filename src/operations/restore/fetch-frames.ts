@@ -10,7 +10,7 @@ import { mapOrdered } from '../../pipeline/map-ordered.ts';
 import type { PlannedFrame, PlannedRequest } from './fetch-plan.ts';
 import type { PackReader } from './pack-reader.ts';
 
-/** Enough for a line with long latency. Memory is bounded by these and by the jobs in flight. */
+/** Enough for a line with long latency. This number and the jobs in flight bound the memory. */
 const REQUESTS_IN_FLIGHT = 6;
 
 export interface FetchOptions {

@@ -3,11 +3,11 @@ import { chunkListOf, type ChunkList } from '../../chunk/chunk-list.ts';
 import type { ChunkMap } from '../../chunk/chunk-map.ts';
 import type { ChunkIndex, FramePlace } from '../../repository/chunk-index/chunk-index.ts';
 
-/** A gap between frames up to this size is read along: another request would cost a round trip. */
+/** A gap up to this size between frames is read as well, because another request would cost a round trip. */
 const MOST_GAP_BYTES = 128 * 1024;
-/** If at least this part of a pack is wanted, gaps of any size are read along. */
+/** If at least this part of a pack is wanted, gaps of any size are read as well. */
 const MOST_OF_A_PACK = 0.6;
-/** Several requests are in memory at a time, in each worker, too. Only a single frame may be larger. */
+/** Limited because each worker has several requests in memory. Only a single frame may be larger. */
 const MOST_REQUEST_BYTES = 2 ** 20;
 
 /** A frame to be read, and where in the image its chunks go: one chunk may go to several places. */

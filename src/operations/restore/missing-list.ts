@@ -7,7 +7,7 @@ import type { DiskRestore } from './disk-restore.ts';
 /** The most ranges in a message; the `.missing` file has all. */
 const MOST_RANGES_TOLD = 100;
 
-/** Says what the store has lost of a snapshot, before any image got its name; null if nothing. */
+/** Names what the store has lost of a snapshot, before any image gets its name; null if nothing is lost. */
 export function missingFailure(snapshot: Snapshot, restores: readonly DiskRestore[]): Failure | null {
   const missing = missingTexts(restores);
   if (missing === '') return null;
@@ -22,7 +22,7 @@ export function missingFailure(snapshot: Snapshot, restores: readonly DiskRestor
 }
 
 /**
- * Says what is missing in images that got their names all the same; null if nothing.
+ * Names what is missing in images that got their names nevertheless; null if nothing is missing.
  * @param lists the files that list all of it
  */
 export function incompleteFailure(

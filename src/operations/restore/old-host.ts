@@ -9,9 +9,9 @@ import type { Machine } from '../../system/machine.ts';
 import type { StartAfterRestore } from './restore-report.ts';
 
 /**
- * Before a guest is restored and started: makes sure that it runs nowhere else. It may, if its backup was made on another
- * machine, or if it was moved to one. The user must then confirm that this machine is gone, by an option or on the
- * terminal. Changes nothing. Throws Failure `guest-fenced`.
+ * Makes sure, before a guest is restored and started, that it runs nowhere else. It may run on the machine of
+ * its backup, or on the machine that it was moved to. The user must then confirm, by an option or on the
+ * terminal, that this machine is gone. Changes nothing. Throws Failure `guest-fenced`.
  * @param backup the guest, by the name that it runs by; where and when the backup was made
  */
 export async function requireOldHostGone(

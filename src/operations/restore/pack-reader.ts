@@ -7,7 +7,10 @@ import { packDigest } from '../../repository/chunk-index/index-text.ts';
 import { isMissingFile } from '../../repository/files/missing-file.ts';
 import { trashed } from '../../repository/trash/trash.ts';
 
-/** Reads a guest's packs, also those in the trash: they are not moved back, as we may not be allowed to write. */
+/**
+ * Reads a guest's packs, also those in the trash: they are not moved back, because the store may be
+ * read-only.
+ */
 export class PackReader {
   readonly #folder: GuestReader;
   #packs = new Map<string, StoredObject>();
@@ -40,7 +43,8 @@ export class PackReader {
   }
 
   /**
-   * Adds packs that no index file names, by their own tables: index files may be lost. False when there is no such pack.
+   * Adds packs that no index file names, by their own tables, because index files may be lost. Returns false
+   * if there is no such pack.
    */
   async indexOthers(index: ChunkIndex, signal: AbortSignal): Promise<boolean> {
     const known = new Set(index.packs.map(({ id }) => id));
@@ -53,8 +57,8 @@ export class PackReader {
   }
 
   /**
-   * Adds frames by the packs' own tables, if the index does not have them like that. Each pack is read once. False when
-   * nothing was added.
+   * Adds the frames of the packs' own tables that differ from the index. Each pack is read once. Returns
+   * false if nothing was added.
    */
   async indexAgain(index: ChunkIndex, ids: ReadonlySet<string>, signal: AbortSignal): Promise<boolean> {
     const again = [...ids].filter((id) => !this.#readWhole.has(id));

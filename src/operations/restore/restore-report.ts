@@ -21,7 +21,7 @@ export interface StartAfterRestore {
   bootTimeoutMs: number;
   /** The user confirms that the machine that ran the guest does not run it any more, and never will. */
   oldHostIsGone: boolean;
-  /** Asks the user to confirm that; null where nobody can be asked. */
+  /** Asks the user to confirm that; null if nobody can be asked. */
   ask: ((question: string, signal: AbortSignal) => Promise<boolean>) | null;
 }
 
@@ -34,12 +34,12 @@ export interface RestoredDisk {
   readFromStoreBytes: number;
   /** Written to the target, or cleared there. */
   writtenBytes: number;
-  /** Not written: the target held these bytes already. */
+  /** Not written: the target had these bytes already. */
   unchangedBytes: number;
   /** `sha256:…`, of what is on the disk now. */
   fingerprint: string;
   readBack: 'direct' | 'page-cache-dropped';
-  /** What the store has lost: it reads as zero. Ascending, not touching. */
+  /** Ranges that the store has lost. They read as zero. Ascending, not touching. */
   missing: readonly Extent[];
 }
 

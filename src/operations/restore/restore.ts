@@ -22,8 +22,8 @@ export interface RestoreDependencies extends GuestDependencies {
 }
 
 /**
- * What was restored. With `allowMissing` it may be incomplete: `failure` (`store-damaged`) then says what is missing, and
- * the guest was not started.
+ * What was restored. With `allowMissing` the result may be incomplete: `failure` (`store-damaged`) then says
+ * what is missing, and the guest was not started.
  */
 export interface RestoreResult {
   report: RestoreReport;

@@ -44,7 +44,7 @@ export async function requireStartable(
   context: Context,
 ): Promise<GuestRecord | null> {
   const { definition, disks } = snapshot;
-  // The name that it runs by: in the store it may have another.
+  // The name that the guest runs under. The store may have it under another.
   const guest = definition.name;
   const { drivers, records } = dependencies;
   if (places.length < disks.length)
@@ -66,7 +66,7 @@ export async function requireStartable(
   const record = await records.read(guest);
   refuseWhileMoved(record);
   await requireOldHostGone({ ...snapshot, guest }, record, start, thisMachine(), context);
-  // Found out before hours of restoring.
+  // Checked first, because the restore may take hours.
   await records.requireWritable();
   await refuseOther(record, places);
   const restored = restoredDefinition(snapshot, places);
