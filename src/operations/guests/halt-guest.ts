@@ -10,7 +10,7 @@ import { runStage } from '../../pipeline/run-stage.ts';
 export interface HaltRequest {
   guest: string;
   forceHalt: boolean;
-  /** For each way of halting it. */
+  /** Time limit for each way of halting it. */
   haltTimeoutMs: number;
 }
 

@@ -12,7 +12,7 @@ import type { SourceDisk } from '../../transfer/source-disk.ts';
 const SAMPLED_FRAMES = 24;
 const MEASURE_PADDING_BYTES = 512 * 1024;
 const MEASURE_ROUNDS = 4;
-/** A guess at how long a guest takes to halt and to boot. */
+/** Estimate of the time that a guest takes to halt and to boot. */
 const HALT_AND_BOOT_SECONDS = 10;
 
 export interface CompressionSample {

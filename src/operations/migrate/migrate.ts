@@ -134,7 +134,7 @@ async function finishMove(
   const guestThere = relocate(definition, directory);
   const record = await dependencies.records.read(definition.name);
   refuseUnlessOwn(record, definition.name);
-  // So a store that both machines back up to takes it for one guest, also after the move is taken back.
+  // With these sources, a store that both machines back up to treats it as one guest, also after a revert.
   const earlier = record?.sources ?? [];
   const sources = withSource(earlier, sourceOf(guestThere, receiver.identity));
   await dependencies.records.write({ definition, state: 'moved', move, sources });

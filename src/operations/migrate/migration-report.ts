@@ -39,7 +39,7 @@ export interface MigrationPlan {
   disks: readonly DiskAccount[];
   /** From a sample of the image's own blocks, compressed; null when nothing is to be read. */
   estimatedSendBytes: number | null;
-  /** The same, if a running guest's free blocks are not known after the halt either. */
+  /** The same, for a running guest whose free blocks stay unknown after the halt. */
   mostSendBytes: number | null;
   /** A guess: from the halt of the guest until it is up again; null if it does not run. */
   estimatedDowntimeSeconds: number | null;

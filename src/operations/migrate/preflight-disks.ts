@@ -18,7 +18,7 @@ const USED_ADVICE = 'End that first. A running guest is moved by its name: see `
 /** Runs a part of the preflight. A failure is noted, and the result is then null. */
 export type Attempt = <Result>(work: () => Result | Promise<Result>) => Promise<Result | null>;
 
-/** Opens the guest's images, as far as they can be, and notes everything that is wrong with them. */
+/** Opens those images of the guest that can be opened, and notes everything that is wrong. */
 export async function lookAtDisks(
   { definition, running }: ResolvedGuest,
   options: { everyBlock: boolean },

@@ -146,7 +146,7 @@ async function checkRemote(
       directory,
       disks: definition.disks.map(({ path }) => {
         const disk = disks.find(({ name }) => name === basename(path));
-        // Of an image that cannot be opened here only its name is known.
+        // If an image cannot be opened here, only its name is known.
         const { source, readBytes } = disk ?? { source: { sizeBytes: 0 }, readBytes: 0 };
         return { name: basename(path), sizeBytes: source.sizeBytes, neededBytes: readBytes };
       }),
@@ -160,7 +160,7 @@ async function checkRemote(
   if (first !== undefined) throw combineFailures([first, ...others]);
 }
 
-/** Tells what a move would do, from samples of the image and of the line. */
+/** Predicts a move, from samples of the image and of the line. */
 export async function planMigration(
   { request, dependencies, guest, directory, disks, receiver }: Move,
   context: Context,

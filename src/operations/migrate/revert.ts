@@ -16,7 +16,7 @@ import type { MigrateDependencies } from './migrate-dependencies.ts';
 
 export interface RevertRequest {
   guest: string;
-  /** The person says that the new hardware will never run the guest again; it is then not asked. */
+  /** The user confirms that the new hardware will never run the guest again; it is then not contacted. */
   newHostIsGone: boolean;
   forceHalt: boolean;
   haltTimeoutMs: number;
@@ -30,13 +30,13 @@ export interface RevertReport {
   pid: number | null;
   /** Null when it did not have to be started: it still ran here. */
   consoleLog: string | null;
-  /** Whether it was running on the new hardware until now; null when that was not asked. */
+  /** Whether it was running on the new hardware until now; null if the new hardware was not contacted. */
   wasRunningThere: boolean | null;
 }
 
 /**
- * Takes a move back: halts the guest where it went, and starts it here from its old image (doc/migration.md). If the move
- * was cut short before the boot, the new hardware is not asked: the guest cannot run there.
+ * Takes a move back: halts the guest where it went, and starts it here from its old image (doc/migration.md).
+ * If the move broke off before the boot, the new hardware is not contacted: the guest cannot run there.
  */
 export async function revertMigration(
   request: RevertRequest,
@@ -66,7 +66,7 @@ export async function revertMigration(
       };
     }
   }
-  // Before anything is halted there: whatever would prevent a start here.
+  // Everything that would prevent a start here is checked before anything is halted there.
   await requireStartableHere(definition, dependencies, context);
   const isAsked = state === 'moved' && !request.newHostIsGone;
   const wasRunningThere = isAsked ? await haltThere(request, record, dependencies, context) : null;

@@ -10,9 +10,9 @@ const TYPE_OFFSET = 4;
 const SSHD_REFUSAL = /sftp connections only/i;
 
 /**
- * Explains why a receiver did not start. In an account that allows SFTP only, sshd refuses any command (ForceCommand
- * internal-sftp) or starts an SFTP server for it (ForceCommand with the path of one), so that the receiver seems to end
- * for no reason. Returns the failure itself for any other account.
+ * Explains why a receiver did not start. In an account that allows SFTP only, sshd refuses any command
+ * (ForceCommand internal-sftp) or starts an SFTP server for it (ForceCommand with the path of one), so the
+ * receiver seems to end for no reason. Returns the failure itself for any other account.
  */
 export async function explainNoReceiver(failure: Failure, connection: SshConnection): Promise<Failure> {
   if (failure.code !== 'receiver-died' || !(await allowsSftpOnly(connection))) return failure;
@@ -34,7 +34,7 @@ async function allowsSftpOnly(connection: SshConnection): Promise<boolean> {
   try {
     // any other account runs it, and it prints nothing
     const remote = await connection.exec('true', signal);
-    // it may have ended already, and its words are still to be read
+    // it may have ended already, but its output is still to be read
     await remote.stdin.write(GREETING).catch(() => undefined);
     remote.stdin.end();
     const answer = Buffer.concat((await remote.stdout.toArray({ signal })) as Buffer[]);

@@ -24,7 +24,7 @@ export class SpoolSink implements PackSink, AsyncDisposable {
     receiver.onApplied = ({ id }) => this.#noteApplied(id);
   }
 
-  /** Of the chunks in all packs so far. */
+  /** Plain bytes of the chunks in all packs so far. */
   get plainBytes(): number {
     return this.#plainBytes;
   }
@@ -61,7 +61,7 @@ export class SpoolSink implements PackSink, AsyncDisposable {
     return true;
   }
 
-  /** No pack is put any more; those in the spool may still be applied. */
+  /** Ends the spool for this side: no pack may be put any more. Packs in it may still be applied. */
   async [Symbol.asyncDispose](): Promise<void> {
     try {
       await this.#spool[Symbol.asyncDispose]();

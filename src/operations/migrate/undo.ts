@@ -19,7 +19,7 @@ const REMOTE_UNDO_LIMIT_MS = 15_000;
  */
 export async function undoMove(failure: Failure, move: Move, context: Context): Promise<Failure> {
   const patient: Context = { ...context, signal: new AbortController().signal };
-  // The guest first: every second counts, and nothing on the new hardware boots unless told to.
+  // Start the guest first: every second counts, and the new hardware boots nothing unless told to.
   const restarted = await restart(move, patient);
   const isClean = await undoRemote(move, patient);
   if (restarted instanceof Failure) {
@@ -43,7 +43,7 @@ function howItEnded(
   return new Failure(code, [message, guestNow, there].filter((text) => text !== null).join(' '));
 }
 
-/** Returns the guest's state as a sentence, or why it is down; null: it was not touched. */
+/** Returns a sentence: the guest's state, or why it is down; null if the guest was not touched. */
 async function restart({ guest, dependencies }: Move, context: Context): Promise<string | Failure | null> {
   const { drivers, records, consoleLogOf } = dependencies;
   const { definition, running } = guest;
@@ -61,7 +61,7 @@ async function restart({ guest, dependencies }: Move, context: Context): Promise
     const driver = requireDriver(drivers, kind);
     const staying = await findStayingGuest(name, drivers, context);
     if (staying !== null) {
-      // It may be shutting down, more slowly than it was given time for.
+      // It may still be shutting down, after the time limit.
       const message = `${name} still runs, but may have been told to halt. If it goes down later: vmferry start ${name}`;
       context.report({ type: 'warning', code: 'other', message });
     } else {

@@ -1,7 +1,7 @@
 import type { Context } from '../../events.ts';
 
 /**
- * Until it is disposed of: reports what becomes of the work when it is interrupted.
+ * Until disposed of, reports what becomes of the work if it is interrupted.
  * @param fate called at that moment
  */
 export function tellWhenInterrupted({ signal, report }: Context, fate: () => string): Disposable {

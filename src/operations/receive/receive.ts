@@ -73,7 +73,7 @@ export async function receive(
     for await (const message of inbox) if (await receiver.handle(message)) return;
   } catch (error) {
     const thrown = asFailure(error);
-    // A failed boot, or an unknown outcome of it, matters more than the reason of the stop.
+    // A failed boot, or one with an unknown outcome, matters more than the reason of the stop.
     const tellsOfBoot = thrown.code === 'boot-failed' || thrown.code === 'outcome-unknown';
     const failure = asFailure(stopping.signal.aborted && !tellsOfBoot ? stopping.signal.reason : thrown);
     // The mover must be told how it ended, even if something cannot be removed.
@@ -225,7 +225,7 @@ class Receiver {
   }: Extract<MoverMessage, { type: 'halt' }>): Promise<void> {
     const { drivers, records } = this.#dependencies;
     const record = await records.read(name);
-    // It was moved on from here, and may run there.
+    // The guest was moved on from here, and may run elsewhere.
     if (record?.move !== undefined && record.move.remoteCommand !== null) {
       const { destination: next } = record.move;
       throw new Failure('guest-fenced', placed`${name} is no longer ${here}: it was moved on to ${next}.`, {

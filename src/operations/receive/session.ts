@@ -9,7 +9,7 @@ import type { ImageAttributes } from '../../image/target/file-attributes.ts';
 import { ImageTarget } from '../../image/target/image-target.ts';
 import { ImageApply } from '../../transfer/image-apply.ts';
 
-/** Besides the one that just came: one for each of two workers. */
+/** One for each of two workers, in addition to the newest one. */
 const PACKS_AT_ONCE = 2;
 
 export interface OpenRequest extends ImageAttributes {
