@@ -17,7 +17,7 @@ export interface CheckRecord {
 export interface SnapshotCheck {
   checkedMs: number;
   state: 'whole' | 'damaged';
-  /** When the pack was read and found good that was read longest ago. Null: not all its packs were read. */
+  /** The earliest last reading of its packs that found them good. Null: not all its packs were read. */
   readMs: number | null;
   /** When it was last restored and booted; null: never. */
   bootedMs: number | null;

@@ -123,7 +123,7 @@ export class GuestReader<Store extends ReadableStore = ReadableStore> {
     }));
     for await (const { number, text } of pages) readPageText(text, number, map);
     if (map.fingerprint() !== disk.fingerprint)
-      throw new Failure('store-damaged', `The chunk map of ${disk.name} does not have its fingerprint.`);
+      throw new Failure('store-damaged', `The chunk map of ${disk.name} does not match its fingerprint.`);
     return map;
   }
 

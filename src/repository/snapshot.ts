@@ -110,7 +110,7 @@ export function parseSnapshot(text: string, guest: string, id: string): Snapshot
   if (!isDigestedText(text)) throw damaged(id, 'its digest is wrong');
   if (data.id !== id || data.guest !== guest) throw damaged(id, `it is ${data.id} of ${data.guest}`);
   const names = new Set(data.disks.map(({ name }) => name));
-  if (names.size < data.disks.length) throw damaged(id, 'two of its disks have one name');
+  if (names.size < data.disks.length) throw damaged(id, 'two of its disks have the same name');
   for (const { name, sizeBytes, chunkBytes, pages } of data.disks) {
     const grid = chunkGridFor(sizeBytes);
     if (grid.chunkBytes !== chunkBytes || pages.length !== pageCount(grid))

@@ -21,7 +21,7 @@ export interface CipherBuild {
 /** Node's errors for an addon that was compiled for another version. */
 const ofAnotherNode = /NODE_MODULE_VERSION|did not self-register|undefined symbol/;
 
-/** A warning that says why the connection is slow, and which command helps. */
+/** A warning that says why the connection is slow, and which command cures it. */
 export function explainSlowCiphers(build: CipherBuild): string {
   return `The connection is slower than it could be: ${cause(build)} ${cure(build)}`;
 }

@@ -15,8 +15,8 @@ const MOST_WRITES_IN_FLIGHT = 64;
 
 /**
  * Writes the parts one after the other, from the beginning of the file.
- * @param turns of all files that are sent over this connection. Sent one after the other, a file is made durable while the next
- *   one is sent; sent together, all would be complete late, and at the same time
+ * @param turns shared by all files of this connection, so that they are sent one after the other: a file is made
+ *   durable while the next one is sent. Sent together, all would be complete late, at the same time
  */
 export async function writeParts(
   session: SftpSession,

@@ -112,7 +112,9 @@ describe('a manifest', () => {
 
   test('with two disks of the same name is damaged', () => {
     const twice = { ...snapshot, disks: [...snapshot.disks, ...snapshot.disks] };
-    expect(() => parseSnapshot(snapshotText(twice), 'web', id)).toThrow('two of its disks have one name');
+    expect(() => parseSnapshot(snapshotText(twice), 'web', id)).toThrow(
+      'two of its disks have the same name',
+    );
   });
 
   test('with an unknown definition is unsupported, not damaged', () => {
