@@ -76,7 +76,7 @@ describe(`over connections that are cut (VMFERRY_TEST_SEED=${seed})`, () => {
   describeBackupStore('a server without extensions', async () =>
     storesOverCutLines(await startPlainSftpServer()),
   );
-  test('some of which were', () => {
+  test('some connections were cut', () => {
     // Some fifteen are expected.
     expect(cuts).toBeGreaterThan(2);
   });

@@ -28,7 +28,7 @@ const { signal } = new AbortController();
 let world: BackupWorld;
 let folder: GuestFolder;
 let target: string;
-/** Noise, but for a hole. */
+/** Noise with one hole. */
 let bytes: Buffer;
 
 beforeEach(async () => {
@@ -64,12 +64,12 @@ async function placeOf(offset: number): Promise<FramePlace> {
 
 async function damageFrameOf(offset: number): Promise<Extent> {
   const { packId, offsetBytes, chunks } = await placeOf(offset);
-  // What begins a zstd frame.
+  // The first bytes of a zstd frame.
   flipByte(join(world.storePath, folder.nameOf('packs', packId)), offsetBytes);
   return { offset, length: chunks.lengths.reduce((sum, length) => sum + length, 0) };
 }
 
-/** What the image is, with zeros where something is missing. */
+/** The image, with zeros where something is missing. */
 function without(...ranges: readonly Extent[]): Buffer {
   const expected = Buffer.from(bytes);
   for (const { offset, length } of ranges) expected.fill(0, offset, offset + length);
@@ -77,7 +77,7 @@ function without(...ranges: readonly Extent[]): Buffer {
 }
 
 describe('a damaged frame', () => {
-  test('fails the restore with exactly what is missing, and nothing has the name', async () => {
+  test('fails the restore, which reports exactly what is missing and makes no image', async () => {
     await store();
     const { offset, length } = await damageFrameOf(4 * MIB);
     const failure = await failureOf(() => restoreWhole(world, 'web', target));
@@ -90,10 +90,10 @@ describe('a damaged frame', () => {
     expect(existsSync(target)).toBe(false);
   });
 
-  test('of which one chunk alone is wrong gives the others', async () => {
+  test('with a single wrong chunk gives the other chunks', async () => {
     await store();
     const { packId, offsetBytes, sizeBytes } = await placeOf(4 * MIB);
-    // Noise is stored as it is: what is in the middle of the frame is in the middle of its chunks.
+    // Noise is stored uncompressed: the middle of the frame is the middle of its chunks.
     flipByte(join(world.storePath, folder.nameOf('packs', packId)), offsetBytes + Math.floor(sizeBytes / 2));
     const { report } = await restoreResult(world, 'web', target, { allowMissing: true });
     expect(report.disks[0]?.missing).toMatchObject([{ length: CHUNK }]);
@@ -103,7 +103,7 @@ describe('a damaged frame', () => {
     await store();
     const damaged = await damageFrameOf(4 * MIB);
     await failureOf(() => restoreWhole(world, 'web', target));
-    // Goes on with what the first has left.
+    // Continues with what the first restore has left.
     const { report, failure } = await restoreResult(world, 'web', target, { allowMissing: true });
     expect(failure).toMatchObject({ code: 'store-damaged', exitStatus: 20 });
     expect(failure?.message).toContain('NOT complete');
@@ -115,7 +115,7 @@ describe('a damaged frame', () => {
     expect(readdirSync(dirname(target)).toSorted()).toEqual(['restored.img', 'restored.img.missing']);
   });
 
-  test('does no harm where another pack has its chunks', async () => {
+  test('does no harm if another pack has its chunks', async () => {
     await store();
     const { packId } = await placeOf(4 * MIB);
     const { offset } = await damageFrameOf(4 * MIB);
@@ -128,7 +128,7 @@ describe('a damaged frame', () => {
     expect(offset).toBe(4 * MIB);
   });
 
-  test('is not missing where the target has it', async () => {
+  test('is no loss if the target has its data', async () => {
     await store();
     await damageFrameOf(4 * MIB);
     const old = Buffer.from(bytes);
@@ -148,8 +148,8 @@ describe('a damaged frame', () => {
   });
 });
 
-describe('what is known to be missing before', () => {
-  test('a lost pack: nothing is written, and nothing made', async () => {
+describe('damage that is found before the restore writes', () => {
+  test('a lost pack: nothing is written, and no file is made', async () => {
     await store();
     const { packId } = await placeOf(4 * MIB);
     rmSync(join(world.storePath, folder.nameOf('packs', packId)));
@@ -174,7 +174,7 @@ describe('what is known to be missing before', () => {
     expect(readdirSync(dirname(target))).toEqual(['restored.img']);
   });
 
-  test.each(['lost', 'damaged'])('a page that is %s: all that it may have held', async (how) => {
+  test.each(['lost', 'damaged'])('a page that is %s: all that it may have named is missing', async (how) => {
     // Two pages: the second begins at 256 MiB.
     const boundary = 4096 * CHUNK;
     bytes = Buffer.alloc(boundary + 2 * MIB);

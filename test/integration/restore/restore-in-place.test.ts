@@ -70,7 +70,7 @@ describe('a restore onto an old copy', () => {
     expect(existsSync(`${target}.partial`)).toBe(false);
   });
 
-  test('of what is the same already writes nothing', async () => {
+  test('of the same content writes nothing', async () => {
     await backedUpDisk();
     writeFileSync(target, readFileSync(image));
     const { disks } = await restoreWhole(world, 'disk.img', target, { inPlace: true });
@@ -88,7 +88,7 @@ describe('a restore onto an old copy', () => {
     await expectSame(target);
   });
 
-  test('makes holes of what is to be empty', async () => {
+  test('makes holes where the disk is to be empty', async () => {
     await backedUpDisk();
     makeGarbageFile(target, 12 * MIB + 1536);
     await restoreWhole(world, 'disk.img', target, { inPlace: true });
@@ -114,7 +114,7 @@ describe('a restore onto an old copy', () => {
 });
 
 describe('a restore that broke off', () => {
-  test('is taken up again, and what is there is not fetched again', async () => {
+  test('continues, and does not fetch again what is there', async () => {
     writeFileSync(image, seededBytes(1, 40 * MIB));
     await world.backup(image);
     const stop = new AbortController();
@@ -143,10 +143,10 @@ describe('a restore that broke off', () => {
     expect(readdirSync(dirname(target))).toEqual(['restored.img']);
   });
 
-  test('is not trusted: what is there is compared', async () => {
+  test('is not trusted: its partial image is compared', async () => {
     await backedUpDisk();
     const store = new FaultyStore(openDirectoryStore(world.storePath), 1);
-    // The first pack that is read brings it down.
+    // The first pack that is read makes it fail.
     const broken = Object.assign(Object.create(store) as FaultyStore, {
       get: (name: string, ...rest: [AbortSignal]) => {
         if (name.includes('/packs/')) store.faults = { fail: 1 };
@@ -166,7 +166,7 @@ describe('a restore that broke off', () => {
     await expectSame(target);
   });
 
-  test('at random points, time and again', async () => {
+  test('at random points, again and again, is completed in the end', async () => {
     const seed = testSeed();
     const random = seededRandom(seed);
     writeFileSync(image, seededBytes(3, 30 * MIB));
@@ -212,7 +212,7 @@ describeUnless(loopDevicesMissing(), 'a restore onto a block device', () => {
     return readFileSync(device).subarray(0, length);
   }
 
-  test('writes the image, and leaves what lies behind it alone', async () => {
+  test('writes the image, and leaves the rest of the device unchanged', async () => {
     await backedUpDisk();
     const backing = join(world.path, 'device');
     makeGarbageFile(backing, 16 * MIB);
@@ -232,7 +232,7 @@ describeUnless(loopDevicesMissing(), 'a restore onto a block device', () => {
     }
   });
 
-  test('of exactly its size, and of larger blocks', async () => {
+  test('works if the device has larger blocks and little more than the image’s size', async () => {
     await backedUpDisk();
     const backing = join(world.path, 'device');
     makeGarbageFile(backing, 12 * MIB + 4096);
@@ -246,7 +246,7 @@ describeUnless(loopDevicesMissing(), 'a restore onto a block device', () => {
     }
   });
 
-  test('is refused without --in-place, where it is too small, and while it is mounted', async () => {
+  test('is refused without --in-place, if the device is too small, and while it is mounted', async () => {
     await backedUpDisk();
     const backing = join(world.path, 'device');
     makeGarbageFile(backing, 8 * MIB);

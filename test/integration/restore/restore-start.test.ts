@@ -50,7 +50,7 @@ describeUnless(umlMissing(), 'a restore with --start', () => {
     return haltGuest(request, world.dependencies, world.context());
   }
 
-  test('boots the guest from the restored disk, and remembers it so', async () => {
+  test('boots the guest from the restored disk, and remembers this disk', async () => {
     rmSync(join(world.path, 'alpha.img'));
     const { started } = await restoreWhole(world, 'alpha', target, { start });
     if (started === null) throw new Error('it was not started');
@@ -62,7 +62,7 @@ describeUnless(umlMissing(), 'a restore with --start', () => {
     await haltAlpha();
   });
 
-  test('is refused before anything is written while the guest runs, or went elsewhere', async () => {
+  test('is refused before anything is written if the guest runs or was moved away', async () => {
     await startGuest({ guest: 'alpha', bootTimeoutMs: 60_000 }, world.dependencies, world.context());
     expect(await codeOf(() => restoreWhole(world, 'alpha', target, { start }))).toBe('guest-already-running');
     await haltAlpha();
@@ -74,7 +74,7 @@ describeUnless(umlMissing(), 'a restore with --start', () => {
     expect(existsSync(`${target}.partial`)).toBe(false);
   });
 
-  test('boots where the guest was taken back from, once the other host is gone', async () => {
+  test('boots here after an unfinished revert, once the other host is gone', async () => {
     const record = await world.dependencies.records.read('alpha');
     if (record === null) throw new Error('it is not remembered');
     rmSync(join(world.path, 'alpha.img'));
@@ -91,7 +91,7 @@ describeUnless(umlMissing(), 'a restore with --start', () => {
         },
         world.context(),
       );
-    // What fails changes nothing.
+    // A failure changes nothing.
     expect(await failureOf(() => revert(true))).toMatchObject({ code: 'image-missing' });
     expect(await failureOf(() => restoreWhole(world, 'alpha', target, { start }))).toMatchObject({
       code: 'guest-fenced',
@@ -110,7 +110,7 @@ describeUnless(umlMissing(), 'a restore with --start', () => {
     await haltAlpha();
   });
 
-  test('does not boot what is not complete', async () => {
+  test('does not boot an incomplete image', async () => {
     rmSync(join(world.path, 'alpha.img'));
     for (const pack of storedFiles(world, 'alpha', 'packs')) rmSync(pack);
     const { report, failure } = await restoreResult(world, 'alpha', target, { start, allowMissing: true });

@@ -48,7 +48,7 @@ async function expectSame(path: string, original = image): Promise<void> {
 }
 
 describe('a restore to a new file', () => {
-  test('gives images of many shapes back as they were, holes and all', async () => {
+  test('restores images of many shapes exactly, with their holes', async () => {
     let number = 0;
     await fc.assert(
       fc.asyncProperty(sparseImages(40_963), async (shape) => {
@@ -98,7 +98,7 @@ describe('a restore to a new file', () => {
     expect(disks[0]?.readFromStoreBytes).toBeLessThan(1.1 * MIB);
   });
 
-  test('reads of many packs what one snapshot needs', async () => {
+  test('reads from many packs only what one snapshot needs', async () => {
     writeFileSync(image, seededBytes(2, 24 * MIB));
     await world.backup(image);
     const changed = readFileSync(image);
@@ -129,7 +129,7 @@ describe('a restore to a new file', () => {
     expect(await fileSha256(target)).toBe(was);
   });
 
-  test('tells how far it is', async () => {
+  test('reports its progress', async () => {
     writeFileSync(image, seededBytes(1, 9 * MIB));
     await world.backup(image);
     world.events.length = 0;
@@ -180,7 +180,7 @@ describe('what a prune has moved to the trash', () => {
     expect(storedFiles(world, 'disk.img', 'packs')).toEqual([]);
   });
 
-  test('is found there although it moves while it is read', async () => {
+  test('is found there even if it is moved while it is read', async () => {
     writeFileSync(image, seededBytes(3, 24 * MIB));
     await world.backup(image);
     const packs = storedFiles(world, 'disk.img', 'packs');
@@ -238,14 +238,14 @@ describe('a guest of several disks', () => {
     expect(readFileSync(target).equals(disks[1]?.image ?? Buffer.alloc(0))).toBe(true);
   });
 
-  test('is refused onto one file, and a disk that it has not', async () => {
+  test('is not restored to a single file, nor a disk that it does not have', async () => {
     const onto = await failureOf(() => restoreWhole(world, 'web', target));
     expect([onto.code, onto.advice]).toEqual(['usage', expect.stringContaining('root.img, data.img')]);
     expect((await failureOf(() => restoreWhole(world, 'web', target, { disk: 'x' }))).code).toBe('usage');
     expect(existsSync(target)).toBe(false);
   });
 
-  test('leaves neither when one cannot be made', async () => {
+  test('leaves no new disk if one of them cannot be made', async () => {
     writeFileSync(join(dirname(target), 'data.img'), 'precious');
     const failure = await failureOf(() => restoreWhole(world, 'web', dirname(target)));
     expect(failure.code).toBe('target-exists');

@@ -300,7 +300,7 @@ describeWithTools('the way to a host by ssh', ['ssh', 'sshd', 'ssh-keygen'], () 
     ['KexAlgorithms sntrup761x25519-sha512@openssh.com', 'key exchange', 'curve25519-sha256'],
     ['Ciphers aes256-cbc', 'cipher', 'aes128-gcm@openssh.com'],
     ['MACs umac-64-etm@openssh.com\nCiphers aes128-ctr', 'message authentication code', 'hmac-sha2-256'],
-  ])('is missing where the server has only %s', async (line, what, cure) => {
+  ])('is missing if the server has only %s', async (line, what, cure) => {
     const narrow = await startSshServer({ sshdConfig: line.split('\n') });
     const [keyword = '', algorithm = ''] = (line.split('\n')[0] ?? '').split(' ');
     const failure = await refusalOf(narrow.sshConfigFile);

@@ -70,7 +70,7 @@ describeUnless(noMounts, 'a store on a read-only file system that was never veri
   test.each([
     ['on a disk here', () => [store]],
     ['over SFTP', () => [remote, ...by(server)]],
-  ])('is told to be so by a backup, which does not begin: %s', async (where, places) => {
+  ])('is reported by a backup, which does not begin: %s', async (where, places) => {
     const refused = await inState(where.replaceAll(' ', '-'), ['backup', image, '--to', ...places()]);
     expect(refused).toMatchObject({ exitStatus: 14 });
     expect(refused.stderr).toContain('store is on a file system that is mounted read-only.');

@@ -122,7 +122,7 @@ describeUnless(
     );
 
     test(
-      'prune takes less than 300 MB, foreseen or done, the trash emptied, and packs written anew',
+      'prune takes less than 300 MB: dry, real, with the trash emptied, with packs rewritten',
       async () => {
         const dryRun = ['prune', store, '--keep-last', String(kept), '--dry-run'];
         const foreseen = await run<PruneReport>(...dryRun);

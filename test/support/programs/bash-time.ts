@@ -5,13 +5,13 @@ import { text } from 'node:stream/consumers';
 
 export interface TakenTime {
   wallSeconds: number;
-  /** Of the command and of all that it started and waited for. */
+  /** CPU time of the command and of all that it started and waited for. */
   cpuSeconds: number;
 }
 
 /**
- * Runs a command line of bash and tells what it took, by bash's own `time`. Throws with all it printed when it fails. Jest's
- * own options are not for the program.
+ * Runs a command line of bash, and returns its times as bash's `time` measures them. If it fails, throws all
+ * that it printed. The program does not get Jest's options.
  */
 export async function timeCommand(
   command: string,

@@ -25,7 +25,7 @@ export interface RunningProgram {
 export function startVmferry(args: readonly string[], environment: NodeJS.ProcessEnv = {}): RunningProgram {
   const child = spawn(process.execPath, [programFile, ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
-    // Jest's own options are not for the program.
+    // The program must not get Jest's options.
     env: { ...process.env, NODE_OPTIONS: '', ...environment },
   });
   const end = async (): Promise<EndedProgram> => {

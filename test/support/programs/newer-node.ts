@@ -4,9 +4,9 @@ import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
-/*
- * Other Nodes than the one that runs the tests. They come from the npm registry, which the tests reach anyway, as
- * packages that hold nothing but the program; kept between runs beside the installed packages.
+/**
+ * Other Nodes than the one that runs the tests. They come from the npm registry, as packages with nothing but
+ * the program, and are kept between runs beside the installed packages.
  */
 
 const cacheDirectory = fileURLToPath(new URL('../../../node_modules/.cache/vmferry-nodes/', import.meta.url));
@@ -14,7 +14,7 @@ const projectDirectory = fileURLToPath(new URL('../../../', import.meta.url));
 
 export type NewerNode = { program: string; missing: null } | { program: null; missing: string };
 
-/** Node of exactly this version, fetched where it is not there yet; or why it cannot be had. */
+/** Node of exactly this version, downloaded if it is missing; or why it is not available. */
 export function newerNode(version: string): NewerNode {
   const packageName = `node-linux-${process.arch}`;
   const directory = join(cacheDirectory, `${packageName}-${version}`);

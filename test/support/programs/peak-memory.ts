@@ -1,6 +1,6 @@
 import process from 'node:process';
 
-/** The most memory that this process ever had; what grew and was let go again shows. */
+/** The peak memory of this process, including memory that was freed since. */
 export function peakMemoryBytes(): number {
   return process.resourceUsage().maxRSS * 1024;
 }

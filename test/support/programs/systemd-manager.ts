@@ -5,18 +5,19 @@ import { run } from '../../../src/system/processes.ts';
 export const systemd = '/lib/systemd/systemd';
 
 /**
- * Runs one service to its end under a systemd of its own. Gives the exit status of the command that failed, or 0; 226
- * says that the unit's limits could not be set up (systemd.exec(5), "Process exit codes"). The unit lies in
- * `directory`. Another process of another account runs beside it: `sleep`, with the user id 65534.
+ * Runs one service to its end under a systemd of its own. Returns the exit status of the command that failed,
+ * or 0; 226 means that the unit's limits could not be set up (systemd.exec(5), "Process exit codes"). The
+ * unit lies in `directory`. Another process of another account runs beside it: `sleep`, with the user id
+ * 65534.
  *
- * A systemd takes all processes that it finds in its control group into one of its own. So this one has namespaces for
- * processes and mounts, a control group below that of the test, and sees no other hierarchy of control groups: it
- * can reach no process but those that it has started.
+ * A systemd takes all processes that it finds in its control group into one of its own. So this one has
+ * namespaces for processes and mounts, a control group below that of the test, and sees no other hierarchy of
+ * control groups: it can reach no process but those that it has started.
  */
 export async function runService(directory: string, unit: string): Promise<number | null> {
   const dropIn = join(directory, `${unit}.d`);
   mkdirSync(dropIn, { recursive: true });
-  // Without targets, and with an end.
+  // No targets are needed, and systemd ends with the service.
   const lines = ['[Unit]', 'DefaultDependencies=no', 'SuccessAction=exit-force', 'FailureAction=exit-force'];
   writeFileSync(join(dropIn, 'test.conf'), `${lines.join('\n')}\n`);
   const args = [

@@ -6,7 +6,7 @@ import type { describe as jestDescribe } from '@jest/globals';
 /** Jest's own global: importing it would keep the demo, which is no test, from using this file. */
 declare const describe: typeof jestDescribe;
 
-/** An ordinary account's PATH leaves out where mke2fs and sshd are. */
+/** An ordinary account's PATH lacks the directories of mke2fs and sshd. */
 const systemDirectories = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
 
 /** Where the program is; null when it is not installed. */
@@ -18,7 +18,7 @@ export function findTool(program: string): string | null {
       accessSync(file, constants.X_OK);
       return file;
     } catch {
-      // not in this one
+      // not in this directory
     }
   }
   return null;

@@ -24,7 +24,7 @@ function packOf(number: number): Promise<Pack> {
 test.each([
   { line: 'a fast line', msForEach: 10, indexFiles: 2 },
   { line: 'a slow line', msForEach: MINUTE_MS, indexFiles: 6 },
-])('of packs that were sent over $line, an index is written now and then', async (given) => {
+])('index files are written from time to time while packs are sent over $line', async (given) => {
   const store = memoryStore();
   let nowMs = 0;
   const writer = await BackupWriter.begin(new GuestFolder(store, 'web', noSeal), context, () => nowMs);

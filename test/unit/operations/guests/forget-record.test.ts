@@ -49,7 +49,7 @@ test('a guest that was moved away is forgotten once its old image is gone, and n
     type: 'record-forgotten',
     guest: 'web',
   });
-  // What kept it from being started twice is gone.
+  // The record that kept it from being started twice is gone.
   expect(told).toMatchObject([{ type: 'warning', message: expect.stringContaining('web was moved to new') }]);
   expect(await listGuests(dependencies, context)).toEqual([]);
   expect(await codeOf(() => forgetRecord('web', dependencies, context))).toBe('guest-not-found');

@@ -22,7 +22,7 @@ afterEach(() => scratch[Symbol.dispose]());
 
 const definition = (name: string, kernel: string | null) => fakeDefinition(name, [], { kernel });
 
-/** Whether the driver is told that what the store says of the guest is to be believed. */
+/** Whether the driver is told to trust the store's description of the guest. */
 async function isVouchedFor(store: { key: Uint8Array | null }, ...running: GuestDefinition[]) {
   let answer: boolean | undefined;
   const driver: GuestDriver = {
@@ -41,17 +41,17 @@ async function isVouchedFor(store: { key: Uint8Array | null }, ...running: Guest
   return answer;
 }
 
-test('an encrypted store is believed', async () => {
+test('an encrypted store is trusted', async () => {
   expect(await isVouchedFor({ key: new Uint8Array(32) })).toBe(true);
 });
 
-test('a plain store is not', async () => {
+test('a plain store is not trusted', async () => {
   await records.write({ definition: definition('web', '/usr/bin/linux.uml'), state: 'halted' });
   await records.write({ definition: definition('mail', null), state: 'halted' });
   expect(await isVouchedFor(plain)).toBe(false);
 });
 
-test('a kernel that guests of this machine run with needs nobody’s word', async () => {
+test('a kernel that guests of this machine run with is trusted', async () => {
   const mail = definition('mail', '/opt/start-linux');
   expect(await isVouchedFor(plain, mail)).toBe(true);
   await records.write({ definition: mail, state: 'halted' });

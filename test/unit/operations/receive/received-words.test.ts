@@ -3,9 +3,9 @@ import { dirname, join, relative } from 'node:path';
 import { expect, test } from '@jest/globals';
 
 /**
- * What a receiver finds wrong is read at the old hardware. So no text in the code that a receiver runs may say "here" or
- * have a command to type, unless as a piece that gets its form where it is read (placed-text.ts). This looks at all
- * texts of all files that a receiver can reach by its imports.
+ * What a receiver finds wrong is read at the old hardware. So no text in the code that a receiver runs may
+ * say "here" or have a command to type, unless as a piece that is worded where it is read (placed-text.ts).
+ * This looks at all texts of all files that a receiver can reach by its imports.
  */
 const source = join(import.meta.dirname, '../../../../src');
 const roots = [
@@ -35,7 +35,7 @@ function textsOf(code: string): string[] {
   const texts: string[] = [];
   const literal =
     /\/\*[\s\S]*?\*\/|\/\/.*|^import [\s\S]*?;$|'((?:[^'\\\n]|\\.)*)'|"((?:[^"\\\n]|\\.)*)"|\/(?:[^/\\\n*[ ]|\\.|\[(?:[^\]\\\n]|\\.)*\])(?:[^/\\\n[]|\\.|\[(?:[^\]\\\n]|\\.)*\])*\/[a-z]*|[`{}]/gm;
-  /** How deep in braces each template is that has not ended, the innermost last. */
+  /** The depth of braces in each unfinished template, the innermost last. */
   const templates: { depth: number; text: string }[] = [];
   let depth = 0;
   let from = 0;
@@ -99,8 +99,8 @@ test('no text that a receiver may send says "here", or has a command for the mac
   expect(wrong).toEqual([]);
 });
 
-/** A failure that is wrapped as a string would lose its pieces, and say "here" after all. */
-test('no failure that a receiver may send is made of the words of another', () => {
+/** A message that is copied as a string would lose its pieces, and say "here" after all. */
+test('no failure that a receiver may send has the message of another in its own', () => {
   const wrong = reachable().flatMap((file) =>
     [...readFileSync(file, 'utf8').matchAll(/\$\{\w*[fF]ailure\.message\}.*/g)].map(
       ([text]) => `${relative(source, file)}: ${text}`,

@@ -6,7 +6,7 @@ import { missingText, plainBytesOf } from '../../../../src/operations/restore/by
 const CHUNK = 64 * 1024;
 
 describe('ranges of chunks', () => {
-  test('are told by their first and last bytes, and not without end', () => {
+  test('are shown by first and last byte, up to a limit', () => {
     const ranges = [0, 2, 4].map((position) => ({ offset: position * CHUNK, length: CHUNK }));
     expect(missingText('web.img', 5 * CHUNK, ranges, 9)).toBe(
       '196608 of 327680 bytes of web.img: 0-65535, 131072-196607, 262144-327679',

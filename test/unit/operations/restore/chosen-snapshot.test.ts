@@ -13,7 +13,7 @@ import { storeSnapshot } from '../../../support/stores/stored-snapshots.ts';
 
 const { signal } = new AbortController();
 
-test('restore, verify --boot and diff take no snapshot from the future for the latest, and know a misspelled guest', async () => {
+test('restore, verify --boot and diff never choose a future snapshot as the latest, and suggest a guest’s right name', async () => {
   const events: Event[] = [];
   const context = { signal, report: (event: Event) => void events.push(event) };
   const store = memoryStore();

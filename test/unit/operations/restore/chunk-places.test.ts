@@ -14,7 +14,7 @@ test.each([
   [2 ** 30, 2 ** 30, [0]],
   [2 ** 27, 2 ** 20, [0]],
 ])(
-  'a frame of %d bytes for a chunk of %d is read, or not believed in',
+  'a frame of %d bytes for a chunk of %d is read, or refused as implausible',
   async (sizeBytes, length, missing) => {
     const ids = new Uint8Array(32).fill(7);
     const frame = { offsetBytes: 512, sizeBytes, chunks: { ids, lengths: Uint32Array.of(length) } };

@@ -44,7 +44,7 @@ function shapeOf(requests: Iterable<PlannedRequest>) {
 }
 
 describe('a fetch plan', () => {
-  test('reads neighbours in one request, and a chunk for all of its places once', () => {
+  test('reads neighbours in one request, and each chunk once for all its places', () => {
     const index = new ChunkIndex();
     index.add({
       id: 'a',
@@ -62,7 +62,7 @@ describe('a fetch plan', () => {
     ]);
   });
 
-  test('reads a pack of which most is wanted in one piece, whatever the gaps', () => {
+  test('reads a pack in one piece if most of it is wanted, whatever the gaps', () => {
     const index = new ChunkIndex();
     const frames = [frame(0, MIB / 4, [1]), frame(MIB / 4, MIB / 2, [2]), frame(0.75 * MIB, MIB / 4, [3])];
     index.add({ id: 'a', sizeBytes: 0.8 * MIB, frames });
@@ -77,7 +77,7 @@ describe('a fetch plan', () => {
     expect(shapeOf(planFetch(index, few.map, few.positions, always).requests)).toHaveLength(2);
   });
 
-  test('takes the first place that is usable, and says what has none', () => {
+  test('takes the first usable place, and reports chunks without one', () => {
     const index = new ChunkIndex();
     index.add({ id: 'a', sizeBytes: 9000, frames: [frame(0, 10, [1]), frame(10, 10, [2])] });
     index.add({ id: 'b', sizeBytes: 9000, frames: [frame(0, 10, [1, 3])] });
@@ -88,7 +88,7 @@ describe('a fetch plan', () => {
     expect(shapeOf(requests)).toEqual([{ packId: 'b', range: [0, 10], positions: [[0, 2]] }]);
   });
 
-  test('of nothing is empty', () => {
+  test('is empty if nothing is wanted', () => {
     const { map } = mapOf([null]);
     expect(shapeOf(planFetch(new ChunkIndex(), map, [], always).requests)).toEqual([]);
   });

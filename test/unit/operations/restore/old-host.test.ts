@@ -14,11 +14,11 @@ function check(backup: { host: string; machine?: string }, record: GuestRecord |
 
 test('a backup made on this machine is started without a question', async () => {
   await check({ host: 'debian', machine: here.id });
-  // An old one says nothing of the machine but its name.
+  // An old backup has only the machine's name.
   await check({ host: 'debian' });
 });
 
-test('a backup made on another machine with the same host name is not', async () => {
+test('a backup made on another machine with the same host name is refused', async () => {
   expect(await failureOf(() => check({ host: 'debian', machine: 'b'.repeat(32) }))).toMatchObject({
     code: 'guest-fenced',
     advice: expect.stringContaining('If the other machine that is called debian is off'),

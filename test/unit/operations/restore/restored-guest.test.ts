@@ -41,7 +41,7 @@ test('a guest that was moved away while it was restored is not started, and its 
   });
 });
 
-test('a guest that does not start when its old host is gone stays fenced, as it was', async () => {
+test('a guest stays fenced if it does not start although its old host is gone', async () => {
   const move = { destination: 'old.example', directory: null, sshConfigFile: null, remoteCommand: null };
   const image = join(scratch.path, 'web.img');
   writeFileSync(image, '');
@@ -88,7 +88,7 @@ describe('before anything is restored', () => {
   test('a guest of that name that has an image elsewhere is not taken for the restored one', async () => {
     const image = join(scratch.path, 'other.img');
     await records.write({ definition: definition(image), state: 'halted' });
-    // Known, but gone: nothing speaks against it.
+    // Its image is gone, so nothing would be lost.
     await check(join(scratch.path, 'web.img'));
     writeFileSync(image, 'another guest');
     expect(await failureOf(() => check(join(scratch.path, 'web.img')))).toMatchObject({
@@ -96,13 +96,13 @@ describe('before anything is restored', () => {
       message: expect.stringContaining(image),
       advice: expect.stringContaining(`--to ${image} --in-place`),
     });
-    // The same by whatever path.
+    // The same image, by any path.
     await check(image);
     linkSync(image, join(scratch.path, 'same.img'));
     await check(join(scratch.path, 'same.img'));
   });
 
-  test('a guest that the store keeps under another name is looked for by its own', async () => {
+  test('a guest that the store has under another name is looked up by its own name', async () => {
     const image = join(scratch.path, 'other.img');
     writeFileSync(image, 'another guest');
     const mail = { ...definition(image), name: 'mail' };
@@ -114,7 +114,7 @@ describe('before anything is restored', () => {
     ).toBe('target-exists');
   });
 
-  test('a guest that went elsewhere is told of by its own name, whatever the store keeps it under', async () => {
+  test('a message about a guest that was moved away has its own name, not its name in the store', async () => {
     const mail = { ...definition('/srv/mail.img'), name: 'mail' };
     const move = { destination: 'new', directory: null, sshConfigFile: null, remoteCommand: 'vmferry' };
     await records.write({ definition: mail, state: 'moved', move });
@@ -130,7 +130,7 @@ describe('before anything is restored', () => {
     expect(await codeOf(() => check(join(scratch.path, 'web.img'), stored))).toBe('store-damaged');
   });
 
-  test('a backup of another machine is started only on the word that this is gone', async () => {
+  test('a backup of another machine is started only if the user confirms that the machine is gone', async () => {
     const target = join(scratch.path, 'web.img');
     expect(await failureOf(() => check(target, undefined, false))).toMatchObject({
       code: 'guest-fenced',

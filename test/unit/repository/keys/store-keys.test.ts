@@ -140,7 +140,7 @@ describe('an encrypted store', () => {
 });
 
 describe('a store that two processes make at the same moment', () => {
-  /** Lets markers be written only when both processes are about to. */
+  /** Holds the markers back until both processes are about to write theirs. */
   function meetAtMarker(parties: number) {
     const put = store.put.bind(store);
     let arrived = 0;
@@ -158,7 +158,7 @@ describe('a store that two processes make at the same moment', () => {
   test.each([
     ['the same passphrase', secret],
     ['another passphrase', () => Promise.resolve('another passphrase')],
-  ])('is one’s, and the other hears of it: %s', async (_, othersSecret) => {
+  ])('belongs to one of them, and the other one fails: %s', async (_, othersSecret) => {
     meetAtMarker(2);
     const outcomes = await Promise.allSettled([init(true, secret), init(true, othersSecret)]);
     const [made, ...others] = outcomes.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
