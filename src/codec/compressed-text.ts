@@ -36,9 +36,9 @@ export function decompressIds(compressed: Uint8Array, limitBytes: number, what: 
 export function decompressText(compressed: Uint8Array, limitBytes: number, what: string): string {
   const plainBytes = saidContentBytes(compressed);
   if (plainBytes === null)
-    throw new Failure('store-damaged', `${what} is damaged: it is not a compressed text.`);
+    throw new Failure('store-damaged', `${what} is damaged: it is not a zstd frame with a known size.`);
   if (plainBytes > limitBytes)
-    throw new Failure('store-damaged', `${what} is damaged: its text is too long for such a file.`);
+    throw new Failure('store-damaged', `${what} is damaged: its text is too long.`);
   try {
     return Buffer.from(zstd().decompress(compressed, plainBytes)).toString('utf8');
   } catch (cause) {

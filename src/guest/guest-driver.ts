@@ -26,7 +26,7 @@ export interface GuestIdentity {
 export interface HaltOptions {
   /** How long each way of halting may take. */
   timeoutMs: number;
-  /** Kill the guest when it does not halt in an orderly way. Never done unless the user asked for it. */
+  /** Kill the guest if it does not halt cleanly. Only if the user asked for it. */
   force: boolean;
 }
 

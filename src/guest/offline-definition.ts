@@ -15,7 +15,7 @@ export function offlineDefinition(path: string): GuestDefinition {
       `The image ${image} has a name that vmferry cannot use for a guest.`,
       {
         advice:
-          'Give it one of at most 200 bytes that does not begin with a dot or a dash, such as `guest.img`.',
+          'Rename it: at most 200 bytes, and it must not begin with a dot or a dash, such as `guest.img`.',
       },
     );
   return {

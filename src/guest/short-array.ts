@@ -3,7 +3,10 @@ import { z } from 'zod';
 /** A list with at most `most` items. A longer list is refused as a whole: messages about millions of items would take gigabytes. */
 export function shortArray<Item extends z.ZodType>(item: Item, most: number) {
   return z
-    .custom<unknown[]>((value) => Array.isArray(value) && value.length <= most, `is no list of up to ${most}`)
+    .custom<unknown[]>(
+      (value) => Array.isArray(value) && value.length <= most,
+      `is not a list of at most ${most}`,
+    )
     .pipe(z.array(item));
 }
 

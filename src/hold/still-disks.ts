@@ -61,7 +61,7 @@ export async function watchForChanges(
   };
 }
 
-/** The images with a file system that was not unmounted in an orderly way. */
+/** The images with a file system that was not unmounted cleanly. */
 export async function imagesNotClean({ disks }: GuestDefinition): Promise<string[]> {
   const notClean: string[] = [];
   for (const { path } of disks) if (await isUnclean(path)) notClean.push(path);

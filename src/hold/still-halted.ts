@@ -82,7 +82,7 @@ async function lookAtHalted(
   const disks = await Promise.all(definition.disks.map((disk) => describeDisk(disk)));
   const notClean = await imagesNotClean(definition);
   for (const path of notClean) {
-    const message = `The file system on ${path} was not unmounted in an orderly way: its backup is as after a crash.`;
+    const message = `The file system on ${path} was not unmounted cleanly: its backup is as after a crash.`;
     context.report({ type: 'warning', code: 'after-a-crash', message });
   }
   const consistency = notClean.length === 0 ? 'halted' : 'after-a-crash';

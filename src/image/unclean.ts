@@ -1,7 +1,7 @@
 import { openImage } from './open-image.ts';
 import { probeImage } from './probe.ts';
 
-/** Whether a file system in the image was not unmounted in order. Throws the failures of `openImage`, and `read-failed`. */
+/** Whether a file system in the image was not unmounted cleanly. Throws the failures of `openImage`, and `read-failed`. */
 export async function isUnclean(path: string): Promise<boolean> {
   await using image = await openImage(path);
   return probeImage(image).regions.some(({ clean }) => clean === false);

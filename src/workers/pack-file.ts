@@ -18,7 +18,7 @@ export function readPackFile(
     const fd = openSync(path, READ_FLAGS);
     try {
       const stats = fstatSync(fd);
-      if (!stats.isFile()) throw new Failure('pack-damaged', `${path} is no ordinary file.`);
+      if (!stats.isFile()) throw new Failure('pack-damaged', `${path} is not a regular file.`);
       const { size } = stats;
       if (size > limitBytes) throw new Failure('pack-damaged', `${path} is larger than any pack.`);
       const room = roomFor(size);

@@ -69,7 +69,7 @@ describe('small index files that unpack to a lot', () => {
 
   test('do not fill the memory of verify, which reports them', async () => {
     const { stdout, stderr, peakBytes } = await run('verify', store.path);
-    expect(stdout.match(/index\/\S+ is damaged: its text is too long for such a file/g)).toHaveLength(FILES);
+    expect(stdout.match(/index\/\S+ is damaged: its text is too long/g)).toHaveLength(FILES);
     expect(stderr).toContain('All snapshots can still be restored.');
     expect(peakBytes).toBeLessThan(MOST_BYTES);
   }, 120_000);

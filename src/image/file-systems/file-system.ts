@@ -29,7 +29,7 @@ export interface FileSystemIdentity {
   kind: string;
   label: string;
   uuid: string;
-  /** Unmounted in order, without recorded errors, and without a journal to replay. */
+  /** Unmounted cleanly, without recorded errors, and without a journal to replay. */
   clean: boolean;
   /** Why it is not clean, as a clause about the file system. */
   dirtyReason: string | null;

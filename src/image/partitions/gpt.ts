@@ -44,7 +44,7 @@ export function readGptPartitions(
   const tableOffset = sector(72) * sectorBytes;
   const tableBytes = entryCount * entryBytes;
   if (sector(72) < 2 || tableOffset + tableBytes > sizeBytes)
-    throw new NotUnderstood('its GPT table lies beyond its end');
+    throw new NotUnderstood('its GPT table reaches beyond the end of the disk');
   const table = read(tableOffset, tableBytes);
   if (crc32(table) !== fields.getUint32(88, true))
     throw new NotUnderstood('the checksum of its GPT table is wrong');
@@ -63,7 +63,7 @@ export function readGptPartitions(
     throw new NotUnderstood('its GPT header is not valid');
   checkDisjoint(partitions, usable);
   if (usable.offset + usable.length > sizeBytes)
-    throw new NotUnderstood('its partitions reach beyond its end');
+    throw new NotUnderstood('its partitions reach beyond the end of the disk');
   return partitions.toSorted((first, second) => first.offset - second.offset);
 }
 

@@ -54,7 +54,7 @@ function readLogical(read: ReadAt, container: Extent): Extent[] {
   const partitions: Extent[] = [];
   const records: Extent[] = [];
   for (let record: number | null = container.offset; record !== null;) {
-    if (records.length >= LOGICAL_LIMIT) throw new NotUnderstood('its logical partitions have no end');
+    if (records.length >= LOGICAL_LIMIT) throw new NotUnderstood('it has too many logical partitions');
     // `checkDisjoint` then finds loops: two records at the same place overlap.
     records.push({ offset: record, length: 512 });
     checkDisjoint([...records, ...partitions], container);
@@ -64,7 +64,7 @@ function readLogical(read: ReadAt, container: Extent): Extent[] {
       if (!extendedTypes.has(type))
         partitions.push({ offset: record + firstSector * 512, length: sectorCount * 512 });
       else if (next === null) next = container.offset + firstSector * 512;
-      else throw new NotUnderstood('its logical partitions branch');
+      else throw new NotUnderstood('its chain of logical partitions branches');
     }
     record = next;
   }

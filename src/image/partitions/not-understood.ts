@@ -10,5 +10,6 @@ export function checkDisjoint(extents: readonly Extent[], room: Extent): void {
     if (offset < end) throw new NotUnderstood('its partitions overlap each other or the table');
     end = offset + length;
   }
-  if (end > room.offset + room.length) throw new NotUnderstood('its partitions reach beyond its end');
+  if (end > room.offset + room.length)
+    throw new NotUnderstood('its partitions reach beyond the allowed range');
 }

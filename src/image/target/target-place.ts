@@ -173,7 +173,7 @@ async function statOrNull(path: string): Promise<BigIntStats | null> {
   } catch (cause) {
     const code = errorCode(cause);
     if (code === 'ENOENT' || code === 'ENOTDIR') return null;
-    throw new Failure('target-not-writable', `${path} cannot be looked at: ${errorMessage(cause)}.`, {
+    throw new Failure('target-not-writable', `${path} cannot be examined: ${errorMessage(cause)}.`, {
       cause,
     });
   }

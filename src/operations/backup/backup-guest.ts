@@ -27,7 +27,7 @@ export async function backupGuest(job: GuestBackupJob, context: Context): Promis
   bases.keep(read.captured, store.id, snapshot.id);
   if (notLetGo !== null) {
     const { guest: name, id } = snapshot;
-    throw notLetGo.withMessage(`${notLetGo.message} The snapshot was made nevertheless: ${name}@${id}`);
+    throw notLetGo.withMessage(`${notLetGo.message} The snapshot was made: ${name}@${id}`);
   }
   return {
     guest: snapshot.guest,

@@ -17,7 +17,7 @@ export interface HaltRequest {
 export interface HaltReport {
   type: 'halted';
   guest: string;
-  /** Images with a file system that was not unmounted in an orderly way. */
+  /** Images with a file system that was not unmounted cleanly. */
   notClean: readonly string[];
 }
 
@@ -56,7 +56,7 @@ export async function haltGuest(
   for (const { path } of definition.disks) {
     if (!(await isKnownUnclean(path))) continue;
     notClean.push(path);
-    const message = `The file system on ${path} was not unmounted in an orderly way.`;
+    const message = `The file system on ${path} was not unmounted cleanly.`;
     context.report({ type: 'warning', code: 'file-system-not-clean', message });
   }
   return { type: 'halted', guest: definition.name, notClean };

@@ -26,9 +26,13 @@ export async function placeDisks(
       advice: `Make it (mkdir -p ${to}), or restore to another path.`,
     });
   if (others.length === 0) return [{ disk: first, path: to }];
-  throw new Failure('usage', `${snapshot.guest} has ${others.length + 1} disks, and ${to} is no directory.`, {
-    advice: `Name a directory for all of them, or one with --disk: ${namesOf(snapshot)}.`,
-  });
+  throw new Failure(
+    'usage',
+    `${snapshot.guest} has ${others.length + 1} disks, and ${to} is not a directory.`,
+    {
+      advice: `Name a directory for all of them, or one with --disk: ${namesOf(snapshot)}.`,
+    },
+  );
 }
 
 function chosenDisks(snapshot: Snapshot, name: string | null): [SnapshotDisk, ...SnapshotDisk[]] {
@@ -48,7 +52,7 @@ async function isDirectory(path: string): Promise<boolean> {
     return (await stat(path)).isDirectory();
   } catch (error) {
     if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return false;
-    throw new Failure('target-not-writable', `${path} cannot be looked at: ${errorCode(error)}.`, {
+    throw new Failure('target-not-writable', `${path} cannot be examined: ${errorCode(error)}.`, {
       cause: error,
     });
   }

@@ -194,7 +194,7 @@ describeWithTools('file systems whose free blocks are not skipped', imageTools, 
   });
 
   test.each([
-    ['not unmounted', { state: '0' }, 'it was not unmounted in order'],
+    ['not unmounted', { state: '0' }, 'it was not unmounted cleanly'],
     ['in error', { state: '3' }, 'it has recorded errors (e2fsck repairs them)'],
     ['with recorded errors', { error_count: '2' }, 'it has recorded errors (e2fsck repairs them)'],
   ])('%s', async (_, fields, reason) => {
@@ -245,7 +245,7 @@ describeWithTools('file systems whose free blocks are not skipped', imageTools, 
     const region = await regionAfter((path) => {
       runTool('truncate', ['-s', '-1M', path]);
     });
-    expect(region).toMatchObject({ skippable: false, reason: 'it is larger than the room it lies in' });
+    expect(region).toMatchObject({ skippable: false, reason: 'it is larger than its partition or disk' });
   });
 
   /** Marks a block of the first group's inode table as free, as the commands then see fit. */

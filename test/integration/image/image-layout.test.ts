@@ -122,7 +122,7 @@ describeWithTools('a disk with partitions', [...imageTools, 'sfdisk', 'mkswap'],
     makePartitionedDisk(disk, 100, 'label: dos\nsize=40MiB,type=83\nsize=40MiB,type=83\n');
     runTool('truncate', ['-s', '70M', disk]);
     expect((await probe(disk)).layout.regions).toMatchObject([
-      { kind: 'partition-table', skippable: false, reason: 'its partitions reach beyond its end' },
+      { kind: 'partition-table', skippable: false, reason: 'its partitions reach beyond the allowed range' },
     ]);
   });
 });

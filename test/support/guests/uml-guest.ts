@@ -133,7 +133,7 @@ export async function guestBootCount(image: string): Promise<number> {
   return Number((await readGuestFile(image, '/boots')).toString());
 }
 
-/** Whether the file system says that it was unmounted in an orderly way. */
+/** Whether the file system says that it was unmounted cleanly. */
 export async function isFileSystemClean(image: string): Promise<boolean> {
   const { stdout } = await run(required('dumpe2fs'), ['-h', image]);
   return /^Filesystem state: +clean$/m.test(stdout) && !/\bneeds_recovery\b/.test(stdout);

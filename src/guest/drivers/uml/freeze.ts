@@ -76,7 +76,7 @@ async function awaitSettled({ name, disks }: GuestDefinition, signal: AbortSigna
 }
 
 function cannotStop(name: string, reason: string): Failure {
-  return new Failure('guest-unsupported', `The guest ${name} cannot be made to stand still: ${reason}.`, {
+  return new Failure('guest-unsupported', `The guest ${name} cannot be frozen: ${reason}.`, {
     advice: 'With --halt it is halted, backed up and started again instead.',
   });
 }

@@ -54,7 +54,7 @@ export function readPidFile(host: UmlHost, name: string): number | null {
 }
 
 /**
- * Removes the directory that a guest left behind; a kernel removes it only when it halts in an orderly way. Somebody else
+ * Removes the directory that a guest left behind; a kernel removes it only when it halts cleanly. Somebody else
  * may have put a link in its place: the link's target is not touched.
  */
 export function removeUmidDirectory(host: UmlHost, name: string): void {

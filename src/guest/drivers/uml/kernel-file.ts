@@ -20,11 +20,11 @@ export async function refuseStrangeKernel(path: string): Promise<Failure | null>
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const stats = await file.stat();
-    if (!stats.isFile()) return strange(path, 'it is no ordinary file');
+    if (!stats.isFile()) return strange(path, 'it is not a regular file');
     const isOthers = !isOwnOrRoots(stats) || isWritableByOthers(stats);
     if (isOthers || !(await areDirectoriesOurs(path)))
-      return strange(path, 'others than root and this account could have written it');
-    return (await isUmlKernel(file)) ? null : strange(path, 'it is no User Mode Linux kernel');
+      return strange(path, 'accounts other than root and this one could have written it');
+    return (await isUmlKernel(file)) ? null : strange(path, 'it is not a User Mode Linux kernel');
   } finally {
     await file.close();
   }

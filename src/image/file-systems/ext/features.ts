@@ -47,7 +47,7 @@ export function readFeatures(fields: DataView): Features {
   const revision = fields.getUint32(0x4c, true);
   if (revision > 1) throw new Doubt(`its revision ${revision} is not known`);
   if (revision === 0 && (features.compat | features.incompat | features.roCompat) !== 0)
-    throw new Doubt('it has revision 0, which has no features, and yet has some');
+    throw new Doubt('it has features, although its revision 0 has none');
   if ((features.incompat & incompat.journalDevice) !== 0)
     throw new Doubt('it is the journal of another file system');
   const unknown =

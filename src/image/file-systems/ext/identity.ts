@@ -47,7 +47,7 @@ export function readExtIdentity(superblock: Uint8Array): FileSystemIdentity {
 function whyNotClean(fields: DataView): string | null {
   if ((fields.getUint32(0x60, true) & incompat.recover) !== 0) return 'its journal must be replayed first';
   if (hasErrors(fields)) return 'it has recorded errors (e2fsck repairs them)';
-  if ((fields.getUint16(0x3a, true) & STATE_VALID) === 0) return 'it was not unmounted in order';
+  if ((fields.getUint16(0x3a, true) & STATE_VALID) === 0) return 'it was not unmounted cleanly';
   if ((fields.getUint32(0x64, true) & roCompat.orphanPresent) !== 0)
     return 'it has deleted files that are yet to be cleaned up';
   return null;

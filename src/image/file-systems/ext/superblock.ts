@@ -115,7 +115,7 @@ function readBlockGeometry(fields: DataView, features: Features, regionBytes: nu
     fields.getUint32(low, true) + (wide ? fields.getUint32(high, true) * 2 ** 32 : 0);
   const blockCount = count(0x4, 0x150);
   if (blockCount <= firstDataBlock) throw new Doubt('it has no blocks');
-  if (blockCount > regionBytes / blockSizeBytes) throw new Doubt('it is larger than the room it lies in');
+  if (blockCount > regionBytes / blockSizeBytes) throw new Doubt('it is larger than its partition or disk');
   return {
     blockSizeBytes,
     blockCount,

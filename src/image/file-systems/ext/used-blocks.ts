@@ -86,7 +86,7 @@ class GroupReader {
     const blockIndex = Math.floor(position / blockSizeBytes);
     if (blockIndex !== this.#descriptorBlockIndex) {
       const block = descriptorBlock(this.#superblock, blockIndex);
-      if (block >= blockCount) throw new Doubt('its group descriptors lie outside of it');
+      if (block >= blockCount) throw new Doubt('its group descriptors reach beyond its end');
       this.#descriptorBlock = this.#read(block * blockSizeBytes, blockSizeBytes);
       this.#descriptorBlockIndex = blockIndex;
     }
@@ -151,7 +151,7 @@ function checkMetadataInUse(superblock: ExtSuperblock, reader: GroupReader, grou
 }
 
 function readSuperblock(read: ReadAt, regionBytes: number): ExtSuperblock {
-  if (regionBytes < SUPERBLOCK_OFFSET + SUPERBLOCK_BYTES) throw new Doubt('it has no room');
+  if (regionBytes < SUPERBLOCK_OFFSET + SUPERBLOCK_BYTES) throw new Doubt('it is too small');
   return parseExtSuperblock(read(SUPERBLOCK_OFFSET, SUPERBLOCK_BYTES), regionBytes);
 }
 
@@ -177,7 +177,7 @@ export function checkExtUsage(read: ReadAt, regionBytes: number): FileSystemUsag
       const group = reader.group(index);
       // Without checksums, two groups that share a bitmap would go unnoticed.
       if (superblock.checksums === 'none' && group.descriptor.blockBitmap <= previousBitmap)
-        throw new Doubt('its bitmaps are not in order, and it has no checksums');
+        throw new Doubt('its block bitmaps are not in ascending order, and it has no checksums');
       previousBitmap = group.descriptor.blockBitmap;
       freeClusters += group.descriptor.freeClusterCount;
       freeBytes += freeBytesOfGroup(superblock, index, group);

@@ -181,7 +181,7 @@ describe('an index file', () => {
   test('is refused before it is unpacked if its text is implausibly large', () => {
     const text = indexText([packOf(new Uint8Array(10_000 * 32))]);
     expect(() => decompressIds(compressText(text), INDEX_LIMIT_BYTES, 'It')).toThrow(
-      'It is damaged: its text is too long for such a file.',
+      'It is damaged: its text is too long.',
     );
   });
 });

@@ -39,7 +39,7 @@ test.each([
   write(changes);
   expect(await refuseStrangeKernel(file)).toMatchObject({
     code: 'hypervisor-missing',
-    message: expect.stringMatching(/ not encrypted.* no User Mode Linux kernel/),
+    message: expect.stringMatching(/ not encrypted.* not a User Mode Linux kernel/),
   });
 });
 
@@ -70,7 +70,7 @@ test('a kernel is none where others may put another file in its place', async ()
   write();
   chmodSync(scratch.path, 0o777);
   expect(await refuseStrangeKernel(file)).toMatchObject({
-    message: expect.stringContaining('others than root and this account could have written it'),
+    message: expect.stringContaining('accounts other than root and this one could have written it'),
   });
   chmodSync(scratch.path, 0o700);
   expect(await refuseStrangeKernel(file)).toBeNull();
