@@ -32,9 +32,10 @@ interface FrameHeader {
 export function requireFrame(frame: Uint8Array, plainBytes: number): FrameHeader {
   const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
   if (frame.length <= MAGIC_BYTES || view.getUint32(0, true) !== MAGIC)
-    throw damaged('does not begin as one');
+    throw damaged('lacks the magic number');
   const descriptor = view.getUint8(MAGIC_BYTES);
-  if ((descriptor & (RESERVED | DICTIONARY_ID)) !== 0) throw damaged('needs more than zstd to be unpacked');
+  if ((descriptor & (RESERVED | DICTIONARY_ID)) !== 0)
+    throw damaged('needs a dictionary, or has a reserved bit set');
   const blocksOffset = MAGIC_BYTES + 1 + (isSingleSegment(descriptor) ? 0 : 1) + contentSizeBytes(descriptor);
   requireOneFrame(view, blocksOffset, (descriptor & CHECKSUM) === 0 ? 0 : 4);
   const saidBytes = contentBytes(view, descriptor, blocksOffset);
@@ -83,7 +84,8 @@ function requireOneFrame(view: DataView, blocksOffset: number, checksumBytes: nu
     if (type === BLOCK_RESERVED) throw damaged('has a block of an unknown type');
     offset += BLOCK_HEADER_BYTES + (type === BLOCK_RLE ? 1 : header >> 3);
   }
-  if (offset + checksumBytes !== view.byteLength) throw damaged('has another length than it says');
+  if (offset + checksumBytes !== view.byteLength)
+    throw damaged('does not have the length that its blocks give');
 }
 
 function isSingleSegment(descriptor: number): boolean {

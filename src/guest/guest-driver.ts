@@ -9,7 +9,7 @@ export interface RunningGuest {
   identity: GuestIdentity;
   /** CPU time used since it was started, in seconds. */
   cpuSeconds: number;
-  /** Why vmferry can neither move this guest nor start it again as it is; absent where it can. */
+  /** Why vmferry can neither move this guest nor start it again as it is; absent if it can. */
   unsupported?: Failure;
 }
 
@@ -19,7 +19,7 @@ export interface GuestIdentity {
   id: string;
   /** For people: "process 4711", "domain 5". */
   label: string;
-  /** The process that is the guest; absent where the hypervisor has no such process. */
+  /** The process that is the guest; absent if the hypervisor has no such process. */
   pid?: number;
 }
 
@@ -65,7 +65,7 @@ export interface GuestDriver {
   /**
    * Everything that keeps this machine from booting the guest; empty when nothing does. Changes nothing.
    * @param isVouchedFor false: anybody may have written the definition. Then only a file that is certainly a kernel is
-   * started, even for a try. True unless given.
+   * started, even as a test. True unless given.
    */
   checkBootable(definition: GuestDefinition, context: Context, isVouchedFor?: boolean): Promise<Failure[]>;
   /**
@@ -96,7 +96,7 @@ export interface FrozenGuest extends AsyncDisposable {
    * as after a crash.
    */
   notSynced: string | null;
-  /** Lets it go on, and gives how long it stood still, in milliseconds. */
+  /** Lets it go on. Returns how long it was stopped, in milliseconds. */
   letGo(): Promise<number>;
 }
 

@@ -84,7 +84,7 @@ export function fenceOf(record: GuestRecord): Failure | null {
       : placed`To have it back ${here}: \`${vmferry('revert', name)}\`.`;
   return new Failure(
     'guest-fenced',
-    placed`${name} was ${describeMove(record)}: started ${here} as well, it would run twice.`,
+    placed`${name} was ${describeMove(record)}. If it also started ${here}, it would run twice.`,
     { advice },
   );
 }

@@ -4,8 +4,8 @@ import type { GuestDefinition } from './definition.ts';
 import type { NewGuestRecord, RecordStore } from './record-store.ts';
 
 /**
- * Records the guest's state. A record that cannot be written is only a warning: the guest was halted or started
- * nevertheless, and whether it runs can be seen without the record.
+ * Records the guest's state. If the record cannot be written, it only warns: the guest has been halted or
+ * started already, and whether it runs can be seen without the record.
  */
 export async function noteState(
   record: NewGuestRecord,
@@ -30,7 +30,7 @@ export async function noteBeforeHalt(definition: GuestDefinition, records: Recor
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     throw error.withMessage(
-      `${definition.name} is not halted: vmferry could not write down how to start it again. ${error.message}`,
+      `${definition.name} is not halted: vmferry could not record how to start it again. ${error.message}`,
     );
   }
 }

@@ -82,6 +82,6 @@ export async function notFound(name: string, sources: GuestSources, context: Con
   const names = [...new Set(definitions.map((definition) => definition.name))].toSorted();
   const known = names.length === 0 ? 'No guest runs or is known here.' : `Known here: ${names.join(', ')}.`;
   return new Failure('guest-not-found', `There is no guest named ${name} here.`, {
-    advice: `${known} Guests of other users are not visible. To name an image that nothing runs, give its path: ./${name}`,
+    advice: `${known} Guests of other users are not visible. To name an image that no guest uses, give its path: ./${name}`,
   });
 }

@@ -3,7 +3,7 @@ import { poll } from '../pipeline/polling.ts';
 import type { GuestDriver, RunningGuest } from './guest-driver.ts';
 import { findRunningGuest } from './resolve-guest.ts';
 
-/** A guest that was told to halt is gone by then, or well on its way. */
+/** After this time, a guest that was told to halt is usually gone. */
 const GOING_DOWN_LIMIT_MS = 10_000;
 const POLL_INTERVAL_MS = 200;
 

@@ -19,7 +19,7 @@ export async function describeDisk(
   return { device, image, path: clone?.path ?? image, clone, attributes };
 }
 
-/** Removes clones of the image that killed backups have left. */
+/** Removes clones of the image that were left by killed backups. */
 export function removeLeftClones(image: string, { report }: Context): void {
   for (const removed of removeStaleClones(image)) {
     const message = `${removed} was left by a backup that was killed, and has been removed.`;
@@ -28,7 +28,7 @@ export function removeLeftClones(image: string, { report }: Context): void {
 }
 
 const USED_ADVICE =
-  'End that first, or wait until it ends. A running guest is backed up by its name: see `vmferry guests`.';
+  'End that use first, or wait until it ends. To back up a running guest, give its name: see `vmferry guests`.';
 
 /**
  * Throws Failure `image-in-use` when anything but the guest itself has one of its images open. A reader, such as a

@@ -52,7 +52,7 @@ export async function holdByCloning(
         stoodStillMs = await stopped.letGo();
         return { cloneOf: taken, disks: described, frozen: stopped };
       },
-      () => `${definition.name} goes on; it stood still for ${Math.ceil(stoodStillMs)} ms`,
+      () => `${definition.name} goes on; it was stopped for ${Math.ceil(stoodStillMs)} ms`,
     );
     const consistency = consistencyOf(definition.name, frozen, context);
     for (const clone of cloneOf.values()) await replay(clone, context);
@@ -77,9 +77,9 @@ async function cloneAll(definition: GuestDefinition, clones: Resources): Promise
   if ((await changedSince(before)).length > 0)
     throw new Failure(
       'image-in-use',
-      `The images of ${definition.name} were written to although it was stopped.`,
+      `Something wrote to the images of ${definition.name} while it was stopped.`,
       {
-        advice: 'Something else writes to them, or has let the guest go on. Stop that, and try again.',
+        advice: 'Another program writes to them, or has let the guest go on. Stop that, and try again.',
       },
     );
   return cloneOf;
@@ -106,7 +106,7 @@ export async function holdByPausing(
     'freeze',
     `freezing ${definition.name}`,
     () => driver.freeze(running, { syncTimeoutMs: SYNC_LIMIT_MS }, context),
-    () => `${definition.name} stands still while it is read`,
+    () => `${definition.name} is stopped while it is read`,
   );
   try {
     const refuseChanged = await watchForChanges(definition, running, drivers);
@@ -133,8 +133,8 @@ function requireFreezing(
   if (isFreezingDriver(driver)) return driver;
   throw new Failure(
     'guest-unsupported',
-    `${definition.name} runs under ${definition.driver}, whose guests cannot be stopped for a moment.`,
-    { advice: 'With --halt it is halted, backed up and started again instead.' },
+    `${definition.name} runs under ${definition.driver}, whose guests cannot be frozen.`,
+    { advice: 'Use --halt: the guest is then halted, backed up and started again.' },
   );
 }
 
@@ -144,14 +144,14 @@ function consistencyOf(
   { report }: Context,
 ): 'frozen' | 'after-a-crash' {
   if (notSynced === null) return 'frozen';
-  const message = `${name} did not write out what it has in memory (${notSynced}): its backup is as after a crash.`;
+  const message = `${name} did not write out its memory (${notSynced}): its backup is as after a crash.`;
   report({ type: 'warning', code: 'after-a-crash', message });
   return 'after-a-crash';
 }
 
 async function replay(clone: FileBeside, { signal, report }: Context): Promise<void> {
   for (const problem of await replayJournals(clone, signal)) {
-    const message = `All allocated blocks of a file system on ${clone.image} are read: its journal has to be replayed, and ${problem}.`;
+    const message = `All allocated blocks of a file system on ${clone.image} are read: its journal must be replayed, and ${problem}.`;
     report({ type: 'warning', code: 'file-system-not-clean', message });
   }
 }

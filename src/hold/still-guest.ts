@@ -28,10 +28,10 @@ export interface StillDisk {
 
 /**
  * A guest whose images hold still until this is disposed of. Disposing removes clones, and lets the guest go on or starts
- * it again, whatever happened meanwhile. It throws Failure `guest-left-down` when the guest could not be started.
+ * it again, whatever happened meanwhile. Throws Failure `guest-left-down` if the guest could not be started.
  */
 export interface StillGuest extends AsyncDisposable {
-  /** The guest ran, and is paused or down until this is disposed of. */
+  /** The guest was running, and is paused or down until this is disposed of. */
   guestWaits: boolean;
   consistency: Consistency;
   /** The images are read as they were at this moment. */

@@ -59,7 +59,7 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'an interrupted move', () =>
     expect(ended.exitStatus).toBe(130);
     if (stage === 'preflight') return;
     expect(errorOf(ended).message).toMatch(/web (?:runs here again|still runs here)\. Nothing was left on /);
-    expect(ended.stdout).toContain('The move is undone');
+    expect(ended.stdout).toContain('The move is being undone');
   });
 
   test('during halt, while the guest is already going down', async () => {

@@ -3,7 +3,7 @@ import type { Extent } from '../../extent/extents.ts';
 /** Why a partition table is not understood, as a clause about the disk. */
 export class NotUnderstood extends Error {}
 
-/** Throws NotUnderstood where the extents overlap, or do not lie in the room. */
+/** Throws NotUnderstood if extents overlap, or reach outside of the room. */
 export function checkDisjoint(extents: readonly Extent[], room: Extent): void {
   let end = room.offset;
   for (const { offset, length } of extents.toSorted((first, second) => first.offset - second.offset)) {

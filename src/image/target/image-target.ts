@@ -201,7 +201,7 @@ async function requireFound(handle: FileHandle, { kind, path, identity }: Target
   if (identity === null) return;
   const { dev, ino } = await handle.stat({ bigint: true });
   if (dev === identity.dev && ino === identity.ino) return;
-  throw new Failure('target-exists', `${path} has been replaced since it was looked at.`, {
+  throw new Failure('target-exists', `${path} has been replaced since it was checked.`, {
     advice: 'Find out what else writes there, and try again.',
   });
 }

@@ -10,7 +10,7 @@ import { isFileNameShort, partialPath } from './target-path.ts';
 import { requireOwnFile } from './trusted-partial.ts';
 import { refuseUsed } from '../usage/refuse-used.ts';
 
-const END_IT_FIRST = 'End what uses it first: two writers destroy a disk.';
+const END_IT_FIRST = 'End that use first: two writers destroy a disk.';
 
 interface FileIdentity {
   dev: bigint;
@@ -92,7 +92,7 @@ async function findNewPlace({ path, sizeBytes, claim }: PlaceRequest): Promise<T
   if (!isSameClaim(await readClaim(path), claim))
     throw new Failure(
       'target-exists',
-      `${partial} is there already, and does not belong to a restore of this disk and snapshot.`,
+      `${partial} exists already, and does not belong to a restore of this disk and snapshot.`,
       {
         advice: 'Remove it if nothing writes it at this moment, or restore to another path.',
       },
@@ -127,7 +127,7 @@ export async function requireRoom(
 function wouldOverwrite(path: string, kind: 'file' | 'block-device'): Failure {
   const message =
     kind === 'file'
-      ? `${path} is there already.`
+      ? `${path} exists already.`
       : `${path} is a block device: its content would be overwritten.`;
   return new Failure('target-exists', message, {
     advice: 'Add --in-place to overwrite it: only what differs is written.',

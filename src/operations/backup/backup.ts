@@ -71,10 +71,10 @@ async function backupOne(
   dependencies: BackupDependencies,
   context: Context,
 ): Promise<GuestBackup> {
-  refuseSameNames(name, request.guests, 'Back each up by itself, under a name of its own: --name NAME');
+  refuseSameNames(name, request.guests, 'Back up each one separately, with --name NAME.');
   const guest = await resolveGuest(name, dependencies, context);
   if (guest.definition.disks.length === 0)
-    throw new Failure('guest-unsupported', `${name} has no disk that could be backed up.`);
+    throw new Failure('guest-unsupported', `${name} has no disk to back up.`);
   await warnOfImageOfGuest(guest, dependencies, context);
   const folder = session.folder(request.name ?? guest.definition.name);
   const before = await folder.snapshotIds(context.signal);

@@ -84,7 +84,7 @@ export async function captureDisks(
 /** Readers of a store refuse larger chunks, which could fill their memory. */
 export function refuseTooLarge(image: string, sizeBytes: number): void {
   if (chunkGridFor(sizeBytes).chunkBytes <= LARGEST_CHUNK_BYTES) return;
-  throw new Failure('guest-unsupported', `${image} is larger than 64 TiB, which a store cannot keep.`, {
+  throw new Failure('guest-unsupported', `${image} is larger than 64 TiB, the limit of a store.`, {
     advice: 'Make its disk smaller, or spread it over several.',
   });
 }

@@ -122,9 +122,9 @@ function refuseUnreadable(snapshot: Snapshot): void {
 }
 
 export function keepsLosing(cause?: Error): Failure {
-  return new Failure('store-damaged', 'The store loses packs while this backup is made.', {
+  return new Failure('store-damaged', 'Packs disappear from the store during this backup.', {
     advice:
-      'See what else writes to it: a prune with too short a --grace, or another program. Then back up again.',
+      'Find out what removes them: a prune with too short a --grace, or another program. Then back up again.',
     transient: true,
     cause,
   });

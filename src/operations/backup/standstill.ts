@@ -96,22 +96,22 @@ export class Standstill {
   #refuseSuspension(): Disposable {
     const { name } = this.#guest.definition;
     const message =
-      `Ctrl-Z has no effect now: ${name} is held still for its backup, and would wait for as long as this is stopped. ` +
+      `Ctrl-Z has no effect now: ${name} waits for this backup, and would wait until the backup went on. ` +
       'Ctrl-C ends the backup.';
     return refuseSuspension(() => this.context.report({ type: 'notice', message }));
   }
 
   #stalledFailure(limitMs: number): Failure {
     const { name } = this.#guest.definition;
-    const state = this.#options.hold === 'halt' ? 'was halted' : 'stood still';
+    const state = this.#options.hold === 'halt' ? 'was halted' : 'was paused';
     const seconds = Math.ceil(limitMs / 1000);
     return new Failure(
       'connection-lost',
-      `Nothing came through to ${this.folder.store.location} for ${seconds} s, while ${name} ${state} to be read.`,
+      `${this.folder.store.location} accepted no data for ${seconds} s, while ${name} ${state} to be read.`,
       {
         advice:
-          'Back it up again when the line is good: what has arrived is not sent again. --max-pause SECONDS has the guest wait ' +
-          'longer; and where its images lie on XFS or btrfs it need not wait at all: leave out --pause and --halt.',
+          'Back it up again when the connection is good: what has arrived is not sent again. With --max-pause SECONDS the ' +
+          'guest waits longer. If its images are on XFS or btrfs, it need not wait: leave out --pause and --halt.',
         transient: true,
       },
     );

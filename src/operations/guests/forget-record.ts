@@ -34,7 +34,7 @@ export async function forgetRecord(
     });
   await records.remove(name);
   if (record.state === 'moved') {
-    const message = `${name} was ${describeMove(record)}. That is forgotten, too: nothing here prevents ${name} from being restored and started while it runs there.`;
+    const message = `${name} was ${describeMove(record)}. That is forgotten, too: nothing here keeps ${name} from being restored and started while it runs there.`;
     context.report({ type: 'warning', code: 'other', message });
   }
   return { type: 'record-forgotten', guest: name };

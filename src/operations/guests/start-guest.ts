@@ -42,7 +42,7 @@ export async function startGuest(
   const { definition } = record;
   const driver = requireDriver(drivers, definition.driver);
   const [first, ...others] = [
-    ...(await findUsedDisks(definition, 'End that first: two writers destroy a disk.')),
+    ...(await findUsedDisks(definition, 'End that use first: two writers destroy a disk.')),
     ...(await driver.checkBootable(definition, context)),
   ];
   if (first !== undefined) throw combineFailures([first, ...others]);

@@ -65,12 +65,12 @@ async function moveGuest(move: Move, context: Context): Promise<Pick<MigrationRe
   const moving: Context = { ...context, signal };
   const { name } = guest.definition;
   const { destination } = request.target;
-  let fate = `The move is undone: what ${destination} was sent is removed there${guest.running === null ? '' : `, and ${name} runs on here`}.`;
+  let fate = `The move is being undone: its data is removed from ${destination}${guest.running === null ? '' : `, and ${name} runs on here`}.`;
   using _told = tellWhenInterrupted(context, () => fate);
   using _suspension = refuseSuspension(() =>
     context.report({
       type: 'notice',
-      message: `Ctrl-Z has no effect now: ${name} is being moved, and would be down for as long as this is stopped.`,
+      message: `Ctrl-Z has no effect now: ${name} is being moved, and would be down until the move went on.`,
     }),
   );
   try {
@@ -87,7 +87,7 @@ async function moveGuest(move: Move, context: Context): Promise<Pick<MigrationRe
     );
     signal.throwIfAborted();
     // From here on Ctrl-C comes too late.
-    fate = `It is too late to stop: only ${destination} knows whether ${name} has come up there. The move goes on to its end.`;
+    fate = `It is too late to stop: ${name} may already run on ${destination}. The move goes on to its end.`;
     await refuseChanged(stamps, CHANGED_ADVICE);
     return { disks, booted: await finishMove(move, context) };
   } catch (error) {

@@ -13,7 +13,7 @@ import { warnOfUnknownFileSystems } from '../../transfer/file-system-warnings.ts
 /** Leaves room in a file name (255 bytes) for `.partial`. */
 const LONGEST_NAME_BYTES = 240;
 
-const USED_ADVICE = 'End that first. A running guest is moved by its name: see `vmferry guests`.';
+const USED_ADVICE = 'End that use first. To move a running guest, give its name: see `vmferry guests`.';
 
 /** Runs a part of the preflight. A failure is noted, and the result is then null. */
 export type Attempt = <Result>(work: () => Result | Promise<Result>) => Promise<Result | null>;
@@ -44,7 +44,7 @@ export async function lookAtDisks(
 
 /** On the new hardware all images lie in one directory, under their names here. */
 function refuseNames({ name: guest, disks }: GuestDefinition): void {
-  if (disks.length === 0) throw new Failure('guest-unsupported', `${guest} has no disk that could be moved.`);
+  if (disks.length === 0) throw new Failure('guest-unsupported', `${guest} has no disk to move.`);
   const paths = new Map<string, string>();
   for (const { path } of disks) {
     const name = basename(path);

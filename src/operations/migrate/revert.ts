@@ -109,7 +109,7 @@ async function requireStartableHere(
         advice: `A revert starts ${name} from it. Without it, move ${name} here again from where it is, or restore a backup: vmferry restore STORE ${name} --to DIRECTORY --start`,
       });
   }
-  await refuseUsedDisks(definition, 'End that first: two writers destroy a disk.');
+  await refuseUsedDisks(definition, 'End that use first: two writers destroy a disk.');
   const problems = await requireDriver(drivers, definition.driver).checkBootable(definition, context);
   const [first, ...others] = problems;
   if (first !== undefined) throw combineFailures([first, ...others]);

@@ -111,7 +111,7 @@ async function undoRemote(
     if (exitStatus !== 0) throw new Failure('transfer-failed', removing.stderrText());
     return true;
   } catch {
-    const message = `${receiver.machine.name} did not confirm that it removed what it was sent: look in ${directory} there.`;
+    const message = `${receiver.machine.name} did not confirm that it removed the data of the move: look in ${directory} there.`;
     context.report({ type: 'warning', code: 'clean-up-incomplete', message });
     return false;
   }

@@ -42,7 +42,7 @@ export async function receive(
   context: Context,
 ): Promise<void> {
   const stopping = new AbortController();
-  const calledOff = new Failure('interrupted', 'The other machine called it off.');
+  const calledOff = new Failure('interrupted', 'The other machine cancelled the move.');
   const inbox = new Queue<MoverMessage>();
   const stop = (failure: Failure) => {
     stopping.abort(failure);
@@ -57,7 +57,7 @@ export async function receive(
       else inbox.push(message);
     },
     onEnd(failure) {
-      stop(failure ?? new Failure('connection-lost', 'The other machine closed the line.'));
+      stop(failure ?? new Failure('connection-lost', 'The other machine closed the connection.'));
     },
   });
   const receiver = new Receiver(dependencies, channel, { ...context, signal: stopping.signal });

@@ -39,8 +39,8 @@ export async function requireOldHostGone(
   const wayBack =
     move === undefined || move.remoteCommand === null
       ? ''
-      : ` To have it back from ${other} as it is there: vmferry revert ${guest}.`;
-  throw new Failure('guest-fenced', placed`${why} Started ${here} as well, it could run twice.`, {
+      : ` To take the move to ${other} back: vmferry revert ${guest}.`;
+  throw new Failure('guest-fenced', placed`${why} If it also started ${here}, it could run twice.`, {
     advice:
       `If ${other} is off and stays off, or is gone for good, add --old-host-is-gone to the same command.` +
       ` Without --start the disks are restored, and nothing is started.${wayBack}`,

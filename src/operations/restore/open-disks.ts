@@ -80,5 +80,5 @@ export async function openDisks(
 }
 
 function largerText({ path, sizeBytes }: TargetPlace, disk: SnapshotDisk): string {
-  return `${path} has ${sizeBytes} bytes, and ${disk.name} ${disk.sizeBytes}: the rest of it is left as it is.`;
+  return `${path} has ${sizeBytes} bytes, and ${disk.name} only ${disk.sizeBytes}: the rest of ${path} is not changed.`;
 }

@@ -85,7 +85,7 @@ async function refuseOther(record: GuestRecord | null, places: readonly DiskPlac
     const image = readOnly ? null : await fileIdentity(path);
     if (image === null || restored.includes(image)) continue;
     throw new Failure('target-exists', `A guest ${name} is known here already, and has the image ${path}.`, {
-      advice: `If it is to be replaced, restore onto that (--to ${path} --in-place), or move that image away. Without --start it is left alone.`,
+      advice: `To replace that guest, restore onto its image (--to ${path} --in-place), or move that image away. To leave it alone, omit --start.`,
     });
   }
 }

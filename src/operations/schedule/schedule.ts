@@ -93,7 +93,7 @@ async function makeStateDirectory({ environment, userId }: ScheduleWorld): Promi
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 });
   } catch (cause) {
-    throw new Failure('not-permitted', `${directory} cannot be made: ${errorCode(cause)}.`, { cause });
+    throw new Failure('not-permitted', `${directory} cannot be created: ${errorCode(cause)}.`, { cause });
   }
 }
 

@@ -150,7 +150,7 @@ for (const kind of ['xfs', 'btrfs'] as const)
       expect(events.filter(({ type }) => type === 'stage-finished')).toEqual([
         expect.objectContaining({
           stage: 'freeze',
-          message: expect.stringMatching(/stood still for \d+ ms$/),
+          message: expect.stringMatching(/was stopped for \d+ ms$/),
         }),
       ]);
     });

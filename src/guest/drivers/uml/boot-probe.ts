@@ -23,7 +23,7 @@ const switchedOff = /\breboot: (?:System halted|Power down)/;
 /**
  * Boots the kernel for about a second, without a disk, to see whether it can run a program on this machine. An installed
  * kernel may fail: tracing may be forbidden, shared memory may not be executable, or the processor may be too new. Gives
- * what is wrong; null when it works, or when it cannot be tried because it is no x86-64 kernel.
+ * what is wrong; null when it works, or when it cannot be tried because it is not an x86-64 kernel.
  */
 export async function probeUmlKernel(
   kernel: string,
@@ -65,7 +65,7 @@ async function probeOnce(kernel: string, host: UmlHost, signal: AbortSignal): Pr
       });
       // A script that starts the kernel may redirect its console.
       if (ending === 'switched off' || ending === 'ended with status 0') return null;
-      return cannotRun(kernel, ending ?? `was not done within ${timeoutMs / 1000} s`, console());
+      return cannotRun(kernel, ending ?? `did not finish within ${timeoutMs / 1000} s`, console());
     } finally {
       await endSession(started.pid, { ...host, directory });
     }

@@ -9,14 +9,13 @@ import { kernelProcess } from './identity.ts';
 import { UmlStopper } from './stop.ts';
 import { syncUml } from './sync.ts';
 
-/** A file's time of change moves on with the host's clock tick, 10 ms at most. */
+/** A file's time of change is only as exact as the host's clock tick: 10 ms at most. */
 const settleMs = 15;
 const settleTimeoutMs = 10_000;
 
 /**
- * Has a User Mode Linux guest write out what it has in memory, and stops it by its mconsole; see
- * `FreezingDriver.freeze`. When it returns, whatever the guest's kernel had handed to its helper for input and output
- * is in the images, too.
+ * Makes a User Mode Linux guest write out its memory, and stops it by its mconsole; see `FreezingDriver.freeze`. When it
+ * returns, everything that the guest's kernel had given to its helper for input and output is in the images, too.
  */
 export async function freezeUml(
   guest: RunningGuest,
@@ -27,7 +26,7 @@ export async function freezeUml(
   const { definition } = guest;
   const { name } = definition;
   const kernel = kernelProcess(guest);
-  if (kernel === null) throw cannotStop(name, 'it does not run any more');
+  if (kernel === null) throw cannotStop(name, 'it no longer runs');
   const stopper = await UmlStopper.take(name, kernel, host, signal);
   let released: Promise<number> | null = null;
   const letGo = () => (released ??= stopper.release());
@@ -52,15 +51,15 @@ async function stop(name: string, stopper: UmlStopper, signal: AbortSignal): Pro
     case 'stopped':
       return;
     case 'stopped-already':
-      throw new Failure('guest-unsupported', `The guest ${name} was already stopped by somebody else.`, {
-        advice: `Where that is not on purpose, let it go on: uml_mconsole ${name} go`,
+      throw new Failure('guest-unsupported', `The guest ${name} is stopped already, by something else.`, {
+        advice: `If that is not on purpose, let it go on: uml_mconsole ${name} go`,
       });
     case 'no-answer':
       throw cannotStop(name, 'its management console does not answer');
   }
 }
 
-/** Waits until nothing has written to the images for long enough that the next write would show. */
+/** Waits until the images have not changed for so long that another write would change their times. */
 async function awaitSettled({ name, disks }: GuestDefinition, signal: AbortSignal): Promise<void> {
   const look = () => Promise.all(disks.map(async ({ path }) => (await stat(path)).mtimeMs));
   const deadlineMs = Date.now() + settleTimeoutMs;
@@ -77,6 +76,6 @@ async function awaitSettled({ name, disks }: GuestDefinition, signal: AbortSigna
 
 function cannotStop(name: string, reason: string): Failure {
   return new Failure('guest-unsupported', `The guest ${name} cannot be frozen: ${reason}.`, {
-    advice: 'With --halt it is halted, backed up and started again instead.',
+    advice: 'Use --halt: the guest is then halted, backed up and started again.',
   });
 }

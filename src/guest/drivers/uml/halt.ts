@@ -65,7 +65,7 @@ export async function haltUml(
   if (!(await killAll(processes)))
     throw new Failure(
       'halt-failed',
-      `${refusal.message} It survived being killed (a process that waits for a disk cannot end).`,
+      `${refusal.message} It was killed, but has not ended (a process that waits for a disk cannot end).`,
       { cause: refusal },
     );
 }
@@ -81,7 +81,7 @@ async function haltInOrder(
   const { signal } = context;
   const said = await stopper.stop(signal);
   if (said === 'stopped-already')
-    return isStopped(name, `Unless that is on purpose, let it go on: uml_mconsole ${name} go`);
+    return isStopped(name, `If that is not on purpose, let it go on: uml_mconsole ${name} go`);
   // A kernel that does not answer may be starting, and answer later.
   if (said === 'stopped') await stopper.go();
 
@@ -96,7 +96,7 @@ async function haltInOrder(
   }
   return new Failure('halt-failed', `The guest ${name} does not halt: ${tried.join('; ')}.`, {
     advice:
-      'It still runs. Shut it down from within, or give it more time. As a last resort, --force-halt kills it: what it has not yet written to its disk is then lost.',
+      'It still runs. Shut it down from inside, or give it more time. As a last resort, --force-halt kills it: data that it has not written is then lost.',
   });
 }
 
@@ -119,7 +119,7 @@ async function takeStopper(
 function isStopped(name: string, advice: string): Failure {
   return new Failure(
     'halt-failed',
-    `The guest ${name} does not halt: it is stopped, and a stopped guest cannot shut down. It stays as it is.`,
+    `The guest ${name} does not halt: it is stopped, and a stopped guest cannot shut down. It is left stopped.`,
     { advice },
   );
 }
@@ -154,10 +154,10 @@ async function pressCtrlAltDel(halting: Halting): Promise<Outcome> {
   );
   if (outcome === 'gone') return null;
   if (outcome === null)
-    return `${Math.round(options.timeoutMs / 1000)} s after Ctrl-Alt-Del it had not shut down`;
-  const message = `${name} answered Ctrl-Alt-Del by starting again; it is halted by its kernel now.`;
+    return `it did not shut down within ${Math.round(options.timeoutMs / 1000)} s after Ctrl-Alt-Del`;
+  const message = `${name} rebooted on Ctrl-Alt-Del; its kernel halts it now.`;
   context.report({ type: 'warning', code: 'guest-rebooted', message });
-  return 'it answered Ctrl-Alt-Del by starting again';
+  return 'it rebooted on Ctrl-Alt-Del';
 }
 
 /** Uses the keys of the kernel's Documentation/admin-guide/sysrq.rst. */

@@ -12,9 +12,9 @@ const READ_BYTES = 2 ** 20;
 const LIMIT_BYTES = 2 ** 30;
 
 /**
- * Why a file is not certainly a User Mode Linux kernel that root or this account has put there; null when it is. This is
- * checked before a file that a stranger names as the kernel is started, even for a try. The kernel is started later by its
- * path, so nobody else may be able to replace the file or any directory on the way to it.
+ * Null if the file is certainly a User Mode Linux kernel that root or this account has put there; else why not. Called
+ * before a kernel that an untrusted definition names is started, even as a test. The kernel is started later by its path, so
+ * no other account may be able to replace the file or any directory on the way to it.
  */
 export async function refuseStrangeKernel(path: string): Promise<Failure | null> {
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -30,7 +30,7 @@ export async function refuseStrangeKernel(path: string): Promise<Failure | null>
   }
 }
 
-/** Checks the path as given, and with links resolved. */
+/** Checks the directories of the path as given, and of the path with links resolved. */
 async function areDirectoriesOurs(path: string): Promise<boolean> {
   for (const start of [resolve(path), await realpath(path)])
     for (let directory = dirname(start); ; directory = dirname(directory)) {
@@ -48,7 +48,7 @@ async function isUmlKernel(file: FileHandle): Promise<boolean> {
 
 async function holdsMark(file: FileHandle): Promise<boolean> {
   for (let offset = 0; offset < LIMIT_BYTES; offset += READ_BYTES) {
-    // The mark may begin in one piece and end in the next.
+    // Pieces overlap, because the mark may begin in one piece and end in the next.
     const piece = await bytesAt(file, offset, READ_BYTES + mark.length - 1);
     if (piece.includes(mark)) return true;
     if (piece.length < READ_BYTES) return false;

@@ -21,15 +21,15 @@ import { endSession, isInSession } from './session.ts';
 const intervalMs = 50;
 /** A kernel that cannot go on (no root file system, no init, an unknown processor) has panicked by then. */
 const settleMs = 500;
-/** With this much memory no kernel was seen to fail for lack of it. */
+/** No kernel with this much memory was seen to fail for lack of memory. */
 const AMPLE_MEMORY_BYTES = 96 * 2 ** 20;
 
 /**
  * Boots the guest and returns when it is up: its console answers, the process behind it is ours, and its first program
  * runs. A kernel with little memory sometimes cannot create the threads of its self-tests of cryptography, then none for
  * the journal of its root file system, and panics. (Debian's 6.1 from a disk: 4 of 40 boots with 40 MiB, 2 of 60 with
- * 48 MiB, 5 of 2,100 with 64 MiB, none of 400 with 96 MiB.) It boots the next time, so it is started a second time, with
- * a warning. Throws Failure `start-failed`, or what keeps it from being booted; then no process of it is left.
+ * 48 MiB, 5 of 2,100 with 64 MiB, none of 400 with 96 MiB.) The next boot succeeds, so it is started a second time, with
+ * a warning. Throws Failure `start-failed`, or the failures of `checkUmlBootable`; then no process of it is left.
  */
 export async function startUml(
   definition: GuestDefinition,
@@ -48,21 +48,21 @@ export async function startUml(
   if (!(first instanceof Failure)) return first;
   const timeoutMs = deadline - Date.now();
   if (timeoutMs <= 0) throw first;
-  const message = `${definition.name} ended while it was starting, and is started once more. Its console shows why: ${options.consoleLog}.${littleMemory(definition)}`;
+  const message = `${definition.name} ended while it was starting, and is started again. Its console shows why: ${options.consoleLog}.${littleMemory(definition)}`;
   context.report({ type: 'warning', code: 'guest-started-twice', message });
   const second = await boot(kernel ?? '', definition, { ...options, timeoutMs }, host, context);
   if (second instanceof Failure) throw second;
   return second;
 }
 
-/** A sentence about the guest's memory if too little may be the reason; otherwise nothing. */
+/** A sentence about the guest's memory if too little of it may be the reason; otherwise empty. */
 function littleMemory({ memoryBytes }: GuestDefinition): string {
   if (memoryBytes === null || memoryBytes >= AMPLE_MEMORY_BYTES) return '';
   const mebibytes = (bytes: number): string => `${Math.floor(bytes / 2 ** 20)} MiB`;
   return ` It has ${mebibytes(memoryBytes)} of memory; a User Mode Linux kernel with less than ${mebibytes(AMPLE_MEMORY_BYTES)} sometimes does not start.`;
 }
 
-/** The guest when it is up; Failure `start-failed` when it ended by itself before. Throws all other failures. */
+/** The guest when it is up; Failure `start-failed` if it ended by itself. Throws all other failures. */
 async function boot(
   kernel: string,
   definition: GuestDefinition,

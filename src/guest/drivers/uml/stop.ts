@@ -26,9 +26,9 @@ while [ $n -lt 50 ]; do
 done`;
 
 /**
- * Stops a User Mode Linux guest and lets it go on. Only one vmferry at a time has this for a guest, and asks it
- * questions: a stopped guest can hang for ever when it is asked anything but to stop or to go on, since its kernel may
- * switch to another program in the middle of the answer. So it must be known first that nobody has stopped it.
+ * Stops a User Mode Linux guest and lets it go on. It locks the guest: only one vmferry at a time stops it or asks it
+ * questions. A stopped guest can hang for ever when it is asked anything but to stop or to go on, because its kernel may
+ * switch to another program in the middle of the answer. So ask it only when it is certainly not stopped.
  */
 export class UmlStopper implements AsyncDisposable {
   /** When the guest was stopped last. */
@@ -82,7 +82,7 @@ export class UmlStopper implements AsyncDisposable {
         this.stoppedAt = new Date();
         this.#stoppedMs = performance.now();
         const said = await this.mconsole.stop();
-        // A guest that something else has stopped is not ours to let go on.
+        // If something else has stopped the guest, vmferry must not let it go on.
         this.#mayBeStopped = said !== 'stopped-already';
         return this.#mayBeStopped && said;
       },
@@ -102,9 +102,13 @@ export class UmlStopper implements AsyncDisposable {
     });
     // The last will is not revoked: it tries once more when this process ends.
     if (going === null)
-      throw new Failure('guest-left-down', `The guest ${this.#name} does not answer when told to go on.`, {
-        advice: `It may still be stopped. Try it by hand: uml_mconsole ${this.#name} go`,
-      });
+      throw new Failure(
+        'guest-left-down',
+        `The guest ${this.#name} was told to go on, and does not answer.`,
+        {
+          advice: `It may still be stopped. Let it go on by hand: uml_mconsole ${this.#name} go`,
+        },
+      );
     this.#mayBeStopped = false;
   }
 

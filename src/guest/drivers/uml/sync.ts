@@ -2,7 +2,7 @@ import type { Mconsole } from './mconsole.ts';
 import { poll } from '../../../pipeline/polling.ts';
 
 const intervalMs = 20;
-/** A round starts the file systems' commits without waiting for them. The writes of the next round come after them. */
+/** The first round only starts the commits of the file systems. The writes of the second come after those. */
 const rounds = 2;
 
 /** The part of the management console that is needed here. */
@@ -24,14 +24,14 @@ export function parsePageCounts(vmstat: string): PageCounts | null {
   return Number.isNaN(unwritten + dirtied) ? null : { unwritten, dirtied };
 }
 
-/** Whether everything that was unwritten at `before` is on the disks: no more is unwritten now than was changed since. */
+/** Whether everything unwritten at `before` is on the disks now: at most the pages changed since then are unwritten. */
 export function isWrittenSince(before: PageCounts, now: PageCounts): boolean {
   return now.unwritten <= now.dirtied - before.dirtied;
 }
 
 /**
- * Makes the guest's kernel write out what it has in memory. Gives null when that is done, otherwise why it is not, as the
- * end of a sentence. The kernel's message "Emergency Sync complete" goes to a console that may be a person's terminal, and
+ * Makes the guest's kernel write out its memory. Returns null when that is done, otherwise the reason why not, as the end
+ * of a sentence. The kernel's message "Emergency Sync complete" goes to a console that may be a person's terminal, and
  * a quiet guest does not print it. Its counts can always be read.
  */
 export async function syncUml(
@@ -52,7 +52,7 @@ export async function syncUml(
       },
       { timeoutMs: deadlineMs - Date.now(), intervalMs, signal },
     );
-    if (written === null) return `that was not done within ${Math.round(timeoutMs / 1000)} s`;
+    if (written === null) return `it took longer than ${Math.round(timeoutMs / 1000)} s`;
   }
   return null;
 }

@@ -133,7 +133,7 @@ export function parseGroupDescriptor(
     fields.getUint16(low, true) + (wide ? fields.getUint16(high, true) * 2 ** 16 : 0);
   const uninitialised = (fields.getUint16(0x12, true) & BLOCK_UNINIT) !== 0;
   if (uninitialised && superblock.checksums === 'none')
-    throw new Doubt(`block group ${group} has a flag that needs checksums, and there are none`);
+    throw new Doubt(`block group ${group} has a flag that needs checksums, and the file system has none`);
   const descriptor: GroupDescriptor = {
     blockBitmap: block(0x0, 0x20),
     inodeBitmap: block(0x4, 0x24),

@@ -66,7 +66,7 @@ function readChecksums(
       checksums: (features.roCompat & roCompat.gdtChecksum) === 0 ? 'none' : 'crc16',
       checksumSeed: 0,
     };
-  if (superblock[0x175] !== 1) throw new Doubt('its kind of checksums is not known');
+  if (superblock[0x175] !== 1) throw new Doubt('its checksum type is not known');
   if (crc32c(0xffffffff, superblock.subarray(0, 0x3fc)) !== fields.getUint32(0x3fc, true))
     throw new Doubt("its superblock's checksum is wrong");
   const seeded = (features.incompat & incompat.checksumSeed) !== 0;

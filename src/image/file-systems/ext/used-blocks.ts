@@ -19,7 +19,7 @@ import { type ExtSuperblock, parseExtSuperblock } from './superblock.ts';
 import type { ReadAt } from '../../source/read-at.ts';
 
 /*
- * Which blocks of an ext2, ext3 or ext4 file system are in use. A block that is not free for certain counts as in use. Without
+ * Which blocks of an ext2, ext3 or ext4 file system are in use. A block counts as in use unless it is certainly free. Without
  * metadata_csum a bitmap has no checksum, only a count of its free bits: damage that keeps the count goes unnoticed (e2fsck finds
  * it by walking all inodes).
  */
@@ -103,7 +103,7 @@ class GroupReader {
   }
 }
 
-/** Calls `visit` for each group that the run of blocks lies in, with its bits there. */
+/** Calls `visit` for each group that has blocks of the run, with the run's bits in that group. */
 function forEachPart(
   superblock: ExtSuperblock,
   run: BlockRun,

@@ -71,7 +71,7 @@ test.each([
   ['has sysrq switched off', { sysrqSetting: '0' }, /switched off/],
   ['allows other keys only', { sysrqSetting: '32' }, /switched off/],
   ['does not answer', { answersSysrq: false }, /does not answer/],
-  ['does not write', { pagesAtATime: 0 }, /not done within 0 s/],
+  ['does not write', { pagesAtATime: 0 }, /took longer than 0 s/],
 ])('says why a guest that %s is not synced', async (_, properties, reason) => {
   expect(await syncUml(Object.assign(new FakeGuest(), properties), 100, signal)).toMatch(reason);
 });
