@@ -19,7 +19,7 @@ const BLOCK_HEADER_BYTES = 3;
 const BLOCK_RLE = 1;
 const BLOCK_RESERVED = 3;
 
-/** The header of a frame that is known to be whole. */
+/** The header of a frame that was checked to be whole. */
 interface FrameHeader {
   descriptor: number;
   blocksOffset: number;

@@ -6,8 +6,8 @@ import { loadLibZstd, type LibZstd } from '../system/libzstd.ts';
 import { boundedFrame, requireFrame } from './zstd-frame.ts';
 
 /**
- * Compresses a block of bytes into one zstd frame, and back. Synchronous, for worker threads. The result may lie in `room`, memory
- * of the caller, when that is large enough: this saves new memory.
+ * Compresses a block of bytes into one zstd frame, and back. Synchronous, for worker threads. If `room`, memory of the caller, is
+ * large enough, the result is in it: this saves new memory.
  */
 export interface Zstd {
   name: 'libzstd' | 'node-zstd' | 'node:zlib';
@@ -50,7 +50,7 @@ export function* zstdImplementations(): Iterable<Zstd> {
   if (hasZstd(zlib)) yield zstdOfNode(zlib);
 }
 
-/** Null where the addon is not compiled for this platform. */
+/** Null if the addon is not compiled for this platform. */
 function loadAddon(): typeof NodeZstd | null {
   try {
     return createRequire(import.meta.url)('@toondepauw/node-zstd') as typeof NodeZstd;

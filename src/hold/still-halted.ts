@@ -36,7 +36,7 @@ export async function holdByHalting(
   refuseWhileMoved(record);
   await refuseUsed(definition, running, drivers);
   await refuseUnbootable(guest, dependencies, context);
-  // A guest that was moved away stays fenced, though it runs here.
+  // A guest that was moved away stays fenced, although it runs here.
   if (record?.move === undefined) await noteBeforeHalt(definition, records);
   const startAgain = () => startHalted(guest, options, dependencies, context);
   try {

@@ -14,15 +14,15 @@ import {
 } from './job-message.ts';
 import type { Job, ResultOf } from './jobs.ts';
 
-/** Four cores compress faster than ssh, on one core, can encrypt. Each worker takes 40 to 75 MB. */
+/** Four cores compress faster than ssh can encrypt on one core. Each worker takes 40 to 75 MB. */
 const MOST_THREADS = 4;
 
 /** Jobs that wait at each worker, so that it never waits for the main thread. */
 const QUEUE_PER_WORKER = 1;
 
 /**
- * Only a garbage collection frees a frame's large buffers. The small objects that point to them would seldom fill a
- * larger young generation, so collections would be rare.
+ * Only a garbage collection frees a frame's large buffers. The small objects that point to them fill a larger young
+ * generation so slowly that collections would be rare.
  */
 const YOUNG_GENERATION_MEBIBYTES = 2;
 
@@ -131,7 +131,7 @@ export class FramePool implements AsyncDisposable {
     });
   }
 
-  /** Gives a pack's memory back to the worker that made it. Do not use its bytes afterwards. */
+  /** Returns a pack's memory to the worker that made it. Do not use its bytes afterwards. */
   reuse({ bytes }: Pick<Pack, 'bytes'>): void {
     const memory = bytes.buffer as ArrayBuffer;
     const message: SpareMemoryMessage = { spareMemory: memory };

@@ -25,7 +25,7 @@ tuneMemory();
 const zstd = bestZstd();
 const scratch = new Scratch();
 const packMemory = new PackMemory();
-/** The captures that this worker has a part in, by number. */
+/** The captures that this worker takes part in, by number. */
 const captures = new Map<number, OpenCapture>();
 
 async function execute(job: Job): Promise<JobResult> {

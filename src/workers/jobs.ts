@@ -48,7 +48,7 @@ export interface CaptureResult {
   pack: Pack | null;
 }
 
-/** Compress as `capture` does, only to measure how well it compresses. */
+/** Compress as `capture` does, only to measure the ratio. */
 export interface SampleJob {
   kind: 'sample';
   fd: number;

@@ -15,7 +15,7 @@ import type { Scratch } from './scratch.ts';
 import type { PlannedRead } from './frame-plan.ts';
 import type { CaptureJob, CaptureResult, SampleJob, SampleResult } from './jobs.ts';
 
-/** The result of a worker that has no part in a capture. */
+/** The result of a worker that takes no part in a capture. */
 export const nothingCaptured: CaptureResult = {
   chunks: chunkListOf([]),
   readBytes: 0,

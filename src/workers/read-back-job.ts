@@ -8,7 +8,7 @@ import type { CompareJob, ReadBackJob, ReadBackResult } from './jobs.ts';
 import type { Scratch } from './scratch.ts';
 
 /**
- * Reads chunks, and answers with those that do not match their ids. An unreadable chunk is a Failure
+ * Reads chunks, and returns those that do not match their ids. An unreadable chunk is a Failure
  * `verification-failed` when reading back; when comparing, it counts as different.
  */
 export function readBack(job: ReadBackJob | CompareJob, scratch: Scratch): ReadBackResult {

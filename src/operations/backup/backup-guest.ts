@@ -19,7 +19,7 @@ export async function backupGuest(job: GuestBackupJob, context: Context): Promis
   const read = await readStill(job, standstill, bases).catch(async (error: unknown) => {
     throw await standstill.endAfter(error);
   });
-  // All disks are read, so the guest may run and write again. If it cannot, its snapshot is needed all the more.
+  // All disks are read, so the guest may write again. If it cannot be started, its snapshot matters even more.
   const notLetGo = await failureOf(standstill.end());
   const snapshot = await makeSnapshot(job, read, context).catch((error: unknown) => {
     throw notLetGo ?? error;
@@ -40,7 +40,7 @@ export async function backupGuest(job: GuestBackupJob, context: Context): Promis
   };
 }
 
-/** Makes the guest stand still, and reads it. The caller ends the standstill. */
+/** Makes the guest stand still, and reads its disks. The caller ends the standstill. */
 async function readStill(
   { guest, store, options, dependencies }: GuestBackupJob,
   standstill: Standstill,

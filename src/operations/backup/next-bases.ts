@@ -17,7 +17,7 @@ export function removeBases(images: readonly string[]): void {
   for (const base of images.flatMap(findBases)) removeBase(base);
 }
 
-/** Removes old bases of these images that are for other stores than this one. */
+/** Removes old bases of these images that are for other stores. */
 export function removeOldBases(images: readonly string[], storeId: string, now: Date): void {
   for (const base of images.flatMap(findBases)) {
     const madeAt = baseMadeAt(base);
@@ -31,7 +31,7 @@ export function removeOldBases(images: readonly string[], storeId: string, now: 
  * there is a snapshot of them; otherwise they are removed.
  */
 export class NextBases implements Disposable {
-  /** By the path of the image, links resolved: an image that is two disks has one base. */
+  /** By the image's path, links resolved: an image that is used as two disks has one base. */
   readonly #clones = new Map<string, { disk: StillDisk; clone: FileBeside }>();
 
   /** Takes over the clones that are read. Clones images that are read directly, if possible. */

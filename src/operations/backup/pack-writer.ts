@@ -18,7 +18,7 @@ const MOST_MS_BETWEEN_INDEXES = 5 * 60_000;
 /** Pages that are written at once. */
 const PAGES_AT_ONCE = 8;
 
-/** Something that a backup relies on is gone from the store for good: the disks have to be captured again. */
+/** Something that a backup relies on is gone from the store for good. The disks must be captured again. */
 export class LostFromStore extends Error {}
 
 /** The content of a guest's folder when a backup begins. */
@@ -169,7 +169,7 @@ export class BackupWriter implements PackSink {
       await this.#writeIndex(reached.slice(first, first + PACKS_PER_INDEX), signal);
   }
 
-  /** A damaged file that was sent again under its name is whole now. Otherwise every backup would send it again. */
+  /** Unmarks a damaged file that was sent again under its name. Otherwise every backup would send it again. */
   async #noteWhole(id: string, signal: AbortSignal): Promise<void> {
     if (this.#damaged.delete(id)) await this.#folder.unmark('damaged', id, signal);
   }

@@ -19,9 +19,9 @@ export interface OwnSource {
 
 /**
  * Throws Failure `target-exists` when the latest snapshot in the folder, published or announced, is of another guest.
- * Otherwise snapshots of two guests would be mixed, and a prune would keep only those of one. A guest that vmferry moved
+ * Otherwise the folder would mix snapshots of two guests, and a prune would keep only those of one. A guest that vmferry moved
  * here is recognised by its record.
- * @param ownId a snapshot that does not count
+ * @param ownId the backup's own snapshot, which does not count
  */
 export async function refuseOtherSource(
   folder: GuestReader,

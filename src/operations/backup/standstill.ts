@@ -20,9 +20,9 @@ export interface StandstillOptions extends HoldOptions {
 }
 
 /**
- * The time in which a guest is held still for its backup. A guest that is paused or halted goes on as soon as the backup
- * is interrupted, or when nothing reaches the store for too long. Ctrl-Z is refused meanwhile: the guest would stay
- * down until `fg`.
+ * The time in which a guest stands still for its backup. A paused or halted guest goes on as soon as the backup is
+ * interrupted, or when nothing reaches the store for too long. Ctrl-Z is refused meanwhile: the guest would stay down
+ * until `fg`.
  */
 export class Standstill {
   /** The guest's folder. Every wait for its store is watched. */
@@ -82,7 +82,7 @@ export class Standstill {
   /** Ends the standstill after an error, and returns the failure to show. */
   async endAfter(error: unknown): Promise<unknown> {
     const { signal } = this.context;
-    // The error that an abort causes says less than the abort's reason.
+    // After an abort, the abort's reason says more than the error that it caused.
     const isAborted = this.#hasWaited && signal.aborted;
     const first: unknown = isAborted ? signal.reason : error;
     try {

@@ -14,7 +14,7 @@ export type { GuestDependencies } from '../../guest/guest-dependencies.ts';
 export interface GuestSummary {
   name: string;
   driver: DriverKind;
-  /** `gone`: it ran when vmferry last saw it, and no longer does. */
+  /** `gone`: it was running when vmferry last saw it, and no longer does. */
   state: 'running' | 'halted' | 'moving' | 'moved' | 'gone';
   memoryBytes: number | null;
   /** Null when it does not run. */
@@ -34,7 +34,7 @@ export interface DiskSummary {
   path: string;
   /** Null when the image is missing or cannot be read. */
   sizeBytes: number | null;
-  /** The bytes in use in its file systems, or, if that is unknown for one of them, the bytes allocated to the image. Null when the size is. */
+  /** The bytes in use in its file systems, or, if that is unknown for one of them, the bytes allocated to the image. Null if the size is null. */
   usedBytes: number | null;
 }
 
@@ -87,7 +87,7 @@ async function summarizeDisk(path: string): Promise<DiskSummary> {
     const usedBytes = isKnown ? known.reduce((sum, bytes) => sum + bytes, 0) : image.allocatedBytes;
     return { path: image.path, sizeBytes: image.sizeBytes, usedBytes };
   } catch (error) {
-    // The image is missing, another user's, or damaged. The guest is shown nevertheless.
+    // The image is missing, another user's, or damaged. The guest is still shown.
     if (error instanceof Failure) return { path, sizeBytes: null, usedBytes: null };
     throw error;
   }

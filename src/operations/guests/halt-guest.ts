@@ -36,7 +36,7 @@ export async function haltGuest(
     throw new Failure('guest-not-running', `${definition.name} does not run here.`, {
       advice: 'See which guests run: vmferry guests',
     });
-  // A guest that was moved away stays fenced, though somebody ran it here.
+  // A guest that was moved away stays fenced, although it was started here.
   const isFenced = record?.move !== undefined;
   if (!isFenced) await noteBeforeHalt(definition, records);
   await runStage(
@@ -66,7 +66,7 @@ async function isKnownUnclean(path: string): Promise<boolean> {
   try {
     return await isUnclean(path);
   } catch (error) {
-    // The image is missing or cannot be read. The guest is down nevertheless.
+    // The image is missing or cannot be read. The guest is still down.
     if (error instanceof Failure) return false;
     throw error;
   }

@@ -28,7 +28,7 @@ export interface ImageReport {
 /**
  * Describes an image and its users; changes nothing. The description of an image that is being written to may be wrong.
  * Throws Failure `image-missing`, `image-unreadable`, `image-not-a-disk` or `read-failed`.
- * @param drivers a guest of theirs is named as a user of the image instead of its processes
+ * @param drivers their guests are named as users of the image, instead of the guests' processes
  */
 export async function inspectImage(
   path: string,

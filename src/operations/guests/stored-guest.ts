@@ -5,7 +5,7 @@ import { requireDriver } from '../../guest/require-driver.ts';
 import { knownDefinitions, type GuestSources } from '../../guest/resolve-guest.ts';
 import type { OpenedStore } from '../../repository/keys/store-keys.ts';
 
-/** Throws Failure `guest-unsupported` for the snapshot of an image that nothing ran: it cannot be booted. */
+/** Throws Failure `guest-unsupported` for the snapshot of an image that no guest used: it cannot be booted. */
 export function refuseImageOnly(
   { guest, definition }: { guest: string; definition: GuestDefinition },
   advice: string,

@@ -61,7 +61,7 @@ function* evenlySpread(plans: Iterable<FramePlan>, totalBytes: number): Iterable
   }
 }
 
-/** Measures the bytes per second that the line carries to the new hardware, by a few round trips. */
+/** Measures the bytes per second that the line to the new hardware carries, by a few round trips. */
 export async function measureLine(receiver: RemoteReceiver, signal: AbortSignal): Promise<number> {
   const roundTripMs = await timed(() =>
     receiver.request({ type: 'measure', padding: '' }, 'measured', signal),

@@ -86,7 +86,7 @@ async function moveGuest(move: Move, context: Context): Promise<Pick<MigrationRe
       ({ paths }) => paths.join(', '),
     );
     signal.throwIfAborted();
-    // From here on Ctrl-C comes too late.
+    // From now on Ctrl-C is too late.
     fate = `It is too late to stop: ${name} may already run on ${destination}. The move goes on to its end.`;
     await refuseChanged(stamps, CHANGED_ADVICE);
     return { disks, booted: await finishMove(move, context) };
@@ -138,9 +138,9 @@ async function finishMove(
   const earlier = record?.sources ?? [];
   const sources = withSource(earlier, sourceOf(guestThere, receiver.identity));
   await dependencies.records.write({ definition, state: 'moved', move, sources });
-  // The last check, with the fence up: if something has started the guest here again, it stays here.
+  // Last check, after the fence: if something has started the guest here again, it stays here.
   await awaitReleases(definition, receiver.failed);
-  // The boot was not requested yet: if the line is broken by now, the guest does not run there.
+  // Checked before the boot is requested: if the line is broken, the guest does not run there.
   receiver.failed.throwIfAborted();
   const up = await runStage(
     context,
@@ -148,7 +148,7 @@ async function finishMove(
     `booting ${definition.name} on ${destination}`,
     async () => {
       try {
-        // Not to be interrupted: once the new hardware was told to boot, only its answer tells where the guest runs.
+        // Never aborted: once the new hardware was told to boot, only its answer says where the guest runs.
         const boot = {
           type: 'boot',
           guest: guestThere,

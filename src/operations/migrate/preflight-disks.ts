@@ -15,7 +15,7 @@ const LONGEST_NAME_BYTES = 240;
 
 const USED_ADVICE = 'End that use first. To move a running guest, give its name: see `vmferry guests`.';
 
-/** Runs a part of the preflight. A failure is noted, and the result is then null. */
+/** Runs a part of the preflight. Notes a failure, and then returns null. */
 export type Attempt = <Result>(work: () => Result | Promise<Result>) => Promise<Result | null>;
 
 /** Opens those images of the guest that can be opened, and notes everything that is wrong. */

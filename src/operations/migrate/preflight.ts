@@ -116,7 +116,7 @@ async function startReceiver(
   if (!connection.nativeCiphers)
     context.report({ type: 'warning', code: 'slow-ciphers', message: whyCiphersAreSlow() });
   const machine = newHardware(target, remoteCommand);
-  // An interruption does not end it: it must be told to undo its work, and answer.
+  // An interruption does not end the receiver: it must be told to undo its work, and answer.
   const patient = new AbortController().signal;
   const process = await untilAborted(context.signal, () => connection.exec(receiveCommand(machine), patient));
   return { connection, receiver: cleanup.hold(new RemoteReceiver(process, machine)) };

@@ -28,7 +28,7 @@ export interface RevertReport {
   guest: string;
   /** Null where the hypervisor has no process for it. */
   pid: number | null;
-  /** Null when it did not have to be started: it still ran here. */
+  /** Null if it still ran here, so that it was not started. */
   consoleLog: string | null;
   /** Whether it was running on the new hardware until now; null if the new hardware was not contacted. */
   wasRunningThere: boolean | null;
@@ -88,7 +88,7 @@ export async function revertMigration(
       ({ identity }) => `${name} is up here (${identity.label})`,
     );
   } catch (error) {
-    // The fence stays; the next revert finds it halted over there.
+    // The fence stays. The next revert finds the guest halted there.
     await records.write(record);
     throw error;
   }

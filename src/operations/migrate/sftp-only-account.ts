@@ -32,7 +32,7 @@ export async function explainNoReceiver(failure: Failure, connection: SshConnect
 async function allowsSftpOnly(connection: SshConnection): Promise<boolean> {
   const signal = AbortSignal.timeout(PROBE_LIMIT_MS);
   try {
-    // any other account runs it, and it prints nothing
+    // any other account runs the command, which prints nothing
     const remote = await connection.exec('true', signal);
     // it may have ended already, but its output is still to be read
     await remote.stdin.write(GREETING).catch(() => undefined);

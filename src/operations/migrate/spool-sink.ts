@@ -44,7 +44,7 @@ export class SpoolSink implements PackSink, AsyncDisposable {
         this.#watch.progressed();
         onWritten(written);
       },
-      // If the power fails, the move starts from the beginning anyway.
+      // After a power failure the move starts from the beginning anyway.
       durable: false,
     });
     this.#sizeById.set(id, sizeBytes);

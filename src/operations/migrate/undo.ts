@@ -91,7 +91,7 @@ async function undoRemote(
   context: Context,
 ): Promise<boolean> {
   const limit = AbortSignal.timeout(REMOTE_UNDO_LIMIT_MS);
-  // Only of disks that were begun: another partial image there is not ours.
+  // Only of disks that were begun: any other partial image there is not ours.
   const partials = disks
     .filter(({ name }) => receiver.opened.includes(name))
     .map(({ name }) => partialPath(`${directory}/${name}`));

@@ -19,7 +19,7 @@ export interface CheckRequest {
   guest: GuestDefinition | null;
 }
 
-/** Finds everything that keeps this machine from taking the guest. Changes nothing. */
+/** Finds everything that keeps this machine from receiving the guest. Changes nothing. */
 export async function checkTarget(
   { directory, disks, guest }: CheckRequest,
   drivers: readonly GuestDriver[],

@@ -194,7 +194,7 @@ class Receiver {
     const earlier = await records.read(guest.name);
     let identity: GuestIdentity;
     try {
-      // Written before the boot: once the guest is up, a failure would have it started on the old hardware, too.
+      // Written before the boot. A failure after it would make the old hardware start the guest, too.
       await records.write({ definition: guest, state: 'running', sources });
       ({ identity } = await this.#driverOf(guest).start(guest, { consoleLog, timeoutMs }, this.#context));
     } catch (error) {

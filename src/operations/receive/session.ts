@@ -28,7 +28,7 @@ interface DiskInTheMaking {
 }
 
 /**
- * What a receiver has on the disk: a spool, incomplete images, published images. `undo` removes all of it, at any time;
+ * Everything that a receiver makes on the disk: a spool, incomplete images, published images. `undo` removes all of it, at any time;
  * after `keep` the published images stay.
  */
 export class ReceiveSession {

@@ -99,7 +99,7 @@ export class PackReader {
     return frames;
   }
 
-  /** Reads a range of a pack file into memory of its own. Fewer bytes, or none, if the file is shorter or missing. */
+  /** Reads a range of a pack file into new memory. Fewer bytes, or none, if the file is shorter or missing. */
   async read(id: string, offset: number, length: number, signal: AbortSignal): Promise<Uint8Array> {
     try {
       return await this.#readOnce(id, offset, length, signal);

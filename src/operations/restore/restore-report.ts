@@ -19,7 +19,7 @@ export interface RestoreRequest {
 
 export interface StartAfterRestore {
   bootTimeoutMs: number;
-  /** The user confirms that the machine that ran the guest does not run it any more, and never will. */
+  /** The user confirms that the machine that ran the guest no longer runs it, and never will. */
   oldHostIsGone: boolean;
   /** Asks the user to confirm that; null if nobody can be asked. */
   ask: ((question: string, signal: AbortSignal) => Promise<boolean>) | null;

@@ -40,7 +40,7 @@ export interface ScheduleRequest {
   output: 'units' | 'print' | 'cron';
 }
 
-/** What a request means on this machine. */
+/** A request, resolved for this machine. */
 export interface ScheduleFindings {
   config: Config;
   store: ResolvedStore;
@@ -59,7 +59,7 @@ export function planRun(request: ScheduleRequest, findings: ScheduleFindings): S
   const typedGuests = guests.map(({ definition }, index) =>
     nameOrPath(definition, request.guests[index] ?? ''),
   );
-  // With its name, the store's settings are read from the configuration when the backup runs.
+  // With the store's name, its settings are read from the configuration when the backup runs.
   const typedStore = store.name === null ? withoutRelative(store.location) : `@${store.name}`;
   const { file, command, keyFile } = request.passphrase;
   const sshConfig = request.sshConfigFile && resolve(request.sshConfigFile);
@@ -115,7 +115,7 @@ export function planRun(request: ScheduleRequest, findings: ScheduleFindings): S
   };
 }
 
-/** A guest is named: its images may move. An image has only its path. */
+/** A guest is given by its name, because its images may move. An image has only its path. */
 function nameOrPath(definition: GuestDefinition, typed: string): string {
   return isImageOnly(definition) ? resolve(typed) : definition.name;
 }

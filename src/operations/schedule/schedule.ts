@@ -97,7 +97,7 @@ async function makeStateDirectory({ environment, userId }: ScheduleWorld): Promi
   }
 }
 
-/** With a low priority, unless a guest would inherit it. With --quiet only problems are printed, because cron mails all output. */
+/** Low priority, unless a guest would inherit it. --quiet prints only problems, because cron mails all output. */
 function cronCommands({ commands, startsGuests, environment }: ScheduledRun): string[][] {
   const { HOME: _, ...variables } = environment;
   const assignments = Object.entries(variables).map(([name, value]) => `${name}=${value}`);

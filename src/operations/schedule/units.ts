@@ -9,7 +9,7 @@ import { errorCode } from '../../system/error-code.ts';
 import { replaceFile } from '../../system/replace-file.ts';
 import { askIfThere } from './systemd-programs.ts';
 
-/** What a schedule needs to know of the machine. */
+/** What a schedule needs to know about the machine. */
 export interface ScheduleWorld {
   environment: NodeJS.ProcessEnv;
   userId: number;
@@ -106,7 +106,7 @@ function notPermitted(path: string, cause: unknown): Failure {
   });
 }
 
-/** Whether the timer is active now. It is not if the manager does not run here, or if it refused, with a warning. */
+/** Whether the timer is active now. If the manager does not run here, or refuses (with a warning), it is not. */
 export async function enableTimer(
   { unit, isSystem }: Pick<ScheduledRun, 'unit' | 'isSystem'>,
   world: ScheduleWorld,
