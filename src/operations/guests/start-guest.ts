@@ -16,7 +16,7 @@ export interface StartRequest {
 export interface StartReport {
   type: 'started';
   guest: string;
-  /** Null where the hypervisor has no process for it. */
+  /** Null if the hypervisor has no process for it. */
   pid: number | null;
   consoleLog: string;
 }

@@ -93,8 +93,8 @@ export function estimateDowntimeSeconds(
 }
 
 /**
- * Estimates how much of a running guest's disk will be read. Its free blocks will not be, but they are known only after
- * the halt, when its file systems are clean.
+ * Estimates how much of a running guest's disk will be read. Free blocks will not be read, but they are known
+ * only after the halt, when the file systems are clean.
  */
 export function expectedReadBytes({ source, layout, readBytes }: SourceDisk): number {
   const savings = layout.regions.map(({ offset, length, kind, clean }) => {

@@ -16,7 +16,7 @@ export interface MigrateRequest {
   forceHalt: boolean;
   haltTimeoutMs: number;
   bootTimeoutMs: number;
-  /** Stop after the preflight and tell what would happen. */
+  /** Stop after the preflight, and report what would happen. */
   dryRun: boolean;
 }
 
@@ -25,7 +25,7 @@ export interface MigrationTarget {
   destination: string;
   /** Absolute path on the new hardware; null: the directory that the image lies in here. */
   directory: string | null;
-  /** An ssh_config(5) file to use instead of the person's own. */
+  /** An ssh_config(5) file to use instead of the user's own. */
   sshConfigFile: string | null;
 }
 
@@ -37,11 +37,11 @@ export interface MigrationPlan {
   willHalt: boolean;
   willBoot: boolean;
   disks: readonly DiskAccount[];
-  /** From a sample of the image's own blocks, compressed; null when nothing is to be read. */
+  /** Compressed size, estimated from a sample of the image's blocks; null if nothing is to be read. */
   estimatedSendBytes: number | null;
   /** The same, for a running guest whose free blocks stay unknown after the halt. */
   mostSendBytes: number | null;
-  /** A guess: from the halt of the guest until it is up again; null if it does not run. */
+  /** Estimate: from the halt of the guest until it is up again; null if it does not run. */
   estimatedDowntimeSeconds: number | null;
   warnings: readonly string[];
 }

@@ -14,7 +14,7 @@ import type { SourceDisk } from '../../transfer/source-disk.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
 import { SpoolSink } from './spool-sink.ts';
 
-/** What all disks of a move are sent with. */
+/** Shared by all disks of a move while they are sent. */
 export interface DiskSending {
   pool: FramePool;
   receiver: RemoteReceiver;

@@ -83,8 +83,8 @@ async function restart({ guest, dependencies }: Move, context: Context): Promise
 }
 
 /**
- * A living receiver undoes its own work. The files of a dead one are removed over the same connection. Returns false, with
- * a warning, if something may be left.
+ * A living receiver undoes its own work. The files of a dead receiver are removed over the same connection.
+ * Returns false, with a warning, if something may be left.
  */
 async function undoRemote(
   { receiver, connection, directory, disks }: Move,

@@ -35,8 +35,8 @@ export interface OpenedDisks {
 }
 
 /**
- * Checks where the disks go, reads their chunk maps, and opens their targets. `targets` then holds all of it.
- * Throws what `requireFewPages`, `findTargetPlace` and `ImageTarget.open` throw.
+ * Checks where the disks go, reads their chunk maps, and opens their targets. `targets` then disposes of what
+ * was opened. Throws what `requireFewPages`, `findTargetPlace` and `ImageTarget.open` throw.
  */
 export async function openDisks(
   { folder, snapshot, places, inPlace }: ChosenDisks,

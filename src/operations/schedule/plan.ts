@@ -15,7 +15,7 @@ import { unitOf, type ScheduleWorld } from './units.ts';
 export interface ScheduleRequest {
   /** Names, or paths of images; at least one. */
   guests: readonly string[];
-  /** As a person names it; null for the configuration's default store. */
+  /** As the user names it; null for the configuration's default store. */
   store: string | null;
   /** In the syntax of systemd's `OnCalendar=`. */
   at: string;

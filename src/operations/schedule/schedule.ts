@@ -22,7 +22,7 @@ export interface ScheduleReport {
   files: readonly { path: string; text: string }[];
   /** Null unless a crontab line was asked for. */
   cronLine: string | null;
-  /** `printed`: nothing was written. `written`: a person has to enable it. `enabled`: it is active. */
+  /** `printed`: nothing was written. `written`: the user has to enable it. `enabled`: it is active. */
   state: 'printed' | 'written' | 'enabled';
   isSystem: boolean;
   /** The same schedule was there before. */
@@ -31,9 +31,9 @@ export interface ScheduleReport {
 }
 
 /**
- * Writes or prints a systemd service and timer that back guests up regularly, or prints a line for a crontab. Throws
- * Failure `usage`, `target-exists` when the units exist for something else, `not-permitted`, and what is wrong with a
- * guest or with the file of the passphrase.
+ * Writes or prints a systemd service and timer that back guests up regularly, or prints a line for a crontab.
+ * Throws Failure `usage`, `target-exists` if the units exist for something else, `not-permitted`, and the
+ * failures of a guest or of the passphrase file.
  */
 export async function scheduleBackups(
   request: ScheduleRequest,

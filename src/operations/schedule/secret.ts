@@ -5,9 +5,9 @@ import { createPassphraseSource } from '../store-access/passphrase-source.ts';
 import type { ScheduleRequest } from './plan.ts';
 
 /**
- * Reads the file of the passphrase or key once, because nobody would notice at night that it is missing. Throws Failure
- * `key-missing` or `key-wrong`, as the backup would. For units that are only printed it warns instead: they may be for
- * another machine. A command is not run: it may need a person to answer.
+ * Reads the file of the passphrase or key once, because nobody would notice at night that it is missing.
+ * Throws Failure `key-missing` or `key-wrong`, as the backup would. For units that are only printed it warns
+ * instead: they may be for another machine. A command is not run: it may ask the user.
  */
 export async function checkSecretFile(
   { passphrase, output }: ScheduleRequest,

@@ -16,7 +16,7 @@ export interface ScheduleWorld {
   /** The command that starts this vmferry: node and its main file, as absolute paths. */
   vmferry: readonly string[];
   unitDirectory: string;
-  /** Whether the systemd that the units are for runs here. */
+  /** Whether the systemd runs here that the units are for. */
   isManagerRunning: boolean;
 }
 
@@ -37,7 +37,7 @@ export function scheduleWorld(isSystem: boolean, environment: NodeJS.ProcessEnv)
   };
 }
 
-/** The units' name from the schedule's. Throws Failure `usage`. */
+/** Derives the units' name from the schedule's name. Throws Failure `usage`. */
 export function unitOf(name: string): string {
   if (isUnitName(name)) return `vmferry-backup-${name}`;
   throw new Failure('usage', `A unit cannot have the name ${JSON.stringify(name)}.`, {
