@@ -6,7 +6,7 @@ export type Fetch = (url: string, init: RequestInit) => Promise<Pick<Response, '
 
 export interface PingOptions {
   fetch: Fetch;
-  /** For each attempt. */
+  /** Time limit for each attempt. */
   timeoutMs: number;
   /** How long to wait before each repetition; one repetition for each number. */
   retryDelaysMs: readonly number[];

@@ -3,13 +3,13 @@
  * collector of node_exporter. Pure. Only files written here can be read back.
  */
 const metricHelp = {
-  vmferry_last_run_timestamp_seconds: 'When the last run ended, whatever came of it.',
-  vmferry_last_success_timestamp_seconds: 'When the last run ended that succeeded.',
+  vmferry_last_run_timestamp_seconds: 'When the last run ended, successful or not.',
+  vmferry_last_success_timestamp_seconds: 'When the last successful run ended.',
   vmferry_last_verified_timestamp_seconds:
     'When a verification last read data, or booted a copy, and found nothing wrong.',
   vmferry_run_duration_seconds: 'How long the last run took.',
-  vmferry_new_bytes: 'Bytes that the last run that succeeded added to the store.',
-  vmferry_read_bytes: 'Bytes that the last run that succeeded read.',
+  vmferry_new_bytes: 'Bytes that the last successful run added to the store.',
+  vmferry_read_bytes: 'Bytes that the last successful run read.',
   vmferry_exit_status: 'Exit status of the last run: 0 is success.',
 } as const;
 
