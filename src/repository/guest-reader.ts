@@ -69,8 +69,9 @@ export class GuestReader<Store extends ReadableStore = ReadableStore> {
   }
 
   /**
-   * The objects of that kind in any folder of the store. A page or pack that is not an ordinary file counts as missing. A
-   * manifest that is not one is returned, and found damaged when it is read: its data must not be pruned.
+   * The objects of that kind in any folder of the store. A page or pack that is not an ordinary file counts
+   * as missing. A manifest that is not an ordinary file is returned, and found damaged when it is read: its
+   * data must not be pruned.
    */
   async objectsIn(kind: ObjectKind, folder: string, signal: AbortSignal): Promise<Map<string, StoredObject>> {
     const found = new Map<string, StoredObject>();

@@ -5,8 +5,9 @@ import { readMarker, type OpenedStore } from './keys/store-keys.ts';
 import { isSealOf } from './keys/store-marker.ts';
 
 /**
- * Checks, before a snapshot is published, that the store is still the one that was opened: data stored for another one could not
- * be read. Throws Failure `store-missing` if the marker is gone, `store-damaged` if it is another one.
+ * Checks, before a snapshot is published, that the store is still the one that was opened: data stored for
+ * another store could not be read. Throws Failure `store-missing` if the marker is gone, `store-damaged` if
+ * it is another marker.
  */
 export async function refuseExchanged(
   store: ReadableStore,

@@ -45,7 +45,7 @@ export function hostKeyAlgorithms(known: readonly KnownHostKey[], host: SshHost)
   throw new Failure(
     'host-unreachable',
     `Your ssh configuration allows ${nameOf(host)} only host keys that vmferry cannot check: ${taken.join(', ')}.`,
-    { advice: `Add one of these to HostKeyAlgorithms in it: ${supported.join(', ')}` },
+    { advice: `Add one of these to its HostKeyAlgorithms: ${supported.join(', ')}` },
   );
 }
 
@@ -67,7 +67,7 @@ export function refuseHostKey(
         'host-key-changed',
         `The host key of ${nameOf(host)} has changed: it shows ${shown}. ` +
           `The known key is in ${verdict.known.file}:${verdict.known.lineNumber} (${verdict.known.keyType} ` +
-          `${fingerprintOf(verdict.known.key)}). Either the host was set up anew, or somebody intercepts the connection.`,
+          `${fingerprintOf(verdict.known.key)}). Either the host was reinstalled, or somebody intercepts the connection.`,
         { advice: adviceToForget(host, verdict.known) },
       );
     case 'revoked':

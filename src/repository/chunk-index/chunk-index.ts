@@ -16,7 +16,7 @@ export interface IndexedFrame {
 
 export interface IndexedPack {
   id: string;
-  /** Of its file. */
+  /** Size of its file. */
   sizeBytes: number;
   frames: readonly IndexedFrame[];
 }

@@ -66,8 +66,8 @@ export function parseIndexText(text: string): IndexedPack[] {
 }
 
 /**
- * Whether the pack still lacks a frame, or its last frame a chunk. Empty packs and frames are refused: each would need more
- * memory than its line has bytes.
+ * Whether the pack still lacks a frame, or its last frame lacks a chunk. Empty packs and frames are refused:
+ * each would need more memory than its line has bytes.
  */
 function lacksChunk(pack: PackInTheMaking | undefined, next: 'pack' | 'frame'): boolean {
   if (pack === undefined) return false;

@@ -16,8 +16,8 @@ const LONGEST_ROW_BYTES = 16 + 64 + 3;
 const FRAME_EXTRA_BYTES = 64 * 1024;
 
 /**
- * Whether what an index says about a pack is possible by doc/formats.md: members follow each other without gaps and fill the
- * file. The pack itself is not read, so some wrong indexes pass.
+ * Whether an index's entry for a pack is possible by doc/formats.md: members follow each other without gaps
+ * and fill the file. The pack itself is not read, so some wrong indexes pass.
  */
 export function isPlausiblePack({ sizeBytes, frames }: Pick<IndexedPack, 'sizeBytes' | 'frames'>): boolean {
   let endBytes = memberBytes(FORMAT_TEXT.length);

@@ -1,8 +1,8 @@
 import { hash } from 'node:crypto';
 
 /*
- * JSON that is protected against damage by itself, not by its name or a seal: its last member, `digest`, is the SHA-256 of the
- * text without that member. Every changed bit is detected (doc/store.md, Snapshot).
+ * JSON that detects its own damage, without a name or a seal: its last member, `digest`, is the SHA-256 of
+ * the text without that member. Every changed bit is detected (doc/store.md, Snapshot).
  */
 
 /** The text of an object that has no member `digest`. */

@@ -8,8 +8,9 @@ const folder = 'keys';
 export const MOST_KEYS = 32;
 
 /**
- * The key files of a store, by id. A damaged file does not keep the others from being used; `damaged` is the failure of the
- * first one. Throws Failure `store-damaged` if there are more files than vmferry ever makes.
+ * The key files of a store, by id. A damaged file does not keep the others from being used; `damaged` is the
+ * failure of the first damaged file. Throws Failure `store-damaged` if there are more files than vmferry ever
+ * makes.
  */
 export async function readKeyFiles(
   store: ReadableStore,

@@ -33,7 +33,7 @@ export interface SshHost {
   connectTimeoutMs: number | null;
 }
 
-/** What the meaning of `ssh -G`'s output depends on. */
+/** Facts that change the meaning of `ssh -G`'s output. */
 export interface SshConfigSurroundings {
   destination: string;
   sshConfigFile: string | null;
