@@ -127,7 +127,7 @@ describeUnless(networkLabMissing(), 'a host that cannot take the guest', () => {
   test.each<[what: string, lines: string[], code: string]>([
     ['ends at once', ['echo "it is broken" >&2; exit 3'], 'receiver-died'],
     [
-      'prints what is no message, and goes on',
+      'prints something that is not a message, and goes on',
       [`echo '{"type":"hello"}'; cat >/dev/null`],
       'protocol-violation',
     ],

@@ -51,7 +51,7 @@ describeUnless(missing, 'an image that cannot be moved', () => {
       /no image/,
     ],
     [
-      'that is a device of characters',
+      'that is a character device',
       'null.img',
       (path) => symlinkSync('/dev/null', path),
       'image-not-a-disk',

@@ -153,7 +153,7 @@ const wrongIndexes: [what: string, edit: (lines: string[]) => void][] = [
 ];
 
 test.each(wrongIndexes)(
-  'an index with %s: restore works all the same; verify reports and repairs the index',
+  'an index with %s: restore still works; verify reports and repairs the index',
   async (_, edit) => {
     const store = memoryStoreOf(world.storePath);
     const packs = [...store.files.keys()].filter((name) => name.includes('/index/'));

@@ -126,7 +126,7 @@ describeWithTools('restore.sh', ['zstd', 'tar', 'awk'], () => {
     ['a missing pack', /32 chunks are in no pack, the first at position 16/, (at) => rmSync(join(at, first))],
     ['a map that does not unpack', /cannot be unpacked/, (at) => flip(join(at, 'map.zst'), 2)],
     [
-      'a cut map',
+      'a truncated map',
       /cannot be unpacked/,
       (at) => writeFileSync(join(at, 'map.zst'), readFileSync(mapFile).subarray(0, 900)),
     ],

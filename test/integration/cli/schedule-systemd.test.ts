@@ -65,7 +65,7 @@ describeWithTools('systemd-analyze verify', ['systemd-analyze'], () => {
     ['a parent', { startsGuests: true }],
     ['an account’s', { isSystem: false }],
     [
-      'with all signs',
+      'with special characters',
       { writablePaths: ['/srv/a "b\' \\ % $ é'], environment: { A: '% $ "' }, guests: ['a %n'] },
     ],
   ])('finds nothing wrong: %s', async (_, changes) => {

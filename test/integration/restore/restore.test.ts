@@ -140,20 +140,17 @@ describe('a restore to a new file', () => {
     }
   });
 
-  test.each(['there is a file', 'there is a partial file of somebody'])(
-    'is refused where %s',
-    async (what) => {
-      writeFileSync(image, seededBytes(1, MIB));
-      await world.backup(image);
-      const stranger = what === 'there is a file' ? target : `${target}.partial`;
-      writeFileSync(stranger, 'precious');
-      expect((await failureOf(() => restoreWhole(world, 'disk.img', target))).code).toBe('target-exists');
-      expect(readFileSync(stranger, 'utf8')).toBe('precious');
-      expect(readdirSync(dirname(target))).toHaveLength(1);
-    },
-  );
+  test.each(['there is a file', 'there is a partial file of somebody'])('is refused if %s', async (what) => {
+    writeFileSync(image, seededBytes(1, MIB));
+    await world.backup(image);
+    const stranger = what === 'there is a file' ? target : `${target}.partial`;
+    writeFileSync(stranger, 'precious');
+    expect((await failureOf(() => restoreWhole(world, 'disk.img', target))).code).toBe('target-exists');
+    expect(readFileSync(stranger, 'utf8')).toBe('precious');
+    expect(readdirSync(dirname(target))).toHaveLength(1);
+  });
 
-  test('is refused where there is no directory, or no such snapshot', async () => {
+  test('is refused if there is no directory, or no such snapshot', async () => {
     writeFileSync(image, seededBytes(1, MIB));
     await world.backup(image);
     const nowhere = join(world.path, 'nowhere', 'x.img');

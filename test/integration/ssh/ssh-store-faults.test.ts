@@ -14,7 +14,7 @@ const MIB = 1 << 20;
 
 const noMounts = process.getuid?.() === 0 ? toolsMissing('sshd', 'mount') : 'mounting needs root';
 
-describeUnless(noMounts, 'a file system there', () => {
+describeUnless(noMounts, 'a file system of the server', () => {
   let server: TestSshServer;
   let connection: SshConnection;
   let directory: string;
