@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
-/**
+/*
  * Other Nodes than the one that runs the tests. They come from the npm registry, as packages with nothing but
  * the program, and are kept between runs beside the installed packages.
  */
