@@ -9,7 +9,7 @@ const noFiles: SystemErrorText = {
   code: 'resources-short',
   message: 'This process may not open any more files (EMFILE).',
   advice:
-    'Some 200 are needed at once. Raise the limit, and run it again: `ulimit -n 1024` in this shell, `LimitNOFILE=1024` in a systemd unit.',
+    'About 200 are needed at once. Raise the limit, and run it again: `ulimit -n 1024` in this shell, `LimitNOFILE=1024` in a systemd unit.',
 };
 
 const byErrno: Readonly<Record<string, SystemErrorText>> = {

@@ -20,7 +20,7 @@ const absolutePath = text('an absolute path, such as /etc/vmferry/passphrase', (
 const storeName = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
 const storeNameForm = 'a name of letters and digits (after the first also . _ -)';
 const location = text(
-  'where the store is: an absolute path, sftp://USER@HOST/PATH or HOST:PATH',
+  'the place of the store: an absolute path, sftp://USER@HOST/PATH or HOST:PATH',
   (value) => value.startsWith('/') || /^[^/]+:./.test(value),
 );
 const count = z

@@ -79,7 +79,7 @@ function notAFile(path: string): Failure {
 function notTrusted(path: string): Failure {
   return new Failure(
     'not-permitted',
-    `The configuration ${path} is refused: others than root and this account may write to it.`,
+    `The configuration ${path} is refused: accounts other than root and this one may write to it.`,
     { advice: `Make it yours alone: \`chown $(id -u) ${path} && chmod go-w ${path}\`.` },
   );
 }

@@ -29,7 +29,7 @@ export const verifyCommand: Command<BootDependencies & StoreDependencies> = {
       .options({
         'read-data': {
           type: 'string',
-          describe: 'Download and check all data; =10%: only a tenth, what was checked longest ago',
+          describe: 'Download and check all data; =10%: only the tenth that was checked longest ago',
         },
         boot: {
           type: 'string',

@@ -47,6 +47,6 @@ export function createUmlDriver(environment: NodeJS.ProcessEnv): FreezingDriver 
 
 function warnOfOtherKernel({ name, kernel }: GuestDefinition, found: string, context: Context): void {
   if (kernel === found) return;
-  const message = `${name} ran with ${kernel ?? 'a kernel that is not known'}, which is missing; it is booted with ${found}.`;
+  const message = `${name} ran with ${kernel ?? 'an unknown kernel'}, which is missing; it is booted with ${found}.`;
   context.report({ type: 'warning', code: 'kernel-differs', message });
 }

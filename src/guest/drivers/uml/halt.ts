@@ -57,7 +57,7 @@ export async function haltUml(
   await using stopper = await takeStopper(name, kernel, host, context.signal);
   const refusal =
     stopper === null
-      ? isStopped(name, 'Wait until the backup that has stopped it ends.')
+      ? isStopped(name, 'Wait until the backup that stopped it has ended.')
       : await haltInOrder(name, processes, stopper, options, context);
   if (refusal === null) return;
   if (!options.force) throw refusal;
