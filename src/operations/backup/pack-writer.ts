@@ -42,7 +42,7 @@ export class BackupWriter implements PackSink {
   readonly #damaged: Set<string>;
   readonly #now: () => number;
   #unindexed: IndexedPack[] = [];
-  /** When the first of them was stored. */
+  /** When the first unindexed pack was stored. */
   #unindexedSinceMs = 0;
   #newBytes = 0;
   #newPlainBytes = 0;

@@ -26,7 +26,7 @@ export interface OpenStoreOptions {
   sshConfigFile: string | null;
   /** Make the store's directory if it is missing, but none above it, and not if a store is remembered there. */
   create: boolean;
-  /** Called while waiting for the other side: there is time for other work. */
+  /** Called while vmferry waits for the other side, to do other work meanwhile. */
   meanwhile?: () => void;
 }
 

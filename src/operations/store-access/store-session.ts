@@ -20,9 +20,9 @@ import { refuseUnencrypted, type SecretGiven } from './refuse-unencrypted.ts';
 export interface SessionOptions {
   passphrase: PassphraseSource;
   memory: StoreMemory;
-  /** Tells snapshots dated in the future from others; this machine's clock unless given. */
+  /** Shows which snapshots are dated in the future; this machine's clock unless given. */
   now?: () => Date;
-  /** `no` unless given. */
+  /** For `refuseUnencrypted`; `no` unless given. */
   secretGiven?: SecretGiven;
   /** Set if the store is to receive backups; null unless given. */
   forBackups?: {

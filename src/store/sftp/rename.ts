@@ -80,7 +80,7 @@ export async function nameIfFree(
     const isRenamed = await isGranted(renaming);
     if (!isRenamed && (await factsIfThere(session, to)) === null) return renaming;
   }
-  // On a server that does replace, another process may have looked before this rename and may rename after it.
+  // If the server replaces files, another process that looked before this rename may still rename after it.
   if (!canLink || !isTaken) await pause(OVERLAP_MS, signal);
   await removeIfThere(session, from);
 }

@@ -41,7 +41,7 @@ export interface ConnectOptions {
   sshConfigFile: string | null;
   /** Overrides the configuration. */
   port?: number | null;
-  /** Called while waiting for the other side: there is time for other work. */
+  /** Called while vmferry waits for the other side, to do other work meanwhile. */
   meanwhile?: () => void;
 }
 
