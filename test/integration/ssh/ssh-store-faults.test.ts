@@ -64,7 +64,7 @@ describeWithTools('a server that permits no writing', ['ssh', 'sshd'], () => {
     });
   });
 
-  test('ends with its SFTP program, but the connection does not', async () => {
+  test('fails when its SFTP program ends, but the connection stays', async () => {
     await using server = await startSshServer({
       sshdConfig: ['Subsystem sftp exec /usr/lib/openssh/sftp-server'],
     });

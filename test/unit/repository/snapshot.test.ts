@@ -103,7 +103,7 @@ describe('a manifest', () => {
     ['a definition of 50,000 levels', { definition: '@' }, `${'['.repeat(50_000)}${']'.repeat(50_000)}`],
     ['millions of pages', { disks: [{ ...disk, pages: '@' }] }, `[${'1,'.repeat(5_000_000)}1]`],
     ['millions of disks', { disks: '@' }, `[${'1,'.repeat(5_000_000)}1]`],
-  ])('with %s is damaged, and said to be so in few words', (_what, change, content) => {
+  ])('with %s is damaged, and the message is short', (_what, change, content) => {
     const text = JSON.stringify({ ...(JSON.parse(snapshotText(snapshot)) as object), ...change });
     const parse = () => parseSnapshot(text.replace('"@"', content), 'web', id);
     expect(parse).toThrow(expect.objectContaining({ code: 'store-damaged' }));

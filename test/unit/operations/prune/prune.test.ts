@@ -188,7 +188,7 @@ describe('prune', () => {
   });
 
   test.each(['cut off', 'damaged'])(
-    'takes a pack back from the trash in place of one that is %s, and never deletes it before',
+    'takes a pack back from the trash if the one in place is %s, and does not delete it before',
     async (what) => {
       // Use packs that no other test has restored from: restored packs are cached unpacked here.
       const image = what === 'cut off' ? [1, 2, 3, 4] : [11, 12, 13, 14];

@@ -18,7 +18,7 @@ const broken = (failure: Failure) => ({
 });
 
 test.each(['target-full', 'target-not-writable', 'not-permitted', 'write-failed'] as const)(
-  'what cannot be written down (%s) is warned of once',
+  'a memory that cannot be written (%s) causes one warning',
   async (code) => {
     const memory = forgivingMemory(broken(new Failure(code, 'It is so.')), false, context);
     await memory.remember('/srv', store);
