@@ -298,7 +298,7 @@ describeUnless(umlMissing() ?? mountingMissing('ext4'), 'a running guest where t
     expect(running).not.toBeNull();
     if (running === null) return;
     const failure = await failureOf(driver.freeze(running, { syncTimeoutMs: 100 }, context));
-    expect(failure.message).toContain('already stopped');
+    expect(failure.message).toContain('is stopped already');
     expect(await guest.isStopped()).toBe(true);
     runTool('uml_mconsole', [join(umlDir, 'alpha', 'mconsole'), 'go']);
     await expectRunningAsBefore(guest);

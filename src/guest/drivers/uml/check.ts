@@ -3,7 +3,7 @@ import { basename, delimiter, join } from 'node:path';
 import { Failure } from '../../../failure.ts';
 import { command, here, placed, vmferry } from '../../../placed-text.ts';
 import type { GuestDefinition } from '../../definition.ts';
-import { mconsoleMissing } from './mconsole.ts';
+import { mconsoleMissing } from './mconsole/mconsole.ts';
 import { umlCommandLine } from './command-line.ts';
 import { socketPath, type UmlHost } from './host.ts';
 import { findUmlGuest, isExecutableFile } from './find.ts';

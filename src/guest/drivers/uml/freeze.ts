@@ -7,7 +7,7 @@ import type { FreezeOptions, FrozenGuest, RunningGuest } from '../../guest-drive
 import type { UmlHost } from './host.ts';
 import { kernelProcess } from './identity.ts';
 import { UmlStopper } from './stop.ts';
-import { syncUml } from './sync.ts';
+import { syncUml } from './mconsole/sync.ts';
 
 /** A file's time of change is only as exact as the host's clock tick: 10 ms at most. */
 const settleMs = 15;

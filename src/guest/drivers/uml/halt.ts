@@ -3,7 +3,7 @@ import { Failure } from '../../../failure.ts';
 import { descendantsOf, isAlive, signalProcess, type ProcessIdentity } from '../../../system/proc-process.ts';
 import type { HaltOptions, RunningGuest } from '../../guest-driver.ts';
 import { kernelProcess } from './identity.ts';
-import type { Mconsole } from './mconsole.ts';
+import type { Mconsole } from './mconsole/mconsole.ts';
 import { writableDiskMounts } from './mounts.ts';
 import { pause, poll } from '../../../pipeline/polling.ts';
 import type { UmlHost } from './host.ts';

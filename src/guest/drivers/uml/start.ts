@@ -10,7 +10,7 @@ import { errorCode } from '../../../system/error-code.ts';
 import { consoleExcerpt } from './console-excerpt.ts';
 import type { GuestDefinition } from '../../definition.ts';
 import type { RunningGuest, StartOptions } from '../../guest-driver.ts';
-import { Mconsole } from './mconsole.ts';
+import { Mconsole } from './mconsole/mconsole.ts';
 import { pause, poll } from '../../../pipeline/polling.ts';
 import { checkUmlBootable } from './check.ts';
 import { umlCommandLine } from './command-line.ts';

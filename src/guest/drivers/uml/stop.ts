@@ -8,12 +8,12 @@ import { writeLastWill, type LastWill } from '../../../system/last-will.ts';
 import { tryLock } from '../../../system/native.ts';
 import { isAlive, type ProcessIdentity } from '../../../system/proc-process.ts';
 import { pidFilePath, socketPath, type UmlHost } from './host.ts';
-import { Mconsole, type StopAnswer } from './mconsole.ts';
+import { Mconsole, type StopAnswer } from './mconsole/mconsole.ts';
+import { StopAndGo } from './mconsole/stop-and-go.ts';
 
-/** Another backup may have stopped the guest for a moment. */
-const stopTimeoutMs = 5_000;
-const stopIntervalMs = 50;
-const goTimeoutMs = 20_000;
+/** Another backup may have locked the guest for a moment. */
+const lockTimeoutMs = 5_000;
+const lockIntervalMs = 50;
 
 /**
  * When vmferry dies, the guest is told to go on; this is repeated for a while, because the order to stop may still be
@@ -31,15 +31,12 @@ done`;
  * switch to another program in the middle of the answer. So ask it only when it is certainly not stopped.
  */
 export class UmlStopper implements AsyncDisposable {
-  /** When the guest was stopped last. */
-  stoppedAt = new Date();
   readonly mconsole: Mconsole;
   readonly #name: string;
   readonly #kernel: ProcessIdentity;
   readonly #lock: FileHandle;
   readonly #lastWill: LastWill;
-  #mayBeStopped = false;
-  #stoppedMs = 0;
+  readonly #stopAndGo: StopAndGo;
 
   private constructor(
     name: string,
@@ -53,6 +50,7 @@ export class UmlStopper implements AsyncDisposable {
     this.mconsole = mconsole;
     this.#lock = lock;
     this.#lastWill = lastWill;
+    this.#stopAndGo = new StopAndGo(mconsole);
   }
 
   /** Throws Failure `guest-unsupported` when another vmferry keeps the guest for long, or when it cannot be locked. */
@@ -75,41 +73,23 @@ export class UmlStopper implements AsyncDisposable {
     }
   }
 
-  /** Stops the guest. If something else has stopped it, waits for up to a few seconds until it runs again. */
-  async stop(signal: AbortSignal): Promise<StopAnswer> {
-    const answer = await poll(
-      async () => {
-        this.stoppedAt = new Date();
-        this.#stoppedMs = performance.now();
-        const said = await this.mconsole.stop();
-        // If something else has stopped the guest, vmferry must not let it go on.
-        this.#mayBeStopped = said !== 'stopped-already';
-        return this.#mayBeStopped && said;
-      },
-      { timeoutMs: stopTimeoutMs, intervalMs: stopIntervalMs, signal },
-    );
-    return answer ?? 'stopped-already';
+  /** When the guest was stopped last. */
+  get stoppedAt(): Date {
+    return this.#stopAndGo.stoppedAt;
+  }
+
+  /** See `StopAndGo.stop`. */
+  stop(signal: AbortSignal): Promise<StopAnswer> {
+    return this.#stopAndGo.stop(signal);
   }
 
   /** Lets the guest go on if it may be stopped. Throws Failure `guest-left-down` when it does not answer. */
   async go(): Promise<void> {
-    if (!this.#mayBeStopped) return;
-    const { signal } = new AbortController();
-    const going = await poll(async () => !isAlive(this.#kernel) || (await this.mconsole.go()), {
-      timeoutMs: goTimeoutMs,
-      intervalMs: stopIntervalMs,
-      signal,
-    });
+    if (await this.#stopAndGo.go(() => !isAlive(this.#kernel))) return;
     // The last will is not revoked: it tries once more when this process ends.
-    if (going === null)
-      throw new Failure(
-        'guest-left-down',
-        `The guest ${this.#name} was told to go on, and does not answer.`,
-        {
-          advice: `It may still be stopped. Let it go on by hand: uml_mconsole ${this.#name} go`,
-        },
-      );
-    this.#mayBeStopped = false;
+    throw new Failure('guest-left-down', `The guest ${this.#name} was told to go on, and does not answer.`, {
+      advice: `It may still be stopped. Let it go on by hand: uml_mconsole ${this.#name} go`,
+    });
   }
 
   /**
@@ -121,7 +101,7 @@ export class UmlStopper implements AsyncDisposable {
     } finally {
       await this.#lock.close();
     }
-    const stoodStillMs = performance.now() - this.#stoppedMs;
+    const stoodStillMs = performance.now() - this.#stopAndGo.stoppedAtMs;
     await this.#lastWill.revoke();
     return stoodStillMs;
   }
@@ -144,8 +124,8 @@ async function lockAgainstOthers(name: string, host: UmlHost, signal: AbortSigna
   );
   try {
     const locked = await poll(() => tryLock(file.fd), {
-      timeoutMs: stopTimeoutMs,
-      intervalMs: stopIntervalMs,
+      timeoutMs: lockTimeoutMs,
+      intervalMs: lockIntervalMs,
       signal,
     });
     if (locked) return file;

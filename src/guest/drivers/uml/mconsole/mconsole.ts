@@ -1,13 +1,15 @@
-import { Failure } from '../../../failure.ts';
-import { command, here, placed } from '../../../placed-text.ts';
-import { errorCode } from '../../../system/error-code.ts';
-import { run, type CommandResult } from '../../../system/processes.ts';
+import { Failure } from '../../../../failure.ts';
+import { command, here, placed } from '../../../../placed-text.ts';
+import { errorCode } from '../../../../system/error-code.ts';
+import { run, type CommandResult } from '../../../../system/processes.ts';
 
 /** A kernel answers at once, even if its programs hang. */
 const answerTimeoutMs = 5_000;
 
 /** `stopped-already`: something else had stopped the guest before. */
 export type StopAnswer = 'stopped' | 'stopped-already' | 'no-answer';
+
+export type GoAnswer = 'goes' | 'was-not-stopped' | 'no-answer';
 
 /** The management console of one User Mode Linux guest, through the `uml_mconsole` program. */
 export class Mconsole {
@@ -37,10 +39,11 @@ export class Mconsole {
     return stdout.startsWith('OK') ? 'stopped' : 'no-answer';
   }
 
-  /** Lets a stopped guest go on; true when it runs now. Throws as `ask` does. */
-  async go(): Promise<boolean> {
+  /** Lets a stopped guest go on. Throws as `ask` does. */
+  async go(): Promise<GoAnswer> {
     const { stdout } = await this.#exchange(['go']);
-    return stdout.startsWith('OK') || stdout.startsWith('ERR Not stopped');
+    if (stdout.startsWith('ERR Not stopped')) return 'was-not-stopped';
+    return stdout.startsWith('OK') ? 'goes' : 'no-answer';
   }
 
   async #exchange(words: readonly string[]): Promise<CommandResult> {

@@ -1,5 +1,5 @@
 import type { Mconsole } from './mconsole.ts';
-import { poll } from '../../../pipeline/polling.ts';
+import { poll } from '../../../../pipeline/polling.ts';
 
 const intervalMs = 20;
 /** The first round only starts the commits of the file systems. The writes of the second come after those. */

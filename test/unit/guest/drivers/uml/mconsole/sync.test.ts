@@ -4,7 +4,7 @@ import {
   parsePageCounts,
   syncUml,
   type Console,
-} from '../../../../../src/guest/drivers/uml/sync.ts';
+} from '../../../../../../src/guest/drivers/uml/mconsole/sync.ts';
 
 const vmstat = `nr_free_pages 12000
 nr_dirty 7
