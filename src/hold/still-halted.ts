@@ -120,7 +120,7 @@ async function startHalted(
   } catch (error) {
     const { message, advice } = asFailure(error);
     throw new Failure('guest-left-down', `${name} could not be started again: ${message}`, {
-      advice: advice ?? `Start it by: vmferry start ${name}`,
+      advice: advice ?? `Start it with: vmferry start ${name}`,
       cause: error,
     });
   }

@@ -18,7 +18,7 @@ export interface BackupRequest extends BackupOptions {
 }
 
 /**
- * Makes a snapshot of each guest, one after the other. If one fails, the others are backed up all the same,
+ * Makes a snapshot of each guest, one after the other. If one fails, the others are still backed up,
  * unless it was left down (`guest-left-down`), because the next guest might not start again either. Throws
  * the first failure when there is no new snapshot at all, and when interrupted.
  */

@@ -85,7 +85,7 @@ export async function captureDisks(
 export function refuseTooLarge(image: string, sizeBytes: number): void {
   if (chunkGridFor(sizeBytes).chunkBytes <= LARGEST_CHUNK_BYTES) return;
   throw new Failure('guest-unsupported', `${image} is larger than 64 TiB, the limit of a store.`, {
-    advice: 'Make its disk smaller, or spread it over several.',
+    advice: 'Make the disk smaller, or spread its data over several disks.',
   });
 }
 

@@ -72,8 +72,8 @@ function otherGuest({ guest, createdAt }: Snapshot, stored: GuestSource, wanted:
       `This one is ${placeOf(wanted, wanted.host)}.`,
     {
       advice:
-        `If this is another guest, give it a name of its own in the store: --name ${suggestName(guest, wanted)}. ` +
-        'If it is the same guest, moved or restored to this place, say so once: --adopt',
+        `If this is another guest, give it another name in the store: --name ${suggestName(guest, wanted)}. ` +
+        'If it is the same guest, moved or restored to this place, confirm that once: --adopt',
     },
   );
 }

@@ -30,7 +30,7 @@ export async function forgetRecord(
   const left = record.definition.disks.find(({ path, readOnly }) => !readOnly && existsSync(path));
   if (left !== undefined)
     throw new Failure('target-exists', `${left.path}, an image of ${name}, is still here.`, {
-      advice: `vmferry remembers how to start ${name} from that image, and whether it may be started. If the image is not needed, remove it or move it away; then ${name} can be forgotten.`,
+      advice: `vmferry remembers how to start ${name} from that image, and whether it may be started. If the image is not needed, remove it or move it away. Then type the same command again.`,
     });
   await records.remove(name);
   if (record.state === 'moved') {

@@ -24,7 +24,7 @@ const CHANGED_ADVICE =
 
 /**
  * Moves a guest to new hardware: preflight, halt, copy, verify, publish, fence, boot (doc/migration.md). If something
- * fails before the boot, the guest runs on where it was, nothing is left on the new hardware, and the Failure is thrown.
+ * fails before the boot, the guest runs on the old hardware, nothing is left on the new hardware, and the Failure is thrown.
  */
 export async function migrate(
   request: MigrateRequest,

@@ -48,14 +48,18 @@ function refuseNames({ name: guest, disks }: GuestDefinition): void {
   const paths = new Map<string, string>();
   for (const { path } of disks) {
     const name = basename(path);
-    const advice = 'Rename it, and start the guest with it.';
+    const advice = 'Rename the image, and start the guest with the new path.';
     if (name.startsWith('.') || Buffer.byteLength(name) > LONGEST_NAME_BYTES)
-      throw new Failure('guest-unsupported', `${path} has a name that cannot be moved.`, { advice });
+      throw new Failure(
+        'guest-unsupported',
+        `${path} cannot be moved: its name begins with a dot, or is too long.`,
+        { advice },
+      );
     const other = paths.get(name);
     if (other !== undefined) {
       throw new Failure(
         'guest-unsupported',
-        `${other} and ${path} have the same file name, and would lie in one directory on the new hardware.`,
+        `${other} and ${path} have the same file name, but a move puts all images into one directory.`,
         { advice },
       );
     }

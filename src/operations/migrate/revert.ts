@@ -106,7 +106,7 @@ async function requireStartableHere(
   for (const { path } of definition.disks) {
     if (!existsSync(path))
       throw new Failure('image-missing', `${path}, the image of ${name}, is not here.`, {
-        advice: `A revert starts ${name} from it. Without it, move ${name} here again from where it is, or restore a backup: vmferry restore STORE ${name} --to DIRECTORY --start`,
+        advice: `A revert starts ${name} from that image. Without it, move ${name} here again, or restore a backup: vmferry restore STORE ${name} --to DIRECTORY --start`,
       });
   }
   await refuseUsedDisks(definition, 'End that use first: two writers destroy a disk.');

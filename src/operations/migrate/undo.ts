@@ -27,7 +27,7 @@ export async function undoMove(failure: Failure, move: Move, context: Context): 
     return new Failure(
       'guest-left-down',
       `${failure.message} And ${name} could not be started here again: ${restarted.message}`,
-      { advice: restarted.advice ?? `Start it by: vmferry start ${name}`, cause: failure },
+      { advice: restarted.advice ?? `Start it with: vmferry start ${name}`, cause: failure },
     );
   }
   return failure.code === 'interrupted' ? howItEnded(failure, restarted, isClean, move) : failure;

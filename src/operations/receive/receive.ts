@@ -82,7 +82,7 @@ export async function receive(
       (cause: unknown) => asFailure(cause),
     );
     if (leftover !== null) {
-      const message = `Not everything that was received could be removed: ${leftover.message}`;
+      const message = `Some of the received data could not be removed: ${leftover.message}`;
       context.report({ type: 'warning', code: 'clean-up-incomplete', message });
     }
     // `aborted` means that nothing is left.

@@ -30,7 +30,7 @@ export async function placeDisks(
     'usage',
     `${snapshot.guest} has ${others.length + 1} disks, and ${to} is not a directory.`,
     {
-      advice: `Name a directory for all of them, or one with --disk: ${namesOf(snapshot)}.`,
+      advice: `Name a directory for all disks, or choose one disk with --disk: ${namesOf(snapshot)}.`,
     },
   );
 }
@@ -39,7 +39,7 @@ function chosenDisks(snapshot: Snapshot, name: string | null): [SnapshotDisk, ..
   const [first, ...others] = snapshot.disks.filter((disk) => name === null || disk.name === name);
   if (first !== undefined) return [first, ...others];
   throw new Failure('usage', `${snapshot.guest} has no disk ${name} in the snapshot ${snapshot.id}.`, {
-    advice: `It has: ${namesOf(snapshot)}.`,
+    advice: `Its disks: ${namesOf(snapshot)}.`,
   });
 }
 

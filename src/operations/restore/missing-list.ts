@@ -16,13 +16,13 @@ export function missingFailure(snapshot: Snapshot, restores: readonly DiskRestor
     `The store has lost a part of the snapshot ${snapshot.id} of ${snapshot.guest}: ${missing}.`,
     {
       advice:
-        'Restore another snapshot, or add --allow-missing to restore the rest of this one. The next backup sends again what is lost.',
+        'Restore another snapshot, or add --allow-missing to restore the rest of this one. The next backup sends the lost data again.',
     },
   );
 }
 
 /**
- * Names what is missing in images that got their names nevertheless; null if nothing is missing.
+ * Names what is missing in images that got their names despite the loss; null if nothing is missing.
  * @param lists the files that list all of it
  */
 export function incompleteFailure(

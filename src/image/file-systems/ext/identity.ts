@@ -49,7 +49,7 @@ function whyNotClean(fields: DataView): string | null {
   if (hasErrors(fields)) return 'it has recorded errors (e2fsck repairs them)';
   if ((fields.getUint16(0x3a, true) & STATE_VALID) === 0) return 'it was not unmounted cleanly';
   if ((fields.getUint32(0x64, true) & roCompat.orphanPresent) !== 0)
-    return 'it has deleted files that are yet to be cleaned up';
+    return 'it has deleted files that must be cleaned up first';
   return null;
 }
 
