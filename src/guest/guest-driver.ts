@@ -37,7 +37,7 @@ export interface StartOptions {
   timeoutMs: number;
 }
 
-/** Where a copy of a guest is booted, so that it cannot touch anything else. */
+/** How a copy of a guest is booted, so that it cannot touch anything else. */
 export interface Isolation {
   /** The name that the copy runs under. */
   name: string;

@@ -7,7 +7,7 @@ import { fenceOf, type GuestRecord } from './guest-record.ts';
 import { offlineDefinition } from './offline-definition.ts';
 import type { RecordStore } from './record-store.ts';
 
-/** The guest or image that a person named, as it is on this machine now. */
+/** The guest or image that a person named, in its present state on this machine. */
 export interface ResolvedGuest {
   definition: GuestDefinition;
   /** Null when it does not run here. */

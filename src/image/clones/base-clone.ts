@@ -87,7 +87,7 @@ export function baseMadeAt({ path }: BaseClone): Date | null {
   return statSync(path, { throwIfNoEntry: false })?.ctime ?? null;
 }
 
-/** Removes the base, where that is permitted. */
+/** Removes the base, if that is permitted. */
 export function removeBase({ path }: BaseClone): void {
   try {
     rmSync(path, { force: true });

@@ -16,7 +16,7 @@ export function directoryMissing(directory: string, cause?: unknown): Failure {
   });
 }
 
-/** The Failure for an error of the operating system; anything else as it is. */
+/** The Failure for an error of the operating system; returns anything else unchanged. */
 export function writeFailureOf(error: unknown, path: string): unknown {
   const known = orShortage(error);
   if (known instanceof Failure) return known;

@@ -204,7 +204,7 @@ describeWithTools('file systems whose free blocks are not skipped', imageTools, 
     expect(region).toMatchObject({ clean: false, skippable: false, reason });
   });
 
-  test('deleted files yet to be cleaned up', async () => {
+  test('deleted files that must be cleaned up first', async () => {
     const region = await regionAfter((path) => {
       setFeatures(path, 'FEATURE_R16');
     });
@@ -226,7 +226,7 @@ describeWithTools('file systems whose free blocks are not skipped', imageTools, 
 
   test.each([
     ['a total of free blocks that is wrong', { free_blocks_count: '17' }, /total of free blocks/],
-    ['more blocks than there is room', { blocks_count: '99999999' }, /larger than the room/],
+    ['more blocks than there is room', { blocks_count: '99999999' }, /larger than its partition/],
   ])('%s', async (_, fields, reason) => {
     const region = await regionAfter((path) => {
       setSuperblockFields(path, fields);

@@ -226,7 +226,7 @@ describeUnless(loopDevicesMissing(), 'a restore onto a block device', () => {
       expect(readFileSync(device.path).subarray(bytes.length).equals(before.subarray(bytes.length))).toBe(
         true,
       );
-      expect(world.warnings.at(-1)).toContain('is left as it is');
+      expect(world.warnings.at(-1)).toContain('is not changed');
       const again = await restoreWhole(world, 'disk.img', device.path, { inPlace: true });
       expect(again.disks[0]).toMatchObject({ writtenBytes: 0, readFromStoreBytes: 0 });
     }

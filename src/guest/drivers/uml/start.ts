@@ -174,7 +174,7 @@ function throwIfEnded(started: DetachedProcess, name: string): void {
     throw new Failure('start-failed', `The guest ${name} ${ending} while it was starting.`);
 }
 
-/** A kernel whose name is taken says so only on its console, and goes on under another name. */
+/** A kernel whose name is in use reports that only on its console, and continues under another name. */
 function throwIfNamedOtherwise(started: DetachedProcess, name: string, host: UmlHost): void {
   const other = listUmids(host).find((umid) => isInSession(readPidFile(host, umid), started.pid));
   if (other === undefined || other === name) return;

@@ -3,7 +3,7 @@ import type { FileSystemIdentity } from '../file-system.ts';
 import { cleanText, formatUuid } from '../identity-text.ts';
 
 /*
- * What an ext2, ext3 or ext4 superblock says of itself. Field offsets: Linux,
+ * The identity in an ext2, ext3 or ext4 superblock. Field offsets: Linux,
  * Documentation/filesystems/ext4/super.rst and fs/ext4/ext4.h (struct ext4_super_block). All numbers are little-endian.
  */
 

@@ -65,7 +65,7 @@ export class StopAndGo {
         if (isGone()) return true;
         const answer = await this.#mconsole.go();
         if (!this.#unanswered) return answer !== 'no-answer';
-        // An order to stop that is still on its way is brought to light by the next order.
+        // The next order makes the kernel carry out an order to stop that is still on its way.
         if (answer !== 'was-not-stopped') runsSinceMs = null;
         else runsSinceMs ??= performance.now();
         return runsSinceMs !== null && performance.now() - runsSinceMs >= settledMs;
