@@ -87,7 +87,7 @@ describeUnless(missing, 'a guest whose file system has no reflinks', () => {
     expect(errorOf(await command.ended)).toMatchObject({
       code: 'connection-lost',
       exitStatus: 12,
-      message: expect.stringMatching(/for 3 s, while mail stood still to be read\. mail goes on/),
+      message: expect.stringMatching(/for 3 s, while mail was paused to be read\. mail goes on/),
     });
     await hosts.lab.mend();
     await hosts.lab.rate(null);
