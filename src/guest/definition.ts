@@ -27,7 +27,7 @@ export interface GuestDefinition {
   driver: DriverKind;
   memoryBytes: number | null;
   cpuCount: number | null;
-  /** Absolute path of the kernel (for User Mode Linux: of the program itself); null for an image that nothing runs. */
+  /** Absolute path of the kernel (for User Mode Linux: of the program itself); null for an image that no guest uses. */
   kernel: string | null;
   /** Absolute path of an initial RAM disk. */
   initrd: string | null;
@@ -36,7 +36,7 @@ export interface GuestDefinition {
   commandLine: readonly string[];
 }
 
-/** Whether it is an image that nothing runs: there is nothing to halt, boot or remember. */
+/** Whether it is an image that no guest uses: there is nothing to halt, boot or remember. */
 export function isImageOnly({ driver }: Pick<GuestDefinition, 'driver'>): boolean {
   return driver === 'offline';
 }

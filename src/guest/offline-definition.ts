@@ -3,7 +3,7 @@ import { Failure } from '../failure.ts';
 import { isGuestName, type GuestDefinition } from './definition.ts';
 
 /**
- * The definition of an image that nothing runs, in the form of a guest with one disk and no kernel. The caller checks that
+ * The definition of an image that no guest uses, in the form of a guest with one disk and no kernel. The caller checks that
  * the image exists and that nothing uses it. Throws Failure `guest-unsupported`.
  */
 export function offlineDefinition(path: string): GuestDefinition {

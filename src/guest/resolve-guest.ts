@@ -22,7 +22,7 @@ export interface GuestSources {
 }
 
 /**
- * Finds a guest that runs, a guest that is remembered, or, for a path, an image that nothing runs. A text with a slash is
+ * Finds a guest that runs, a guest that is remembered, or, for a path, an image that no guest uses. A text with a slash is
  * a path. Without one it is a guest's name, or else a file's name. Throws Failure `guest-not-found`,
  * `guest-fenced` (it was moved away), `guest-unsupported`.
  */

@@ -7,7 +7,7 @@ import type { HoldMethod, HoldOptions, StillGuest } from './still-guest.ts';
 import { holdByHalting, holdOffline } from './still-halted.ts';
 
 /**
- * Makes the guest's images hold still. Throws Failure `image-in-use` (something else has them open),
+ * Makes the guest's images stop changing. Throws Failure `image-in-use` (something else has them open),
  * `guest-unsupported` (there are no reflinks; `pause` and `halt` need none), `halt-failed`, and what opening an image
  * throws. The guest then runs as before.
  */

@@ -1,7 +1,7 @@
 import type { Consistency } from '../guest/consistency.ts';
 import type { FileBeside } from '../image/clones/clone.ts';
 
-/** How a running guest's images are held still. `clone` makes reflinks: the guest stops for milliseconds. */
+/** How a running guest's images are kept from changing. `clone` makes reflinks: the guest stops for milliseconds. */
 export type HoldMethod = 'clone' | 'pause' | 'halt';
 
 export interface HoldOptions {
@@ -27,7 +27,7 @@ export interface StillDisk {
 }
 
 /**
- * A guest whose images hold still until this is disposed of. Disposing removes clones, and lets the guest go on or starts
+ * A guest whose images do not change until this is disposed of. Disposing removes clones, and lets the guest go on or starts
  * it again, whatever happened meanwhile. Throws Failure `guest-left-down` if the guest could not be started.
  */
 export interface StillGuest extends AsyncDisposable {

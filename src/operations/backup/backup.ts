@@ -11,7 +11,7 @@ import { requireWritable } from './require-writable.ts';
 import type { StoreSession } from '../store-access/store-session.ts';
 
 export interface BackupRequest extends BackupOptions {
-  /** Names of guests, and paths of images that no guest runs on. */
+  /** Names of guests, and paths of images that no guest uses. */
   guests: readonly string[];
   /** The guest's name in the store, if it is not its own; only for a single guest. */
   name: string | null;

@@ -5,7 +5,7 @@ export type { DiskAccount } from '../../transfer/disk-account.ts';
 
 /** What `vmferry migrate` is asked to do. */
 export interface MigrateRequest {
-  /** A guest's name, or the path of an image that nothing runs (the `offline` driver). */
+  /** A guest's name, or the path of an image that no guest uses (the `offline` driver). */
   guest: string;
   target: MigrationTarget;
   /** What starts vmferry on the new hardware: a command line for the login shell there. */
@@ -29,7 +29,7 @@ export interface MigrationTarget {
   sshConfigFile: string | null;
 }
 
-/** The answer of a preflight that found nothing wrong. */
+/** The report of a preflight that found no problem. */
 export interface MigrationPlan {
   type: 'plan';
   guest: string;

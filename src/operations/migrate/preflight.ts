@@ -21,7 +21,7 @@ import { explainNoReceiver } from './sftp-only-account.ts';
 import { diskAccount, relocate, type SourceDisk } from '../../transfer/source-disk.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
 
-/** A move that nothing prevents. */
+/** A move that passed the preflight. */
 export interface Move extends AsyncDisposable {
   request: MigrateRequest;
   dependencies: MigrateDependencies;

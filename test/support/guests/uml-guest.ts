@@ -109,7 +109,7 @@ async function writeData(tree: string, dataBytes: number): Promise<GuestImage['f
   return contents.map(([path, content]) => ({ path, sha256: sha256(content) }));
 }
 
-/** A file of an image that nothing runs, as it is there. */
+/** A file of an image that no guest uses, as it is there. */
 export function readGuestFile(image: string, path: string): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const debugfs = spawn(required('debugfs'), ['-R', `cat ${path}`, image], {

@@ -85,7 +85,7 @@ export class BackupWorld implements AsyncDisposable {
     });
   }
 
-  /** Backs up images that nothing runs. */
+  /** Backs up images that no guest uses. */
   async backup(
     guests: string | readonly string[],
     {

@@ -23,7 +23,7 @@ export interface StoredDisk {
 export interface StoreSnapshotOptions {
   chunksPerFrame?: number;
   framesPerPack?: number;
-  /** Null: an image that nothing runs. */
+  /** Null: an image that no guest uses. */
   definition?: GuestDefinition | null;
 }
 
