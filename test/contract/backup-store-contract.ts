@@ -13,7 +13,7 @@ export interface BackupStoreUnderTest extends StoreUnderTest {
 
 const signal = new AbortController().signal;
 const MIB = 1 << 20;
-// many operations at once listen to it
+// many concurrent operations listen to it
 setMaxListeners(0, signal);
 
 /** What every BackupStore must do, in addition to what every Store must do. */
@@ -121,7 +121,7 @@ export function describeBackupStore(name: string, start: () => Promise<BackupSto
       expect(leftovers).toContainEqual(
         expect.objectContaining({ name: leftover, isFolder: false, sizeBytes: 9 }),
       );
-      // The put above leaves one of its own when its line is cut.
+      // The put above leaves a temporary file when its line is cut.
       expect(leftovers.map(({ name }) => name.replace(/-[0-9a-f]{12}$/, ''))).toEqual(
         leftovers.map(({ name }) => (name === leftover ? 'd.part' : 'b.part')),
       );
@@ -145,7 +145,7 @@ export function describeBackupStore(name: string, start: () => Promise<BackupSto
     };
     const damaged = { code: 'store-damaged' };
 
-    test('lists anything but files and folders as strange, without following links', async () => {
+    test('lists everything that is neither file nor folder as strange, without following links', async () => {
       const { target } = await outside();
       await put('elsewhere/file', 'twelve bytes');
       await symlink(target, join(directory, 'folder'));
@@ -284,7 +284,7 @@ export function describeBackupStore(name: string, start: () => Promise<BackupSto
       expect(await names('')).toEqual(['marker']);
     });
 
-    test('lets one win of several puts of one name at once that keep an existing file', async () => {
+    test('lets one of several concurrent puts of the same name win if existing files are kept', async () => {
       const texts = Array.from({ length: 8 }, (_, index) => String(index).repeat(index + 1));
       const seen = await Promise.all(
         texts.map(async (text) => {
@@ -335,7 +335,7 @@ export function describeBackupStore(name: string, start: () => Promise<BackupSto
       expect(await names('')).toEqual(['folder']);
     });
 
-    test('does many operations at once', async () => {
+    test('does many operations concurrently', async () => {
       const contents = Array.from({ length: 12 }, (_, index) => Buffer.from(seededBytes(index, MIB + index)));
       const nameOf = (index: number): string => `guests/g${index % 3}/packs/${index}`;
       await Promise.all(contents.map((bytes, index) => store.put(nameOf(index), [bytes], { signal })));
@@ -351,7 +351,7 @@ export function describeBackupStore(name: string, start: () => Promise<BackupSto
       expect(outcomes).not.toContain(false);
     });
 
-    test('has the content of one put after several puts of one name at once', async () => {
+    test('has the content of one put after several concurrent puts of the same name', async () => {
       const contents = ['first', 'second', 'third', 'third'];
       await Promise.all(contents.map((text) => put('same', text)));
       expect(contents).toContain(String(await stored('same')));

@@ -14,15 +14,15 @@ export type GuestTemper = 'obedient' | 'stubborn' | 'broken' | 'unbootable';
 
 export interface DriverUnderTest extends AsyncDisposable {
   driver: GuestDriver;
-  /** For the suite's own files. */
+  /** A directory for the suite's own files. */
   scratch: string;
   /** Makes a guest with one disk of its own, which it writes to. It does not run yet. */
   make(name: string, temper: GuestTemper): Promise<GuestDefinition>;
 }
 
-/** Whatever a step takes, it is not ended by the clock. */
+/** Long enough that no step runs into it. */
 const timeoutMs = 30_000;
-/** The stubborn guest is not waited for that long. */
+/** A shorter wait for the stubborn guest. */
 const shortTimeoutMs = 1_000;
 
 /** What every GuestDriver must do. The subject's disposal ends all guests that still run. */
@@ -76,7 +76,7 @@ export function describeGuestDriver(name: string, create: () => Promise<DriverUn
       expect(await find('mail')).toEqual([]);
     });
 
-    test('a guest is no other user of its own disk; a stranger is', async () => {
+    test('a stranger counts as another user of a guest’s disk, the guest does not', async () => {
       expect(await driver.usersBesides(web, await findUsers(diskOf(web)))).toEqual([]);
       const stranger = await startHolder(diskOf(web), ['r']);
       try {
@@ -97,12 +97,12 @@ export function describeGuestDriver(name: string, create: () => Promise<DriverUn
       expect(await codeOf(() => start(double))).toBe('guest-already-running');
     });
 
-    test('a guest that can be booted here has no problem, and is not started by the question', async () => {
+    test('the check of a bootable guest finds no problem, and does not start the guest', async () => {
       expect(await driver.checkBootable(await subject.make('idle', 'obedient'), context)).toEqual([]);
       expect(await find('idle')).toEqual([]);
     });
 
-    test('a guest that cannot be booted here says why, and is not started', async () => {
+    test('the check of an unbootable guest says why, and does not start the guest', async () => {
       const definition = await subject.make('foreign', 'unbootable');
       const problems = await driver.checkBootable(definition, context);
       expect(problems).not.toEqual([]);
@@ -111,7 +111,7 @@ export function describeGuestDriver(name: string, create: () => Promise<DriverUn
       expect(await find('foreign')).toEqual([]);
     });
 
-    test('a guest that ends while it boots is a failed start, and nothing of it is left', async () => {
+    test('the start of a guest that ends while it boots fails, and leaves nothing', async () => {
       const definition = await subject.make('broken', 'broken');
       expect(await failureOf(() => start(definition))).toMatchObject({
         code: 'start-failed',
@@ -121,7 +121,7 @@ export function describeGuestDriver(name: string, create: () => Promise<DriverUn
       expect(await findUsers(definition.disks[0]?.path ?? '')).toEqual([]);
     });
 
-    test('a halt that is refused leaves the guest running, and says so; only force ends it', async () => {
+    test('a refused halt leaves the guest running, and says so; only force ends the guest', async () => {
       const stubborn = await start(await subject.make('stubborn', 'stubborn'));
       const options = { timeoutMs: shortTimeoutMs, force: false };
       const failure = await failureOf(() => driver.halt(stubborn, options, context));
@@ -133,7 +133,7 @@ export function describeGuestDriver(name: string, create: () => Promise<DriverUn
       expect(await findUsers(diskOf(stubborn))).toEqual([]);
     });
 
-    test('a halt that is called off leaves the guest running', async () => {
+    test('an aborted halt leaves the guest running', async () => {
       const reason = new Failure('interrupted', 'Interrupted.');
       const halting = driver.halt(web, { timeoutMs, force: true }, context);
       const halted = failureOf(() => halting);
@@ -149,7 +149,7 @@ export function describeGuestDriver(name: string, create: () => Promise<DriverUn
       expect(await find('mail')).toEqual([]);
       expect(await findUsers(diskOf(first))).toEqual([]);
 
-      // What is gone is not halted again, uses nothing, and cannot be frozen.
+      // A guest that is gone is not halted again, uses nothing, and cannot be frozen.
       await driver.halt(first, { timeoutMs, force: true }, context);
       const stranger = { kind: 'process', pid: process.pid, name: 'node', description: '' } as const;
       expect(await driver.usersBesides(first, [stranger])).toEqual([stranger]);
@@ -162,7 +162,7 @@ export function describeGuestDriver(name: string, create: () => Promise<DriverUn
 
       const second = await start(first.definition);
       expect(second.identity.id).not.toBe(first.identity.id);
-      // The first run is not taken for the second, which has its name.
+      // The second run, which has the same name, is not taken for the first.
       await driver.halt(first, { timeoutMs, force: true }, context);
       await expectRunning(second);
       await driver.halt(second, { timeoutMs, force: false }, context);

@@ -10,7 +10,7 @@ import {
 import { scratchDirectory } from '../support/images/images.ts';
 import { describeGuestDriver } from './guest-driver-contract.ts';
 
-describeGuestDriver('the fake one, that other tests use', async () => {
+describeGuestDriver('the fake driver that other tests use', async () => {
   const scratch = scratchDirectory();
   const words = { obedient: [], unbootable: [], stubborn: [STUBBORN], broken: [BROKEN] };
   return {

@@ -4,21 +4,21 @@ import { describeUnless } from '../support/programs/tools.ts';
 
 const limitMs = 120_000;
 
-/** What rests on zstd must hold under that release of Node, too: those from 22 on have it in node:zlib. */
+/** The tests that depend on zstd, under another release of Node: from 22 on, node:zlib has zstd. */
 export function describeUnderNode(version: string): void {
   const node = newerNode(version);
   describeUnless(node.missing, `under Node ${version}`, () => {
     /** Titles of the tests that passed there; none may fail. */
     function runThere(testFile: string): string[] {
       const { passed, failed, output } = runJestUnder(node.program ?? '', testFile);
-      // jest lists what passed first; why something failed stands behind it
+      // jest lists the passed tests first, and the reasons of failures after them
       const reasons = failed.length === 0 ? '' : output.slice(output.indexOf('●'));
       expect({ failed, reasons }).toEqual({ failed: [], reasons: '' });
       return passed;
     }
 
     test(
-      'all implementations keep the contract, and read each other',
+      'all implementations keep the contract, and read each other’s frames',
       () => {
         const passed = runThere('test/contract/zstd-implementations.test.ts');
         for (const name of ['node:zlib', 'node-zstd'])
@@ -38,7 +38,7 @@ export function describeUnderNode(version: string): void {
     );
 
     test(
-      'images come out as they went in',
+      'images survive a round trip',
       () => {
         expect(runThere('test/integration/transfer/capture-round-trip.test.ts').length).toBeGreaterThan(10);
       },

@@ -43,7 +43,7 @@ export function describeStore(name: string, start: () => Promise<StoreUnderTest>
       return Buffer.concat(pieces);
     };
 
-    test('gives back what was put, in whatever parts', async () => {
+    test('gives back what was put, in parts of any sizes', async () => {
       await fc.assert(
         fc.asyncProperty(
           fc.array(fc.uint8Array({ maxLength: 100_000 }), { maxLength: 6 }),
@@ -75,7 +75,7 @@ export function describeStore(name: string, start: () => Promise<StoreUnderTest>
       expect(await everything()).toEqual(['twice']);
     });
 
-    test('makes the folders on the way to a name, and does several puts at once', async () => {
+    test('makes the folders on the way to a name, and does several puts concurrently', async () => {
       const names = ['a/b/one', 'a/b/two', 'a/three', 'four'];
       await Promise.all(names.map((each) => store.put(each, [Buffer.from(each)], { signal })));
       for (const each of names) expect(String(await stored(each))).toBe(each);
@@ -86,7 +86,7 @@ export function describeStore(name: string, start: () => Promise<StoreUnderTest>
       await store.remove('nothing', signal);
     });
 
-    test('removes', async () => {
+    test('removes files', async () => {
       await store.put('short-lived', [Buffer.from('x')], { signal });
       await store.remove('short-lived', signal);
       expect(await everything()).toEqual([]);

@@ -44,7 +44,7 @@ describe('a faulty store', () => {
   const put = (store: BackupStore, name: string, text: string): Promise<void> =>
     store.put(name, [Buffer.from(text)], { signal });
 
-  test('does the same for the same seed', async () => {
+  test('makes the same faults for the same seed', async () => {
     const logOf = async (by: number): Promise<string[]> => {
       const store = new FaultyStore(memoryStore(), by, { fail: 0.3, truncate: 0.3, lieAboutSizes: 0.3 });
       for (let count = 0; count < 30; count++) {

@@ -19,7 +19,10 @@ interface Server {
 
 const context = { signal: new AbortController().signal, report: () => undefined };
 const seed = testSeed();
-/** After how many bytes a connection is cut: during the login, small requests or packs, or after the end of a test. */
+/**
+ * Connections are cut after these numbers of bytes: during the login, small requests or packs, or after the end of a
+ * test.
+ */
 const lives = [3000, 30_000, 300_000, 3_000_000, 200_000_000];
 let cuts = 0;
 
@@ -77,7 +80,7 @@ describe(`over connections that are cut (VMFERRY_TEST_SEED=${seed})`, () => {
     storesOverCutLines(await startPlainSftpServer()),
   );
   test('some connections were cut', () => {
-    // Some fifteen are expected.
+    // About fifteen are expected.
     expect(cuts).toBeGreaterThan(2);
   });
 });

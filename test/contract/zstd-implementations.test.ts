@@ -8,8 +8,8 @@ import { describeWithTools, findTool } from '../support/programs/tools.ts';
 import { plainSamples, zstdBomb, zstdFrameOf } from '../support/zstd-frames.ts';
 
 /*
- * What Zstd promises, for every implementation that this Node has. Node 20 has one; zstd-node-22.test.ts and the like
- * run this same file where there are two.
+ * Tests the promises of `Zstd` for every implementation that this Node has. Node 20 has no zstd in node:zlib;
+ * zstd-node-22.test.ts and its like run this file under a Node that has it.
  */
 
 const implementations = [...zstdImplementations()];
@@ -74,7 +74,7 @@ describe.each(implementations.map((zstd): [string, Zstd] => [zstd.name, zstd]))(
     );
   });
 
-  test('takes bytes in the middle of others', () => {
+  test('accepts a view into larger memory', () => {
     const [, plain] = samples.find(([name]) => name === 'text') ?? ['', Buffer.alloc(0)];
     const piece = plain.subarray(1001, 90_003);
     const frame = zstd.compress(piece, 3);
@@ -86,7 +86,7 @@ describe.each(implementations.map((zstd): [string, Zstd] => [zstd.name, zstd]))(
     expect(isSame(back, piece)).toBe(true);
   });
 
-  test('keeps what it gave when it is used again', () => {
+  test('does not overwrite earlier results', () => {
     const first = zstd.compress(Buffer.alloc(5000, 'first'), 3);
     const second = zstd.compress(Buffer.alloc(5000, 'second'), 3);
     const plain = zstd.decompress(first, 5000);
@@ -94,7 +94,7 @@ describe.each(implementations.map((zstd): [string, Zstd] => [zstd.name, zstd]))(
     expect(isSame(plain, Buffer.alloc(5000, 'first'))).toBe(true);
   });
 
-  test('works in the memory it is given, however small, and leaves what lies around it', () => {
+  test('works with given memory of any size, and changes nothing around it', () => {
     const plain = samples.find(([name]) => name === 'text')?.[1] ?? Buffer.alloc(0);
     for (const roomBytes of [0, 10, plain.length - 1, plain.length, 2 * plain.length]) {
       const memory = Buffer.alloc(roomBytes + 20, 1);
@@ -108,7 +108,7 @@ describe.each(implementations.map((zstd): [string, Zstd] => [zstd.name, zstd]))(
     }
   });
 
-  test('never changes what it was given', () => {
+  test('never changes its input', () => {
     const plain = Buffer.alloc(5000, 'plain');
     const frame = zstd.compress(plain, 3);
     const copy = Buffer.from(frame);
@@ -145,7 +145,7 @@ describe.each(implementations.map((zstd): [string, Zstd] => [zstd.name, zstd]))(
       expectRefused(() => zstd.decompress(frame.subarray(0, length), 1000));
   });
 
-  test('takes a damaged frame as damaged, or as other bytes of the same length', () => {
+  test('refuses a damaged frame, or gives other bytes of the same length', () => {
     const plain = (samples.find(([name]) => name.includes('4096')) ?? samples[0])?.[1].subarray(0, 40_000);
     if (plain === undefined) throw new Error('no samples');
     const frame = zstd.compress(plain, 3);

@@ -21,10 +21,10 @@ function extentsOf(path: string): MappedExtent[] {
 
 for (const kind of ['xfs', 'btrfs'] as const)
   describeUnless(mountingMissing(kind), `the extents of a file on ${kind}`, () => {
-    test('are all of them, in their order, also when only just written, and end where the file does', () => {
+    test('are complete and in order, also just after a write, and end with the file', () => {
       using mounted = mountNew(kind);
       const path = join(mounted.path, 'file');
-      // More than are asked for at once.
+      // More extents than one call asks for.
       const count = 2500;
       makeSparseFile(path, 2 * count * BLOCK);
       for (let index = 0; index < count; index++)
@@ -42,7 +42,7 @@ for (const kind of ['xfs', 'btrfs'] as const)
       expect(extents).not.toContainEqual(expect.objectContaining({ place: null }));
     });
 
-    test('have no place where nothing was written yet', async () => {
+    test('have no place if nothing was written to them yet', async () => {
       using mounted = mountNew(kind);
       expect(hasComparablePlaces(mounted.path)).toBe(true);
       const path = join(mounted.path, 'file');
@@ -58,7 +58,7 @@ for (const kind of ['xfs', 'btrfs'] as const)
   });
 
 describeUnless(mountingMissing('xfs'), 'the place of an extent on xfs', () => {
-  test('is where its bytes lie on the disk', () => {
+  test('is the offset of its bytes on the disk', () => {
     using mounted = mountNew('xfs');
     const path = join(mounted.path, 'file');
     const bytes = seededBytes(7, 64 * BLOCK);
@@ -74,7 +74,7 @@ describeUnless(mountingMissing('xfs'), 'the place of an extent on xfs', () => {
 });
 
 describeUnless(mountingMissing('ext4'), 'places on ext4', () => {
-  test('are not compared: there are no clones', () => {
+  test('are not compared, because there are no clones', () => {
     using mounted = mountNew('ext4');
     expect(hasComparablePlaces(mounted.path)).toBe(false);
     expect(hasComparablePlaces(join(mounted.path, 'not there'))).toBe(false);

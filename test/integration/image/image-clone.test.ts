@@ -31,7 +31,7 @@ function failureOf(work: () => unknown): Failure {
 
 for (const kind of ['xfs', 'btrfs'] as const)
   describeUnless(mountingMissing(kind), `clones on ${kind}`, () => {
-    test('are of the moment, for this user alone, and gone afterwards', () => {
+    test('hold the image of that moment, are readable by this user only, and are removed afterwards', () => {
       using mounted = mountNew(kind);
       const image = join(mounted.path, 'guest.img');
       writeFileSync(image, content, { mode: 0o644 });
@@ -48,7 +48,7 @@ for (const kind of ['xfs', 'btrfs'] as const)
       expect(readdirSync(mounted.path)).toEqual(['guest.img']);
     });
 
-    test('lie beside the file that a link leads to', () => {
+    test('of a link lie beside its target', () => {
       using mounted = mountNew(kind);
       const image = join(mounted.path, 'guest.img');
       writeFileSync(image, content);
@@ -59,7 +59,7 @@ for (const kind of ['xfs', 'btrfs'] as const)
       expect(clone.image).toBe(image);
     });
 
-    test('of dead runs are removed, those of living ones and other files are not', () => {
+    test('of dead runs are removed; those of living runs and other files are not', () => {
       using mounted = mountNew(kind);
       const image = join(mounted.path, 'guest.img');
       writeFileSync(image, content);
@@ -74,7 +74,7 @@ for (const kind of ['xfs', 'btrfs'] as const)
       expect(removeStaleClones(image)).toEqual([]);
     });
 
-    test('cannot be made where nothing may be written', () => {
+    test('cannot be made in a directory that may not be written to', () => {
       using mounted = mountNew(kind);
       const image = join(mounted.path, 'guest.img');
       writeFileSync(image, content);
@@ -87,7 +87,7 @@ for (const kind of ['xfs', 'btrfs'] as const)
   });
 
 describeUnless(mountingMissing('btrfs'), 'clones of files that are not copied on write', () => {
-  test('are made all the same', () => {
+  test('are made, too', () => {
     using mounted = mountNew('btrfs');
     const image = join(mounted.path, 'guest.img');
     closeSync(openSync(image, 'w'));
@@ -98,8 +98,8 @@ describeUnless(mountingMissing('btrfs'), 'clones of files that are not copied on
   });
 });
 
-describeUnless(mountingMissing('ext4'), 'clones where there are no reflinks', () => {
-  test('are refused, with what to do', () => {
+describeUnless(mountingMissing('ext4'), 'clones without reflinks', () => {
+  test('are refused with advice', () => {
     using mounted = mountNew('ext4');
     const image = join(mounted.path, 'guest.img');
     writeFileSync(image, content);

@@ -23,7 +23,7 @@ import {
 } from '../../support/images/images.ts';
 import { describeWithTools } from '../../support/programs/tools.ts';
 
-/** Where the metadata that the parser reads lie in the image. */
+/** The places in the image of the metadata that the parser reads. */
 interface Places {
   superblock: Extent[];
   descriptors: Extent[];
@@ -73,7 +73,10 @@ function changesAt(places: readonly Extent[], width: 'bits' | 'bytes', most: num
   return fc.array(fc.tuple(position, xor), { minLength: 1, maxLength: most }).map((pairs) => new Map(pairs));
 }
 
-/** Skips only what was free in the sound image, and gives sorted, disjoint extents inside of it. */
+/**
+ * Checks that only free blocks of the sound image are skipped, and that the extents are sorted, disjoint and inside of
+ * it.
+ */
 function expectNothingMissed(read: ReadAt, sizeBytes: number, used: readonly Extent[]): void {
   const usage = checkExtUsage(read, sizeBytes);
   const found = usage.understood ? [...extUsedExtents(read, sizeBytes)] : [{ offset: 0, length: sizeBytes }];
@@ -85,8 +88,8 @@ function expectNothingMissed(read: ReadAt, sizeBytes: number, used: readonly Ext
 }
 
 /**
- * `bitmaps` tells what damage to bitmaps must be noticed: all where they carry CRC-32C; otherwise one flipped bit,
- * since damage that keeps the count of free bits shows only to e2fsck.
+ * `bitmaps` tells which damage to bitmaps must be noticed: all damage if they have CRC-32C; otherwise one flipped bit,
+ * because only e2fsck notices damage that keeps the count of free bits.
  */
 const fuzzed = [
   { name: 'ext2, 1 KiB', bitmaps: 'one bit' },
@@ -101,7 +104,7 @@ const fuzzed = [
 ] as const;
 
 describeWithTools('damaged metadata of ext2, ext3 and ext4', imageTools, () => {
-  test.each(fuzzed)('$name: whatever is flipped, no block in use is skipped', ({ name, bitmaps }) => {
+  test.each(fuzzed)('$name: no block in use is skipped after any flipped bits', ({ name, bitmaps }) => {
     using scratch = scratchDirectory();
     const path = join(scratch.path, 'image');
     makeExtImage(path, extVariant(name));
@@ -123,7 +126,7 @@ describeWithTools('damaged metadata of ext2, ext3 and ext4', imageTools, () => {
     if (bitmaps === 'all') fc.assert(fc.property(changesAt(places.bitmaps, 'bytes', 8), check), runs);
   });
 
-  test('hostile superblocks with right checksums neither crash nor hang nor read outside', () => {
+  test('hostile superblocks with right checksums cause no crash, no hang, and no read outside of the image', () => {
     using scratch = scratchDirectory();
     const path = join(scratch.path, 'image');
     makeExtImage(path, extVariant('ext4, 1 KiB'));
@@ -170,7 +173,7 @@ describeWithTools('file systems whose free blocks are not skipped', imageTools, 
     scratch[Symbol.dispose]();
   });
 
-  /** Probes a copy of the image after `change`, and sees to it that all of its data is taken. */
+  /** Probes a copy of the image after `change`, and checks that all of its data is read. */
   async function regionAfter(change: (path: string) => void): Promise<ImageRegion | undefined> {
     const path = copyImage(sound, join(scratch.path, 'copy'));
     change(path);
@@ -212,7 +215,7 @@ describeWithTools('file systems whose free blocks are not skipped', imageTools, 
   });
 
   test.each(['FEATURE_C13', 'FEATURE_I20', 'FEATURE_R20', 'FEATURE_R7', 'FEATURE_R14', 'FEATURE_I0'])(
-    'a feature that is not known: %s',
+    'an unknown feature: %s',
     async (feature) => {
       const region = await regionAfter((path) => {
         setFeatures(path, feature);
@@ -248,7 +251,7 @@ describeWithTools('file systems whose free blocks are not skipped', imageTools, 
     expect(region).toMatchObject({ skippable: false, reason: 'it is larger than its partition or disk' });
   });
 
-  /** Marks a block of the first group's inode table as free, as the commands then see fit. */
+  /** Marks a block of the first group's inode table as free. */
   function freeInodeTableBlock(path: string, alsoCount: boolean): void {
     const listing = runTool('dumpe2fs', [path]);
     const [, table = ''] = /Inode table at (\d+)/.exec(listing) ?? [];

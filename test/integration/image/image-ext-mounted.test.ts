@@ -27,13 +27,13 @@ async function probe(path: string): Promise<{ layout: ImageLayout; data: Extent[
   return { layout, data: [...source.dataExtents()], used };
 }
 
-/** By the counts of its block groups. */
+/** The bytes in use by the counts of its block groups. */
 async function countedBytes(path: string): Promise<number | null> {
   await using source = await openImage(path);
   return countedUsedBytes((offset, length) => source.read(offset, length), source.sizeBytes);
 }
 
-/** What a guest does: files of all sizes come and go. */
+/** Writes and removes files of all sizes, as a guest does. */
 function live(directory: string): void {
   const pathOf = (index: number): string => join(directory, `file-${index}`);
   for (let index = 0; index < 300; index++)
@@ -50,7 +50,7 @@ describeUnless(loopDevicesMissing(), 'a file system that a kernel has written', 
     ['ext4', ['-b', '1024', '-O', '^metadata_csum,uninit_bg']],
     ['ext4', ['-b', '1024', '-O', 'bigalloc', '-C', '4096', '-N', '4096']],
     ['ext4', ['-O', 'orphan_file,mmp']],
-  ])('%s %j: not clean while it is mounted, understood afterwards', async (type, options) => {
+  ])('%s %j: is not clean while mounted, and is understood afterwards', async (type, options) => {
     using scratch = scratchDirectory();
     const path = join(scratch.path, 'image');
     makeGarbageFile(path, 200 * MIB);
@@ -75,7 +75,7 @@ describeUnless(loopDevicesMissing(), 'a file system that a kernel has written', 
     }
     const { layout, data, used } = await probe(path);
     expect(layout.regions).toMatchObject([{ kind: type, clean: true, skippable: true }]);
-    // While it was mounted its counts told already about how much that is.
+    // The counts gave about the same number while it was mounted.
     const usedBytes = layout.regions[0]?.usedBytes ?? 0;
     expect(Math.abs((countedLive ?? 0) - usedBytes)).toBeLessThan(0.1 * usedBytes);
     expect(used).toEqual([...subtract(data, mergeTouching(freeExtentsByDumpe2fs(path)))]);

@@ -20,7 +20,7 @@ import { describeWithTools } from '../../support/programs/tools.ts';
 
 describeWithTools('the used blocks of ext2, ext3 and ext4', imageTools, () => {
   test.each(extVariants)(
-    '$name: what dumpe2fs lists as free, and nothing else, is left out',
+    '$name: exactly the blocks that dumpe2fs lists as free are left out',
     async (variant) => {
       using scratch = scratchDirectory();
       const path = join(scratch.path, 'image');

@@ -32,7 +32,7 @@ describeWithTools('inspecting an image', imageTools, () => {
     expect(report.regions).toMatchObject([{ kind: 'ext3', clean: true, skippable: true }]);
   });
 
-  test('a sparse one of 2 TiB takes seconds and little memory', async () => {
+  test('takes seconds and little memory for a sparse image of 2 TiB', async () => {
     using scratch = scratchDirectory();
     const path = join(scratch.path, 'image');
     makeSparseFile(path, 2 ** 41);
@@ -48,7 +48,7 @@ describeWithTools('inspecting an image', imageTools, () => {
     expect(report.holeBytes + report.freeBytes + report.sendBytes).toBe(2 ** 41);
   });
 
-  test('stops when it is told to', async () => {
+  test('stops when aborted', async () => {
     using scratch = scratchDirectory();
     const path = join(scratch.path, 'image');
     makeSparseFile(path, MIB);

@@ -27,7 +27,7 @@ async function regionsOf(path: string): Promise<readonly ImageRegion[]> {
   return probeImage(image).regions;
 }
 
-/** An image as a guest has it while it runs: its last files are in the journal alone. */
+/** Makes an image like that of a running guest: its last files are only in the journal. */
 function makeLiveImage(path: string, directory: string, options: readonly string[] = ['-t', 'ext4']): void {
   const original = `${path}.mounted`;
   const point = join(directory, 'point');
@@ -55,7 +55,7 @@ describeUnless(mountingMissing('xfs'), 'replaying the journal of a clone', () =>
     ['ext3', ['-t', 'ext3']],
     ['ext4', ['-t', 'ext4']],
     ['ext4 with 1 KiB blocks', ['-t', 'ext4', '-b', '1024']],
-  ])('makes it clean, its files whole, and leaves the image alone: %s', async (_, options) => {
+  ])('makes it clean and its files whole, and does not change the image: %s', async (_, options) => {
     using mounted = mountNew('xfs');
     const image = join(mounted.path, 'guest.img');
     makeLiveImage(image, mounted.path, options);
@@ -71,7 +71,7 @@ describeUnless(mountingMissing('xfs'), 'replaying the journal of a clone', () =>
     expectNothingElse(mounted.path, clone);
   });
 
-  test('does so in each partition, and says which it could not do', async () => {
+  test('works in each partition, and names those in which it failed', async () => {
     using mounted = mountNew('xfs');
     const live = join(mounted.path, 'live.img');
     makeLiveImage(live, mounted.path);
@@ -88,7 +88,7 @@ describeUnless(mountingMissing('xfs'), 'replaying the journal of a clone', () =>
       [true, true],
     ]);
     for (const index of [0, 2]) expect(filesInExt(clone.path, partitions[index]?.offset).size).toBe(20);
-    // The table, the gaps and the partition that was not done are as they were.
+    // The table, the gaps and the failed partition are unchanged.
     const [old, now] = [readFileSync(image), readFileSync(clone.path)];
     for (const [from, to] of [
       [0, 1],
@@ -98,11 +98,11 @@ describeUnless(mountingMissing('xfs'), 'replaying the journal of a clone', () =>
       expect(now.subarray(from * MIB, to * MIB).equals(old.subarray(from * MIB, to * MIB))).toBe(true);
   });
 
-  test('changes nothing when it cannot be done', async () => {
+  test('changes nothing when it fails', async () => {
     using mounted = mountNew('xfs');
     const image = join(mounted.path, 'guest.img');
     makeLiveImage(image, mounted.path);
-    // Behind the superblock, the journal's own inode among other things.
+    // Overwrites the journal's own inode.
     const journalInode = Number(/^Journal inode: +(\d+)$/m.exec(runTool('dumpe2fs', ['-h', image]))?.[1]);
     const located = /block (\d+), offset 0x([0-9a-f]+)/.exec(
       runTool('debugfs', ['-R', `imap <${journalInode}>`, image]),
@@ -119,7 +119,7 @@ describeUnless(mountingMissing('xfs'), 'replaying the journal of a clone', () =>
     expectNothingElse(mounted.path, clone);
   });
 
-  test('is not for a file system with recorded errors', async () => {
+  test('is not tried on a file system with recorded errors', async () => {
     using mounted = mountNew('xfs');
     const image = join(mounted.path, 'guest.img');
     makeLiveImage(image, mounted.path);
@@ -129,7 +129,7 @@ describeUnless(mountingMissing('xfs'), 'replaying the journal of a clone', () =>
     expect(readFileSync(clone.path).equals(readFileSync(image))).toBe(true);
   });
 
-  test('says when e2fsck is not there, and stops when aborted', async () => {
+  test('says that e2fsck is missing, and stops when aborted', async () => {
     using mounted = mountNew('xfs');
     const image = join(mounted.path, 'guest.img');
     makeLiveImage(image, mounted.path);

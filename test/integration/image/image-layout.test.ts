@@ -52,54 +52,51 @@ const tables = [
 ] as const;
 
 describeWithTools('a disk with partitions', [...imageTools, 'sfdisk', 'mkswap'], () => {
-  test.each(tables)(
-    '$name: free blocks of its file systems are left out, all else is taken',
-    async (table) => {
-      using scratch = scratchDirectory();
-      const disk = join(scratch.path, 'disk');
-      const partitions = makePartitionedDisk(disk, 300, table.script);
-      const image = join(scratch.path, 'image');
-      makeExtImage(image, extVariant('ext4, several groups'));
-      const fileSystems = table.ext.map((index) => partitions[index] ?? { offset: 0, length: 0 });
-      for (const { offset } of fileSystems) placeFile(image, disk, offset);
-      const swap = join(scratch.path, 'swap');
-      makeSparseFile(swap, partitions[table.swap]?.length ?? 0);
-      runTool('mkswap', ['-q', '-L', 'guest swap', swap]);
-      const swapHead = readFileSync(swap).subarray(0, 4096);
-      patchFile(disk, partitions[table.swap]?.offset ?? 0, swapHead);
+  test.each(tables)('$name: only the free blocks of its file systems are left out', async (table) => {
+    using scratch = scratchDirectory();
+    const disk = join(scratch.path, 'disk');
+    const partitions = makePartitionedDisk(disk, 300, table.script);
+    const image = join(scratch.path, 'image');
+    makeExtImage(image, extVariant('ext4, several groups'));
+    const fileSystems = table.ext.map((index) => partitions[index] ?? { offset: 0, length: 0 });
+    for (const { offset } of fileSystems) placeFile(image, disk, offset);
+    const swap = join(scratch.path, 'swap');
+    makeSparseFile(swap, partitions[table.swap]?.length ?? 0);
+    runTool('mkswap', ['-q', '-L', 'guest swap', swap]);
+    const swapHead = readFileSync(swap).subarray(0, 4096);
+    patchFile(disk, partitions[table.swap]?.offset ?? 0, swapHead);
 
-      const { layout, data, used } = await probe(disk);
-      expect(layout.regions.map(({ offset, length }) => ({ offset, length }))).toEqual(partitions);
-      expect(layout.regions).toHaveLength(table.count);
-      expect(layout.regions[table.swap]).toMatchObject({
-        kind: 'swap',
-        label: 'guest swap',
-        skippable: false,
+    const { layout, data, used } = await probe(disk);
+    expect(layout.regions.map(({ offset, length }) => ({ offset, length }))).toEqual(partitions);
+    expect(layout.regions).toHaveLength(table.count);
+    expect(layout.regions[table.swap]).toMatchObject({
+      kind: 'swap',
+      label: 'guest swap',
+      skippable: false,
+    });
+    for (const index of table.ext)
+      expect(layout.regions[index]).toMatchObject({
+        kind: 'ext4',
+        label: 'guest root',
+        clean: true,
+        skippable: true,
       });
-      for (const index of table.ext)
-        expect(layout.regions[index]).toMatchObject({
-          kind: 'ext4',
-          label: 'guest root',
-          clean: true,
-          skippable: true,
-        });
 
-      const free = fileSystems.flatMap(({ offset }) => freeExtentsByDumpe2fs(disk, offset));
-      expect(used).toEqual([...subtract(data, mergeTouching(free))]);
+    const free = fileSystems.flatMap(({ offset }) => freeExtentsByDumpe2fs(disk, offset));
+    expect(used).toEqual([...subtract(data, mergeTouching(free))]);
 
-      const copy = join(scratch.path, 'copy');
-      copyExtents(disk, copy, 300 * MIB, used);
-      expect(JSON.parse(runTool('sfdisk', ['--json', copy]).replaceAll(copy, disk))).toEqual(
-        JSON.parse(runTool('sfdisk', ['--json', disk])),
-      );
-      for (const { offset } of fileSystems) {
-        runTool('e2fsck', ['-fn', `${copy}?offset=${offset}`]);
-        expect(filesInExt(copy, offset)).toEqual(filesInExt(disk, offset));
-      }
-    },
-  );
+    const copy = join(scratch.path, 'copy');
+    copyExtents(disk, copy, 300 * MIB, used);
+    expect(JSON.parse(runTool('sfdisk', ['--json', copy]).replaceAll(copy, disk))).toEqual(
+      JSON.parse(runTool('sfdisk', ['--json', disk])),
+    );
+    for (const { offset } of fileSystems) {
+      runTool('e2fsck', ['-fn', `${copy}?offset=${offset}`]);
+      expect(filesInExt(copy, offset)).toEqual(filesInExt(disk, offset));
+    }
+  });
 
-  test('a table over a file system that was there before: nothing is skipped', async () => {
+  test('nothing is skipped if a table was written over an older file system', async () => {
     using scratch = scratchDirectory();
     const disk = join(scratch.path, 'disk');
     makeExtImage(disk, extVariant('ext4, 1 KiB'));
@@ -116,7 +113,7 @@ describeWithTools('a disk with partitions', [...imageTools, 'sfdisk', 'mkswap'],
     expect(used).toEqual(data);
   });
 
-  test('a table that reaches beyond the end of a truncated image: nothing is skipped', async () => {
+  test('nothing is skipped if the table reaches beyond the end of a truncated image', async () => {
     using scratch = scratchDirectory();
     const disk = join(scratch.path, 'disk');
     makePartitionedDisk(disk, 100, 'label: dos\nsize=40MiB,type=83\nsize=40MiB,type=83\n');

@@ -27,7 +27,7 @@ async function failureOf(call: () => unknown): Promise<Failure> {
 }
 
 describe('opening an image', () => {
-  test('gives its size, and where its data lie', async () => {
+  test('gives its size, and the extents of its data', async () => {
     using scratch = scratchDirectory();
     const path = join(scratch.path, 'image');
     makeSparseFile(path, 64 * MIB);
@@ -47,7 +47,7 @@ describe('opening an image', () => {
     );
   });
 
-  test('a file of holes alone has no data', async () => {
+  test('a file that is one hole has no data', async () => {
     using scratch = scratchDirectory();
     const path = join(scratch.path, 'image');
     makeSparseFile(path, MIB);
@@ -57,7 +57,7 @@ describe('opening an image', () => {
   });
 
   test.each([
-    ['one that is not there', 'image-missing', 'nothing-here', /no image at/],
+    ['a missing file', 'image-missing', 'nothing-here', /no image at/],
     ['one below a file', 'image-missing', 'empty/image', /no image at/],
     ['a link to nothing', 'image-missing', 'dangling', /no image at/],
     ['a link to itself', 'image-unreadable', 'loop', /cannot be opened/],
@@ -81,7 +81,7 @@ describe('opening an image', () => {
     expect(failure.message).toContain(path);
   });
 
-  test('the line that fills up a last sector works', async () => {
+  test('the advice for a file of half a sector works', async () => {
     using scratch = scratchDirectory();
     const path = join(scratch.path, "it's cut");
     writeFileSync(path, Buffer.alloc(1000));
@@ -92,7 +92,7 @@ describe('opening an image', () => {
     expect(source.sizeBytes).toBe(1024);
   });
 
-  test('one that shrinks while it is read is noticed', async () => {
+  test('an image that shrinks while it is read is noticed', async () => {
     using scratch = scratchDirectory();
     const path = join(scratch.path, 'image');
     makeGarbageFile(path, MIB);
@@ -132,7 +132,7 @@ describeUnless(loopDevicesMissing(), 'a block device', () => {
     expect([...source.dataExtents()]).toEqual([{ offset: 0, length: 3 * MIB }]);
   });
 
-  test('that does not give its bytes fails the read, and says where', async () => {
+  test('that cannot be read fails the read, with the offset', async () => {
     using scratch = scratchDirectory();
     const path = join(scratch.path, 'image');
     makeGarbageFile(path, 16 * MIB);

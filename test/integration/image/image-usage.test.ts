@@ -32,8 +32,8 @@ async function startLocker(path: string, command: number): Promise<ChildProcess>
   return child;
 }
 
-describe('who uses an image file', () => {
-  test('a vmferry, which is no node to people; of its arguments, only the command is said', async () => {
+describe('the users of an image file', () => {
+  test('a vmferry is called vmferry, not node, and only the command of its arguments is shown', async () => {
     using scratch = scratchDirectory();
     const [path, script] = [join(scratch.path, 'image'), join(scratch.path, 'vmferry.js')];
     makeSparseFile(path, MIB);
@@ -58,7 +58,7 @@ describe('who uses an image file', () => {
     }
   });
 
-  test('nobody, though this process has it open; nor one that is not there', async () => {
+  test('there are none if only this process has it open, or if it does not exist', async () => {
     using scratch = scratchDirectory();
     const path = join(scratch.path, 'image');
     expect(await findUsers(path)).toEqual([]);
@@ -72,7 +72,7 @@ describe('who uses an image file', () => {
     ['to read', ['r'], true],
     ['to write', ['r+'], false],
     ['both', ['r', 'a', 'r'], false],
-  ])('a process that has it open, by whatever name: %s', async (_, modes, onlyReads) => {
+  ])('a process that has it open by any name: %s', async (_, modes, onlyReads) => {
     using scratch = scratchDirectory();
     const path = join(scratch.path, 'image');
     makeSparseFile(path, MIB);
@@ -91,7 +91,7 @@ describe('who uses an image file', () => {
     expect(await findUsers(path)).toEqual([]);
   });
 
-  test('a process that holds a POSIX lock on it, named once', async () => {
+  test('a process that holds a POSIX lock on it is named once', async () => {
     using scratch = scratchDirectory();
     const path = join(scratch.path, 'image');
     makeSparseFile(path, MIB);
@@ -106,7 +106,7 @@ describe('who uses an image file', () => {
     expect(await findUsers(path)).toEqual([]);
   });
 
-  test('an open file description lock has no owner, but who has it open is known', async () => {
+  test('an open file description lock has no owner, but the process that has the file open is found', async () => {
     using scratch = scratchDirectory();
     const path = join(scratch.path, 'image');
     makeSparseFile(path, MIB);
@@ -123,8 +123,8 @@ describe('who uses an image file', () => {
   });
 });
 
-describeUnless(loopDevicesMissing(), 'who uses an image by way of a block device', () => {
-  test('a loop device; and of that, its mount', async () => {
+describeUnless(loopDevicesMissing(), 'the users of an image through a block device', () => {
+  test('a loop device, and the mount of that device', async () => {
     using scratch = scratchDirectory();
     const path = join(scratch.path, 'image');
     makeSparseFile(path, 16 * MIB);

@@ -16,7 +16,7 @@ afterEach(() => {
   scratch[Symbol.dispose]();
 });
 
-test('a hole reads as zero, takes no space, and leaves the size', () => {
+test('a hole reads as zero, takes no space, and keeps the size', () => {
   const path = join(scratch.path, 'file');
   writeFileSync(path, content);
   const fd = openSync(path, 'r+');
@@ -40,7 +40,7 @@ test('a file that may not be written is refused', () => {
 });
 
 describeUnless(process.getuid?.() === 0 ? null : 'mounting needs root', 'a file system without holes', () => {
-  test('is told apart, and the file is as it was', () => {
+  test('is detected, and the file is unchanged', () => {
     const directory = join(scratch.path, 'mounted');
     mkdirSync(directory);
     runTool('mount', ['-t', 'ramfs', 'ramfs', directory]);

@@ -24,7 +24,7 @@ describe('the chunk grid of an image', () => {
     expect(chunkGridFor(image).chunkBytes).toBe(chunk);
   });
 
-  test('has the smallest chunks that keep the map bounded', () => {
+  test('has the smallest chunk size that keeps the map within its limit', () => {
     fc.assert(
       fc.property(imageBytes, (image) => {
         const { chunkBytes, chunkCount } = chunkGridFor(image);

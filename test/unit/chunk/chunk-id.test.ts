@@ -8,7 +8,7 @@ test('a chunk id is the SHA-256 of its bytes', () => {
   );
 });
 
-test('bytes are all zero exactly if every one is', () => {
+test('isAllZero is true exactly if every byte is zero', () => {
   const sizes = fc.constantFrom(0, 1, 511, 4096, 2 ** 20 - 1, 2 ** 20, 2 ** 20 + 1, 2 ** 21 + 7);
   fc.assert(
     fc.property(sizes, fc.nat(), fc.nat({ max: 40 }), (size, seed, shift) => {
@@ -19,7 +19,7 @@ test('bytes are all zero exactly if every one is', () => {
       bytes[seed % size] = 1 + (seed % 255);
       expect(isAllZero(bytes)).toBe(false);
       bytes[seed % size] = 0;
-      // what lies beside them does not count
+      // the bytes beside the range do not count
       whole.fill(1, 0, shift);
       expect(isAllZero(bytes)).toBe(true);
       whole.fill(1, 0, shift >> 1);

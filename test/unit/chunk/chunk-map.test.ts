@@ -62,7 +62,7 @@ describe('a chunk map', () => {
     );
   });
 
-  test('has the text that is documented', () => {
+  test('has the documented text', () => {
     const map = new ChunkMap(chunkGridFor(3 * CHUNK - 512));
     map.set(0, id(1));
     map.set(2, id(2));
@@ -83,7 +83,7 @@ describe('a chunk map', () => {
     for (const position of [-1, 1, 2 ** 32, NaN]) expect(() => map.set(position, id(1))).toThrow(RangeError);
   });
 
-  test('full, of the largest size, comes in pieces', () => {
+  test('of the largest size, full, gives its text in pieces', () => {
     const map = new ChunkMap(chunkGridFor(MOST_CHUNKS * CHUNK));
     const any = id(7);
     for (let position = 0; position < MOST_CHUNKS; position += 16) map.set(position, any);
@@ -94,7 +94,7 @@ describe('a chunk map', () => {
 });
 
 describe('fingerprints', () => {
-  /** An image of a few chunks, most of whose bytes come from a small set. */
+  /** An image of a few chunks, with few different byte values. */
   const images = fc.array(fc.constantFrom(0, 0, 1, 2), { minLength: 1, maxLength: 4 }).chain((kinds) =>
     fc.integer({ min: 1, max: 128 }).map((sectors) => {
       const bytes = Buffer.alloc((kinds.length - 1) * CHUNK + sectors * 512);
@@ -168,7 +168,7 @@ describe('a damaged map is refused:', () => {
     expectDamaged(text);
   });
 
-  test('anything else than a Failure is never thrown, and what is accepted is a map', () => {
+  test('any text gives either a valid map or a Failure', () => {
     fc.assert(
       fc.property(maps, fc.nat(), fc.string({ minLength: 0, maxLength: 3 }), (map, place, replacement) => {
         const text = textOf(map);

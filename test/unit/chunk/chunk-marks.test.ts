@@ -14,7 +14,7 @@ const bytesOf = (extents: Iterable<Extent>): number[] =>
   [...extents].flatMap(({ offset, length }) => Array.from({ length }, (_, index) => offset + index));
 const chunkOf = (offset: number) => Math.floor(offset / grid.chunkBytes);
 
-test('a chunk is touched when a byte of it is', () => {
+test('a chunk is touched exactly if one of its bytes is', () => {
   fc.assert(
     fc.property(extentLists, (extents) => {
       const chunks = new Set(bytesOf(extents).map(chunkOf));

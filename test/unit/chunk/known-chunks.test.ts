@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { chunkId } from '../../../src/chunk/chunk-id.ts';
 import { KnownChunks } from '../../../src/chunk/known-chunks.ts';
 
-/** Ids as chunks have them, and ids that begin alike, so that they want the same slot. */
+/** Real ids of chunks, and ids with the same beginning, so that they want the same slot. */
 const ids: fc.Arbitrary<Uint8Array> = fc.oneof(
   fc.integer({ min: 0, max: 300 }).map((number) => chunkId(Buffer.from(String(number)))),
   fc.integer({ min: 0, max: 300 }).map((number) => {
@@ -19,7 +19,7 @@ function hex(id: Uint8Array): string {
 }
 
 describe('known chunks', () => {
-  test('are what was added, as a set knows it', () => {
+  test('behave like a set of the added ids', () => {
     fc.assert(
       fc.property(
         fc.array(fc.record({ id: ids, isAdded: fc.boolean() }), { maxLength: 400 }),
@@ -40,7 +40,7 @@ describe('known chunks', () => {
     );
   });
 
-  test('hold as many as they have room for', () => {
+  test('hold as many ids as they were made for', () => {
     const count = 100_000;
     const known = KnownChunks.withRoomFor(count);
     const made = Array.from({ length: count }, (_, number) => chunkId(Buffer.from(`chunk ${number}`)));
@@ -51,7 +51,7 @@ describe('known chunks', () => {
   });
 
   test.each([0, 1, 10])(
-    'made for %d, more than fit are new again and again, and none is taken for another',
+    'made for %d ids and full, call further ids new each time, and confuse none',
     (count) => {
       const known = KnownChunks.withRoomFor(count);
       const made = Array.from({ length: 200 }, (_, number) => chunkId(Buffer.from(`chunk ${number}`)));
@@ -63,7 +63,7 @@ describe('known chunks', () => {
     },
   );
 
-  test('never take one id for another that differs in any bit', () => {
+  test('distinguish ids that differ in any one bit', () => {
     const id = chunkId(Buffer.from('a chunk'));
     const known = KnownChunks.withRoomFor(10);
     known.add(id);
@@ -75,7 +75,7 @@ describe('known chunks', () => {
     expect(known.has(id)).toBe(true);
   });
 
-  test('are never of another length', () => {
+  test('refuse ids of another length', () => {
     const known = KnownChunks.withRoomFor(10);
     expect(() => known.add(new Uint8Array(31))).toThrow(RangeError);
     expect(() => known.has(new Uint8Array(33))).toThrow(RangeError);

@@ -41,21 +41,18 @@ describe('a bounded frame', () => {
     );
   });
 
-  test.each([1, 255, 256, 65_791, 65_792, 2 ** 20])(
-    'says its size, as frames with sizes do (%d bytes)',
-    (size) => {
-      const content = Buffer.alloc(size, 'x');
-      const blocks = [{ type: 'rle', byte: 120, sizeBytes: size % 2 ** 17 } as const];
-      for (let rest = size - (size % 2 ** 17); rest > 0; rest -= 2 ** 17)
-        blocks.push({ type: 'rle', byte: 120, sizeBytes: 2 ** 17 });
-      const said = zstdFrameOf({ blocks, contentBytes: size });
-      expect(unpack(boundedFrame(said, size)).equals(content)).toBe(true);
-      expect(unpack(boundedFrame(boundedFrame(zstdFrameOf({ blocks }), size), size)).equals(content)).toBe(
-        true,
-      );
-      expectRefused(said, size + 1);
-    },
-  );
+  test.each([1, 255, 256, 65_791, 65_792, 2 ** 20])('has its size in the header (%d bytes)', (size) => {
+    const content = Buffer.alloc(size, 'x');
+    const blocks = [{ type: 'rle', byte: 120, sizeBytes: size % 2 ** 17 } as const];
+    for (let rest = size - (size % 2 ** 17); rest > 0; rest -= 2 ** 17)
+      blocks.push({ type: 'rle', byte: 120, sizeBytes: 2 ** 17 });
+    const said = zstdFrameOf({ blocks, contentBytes: size });
+    expect(unpack(boundedFrame(said, size)).equals(content)).toBe(true);
+    expect(unpack(boundedFrame(boundedFrame(zstdFrameOf({ blocks }), size), size)).equals(content)).toBe(
+      true,
+    );
+    expectRefused(said, size + 1);
+  });
 
   test('keeps the checksum', () => {
     // printf abc | zstd
@@ -107,7 +104,7 @@ describe('refused is', () => {
     for (let length = 0; length < frame.length; length++) expectRefused(frame.subarray(0, length), 300_000);
   });
 
-  test('noise, always with a Failure', () => {
+  test('noise, always by a Failure', () => {
     fc.assert(
       fc.property(
         fc.uint8Array({ maxLength: 200 }),

@@ -16,9 +16,9 @@ const whole: GuestDefinition = {
   commandLine: ['root=/dev/ubda', 'con0=null,fd:1'],
 };
 
-describe('a guest name', () => {
+describe('isGuestName', () => {
   test.each(['web', 'Web-2.example_x', 'my disk.img', 'über', 'a', 'a'.repeat(200), '~x', '日本'])(
-    '%j is one',
+    '%j is a guest name',
     (name) => {
       expect(isGuestName(name)).toBe(true);
     },
@@ -41,13 +41,13 @@ describe('a guest name', () => {
     'a'.repeat(201),
     'ü'.repeat(101),
     '\uD800',
-  ])('%j is none', (name) => {
+  ])('%j is no guest name', (name) => {
     expect(isGuestName(name)).toBe(false);
   });
 });
 
 describe('a definition', () => {
-  test('is the same after a way through JSON', () => {
+  test('survives a round trip through JSON', () => {
     expect(parseGuestDefinition(JSON.parse(JSON.stringify(whole)))).toEqual(whole);
   });
 

@@ -38,7 +38,7 @@ async function warnings(definition = offlineDefinition(image)): Promise<string[]
   return told;
 }
 
-test('an image that is the disk of a guest is warned of, by whatever path it is named', async () => {
+test('the image of a remembered guest is warned of, by any path', async () => {
   symlinkSync(image, join(scratch.path, 'same.img'));
   await records.write({ definition: guest('web', join(scratch.path, 'same.img')), state: 'halted' });
   expect(await warnings()).toEqual([
@@ -46,12 +46,12 @@ test('an image that is the disk of a guest is warned of, by whatever path it is 
   ]);
 });
 
-test('so is that of a guest that runs', async () => {
+test('the image of a running guest is warned of', async () => {
   running = [guest('mail', image)];
   expect(await warnings()).toHaveLength(1);
 });
 
-test('one of two disks, an image of nobody, and a guest by its name are not', async () => {
+test('no warning for one of two disks, an image of no guest, or a guest named by its name', async () => {
   await records.write({ definition: guest('web', image, join(scratch.path, 'b.img')), state: 'halted' });
   await records.write({ definition: guest('mail', join(scratch.path, 'gone.img')), state: 'halted' });
   expect(await warnings()).toEqual([]);
@@ -59,7 +59,7 @@ test('one of two disks, an image of nobody, and a guest by its name are not', as
   expect(await warnings(guest('web', image))).toEqual([]);
 });
 
-test('the image that a guest which was moved away has left is not: the guest cannot be backed up here', async () => {
+test('no warning for the image of a guest that was moved away: it cannot be backed up here', async () => {
   const move = { destination: 'new.example', directory: null, sshConfigFile: null, remoteCommand: null };
   await records.write({ definition: guest('web', image), state: 'moved', move });
   expect(await warnings()).toEqual([]);

@@ -7,7 +7,7 @@ import { fakeDefinition, fakeDriver } from '../../support/guests/fake-driver.ts'
 
 const context = { signal: new AbortController().signal, report: () => undefined };
 
-test('a guest is named once, however many processes it has; other users stay', async () => {
+test('a guest with several processes is named once, and other users stay in the list', async () => {
   const open = (name: string, pid: number): ImageUser => ({
     kind: 'process',
     pid,

@@ -49,7 +49,7 @@ afterEach(() => {
 });
 
 describe('records', () => {
-  test('are remembered, by another program, too, and forgotten', async () => {
+  test('are written, read by another program, and removed', async () => {
     expect(await store.read('web')).toBeNull();
     expect(await store.list()).toEqual([]);
     await store.write({ definition: definition('web'), state: 'running' });
@@ -72,14 +72,14 @@ describe('records', () => {
     expect(await store.read('web')).toBeNull();
   });
 
-  test('are for nobody else to read, and leave no other files', async () => {
+  test('are readable by their owner only, and leave no other files', async () => {
     await store.write({ definition: definition('web'), state: 'running' });
     expect(readdirSync(directory)).toEqual(['web.json']);
     expect(statSync(directory).mode & 0o777).toBe(0o700);
     expect(statSync(join(directory, 'web.json')).mode & 0o777).toBe(0o600);
   });
 
-  test('are not looked for outside their directory', async () => {
+  test('are never read from outside their directory', async () => {
     mkdirSync(directory, { recursive: true });
     writeFileSync(join(directory, '..', 'x.json'), '{}');
     expect(await store.read('../x')).toBeNull();
@@ -91,7 +91,7 @@ describe('records', () => {
     ['is cut off', '{"version": 1, "defin'],
     ['is of a later version', JSON.stringify({ version: 2 })],
     [
-      'says moved but not where',
+      'says moved but gives no destination',
       JSON.stringify({
         version: 1,
         definition: definition('web'),
@@ -103,7 +103,7 @@ describe('records', () => {
       'holds no definition',
       JSON.stringify({ version: 1, definition: {}, state: 'halted', changedAt: now.toISOString() }),
     ],
-  ])('that cannot be understood are no licence to start a guest: one that %s', async (_, text) => {
+  ])('that cannot be understood are refused: one that %s', async (_, text) => {
     mkdirSync(directory, { recursive: true });
     writeFileSync(join(directory, 'web.json'), text);
     await expect(store.read('web')).rejects.toMatchObject({
@@ -112,7 +112,7 @@ describe('records', () => {
     });
   });
 
-  test('say where they cannot be written', async () => {
+  test('that cannot be written fail with advice about the directory', async () => {
     mkdirSync(join(directory, '..'), { recursive: true });
     writeFileSync(directory, '');
     await expect(store.write({ definition: definition('web'), state: 'running' })).rejects.toMatchObject({
@@ -127,7 +127,7 @@ describe('the fence', () => {
   const record = (state: 'running' | 'halted' | 'moving' | 'moved') =>
     ({ version: 1, definition: definition('web'), state, changedAt: now.toISOString(), move }) as const;
 
-  test('stands before guests that went elsewhere, and names the way back', () => {
+  test('refuses guests that were moved elsewhere, and names the command to take them back', () => {
     for (const state of ['moved', 'moving'] as const)
       expect(fenceOf(record(state))).toMatchObject({
         code: 'guest-fenced',
@@ -136,7 +136,7 @@ describe('the fence', () => {
       });
   });
 
-  test('stands before no others', () => {
+  test('refuses no other guests', () => {
     expect(fenceOf(record('halted'))).toBeNull();
     expect(fenceOf(record('running'))).toBeNull();
   });

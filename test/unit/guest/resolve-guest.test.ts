@@ -36,7 +36,7 @@ function resolve(name: string, ...running: RunningGuest[]) {
   return resolveGuest(name, { drivers: [driver], records }, context);
 }
 
-test('a guest that runs goes before what is remembered of it', async () => {
+test('the definition of a running guest is used instead of its record', async () => {
   const record = await records.write({ definition: { ...definition('web'), cpuCount: 2 }, state: 'halted' });
   expect(await resolve('web', web)).toEqual({ definition: web.definition, running: web, record });
 });
@@ -46,7 +46,7 @@ test('a guest that is remembered is found', async () => {
   expect(await resolve('web')).toEqual({ definition: definition('web'), running: null, record });
 });
 
-test('a guest whose move has not ended is found: it can be moved again', async () => {
+test('a guest whose move has not ended is found, so that it can be moved again', async () => {
   await records.write({ definition: definition('web'), state: 'moving', move });
   expect((await resolve('web')).record?.state).toBe('moving');
 });
@@ -75,7 +75,7 @@ test('a path is an image, with its own name', async () => {
   await expect(resolve('/srv/.hidden')).rejects.toMatchObject({ code: 'guest-unsupported' });
 });
 
-test('a name without a slash is a file only where there is one, and no such guest', async () => {
+test('a name without a slash is a file only if there is such a file, and no such guest', async () => {
   // The tests run in the project's directory.
   expect((await resolve('package.json')).definition.driver).toBe('offline');
   await records.write({ definition: definition('mail'), state: 'halted' });

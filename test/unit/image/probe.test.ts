@@ -28,7 +28,7 @@ function imageOf(bytes: Uint8Array) {
 const extMagic = [1080, [0x53, 0xef]] as const;
 const mdMagic = [0xfc, 0x4e, 0x2b, 0xa9];
 
-/** Where each format has its signature, by its own documentation. */
+/** The place of each format's signature, by the format's documentation. */
 const signatures = [
   ['xfs', 0, 'XFSB'],
   ['btrfs', 65600, '_BHRfS_M'],
@@ -53,8 +53,8 @@ const signatures = [
   ['uml-cow', 0, 'OOOM'],
 ] as const;
 
-describe('what lies in an image', () => {
-  test.each(signatures)('%s is known by its bytes at %i', (kind, offset, magic) => {
+describe('probing an image', () => {
+  test.each(signatures)('recognises %s by its bytes at %i', (kind, offset, magic) => {
     const layout = probeImage(imageWith([[offset, magic]]));
     expect(layout).toMatchObject({
       sizeBytes: SIZE,
@@ -80,11 +80,11 @@ describe('what lies in an image', () => {
     expect(regions).toMatchObject([{ kind: 'ambiguous', skippable: false }]);
   });
 
-  test('nothing recognised is said to be so', () => {
+  test('unrecognised content is called unknown', () => {
     expect(probeImage(imageWith([])).regions).toMatchObject([{ kind: 'unknown', skippable: false }]);
   });
 
-  test('the smallest image of all', () => {
+  test('an image of one sector is probed', () => {
     expect(probeImage(imageOf(new Uint8Array(512))).regions).toMatchObject([
       { kind: 'unknown', length: 512 },
     ]);
@@ -100,7 +100,7 @@ describe('what lies in an image', () => {
     expect(regions[0]?.label).toBe('a?[31mb\ufffdc');
   });
 
-  test('random bytes neither crash it nor let it skip anything', () => {
+  test('random bytes neither crash the probe nor make it skip anything', () => {
     const sizes = fc.integer({ min: 1, max: 300 }).map((sectors) => sectors * 512);
     fc.assert(
       fc.property(

@@ -62,24 +62,27 @@ async function expectRefused(bytes: Uint8Array): Promise<Failure> {
   return thrown as Failure;
 }
 
-/** The same members with some changed; its id is right, so that only the reader's own checks can refuse it. */
+/** A pack with changed members. Its id is right, so that only the reader's own checks can refuse it. */
 async function forged(change: (members: TarMember[]) => TarMember[]): Promise<Buffer> {
   return tarOf(change(members.map((member) => ({ ...member }))));
 }
 
-/** Header bytes of the file made to fit their checksum again. */
+/** Makes the checksum of a changed header right again. */
 function resealed(header: Buffer): void {
   header.fill(' ', 148, 156);
   const sum = header.subarray(0, 512).reduce((total, byte) => total + byte, 0);
   header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
 }
 
-test('the forger makes good packs, too', async () => {
+test('the function that forges packs makes a good pack if nothing is changed', async () => {
   const bytes = await forged((same) => same);
   expect(await readAll(sha256(bytes), inPieces(bytes), grid)).toHaveLength(2);
 });
 
-/** Refused, or read as a pack: what is in it then is told by its chunks' ids. Nothing else may happen. */
+/**
+ * The bytes must be refused, or read as a pack, whose chunks are later compared with their ids. Nothing else may
+ * happen.
+ */
 async function expectNoHarm(bytes: Uint8Array, places: number[] = []): Promise<void> {
   try {
     const frames = await readAll(good.id, inPieces(bytes, places), grid);
@@ -121,12 +124,12 @@ describe('a pack damaged on its way does no harm:', () => {
       await expectNoHarm(good.bytes.subarray(0, length));
   });
 
-  test('with more behind it', async () => {
+  test('with more bytes at its end', async () => {
     await expectNoHarm(Buffer.concat([good.bytes, Buffer.alloc(512)]));
     await expectNoHarm(Buffer.concat([good.bytes, good.bytes]));
   });
 
-  test('noise instead of it: refused', async () => {
+  test('replaced by noise: refused', async () => {
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ maxLength: 3000 }), async (bytes) => {
         await expectRefused(bytes);
@@ -201,20 +204,17 @@ describe('a well-formed tar file with', () => {
     ['a negative size', 'size=-1'],
     ['a huge size', 'size=9999999999999'],
     ['a sparse map', 'GNU.sparse.major=1'],
-  ])(
-    'an extended header that gives a member %s is read or refused, and never anything else',
-    async (_, record) => {
-      const length = record.length + 2 + String(record.length).length;
-      const line = `${length + (String(length).length > String(record.length).length ? 1 : 0)} ${record}\n`;
-      const bytes = await forged((all) => all.toSpliced(1, 0, { name: 'PaxHeader', content: line }));
-      bytes[1024 + 156] = 'x'.charCodeAt(0);
-      resealed(bytes.subarray(1024, 1536));
-      if (record.startsWith('GNU')) {
-        // an extended header that changes nothing that counts: other fields are ignored
-        expect(await readAll(sha256(bytes), inPieces(bytes), grid)).toHaveLength(2);
-      } else await expectRefused(bytes);
-    },
-  );
+  ])('an extended header that gives a member %s is read or refused, and does no harm', async (_, record) => {
+    const length = record.length + 2 + String(record.length).length;
+    const line = `${length + (String(length).length > String(record.length).length ? 1 : 0)} ${record}\n`;
+    const bytes = await forged((all) => all.toSpliced(1, 0, { name: 'PaxHeader', content: line }));
+    bytes[1024 + 156] = 'x'.charCodeAt(0);
+    resealed(bytes.subarray(1024, 1536));
+    if (record.startsWith('GNU')) {
+      // an extended header that changes nothing that counts: other fields are ignored
+      expect(await readAll(sha256(bytes), inPieces(bytes), grid)).toHaveLength(2);
+    } else await expectRefused(bytes);
+  });
 
   const id0 = sha256(chunk(0));
   test.each([
@@ -252,7 +252,7 @@ test('a pack of a larger image is refused', async () => {
   await expect(readAll(good.id, [good.bytes], smaller)).rejects.toHaveProperty('code', 'pack-damaged');
 });
 
-test('who reads no further than the first frame leaves nothing behind', async () => {
+test('a reader may stop after the first frame', async () => {
   for await (const frame of readPack(good.id, [good.bytes], grid)) {
     expect(frame.chunks).toHaveLength(3);
     break;

@@ -15,18 +15,18 @@ function plainOf(chunks: readonly FrameChunk[]): Buffer {
   return Buffer.concat(chunks.map(({ position, length }) => Buffer.alloc(length, `chunk ${position} `)));
 }
 
-/** As whoever compresses them must: each before the next is asked for. */
+/** Copies each frame before the next is asked for, as a compressor must. */
 function copied(frames: Iterable<PlainFrame>): PlainFrame[] {
   const all: PlainFrame[] = [];
   for (const { chunks, plain } of frames) all.push({ chunks: [...chunks], plain: Buffer.from(plain) });
   return all;
 }
 
-/** The new chunks of up to 16 positions, again and again. */
+/** Many groups of new chunks, each of up to 16 positions. */
 const pieces = fc.array(fc.uniqueArray(fc.nat({ max: 15 }), { maxLength: 16 }), { maxLength: 125 });
 
-describe('chunks on their way into frames', () => {
-  test('are all there, in frames that are full but for the last, with their bytes', () => {
+describe('gathering chunks into frames', () => {
+  test('keeps all chunks and bytes; all frames but the last are full', () => {
     fc.assert(
       fc.property(pieces, (drafts) => {
         const gathering = new FrameGathering();
@@ -55,7 +55,7 @@ describe('chunks on their way into frames', () => {
     );
   });
 
-  test('are taken as they lie where they fill a frame, also past some that wait', () => {
+  test('does not copy chunks that fill a frame, even while others wait', () => {
     const gathering = new FrameGathering();
     const few = [chunkAt(3)];
     expect(copied(gathering.add(few, plainOf(few)))).toEqual([]);
@@ -67,7 +67,7 @@ describe('chunks on their way into frames', () => {
     expect(copied(gathering.flush())).toEqual([{ chunks: few, plain: plainOf(few) }]);
   });
 
-  test('begin another frame where their positions would not ascend', () => {
+  test('begins another frame if positions would not ascend', () => {
     const gathering = new FrameGathering();
     expect(copied(gathering.add([chunkAt(30)], plainOf([chunkAt(30)])))).toEqual([]);
     expect(copied(gathering.add([chunkAt(7)], plainOf([chunkAt(7)])))).toEqual([
@@ -76,7 +76,7 @@ describe('chunks on their way into frames', () => {
     expect(copied(gathering.flush())).toEqual([{ chunks: [chunkAt(7)], plain: plainOf([chunkAt(7)]) }]);
   });
 
-  test('are a frame each where chunks are large', () => {
+  test('makes a frame of each chunk if chunks are large', () => {
     const large = chunkGridFor(2 ** 41 + 512);
     const gathering = new FrameGathering();
     const chunk = { position: 3, id: new Uint8Array(32), length: frameLimitBytes(large) };

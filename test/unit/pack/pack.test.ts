@@ -19,7 +19,7 @@ const CHUNK = 65536;
 const imageBytes = 4096 * CHUNK + 512;
 const grid = chunkGridFor(imageBytes);
 
-/** The compressed bytes are any: packs do not look into them. */
+/** The compressed bytes are arbitrary: packs do not look into them. */
 const frames: fc.Arbitrary<Frame[]> = fc
   .array(
     fc.record({
@@ -47,7 +47,7 @@ function plainOf(read: readonly Frame[]): unknown {
 }
 
 describe('a pack', () => {
-  test('holds its frames, however it is cut on the way', async () => {
+  test('holds its frames, and is read in parts of any sizes', async () => {
     await fc.assert(
       fc.asyncProperty(frames, fc.array(fc.nat(), { maxLength: 12 }), async (made, places) => {
         const { id, bytes } = await packBytes(made);
@@ -68,7 +68,7 @@ describe('a pack', () => {
     );
   });
 
-  test('on its way into an image is named by chance', () => {
+  test('of a move has a random name', () => {
     const [first, second] = [1, 2].map(() => namePack(Buffer.alloc(512), 'random'));
     expect(first).toMatch(/^[0-9a-f]{64}$/);
     expect(second).not.toBe(first);
@@ -92,7 +92,7 @@ describe('a pack', () => {
 });
 
 describe('frames are packed', () => {
-  /** Frames as very regular data gives them: all table, and next to nothing compressed. */
+  /** Frames of very regular data: large tables, and almost no compressed bytes. */
   function* tinyFrames(count: number, chunksPerFrame: number): Iterable<Frame> {
     const id = chunkId(Buffer.of(1));
     for (let frame = 0; frame < count; frame++) {
@@ -121,7 +121,7 @@ describe('frames are packed', () => {
     expect(plainBytes).toBeLessThanOrEqual(PACK_PLAIN_LIMIT_BYTES + chunks * CHUNK);
   });
 
-  test('in memory that something else was in, to the same bytes', async () => {
+  test('into used memory to the same bytes as into new memory', async () => {
     const made = [...tinyFrames(7, 3)];
     const fresh = await buildPack(made);
     const memory = new PackMemory();
@@ -133,7 +133,7 @@ describe('frames are packed', () => {
     }
   });
 
-  test('as they were added, whatever becomes of their memory; and the next pack begins empty', async () => {
+  test('as copies, so that their memory may be overwritten; and the next pack begins empty', async () => {
     const open = new OpenPack();
     await fc.assert(
       fc.asyncProperty(frames, async (made) => {

@@ -36,7 +36,7 @@ async function readAll(id: string, parts: readonly Uint8Array[], seal: Seal): Pr
   return frames;
 }
 
-/** Frames of images of any size: the compressed bytes are any, packs do not look into them. */
+/** Frames of images of any size. The compressed bytes are arbitrary: packs do not look into them. */
 const frames: fc.Arbitrary<Frame[]> = fc.array(
   fc.record({
     chunks: fc
@@ -56,7 +56,7 @@ const frames: fc.Arbitrary<Frame[]> = fc.array(
 );
 
 describe.each(seals)('a $name pack of a store', ({ seal }) => {
-  test('holds its frames, and each lies where the pack says', async () => {
+  test('holds its frames, each at the offset that the pack gives', async () => {
     await fc.assert(
       fc.asyncProperty(frames, fc.array(fc.nat(), { maxLength: 5 }), async (made, places) => {
         const pack = await buildPack(made, seal);
@@ -80,7 +80,7 @@ describe.each(seals)('a $name pack of a store', ({ seal }) => {
     );
   });
 
-  test('grows no larger than its limit, as its frames are counted sealed', async () => {
+  test('stays below its limit, because sealed sizes are counted', async () => {
     const open = new OpenPack(seal);
     const frame = {
       chunks: [{ position: 0, id: chunkId(Buffer.of(1)), length: 1 }],
@@ -95,7 +95,7 @@ describe.each(seals)('a $name pack of a store', ({ seal }) => {
 
 type StoredPackFrame = Pack['frames'][number];
 
-test('a sealed pack shows nothing but what it is', async () => {
+test('a sealed pack shows only that it is a sealed pack', async () => {
   const plain = await buildPack([frameOf(new Map([[3, chunk(3)]]), zstd)]);
   const sealed = await buildPack([frameOf(new Map([[3, chunk(3)]]), zstd)], sealFor(key));
   expect(tarMembersOf(sealed.bytes).map(({ name }) => name)).toEqual([
@@ -108,7 +108,7 @@ test('a sealed pack shows nothing but what it is', async () => {
   expect(Buffer.from(sealed.bytes).includes(Buffer.from(table?.content ?? ''))).toBe(false);
 });
 
-describe('refused is', () => {
+describe('reading a stored pack', () => {
   let good: Pack;
   let members: TarMember[];
   beforeAll(async () => {
@@ -129,12 +129,12 @@ describe('refused is', () => {
     await expect(readAll(id, [bytes], seal)).rejects.toMatchObject({ name: 'Failure', code: 'pack-damaged' });
   }
 
-  test('nothing of a good one', async () => {
+  test('accepts a good pack', async () => {
     expect(await readAll(good.id, [good.bytes], noSeal)).toHaveLength(2);
     expect(await readAll(sha256(await tarOf(members)), [await tarOf(members)], noSeal)).toHaveLength(2);
   });
 
-  test('one of which any byte was changed', async () => {
+  test('refuses a pack with any byte changed', async () => {
     for (let place = 0; place < good.bytes.length; place += 97) {
       const bytes = new Uint8Array(good.bytes);
       bytes[place] = (bytes[place] ?? 0) ^ 1;
@@ -142,18 +142,18 @@ describe('refused is', () => {
     }
   });
 
-  test('one under the name of another', async () => {
+  test('refuses a pack under another name', async () => {
     await expectRefused(good.bytes, noSeal, sha256(Buffer.of(1)));
     await expectRefused(good.bytes, noSeal, good.id.toUpperCase());
   });
 
-  test('one cut off anywhere, or with more behind it', async () => {
+  test('refuses a pack that is cut off anywhere, or has more bytes at its end', async () => {
     for (let length = 0; length < good.bytes.length; length += 256)
       await expectRefused(good.bytes.subarray(0, length), noSeal, good.id);
     await expectRefused(Buffer.concat([good.bytes, good.bytes]), noSeal, good.id);
   });
 
-  test('one that was not sealed with this key, or not at all, or is sealed where the store is not', async () => {
+  test('refuses a pack sealed with another key, not sealed, or sealed in a store without encryption', async () => {
     const frame = frameOf(new Map([[3, chunk(3)]]), zstd);
     const sealed = await buildPack([frame], sealFor(key));
     await expectRefused(sealed.bytes, sealFor(Buffer.alloc(32, 'another')));
@@ -161,7 +161,7 @@ describe('refused is', () => {
     await expectRefused(good.bytes, sealFor(key));
   });
 
-  test('one whose sealed members were exchanged', async () => {
+  test('refuses a pack whose sealed members were exchanged', async () => {
     const sealed = await buildPack([frameOf(new Map([[3, chunk(3)]]), zstd)], sealFor(key));
     const [format, table, frame] = tarMembersOf(sealed.bytes);
     if (format === undefined || table === undefined || frame === undefined) throw new Error('three members');
@@ -173,7 +173,7 @@ describe('refused is', () => {
     await expectRefused(await tarOf(exchanged), sealFor(key));
   });
 
-  test('one with more in it than frames: they would not lie where they are said to', async () => {
+  test('refuses a pack with other members, which would change the offsets of its frames', async () => {
     const header = { name: '00000.table', content: members[1]?.content ?? '', pax: { comment: 'hello' } };
     await expectRefused(await tarOf(members.with(1, header)));
     await expectRefused(Buffer.concat([good.bytes, Buffer.alloc(512)]));
@@ -187,11 +187,11 @@ describe('refused is', () => {
     ['a chunk of no bytes', `0 ${id0} 0\n`],
     ['two chunks larger than a frame', `0 ${id0} ${2 ** 20}\n1 ${id0} 1\n`],
     ['positions that do not ascend', `1 ${id0} 1\n1 ${id0} 1\n`],
-  ])('a table with %s', async (_, content) => {
+  ])('refuses a table with %s', async (_, content) => {
     await expectRefused(await tarOf(members.with(1, { name: '00000.table', content })));
   });
 
-  test('not a table with one chunk as large as any', async () => {
+  test('accepts a table with one chunk of the largest size', async () => {
     const content = `0 ${id0} ${LARGEST_CHUNK_BYTES}\n`;
     const bytes = await tarOf(members.with(1, { name: '00000.table', content }));
     const [first] = await readAll(sha256(bytes), [bytes], noSeal);

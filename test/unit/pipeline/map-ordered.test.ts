@@ -21,7 +21,7 @@ function deferred<T>() {
   return { promise, resolve, reject };
 }
 
-/** Enough turns of the event loop for everything that can go on to have gone on. */
+/** Waits for enough turns of the event loop that all work that can go on has gone on. */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 20; turn++) await nextTurn();
 }
@@ -39,7 +39,7 @@ afterEach(async () => {
 });
 
 describe('results', () => {
-  test('come in the order of the items, with no more than the width at work, whatever each takes', async () => {
+  test('come in the order of the items, with at most `width` items at work, for any durations', async () => {
     const turns = fc.array(fc.integer({ min: 0, max: 6 }), { maxLength: 25 });
     await fc.assert(
       fc.asyncProperty(turns, fc.integer({ min: 1, max: 6 }), fc.boolean(), async (items, width, isAsync) => {
@@ -65,7 +65,7 @@ describe('results', () => {
     );
   });
 
-  test('come while the source is silent', async () => {
+  test('come even while the source is silent', async () => {
     const silence = deferred<void>();
     async function* source() {
       yield 1;
@@ -80,7 +80,7 @@ describe('results', () => {
     expect(await collect(results)).toEqual([30]);
   });
 
-  test('are begun while nobody takes them, up to the width and no further', async () => {
+  test('are begun before they are asked for, up to `width`', async () => {
     const begun: number[] = [];
     const results = mapOrdered([1, 2, 3, 4, 5, 6], 2, async (item) => {
       begun.push(item);
@@ -98,7 +98,7 @@ describe('results', () => {
 describe('a failure', () => {
   const failure = new Error('on purpose');
 
-  test('of the work ends it; what was before it comes first', async () => {
+  test('of the work is thrown after the results before it', async () => {
     const results = mapOrdered([1, 2, 3, 4], 3, async (item) => {
       if (item === 3) throw failure;
       await nextTurn();
@@ -130,14 +130,14 @@ describe('a failure', () => {
     await expect(over).rejects.toBe(failure);
   });
 
-  test('thrown by the work instead of rejected is the same', async () => {
+  test('may be thrown by the work instead of rejected', async () => {
     const results = mapOrdered([1], 2, () => {
       throw failure;
     });
     await expect(collect(results)).rejects.toBe(failure);
   });
 
-  test.each(['async', 'sync'])('of the source ends it (%s)', async (kind) => {
+  test.each(['async', 'sync'])('of the source is thrown (%s)', async (kind) => {
     async function* asyncSource() {
       yield 1;
       throw failure;
@@ -156,7 +156,7 @@ describe('a failure', () => {
     expect(settled).toEqual([1]);
   });
 
-  test('is not held back by a source that stays silent', async () => {
+  test('is not delayed by a silent source', async () => {
     const silence = deferred<void>();
     let isClosed = false;
     async function* source() {
@@ -173,13 +173,13 @@ describe('a failure', () => {
     expect(isClosed).toBe(true);
   });
 
-  test('is not replaced by one of closing the source', async () => {
+  test('is not replaced by the error of closing the source', async () => {
     function* source() {
       try {
         yield 1;
         yield 2;
       } finally {
-        // eslint-disable-next-line no-unsafe-finally -- it is what is tested
+        // eslint-disable-next-line no-unsafe-finally -- this is what the test is about
         throw new Error('while closing');
       }
     }
@@ -201,7 +201,7 @@ describe('a failure', () => {
   });
 });
 
-test('a consumer that stops early closes the source, and nothing more is begun', async () => {
+test('when the consumer stops early, the source is closed, and no more work begins', async () => {
   let isClosed = false;
   let begun = 0;
   async function* source() {

@@ -8,7 +8,7 @@ async function collect<T>(source: AsyncIterable<T>): Promise<T[]> {
   return items;
 }
 
-test('items come in order, whether they were waited for or there before', async () => {
+test('items come in order, whether they are pushed before or after the read', async () => {
   const queue = new Queue<number>();
   queue.push(1);
   const all = collect(queue);
@@ -21,14 +21,14 @@ test('items come in order, whether they were waited for or there before', async 
   expect(await all).toEqual([1, 2, 3, 4]);
 });
 
-test('what was pushed before the end still comes', async () => {
+test('items that were pushed before the end still come', async () => {
   const queue = new Queue<string>();
   queue.push('last');
   queue.end();
   expect(await collect(queue)).toEqual(['last']);
 });
 
-test('an error comes at once, before what was not yet read', async () => {
+test('an error comes at once, before the unread items', async () => {
   const queue = new Queue<number>();
   const failure = new Error('on purpose');
   queue.push(1);
@@ -36,7 +36,7 @@ test('an error comes at once, before what was not yet read', async () => {
   await expect(collect(queue)).rejects.toBe(failure);
 });
 
-test('an error wakes who waits, and the first end counts', async () => {
+test('an error wakes a waiting reader, and the first end counts', async () => {
   const queue = new Queue<number>();
   const waiting = collect(queue);
   await nextTurn();

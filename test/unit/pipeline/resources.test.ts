@@ -15,7 +15,7 @@ function recorder() {
   };
 }
 
-test('resources are disposed of once, last first, each waited for', async () => {
+test('resources are disposed of once, one after the other, the last one first', async () => {
   const made = recorder();
   const resources = new Resources();
   for (const resource of [made.sync('a'), made.async('b'), made.sync('c')])
@@ -37,7 +37,7 @@ test('resources that were handed over are left alone', async () => {
   expect(made.disposed).toEqual(['a']);
 });
 
-test('one that cannot be disposed of does not keep the others', async () => {
+test('one that fails does not keep the others from being disposed of', async () => {
   const made = recorder();
   const resources = new Resources();
   const failure = new Error('on purpose');

@@ -3,7 +3,7 @@ import type { Event } from '../../../src/events.ts';
 import { Failure } from '../../../src/failure.ts';
 import { runStage } from '../../../src/pipeline/run-stage.ts';
 
-test('a stage that fails is told as failed, and throws what it failed with', async () => {
+test('a failing stage is reported as failed, and throws its error', async () => {
   const events: Event[] = [];
   const context = { signal: new AbortController().signal, report: (event: Event) => void events.push(event) };
   const failure = new Failure('connection-lost', 'The line broke.');

@@ -14,7 +14,7 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-test('calls once when something was waited for, and nothing progressed, for as long as the limit', () => {
+test('calls once when a wait without progress has reached the limit', () => {
   watch.waiting();
   jest.advanceTimersByTime(29_000);
   expect(stalls).toBe(0);
@@ -24,7 +24,7 @@ test('calls once when something was waited for, and nothing progressed, for as l
   expect(stalls).toBe(1);
 });
 
-test('does not call while something progresses, however long it takes', () => {
+test('does not call during progress, even for a long time', () => {
   watch.waiting();
   for (let minute = 0; minute < 600; minute++) {
     jest.advanceTimersByTime(29_000);
@@ -33,7 +33,7 @@ test('does not call while something progresses, however long it takes', () => {
   expect(stalls).toBe(0);
 });
 
-test('one of several waits that ends is progress; the limit counts from there', () => {
+test('the end of one of several waits is progress, and begins the limit anew', () => {
   const first = watch.waiting();
   watch.waiting();
   jest.advanceTimersByTime(29_000);
@@ -45,7 +45,7 @@ test('one of several waits that ends is progress; the limit counts from there', 
   expect(stalls).toBe(1);
 });
 
-test('counts no time in which nothing is waited for', () => {
+test('does not count the time between waits', () => {
   watch.waiting()[Symbol.dispose]();
   jest.advanceTimersByTime(3_600_000);
   const again = watch.waiting();

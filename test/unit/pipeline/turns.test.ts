@@ -4,7 +4,7 @@ import { Turns } from '../../../src/pipeline/turns.ts';
 
 const { signal } = new AbortController();
 
-test('one at a time, in the order in which they came, whatever each does', async () => {
+test('turns come one at a time, in order, whatever each caller does', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.record({ ticks: fc.nat(3), isAborted: fc.boolean() })), async (visitors) => {
       const turns = new Turns();

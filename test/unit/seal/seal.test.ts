@@ -33,7 +33,7 @@ describe('an encrypted seal', () => {
     );
   });
 
-  test('refuses bytes of which any one bit is another', () => {
+  test('refuses bytes with any one bit changed', () => {
     fc.assert(
       fc.property(key, purpose, bytes, fc.nat(), (storeKey, what, plain, place) => {
         const seal = sealFor(storeKey);
@@ -45,7 +45,7 @@ describe('an encrypted seal', () => {
     );
   });
 
-  test('refuses every single flipped bit of one text', () => {
+  test('refuses one text with each of its bits flipped in turn', () => {
     const seal = sealFor(counting(0, 32));
     const sealed = seal.seal('table', Buffer.from('text'));
     for (let bit = 0; bit < sealed.length * 8; bit++) {
@@ -101,7 +101,7 @@ describe('an encrypted seal', () => {
 });
 
 // doc/encryption.md has the lines that computed these with the openssl command line.
-describe('what openssl computes', () => {
+describe('the openssl command line', () => {
   const salt = counting(0x20, 32);
   const seal = encryptedSeal(counting(0, 32), () => salt);
   const what = sealPurpose.snapshot('web', '20261122T030000Z-1f3a9c2e');
@@ -113,12 +113,12 @@ describe('what openssl computes', () => {
     'hex',
   );
 
-  test('is what is sealed', () => {
+  test('computes the same sealed bytes', () => {
     expect(Buffer.from(seal.seal(what, plain))).toEqual(sealed);
     expect(Buffer.from(seal.open(what, sealed))).toEqual(plain);
   });
 
-  test('is the name of a text', () => {
+  test('computes the same name for a text', () => {
     const page = '0 5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef\n';
     expect(seal.nameOf(Buffer.from(page))).toBe(
       'cbafcaf623a31b2919d37f99693e3dd50798f09fad47ded85c5a62478d4936b0',

@@ -15,7 +15,7 @@ import {
 import { holdsUnixSocket, socketInodes } from '../../../src/system/proc-sockets.ts';
 import { parseProcessStat } from '../../../src/system/proc-stat.ts';
 
-test('a stat line is read whatever the program is called', () => {
+test('a stat line is read with any name of the program', () => {
   const line = '42 (a) S 1 (b c) R 7 42 41 0 -1 4194304 1 2 3 4 150 50 25 75 20 0 1 0 139377 1 2 3\n';
   expect(parseProcessStat(line)).toEqual({
     pid: 42,
@@ -30,7 +30,7 @@ test('a stat line is read whatever the program is called', () => {
   expect(parseProcessStat('42 (x) S 1')).toBeNull();
 });
 
-test('a process is known while it lives, and not by its pid alone', async () => {
+test('a process is found while it lives, and its pid alone does not identify it', async () => {
   const child = spawn('sh', ['-c', 'sleep 60 & wait', 'an argument'], { cwd: '/', detached: true });
   const pid = child.pid ?? 0;
   await once(child, 'spawn');
@@ -39,7 +39,7 @@ test('a process is known while it lives, and not by its pid alone', async () => 
   expect(stat).toMatchObject({ pid, sessionId: pid, parentPid: process.pid });
   expect(isAlive(stat)).toBe(true);
   expect(isAlive({ pid, startTimeTicks: stat.startTimeTicks + 1 })).toBe(false);
-  // The kernel tells nobody that a process has started another.
+  // The kernel sends no event when a process starts another.
   while (descendantsOf(pid).length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
   expect(descendantsOf(pid)).toHaveLength(1);
   expect(readInvocation(pid)).toMatchObject({
@@ -54,7 +54,7 @@ test('a process is known while it lives, and not by its pid alone', async () => 
   signalProcess(pid, 'SIGKILL');
 });
 
-test('who holds a Unix socket is told by its path', async () => {
+test('the process that holds a Unix socket is found by the path', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'vmferry-socket-'));
   const path = join(directory, 'a socket');
   const server = createServer().listen(path);

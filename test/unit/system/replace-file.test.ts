@@ -15,7 +15,7 @@ beforeEach(() => {
 
 afterEach(() => scratch[Symbol.dispose]());
 
-test('a file is made, and replaced, with the mode that is asked for', async () => {
+test('a file is made and replaced with exactly the given mode', async () => {
   const before = process.umask(0o077);
   try {
     await replaceFile(file, 'first', 0o644);
@@ -29,14 +29,14 @@ test('a file is made, and replaced, with the mode that is asked for', async () =
   expect(readdirSync(scratch.path)).toEqual(['state.json']);
 });
 
-test('several that write at once in one process each write a whole file', async () => {
+test('several concurrent writes in one process each write a whole file', async () => {
   const texts = Array.from({ length: 20 }, (_, number) => String(number).repeat(50_000));
   await Promise.all(texts.map((text) => replaceFile(file, text, 0o600)));
   expect(texts).toContain(readFileSync(file, 'utf8'));
   expect(readdirSync(scratch.path)).toEqual(['state.json']);
 });
 
-test('what cannot be replaced stays, and nothing is left beside it', async () => {
+test('a file that cannot be replaced stays, and no other file is left', async () => {
   mkdirSync(join(file, 'full'), { recursive: true });
   await expect(replaceFile(file, 'x', 0o600)).rejects.toMatchObject({ syscall: 'rename' });
   await expect(replaceFile(join(scratch.path, 'none', 'x'), 'x', 0o600)).rejects.toMatchObject({

@@ -27,7 +27,7 @@ describe('the fitting level', () => {
   });
 });
 
-/** The level when each pack is asked for, if packs take these times to make and to send. */
+/** The levels at which the packs are asked for, if packs take these times to make and to send. */
 async function levelsDuring(
   compression: Compression,
   times: readonly { makingMs: number; sendingMs: number }[],

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import type { Event } from '../../../src/events.ts';
 import { SendProgress } from '../../../src/transfer/send-progress.ts';
 
-test('bytes that wait to be sent are not done', () => {
+test('bytes count as done only when they are sent or known', () => {
   const events: Event[] = [];
   const context = { signal: new AbortController().signal, report: (event: Event) => events.push(event) };
   const progress = new SendProgress('backup', 1000, context);

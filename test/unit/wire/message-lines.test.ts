@@ -27,7 +27,7 @@ const line = fc
   .map((text) => text.replaceAll('\n', ' ').replace(/^\uFEFF/, ''));
 
 describe('lines', () => {
-  test('are the same wherever their bytes are cut', async () => {
+  test('do not depend on where their bytes are cut', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(line, { maxLength: 8 }),
@@ -58,7 +58,7 @@ describe('lines', () => {
     await lines.return();
   });
 
-  test('of the longest allowed length are taken', async () => {
+  test('of the longest allowed length are accepted', async () => {
     const long = 'x'.repeat(LINE_LIMIT_BYTES - 1);
     expect((await collect(cut(Buffer.from(`${long}\n`), [7, 70_000])))[0]?.length).toBe(long.length);
   });

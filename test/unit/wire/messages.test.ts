@@ -127,7 +127,7 @@ describe('messages of the mover', () => {
 });
 
 describe('messages of the receiver', () => {
-  test('a guest that is up may have no process', () => {
+  test('`up` may give no process', () => {
     const up = { type: 'up', pid: null, consoleLog: '/log', warnings: [] } as const;
     expect(parseReceiverMessage(lineOf(up))).toEqual(up);
   });
@@ -149,7 +149,7 @@ describe('messages of the receiver', () => {
 test.each([
   ['no code, as earlier versions sent it', 'slow'],
   ['an unknown code', { code: 'no-such-code', message: 'slow' }],
-])('a warning with %s counts as any other', (_, warning) => {
+])('a warning with %s gets the code `other`', (_, warning) => {
   const line = lineOf({ type: 'checked', problems: [], warnings: [warning], freeBytes: 0 });
   expect(parseReceiverMessage(line)).toHaveProperty('warnings', [{ code: 'other', message: 'slow' }]);
 });
@@ -173,7 +173,7 @@ describe('refused as a violation of the protocol:', () => {
     expectViolation(() => parseReceiverMessage(line));
   });
 
-  /** Every message, and each of its fields that is required. */
+  /** Every message with each of its required fields. */
   const optional = ['advice', 'transient'];
   const lacking = [...moverMessages, ...receiverMessages].flatMap((message) =>
     Object.keys(message)
@@ -185,7 +185,7 @@ describe('refused as a violation of the protocol:', () => {
     for (const parse of [parseMoverMessage, parseReceiverMessage]) expectViolation(() => parse(lineOf(rest)));
   });
 
-  /** Values of other kinds. */
+  /** Values of other types. */
   function oddInsteadOf(value: unknown): unknown[] {
     if (Array.isArray(value)) return [null, {}, true, 'odd', 1, [1]];
     switch (typeof value) {
@@ -257,7 +257,7 @@ describe('refused as a violation of the protocol:', () => {
     expectViolation(() => parseReceiverMessage(lineOf(message)));
   });
 
-  test('with advice, and with only the beginning of the line', () => {
+  test('a long line; the message quotes only its beginning, and has advice', () => {
     const failure = expectViolation(() => parseMoverMessage('#'.repeat(100_000)));
     expect(failure.message.length).toBeLessThan(300);
     expect(failure.advice).toContain('version');

@@ -42,7 +42,7 @@ async function heard(): Promise<void> {
 }
 
 describe('the greeting of a receiver', () => {
-  test('ends the wait for it', async () => {
+  test('ends the wait for the greeting', async () => {
     const { receiver, say } = start();
     const waiting = receiver.ready(signal);
     say(ready);
@@ -57,7 +57,7 @@ describe('the greeting of a receiver', () => {
     await expect(receiver.ready(signal)).resolves.toBeUndefined();
   });
 
-  test('is a violation the second time', async () => {
+  test('is a protocol violation if it is repeated', async () => {
     const { receiver, say } = start();
     say(ready);
     say(ready);
@@ -65,7 +65,7 @@ describe('the greeting of a receiver', () => {
     await expect(receiver.ready(signal)).rejects.toMatchObject({ code: 'protocol-violation' });
   });
 
-  test('of another version is refused, early or late', async () => {
+  test('of another version is refused, before or during the wait', async () => {
     for (const isEarly of [true, false]) {
       const { receiver, say } = start();
       const greeting = { ...ready, protocol: PROTOCOL_VERSION + 1 };
@@ -101,7 +101,7 @@ describe('a failure or a warning of a receiver', () => {
     });
   });
 
-  test('names the machine in warnings, too, and keeps their codes', async () => {
+  test('names the receiver’s machine in warnings, too, and keeps their codes', async () => {
     const { receiver, say } = start();
     say(ready);
     await receiver.ready(signal);
@@ -138,7 +138,7 @@ describe('a receiver that says only that it is alive', () => {
     ['finish', { type: 'finish', fingerprint: 'sha256:0' }, 'verified'],
     ['publish', { type: 'publish' }, 'published'],
     ['boot', boot, 'up'],
-  ] as const)('has failed when it is to %s', async (step, request, answer) => {
+  ] as const)('has failed during %s', async (step, request, answer) => {
     const { receiver } = await startSaying(() => ({ type: 'alive' }));
     const failure = await receiver.request(request, answer, signal).catch((error: unknown) => error);
     expect(failure).toMatchObject({
@@ -151,13 +151,13 @@ describe('a receiver that says only that it is alive', () => {
   test.each([
     ['the same bytes as verified', { type: 'progress', verifiedBytes: 0 }],
     ['a pack as applied that was not sent', { type: 'applied', id, plainBytes: 1 }],
-  ])('or reports %s again and again', async (_, message) => {
+  ])('or that repeats %s, has failed', async (_, message) => {
     const { receiver } = await startSaying(() => message);
     const asked = receiver.request({ type: 'finish', fingerprint: 'sha256:0' }, 'verified', signal);
     await expect(asked).rejects.toMatchObject({ code: 'receiver-died' });
   });
 
-  test('has failed when it applies none of the packs that are sent', async () => {
+  test('has failed if it applies no pack', async () => {
     const { receiver } = await startSaying(() => ({ type: 'alive' }));
     using watch = receiver.watch('copy');
     watch.waiting();
@@ -165,7 +165,7 @@ describe('a receiver that says only that it is alive', () => {
     expect(receiver.failed.reason).toMatchObject({ code: 'receiver-died' });
   });
 
-  test('has all the time that it needs while it makes progress', async () => {
+  test('is given unlimited time while it makes progress', async () => {
     let verifiedBytes = 0;
     let hasTalked: () => void = () => undefined;
     const longEnough = new Promise<void>((resolve) => (hasTalked = resolve));

@@ -28,7 +28,7 @@ const cases = fc
   .integer({ min: 1, max: 10_000 })
   .chain((sectors) => fc.record({ imageBytes: fc.constant(sectors * SECTOR), extents: extentsIn(sectors) }));
 
-/** Where each sector that is to be read must come to lie: frame, and place in its buffer. */
+/** For each sector to read, the frame that must hold it, and its place in the frame's buffer. */
 function modelOf(extents: Iterable<Extent>, grid: ChunkGrid): Map<number, string> {
   const perFrame = frameLimitBytes(grid) / grid.chunkBytes;
   const positions: number[] = [];
@@ -74,7 +74,7 @@ function expectOrdered(plans: readonly FramePlan[], grid: ChunkGrid): void {
 }
 
 describe('frames planned for extents', () => {
-  test('read every byte of them exactly once, into its place', () => {
+  test('read every byte of the extents exactly once, into its place', () => {
     fc.assert(
       fc.property(cases, ({ imageBytes, extents }) => {
         const grid = chunkGridFor(imageBytes);
@@ -86,7 +86,7 @@ describe('frames planned for extents', () => {
     );
   });
 
-  test('read one extent over many chunks at once', () => {
+  test('read an extent of many chunks in one piece', () => {
     const grid = chunkGridFor(64 * CHUNK);
     const plans = [...planFrames([{ offset: 0, length: 20 * CHUNK }], grid)];
     expect(plans.map(({ reads }) => reads)).toEqual([
@@ -95,7 +95,7 @@ describe('frames planned for extents', () => {
     ]);
   });
 
-  test('hold one chunk where chunks are larger than a frame', () => {
+  test('hold one chunk each if chunks are larger than a frame', () => {
     const grid = chunkGridFor(2 ** 41);
     const plans = [...planFrames([{ offset: 2 ** 40 + 1024, length: 2 * grid.chunkBytes }], grid)];
     expect(plans.map(({ positions }) => positions.length)).toEqual([1, 1, 1]);
@@ -106,7 +106,7 @@ describe('frames planned for extents', () => {
     expect([...planFrames([], chunkGridFor(CHUNK))]).toEqual([]);
   });
 
-  test('leave out what lies beyond the end of the image', () => {
+  test('leave out extents beyond the end of the image', () => {
     const grid = chunkGridFor(CHUNK + 512);
     const extents = [
       { offset: CHUNK, length: 4096 },

@@ -22,7 +22,7 @@ const jobs: (ApplyJob | CheckFramesJob)[] = [
   { kind: 'check-frames', frames, sealKey: null },
 ];
 
-test.each(jobs)('a job to $kind frames takes along their bytes, and of the index their ids only', (job) => {
+test.each(jobs)('a job to $kind frames hands over their bytes, and of the index only their ids', (job) => {
   const sent = withIdsOfTheirOwn(job) as typeof job;
   const sentFrames = sent.kind === 'apply' ? (sent.from as WantedFrames).frames : sent.frames;
   expect(sentFrames.map(({ chunks }) => chunks)).toEqual(frames.map(({ chunks }) => chunks));
@@ -30,21 +30,21 @@ test.each(jobs)('a job to $kind frames takes along their bytes, and of the index
   expect(memoryOf(sent)).toEqual([answer.buffer]);
 });
 
-test('small pieces, which share their memory with others of Node itself, are not given away', () => {
+test('small buffers, which share Node’s common memory, are not handed over', () => {
   const small = Buffer.from('a pack');
   expect(memoryOf({ kind: 'check', packId: '', packParts: [small, answer], sealKey: null })).toEqual([
     answer.buffer,
   ]);
 });
 
-test('a job that brings no bytes gives none away', () => {
+test('a job without bytes hands over no memory', () => {
   const grid = chunkGridFor(1024);
   const job = { kind: 'clear', fd: 0, grid, positions: Uint32Array.of(1) } as const;
   expect(withIdsOfTheirOwn(job)).toBe(job);
   expect(memoryOf(job)).toEqual([]);
 });
 
-test('what came with a job is let go of when it is done, and nothing that is shared', () => {
+test('the memory of a finished job is freed, except shared memory', () => {
   const packParts = [Buffer.from('a pack'), new Uint8Array(2 ** 16)] as const;
   freeMemoryOf({ kind: 'check', packId: '', packParts, sealKey: null });
   expect(packParts.map(({ length }) => length)).toEqual([6, 0]);

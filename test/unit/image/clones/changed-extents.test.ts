@@ -9,23 +9,23 @@ import {
 import type { Extent } from '../../../../src/extent/extents.ts';
 
 const SIZE = 48;
-/** What a byte of a hole, or one that is not in use, is in a copy. */
+/** The content in a copy of a byte in a hole, or of a byte that is not in use. */
 const ZERO = 'zero';
 
 /** One byte of an image. */
 interface ModelByte {
-  /** Where on the disk it lies; null: in a hole, or where it cannot be told. */
+  /** Its place on the disk; null for a hole, or if the place is unknown. */
   place: number | null;
   isUsed: boolean;
 }
 
-/** Places of two runs on a small disk: both images share some of it, in the same order and in others. */
+/** Places in two runs on a small disk: the images share some of them, in the same order or another. */
 const modelByte: fc.Arbitrary<ModelByte> = fc.record({
   place: fc.option(fc.nat(SIZE), { nil: null, freq: 6 }),
   isUsed: fc.boolean(),
 });
 
-/** Two images that are much alike, as one and its clone after a while are. */
+/** Two similar images, like an image and its older clone. */
 const pairs: fc.Arbitrary<[ModelByte[], ModelByte[]]> = fc
   .array(
     fc.oneof(
@@ -39,7 +39,7 @@ const pairs: fc.Arbitrary<[ModelByte[], ModelByte[]]> = fc
     for (const [index, both] of bytes.entries())
       for (const side of [0, 1] as const) {
         const given = both[side];
-        // Bytes that are alike lie one behind the other.
+        // Bytes of the same kind lie one after the other.
         const byte = typeof given === 'object' ? given : { place: index + 100, isUsed: given === true };
         pair[side].push(byte);
       }
@@ -50,7 +50,7 @@ function usedOf(bytes: readonly ModelByte[]): Extent[] {
   return bytes.flatMap(({ isUsed }, offset) => (isUsed ? [{ offset, length: 1 }] : []));
 }
 
-/** As a file system tells them: runs of neighbours in as many pieces as it likes. */
+/** The places as a file system gives them: runs of neighbours, in any number of pieces. */
 function placesOf(bytes: readonly ModelByte[], pieceLength: number): PlacedExtent[] {
   const extents: PlacedExtent[] = [];
   for (const [offset, { place }] of bytes.entries()) {
@@ -83,7 +83,7 @@ function bytesIn(extents: Iterable<Extent>): Set<number> {
 const pieceLengths = fc.integer({ min: 1, max: SIZE });
 
 describe('two images, byte by byte', () => {
-  test('are in the same place where they are', () => {
+  test('have the same place exactly where both places are known and equal', () => {
     fc.assert(
       fc.property(pairs, pieceLengths, pieceLengths, ([now, before], first, second) => {
         const same = bytesIn(samePlaces(placesOf(now, first), placesOf(before, second)));
@@ -95,7 +95,7 @@ describe('two images, byte by byte', () => {
     );
   });
 
-  test('hold the same wherever nothing has changed, and have changed wherever that is not known', () => {
+  test('have changed exactly where their content is not known to be equal', () => {
     fc.assert(
       fc.property(pairs, pieceLengths, pieceLengths, ([now, before], first, second) => {
         const changed = bytesIn(changedExtents(comparedOf(now, first), comparedOf(before, second)));
@@ -109,7 +109,7 @@ describe('two images, byte by byte', () => {
   });
 });
 
-/** What a copy holds of it: each place of the disk holds something else. */
+/** The content of the byte in a copy. Each place of the disk holds something else. */
 function copied(byte: ModelByte | undefined): string {
   if (byte?.isUsed !== true) return ZERO;
   return byte.place === null ? 'unknown' : `at ${byte.place}`;

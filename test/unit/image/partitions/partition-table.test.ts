@@ -107,7 +107,7 @@ describe('an MBR partition table', () => {
     expect(readTable(disk)).toMatchObject({ kind: 'not-understood' });
   });
 
-  test('is not seen in a boot sector without entries, or with code in their place', () => {
+  test('is not found in a boot sector without entries, or with code in their place', () => {
     const disk = new Uint8Array(1000 * SECTOR);
     expect(readTable(disk)).toEqual({ kind: 'none' });
     writeRecord(disk, 0, []);
@@ -116,7 +116,7 @@ describe('an MBR partition table', () => {
     expect(readTable(disk)).toEqual({ kind: 'none' });
   });
 
-  test('gives partitions inside of the disk, whatever the bytes are', () => {
+  test('gives only partitions inside of the disk for any bytes', () => {
     const entry = fc.tuple(fc.constantFrom(0, 0x05, 0x83, 0xee), fc.nat(300), fc.nat(300));
     const records = fc.array(fc.tuple(fc.nat(250), fc.array(entry, { maxLength: 4 })), { maxLength: 6 });
     fc.assert(
@@ -213,7 +213,7 @@ describe('a GPT partition table', () => {
     });
   });
 
-  test('beside an MBR that says something else is not understood', () => {
+  test('beside an MBR that contradicts it is not understood', () => {
     const disk = gptDisk();
     writeRecord(disk, 0, [[0x83, 100, 50]]);
     expect(readTable(disk)).toMatchObject({ kind: 'not-understood' });

@@ -15,7 +15,7 @@ const lock: ImageUser = {
   description: 'is locked by linux.uml (process 7)',
 };
 
-test('one process is described as it is', () => {
+test('one process is described with its program and pid', () => {
   expect(describeUsers([open('qemu', 12)])).toBe('is open in qemu (process 12)');
 });
 

@@ -14,7 +14,7 @@ function parse(...args: string[]) {
 }
 
 describe('reading a command line', () => {
-  test('takes out what has a place of its own, and keeps the rest in its order', () => {
+  test('turns arguments into fields, and keeps the other arguments in order', () => {
     const { definition, unsupported } = parse(
       'ubd0=web.img',
       'root=/dev/ubda',
@@ -54,7 +54,7 @@ describe('reading a command line', () => {
     expect(parse(`mem=${amount}`).definition.memoryBytes).toBe(memoryBytes);
   });
 
-  test('leaves what it does not understand where it is', () => {
+  test('keeps arguments that it does not understand', () => {
     const odd = ['mem=lots', 'ncpus=many', 'ubd=sync', 'ubd0=', 'initrd=', 'con', 'ubd=file', '=x'];
     const { definition } = parse(...odd);
     expect(definition).toMatchObject({
@@ -66,7 +66,7 @@ describe('reading a command line', () => {
     });
   });
 
-  test('takes slots by letters, the first file of a slot, and a serial number', () => {
+  test('reads slots named by letters, the first file of a slot, and a serial number', () => {
     const { disks } = parse(
       'ubda=/a.img',
       'ubda=/other.img',
@@ -96,7 +96,7 @@ describe('reading a command line', () => {
     });
   });
 
-  test('finds the umid that was asked for, but not in the name of the program', () => {
+  test('finds the requested umid, and ignores the name of the program', () => {
     expect(requestedUmid(['umid=program', 'mem=1M', 'umid=web', 'umid=later'])).toBe('web');
     expect(requestedUmid(['linux'])).toBeNull();
   });
@@ -116,7 +116,7 @@ describe('writing a command line', () => {
   const consolesOf = (...commandLine: string[]) =>
     umlCommandLine({ ...bare, commandLine }).filter((argument) => argument !== 'umid=web');
 
-  test('writes all of it', () => {
+  test('writes every field', () => {
     expect(
       umlCommandLine({
         ...bare,
@@ -139,11 +139,15 @@ describe('writing a command line', () => {
   });
 
   test.each([
-    ['none said', [], ['con=null', 'con0=null,fd:1']],
+    ['none given', [], ['con=null', 'con0=null,fd:1']],
     ['on the terminal', ['con0=fd:0,fd:1'], ['con=null', 'con0=null,fd:1']],
     ['one descriptor for both', ['con0=fd:0', 'con=pts'], ['con0=null,fd:1', 'con=pts']],
     ['on the terminal by default', ['con=fd:0,fd:1'], ['con=null,fd:1']],
-    ['in windows', ['con=xterm', 'con0=fd:0,fd:1', 'ssl=xterm'], ['con=null', 'con0=null,fd:1', 'ssl=null']],
+    [
+      'in terminal windows',
+      ['con=xterm', 'con0=fd:0,fd:1', 'ssl=xterm'],
+      ['con=null', 'con0=null,fd:1', 'ssl=null'],
+    ],
     ['all away', ['con=null'], ['con=null']],
     [
       'elsewhere',
@@ -151,15 +155,18 @@ describe('writing a command line', () => {
       ['con=pts', 'con0=tty:/dev/tty9', 'con1=port:9000', 'ssl0=pty', 'console=tty0'],
     ],
     ['a serial line on the terminal', ['con=null', 'ssl0=fd:0,fd:1'], ['con=null', 'ssl0=null,fd:1']],
-  ])('takes consoles off the terminal: %s', (_, before, after) => {
+  ])('detaches consoles from the terminal: %s', (_, before, after) => {
     expect(consolesOf(...before)).toEqual(after);
   });
 
-  test.each(['/a,b.img', '/a:b.img', '/a"b.img'])('refuses the path %s, which would be another', (path) => {
-    expect(() => umlCommandLine({ ...bare, disks: [{ device: 'ubd0', path, readOnly: false }] })).toThrow(
-      expect.objectContaining({ code: 'guest-unsupported' }),
-    );
-  });
+  test.each(['/a,b.img', '/a:b.img', '/a"b.img'])(
+    'refuses the path %s, which the kernel would misread',
+    (path) => {
+      expect(() => umlCommandLine({ ...bare, disks: [{ device: 'ubd0', path, readOnly: false }] })).toThrow(
+        expect.objectContaining({ code: 'guest-unsupported' }),
+      );
+    },
+  );
 });
 
 describe('writing and reading', () => {
@@ -221,7 +228,7 @@ describe('writing and reading', () => {
     );
   });
 
-  test('give the same definition from the second time on, wherever the consoles were', () => {
+  test('change the consoles at most once; from then on the definition stays the same', () => {
     const consoles = fc.array(
       fc.constantFrom('con=fd:0,fd:1', 'con0=xterm', 'con0=fd:0', 'con=pts', 'ssl=xterm', 'con3=null,fd:3'),
     );

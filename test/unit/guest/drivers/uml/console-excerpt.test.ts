@@ -13,7 +13,7 @@ test('shows the panic, not the trace after it', () => {
   expect(consoleExcerpt(log)).toBe([...lines(3), 'Kernel panic - not syncing: VFS'].join('\n'));
 });
 
-test('takes out what would do things to a terminal', () => {
+test('removes characters that would control a terminal', () => {
   expect(consoleExcerpt('\u001B[1;31mred\u001B[0m\u0007 \u001B]0;title\u0007and\u009B2J \u202Eback')).toBe(
     'red ]0;titleand2J back',
   );

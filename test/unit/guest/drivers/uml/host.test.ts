@@ -17,7 +17,7 @@ beforeEach(() => {
 });
 afterEach(() => scratch[Symbol.dispose]());
 
-test('what a guest left is removed', () => {
+test('the directory that a guest left behind is removed', () => {
   const directory = join(host.directory, 'web');
   mkdirSync(directory);
   writeFileSync(join(directory, 'pid'), '1');
@@ -27,7 +27,7 @@ test('what a guest left is removed', () => {
   expect(readdirSync(outside)).toEqual(['mconsole', 'pid']);
 });
 
-test('a link in the place of its directory is not followed, and nothing there is no trouble', () => {
+test('a link in place of the directory is not followed, and a missing directory is no error', () => {
   symlinkSync(outside, join(host.directory, 'web'));
   removeUmidDirectory(host, 'web');
   removeUmidDirectory(host, 'nobody');

@@ -38,7 +38,7 @@ const definition: GuestDefinition = {
   ],
 };
 
-test('a copy keeps what makes it boot, and loses what reaches out of it', () => {
+test('a copy keeps the arguments that it needs to boot, and loses those that reach out of it', () => {
   const copies = ['/tmp/scratch/web.img', undefined];
   const isolated = isolateUml(definition, {
     name: 'vmferry-verify-1',

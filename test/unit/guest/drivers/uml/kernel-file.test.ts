@@ -25,7 +25,7 @@ function write({ start = '\x7FELF', before = 64, mark = 'User Mode Linux v%s', m
 }
 
 test.each([64, 2 ** 20 - 5, 2 ** 20, 3 * 2 ** 20 - 1])(
-  'a kernel is one, with its mark at %i',
+  'a kernel with its mark at %i is accepted',
   async (before) => {
     write({ before });
     expect(await refuseStrangeKernel(file)).toBeNull();
@@ -35,7 +35,7 @@ test.each([64, 2 ** 20 - 5, 2 ** 20, 3 * 2 ** 20 - 1])(
 test.each([
   { what: 'a script', start: '#!/bin/sh\nexec rm -rf "$@"' },
   { what: 'another program', mark: 'Usage: rm' },
-])('$what is none', async (changes) => {
+])('$what is refused', async (changes) => {
   write(changes);
   expect(await refuseStrangeKernel(file)).toMatchObject({
     code: 'hypervisor-missing',
@@ -43,12 +43,12 @@ test.each([
   });
 });
 
-test('an empty file is none', async () => {
+test('an empty file is refused', async () => {
   writeFileSync(file, '');
   expect(await refuseStrangeKernel(file)).not.toBeNull();
 });
 
-test.each([0o775, 0o757])('one that others can write to, of mode %o, is not trusted', async (mode) => {
+test.each([0o775, 0o757])('a kernel that others can write to (mode %o) is refused', async (mode) => {
   write({ mode });
   expect((await refuseStrangeKernel(file))?.message).toContain('could have written it');
 });
@@ -61,12 +61,12 @@ const isRoot = process.getuid?.() === 0;
 });
 
 describeWithTools('the kernel that is installed', ['linux.uml'], () => {
-  test('is one', async () => {
+  test('is accepted', async () => {
     expect(await refuseStrangeKernel(findTool('linux.uml') ?? '')).toBeNull();
   });
 });
 
-test('a kernel is none where others may put another file in its place', async () => {
+test('a kernel is refused if others may put another file in its place', async () => {
   write();
   chmodSync(scratch.path, 0o777);
   expect(await refuseStrangeKernel(file)).toMatchObject({

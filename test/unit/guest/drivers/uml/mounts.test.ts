@@ -3,7 +3,7 @@ import { writableDiskMounts } from '../../../../../src/guest/drivers/uml/mounts.
 
 const filesystems = 'nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\n\text3\n\text4\nnodev\thostfs\n\tbtrfs\n';
 
-test('tells file systems on disks that are mounted for writing, and no others', () => {
+test('finds only the file systems that are on disks and mounted for writing', () => {
   const mounts = [
     'rootfs / rootfs rw 0 0',
     '/dev/root / ext3 rw,relatime 0 0',

@@ -21,7 +21,7 @@ describe('a block bitmap', () => {
     );
   });
 
-  test('its runs are those of its set bits, apart from each other', () => {
+  test('its runs cover the set bits, and do not touch each other', () => {
     fc.assert(
       fc.property(bitmaps, ({ bytes, bitCount }) => {
         const bits = Array.from({ length: bitCount }, () => false);
@@ -37,7 +37,7 @@ describe('a block bitmap', () => {
     );
   });
 
-  test('bits that are set are set, and no others', () => {
+  test('setBits sets exactly the bits of its range', () => {
     fc.assert(
       fc.property(fc.nat(63), fc.nat(64), (from, end) => {
         const bytes = new Uint8Array(8);

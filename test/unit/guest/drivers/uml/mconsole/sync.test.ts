@@ -19,12 +19,12 @@ test('reads the counts of pages', () => {
   expect(parsePageCounts(vmstat)).toEqual({ unwritten: 10, dirtied: 788 });
 });
 
-test('gives no counts where one is missing', () => {
+test('gives no counts if one is missing', () => {
   expect(parsePageCounts(vmstat.replace('nr_dirtied', 'nr_other'))).toBeNull();
   expect(parsePageCounts('')).toBeNull();
 });
 
-test('what was there before is written when no more is unwritten than has come since', () => {
+test('the earlier pages are written when no more pages are unwritten than were changed since', () => {
   const before = { unwritten: 10, dirtied: 100 };
   expect(isWrittenSince(before, { unwritten: 10, dirtied: 100 })).toBe(false);
   expect(isWrittenSince(before, { unwritten: 4, dirtied: 103 })).toBe(false);
@@ -60,7 +60,7 @@ class FakeGuest implements Console {
 
 const { signal } = new AbortController();
 
-test('asks for a sync until all is written, twice', async () => {
+test('does two rounds, each of which waits until everything is written', async () => {
   const guest = new FakeGuest();
   expect(await syncUml(guest, 5_000, signal)).toBeNull();
   expect(guest.unwritten).toBe(0);
@@ -76,7 +76,7 @@ test.each([
   expect(await syncUml(Object.assign(new FakeGuest(), properties), 100, signal)).toMatch(reason);
 });
 
-test('all keys allowed is said by 1', async () => {
+test('sysrq setting 1 allows all keys', async () => {
   expect(await syncUml(Object.assign(new FakeGuest(), { sysrqSetting: '1' }), 5_000, signal)).toBeNull();
 });
 
