@@ -17,7 +17,9 @@ afterEach(async () => {
   await world[Symbol.asyncDispose]();
 });
 
-/** Makes a guest that does not run, with images at these paths below the scratch directory. Returns their contents. */
+/**
+ * Records a guest that does not run, with images at these paths below the scratch directory. Returns their contents.
+ */
 async function rememberGuest(paths: readonly string[], mode = 0o600): Promise<Buffer[]> {
   const disks = paths.map((path, index) => {
     const image = join(world.path, path);
@@ -52,7 +54,7 @@ describeWithTools('a backup of a guest', imageTools, () => {
       expect(readFileSync(join(restored, name)).equals(contents[index] ?? Buffer.alloc(0))).toBe(true);
   });
 
-  test('can be read, whatever the names and modes of its images', async () => {
+  test('can be read for any names and modes of its images', async () => {
     await rememberGuest(['.hidden.img', 'a\nb.img'], 0o6750);
     const { guests } = await world.backup('web');
     const folder = (await world.session()).folder('web');

@@ -65,7 +65,7 @@ describeWithTools('a halted guest that cannot be started again', imageTools, () 
     ]);
   });
 
-  test('is reported first, whatever else went wrong', async () => {
+  test('is reported before all other failures', async () => {
     beforeStart = refuseToStart;
     const whole = openDirectoryStore(world.storePath);
     const store = new Proxy(whole, {

@@ -15,7 +15,7 @@ import { fakeDefinition, fakeDriver } from '../../support/guests/fake-driver.ts'
 import { describeWithTools } from '../../support/programs/tools.ts';
 
 let world: BackupWorld;
-/** What the guests were told, and what is called when one was frozen or halted. */
+/** The orders that the guests were given, and a function to call when a guest was frozen or halted. */
 let guests: { history: readonly string[]; onHeld: () => void };
 
 beforeEach(() => {
@@ -90,19 +90,22 @@ describeWithTools('a guest that waits for its backup', imageTools, () => {
     });
     expect(guests.history).toEqual(history);
     store.faults = {};
-    // The cause of the failure is gone.
+    // From now on nothing fails.
     guests.onHeld = () => undefined;
     expect((await world.backup('alpha', { hold, store, maxPauseMs: 300 })).guests).toHaveLength(1);
   });
 
-  test.each(ways)('does not wait for a clean-up over a dead line: $hold', async ({ hold, history }) => {
-    const { store, answer } = silentStore();
-    const backup = failureOf(() => world.backup('alpha', { hold, store, maxPauseMs: 300 }));
-    await gone();
-    expect(guests.history).toEqual(history);
-    answer();
-    expect(await backup).toMatchObject({ code: 'connection-lost', transient: true });
-  });
+  test.each(ways)(
+    'runs again before the clean-up over a dead line ends: $hold',
+    async ({ hold, history }) => {
+      const { store, answer } = silentStore();
+      const backup = failureOf(() => world.backup('alpha', { hold, store, maxPauseMs: 300 }));
+      await gone();
+      expect(guests.history).toEqual(history);
+      answer();
+      expect(await backup).toMatchObject({ code: 'connection-lost', transient: true });
+    },
+  );
 
   test.each(ways)(
     'runs again at once when its backup is interrupted: $hold',
@@ -123,18 +126,21 @@ describeWithTools('a guest that waits for its backup', imageTools, () => {
     },
   );
 
-  test.each(ways)('is not left waiting by Ctrl-Z, which is refused meanwhile: $hold', async ({ hold }) => {
-    const listening: number[] = [];
-    guests.onHeld = () => {
+  test.each(ways)(
+    'is not left waiting by Ctrl-Z, which is refused during the wait: $hold',
+    async ({ hold }) => {
+      const listening: number[] = [];
+      guests.onHeld = () => {
+        listening.push(process.listenerCount('SIGTSTP'));
+        process.emit('SIGTSTP');
+      };
+      await world.backup('alpha', { hold });
       listening.push(process.listenerCount('SIGTSTP'));
-      process.emit('SIGTSTP');
-    };
-    await world.backup('alpha', { hold });
-    listening.push(process.listenerCount('SIGTSTP'));
-    expect(listening).toEqual([1, 0]);
-    expect(world.events).toContainEqual({
-      type: 'notice',
-      message: expect.stringMatching(/^Ctrl-Z has no effect now: alpha/),
-    });
-  });
+      expect(listening).toEqual([1, 0]);
+      expect(world.events).toContainEqual({
+        type: 'notice',
+        message: expect.stringMatching(/^Ctrl-Z has no effect now: alpha/),
+      });
+    },
+  );
 });

@@ -34,7 +34,7 @@ afterEach(async () => {
 
 /** A file without a known file system: all of it is backed up. */
 function makeDisk(sizeBytes = 24 * MIB): void {
-  // Nothing of it compresses or occurs twice.
+  // No part of it compresses or occurs twice.
   writeFileSync(image, seededBytes(sizeBytes, sizeBytes));
 }
 
@@ -71,7 +71,7 @@ describeWithTools('a backup', [...imageTools, 'zstd', 'tar'], () => {
     expect(filesInExt(join(restored, 'disk.img'))).toEqual(filesInExt(image));
   });
 
-  test('of an unchanged image adds a manifest, and nothing else', async () => {
+  test('of an unchanged image adds only a manifest', async () => {
     makeDisk();
     const first = await world.backup(image);
     const before = [folder('packs'), folder('maps'), folder('index')];
@@ -120,7 +120,7 @@ describeWithTools('a backup', [...imageTools, 'zstd', 'tar'], () => {
     }
   });
 
-  test('that breaks off leaves packs, which the next one uses', async () => {
+  test('that is cut off leaves packs, which the next backup uses', async () => {
     makeDisk(200 * MIB);
     const stop = new AbortController();
     const broken = new FaultyStore(openDirectoryStore(world.storePath), 1, {});
@@ -137,7 +137,7 @@ describeWithTools('a backup', [...imageTools, 'zstd', 'tar'], () => {
     expect(isSame(join(restored, 'disk.img'), image)).toBe(true);
   });
 
-  test('sends again what the store has lost, or what was found damaged', async () => {
+  test('sends again the chunks that the store has lost, or that were found damaged', async () => {
     makeDisk();
     const { guests } = await world.backup(image);
     const [lost, damaged] = folder('packs');
@@ -149,7 +149,7 @@ describeWithTools('a backup', [...imageTools, 'zstd', 'tar'], () => {
     patchFile(join(world.storePath, 'guests', 'disk.img', 'packs', damaged ?? ''), 3000, Buffer.of(1, 2, 3));
     const again = await world.backup(image);
     expect(again.guests[0]?.newPlainBytes).toBeGreaterThan(0);
-    // The same chunks may have formed the same pack again: it then has the same name, and is whole.
+    // If the same chunks form the same pack again, that pack has the same name, and is whole.
     const marks = await session.folder('disk.img').marks('damaged', world.context().signal);
     if (marks.size > 0) rmSync(join(world.storePath, 'guests', 'disk.img', 'packs', damaged ?? ''));
     for (const { snapshot } of [...guests, ...again.guests]) {
@@ -205,7 +205,7 @@ describeWithTools('a backup that fails', [...imageTools, 'zstd', 'tar'], () => {
     expect(failure.code).toBe('image-missing');
   });
 
-  test('is made while another program reads the image, as another backup does', async () => {
+  test('may run while another program reads the image, as another backup does', async () => {
     makeDisk();
     const reader = await startHolder(image, ['r']);
     try {
@@ -248,7 +248,7 @@ describeWithTools('a backup that fails', [...imageTools, 'zstd', 'tar'], () => {
   });
 
   test.each([1, 2, 3, 4])(
-    'of a store that fails now and then leaves sound snapshots only (seed %d)',
+    'to a store that sometimes fails leaves only sound snapshots (seed %d)',
     async (seed) => {
       makeDisk();
       const faulty = new FaultyStore(openDirectoryStore(world.storePath), seed, { fail: 0.1 });
@@ -265,7 +265,7 @@ describeWithTools('a backup that fails', [...imageTools, 'zstd', 'tar'], () => {
 });
 
 describeWithTools('an encrypted backup', [...imageTools, 'zstd', 'tar'], () => {
-  test('shows nothing but names without the key', async () => {
+  test('shows only names without the key', async () => {
     await world[Symbol.asyncDispose]();
     world = new BackupWorld({ encrypt: true });
     image = join(world.path, 'disk.img');
@@ -287,7 +287,7 @@ describeWithTools('an encrypted backup', [...imageTools, 'zstd', 'tar'], () => {
         'fingerprint',
       ])
         expect(bytes.includes(word)).toBe(false);
-      // The magic number of zstd: nothing is only compressed.
+      // The magic number of zstd does not occur: nothing is compressed without being sealed.
       expect(bytes.includes(Buffer.from([0x28, 0xb5, 0x2f, 0xfd]))).toBe(false);
     }
   });

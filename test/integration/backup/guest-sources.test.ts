@@ -48,7 +48,7 @@ function web(image: string): GuestDefinition {
   return fakeDefinition('web', [image]);
 }
 
-/** The store in the directory. Once, before or after a put of such a name, something else happens. */
+/** The store in the directory. Before or after the first put of a matching name, it calls `happens`. */
 function storeThat(when: 'before' | 'after', pattern: RegExp, happens: () => Promise<unknown>): BackupStore {
   const store = openDirectoryStore(world.storePath);
   const put = store.put.bind(store);
@@ -71,7 +71,7 @@ describeWithTools('two images with the same file name', imageTools, () => {
     other = makeImage('web/disk.img');
   });
 
-  test('do not become one guest: the second is refused, and can be given its own name', async () => {
+  test('do not become one guest: the second is refused, and may get a name of its own', async () => {
     await world.backup(mail);
     const failure = await failureOf(() => world.backup(other));
     expect(failure).toMatchObject({ code: 'target-exists' });
@@ -100,7 +100,7 @@ describeWithTools('two images with the same file name', imageTools, () => {
     expect(failed[0]?.message).toContain('would both be stored under the name disk.img');
   });
 
-  test('are one image if one path leads to the other', async () => {
+  test('are the same image if one path is a link to the other', async () => {
     const link = join(world.path, 'link/disk.img');
     mkdirSync(dirname(link));
     symlinkSync(mail, link);
@@ -109,7 +109,7 @@ describeWithTools('two images with the same file name', imageTools, () => {
     expect(snapshots('disk.img')).toHaveLength(2);
   });
 
-  test('are told apart by an earlier snapshot if the latest cannot be read', async () => {
+  test('are distinguished by an earlier snapshot if the latest cannot be read', async () => {
     await world.backup(mail);
     await world.backup(mail);
     const folder = join(world.storePath, guestFolder('disk.img'), 'snapshots');
@@ -117,7 +117,7 @@ describeWithTools('two images with the same file name', imageTools, () => {
     expect(await failureOf(() => world.backup(other))).toMatchObject({ code: 'target-exists' });
   });
 
-  test('whose first backups run at once do not both get the name', async () => {
+  test('do not both get the name if their first backups run at the same time', async () => {
     const meanwhile = storeThat('before', /\/announced\//, () => world.backup(other));
     const failure = await failureOf(() => world.backup(mail, { store: meanwhile }));
     expect(failure).toMatchObject({ code: 'target-exists' });
@@ -125,7 +125,7 @@ describeWithTools('two images with the same file name', imageTools, () => {
     expect((await latest('disk.img')).definition.disks[0]?.path).toBe(other);
   });
 
-  test('are told apart while one is about to get the name: the other is refused', async () => {
+  test('are distinguished while one is about to get the name: the other is refused', async () => {
     let code = '';
     const meanwhile = storeThat('after', /\/announced\//, async () => {
       ({ code } = await failureOf(() => world.backup(other)));
@@ -136,14 +136,14 @@ describeWithTools('two images with the same file name', imageTools, () => {
   });
 });
 
-describeWithTools('a guest of that name on another host', imageTools, () => {
+describeWithTools('a guest of the same name on another host', imageTools, () => {
   let image: string;
   beforeEach(async () => {
     image = makeImage('web.img');
     await world.dependencies.records.write({ definition: web(image), state: 'halted' });
   });
 
-  test('is refused; if adopted, it goes on, and the first host is refused from then on', async () => {
+  test('is refused unless adopted; from then on the first host is refused', async () => {
     await world.backup('web');
     const oldHost = world.machine;
     world.machine = newHost;
@@ -169,7 +169,7 @@ describeWithTools('a guest of that name on another host', imageTools, () => {
     expect(driver.history).toEqual([]);
   });
 
-  test('is told apart even if both hosts have the same name', async () => {
+  test('is distinguished even if both hosts have the same name', async () => {
     await world.backup('web');
     world.machine = { ...world.machine, id: 'c'.repeat(32) };
     const failure = await failureOf(() => world.backup('web'));
@@ -179,7 +179,7 @@ describeWithTools('a guest of that name on another host', imageTools, () => {
     expect((await latest('web')).machine).toBeUndefined();
   });
 
-  test('is told apart by the host’s name if a snapshot says no more', async () => {
+  test('is distinguished by the host’s name if the snapshot has nothing else', async () => {
     await world.backup('web');
     const { machine: _, ...old } = await latest('web');
     const file = join(world.storePath, guestFolder('web'), 'snapshots', `${old.id}.json`);
@@ -191,14 +191,14 @@ describeWithTools('a guest of that name on another host', imageTools, () => {
     expect(await failureOf(() => world.backup('web'))).toMatchObject({ code: 'target-exists' });
   });
 
-  test('goes on if its record says that it was moved there', async () => {
+  test('continues the snapshots if its record says that it was moved there', async () => {
     await world.backup('web');
     const { host, id } = world.machine;
     world.machine = newHost;
     const definition = web(makeImage('there/web.img'));
     const sources = [{ host, machine: id, images: [image] }];
     await world.dependencies.records.write({ definition, state: 'running', sources });
-    // As starting and halting it do.
+    // Starting and halting the guest write such a record, too.
     await world.dependencies.records.write({ definition, state: 'halted' });
     await world.backup('web');
     await world.backup('web');

@@ -26,7 +26,7 @@ import { umlMissing } from '../../support/guests/uml-kernel.ts';
 
 const holdOptions = { haltTimeoutMs: 20_000, forceHalt: false, bootTimeoutMs: 60_000 };
 
-/* What a guest lives in: made by `boot`, and gone after `endGuests`. */
+/* The directories of a guest: made by `boot`, and removed by `endGuests`. */
 let scratch: ReturnType<typeof scratchDirectory>;
 let umlDir: string;
 let driver: FreezingDriver;
@@ -44,7 +44,7 @@ beforeEach(() => {
   context = { signal: abort.signal, report: (event) => events.push(event) };
 });
 
-/** Boots the guest `alpha`; its second disk, where it has one, is only read. */
+/** Boots the guest `alpha`; its second disk, if it has one, is read-only. */
 async function boot(
   kind: MountedKind,
   { hasSecondDisk = false, ...options }: Partial<GuestImageOptions> & { hasSecondDisk?: boolean } = {},
@@ -78,7 +78,7 @@ async function endGuests(): Promise<void> {
   const pids = running.map(({ identity }) => identity.pid ?? 0);
   for (const pid of pids) process.kill(-pid, 'SIGKILL');
   await booted?.stop();
-  // What is mounted can be unmounted only when none of a guest's processes is left.
+  // The file system can be unmounted only when no process of a guest is left.
   while (listProcesses().some(({ sessionId }) => pids.includes(sessionId))) await delay(20);
   mounted[Symbol.dispose]();
   scratch[Symbol.dispose]();
@@ -123,7 +123,7 @@ for (const kind of ['xfs', 'btrfs'] as const)
     });
     afterAll(endGuests);
 
-    test('stands still for a moment, and a clone of that moment is read', async () => {
+    test('is stopped for a moment, and a clone of that moment is read', async () => {
       const before = await guest.count();
       const startedAt = new Date();
       const still = await hold('clone');
@@ -140,7 +140,7 @@ for (const kind of ['xfs', 'btrfs'] as const)
       // Its journal has been replayed: free blocks may be skipped, and a restored copy boots clean.
       expect(await isClean(path)).toBe(true);
       runTool('e2fsck', ['-fn', path]);
-      // What had been written before is there, though the guest commits by itself only every five seconds.
+      // Everything written before is in the clone, though the guest itself commits only every five seconds.
       expect(await countIn(path)).toBeGreaterThanOrEqual(before);
       await guest.countsOn();
       await still.refuseChanged();
@@ -194,7 +194,7 @@ for (const kind of ['xfs', 'btrfs'] as const)
       expect(events).toContainEqual(
         expect.objectContaining({ type: 'warning', message: expect.stringContaining(stale) }),
       );
-      // What it only reads needs no clone, wherever it lies.
+      // A read-only disk needs no clone, on any file system.
       expect(still.disks.map(({ image, path }) => image === path)).toEqual([false, true]);
       await still.refuseChanged();
       makeSparseFile(secondDisk(), 2 ** 21);
@@ -237,7 +237,7 @@ describeUnless(umlMissing() ?? mountingMissing('ext4'), 'a running guest where t
     expect(await countIn(copy)).toBeGreaterThanOrEqual(before);
   });
 
-  test('is not stopped by two backups at once: the first to end would let it go on', async () => {
+  test('is not stopped by two backups at the same time: the first to end would let it go on', async () => {
     const reader = await startHolder(guest.image, ['r']);
     try {
       for (const method of ['pause', 'halt'] as const)
@@ -252,7 +252,7 @@ describeUnless(umlMissing() ?? mountingMissing('ext4'), 'a running guest where t
     await expectRunningAsBefore(guest);
   });
 
-  test('that somebody lets go on while it is read does not count as still', async () => {
+  test('does not count as still if somebody lets it go on while it is read', async () => {
     const still = await hold('pause');
     runTool('uml_mconsole', [join(umlDir, 'alpha', 'mconsole'), 'go']);
     await guest.countsOn();
@@ -264,7 +264,7 @@ describeUnless(umlMissing() ?? mountingMissing('ext4'), 'a running guest where t
     await expectRunningAsBefore(guest);
   });
 
-  test('is not halted if it could not be started again', async () => {
+  test('is not halted if it cannot be started again', async () => {
     const unbootable: FreezingDriver = {
       ...driver,
       checkBootable: () => Promise.resolve([new Failure('hypervisor-missing', 'There is no kernel.')]),
@@ -273,7 +273,7 @@ describeUnless(umlMissing() ?? mountingMissing('ext4'), 'a running guest where t
     await expectRunningAsBefore(guest);
   });
 
-  test.each(['hang', 'leave'])('goes on when vmferry dies while it is stopped: %s', async (way) => {
+  test.each(['hang', 'leave'])('goes on if vmferry dies while the guest is stopped: %s', async (way) => {
     const freezer = spawn(
       process.execPath,
       [join(import.meta.dirname, '../../support/guests/freeze-and-hang.mjs'), 'alpha', way],
@@ -354,7 +354,7 @@ describeUnless(umlMissing() ?? mountingMissing('ext4'), 'a running guest, booted
   });
 
   test('that cannot write out its data counts as after a crash', async () => {
-    // It has sysrq switched off.
+    // This guest has sysrq switched off.
     const guest = await boot('ext4', { onCtrlAltDel: 'ignore' });
     const still = await hold('pause');
     expect(still.consistency).toBe('after-a-crash');

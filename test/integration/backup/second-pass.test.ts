@@ -63,7 +63,7 @@ function makeDisk(sizeBytes = 24 * MIB): void {
 const filesBeside = (): string[] => readdirSync(mounted.path).filter((name) => name.includes('vmferry'));
 const bases = (): string[] => filesBeside().filter((name) => name.endsWith('.base'));
 
-/** All warnings but those about disks without a known file system. */
+/** All warnings except those about disks without a known file system. */
 const warnings = (): string[] =>
   world.warnings.filter((message) => !message.startsWith('All allocated blocks'));
 
@@ -132,7 +132,7 @@ for (const kind of ['xfs', 'btrfs'] as const)
       expect(filesBeside()).toEqual([expect.stringMatching(/^\.disk\.img\.vmferry-.*\.base$/)]);
     });
 
-    test('holds what the image holds, whatever was done to it', async () => {
+    test('holds what the image holds after any changes', async () => {
       const seed = testSeed();
       const random = seededRandom(seed);
       const size = 16 * MIB;
@@ -176,11 +176,11 @@ for (const kind of ['xfs', 'btrfs'] as const)
       expect(bases()).toHaveLength(1);
     });
 
-    test('takes free blocks of image and base from their own bitmaps', async () => {
+    test('finds the free blocks of image and base in the bitmaps of each', async () => {
       makeExtImage(image, extVariant('ext4, 1 KiB'));
       const { disk } = await backup();
       expect((await backup()).disk.unchangedBytes).toBeGreaterThan(disk.readBytes / 2);
-      // What was free holds a file, and what was in use is free, though both are where they were on the disk.
+      // A free block now holds a file, and a used one is free, though both have kept their places on the disk.
       const before = filesInExt(image);
       runTool('debugfs', ['-w', '-R', 'rm /late', image]);
       runTool('e2fsck', ['-fp', image]);
@@ -212,7 +212,7 @@ for (const kind of ['xfs', 'btrfs'] as const)
       makeDisk();
       await backup();
       const [base = ''] = bases();
-      // All of the image has changed, and a clone of it has the name of the snapshot's base.
+      // The whole image has changed, and a clone of it has the name of the snapshot's base.
       patchFile(image, 0, seededBytes(77, 20 * MIB));
       runTool('cp', ['--reflink=always', image, join(mounted.path, base)]);
       const { disk } = await soundBackup();
@@ -270,7 +270,7 @@ for (const kind of ['xfs', 'btrfs'] as const)
       expect((await soundBackup()).disk.unchangedBytes).toBe(0);
     });
 
-    test('that is killed leaves no base, and what it leaves is removed later', async () => {
+    test('that is killed leaves no base, and its leftovers are removed later', async () => {
       makeDisk(200 * MIB);
       await world.session();
       const { child, ended } = startVmferry(['backup', image, '--to', world.storePath], {
@@ -324,7 +324,7 @@ describeUnless(missing('btrfs'), 'a second backup of a file on btrfs', () => {
   beforeEach(() => begin('btrfs'));
   afterEach(end);
 
-  test('that is compressed reads all of it', async () => {
+  test('reads all of a compressed file', async () => {
     closeSync(openSync(image, 'w'));
     runTool('chattr', ['+c', image]);
     writeFileSync(image, 'a line that compresses\n'.repeat(MIB).slice(0, 16 * MIB));
@@ -333,7 +333,7 @@ describeUnless(missing('btrfs'), 'a second backup of a file on btrfs', () => {
     expect(bases()).toHaveLength(1);
   });
 
-  test('that is not copied on write reads what has changed', async () => {
+  test('reads only the changes of a file without copy on write', async () => {
     closeSync(openSync(image, 'w'));
     runTool('chattr', ['+C', image]);
     makeDisk();

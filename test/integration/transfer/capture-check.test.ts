@@ -40,7 +40,7 @@ function idsOf(result: CheckResult): string[] {
   return Array.from({ length: hex.length / 64 }, (_, row) => hex.slice(row * 64, row * 64 + 64));
 }
 
-/** The ids of a pack's frames, as its layout says. */
+/** The ids of the chunks in these frames, by the pack's layout. */
 function idsIn(pack: Pack, frames: readonly number[]): string[] {
   return frames.flatMap((frame) =>
     [...packedRowsOf((pack.frames[frame] as Pack['frames'][number]).chunks)].map(({ id }) =>
@@ -95,7 +95,7 @@ describe.each(kinds)('checking a $name pack', ({ of, sealKey }) => {
     const result = await pool.run({ kind: 'check-frames', frames, sealKey });
     expect(result.damage).toMatch(/^A frame .*\.$/);
     const good = idsIn(pack, [0, 2]);
-    // Noise is not compressed: a changed byte of it leaves a plain frame's other chunks as they are.
+    // Noise does not compress, so a changed byte in a plain frame does not affect its other chunks.
     expect(idsOf(result)).toEqual(expect.arrayContaining(good));
     expect(idsOf(result).length).toBeLessThan(CHUNKS);
   });

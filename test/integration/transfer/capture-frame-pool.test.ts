@@ -23,7 +23,7 @@ afterAll(() => {
   scratch[Symbol.dispose]();
 });
 
-/** A job that reads 16 chunks from the given one on. */
+/** A job that reads 16 chunks, beginning with the given one. */
 function captureJob(first: number, overrides: Partial<CaptureJob> = {}): CaptureJob {
   const positions = Array.from({ length: 16 }, (_, index) => first + index);
   const reads = [{ offset: first * CHUNK, into: 0, length: 16 * CHUNK }];
@@ -61,7 +61,7 @@ describe('a frame pool', () => {
     return pool[Symbol.asyncDispose]();
   });
 
-  test('rejects with the failure of a job, and goes on', async () => {
+  test('rejects with the failure of a job, and does further jobs', async () => {
     await using pool = new FramePool(workerUrl, 1);
     const beyond = captureJob(0, {
       plan: { positions: [70], reads: [{ offset: 70 * CHUNK, into: 0, length: 512 }] },
@@ -84,7 +84,7 @@ describe('a frame pool', () => {
     });
   });
 
-  test('makes new packs in the memory of packs that are done', async () => {
+  test('makes new packs in the memory of finished packs', async () => {
     await using pool = new FramePool(workerUrl, 1);
     const ids: string[] = [];
     for (let capture = 1; capture <= 3; capture++) {
@@ -99,7 +99,7 @@ describe('a frame pool', () => {
     expect(new Set(ids).size).toBe(1);
   });
 
-  test('that is disposed of during work settles all jobs, and does nothing more', async () => {
+  test('that is disposed of during work settles all jobs, and does no further work', async () => {
     const pool = new FramePool(workerUrl, 2);
     const jobs = Array.from({ length: 400 }, (_, index) => pool.run(captureJob(index % 48, { level: 9 })));
     const outcomes = Promise.allSettled(jobs);

@@ -9,7 +9,7 @@ const THREADS = 4;
 const IDS = 60_000;
 const OWN_IDS = 5_000;
 
-/** Adds ids that all threads add, each thread in another order, and some of its own. Returns those that were new. */
+/** Adds the same ids as all threads, in another order, and some ids of its own. Returns those that were new. */
 const script = `
   import { createHash } from 'node:crypto';
   import { workerData, parentPort } from 'node:worker_threads';
@@ -33,7 +33,7 @@ const script = `
   parentPort.postMessage({ fresh, lost });
 `;
 
-test('several threads add to the same set: nothing is lost, and nothing else is known', async () => {
+test('several threads add to the same set: no id is lost, and no other id is known', async () => {
   const known = KnownChunks.withRoomFor(IDS + THREADS * OWN_IDS);
   const start = new Int32Array(new SharedArrayBuffer(4));
   const workers = Array.from(
@@ -51,7 +51,7 @@ test('several threads add to the same set: nothing is lost, and nothing else is 
   expect(answers.map(({ lost }) => lost)).toEqual([0, 0, 0, 0]);
   const fresh = answers.flatMap((answer) => answer.fresh);
   expect(new Set(fresh).size).toBe(IDS);
-  // The same id is new to two threads only where both add it in the same moment.
+  // The same id is new to two threads only if both add it at the same moment.
   expect(fresh.length).toBeLessThan(IDS * 1.01);
   for (let number = 0; number < 10_000; number++)
     expect(known.has(chunkId(Buffer.from(`never added ${number}`)))).toBe(false);

@@ -56,7 +56,7 @@ function sortedPositions(frames: number[][]): number[] {
 }
 
 describe('a chunk that the other side has', () => {
-  test('is packed only once, and is in the map all the same', async () => {
+  test('is packed only once, but is in the map each time', async () => {
     const first = await captureFile(path, pool, { known });
     expect(first.packs.length).toBeGreaterThan(1);
     expect(first.packedBytes).toBe(CHUNKS * CHUNK);
@@ -81,7 +81,7 @@ describe('a chunk that the other side has', () => {
     expect(captured.map.get(199)).toEqual(captured.map.get(5));
   });
 
-  test('does not separate the changes around it, which share frames', async () => {
+  test('lies between changed chunks, which share frames nevertheless', async () => {
     await captureFile(path, pool, { known });
     const changed = Array.from({ length: 40 }, (_, index) => index * 5 + (index % 3));
     rewriteChunks(changed, 1000);

@@ -64,7 +64,7 @@ const meddlingPool: ApplyPool = {
 let scratch: ReturnType<typeof scratchDirectory>;
 let target: ImageTarget;
 let apply: ImageApply;
-/** Done before the first chunk is read back. */
+/** Called before the first chunk is read back. */
 let beforeReadBack: () => void;
 beforeEach(async () => {
   scratch = scratchDirectory();
@@ -92,7 +92,7 @@ function onlyPack(): Pack {
   return pack;
 }
 
-/** Changes the image as another program might. */
+/** Changes the image behind the back of the apply, as another program might. */
 function writeBehindItsBack(offset: number, bytes: Uint8Array): void {
   const fd = openSync(target.workingPath, 'r+');
   writeSync(fd, bytes, 0, bytes.length, offset);
@@ -208,7 +208,7 @@ describe('reading back finds', () => {
     });
   });
 
-  test('a chunk that is not what its id says', async () => {
+  test('a chunk that does not match its id', async () => {
     const frame = frameOf(new Map([[3, Buffer.alloc(CHUNK, 'a')]]), zstd);
     const chunks = frame.chunks.map((chunk) => ({ ...chunk, id: Buffer.alloc(32, 1) }));
     const pack = await buildPack([{ ...frame, chunks }]);
@@ -263,7 +263,7 @@ describe('reading back finds', () => {
     await expect(write(pack)).rejects.toMatchObject({ code: 'verification-failed' });
   });
 
-  test('packs that never came, by the fingerprint', async () => {
+  test('missing packs, by the fingerprint', async () => {
     expect(await apply.verify()).not.toBe(captured.map.fingerprint());
   });
 });
@@ -311,7 +311,7 @@ describeUnless(loopDevicesMissing(), 'on a disk of 4 KiB sectors', () => {
     });
   });
 
-  test('that has no more room, the failure says so', async () => {
+  test('a full disk is named in the failure', async () => {
     const noise = seededBytes(5, 10 * 2 ** 20);
     const chunks = (frame: number) =>
       new Map(

@@ -54,7 +54,7 @@ beforeAll(async () => {
       { sector: 100 * 128 + 1, sectors: 2, kind: 'ones' },
     ],
   });
-  // The same chunk in several places, some of them side by side, and zeros within a chunk.
+  // The same chunk is in several places, some of them adjacent, and a chunk has zeros within it.
   const bytes = readFileSync(path);
   for (const position of [10, 11, 12, 62, 95]) bytes.set(seededBytes(3, CHUNK), position * CHUNK);
   bytes.fill(0, 64 * CHUNK + 8192, 64 * CHUNK + 20_480);
@@ -93,9 +93,9 @@ function positionsById(map: ChunkMap): Map<string, number[]> {
   return positions;
 }
 
-/** The frames of the packs as a range read of a store would give them, and where their chunks are wanted. */
+/** The frames of the packs, as range reads of a store give them, with the places that want their chunks. */
 function wantedFrames(packs: readonly Pack[], wanted: ReadonlyMap<string, number[]>): WantedFrame[] {
-  // Two workers that meet the same chunk in the same moment both keep it: it is wanted from one of them.
+  // Two workers that pack the same chunk at the same moment both keep it. It is wanted only from the first.
   const left = new Map(wanted);
   const positionsOf = (id: Uint8Array) => {
     const positions = left.get(hex(id)) ?? [];
@@ -137,7 +137,7 @@ async function restore(
   }
 }
 
-/** Positions that are not as they should be. */
+/** Positions of chunks that differ from the list. */
 async function compare(chunks: ChunkList, path = target): Promise<number[]> {
   const fd = openSync(path, 'r');
   try {
@@ -147,7 +147,7 @@ async function compare(chunks: ChunkList, path = target): Promise<number[]> {
   }
 }
 
-/** All that a map says, also of the chunks that are empty. */
+/** All chunks of the map, including the empty ones. */
 function everythingOf(map: ChunkMap): ChunkList {
   return chunkListOf(
     Array.from({ length: map.grid.chunkCount }, (_, position) => ({
@@ -178,7 +178,7 @@ describe('frames that were read one by one', () => {
   test.each([
     ['plain', () => plain, null],
     ['sealed', () => sealed, key],
-  ])('%s, make the image, each chunk wherever it is wanted', async (_, of, sealKey) => {
+  ])('%s, make the whole image, with each chunk in all its places', async (_, of, sealKey) => {
     makeSparseFile(target, SIZE);
     const { packs, map } = of();
     const { chunks, plainBytes, damagedIds } = await restore(wantedFrames(packs, positionsById(map)), {
@@ -191,7 +191,7 @@ describe('frames that were read one by one', () => {
     expect(plainBytes).toBe(positions.reduce((sum, position) => sum + chunkLength(grid, position), 0));
     expect(await compare(chunks)).toEqual([]);
     expect(await compare(everythingOf(map))).toEqual([]);
-    // what is zero within a chunk, and between them, is a hole
+    // zeros within chunks, and the space between them, are holes
     expect(allocatedBytes(target)).toBeLessThan(75 * CHUNK);
   });
 
@@ -205,7 +205,7 @@ describe('frames that were read one by one', () => {
     expect(Buffer.compare(expected, readFileSync(target))).toBe(0);
   });
 
-  test('overwrite what was there, also with zeros', async () => {
+  test('overwrite earlier content, also with zeros', async () => {
     makeGarbageFile(target, SIZE);
     const everything = everythingOf(plain.map);
     expect(await compare(everything)).toEqual([...everything.positions]);
@@ -219,7 +219,7 @@ describe('frames that were read one by one', () => {
     expect(allocatedBytes(target)).toBeLessThan(75 * CHUNK);
   });
 
-  test('need not give chunks that are there already', async () => {
+  test('may leave out chunks that are there already', async () => {
     writeFileSync(target, original);
     const bytes = Buffer.from(original);
     bytes.fill(1, 61 * CHUNK + 5, 61 * CHUNK + 6);
@@ -237,7 +237,7 @@ test('chunks beyond the end of the target do not count as there', async () => {
 });
 
 describe('a frame that is damaged', () => {
-  /** The ids that restoring with this change to the first frame finds damaged, sorted. */
+  /** The ids that are found damaged when the first frame is changed like this, sorted. */
   async function damagedBy(change: (frame: WantedFrame) => WantedFrame, of = plain): Promise<string[]> {
     makeSparseFile(target, SIZE);
     const [first, ...others] = wantedFrames(of.packs, positionsById(of.map));
@@ -247,7 +247,7 @@ describe('a frame that is damaged', () => {
     const damaged = Array.from({ length: damagedIds.length / 32 }, (_, row) =>
       hex(damagedIds.subarray(row * 32, row * 32 + 32)),
     );
-    // all the rest is written, and right
+    // all other chunks are written, and right
     expect(await compare(chunks)).toEqual([]);
     const missing = damaged.flatMap((id) => positionsById(of.map).get(id) ?? []);
     const written = new Set(chunks.positions);
@@ -265,13 +265,13 @@ describe('a frame that is damaged', () => {
     ],
     ['cut off', (bytes: Uint8Array) => bytes.slice(0, -1)],
     ['empty', () => new Uint8Array(0)],
-  ])('(%s) gives none of its chunks, and the others give theirs', async (_, change) => {
+  ])('(%s) gives none of its chunks; the other frames give theirs', async (_, change) => {
     expect(await damagedBy((frame) => ({ ...frame, bytes: change(frame.bytes) }), sealed)).toEqual(
       idsOf(firstFrame(sealed)),
     );
   });
 
-  test('gives the chunks that match their ids', async () => {
+  test('still gives the chunks that match their ids', async () => {
     makeSparseFile(target, SIZE);
     const other = Buffer.alloc(32, 9);
     const [first, ...others] = wantedFrames(plain.packs, positionsById(plain.map));
@@ -287,7 +287,7 @@ describe('a frame that is damaged', () => {
     ['longer than a frame may be', 2 ** 31 - 1],
     ['empty', 0],
     ['of another length', CHUNK - 1],
-  ])('(its chunks said to be %s) gives none of them', async (_, length) => {
+  ])('(with chunks listed as %s) gives none of them', async (_, length) => {
     const damaged = await damagedBy((frame) => ({
       ...frame,
       chunks: frame.chunks.map((chunk) => ({ ...chunk, length })),
@@ -296,7 +296,7 @@ describe('a frame that is damaged', () => {
   });
 });
 
-test('a chunk is not written where a chunk of another length belongs, or none', async () => {
+test('a chunk is not written at a position for another length, or outside of the image', async () => {
   makeSparseFile(target, SIZE);
   for (const position of [CHUNKS, CHUNKS + 1]) {
     const wanted = new Map([[hex(plain.map.get(70) ?? new Uint8Array()), [position]]]);
@@ -331,7 +331,7 @@ describeUnless(loopDevicesMissing(), 'a device, and a file system without holes'
     expectRestored(readFileSync(device.path));
   });
 
-  test('zeros are written where holes are impossible', async () => {
+  test('zeros are written as bytes if holes are impossible', async () => {
     const directory = join(scratch.path, 'mounted');
     mkdirSync(directory);
     runTool('mount', ['-t', 'ramfs', 'ramfs', directory]);

@@ -30,7 +30,7 @@ function allocatedBytes(path: string): number {
   return statSync(path).blocks * 512;
 }
 
-/** Moves the image and compares. Returns how much was read and packed. */
+/** Captures the image, applies it, and compares the two. Returns how much was read and packed. */
 async function expectMoved(
   image: SparseImage,
   byScriptToo = false,
@@ -94,7 +94,7 @@ describe('an image that is captured and assembled again is the same:', () => {
     expect(made).toBeLessThanOrEqual(packs + 1);
   });
 
-  test('a few hundred MiB, and holes are not read', async () => {
+  test('an image of a few hundred MiB, whose holes are not read', async () => {
     const pieces = Array.from({ length: 60 }, (_, index) => ({
       sector: index * 10_000 + (index % 7) * 8,
       sectors: index % 3 === 0 ? 9000 : 4001,
@@ -105,7 +105,7 @@ describe('an image that is captured and assembled again is the same:', () => {
     expect(readBytes).toBeLessThan(dataBytes + pieces.length * 8192);
   });
 
-  test('2 TiB of hole with a little data', async () => {
+  test('an image of 2 TiB with little data', async () => {
     const sectors = 2 ** 41 / 512;
     const pieces = [0, 12_345_678, sectors - 3].map((sector) => ({
       sector,

@@ -17,7 +17,7 @@ afterAll(() => {
   scratch[Symbol.dispose]();
 });
 
-/** Runs the built vmferry after a line of shell. */
+/** Runs a line of shell, then the built vmferry. */
 const afterShell = (line: string, ...args: readonly string[]) =>
   run('sh', ['-c', `${line} && exec "$@"`, 'sh', process.execPath, programFile, ...args], { env });
 

@@ -84,19 +84,19 @@ test('a second pass with the same known chunks sends only what has changed', asy
   expect(await pass(knownChunks())).toBe(bytes.length);
 });
 
-test('progress counts bytes when they have arrived, and ends with all of them', async () => {
+test('progress counts bytes after their arrival, and ends with all bytes', async () => {
   const doneBytes: number[] = [];
   const slow = async () => {
     await delay(100);
     doneBytes.push(...events.map((event) => (event.type === 'progress' ? event.doneBytes : 0)));
   };
   await pass(knownChunks(), sink(slow));
-  // Before the first pack has arrived, all that was read waits.
+  // Before the first pack has arrived, nothing is done.
   expect(doneBytes[0]).toBe(0);
   expect(events.at(-1)).toMatchObject({ doneBytes: bytes.length, totalBytes: bytes.length });
 });
 
-test('at most three packs are sent at once', async () => {
+test('at most three packs are sent at the same time', async () => {
   let atOnce = 0;
   let most = 0;
   const slow = async () => {

@@ -117,7 +117,7 @@ describeUnless(umlMissing(), 'the UML driver', () => {
     return thrown as Failure;
   }
 
-  /** All processes that a guest consists of: they lead or share a session. */
+  /** The number of processes of a guest, which share a session. */
   const sessionSize = (pid: number) => listProcesses().filter((stat) => stat.sessionId === pid).length;
 
   test('lists a guest as it was started', async () => {
@@ -154,7 +154,7 @@ describeUnless(umlMissing(), 'the UML driver', () => {
     ]);
   });
 
-  test('takes no left-over directory for a guest', async () => {
+  test('does not take a left-over directory for a guest', async () => {
     for (const [name, pid] of [
       ['ended', '999999999'],
       ['reused', String(process.pid)],
@@ -182,7 +182,7 @@ describeUnless(umlMissing(), 'the UML driver', () => {
     expect((await only()).definition.name).toBe('alpha');
   });
 
-  test('tells a copy-on-write disk, which the kernel finds by itself', async () => {
+  test('recognises a copy-on-write disk, as the kernel does without being told', async () => {
     const { path } = await image();
     const cow = join(directory, 'guest.cow');
     const guest = await bootUmlGuest({ image: `${cow},${path}`, name: 'alpha', umlDir });
@@ -207,7 +207,7 @@ describeUnless(umlMissing(), 'the UML driver', () => {
     expect(events).toEqual([]);
   });
 
-  test('notices a guest that reboots instead, and halts it all the same', async () => {
+  test('notices that a guest reboots instead, and halts it nevertheless', async () => {
     const { path, files } = await image({ onCtrlAltDel: 'reboot' });
     const { pid } = await boot(path, 'alpha');
     await driver.halt(await only(), { timeoutMs, force: false }, context);
@@ -217,7 +217,7 @@ describeUnless(umlMissing(), 'the UML driver', () => {
     expect(events).toEqual([expect.objectContaining({ type: 'warning', code: 'guest-rebooted' })]);
   });
 
-  test('says which ways of halting a guest were tried, and kills all of its processes when told to', async () => {
+  test('says which ways of halting were tried, and kills all processes of the guest with force', async () => {
     const { path } = await image({ onCtrlAltDel: 'ignore' });
     const { pid } = await boot(path, 'alpha');
     const guest = await only();
@@ -227,7 +227,7 @@ describeUnless(umlMissing(), 'the UML driver', () => {
     expect(sessionSize(pid)).toBe(0);
   });
 
-  test('asks a guest that somebody has stopped nothing, and leaves it stopped', async () => {
+  test('asks nothing of a guest that somebody has stopped, and leaves it stopped', async () => {
     const { path } = await image();
     await boot(path, 'alpha');
     const guest = await only();
@@ -245,7 +245,7 @@ describeUnless(umlMissing(), 'the UML driver', () => {
     expect(await isFileSystemClean(path)).toBe(true);
   });
 
-  test('kills a guest that somebody has stopped when told to', async () => {
+  test('kills a guest that somebody has stopped, with force', async () => {
     const { path } = await image();
     const { pid } = await boot(path, 'alpha');
     await run('uml_mconsole', [join(umlDir, 'alpha', 'mconsole'), 'stop']);
@@ -278,26 +278,29 @@ describeUnless(umlMissing(), 'the UML driver', () => {
   test.each([
     ['has no root file system', ['root=/dev/ubdb'], /Unable to mount root|VFS/],
     ['has no init', ['root=/dev/ubda', 'init=/nothing'], /No working init|init=\/nothing|panic/],
-  ])('says why a guest that %s does not start, and leaves nothing of it', async (_, commandLine, reason) => {
-    const { path } = await image();
-    const before = listProcesses().length;
-    const options = startOptions();
-    const failure = await failureOf(
-      driver.start({ ...definition(path, 'alpha'), commandLine }, options, context),
-    );
-    expect(failure.code).toBe('start-failed');
-    expect(failure.message).toMatch(reason);
-    expect(failure.message).toMatch(/Kernel panic/);
-    expect(failure.advice).toContain(options.consoleLog);
-    expect(await driver.list(context)).toEqual([]);
-    expect(listProcesses().filter(({ pid }) => pid > before && commandLineOf(pid).includes(path))).toEqual(
-      [],
-    );
-    expect(existsSync(join(umlDir, 'alpha'))).toBe(false);
-  });
+  ])(
+    'says why a guest that %s does not start, and leaves no process of it',
+    async (_, commandLine, reason) => {
+      const { path } = await image();
+      const before = listProcesses().length;
+      const options = startOptions();
+      const failure = await failureOf(
+        driver.start({ ...definition(path, 'alpha'), commandLine }, options, context),
+      );
+      expect(failure.code).toBe('start-failed');
+      expect(failure.message).toMatch(reason);
+      expect(failure.message).toMatch(/Kernel panic/);
+      expect(failure.advice).toContain(options.consoleLog);
+      expect(await driver.list(context)).toEqual([]);
+      expect(listProcesses().filter(({ pid }) => pid > before && commandLineOf(pid).includes(path))).toEqual(
+        [],
+      );
+      expect(existsSync(join(umlDir, 'alpha'))).toBe(false);
+    },
+  );
 
   test('ends a guest that is not up in time', async () => {
-    // The kernel does not even answer by then; what answers in time, and takes its time for it, is up.
+    // Within this time the kernel does not even answer. A guest that answers late, but in time, is up.
     const { path } = await image();
     const failure = await failureOf(
       driver.start(definition(path, 'alpha'), { ...startOptions(), timeoutMs: 50 }, context),
@@ -307,7 +310,7 @@ describeUnless(umlMissing(), 'the UML driver', () => {
     expect(listProcesses().filter(({ pid }) => commandLineOf(pid).includes(path))).toEqual([]);
   });
 
-  test('tells everything that keeps a guest from being booted here', async () => {
+  test('lists everything that keeps a guest from being booted here', async () => {
     const bare = createUmlDriver({ ...process.env, UML_DIR: umlDir, PATH: directory });
     const wanted = {
       ...definition('/images/a,b.img', 'alpha'),
@@ -340,13 +343,13 @@ describeUnless(umlMissing(), 'the UML driver', () => {
     expect(readdirSync(ownTemporary)).toEqual([]);
   });
 
-  test('lets no kernel be given up that only ended badly after it had switched off', async () => {
+  test('accepts a kernel that aborts only after it has switched off', async () => {
     const abortsAtTheEnd = kernelScript('"$KERNEL" "$@"; kill -ABRT $$');
     const wanted = { ...definition('/images/a.img', 'alpha'), kernel: abortsAtTheEnd };
     expect(await driver.checkBootable(wanted, context)).toEqual([]);
   });
 
-  test('starts and tries a kernel a second time that ended by itself', async () => {
+  test('tries and starts a kernel a second time if it ended by itself', async () => {
     const { path } = await image();
     const failsOnce = kernelScript(
       'if mkdir "$0.tried"; then kill -ABRT $$; fi; exec -a "$0" "$KERNEL" "$@"',
@@ -368,19 +371,19 @@ describeUnless(umlMissing(), 'the UML driver', () => {
     await only();
   });
 
-  test('tells of a processor that is too new for the kernel', async () => {
+  test('reports a processor that is too new for the kernel', async () => {
     const wanted = { ...definition('/images/a.img', 'alpha'), kernel: kernelWithoutXstate() };
     expect(await driver.checkBootable(wanted, context)).toEqual([
       expect.objectContaining({ code: 'hypervisor-missing', advice: expect.stringContaining('AMX') }),
     ]);
   });
 
-  // The path is remembered as it was named, not what it leads to: an administrator who keeps a link (or a script) as the
-  // kernel of all guests changes that one, and expects the guests to follow.
+  // The path is remembered as it was given, not with links resolved: an administrator may keep one link (or script) as
+  // the kernel of all guests, and change it to change the kernel of all.
   test.each([
     ['a link to it', (path: string) => symlinkSync(umlKernel(), path)],
     ['a script', (path: string) => writeFileSync(path, umlKernelScript(), { mode: 0o755 })],
-  ])('takes the kernel on the PATH, %s, where the guest’s own is missing, and says so', async (_, put) => {
+  ])('uses the kernel on the PATH, %s, if the guest’s own is missing, and says so', async (_, put) => {
     const { path } = await image();
     const programs = join(directory, 'bin');
     mkdirSync(programs);
@@ -398,7 +401,7 @@ describeUnless(umlMissing(), 'the UML driver', () => {
     expect((await only()).definition.kernel).toBe(kernel);
   });
 
-  test('needs no UML_DIR: without it, guests are below HOME', async () => {
+  test('finds guests below HOME if UML_DIR is not set', async () => {
     const { path } = await image();
     const { UML_DIR: _, ...environment } = process.env;
     driver = createUmlDriver({ ...environment, HOME: directory });

@@ -51,7 +51,7 @@ describeUnless(umlMissing(), 'guests', () => {
     rmSync(directory, { recursive: true });
   });
 
-  /** As another run of the program would have them. */
+  /** The dependencies of another run of the program. */
   function freshDependencies(): GuestDependencies {
     return {
       drivers: [createUmlDriver({ ...process.env, UML_DIR: umlDir })],
@@ -81,7 +81,7 @@ describeUnless(umlMissing(), 'guests', () => {
       unsupported: null,
     };
     expect(await listGuests(dependencies, context)).toEqual([summary]);
-    // Its image has one user, however many processes that has.
+    // The image has one user, the guest, however many processes the guest has.
     const { users } = await inspectImage(image, context, dependencies.drivers);
     expect(users).toEqual([expect.objectContaining({ kind: 'guest', name: 'alpha', pid })]);
 
@@ -104,7 +104,7 @@ describeUnless(umlMissing(), 'guests', () => {
     });
   });
 
-  test('that are killed can be started again, and are shown as gone until then', async () => {
+  test('that were killed are shown as gone, and can be started again', async () => {
     await boot();
     const [running] = await dependencies.drivers[0]!.list(context);
     await dependencies.records.write({ definition: running!.definition, state: 'running' });
@@ -116,7 +116,7 @@ describeUnless(umlMissing(), 'guests', () => {
     await startGuest(startRequest, dependencies, context);
   });
 
-  test('that were moved away are not started, also when somebody ran and halted them here', async () => {
+  test('that were moved away are not started, even if somebody ran and halted them here', async () => {
     const guest = await boot();
     const [running] = await dependencies.drivers[0]!.list(context);
     const move = { destination: 'newhost', directory: '/srv', sshConfigFile: null, remoteCommand: 'vmferry' };
@@ -145,7 +145,7 @@ describeUnless(umlMissing(), 'guests', () => {
     });
   });
 
-  test('that nobody knows are not found', async () => {
+  test('without a record are not found', async () => {
     await expect(startGuest(startRequest, dependencies, context)).rejects.toMatchObject({
       code: 'guest-not-found',
     });

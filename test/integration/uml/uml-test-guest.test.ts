@@ -20,7 +20,7 @@ describeUnless(umlMissing(), 'the guest that tests boot', () => {
       expect(await guestBootCount(image.path)).toBe(0);
       const guest = await bootUmlGuest({ image: image.path, name: 'self-test' });
       await guest.stop();
-      // It was ended the hard way: what it wrote is in the journal.
+      // The guest was killed, so what it wrote is in the journal.
       await run('e2fsck', ['-p', image.path]);
       expect(await guestBootCount(image.path)).toBe(1);
       expect(await damagedGuestFiles(image.path, image.files)).toEqual([]);
