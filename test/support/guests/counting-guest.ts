@@ -9,11 +9,11 @@ import { bootUmlGuest, buildGuestImage, type BootedGuest, type GuestImageOptions
 export interface CountingGuest extends BootedGuest {
   image: string;
   /**
-   * The number in the guest's own `/count` now, on its disk or not. Not while it is stopped: to wait for a file that a
-   * stopped program has locked would hang the guest.
+   * The number in the guest's own `/count` now, on its disk or not. Do not call it while the guest is stopped: waiting
+   * for a file that a stopped program has locked would hang the guest.
    */
   count(): Promise<number>;
-  /** Returns when the guest is not stopped and has counted on: so it runs. */
+  /** Returns when the guest is not stopped and has counted on, which shows that it runs. */
   countsOn(): Promise<void>;
   isStopped(): Promise<boolean>;
 }
@@ -22,7 +22,7 @@ const countScript = `#!/bin/sh
 n=0
 while :; do n=$((n + 1)); echo $n >/count.new; busybox mv /count.new /count; done
 `;
-/** What writes is ended first: a file system that is just being written to cannot be made read-only. */
+/** The writing program is ended first: a file system that is being written to cannot be made read-only. */
 const shutdownScript = `#!/bin/sh
 busybox killall -9 counting
 until mount -o remount,ro /; do busybox usleep 10000; done

@@ -2,21 +2,21 @@ import { Failure } from '../../../src/failure.ts';
 import type { GuestDefinition } from '../../../src/guest/definition.ts';
 import type { FreezingDriver, RunningGuest } from '../../../src/guest/guest-driver.ts';
 
-/** A driver for tests. Its guests are entries of a map; as a Xen domain, they have no process on this machine. */
+/** A driver for tests. Its guests are entries of a map; like a Xen domain, they have no process on this machine. */
 export interface FakeDriver extends FreezingDriver {
   running: Map<string, RunningGuest>;
-  /** What the guests were told, in order: `freeze web`, `go web`, `halt web`, `start web`. */
+  /** The orders that the guests were given: `freeze web`, `go web`, `halt web`, `start web`. */
   history: string[];
 }
 
-/** With this word on its command line a guest ignores an orderly halt. */
+/** A guest with this word on its command line ignores an orderly halt. */
 export const STUBBORN = 'stubborn';
-/** With this one it ends while it boots. */
+/** A guest with this word on its command line ends while it boots. */
 export const BROKEN = 'broken';
 /** A kernel that is not on this machine. */
 export const MISSING_KERNEL = '/nowhere/kernel';
 
-/** A guest's definition with nothing in it but what is given. */
+/** A guest's definition with only the given fields. */
 export function fakeDefinition(
   name: string,
   images: readonly string[] = [],
@@ -35,7 +35,7 @@ export function fakeDefinition(
   };
 }
 
-/** Each guest that is given runs from the beginning. To change a method: `{ ...fakeDriver(), halt: … }`. */
+/** The given guests run from the beginning. To change a method: `{ ...fakeDriver(), halt: … }`. */
 export function fakeDriver(...guests: readonly GuestDefinition[]): FakeDriver {
   const running: FakeDriver['running'] = new Map();
   const frozen = new Set<string>();
@@ -64,7 +64,7 @@ export function fakeDriver(...guests: readonly GuestDefinition[]): FakeDriver {
     usersBesides: (_guest, users) => Promise.resolve(users),
     async halt(guest, { force }, { signal }) {
       if (isGone(guest)) return;
-      // As a real halt, it can still be called off after it was asked for.
+      // Like a real halt, it can still be aborted after it was asked for.
       await Promise.resolve();
       signal.throwIfAborted();
       const { name, commandLine } = guest.definition;

@@ -16,7 +16,7 @@ export interface Rule {
   do: 'hold' | 'delay' | 'hang-up' | 'kill' | 'damage-pack';
 }
 
-/** A guest that runs on the old host, and what a test asks about it. */
+/** A guest that runs on the old host, and what a test needs to know of it. */
 export interface FerriedGuest {
   name: string;
   image: GuestImage;
@@ -25,13 +25,13 @@ export interface FerriedGuest {
   runsOn(host: 'old' | 'new'): boolean;
   /** The guest's own process on the old host; null when it does not run there. */
   pid(): number | null;
-  /** From now on: resolves when the guest's console on the old host says the text. */
+  /** Listens from now on. The result resolves when the guest's console on the old host prints the text. */
   listen(text: string): () => Promise<void>;
-  /** What the old host remembers of it. */
+  /** The guest's state in the record on the old host. */
   state(): Promise<string>;
-  /** It runs where it ran, and nothing of it is on the new host: no file, no receiver, no guest. */
+  /** Checks that it runs where it ran, and that nothing of it is on the new host: no file, no receiver, no guest. */
   expectUnmoved(): Promise<void>;
-  /** It runs on the new host, and nowhere else. */
+  /** Checks that it runs on the new host, and nowhere else. */
   expectMoved(): Promise<void>;
 }
 
@@ -61,7 +61,7 @@ export async function ferriedGuest(
     const text = await readFile(join(hosts.old.stateDir, 'guests', `${name}.json`), 'utf8');
     return (JSON.parse(text) as { state: string }).state;
   };
-  // The first is that of the guest as it was started by hand, the other that of vmferry's.
+  // The first is the log of the guest that was started by hand, the second the log of the guest that vmferry started.
   const consoleLogs = [booted.consoleLog, join(hosts.old.stateDir, 'console', `${name}.log`)];
   const listen = (text: string): (() => Promise<void>) => {
     const heard = () => consoleLogs.map((log) => (existsSync(log) ? readFileSync(log, 'latin1') : ''));
@@ -123,7 +123,7 @@ export async function meddled(hosts: TwoHosts, type: string): Promise<void> {
   await rm(mark);
 }
 
-/** Asks every 100 ms until it is so; throws when it is not within the time. */
+/** Asks every 100 ms until the answer is true; throws after the time limit. */
 export async function eventually(
   what: string,
   limitMs: number,

@@ -9,6 +9,6 @@ const driver = createUmlDriver(process.env);
 const guest = (await driver.list(context)).find(({ definition }) => definition.name === process.argv[2]);
 const frozen = await driver.freeze(guest, { syncTimeoutMs: 20_000 }, context);
 process.stdout.write('frozen\n');
-// With "leave" the program ends by itself, without letting go.
+// With "leave" the program ends by itself, without letting the guest go on.
 if (process.argv[3] === 'leave') process.exitCode = frozen.stoppedAt.getTime() > 0 ? 7 : 8;
 else setInterval(() => {}, 1_000_000);

@@ -1,5 +1,5 @@
 /**
- * A receiver with something in its way: `meddling-receiver.mjs RULES COMMAND…` starts the real receiver and passes
+ * A receiver with faults: `meddling-receiver.mjs RULES COMMAND…` starts the real receiver and passes
  * on what it and the mover say, line by line, except where a rule applies. Each rule applies once:
  *
  *   {"on": TYPE, "do": "hold"}         the message is not passed on
@@ -56,7 +56,7 @@ function meddle(line, passOn) {
   }
 }
 
-/** In the middle: in the compressed bytes of a frame. */
+/** The middle of the file lies in the compressed bytes of a frame. */
 function flipBit(file) {
   const fd = openSync(file, 'r+');
   const middle = Math.floor(fstatSync(fd).size / 2);

@@ -12,7 +12,7 @@ import {
   type GuestImageOptions,
 } from './uml-guest.ts';
 
-/** A guest that does what it is told from outside while it runs: a directory of this machine is its keyboard. */
+/** A guest that takes commands from outside while it runs, through a directory of this machine. */
 export interface ObedientGuest extends BootedGuest {
   image: GuestImage;
   /** Runs shell commands in the guest; gives what they print. Throws when they fail, or take longer than a minute. */
@@ -25,7 +25,7 @@ const inittab = `::sysinit:/etc/rc
 ::respawn:/etc/obey
 `;
 
-/** Where the directory is not there, as on another machine, it obeys nobody and runs as well. */
+/** Without the directory, as on another machine, it runs, too, but takes no commands. */
 const obeyScript = (directory: string) => `#!/bin/sh
 mount -t hostfs -o ${directory} none /host
 while :; do

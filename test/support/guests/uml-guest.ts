@@ -41,7 +41,7 @@ export interface GuestImageOptions {
 
 export interface GuestImage {
   path: string;
-  /** Files in the guest that nothing in it changes, and the SHA-256 of each in hexadecimal digits. */
+  /** Files in the guest that no program in it changes, and the SHA-256 of each in hexadecimal digits. */
   files: readonly { path: string; sha256: string }[];
 }
 
@@ -121,7 +121,7 @@ export function readGuestFile(image: string, path: string): Promise<Buffer> {
   });
 }
 
-/** The guest's data files whose content is not what it was made with; none: the guest is whole. */
+/** The guest's data files whose content has changed since it was made; empty if the guest is undamaged. */
 export async function damagedGuestFiles(image: string, files: GuestImage['files']): Promise<string[]> {
   const damaged: string[] = [];
   for (const file of files)
@@ -140,12 +140,12 @@ export async function isFileSystemClean(image: string): Promise<boolean> {
 }
 
 /**
- * Arguments for test guests. At each boot the kernel would measure for most of a second which of its ways to compute a
- * RAID is the quickest, and it would try other file systems before theirs.
+ * Arguments for test guests. Without them, the kernel measures RAID algorithms for most of a second at each boot, and
+ * tries other file systems before the guest's.
  */
 export const quickBoot = ['initcall_blacklist=raid6_select_algo', 'rootfstype=ext3,ext4,ext2'] as const;
 
-/** With less, a kernel at times does not start (startUml says why). */
+/** With less, a kernel sometimes does not start (startUml says why). */
 export const GUEST_MEMORY_BYTES = 128 * 2 ** 20;
 
 export interface BootOptions {
@@ -158,24 +158,22 @@ export interface BootOptions {
   /** GUEST_MEMORY_BYTES unless told. */
   memoryBytes?: number;
   extraArgs?: readonly string[];
-  /** What relative paths in the arguments begin at. */
+  /** The directory at which relative paths in the arguments begin. */
   workingDirectory?: string;
-  /** What starts it: a program and its arguments before the kernel, as `ip netns exec NAME`. */
+  /** A program and its arguments that start the kernel, such as `ip netns exec NAME`. */
   startedBy?: readonly string[];
 }
 
 export interface BootedGuest {
-  /** The process that is the guest, and the leader of a session that holds all processes of the guest. */
+  /** The kernel's process, which leads the session of all processes of the guest. */
   pid: number;
   umlDir: string;
   consoleLog: string;
-  /** Ends the guest at once, if it is still there, with all of its processes, and removes what was made for it. */
+  /** Kills all processes of the guest, if it still runs, and removes the files that were made for it. */
   stop: () => Promise<void>;
 }
 
-/**
- * Boots a guest as a person would by hand, not by vmferry, and returns when it said GUEST-UP.
- */
+/** Boots a guest by hand, without vmferry, and returns when it has printed GUEST-UP. */
 export async function bootUmlGuest(options: BootOptions): Promise<BootedGuest> {
   const directory = mkdtempSync(join(tmpdir(), 'vmferry-uml-'));
   const umlDir = options.umlDir ?? join(directory, 'uml');
@@ -198,7 +196,7 @@ export async function bootUmlGuest(options: BootOptions): Promise<BootedGuest> {
       'con0=null,fd:1',
       ...(options.extraArgs ?? []),
     ],
-    // Its own HOME: nothing of a test ends up among the person's own guests.
+    // Its own HOME keeps tests apart from the user's own guests.
     {
       detached: true,
       stdio: ['ignore', log, log],
@@ -217,7 +215,7 @@ export async function bootUmlGuest(options: BootOptions): Promise<BootedGuest> {
     endProcessGroup(pid);
     await ended;
     rmSync(directory, { recursive: true, force: true });
-    // Another guest may have the name by now.
+    // Another guest may have got the name meanwhile.
     const umidDirectory = join(umlDir, options.name);
     if (isPidFileOf(join(umidDirectory, 'pid'), pid)) rmSync(umidDirectory, { recursive: true });
   };
@@ -230,7 +228,9 @@ export async function bootUmlGuest(options: BootOptions): Promise<BootedGuest> {
   return { pid, umlDir, consoleLog, stop };
 }
 
-/** Waits until the console log holds the text; throws with the log's end when the guest is gone or 60 s are over. */
+/**
+ * Waits until the console log holds the text; throws, with the end of the log, when the guest is gone or after 60 s.
+ */
 export async function waitForConsole(
   consoleLog: string,
   text: RegExp,

@@ -8,7 +8,7 @@ import { findTool, toolsMissing } from '../programs/tools.ts';
 /** UML kernels from this version on save a processor's extended state whatever its size. */
 const firstWithAnyXstate = [6, 13] as const;
 
-/** What a person forces by VMFERRY_TEST_KERNEL: the installed kernel itself, or the same behind a script and a shim. */
+/** The choice in VMFERRY_TEST_KERNEL: the installed kernel itself, or the same kernel behind a script and a shim. */
 const forced = process.env['VMFERRY_TEST_KERNEL'] ?? '';
 
 /** Why no UML guest can run here; null when one can. */
@@ -25,9 +25,9 @@ export function umlMissing(): string | null {
 }
 
 /**
- * The UML kernel for tests: a path that starts a guest. That is the installed one or, where the processor has AMX and
- * the kernel does not know it, a script that loads a small library which mends this (uml-xstate-shim.c). The script
- * passes its own name on, so that the guest's command line names it.
+ * The UML kernel for tests: a path that starts a guest. It is the installed kernel. If the processor has AMX and the
+ * kernel does not support it, it is a script that loads a small library which mends this (uml-xstate-shim.c). The
+ * script passes its own name on, so that the guest's command line names it.
  */
 export function umlKernel(): string {
   return isWrapped() ? (wrappedKernel ??= buildKernel([])) : installedKernel();
@@ -35,13 +35,13 @@ export function umlKernel(): string {
 
 /**
  * The text of a script that starts a guest and passes its own name on, so that the guest's command line names it. A
- * script that only starts another such script would not be named.
+ * script that only starts another such script does not appear there.
  */
 export function umlKernelScript(): string {
   return isWrapped() ? readFileSync(umlKernel(), 'utf8') : scriptText([]);
 }
 
-/** A kernel that dies as the installed one does on a processor with AMX. */
+/** A kernel that dies like the installed kernel on a processor with AMX. */
 export function kernelWithoutXstate(): string {
   return buildKernel(['-DREFUSE_STATE']);
 }
@@ -84,7 +84,7 @@ function scriptText(preparations: readonly string[]): string {
   return ['#!/bin/bash', ...preparations, `exec -a "$0" ${installedKernel()} "$@"`, ''].join('\n');
 }
 
-/** Jest removes its own after the last test (test/setup); the demo's goes with its process. */
+/** Jest removes its scratch directory after the last test (test/setup); the demo's is removed when its process ends. */
 function scratchDirectory(): string {
   const ofTheRun = process.env['VMFERRY_TEST_SCRATCH'];
   const directory = mkdtempSync(join(ofTheRun ?? tmpdir(), 'vmferry-test-uml-'));

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** The pids of all processes of guests with that umid (null: any) that were told to use `umlDir`. */
+/** The pids of all processes of guests with that umid (null: any) that were started with `umlDir`. */
 export function umlProcessesOf(umid: string | null, umlDir: string): number[] {
   const pids: number[] = [];
   for (const entry of readdirSync('/proc')) {
@@ -23,9 +23,9 @@ function argumentsOf(pid: string): string[] {
 
 const LOOK_EVERY_MS = 100;
 
-/** Looks all the time whether the guest runs on two hosts at once. */
+/** Watches whether the guest runs on two hosts at the same time. */
 export interface DoubleRunWatch extends Disposable {
-  /** When that was seen, in ISO 8601. */
+  /** The times at which that was seen, in ISO 8601. */
   seen: readonly string[];
 }
 

@@ -19,12 +19,12 @@ import { join } from 'node:path';
 import type { Extent } from '../../../src/extent/extents.ts';
 import { findTool } from '../programs/tools.ts';
 
-/** The programs that the makers below run. */
+/** The programs that the functions below run. */
 export const imageTools = ['mke2fs', 'debugfs', 'dumpe2fs', 'e2fsck'] as const;
 
 const MIB = 2 ** 20;
 
-/** Runs a program of the machine and gives its stdout; throws with all it printed when it does not exit with 0. */
+/** Runs a program and returns its stdout. If its exit status is not 0, throws with all that it printed. */
 export function runTool(program: string, args: readonly string[], input?: string): string {
   const result = spawnSync(findTool(program) ?? program, args, {
     encoding: 'utf8',
@@ -37,7 +37,7 @@ export function runTool(program: string, args: readonly string[], input?: string
   return result.stdout;
 }
 
-/** A directory of its own, removed with all in it at the end of the scope. */
+/** A new directory, removed with its content at the end of the scope. */
 export function scratchDirectory(): Disposable & { path: string } {
   const path = mkdtempSync(join(tmpdir(), 'vmferry-test-'));
   return {
@@ -48,14 +48,14 @@ export function scratchDirectory(): Disposable & { path: string } {
   };
 }
 
-/** Makes a file of holes alone. */
+/** Makes a file that is one hole. */
 export function makeSparseFile(path: string, sizeBytes: number): void {
   const fd = openSync(path, 'w');
   ftruncateSync(fd, sizeBytes);
   closeSync(fd);
 }
 
-/** A file without holes whose bytes are not zero: what free blocks hold then shows. */
+/** Makes a file without holes and zero bytes, so that the content of free blocks is visible. */
 export function makeGarbageFile(path: string, sizeBytes: number): void {
   const fd = openSync(path, 'w');
   const piece = seededBytes(4711, MIB);
@@ -66,7 +66,8 @@ export function makeGarbageFile(path: string, sizeBytes: number): void {
 
 /** The same bytes for the same seed; they do not compress. */
 export function seededBytes(seed: number, length: number): Uint8Array {
-  // Words of the machine, whose order is that of x86 and ARM everywhere: tests make hundreds of MiB of this.
+  // Uses the machine's words for speed, as tests make hundreds of MiB of this. Their byte order is the same on x86 and
+  // ARM.
   const bytes = new Uint8Array(Math.ceil(length / 4) * 4);
   const words = new Uint32Array(bytes.buffer);
   let state = seed >>> 0 || 1;
@@ -92,7 +93,7 @@ export interface ExtVariant {
 const small = ['-b', '1024'];
 const large = ['-b', '4096'];
 
-/** Images of many kinds: block sizes, generations, and each feature that changes where used blocks are told. */
+/** Images of many kinds: block sizes, generations, and each feature that changes how used blocks are recorded. */
 export const extVariants: readonly ExtVariant[] = [
   { name: 'ext2, 1 KiB', sizeMib: 48, options: ['-t', 'ext2', ...small] },
   { name: 'ext2, 4 KiB, several groups', sizeMib: 80, options: ['-t', 'ext2', ...large, '-g', '4096'] },
@@ -194,8 +195,8 @@ export function extVariant(name: string): ExtVariant {
 }
 
 /**
- * Makes the image: a file full of garbage, the file system over it, files in it, and then some of them deleted and
- * others written, so that the bitmaps are as ragged as those of a guest that has lived. e2fsck finds it clean.
+ * Makes a file full of garbage and the file system over it. Writes files, deletes some and writes others, so that the
+ * bitmaps are as fragmented as those of a used guest. e2fsck finds it clean.
  */
 export function makeExtImage(path: string, variant: ExtVariant): void {
   makeGarbageFile(path, variant.sizeMib * MIB + (variant.tailSectors ?? 0) * 512);
@@ -235,8 +236,8 @@ function makeContent(directory: string, fileCount: number, sizeMib: number): voi
 }
 
 /**
- * The free blocks as dumpe2fs(8) lists them, as extents in bytes of the image. `offset` is where in the image the
- * file system starts.
+ * The free blocks that dumpe2fs(8) lists, as extents in bytes of the image. `offset` is the start of the file system in
+ * the image.
  */
 export function freeExtentsByDumpe2fs(path: string, offset = 0): Extent[] {
   const target = offset === 0 ? path : `${path}?offset=${offset}`;
@@ -282,7 +283,7 @@ export function copyExtents(from: string, to: string, sizeBytes: number, extents
   closeSync(target);
 }
 
-/** Path and SHA-256 of each file in the file system, as debugfs(8) gives them out. */
+/** Path and SHA-256 of each file in the file system, read by debugfs(8). */
 export function filesInExt(path: string, offset = 0): Map<string, string> {
   using dump = scratchDirectory();
   const target = offset === 0 ? path : `${path}?offset=${offset}`;
@@ -302,7 +303,7 @@ export function setSuperblockFields(path: string, fields: Readonly<Record<string
   runTool('debugfs', ['-w', '-f', '-', path], `${commands.join('\n')}\n`);
 }
 
-/** Turns features on or (`^name`) off, whatever that makes of the file system. */
+/** Turns features on or (`^name`) off, even if this breaks the file system. */
 export function setFeatures(path: string, ...features: string[]): void {
   runTool('debugfs', ['-w', '-R', `feature ${features.join(' ')}`, path]);
 }
@@ -319,7 +320,7 @@ export interface DiskPartition {
   length: number;
 }
 
-/** Makes a disk with the table that this sfdisk(8) script describes, and tells where the partitions are. */
+/** Makes a disk with the partition table of this sfdisk(8) script, and returns the places of the partitions. */
 export function makePartitionedDisk(path: string, sizeMib: number, script: string): DiskPartition[] {
   makeSparseFile(path, sizeMib * MIB);
   runTool('sfdisk', ['-q', '--no-reread', '--no-tell-kernel', path], script);
@@ -332,12 +333,12 @@ export function makePartitionedDisk(path: string, sizeMib: number, script: strin
     .map(({ start, size }) => ({ offset: start * 512, length: size * 512 }));
 }
 
-/** Writes a whole file into another from `offset` on. */
+/** Writes a whole file into another file, beginning at `offset`. */
 export function placeFile(from: string, into: string, offset: number): void {
   patchFile(into, offset, readFileSync(from));
 }
 
-/** A copy to damage. */
+/** Copies the image, so that a test can damage the copy. */
 export function copyImage(from: string, to: string): string {
   copyFileSync(from, to);
   return to;

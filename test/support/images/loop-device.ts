@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { runTool } from './images.ts';
 import { toolsMissing } from '../programs/tools.ts';
 
-/** Why no loop device can be had here; null when one can. */
+/** Why loop devices cannot be used here; null if they can. */
 export function loopDevicesMissing(): string | null {
   const missing = toolsMissing('losetup', 'mount', 'umount');
   if (missing !== null) return missing;
@@ -32,7 +32,7 @@ export function mountDevice(device: string, directory: string): Disposable {
   return {
     [Symbol.dispose]: () => {
       const isUnmounted = spawnSync('umount', [directory]).status === 0;
-      // What still looks at it, a scanner of the system's or a child that is ending, must not fail a test.
+      // A program that still uses it, such as a scanner of the system or an ending child, must not fail a test.
       if (!isUnmounted) runTool('umount', ['--lazy', directory]);
     },
   };

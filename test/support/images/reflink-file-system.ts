@@ -6,7 +6,7 @@ import { toolsMissing } from '../programs/tools.ts';
 
 export type MountedKind = 'xfs' | 'btrfs' | 'ext4';
 
-/** The smallest that mkfs.xfs makes is 300 MiB; nearly all of it are holes. */
+/** mkfs.xfs makes no file system below 300 MiB; nearly all of the file are holes. */
 const usualSizeBytes = 512 * 2 ** 20;
 
 /** Why no file system of that kind can be mounted here; null when one can. */
@@ -14,7 +14,7 @@ export function mountingMissing(kind: MountedKind): string | null {
   return toolsMissing(`mkfs.${kind}`) ?? loopDevicesMissing();
 }
 
-/** A file system of its own, mounted until the end of the scope; it takes no more of the disk than is written to it. */
+/** A new file system, mounted until the end of the scope; it takes only as much of the disk as is written to it. */
 export function mountNew(kind: MountedKind, sizeBytes = usualSizeBytes): Disposable & { path: string } {
   const stack: Disposable[] = [];
   const dispose = () => {

@@ -47,8 +47,8 @@ export function mapOf(image: SmallImage): ChunkMap {
 }
 
 /**
- * A backup of a small image as doc/store.md says, by the writer that backups use, but without worker threads: frames of
- * three chunks, packs of two frames. Answers with what it has published.
+ * Backs up a small image as in doc/store.md, by the writer that backups use, but without worker threads. Frames have
+ * three chunks, packs two frames. Returns what it has published.
  */
 export async function backupSmallImage(
   folder: GuestFolder,
@@ -130,12 +130,12 @@ function describe(
   };
 }
 
-/** Whatever was unpacked before need not be again: a pack of that name never holds anything else. */
+/** Packs that were unpacked before are not unpacked again: a pack of the same name always has the same content. */
 const unpacked = new Map<string, boolean>();
 
 /**
- * Why a snapshot of a small image cannot be restored from the files of a store; null when it can, bit for bit. It is read as
- * a person without vmferry would: whatever is in its place or in the trash counts.
+ * Why a snapshot of a small image cannot be restored from the files of a store; null when it can, bit for bit. It is
+ * read without vmferry: files in their places and in the trash count.
  */
 export async function whyNotRestorable(
   files: ReadonlyMap<string, Uint8Array>,

@@ -17,7 +17,7 @@ export interface SparseImage {
   pieces: readonly Piece[];
 }
 
-/** Images of holes and data of all kinds, up to this size. */
+/** Arbitrary images of holes and several kinds of data, up to this size. */
 export function sparseImages(mostSectors: number): fc.Arbitrary<SparseImage> {
   const piece = fc.record({
     sector: fc.nat({ max: mostSectors }),
@@ -30,7 +30,7 @@ export function sparseImages(mostSectors: number): fc.Arbitrary<SparseImage> {
   });
 }
 
-/** Writes the image; later pieces go over earlier ones, and what lies beyond its end is left out. */
+/** Writes the image. Later pieces overwrite earlier ones, and bytes beyond its end are left out. */
 export function writeSparseImage(path: string, { sectors, pieces }: SparseImage): void {
   const fd = openSync(path, 'w');
   ftruncateSync(fd, sectors * SECTOR);
@@ -38,7 +38,7 @@ export function writeSparseImage(path: string, { sectors, pieces }: SparseImage)
     const length = Math.min(piece.sectors, sectors - piece.sector) * SECTOR;
     if (length > 0) writeSync(fd, contentOf(piece, length, index), 0, length, piece.sector * SECTOR);
   }
-  // what is not on the disk yet is no hole on some file systems, whatever it holds
+  // on some file systems, data that is not on the disk yet does not count as a hole, whatever it holds
   fsyncSync(fd);
   closeSync(fd);
 }
@@ -56,7 +56,7 @@ function contentOf({ kind }: Piece, length: number, seed: number): Uint8Array {
   }
 }
 
-/** Read in pieces: images may be large. */
+/** Reads in pieces, because images may be large. */
 export async function fileSha256(path: string): Promise<string> {
   const hash = createHash('sha256');
   for await (const part of createReadStream(path, { highWaterMark: 2 ** 20 })) hash.update(part as Buffer);
