@@ -57,9 +57,10 @@ export interface GuestDriver {
   /** The users of an image that are not the guest itself: neither its processes nor its devices. */
   usersBesides(guest: RunningGuest, users: readonly ImageUser[]): Promise<readonly ImageUser[]>;
   /**
-   * Halts the guest and returns when it is gone; at once when this run of it is gone already. The caller checks whether
-   * its images are free and clean (see `findUsers` in image/usage). Throws Failure `halt-failed`; the guest then still
-   * runs. When aborted, it may return or throw only after some time: when it is known whether the guest went down.
+   * Halts the guest and returns when it is gone; returns at once if this run of it has ended already. The caller checks
+   * whether its images are free and clean (see `findUsers` in image/usage). Throws Failure `halt-failed`; the guest
+   * then still runs. When aborted, it may return or throw only after some time: when it is known whether the guest went
+   * down.
    */
   halt(guest: RunningGuest, options: HaltOptions, context: Context): Promise<void>;
   /**

@@ -55,7 +55,7 @@ export async function watchForChanges(
 ): Promise<() => Promise<void>> {
   const before = await stampImages(definition.disks);
   return async () => {
-    // A block device has no stamp. Whatever wrote to it probably still has it open.
+    // A block device has no stamp. A program that wrote to it probably still has it open.
     await refuseUsed(definition, running, drivers);
     await refuseChanged(before, CHANGED_ADVICE);
   };

@@ -66,8 +66,8 @@ export function isBaseOf(base: BaseClone, fingerprint: string): boolean {
 }
 
 /**
- * Opens a base to compare the image with. Null when that is not possible: the base has another size, lies on another file
- * system, or is another user's, who could have forged it. Throws the failures of `openImage`.
+ * Opens a base to compare the image with. Null when that is not possible: the base has another size, lies on another
+ * file system, or belongs to another user, who could have forged it. Throws the failures of `openImage`.
  */
 export async function openBase({ path }: BaseClone, image: ImageSource): Promise<ImageSource | null> {
   const base = await openImage(path);

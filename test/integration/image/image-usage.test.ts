@@ -11,7 +11,10 @@ import { describeUnless } from '../../support/programs/tools.ts';
 
 const MIB = 2 ** 20;
 
-/** A program that locks its argument's file for writing, says so, and waits. `command`: F_SETLK or F_OFD_SETLK. */
+/**
+ * A program that locks the file in its argument for writing, prints that it did, and waits. `command`: F_SETLK or
+ * F_OFD_SETLK.
+ */
 const locker = `
   const koffi = require('koffi');
   const { openSync } = require('node:fs');

@@ -1,4 +1,6 @@
-/** Freezes the guest of the environment's UML_DIR that is named by the argument, says so, and does nothing more. */
+/**
+ * Freezes the guest that the argument names, in the environment's UML_DIR. Prints that it did, and does nothing more.
+ */
 import { register } from 'node:module';
 import process from 'node:process';
 

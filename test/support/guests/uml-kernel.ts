@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { findTool, toolsMissing } from '../programs/tools.ts';
 
-/** UML kernels from this version on save a processor's extended state whatever its size. */
+/** UML kernels from this version on save a processor's extended state of any size. */
 const firstWithAnyXstate = [6, 13] as const;
 
 /** The choice in VMFERRY_TEST_KERNEL: the installed kernel itself, or the same kernel behind a script and a shim. */

@@ -37,7 +37,7 @@ test('resources that were handed over are left alone', async () => {
   expect(made.disposed).toEqual(['a']);
 });
 
-test('one that fails does not keep the others from being disposed of', async () => {
+test('a resource that fails does not keep the others from being disposed of', async () => {
   const made = recorder();
   const resources = new Resources();
   const failure = new Error('on purpose');

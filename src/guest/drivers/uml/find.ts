@@ -52,8 +52,8 @@ export function findUmlGuest(host: UmlHost, name: string): RunningGuest | null {
 }
 
 /**
- * The pid file may be left over, and its pid may belong to another process now. A process that asked for this name is the
- * guest. One that asked for another name, or for none, is it only if it holds the socket of this name.
+ * The pid file may be left over, and its pid may belong to another process now. A process that asked for this name is
+ * the guest. One that asked for another name, or for none, is the guest only if it holds the socket of this name.
  */
 function isThatGuest(host: UmlHost, name: string, pid: number, invocation: ProcessInvocation): boolean {
   return requestedUmid(invocation.argv) === name || holdsUnixSocket(pid, socketPath(host, name));

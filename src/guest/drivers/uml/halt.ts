@@ -135,7 +135,7 @@ async function pressCtrlAltDel(halting: Halting): Promise<Outcome> {
     },
     { timeoutMs: options.timeoutMs, intervalMs: consoleIntervalMs, signal: context.signal },
   );
-  // Until an init has asked to handle it, the kernel restarts at once and writes nothing out.
+  // Until an init has asked to handle the keys, the kernel restarts at once and writes nothing out.
   if (trapped !== 'yes') return 'nothing in it handles Ctrl-Alt-Del';
 
   context.signal.throwIfAborted();
