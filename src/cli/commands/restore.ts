@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import process from 'node:process';
 import type { Argv } from 'yargs';
+import { Failure } from '../../failure.ts';
 import type { RestoreDependencies } from '../../operations/restore/restore.ts';
 import type { StoreDependencies } from '../../operations/store-access/store-dependencies.ts';
 import {
@@ -69,6 +70,10 @@ export const restoreCommand: Command<RestoreDependencies & StoreDependencies> = 
       inPlace: flag(args, 'in-place'),
       allowMissing: flag(args, 'allow-missing'),
     };
+    if (flag(args, 'old-host-is-gone') && !flag(args, 'start'))
+      throw new Failure('usage', '--old-host-is-gone has an effect only with --start.', {
+        advice: 'Add --start to boot the guest here, or omit --old-host-is-gone.',
+      });
     const start = flag(args, 'start')
       ? { bootTimeoutMs, oldHostIsGone: flag(args, 'old-host-is-gone') }
       : null;

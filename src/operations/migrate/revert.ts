@@ -5,6 +5,7 @@ import { combineFailures, Failure } from '../../failure.ts';
 import type { GuestDefinition } from '../../guest/definition.ts';
 import type { RunningGuest } from '../../guest/guest-driver.ts';
 import { takenBackAdvice, type GuestRecord } from '../../guest/guest-record.ts';
+import { putBackRecord } from '../../guest/put-back-record.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
 import { refuseUsedDisks } from '../../guest/used-disks.ts';
 import { refuseWhileMoved } from '../../guest/mover.ts';
@@ -89,8 +90,7 @@ export async function revertMigration(
     );
   } catch (error) {
     // The fence stays. The next revert finds the guest halted there.
-    await records.write(record);
-    throw error;
+    return putBackRecord(records, record, error);
   }
   await records.write({ definition, state: 'running' });
   return { type: 'reverted', guest: name, pid: started.identity.pid ?? null, consoleLog, wasRunningThere };

@@ -13,6 +13,7 @@ import type { StartAfterRestore } from './restore-report.ts';
 import { startGuest } from '../guests/start-guest.ts';
 import { checkStoredBootable, refuseImageOnly } from '../guests/stored-guest.ts';
 import type { DiskPlace } from './disk-places.ts';
+import { putBackRecord } from '../../guest/put-back-record.ts';
 import { requireOldHostGone } from './old-host.ts';
 
 /** The snapshot's guest, with the new paths of its restored disks. */
@@ -114,9 +115,9 @@ export async function startRestored(
     return { pid, consoleLog };
   } catch (error) {
     if (record !== null && fence !== null) {
-      await records.write(record);
       const message = `The disks of ${name} are restored, but ${name} did not start. It still counts as ${describeMove(record)}: to try again, add --in-place to the same command.`;
       context.report({ type: 'warning', code: 'other', message });
+      await putBackRecord(records, record, error);
     }
     throw error;
   }

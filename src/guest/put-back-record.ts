@@ -1,0 +1,20 @@
+import { asFailure, combineFailures } from '../failure.ts';
+import type { GuestRecord } from './guest-record.ts';
+import type { RecordStore } from './record-store.ts';
+
+/**
+ * Writes a guest's earlier record again, because what would have made it outdated has failed. Always throws: that failure,
+ * or both if the record cannot be written.
+ */
+export async function putBackRecord(
+  records: Pick<RecordStore, 'write'>,
+  earlier: GuestRecord,
+  failed: unknown,
+): Promise<never> {
+  try {
+    await records.write(earlier);
+  } catch (error) {
+    throw combineFailures([asFailure(failed), asFailure(error)]);
+  }
+  throw failed;
+}
