@@ -152,7 +152,7 @@ export function toFailureParts({ code, placed: { message, advice }, transient }:
   };
 }
 
-/** The failure again, for a reader on the same machine; for one on another machine: wire/messages.ts. */
+/** Makes the failure again, for a reader on the same machine. For another machine see wire/messages.ts. */
 export function fromFailureParts({ code, message, advice, transient }: FailureParts): Failure {
   return new Failure(code, new PlacedText(message), {
     advice: advice && new PlacedText(advice),

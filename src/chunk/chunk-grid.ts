@@ -9,7 +9,7 @@ export const SMALLEST_CHUNK_BYTES = 64 * 1024;
 export const MOST_CHUNKS = 2 ** 20;
 /** The size of the chunks of a 64 TiB image. */
 export const LARGEST_CHUNK_BYTES = 64 * 2 ** 20;
-/** A frame holds no more plain bytes, or one chunk (doc/formats.md). */
+/** A frame holds at most this many plain bytes, or a single larger chunk (doc/formats.md). */
 export const FRAME_LIMIT_BYTES = 2 ** 20;
 
 /** The grid that an image of this size gets. */

@@ -11,7 +11,7 @@ export function touchedChunks(extents: Iterable<Extent>, grid: ChunkGrid): Uint8
   return touched;
 }
 
-/** The parts of the extents that lie in the meant chunks. `isMeant` is called in the extents' order. Lazy. */
+/** The parts of the extents in chunks that `isMeant` selects. It is called in the extents' order. Lazy. */
 export function* extentsInChunks(
   extents: Iterable<Extent>,
   { chunkBytes }: ChunkGrid,

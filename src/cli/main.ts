@@ -5,7 +5,7 @@ import { readVersion } from './version.ts';
 
 const version = readVersion();
 
-// The exit status if the process has nothing left to wait for before it has a result.
+// The exit status if Node ends the process before there is a result: nothing is left to wait for.
 process.exitCode = 1;
 process.exitCode = await runProgram({
   argv: process.argv.slice(2),

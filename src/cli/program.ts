@@ -110,7 +110,7 @@ function createReporter<Dependencies extends AsyncDisposable>(
 
 /**
  * Notes errors of stdout. A reader that closed the pipe (`vmferry guests | head -1`) is no error, and does not stop a
- * move. A full disk is one, reported at the end.
+ * move. A full disk is an error, reported at the end.
  */
 function watchOutput<Dependencies extends AsyncDisposable>({ stdout, stderr }: ProgramWorld<Dependencies>) {
   let failure: Failure | null = null;

@@ -6,8 +6,8 @@ import { loadLibZstd, type LibZstd } from '../system/libzstd.ts';
 import { boundedFrame, requireFrame } from './zstd-frame.ts';
 
 /**
- * Compresses a block of bytes into one zstd frame, and back. Synchronous, for worker threads. If `room`, memory of the caller, is
- * large enough, the result is in it: this saves new memory.
+ * Compresses a block of bytes into one zstd frame, and back. Synchronous, for worker threads. The result is in `room`,
+ * the caller's memory, if that is large enough: this saves new memory.
  */
 export interface Zstd {
   name: 'libzstd' | 'node-zstd' | 'node:zlib';

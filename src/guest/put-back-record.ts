@@ -3,8 +3,8 @@ import type { GuestRecord } from './guest-record.ts';
 import type { RecordStore } from './record-store.ts';
 
 /**
- * Writes a guest's earlier record again, because what would have made it outdated has failed. Always throws: that failure,
- * or both if the record cannot be written.
+ * Writes a guest's earlier record again after an operation has failed. Always throws the operation's failure, and a
+ * second one if the record cannot be written.
  */
 export async function putBackRecord(
   records: Pick<RecordStore, 'write'>,

@@ -59,10 +59,7 @@ export async function holdByHalting(
   }
 }
 
-/**
- * Refuses to halt a guest that could not be started again. That its name is taken does not count: the guest itself has
- * it.
- */
+/** Refuses to halt a guest that could not be started again. A taken name does not count: the guest itself has it. */
 async function refuseUnbootable(
   { definition }: ResolvedGuest,
   { drivers }: GuestDependencies,
@@ -100,7 +97,7 @@ async function startHalted(
   const context: Context = { report, signal: new AbortController().signal };
   try {
     if ((await findStayingGuest(name, drivers, context)) !== null) {
-      // The halt failed. The guest may still shut down, after its time was over.
+      // The halt failed. The guest may still shut down after the time limit.
       const message = `${name} still runs, but may be shutting down. If it goes down later, start it: vmferry start ${name}`;
       report({ type: 'warning', code: 'other', message });
       return;

@@ -127,8 +127,8 @@ class ReconnectingStore implements BackupStore {
   }
 
   /**
-   * Throws the error if it is final. Otherwise waits, and makes sure that a new connection is opened in place of the failed one:
-   * of several operations that failed with it, one opens the new one.
+   * Throws the error if it is final. Otherwise waits, and makes sure that a new connection is opened in place of the
+   * failed one. If several operations failed with it, only one of them opens the new one.
    */
   async #afterFailure(
     error: unknown,

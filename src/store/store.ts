@@ -15,9 +15,9 @@ export interface ReadableStore {
    */
   get(name: string, signal: AbortSignal, range?: ByteRange): AsyncIterable<Uint8Array>;
   /**
-   * The files and folders directly in a folder (`''`: the store's own directory), in any order; none if there is no such folder.
-   * Temporary names are left out. With `leftovers` only those are listed: left by broken puts, or in use by running ones. They can
-   * be removed like files.
+   * The files and folders directly in a folder (`''`: the store's own directory), in any order; none if there is no
+   * such folder. Temporary names are left out. With `leftovers` only temporary names are listed: left by broken puts,
+   * or in use by running ones. They can be removed like files.
    * @param onSome called for each part of the listing; a large folder takes time
    */
   list(

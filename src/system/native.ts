@@ -26,7 +26,7 @@ const F_UNLCK = 2;
 const POSIX_FADV_DONTNEED = 4;
 const FALLOC_FL_KEEP_SIZE = 1;
 const FALLOC_FL_PUNCH_HOLE = 2;
-/** The file system or device cannot do it, or cannot for this range (on a device, less than a block). */
+/** The file system or device cannot punch holes, or not this one (on a device, less than a block). */
 const cannotPunch = ['EOPNOTSUPP', 'ENOSYS', 'EINVAL'].map((name) => koffi.os.errno[name]);
 /** `struct flock` of 64-bit Linux: l_type and l_whence (2 bytes each), l_start, l_len (8 each), l_pid (4). */
 const FLOCK_BYTES = 32;

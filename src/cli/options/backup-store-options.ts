@@ -72,7 +72,7 @@ export interface BeforeWork {
   check?: (config: Config) => void;
 }
 
-/** Which store a command needs: null for one to read or prune, one to send backups to, or a new one to make. */
+/** The kind of store that a command needs: a store to read or prune (null), to send backups to, or to make. */
 export type WantedStore =
   null | { kind: 'for-backups'; mustBeEncrypted: boolean } | { kind: 'new'; encrypt: boolean };
 

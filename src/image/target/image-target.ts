@@ -78,7 +78,7 @@ export class ImageTarget implements AsyncDisposable {
       if (kind === 'new-file' && claim !== null) await writeClaim(place.path, claim);
       handle = await open(path, openFlags[kind], 0o600);
       await requireFound(handle, place);
-      // Another process can have opened a new file only if it has a claim.
+      // Another process can have opened a new file only if the file has a claim.
       if ((kind !== 'new-file' || claim !== null) && !tryLock(handle.fd))
         throw new Failure('image-in-use', `${path} is locked by another process.`, {
           advice: 'Another restore may be writing it at this moment.',

@@ -83,7 +83,7 @@ function placeOf({ images }: GuestSource, host: string): string {
   return `${first}${others.length === 0 ? '' : ` and ${others.length} more`} on ${host}`;
 }
 
-/** `mail-disk.img` for `/srv/mail/disk.img`; for a guest with its own name: that name and the host's. */
+/** `mail-disk.img` for an image `/srv/mail/disk.img`; `web-HOST` for a guest web. */
 function suggestName(guest: string, { host, images }: GuestSource): string {
   const [image = ''] = images;
   const name = basename(image) === guest ? `${basename(dirname(image))}-${guest}` : `${guest}-${host}`;

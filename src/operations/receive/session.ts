@@ -9,7 +9,7 @@ import type { ImageAttributes } from '../../image/target/file-attributes.ts';
 import { ImageTarget } from '../../image/target/image-target.ts';
 import { ImageApply } from '../../transfer/image-apply.ts';
 
-/** One for each of two workers, in addition to the newest one. */
+/** Each of two workers applies one while the next one is accepted. */
 const PACKS_AT_ONCE = 2;
 
 export interface OpenRequest extends ImageAttributes {

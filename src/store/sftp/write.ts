@@ -16,7 +16,7 @@ const MOST_WRITES_IN_FLIGHT = 64;
 /**
  * Writes the parts one after the other, from the beginning of the file.
  * @param turns shared by all files of this connection, so that they are sent one after the other: a file is made
- *   durable while the next one is sent. Sent together, all would be complete late, at the same time
+ *   durable while the next one is sent. If files were sent together, all would be complete late, at the same time
  */
 export async function writeParts(
   session: SftpSession,

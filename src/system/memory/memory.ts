@@ -20,9 +20,9 @@ export function tuneMemory(): void {
   // V8's usual factor each pack caused a collection, which took 1.5 s of the 12 s of a move of 4 GiB.
   setFlagsFromString('--heap-growing-percent=300');
 
-  // The hot loops are native code. Optimizing the JavaScript around them as early as V8 does cost 1 s of the 13 CPU
-  // seconds of a move of 4 GiB, and gained nothing. Code that runs ten times as long as usual (132 KB of bytecode) is
-  // still optimized.
+  // The hot loops are native code. V8's early optimization of the JavaScript around them took 1 s of the 13 CPU seconds
+  // of a move of 4 GiB, and gained nothing. Code that runs ten times as long as usual (132 KB of bytecode) is still
+  // optimized.
   setFlagsFromString('--interrupt-budget=1320000');
 
   // Memory as large as a pack goes back to the kernel when it is freed. By default glibc raises this threshold, and keeps more

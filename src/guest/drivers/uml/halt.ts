@@ -13,7 +13,7 @@ const processIntervalMs = 100;
 const consoleIntervalMs = 300;
 /** A guest that has been up for longer and does not handle Ctrl-Alt-Del never will. */
 const bootSeconds = 60;
-/** How long programs get to end; less, if none has ended for `programsQuietMs`. */
+/** The most time that programs get to end. If none has ended for `programsQuietMs`, the wait is over. */
 const programsTimeoutMs = 10_000;
 const programsQuietMs = 1_000;
 /** A killed process ends at once, or hangs in the host's kernel. */

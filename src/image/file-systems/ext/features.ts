@@ -22,8 +22,8 @@ export const roCompat = {
 } as const;
 
 /**
- * Features that this parser handles, or that do not change which blocks are in use. Unknown are, for example: compression, lazy_bg,
- * exclude_bitmap, has_snapshot, replica, shared_blocks.
+ * Features that this parser handles, or that do not change which blocks are in use. It does not handle, for example,
+ * compression, lazy_bg, exclude_bitmap, has_snapshot, replica, shared_blocks.
  */
 const knownCompat = 0x4 | 0x1 | 0x2 | 0x8 | 0x10 | 0x20 | 0x200 | 0x400 | 0x800 | 0x1000;
 const knownIncompat =

@@ -19,7 +19,7 @@ const settledMs = 1_000;
  * was not answered can still stop the guest later, even after an order to go on was answered.
  */
 export class StopAndGo {
-  /** When the last order to stop was given; that one stopped the guest. */
+  /** When the last order to stop was given: it stopped the guest. */
   stoppedAt = new Date();
   stoppedAtMs = 0;
   readonly #mconsole: Pick<Mconsole, 'stop' | 'go'>;
@@ -39,7 +39,7 @@ export class StopAndGo {
         this.stoppedAt = new Date();
         this.stoppedAtMs = performance.now();
         last = await this.#mconsole.stop();
-        // After an unanswered order of our own, that order has stopped it.
+        // An unanswered order of our own has stopped it.
         if (last === 'stopped-already' && this.#unanswered) last = 'stopped';
         if (last === 'no-answer') this.#unanswered = true;
         // If something else has stopped the guest, vmferry must not let it go on.

@@ -2,7 +2,7 @@ import type { Mconsole } from './mconsole.ts';
 import { poll } from '../../../../pipeline/polling.ts';
 
 const intervalMs = 20;
-/** The first round only starts the commits of the file systems. The writes of the second come after those. */
+/** The first round only starts the commits of the file systems. The second round writes after these commits. */
 const rounds = 2;
 
 /** The part of the management console that is needed here. */
