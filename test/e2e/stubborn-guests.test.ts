@@ -37,7 +37,7 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a guest that does not halt 
     await hosts[Symbol.asyncDispose]();
   });
 
-  test('one that reboots instead of halting is halted cleanly by its kernel', async () => {
+  test('is halted cleanly by its kernel if it reboots instead of halting', async () => {
     const guest = await ferriedGuest(hosts, 'again', { onCtrlAltDel: 'reboot', fileSystem: 'ext4' });
     const ended = await hosts.run(await guest.migrateArguments());
     expect(resultOf<Moved>(ended).disks[0]?.freeBytes).toBeGreaterThan(0);
@@ -52,7 +52,7 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a guest that does not halt 
     expect([1, 2]).toContain(furtherBoots);
   });
 
-  test('one that ignores every order keeps running, unless it may be killed', async () => {
+  test('keeps running if it ignores every order, unless it may be killed', async () => {
     const guest = await ferriedGuest(hosts, 'deaf', { onCtrlAltDel: 'ignore' });
     const pid = guest.pid();
     const refused = await hosts.run([...(await guest.migrateArguments()), '--halt-timeout', '2']);

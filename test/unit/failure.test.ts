@@ -15,13 +15,13 @@ const down = new Failure('guest-left-down', 'It is down.');
 const full = new Failure('target-full', 'It is full.');
 const lost = new Failure('connection-lost', 'It is lost.');
 
-test('of a failure and one of the clean-up the first counts', () => {
+test('a failure is shown rather than a later one of the clean-up', () => {
   expect(asFailure(suppressed(lost, full))).toBe(full);
   expect(asFailure(suppressed(lost, suppressed(lost, full)))).toBe(full);
   expect(unsuppressed(full)).toBe(full);
 });
 
-test('a guest that is down counts before all else', () => {
+test('a guest that is down is shown before any other failure', () => {
   expect(asFailure(suppressed(down, full))).toMatchObject({ code: 'guest-left-down', all: [down, full] });
   expect(asFailure(suppressed(down, down))).toBe(down);
   // Interrupted: there is nothing else to tell.

@@ -16,8 +16,8 @@ test('doc/glossary.md has the words that commands use, in their order, and READM
   expect(read('README.md')).toContain('(doc/glossary.md)');
 });
 
-test('no size is written otherwise than by formatBytes, outside of where a single byte matters', () => {
-  // what people are told of free room was in bytes, KiB and MiB by turns
+test('sizes are written by formatBytes, except where a single byte matters', () => {
+  // Messages about free room once used bytes, KiB and MiB.
   for (const file of ['image/target/target-place.ts', 'operations/receive/check.ts', 'store/sftp/failure.ts'])
     expect(read(`src/${file}`)).not.toMatch(/2 \*\* 20|\/ 1024|bytes free/);
 });

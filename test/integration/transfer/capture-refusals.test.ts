@@ -100,7 +100,7 @@ function writeBehindItsBack(offset: number, bytes: Uint8Array): void {
   closeSync(fd);
 }
 
-describe('refused as damaged is', () => {
+describe('a receiver refuses as damaged', () => {
   async function expectRefused(pack: Pack): Promise<void> {
     await expect(write(pack)).rejects.toMatchObject({ code: 'pack-damaged' });
   }

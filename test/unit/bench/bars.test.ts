@@ -55,21 +55,21 @@ function verdictsOf(runs: readonly Run[]): string[] {
   );
 }
 
-test('times on a straight line, the same for every size, and little memory meet the bars', () => {
+test('all bars are met by times on a straight line that do not depend on the size, and by little memory', () => {
   expect(verdictsOf(runsOf())).toEqual(['met', 'met', 'met']);
 });
 
-test('each bar is missed by what breaks it alone', () => {
+test('each bar can be missed alone', () => {
   expect(verdictsOf(runsOf({ 8: 20 }))).toEqual(['missed', 'met', 'met']);
   expect(verdictsOf(runsOf({ large: 2.3 }))).toEqual(['met', 'missed', 'met']);
   expect(verdictsOf(runsOf({}, 301e6))).toEqual(['met', 'met', 'missed']);
 });
 
-test('scattered tables are more to move, and count for no bar', () => {
+test('a disk with scattered tables has more to move, and counts for no bar', () => {
   expect(verdictsOf(runsOf({ scattered: 30 }))).toEqual(['met', 'met', 'met']);
 });
 
-test('a move is held against the sum of its parts, with SHA-256 at both ends', () => {
+test('a move is compared with the sum of its parts, with SHA-256 at both ends', () => {
   const partSeconds = { read: 1, hash: 1, compress: 1, unpack: 1, ssh: 1, write: 1, readBack: 1 };
   const summaryOf = (cpuSeconds: number) =>
     partsSummary([{ whole: { cpuSeconds }, ofNothing: { cpuSeconds: 1.6 }, partSeconds }]);

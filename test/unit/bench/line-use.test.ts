@@ -61,7 +61,7 @@ test('headers that the samples leave out count', () => {
   expect(lineUse(samples, wireOf(samples, 1.05), RATE_BITS)).toBeCloseTo(0.945, 2);
 });
 
-test('the direction that most bytes take is the one that counts', () => {
+test('the direction with the most bytes counts', () => {
   const samples = transfer(0.8, 10, 0).map(({ atMs, sent, received }) => ({
     atMs,
     sent: received,
@@ -70,7 +70,7 @@ test('the direction that most bytes take is the one that counts', () => {
   expect(lineUse(samples, wireOf(samples), RATE_BITS)).toBeCloseTo(0.8, 1);
 });
 
-test('of a line that nothing went over there is nothing to tell', () => {
+test('a line without traffic has no result', () => {
   const still = { sent: 5, received: 5 };
   const samples = [
     { atMs: 0, ...still },

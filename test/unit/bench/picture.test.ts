@@ -32,7 +32,7 @@ function widthsOf(svg: string): number[] {
   );
 }
 
-test('bars are as long as the times are, the quickest first', () => {
+test('bars are in proportion to the times, the quickest first', () => {
   const svg = picture(results([peer('tar', 24, 'no'), peer('vmferry', 8, 'read back from the disk')]));
   const [own = 0, other = 0] = widthsOf(svg);
   expect(own / other).toBeCloseTo(1 / 3);
@@ -47,7 +47,7 @@ test('one bar that is much longer than all others is cut', () => {
   expect(svg.match(/<path class="cut"/g)).toHaveLength(1);
 });
 
-test('what was verified is marked, and how', () => {
+test('a mark shows whether the copy was verified, and how', () => {
   const svg = picture(
     results([
       peer('tar', 24, 'no'),
@@ -60,13 +60,13 @@ test('what was verified is marked, and how', () => {
   expect(svg).toContain('>24.0 s, 3.0 ×<');
 });
 
-test('titles cannot break it, and it names the line', () => {
+test('titles cannot break the picture, and it names the line', () => {
   const svg = picture(results([peer('vmferry', 8)]));
   expect(svg).toContain('&lt;vmferry &amp; co&gt;');
   expect(svg).toContain('Moving a guest of 4 GiB over 100 Mbit/s: seconds');
 });
 
-test('of backups each step is a group of its own', () => {
+test('each step of a backup is a group of its own', () => {
   const peers = [peer('vmferry', 8), peer('borg', 30)];
   const steps = ['First', 'Second', 'Nobody'].map((title, index) => ({
     step: title,

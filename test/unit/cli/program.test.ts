@@ -178,7 +178,7 @@ describe('a wrong command line', () => {
 
 describe('a signal', () => {
   test.each(['SIGINT', 'SIGTERM', 'SIGHUP'])(
-    '%s aborts; the operation cleans up, and 130 is given',
+    '%s aborts; the operation cleans up, and the exit status is 130',
     async (name) => {
       const { status, process, stderr } = start(whenAborted((reason) => Promise.reject(reason as Error)));
       await settled(process);

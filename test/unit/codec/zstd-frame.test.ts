@@ -76,7 +76,7 @@ describe('a bounded frame', () => {
   });
 });
 
-describe('refused is', () => {
+describe('a reader refuses', () => {
   const frame = new Encoder(3).encodeSync(Buffer.alloc(300_000, 'some text '));
 
   test.each([

@@ -21,7 +21,7 @@ describe('a store', () => {
   });
 
   test.each(['./offsite', '/offsite', 'offsite:/x', 'sftp://offsite/x', '.', '..'])(
-    '%s is what it says',
+    'at %s is found without the configuration',
     (location) => {
       expect(resolveStore(config, location)).toMatchObject({ name: null, location, sshConfig: null });
     },

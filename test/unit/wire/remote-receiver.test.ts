@@ -151,7 +151,7 @@ describe('a receiver that says only that it is alive', () => {
   test.each([
     ['the same bytes as verified', { type: 'progress', verifiedBytes: 0 }],
     ['a pack as applied that was not sent', { type: 'applied', id, plainBytes: 1 }],
-  ])('or that repeats %s, has failed', async (_, message) => {
+  ])('has failed if it only repeats %s', async (_, message) => {
     const { receiver } = await startSaying(() => message);
     const asked = receiver.request({ type: 'finish', fingerprint: 'sha256:0' }, 'verified', signal);
     await expect(asked).rejects.toMatchObject({ code: 'receiver-died' });

@@ -13,7 +13,7 @@ test('a guest without a new snapshot is a failure with advice', async () => {
   });
 });
 
-test('of several failures the worst is thrown', async () => {
+test('the worst of several failures is thrown', async () => {
   expect(await failureOf(() => refuseIncomplete({ failed: [mail, web] }))).toMatchObject({
     code: 'guest-left-down',
     message: 'Not backed up, or down: mail, web.',

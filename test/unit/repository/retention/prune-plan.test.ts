@@ -90,7 +90,7 @@ describe('ChunkCover', () => {
   });
 
   const numbers = fc.uniqueArray(fc.nat(20), { maxLength: 8 });
-  test('leaves all needed chunks that were there, whatever packs are given up', () => {
+  test('keeps all needed chunks that were there, whichever packs are removed', () => {
     fc.assert(
       fc.property(
         numbers,

@@ -170,7 +170,7 @@ describe('properties of decideRetention', () => {
     );
   });
 
-  test('decides the same on the others without the snapshots from the future', () => {
+  test('decides on the others as if there were no snapshots from the future', () => {
     fc.assert(
       fc.property(snapshots, rulesOf, zones, (all, rules, timeZone) => {
         const past = all.filter(({ createdAt }) => createdAt <= now);

@@ -57,7 +57,7 @@ describe('an order to stop that is overlooked', () => {
     expect(await kernel.go()).toBe('was-not-stopped');
   });
 
-  test("and carried out before the repeated one is not taken for another person's", async () => {
+  test("and is carried out before the repeated one still counts as vmferry's own", async () => {
     const answers: StopAnswer[] = ['no-answer', 'stopped-already'];
     const kernel = new PretendKernel({ isStopped: true });
     const guest = new StopAndGo({
