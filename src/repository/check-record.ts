@@ -100,7 +100,7 @@ function parseTime(text: string): number | null {
 }
 
 function oddLine(line: string): Failure {
-  return damaged(`has the line ${JSON.stringify(line.slice(0, 100))}`);
+  return damaged(`has the invalid line ${JSON.stringify(line.slice(0, 100))}`);
 }
 
 function damaged(how: string): Failure {

@@ -65,9 +65,13 @@ export function createStoreMemory(directory: string): StoreMemory {
       const code = errorCode(error);
       if (code === 'ENOENT') return null;
       if (code !== '')
-        throw new Failure('not-permitted', `The memory of the store, ${file}, cannot be read: ${code}.`, {
-          cause: error,
-        });
+        throw new Failure(
+          'not-permitted',
+          `What this machine remembers of the store cannot be read: ${file}: ${code}.`,
+          {
+            cause: error,
+          },
+        );
       throw notUnderstood(file, location, error);
     }
   };
@@ -100,8 +104,12 @@ export function createStoreMemory(directory: string): StoreMemory {
 }
 
 function notUnderstood(file: string, location: string, cause: unknown): Failure {
-  return new Failure('store-unsupported', `The memory of the store ${location} cannot be understood.`, {
-    advice: `A newer vmferry may have written ${file}: use that version, or remove the file.`,
-    cause,
-  });
+  return new Failure(
+    'store-unsupported',
+    `What this machine remembers of the store ${location} cannot be understood.`,
+    {
+      advice: `A newer vmferry may have written ${file}: use that version, or remove the file.`,
+      cause,
+    },
+  );
 }

@@ -24,7 +24,7 @@ export function adviceToAccept(
   const shows =
     authority === null
       ? `the output of this command on that machine: ${showFingerprint}`
-      : `the output of this command, whose connection the host’s certificate verifies: ${sshCommand(host, [], showFingerprint)}`;
+      : `the output of this command (the host’s certificate verifies its connection): ${sshCommand(host, [], showFingerprint)}`;
   return (
     `Accept it once with: ${command}\n` +
     `Before you answer yes, compare the fingerprint with ${shows}${where}`

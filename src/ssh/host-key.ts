@@ -44,7 +44,7 @@ export function hostKeyAlgorithms(known: readonly KnownHostKey[], host: SshHost)
   if (algorithms.length > 0) return algorithms;
   throw new Failure(
     'host-unreachable',
-    `Your ssh configuration allows ${nameOf(host)} only host keys that vmferry cannot check: ${taken.join(', ')}.`,
+    `For ${nameOf(host)}, your ssh configuration allows only host keys that vmferry cannot check: ${taken.join(', ')}.`,
     { advice: `Add one of these to its HostKeyAlgorithms: ${supported.join(', ')}` },
   );
 }

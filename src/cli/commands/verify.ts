@@ -21,7 +21,7 @@ import { verifyText } from '../texts/verify-text.ts';
 
 export const verifyCommand: Command<BootDependencies & StoreDependencies> = {
   usage: 'verify [store] [guest]',
-  summary: 'Check that the snapshots in a store can be restored: files, data, or by booting one',
+  summary: 'Check that the snapshots in a store can be restored: by files, by data, or by booting one',
   define: (parser: Argv) =>
     parser
       .positional('store', { type: 'string', describe: storeDescription })

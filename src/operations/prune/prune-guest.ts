@@ -160,7 +160,7 @@ function warnOfDamage({ folder, facts }: PruneKnowledge, { cover }: Survey, { re
   for (const { message } of facts.damaged) warn(`${folder.guest}: ${message}`);
   if (cover.uncoveredCount > 0)
     warn(
-      `The store has lost ${cover.uncoveredCount} chunks that snapshots of ${folder.guest} need. vmferry verify shows which snapshots are damaged. The next backup sends the chunks again that the guest still has.`,
+      `The store has lost ${cover.uncoveredCount} chunks that snapshots of ${folder.guest} need. vmferry verify shows which snapshots are damaged. The next backup sends again those that the guest still has.`,
     );
 }
 

@@ -87,7 +87,7 @@ function damagedChunks({ frames }: PlannedRequest, { damagedIds }: ApplyResult):
     }
   }
   if (damaged.size !== ids.size)
-    throw new Failure('internal', 'A chunk is reported as damaged that was not wanted.');
+    throw new Failure('internal', 'A chunk that was not wanted is reported as damaged.');
   return [...damaged.values()];
 }
 

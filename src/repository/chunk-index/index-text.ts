@@ -41,7 +41,7 @@ export function parseIndexText(text: string): IndexedPack[] {
     const [word, first = '', second = '', ...more] = line.split(' ');
     const pack = packs.at(-1);
     if ((word === 'pack' || word === 'frame') && lacksChunk(pack, word)) throw damaged(EMPTY);
-    if (more.length > 0) throw damaged(`has the line ${JSON.stringify(line.slice(0, 100))}`);
+    if (more.length > 0) throw damaged(`has the invalid line ${JSON.stringify(line.slice(0, 100))}`);
     if (word === 'pack' && isId(first))
       packs.push({
         id: first,
@@ -59,7 +59,7 @@ export function parseIndexText(text: string): IndexedPack[] {
     } else if (word === 'chunk' && pack !== undefined && pack.offsets.length > 0 && isId(first)) {
       pack.ids.push(first);
       pack.lengths.push(number(second, line));
-    } else throw damaged(`has the line ${JSON.stringify(line.slice(0, 100))}`);
+    } else throw damaged(`has the invalid line ${JSON.stringify(line.slice(0, 100))}`);
   }
   if (lacksChunk(packs.at(-1), 'pack')) throw damaged(EMPTY);
   return packs.map(finished);
@@ -116,7 +116,7 @@ function isId(text: string): boolean {
 
 function number(text: string, line: string): number {
   const value = /^[1-9][0-9]{0,9}$/.test(text) ? Number(text) : Number.NaN;
-  if (!(value < MOST_BYTES)) throw damaged(`has the line ${JSON.stringify(line.slice(0, 100))}`);
+  if (!(value < MOST_BYTES)) throw damaged(`has the invalid line ${JSON.stringify(line.slice(0, 100))}`);
   return value;
 }
 

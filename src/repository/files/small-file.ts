@@ -20,7 +20,7 @@ export async function readSmallFile(
     sizeBytes += part.length;
     tidyUpAfterReading(part.length);
     if (sizeBytes > limitBytes)
-      throw new Failure('store-damaged', `${name} in ${store.location} is longer than any such file.`);
+      throw new Failure('store-damaged', `${name} in ${store.location} is too long for a file of its kind.`);
     parts.push(part);
   }
   return Buffer.concat(parts, sizeBytes);

@@ -126,7 +126,7 @@ async function unlock(
     const seal = sealFor(secret.storeKey);
     if (isSealOf(id, encryption, seal)) return { id, key: secret.storeKey, seal, openedBy: null };
     throw new Failure('key-wrong', `The given key is not that of the store ${store.location}.`, {
-      advice: `The text of a key names its store. Look for the text with: store ${id}`,
+      advice: `The line ‘store’ of a key’s text has the id of its store. The id of this store: ${id}`,
     });
   }
   const { files, damaged } = await readKeyFiles(store, signal);

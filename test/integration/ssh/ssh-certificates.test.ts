@@ -53,7 +53,7 @@ describeWithTools('certificates of ssh', ['ssh', 'sshd', 'ssh-keygen', 'ssh-agen
     expect(failure?.message).toContain(`${server.knownHostsFile}:1`);
     expect(failure?.message).toContain('cannot check host certificates');
     expect(failure?.advice).toMatch(
-      /the host’s certificate verifies: ssh .* 'ssh-keygen -lf \S+ed25519_key\.pub'/,
+      /the host’s certificate verifies its connection\): ssh .* 'ssh-keygen -lf \S+ed25519_key\.pub'/,
     );
     await acceptAsAdvised(failure);
     expect(await failureAsSshDoes(server.sshConfigFile)).toBeNull();
