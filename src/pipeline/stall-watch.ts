@@ -1,10 +1,10 @@
-/** Ticks in one limit; this is the precision. */
+/** The number of ticks in one limit: the precision of the watch. */
 const TICKS = 30;
 const LONGEST_TICK_MS = 1000;
 
 /**
  * Calls `onStall` once, after `limitMs` of waiting without progress. Time counts only during a wait. It counts ticks
- * instead of reading the clock, so that a process that was stopped first reads what has arrived meanwhile.
+ * instead of reading the clock: after a stop the process reads what has arrived before the limit is reached.
  */
 export class StallWatch implements Disposable {
   readonly #timer: NodeJS.Timeout;

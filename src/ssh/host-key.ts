@@ -75,7 +75,9 @@ export function refuseHostKey(
   }
 }
 
-/** null unless the configuration's RevokedHostKeys has the key, or cannot be read: like ssh, refuse any key then. */
+/**
+ * The failure if the configuration's RevokedHostKeys has the key or cannot be read, as in ssh; otherwise null.
+ */
 function refuseRevoked(host: SshHost, offered: Uint8Array): Failure | null {
   const file = host.revokedHostKeysFile;
   if (file === null) return null;

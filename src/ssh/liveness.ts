@@ -6,9 +6,9 @@ export const KEEPALIVE_INTERVAL_MS = 5000;
 const SILENCE_LIMIT_MS = 20_000;
 
 /**
- * Calls `onDead` after 20 s without any byte from the other side. Any byte counts, not only answers to keep-alive requests: on a
- * slow connection those queue behind megabytes of data for longer than 20 s. Counts timer ticks instead of reading the clock, so
- * that a process that was stopped for a while reads first.
+ * Calls `onDead` after 20 s without any byte from the other side. Any byte counts, not only answers to keep-alive
+ * requests: on a slow connection those queue behind megabytes of data for longer than 20 s. Counts timer ticks instead
+ * of reading the clock: after a stop the process reads what has arrived before it gives up.
  */
 export function watchForSilence(bytesReceived: () => number, onDead: (silentMs: number) => void): Disposable {
   let seen = bytesReceived();

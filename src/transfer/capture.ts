@@ -28,7 +28,7 @@ export interface CaptureOptions {
   known?: KnownChunks;
   /** Seals the members of packs; null unless given. */
   sealKey?: SealKey;
-  /** Called for each piece that was read: with its bytes, and with those of them that packs will hold. */
+  /** Called for each piece that was read: with its number of bytes, and how many of them packs will hold. */
   onRead?: (readBytes: number, packedBytes: number) => void;
 }
 

@@ -5,7 +5,7 @@ import { bytesPerSecond, secondsLeft, type ProgressHistory } from './progress-ra
 
 export type ProgressEvent = Extract<Event, { type: 'progress' }>;
 
-/** After this long without progress the connection may be broken, so the text says it. */
+/** After this long without progress the connection may be broken, so the text says so. */
 const idleToldSeconds = 5;
 
 /**

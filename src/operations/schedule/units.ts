@@ -16,7 +16,7 @@ export interface ScheduleWorld {
   /** The command that starts this vmferry: node and its main file, as absolute paths. */
   vmferry: readonly string[];
   unitDirectory: string;
-  /** Whether the systemd runs here that the units are for. */
+  /** Whether the manager that the units are for runs here. */
   isManagerRunning: boolean;
 }
 

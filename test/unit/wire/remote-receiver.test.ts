@@ -119,7 +119,7 @@ describe('a failure or a warning of a receiver', () => {
   });
 });
 
-describe('a receiver that says only that it is alive', () => {
+describe('a receiver whose line is alive', () => {
   const id = 'a'.repeat(64);
   const boot = { type: 'boot', guest: {}, sources: [], timeoutMs: 150 } as const;
   const quick = { ...STEP_LIMITS_MS, finish: 150, publish: 150, boot: 150, copy: 150 };
@@ -138,7 +138,7 @@ describe('a receiver that says only that it is alive', () => {
     ['finish', { type: 'finish', fingerprint: 'sha256:0' }, 'verified'],
     ['publish', { type: 'publish' }, 'published'],
     ['boot', boot, 'up'],
-  ] as const)('has failed during %s', async (step, request, answer) => {
+  ] as const)('has failed if it makes no progress during %s', async (step, request, answer) => {
     const { receiver } = await startSaying(() => ({ type: 'alive' }));
     const failure = await receiver.request(request, answer, signal).catch((error: unknown) => error);
     expect(failure).toMatchObject({
