@@ -85,7 +85,7 @@ describeWithTools('a guest that waits for its backup', imageTools, () => {
     const failure = await failureOf(() => world.backup('alpha', { hold, store, maxPauseMs: 300 }));
     expect(failure).toMatchObject({
       code: 'connection-lost',
-      message: expect.stringMatching(`${world.storePath} for 1 s.*${runs}; no snapshot`),
+      message: expect.stringMatching(`${world.storePath} accepted no data for 1 s.*${runs}; no snapshot`),
       advice: expect.stringContaining('--max-pause'),
     });
     expect(guests.history).toEqual(history);
