@@ -23,7 +23,11 @@ export interface StoreSettings {
   passphraseCommand: string | null;
 }
 
-/** Counts of snapshots, and a length of time in milliseconds, as a prune takes them. */
+/**
+ * Which snapshots a prune keeps: the newest `last`; the newest of each of the last `hourly` hours that have a snapshot, and so
+ * on for days, weeks, months and years; and all that are at most `withinMs` milliseconds old. A snapshot is kept if any rule
+ * keeps it. Each number is a whole number of one or more.
+ */
 export interface KeepSettings {
   last?: number;
   hourly?: number;

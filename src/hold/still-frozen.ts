@@ -29,9 +29,7 @@ export async function holdByCloning(
   { drivers }: Pick<GuestDependencies, 'drivers'>,
   context: Context,
 ): Promise<StillGuest> {
-  const driver = requireFreezing(drivers, running);
-  await refuseUsed(definition, running, drivers);
-  for (const { path } of definition.disks) removeLeftClones(path, context);
+  const driver = await prepareToFreeze(running, definition, drivers, context);
   const toClone: GuestDefinition = { ...definition, disks: disksToClone(definition) };
   const inPlace = definition.disks.filter((disk) => !toClone.disks.includes(disk));
   for (const { path } of toClone.disks) refuseUncloneable(path);
@@ -98,9 +96,7 @@ export async function holdByPausing(
   { drivers }: Pick<GuestDependencies, 'drivers'>,
   context: Context,
 ): Promise<StillGuest> {
-  const driver = requireFreezing(drivers, running);
-  await refuseUsed(definition, running, drivers);
-  for (const { path } of definition.disks) removeLeftClones(path, context);
+  const driver = await prepareToFreeze(running, definition, drivers, context);
   const frozen = await runStage(
     context,
     'freeze',
@@ -123,6 +119,19 @@ export async function holdByPausing(
     await frozen[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** The guest's driver, when nothing else uses its images and leftover clones of them are removed. */
+async function prepareToFreeze(
+  running: RunningGuest,
+  definition: GuestDefinition,
+  drivers: GuestDependencies['drivers'],
+  context: Context,
+): Promise<FreezingDriver> {
+  const driver = requireFreezing(drivers, running);
+  await refuseUsed(definition, running, drivers);
+  for (const { path } of definition.disks) removeLeftClones(path, context);
+  return driver;
 }
 
 function requireFreezing(

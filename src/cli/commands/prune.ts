@@ -12,7 +12,7 @@ import {
   type OpenedArguments,
 } from '../options/backup-store-options.ts';
 import type { Command } from '../options/command.ts';
-import type { KeepRules } from '../../operations/schedule/keep-rules.ts';
+import type { KeepSettings } from '../../config/config.ts';
 import { keepOptions, readKeepOptions } from '../options/keep-options.ts';
 import { flag, optionalText, wholeNumber, type Arguments } from '../options/options.ts';
 import { readRunReportOptions, runReportOptions } from '../options/run-report-options.ts';
@@ -91,7 +91,7 @@ export const pruneCommand: Command<StoreDependencies & Pick<PruneClock, 'randomH
 };
 
 /** The given rules; without any, those of the configuration. */
-export function rulesOf(given: KeepRules, configured: KeepRules | null): KeepRules {
+export function rulesOf(given: KeepSettings, configured: KeepSettings | null): KeepSettings {
   const rules = Object.keys(given).length > 0 ? given : configured;
   if (rules !== null) return rules;
   throw new Failure('usage', 'No rule says which snapshots to keep.', {

@@ -1,7 +1,7 @@
 import type { Options } from 'yargs';
 import { durationForm, parseDuration } from '../../config/duration.ts';
 import { Failure } from '../../failure.ts';
-import type { KeepRules } from '../../operations/schedule/keep-rules.ts';
+import type { KeepSettings } from '../../config/config.ts';
 import { optionalText, wholeNumber, type Arguments } from './options.ts';
 
 const counts = ['last', 'hourly', 'daily', 'weekly', 'monthly', 'yearly'] as const;
@@ -27,8 +27,8 @@ export const keepOptions = {
 } as const satisfies Record<string, Options>;
 
 /** The given rules, or an empty object. Throws Failure `usage`. */
-export function readKeepOptions(args: Arguments): KeepRules {
-  const rules: KeepRules = {};
+export function readKeepOptions(args: Arguments): KeepSettings {
+  const rules: KeepSettings = {};
   for (const rule of counts)
     if (args[`keep-${rule}`] !== undefined) rules[rule] = wholeNumber(args, `keep-${rule}`, 1, mostSnapshots);
   const within = optionalText(args, 'keep-within');

@@ -1,5 +1,5 @@
 import { dirname, isAbsolute, resolve } from 'node:path';
-import type { Config } from '../../config/config.ts';
+import type { Config, KeepSettings } from '../../config/config.ts';
 import type { ResolvedStore } from '../../config/resolve-store.ts';
 import { isImageOnly, type GuestDefinition } from '../../guest/definition.ts';
 import type { GuestDriver } from '../../guest/guest-driver.ts';
@@ -8,7 +8,7 @@ import type { ResolvedGuest } from '../../guest/resolve-guest.ts';
 import { backupCommands } from '../../schedule/backup-commands.ts';
 import type { Calendar } from '../../schedule/calendar.ts';
 import type { ScheduledRun } from '../../schedule/systemd-units.ts';
-import { keepArguments, type KeepRules } from './keep-rules.ts';
+import { keepArguments } from './keep-arguments.ts';
 import type { RunReportOptions } from '../reports/run-record.ts';
 import { unitOf, type ScheduleWorld } from './units.ts';
 
@@ -19,7 +19,7 @@ export interface ScheduleRequest {
   store: string | null;
   /** In the syntax of systemd's `OnCalendar=`. */
   at: string;
-  keep: KeepRules;
+  keep: KeepSettings;
   /** Where an encrypted store's passphrase or key comes from. */
   passphrase: { file: string | null; command: string | null; keyFile: string | null };
   sshConfigFile: string | null;
