@@ -36,9 +36,9 @@ async function runAll(args) {
   const chosen = tiers.filter((tier) => args.includes(tier.name));
   const patterns = args.filter((arg) => !tiers.some((tier) => tier.name === arg));
   prepare();
-  if (args.length === 0) for (const check of checks) runScript(check);
-  // Tests of the command line and the receiver run the built program.
+  // The lint reads the types of the built program, and tests of the command line and the receiver run it.
   runScript('build');
+  if (args.length === 0) for (const check of checks) runScript(check);
   for (const tier of chosen.length > 0 ? chosen : tiers) {
     console.log(`\n== ${tier.name}`);
     add(tier.name, await runTier(tier, patterns));
