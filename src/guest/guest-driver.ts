@@ -64,6 +64,11 @@ export interface GuestDriver {
    */
   halt(guest: RunningGuest, options: HaltOptions, context: Context): Promise<void>;
   /**
+   * Fills in what the definition leaves to this machine, such as a kernel that is null though the guest boots from one.
+   * What this machine does not have stays null; `checkBootable` tells of it.
+   */
+  complete(definition: GuestDefinition, context: Context): Promise<GuestDefinition>;
+  /**
    * Everything that keeps this machine from booting the guest; empty when nothing does. Changes nothing.
    * @param isVouchedFor false: anybody may have written the definition. Then only a file that is certainly a kernel is
    * started, even as a test. True unless given.
@@ -79,6 +84,60 @@ export interface GuestDriver {
    * This holds for a guest that behaves as usual, not for a malicious one.
    */
   isolate(definition: GuestDefinition, isolation: Isolation): GuestDefinition;
+}
+
+/** A guest that its hypervisor knows, and that does not run. */
+export interface KeptGuest {
+  definition: GuestDefinition;
+  /** Why vmferry can neither move nor start it as it is; absent if it can. */
+  unsupported?: Failure;
+}
+
+/** A hypervisor that keeps the definitions of guests, so that they can be started without vmferry, and with the machine. */
+export interface KeepingDriver extends GuestDriver {
+  /** The guests that it knows and that do not run. Guests that cannot be read are left out. */
+  listKept(context: Context): Promise<KeptGuest[]>;
+  /**
+   * Makes the guest known, also to start with the machine if the definition says so. Throws Failure `target-exists` if
+   * another guest of that name is known.
+   */
+  keep(definition: GuestDefinition, context: Context): Promise<void>;
+  /** Makes the hypervisor forget a guest that does not run. Its disks stay. Does nothing if it is not known. */
+  drop(definition: GuestDefinition, context: Context): Promise<void>;
+  /** Sets whether a known guest starts with the machine. */
+  setAutostart(definition: GuestDefinition, isOn: boolean, context: Context): Promise<void>;
+  /**
+   * Keeps the hypervisor from starting the guest, by hand and with the machine. Returns what `unfence` needs to put all back
+   * exactly: a short text, kept in the guest's record.
+   */
+  fence(definition: GuestDefinition, context: Context): Promise<string>;
+  /** Takes back `fence`. May be called again after it was cut short. */
+  unfence(definition: GuestDefinition, fence: string, context: Context): Promise<void>;
+}
+
+export function isKeepingDriver(driver: GuestDriver): driver is KeepingDriver {
+  return 'listKept' in driver;
+}
+
+/** A guest's disks as they were at one instant, while the guest runs on. Disposing takes the views away. */
+export interface ViewedGuest extends AsyncDisposable {
+  takenAt: Date;
+  /** As in `FrozenGuest`. */
+  notSynced: string | null;
+  /** How long the guest stood still for it, in milliseconds. */
+  stoppedMs: number;
+  /** For each disk of the definition, in its order: the path of a raw file with the disk's bytes at that instant. */
+  views: readonly string[];
+}
+
+/** A hypervisor that can show a running guest's disks as they were at one instant. */
+export interface ViewingDriver extends GuestDriver {
+  /** Throws Failure `guest-unsupported` when this guest's disks cannot be viewed; it then runs on, unchanged. */
+  view(guest: RunningGuest, options: FreezeOptions, context: Context): Promise<ViewedGuest>;
+}
+
+export function isViewingDriver(driver: GuestDriver): driver is ViewingDriver {
+  return 'view' in driver;
 }
 
 export interface FreezeOptions {

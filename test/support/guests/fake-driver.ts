@@ -91,6 +91,7 @@ export function fakeDriver(...guests: readonly GuestDefinition[]): FakeDriver {
         [Symbol.asyncDispose]: async () => void (await letGo()),
       };
     },
+    complete: (definition) => Promise.resolve(definition),
     checkBootable: (definition) => Promise.resolve(problems(definition)),
     async start(definition) {
       const [problem] = problems(definition);

@@ -16,6 +16,43 @@ const whole: GuestDefinition = {
   commandLine: ['root=/dev/ubda', 'con0=null,fd:1'],
 };
 
+/** A guest with every field that there is. */
+const detailed: GuestDefinition = {
+  name: 'shop',
+  driver: 'libvirt',
+  memoryBytes: 536_870_912,
+  cpuCount: 1,
+  kernel: null,
+  initrd: null,
+  disks: [
+    {
+      device: 'vda',
+      path: '/srv/shop.qcow2',
+      readOnly: false,
+      format: 'qcow2',
+      bus: 'virtio',
+      cache: 'none',
+    },
+    { device: 'flash1', path: '/srv/shop_VARS.fd', readOnly: false, purpose: 'uefi-variables' },
+  ],
+  commandLine: [],
+  boot: 'firmware',
+  firmware: { kind: 'uefi', code: '/usr/share/OVMF/OVMF_CODE.fd' },
+  drives: [{ device: 'sda', kind: 'cdrom', bus: 'sata', path: null }],
+  networkCards: [
+    { mac: '52:54:00:12:34:56', model: 'virtio-net-pci', attachedTo: { kind: 'bridge', name: 'br0' } },
+    { attachedTo: { kind: 'user' } },
+  ],
+  console: 'ttyS0',
+  clock: 'utc',
+  machineType: 'pc-q35-7.2',
+  cpuModel: 'host-passthrough',
+  uuid: '4dea22b3-1d52-4f3a-8a1c-0123456789ab',
+  virtualization: 'hvm',
+  autostart: true,
+  native: { text: '<domain/>', beyond: ['line 3: <hugepages/>'] },
+};
+
 describe('isGuestName', () => {
   test.each(['web', 'Web-2.example_x', 'my disk.img', 'über', 'a', 'a'.repeat(200), '~x', '日本'])(
     '%j is a guest name',
@@ -47,8 +84,8 @@ describe('isGuestName', () => {
 });
 
 describe('a definition', () => {
-  test('survives a round trip through JSON', () => {
-    expect(parseGuestDefinition(JSON.parse(JSON.stringify(whole)))).toEqual(whole);
+  test.each([whole, detailed])('survives a round trip through JSON', (definition) => {
+    expect(parseGuestDefinition(JSON.parse(JSON.stringify(definition)))).toEqual(definition);
   });
 
   test.each<[string, unknown, RegExp]>([
@@ -57,7 +94,7 @@ describe('a definition', () => {
     ['has an unknown field', { ...whole, cpus: 1 }, /cpus/],
     ['lacks a field', { ...whole, initrd: undefined }, /initrd/],
     ['has a name with a slash', { ...whole, name: '../web' }, /name: is not a guest name/],
-    ['has an unknown driver', { ...whole, driver: 'xen' }, /driver/],
+    ['has an unknown driver', { ...whole, driver: 'vmware' }, /driver/],
     [
       'has a relative disk',
       { ...whole, disks: [{ ...whole.disks[0], path: 'web.img' }] },
@@ -70,6 +107,17 @@ describe('a definition', () => {
     ],
     ['has a negative memory', { ...whole, memoryBytes: -1 }, /memoryBytes/],
     ['has a part of a processor', { ...whole, cpuCount: 1.5 }, /cpuCount/],
+    ['has an unknown bus', { ...whole, disks: [{ ...whole.disks[0], bus: 'nvme2' }] }, /disks\.0\.bus/],
+    [
+      'has a MAC that is none',
+      { ...whole, networkCards: [{ ...detailed.networkCards?.[0], mac: '52' }] },
+      /mac/,
+    ],
+    [
+      'has a bridge named like an option',
+      { ...whole, networkCards: [{ attachedTo: { kind: 'bridge', name: '-x' } }] },
+      /networkCards\.0/,
+    ],
     ['has a NUL in its command line', { ...whole, commandLine: ['a\0b'] }, /commandLine\.0: holds a NUL/],
   ])('that %s is refused', (_, json, message) => {
     let thrown: unknown;

@@ -31,6 +31,8 @@ export function createUmlDriver(environment: NodeJS.ProcessEnv): FreezingDriver 
     },
     halt: (guest, options, context) => haltUml(guest, options, host, context),
     freeze: (guest, options, context) => freezeUml(guest, options, host, context),
+    // A missing kernel is found, with a warning, when the guest is checked and started.
+    complete: (definition) => Promise.resolve(definition),
     checkBootable: async (definition, context, isVouchedFor = true) => {
       const { kernel, problems } = checkUmlBootable(definition, host);
       if (kernel === null) return problems;
