@@ -28,6 +28,12 @@ export const packageByProgram = {
   unshare: 'util-linux',
   losetup: 'mount',
   tar: 'tar',
+  // Kernels for guests, and the machines that boot them (test/rigs).
+  'qemu-system-x86_64': 'qemu-system-x86',
+  setpriv: 'util-linux',
+  cpio: 'cpio',
+  xz: 'xz-utils',
+  depmod: 'kmod',
   // Builds ssh2's fast ciphers, and the library that Debian's User Mode Linux needs on newer processors
   // (test/support/guests/uml-kernel.ts).
   'c++': 'g++',
