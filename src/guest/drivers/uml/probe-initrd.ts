@@ -1,25 +1,11 @@
+import { newcArchive } from '../../initrd/newc-archive.ts';
+
 /**
  * An initial RAM disk with one program, `/init`, that switches the machine off at once. A kernel that boots it can run
- * programs here. Formats: newc of cpio(5), the kernel's
- * Documentation/driver-api/early-userspace/buffer-format.rst; elf(5).
+ * programs here. Format of the program: elf(5).
  */
 export function probeInitrd(): Buffer {
-  return Buffer.concat([
-    cpioEntry('init', 0o100755, switchOffProgram()),
-    cpioEntry('TRAILER!!!', 0, Buffer.alloc(0)),
-  ]);
-}
-
-function cpioEntry(name: string, mode: number, content: Buffer): Buffer {
-  const inode = 1;
-  const links = 1;
-  const fields = [inode, mode, 0, 0, links, 0, content.length, 0, 0, 0, 0, name.length + 1, 0];
-  const header = `070701${fields.map((field) => field.toString(16).padStart(8, '0')).join('')}${name}\0`;
-  return Buffer.concat([padded(Buffer.from(header)), padded(content)]);
-}
-
-function padded(content: Buffer): Buffer {
-  return Buffer.concat([content, Buffer.alloc(-content.length & 3)]);
+  return newcArchive([{ path: 'init', content: switchOffProgram(), isExecutable: true }]);
 }
 
 const loadAddress = 0x400000n;

@@ -1,0 +1,46 @@
+import type { GuestDefinition } from '../definition.ts';
+import type { GuestSystem } from '../inspection/guest-system.ts';
+import { isCardName, type CardName } from './card-names.ts';
+
+export interface CardPlan {
+  cards: readonly CardName[];
+  warnings: readonly string[];
+}
+
+/**
+ * Which card of the new machine must have which name. Under another hypervisor the names follow other slots, and a
+ * configuration for `eth0` would find no card. A card is recognised by its MAC address.
+ */
+export function planCards(from: GuestDefinition, to: GuestDefinition, system: GuestSystem): CardPlan {
+  const newCards = to.networkCards ?? [];
+  const names = system.cardNames.filter((name) => isCardName(name));
+  if (from.driver === to.driver || names.length === 0 || newCards.length === 0)
+    return { cards: [], warnings: [] };
+  const cards: CardName[] = [];
+  const warnings: string[] = [];
+  for (const [index, name] of namesOfCards(names, newCards.length).entries()) {
+    const mac = newCards[index]?.mac;
+    if (name === null) continue;
+    if (system.udev === 'none') {
+      if (name !== `eth${index}`)
+        warnings.push(unkept(name, 'the guest has no udev that could name the card'));
+    } else if (mac === undefined) warnings.push(unkept(name, 'the MAC address of the card is not known'));
+    else if (!system.namedMacs.includes(mac)) cards.push({ mac, name });
+  }
+  const lost = names.filter((name) => !namesOfCards(names, newCards.length).includes(name));
+  warnings.push(...lost.map((name) => unkept(name, 'it is not known which card that is')));
+  return { cards, warnings };
+}
+
+/** For each card the name that the configuration has for it; null if that cannot be told. */
+function namesOfCards(names: readonly string[], cardCount: number): (string | null)[] {
+  const [only] = names;
+  if (cardCount === 1 && names.length === 1 && only !== undefined) return [only];
+  return Array.from({ length: cardCount }, (_, index) =>
+    names.includes(`eth${index}`) ? `eth${index}` : null,
+  );
+}
+
+function unkept(name: string, reason: string): string {
+  return `The guest's network configuration uses ${name}, which may have another name now: ${reason}.`;
+}

@@ -1,0 +1,81 @@
+import type { FileEdit } from '../../image/contents/file-edit.ts';
+import type { GuestDefinition } from '../definition.ts';
+import type { GuestSystem } from '../inspection/guest-system.ts';
+import { bootArchive, isBootWorkEmpty, startsBootWork, type BootWork } from './boot-archive.ts';
+import { planCards } from './card-plan.ts';
+import { adaptCommandLine } from './command-line.ts';
+import { diskChanges } from './disk-names.ts';
+import { cardEdits, gettyEdits } from './file-edits.ts';
+import { planFstab } from './fstab-plan.ts';
+
+export interface AdaptationRequest {
+  /** As the guest ran on the old machine. */
+  from: GuestDefinition;
+  /** As it is to run on the new one, kernel and initial RAM disk filled in. */
+  to: GuestDefinition;
+  /** Null if nobody could look into the guest: only what the definitions say is adapted. */
+  system: GuestSystem | null;
+  /** For each disk of `from`, its index in `to`; null for one that does not come along. In the same order unless given. */
+  newDiskIndexes?: readonly (number | null)[];
+  /** False: nothing is done at boot, even if the new machine supplies the initial RAM disk. */
+  useBoot?: boolean;
+}
+
+/** What a guest needs under its new hypervisor, beyond its definition (doc/adaptation.md). */
+export interface Adaptation {
+  /** To be appended to a copy of the initial RAM disk of `to`; null if nothing is to do at boot. */
+  bootArchive: Uint8Array | null;
+  /** Changes on the copy of the root disk: what cannot be done at boot. */
+  edits: readonly FileEdit[];
+  /** The kernel's command line; that of `to` if the guest boots by itself. */
+  commandLine: readonly string[];
+  /** All of it, a sentence for each change. */
+  changes: readonly string[];
+  /** What vmferry does not change, and what may go wrong then. */
+  warnings: readonly string[];
+}
+
+/** Plans all that a guest needs to run under another hypervisor as it did before. Pure. */
+export function planAdaptation(request: AdaptationRequest): Adaptation {
+  const { from, to, system } = request;
+  const disks = diskChanges(from, to, request.newDiskIndexes);
+  const isKernelGiven = (to.boot ?? 'kernel') === 'kernel' && to.driver !== 'offline';
+  const mayUseBoot = (request.useBoot ?? true) && isKernelGiven && to.initrd !== null;
+  const adapted = isKernelGiven
+    ? adaptCommandLine(to.commandLine, { disks, console: to.console, oldConsole: consoleOf(from) })
+    : [...to.commandLine];
+  const fstab = planFstab(system, disks, mayUseBoot, from.driver !== to.driver);
+  const cards = system === null ? { cards: [], warnings: [] } : planCards(from, to, system);
+  const getty = system === null ? noEdits : gettyEdits(system, consoleOf(from), to.console);
+  const named = system === null || mayUseBoot ? noEdits : cardEdits(system, cards.cards);
+  const work: BootWork = { disks: fstab.disks, links: fstab.links, cards: mayUseBoot ? cards.cards : [] };
+  const boots = mayUseBoot && !isBootWorkEmpty(work);
+  const commandLine = [...adapted, ...(boots ? [startsBootWork] : []), ...fstab.commandLine];
+  return {
+    bootArchive: boots ? bootArchive(work) : null,
+    edits: [...fstab.edits, ...getty.edits, ...named.edits],
+    commandLine,
+    changes: [
+      ...commandLineChanges(to.commandLine, adapted),
+      ...fstab.changes,
+      ...getty.changes,
+      ...named.changes,
+      ...work.cards.map(({ mac, name }) => `At boot the network card ${mac} is named ${name}.`),
+    ],
+    warnings: [...fstab.warnings, ...cards.warnings],
+  };
+}
+
+const noEdits = { edits: [], changes: [] };
+
+function consoleOf(definition: GuestDefinition): string | undefined {
+  return definition.console ?? (definition.driver === 'uml' ? 'tty0' : undefined);
+}
+
+function commandLineChanges(before: readonly string[], after: readonly string[]): string[] {
+  const added = after.filter((argument) => !before.includes(argument));
+  const removed = before.filter((argument) => !after.includes(argument));
+  if (added.length + removed.length === 0) return [];
+  const list = (args: readonly string[]): string => (args.length === 0 ? 'nothing' : args.join(' '));
+  return [`The kernel's command line has ${list(added)} instead of ${list(removed)}.`];
+}

@@ -1,0 +1,150 @@
+import { describe, expect, test } from '@jest/globals';
+import { planAdaptation } from '../../../../src/guest/adaptation/plan.ts';
+import type { GuestDefinition, NetworkCard } from '../../../../src/guest/definition.ts';
+import type { GuestSystem } from '../../../../src/guest/inspection/guest-system.ts';
+import { guestWithDisks } from './definitions.ts';
+
+const from = guestWithDisks('uml', ['ubd0']);
+const card: NetworkCard = { mac: '52:54:00:00:00:01', attachedTo: { kind: 'bridge', name: 'br0' } };
+const to: GuestDefinition = {
+  ...guestWithDisks('qemu', ['vda']),
+  initrd: '/boot/initrd.img',
+  console: 'ttyS0',
+  networkCards: [card],
+  commandLine: ['root=/dev/ubda', 'rw'],
+};
+const fstab = '/dev/ubda / ext3 errors=remount-ro 0 1\n/dev/ubdb none swap sw 0 0\n';
+const system: GuestSystem = {
+  root: { diskIndex: 0, offset: 0, length: 2 ** 20 },
+  init: 'systemd',
+  udev: 'link-files',
+  files: { '/etc/fstab': fstab },
+  cardNames: ['eth0'],
+  namedMacs: [],
+  kernels: [],
+};
+const inittab = '0:2345:respawn:/sbin/getty 38400 tty0\n';
+
+function archived(archive: Uint8Array | null): string {
+  return Buffer.from(archive ?? []).toString('latin1');
+}
+
+describe('a guest whose initial RAM disk is supplied', () => {
+  test('gets all that it needs at boot, and no byte of its disk changes', () => {
+    const { bootArchive, edits, commandLine, changes, warnings } = planAdaptation({ from, to, system });
+    expect({ edits, warnings }).toEqual({ edits: [], warnings: [] });
+    expect(commandLine).toEqual([
+      'root=/dev/vda',
+      'rw',
+      'console=ttyS0',
+      'rdinit=/vmferry/init',
+      'systemd.mask=dev-ubdb.swap',
+    ]);
+    const script = archived(bootArchive);
+    expect(script).toContain('ln -s /dev/vda /dev/ubda\n');
+    expect(script).toContain('SUBSYSTEM=="block", KERNEL=="vda", SYMLINK+="ubda"');
+    expect(script).toContain('/run/systemd/network/10-vmferry-eth0.link');
+    expect(script).toContain('MACAddress=52:54:00:00:00:01');
+    expect(changes).toHaveLength(4);
+  });
+
+  test('with sysvinit, its login prompt needs an edit', () => {
+    const sysvinit: GuestSystem = {
+      ...system,
+      init: 'sysvinit',
+      files: { '/etc/fstab': fstab, '/etc/inittab': inittab },
+    };
+    const { edits, commandLine } = planAdaptation({ from, to, system: sysvinit });
+    expect(edits).toEqual([
+      { path: '/etc/inittab', before: inittab, after: inittab.replace('tty0', 'ttyS0') },
+    ]);
+    expect(commandLine).not.toContain('systemd.mask=dev-ubdb.swap');
+  });
+
+  test('gets an edit where a former name belongs to another disk now', () => {
+    const swapped = { ...to, ...guestWithDisks('xen', ['xvda', 'xvdb']), initrd: '/boot/initrd.img' };
+    const { bootArchive, edits } = planAdaptation({
+      from: guestWithDisks('xen', ['xvda', 'xvdb']),
+      to: swapped,
+      system: { ...system, files: { '/etc/fstab': '/dev/xvda / ext3 defaults 0 1\n' } },
+      newDiskIndexes: [1, 0],
+    });
+    expect(bootArchive).toBeNull();
+    expect(edits.map(({ after }) => after)).toEqual(['/dev/xvdb / ext3 defaults 0 1\n']);
+  });
+});
+
+describe('a guest without an initial RAM disk', () => {
+  test('gets edits of its files', () => {
+    const { bootArchive, edits, commandLine } = planAdaptation({ from, to: { ...to, initrd: null }, system });
+    expect(bootArchive).toBeNull();
+    expect(commandLine).toEqual(['root=/dev/vda', 'rw', 'console=ttyS0']);
+    expect(edits).toEqual([
+      {
+        path: '/etc/fstab',
+        before: fstab,
+        after: '/dev/vda / ext3 errors=remount-ro 0 1\n# vmferry: /dev/ubdb none swap sw 0 0\n',
+      },
+      {
+        path: '/etc/systemd/network/10-vmferry-eth0.link',
+        before: null,
+        after: expect.stringContaining('Name=eth0') as unknown,
+      },
+    ]);
+  });
+
+  test('gets a rule of an old udev for its card', () => {
+    const { edits } = planAdaptation({
+      from,
+      to: { ...to, initrd: null },
+      system: { ...system, udev: 'rules' },
+    });
+    expect(edits[1]?.after).toContain('ATTR{address}=="52:54:00:00:00:01", NAME="eth0"');
+  });
+});
+
+describe('a guest that needs nothing', () => {
+  test('stays as it is under the same hypervisor', () => {
+    const same = { ...to, commandLine: ['root=/dev/vda', 'console=ttyS0'] };
+    expect(planAdaptation({ from: same, to: same, system })).toEqual({
+      bootArchive: null,
+      edits: [],
+      commandLine: same.commandLine,
+      changes: [],
+      warnings: [],
+    });
+  });
+
+  test('boots by its own boot loader with its own command line', () => {
+    const firmware: GuestDefinition = {
+      ...to,
+      boot: 'firmware',
+      kernel: null,
+      initrd: null,
+      commandLine: [],
+    };
+    const byLabel = { ...system, files: { '/etc/fstab': 'UUID=1 / ext3 defaults 0 1\n' }, cardNames: [] };
+    expect(
+      planAdaptation({ from: { ...from, boot: 'firmware' }, to: firmware, system: byLabel }),
+    ).toMatchObject({
+      edits: [],
+      commandLine: [],
+    });
+  });
+});
+
+describe('what vmferry cannot keep is a warning', () => {
+  test.each([
+    ['a card whose MAC address is not known', { attachedTo: card.attachedTo }, system, /MAC address/],
+    [
+      'a configured card of a guest with several',
+      card,
+      { ...system, cardNames: ['ens3', 'ens4'] },
+      /which card/,
+    ],
+    ['a guest without udev', card, { ...system, udev: 'none' as const, cardNames: ['lan'] }, /no udev/],
+  ])('%s', (_, one, inside, warning) => {
+    const { warnings } = planAdaptation({ from, to: { ...to, networkCards: [one] }, system: inside });
+    expect(warnings).toEqual(expect.arrayContaining([expect.stringMatching(warning)]));
+  });
+});
