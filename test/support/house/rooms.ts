@@ -67,6 +67,7 @@ export const purePlaces: Readonly<Record<string, readonly string[]>> = {
   'extent/': [],
   'guest/definition.ts': [],
   'guest/definition-language.ts': [],
+  'guest/conversion/': [],
   'schedule/': [],
   'cli/terminal/format.ts': [],
   'cli/reporters/progress-rate.ts': [],

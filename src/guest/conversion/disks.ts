@@ -1,0 +1,184 @@
+import { Failure } from '../../failure.ts';
+import type { HypervisorKind } from '../definition-language.ts';
+import type { DiskBus, DiskDefinition, GuestDefinition, ImageFormatName } from '../definition.ts';
+import { busOfSlot, findDisk, freeSlot } from './disk-names.ts';
+import type { ConversionTarget } from './choices.ts';
+import type { Ledger } from './ledger.ts';
+
+/** Formats that a hypervisor reads by itself. */
+const readable: Readonly<Record<HypervisorKind, readonly ImageFormatName[]>> = {
+  uml: ['raw'],
+  xen: ['raw', 'qcow2', 'vpc'],
+  qemu: ['raw', 'qcow2', 'vmdk', 'vdi', 'vpc', 'vhdx'],
+  libvirt: ['raw', 'qcow2', 'vmdk', 'vdi', 'vpc', 'vhdx'],
+};
+
+const MOST_IDE_SLOTS = 4;
+
+/** For each disk of the old definition, the one that it becomes; null for one that is left behind. */
+export type ConvertedDisks = readonly (DiskDefinition | null)[];
+
+export interface DiskConversion {
+  from: HypervisorKind;
+  target: ConversionTarget;
+  /** The boot of the new definition. */
+  boot: NonNullable<GuestDefinition['boot']>;
+  /** Slots in use; those of the new disks are added. */
+  taken: Set<string>;
+}
+
+export function convertDisks(
+  definition: GuestDefinition,
+  conversion: DiskConversion,
+  ledger: Ledger,
+): ConvertedDisks {
+  return definition.disks.map((disk) => {
+    if (disk.purpose === 'uefi-variables') return convertVariables(disk, conversion, ledger);
+    const placed = convertSlot(disk, conversion, ledger);
+    return convertSettings(disk, placed, conversion.target.driver, ledger);
+  });
+}
+
+/** The disks at the places that were chosen for them. Throws Failure `usage` for a disk that the guest does not have. */
+export function placeDisks(
+  definition: GuestDefinition,
+  { choices }: ConversionTarget,
+  ledger: Ledger,
+): GuestDefinition {
+  const disks = [...definition.disks];
+  for (const [name, { path, format }] of choices.disks ?? []) {
+    const index = findDisk(definition, name);
+    const disk = definition.disks[index];
+    if (disk === undefined) {
+      const known = definition.disks.map(({ device }) => device).join(', ');
+      throw new Failure(
+        'usage',
+        `${definition.name} has no disk ${name}. It has ${known === '' ? 'none' : known}.`,
+      );
+    }
+    const { format: old = 'raw', ...rest } = disk;
+    const chosen = format ?? old;
+    disks[index] = { ...rest, path, ...(chosen === 'raw' ? {} : { format: chosen }) };
+    if (path !== disk.path)
+      ledger.changes.push(`The disk ${disk.device} is ${path}, instead of ${disk.path}.`);
+    if (chosen !== old)
+      ledger.changes.push(
+        `The image ${path} of the disk ${disk.device} has the format ${chosen}, instead of ${old}.`,
+      );
+  }
+  return { ...definition, disks };
+}
+
+/** QEMU itself, under two managers. */
+export function isSameMachine(from: HypervisorKind, to: HypervisorKind): boolean {
+  const isQemu = (kind: HypervisorKind) => kind === 'qemu' || kind === 'libvirt';
+  return from === to || (isQemu(from) && isQemu(to));
+}
+
+function convertVariables(
+  disk: DiskDefinition,
+  { from, target: { driver }, boot }: DiskConversion,
+  ledger: Ledger,
+): DiskDefinition | null {
+  if (boot === 'firmware' && isSameMachine(from, driver)) return disk;
+  ledger.losses.push(
+    `The UEFI variables in ${disk.path} (${disk.device}) stay behind: the firmware there begins with new ones, and finds the boot loader at its usual place.`,
+  );
+  return null;
+}
+
+function convertSlot(disk: DiskDefinition, conversion: DiskConversion, ledger: Ledger): DiskDefinition {
+  const { from, target, taken } = conversion;
+  const { bus: _, ...rest } = disk;
+  if (
+    isSameMachine(from, target.driver) &&
+    isOffered(disk, target.choices.buses) &&
+    !taken.has(disk.device)
+  ) {
+    taken.add(disk.device);
+    return disk;
+  }
+  const bus = chooseBus(disk, conversion, ledger);
+  const keeps =
+    bus !== null && busOfSlot(disk.device) === bus && !/\d$/.test(disk.device) && !taken.has(disk.device);
+  const device = keeps ? disk.device : freeSlot(bus, taken);
+  taken.add(device);
+  if (device !== disk.device || bus !== (disk.bus ?? null)) {
+    const before = disk.bus === undefined ? disk.device : `${disk.device} (${disk.bus})`;
+    ledger.changes.push(`The disk ${before} becomes ${device}${bus === null ? '' : ` (${bus})`}.`);
+  }
+  return { ...rest, device, ...(bus === null ? {} : { bus }) };
+}
+
+function isOffered(
+  { device, bus = busOfSlot(device) }: DiskDefinition,
+  buses: readonly DiskBus[] | undefined,
+): boolean {
+  return buses === undefined || bus === undefined || buses.includes(bus);
+}
+
+function chooseBus(
+  disk: DiskDefinition,
+  { target: { driver, choices }, boot, taken }: DiskConversion,
+  ledger: Ledger,
+): DiskBus | null {
+  if (driver === 'uml') return null;
+  const isXen = driver === 'xen';
+  const first: DiskBus = isXen ? 'xen' : 'virtio';
+  // Of the old emulated buses, QEMU and Xen have none that takes a disk that is only read.
+  const others: readonly DiskBus[] =
+    disk.readOnly || (isXen && boot !== 'firmware') ? [] : isXen ? ['ide'] : ['scsi', 'sata', 'ide'];
+  const ideIsFull = [...taken].filter((slot) => /^hd[a-z]$/.test(slot)).length >= MOST_IDE_SLOTS;
+  const fits = (bus: DiskBus) => (bus === first || others.includes(bus)) && !(bus === 'ide' && ideIsFull);
+  const known = choices.buses?.find(fits);
+  if (known !== undefined) return known;
+  if (choices.buses !== undefined) {
+    ledger.losses.push(
+      `The guest has no driver for a bus that the disk ${disk.device} can be on. It is on ${first}, where the guest may not find it.`,
+    );
+    return first;
+  }
+  if (boot !== 'firmware') return first;
+  // Its own kernel boots it: a bus that it had, or one that any kernel has a driver for.
+  const had = disk.bus ?? busOfSlot(disk.device);
+  return had !== undefined && fits(had) ? had : fits('ide') ? 'ide' : first;
+}
+
+function convertSettings(
+  { cache, flags, serial, format = 'raw' }: DiskDefinition,
+  placed: DiskDefinition,
+  driver: HypervisorKind,
+  ledger: Ledger,
+): DiskDefinition {
+  const { cache: _cache, flags: _flags, serial: _serial, format: _format, ...rest } = placed;
+  const name = placed.device;
+  const isQemu = driver === 'qemu' || driver === 'libvirt';
+  const isSynchronous = flags?.includes('s') === true;
+  const others = (flags ?? '').replaceAll('s', '');
+  if (others !== '')
+    ledger.losses.push(`The flags ${flags} of the disk ${name} are known to User Mode Linux only.`);
+  if (isSynchronous && isQemu && cache === undefined)
+    ledger.changes.push(
+      `The flag s of the disk ${name} (flags ${flags}) becomes the cache mode writethrough.`,
+    );
+  else if (isSynchronous && others === '')
+    ledger.losses.push(`The flag s of the disk ${name} (written synchronously) is lost.`);
+  const newFlags = driver === 'uml' && cache === 'writethrough' ? 's' : undefined;
+  if (newFlags !== undefined)
+    ledger.changes.push(`The cache mode writethrough of the disk ${name} becomes the flag s.`);
+  else if (cache !== undefined && !isQemu)
+    ledger.losses.push(`The cache mode ${cache} of the disk ${name} is lost.`);
+  const keepsFormat = readable[driver].includes(format);
+  if (!keepsFormat)
+    ledger.changes.push(`The image of the disk ${name} has to be raw: ${driver} does not read ${format}.`);
+  if (serial !== undefined && driver === 'xen')
+    ledger.losses.push(`The serial number ${serial} of the disk ${name} is lost.`);
+  const newCache = isQemu ? (cache ?? (isSynchronous ? 'writethrough' : undefined)) : undefined;
+  return {
+    ...rest,
+    ...(keepsFormat && format !== 'raw' ? { format } : {}),
+    ...(newCache === undefined ? {} : { cache: newCache }),
+    ...(newFlags === undefined ? {} : { flags: newFlags }),
+    ...(serial === undefined || driver === 'xen' ? {} : { serial }),
+  };
+}
