@@ -1,53 +1,35 @@
+import { diskFate, type DiskChanges } from '../adaptation/disk-names.ts';
 import type { GuestDefinition } from '../definition.ts';
-import { guestNames, partitionOf } from './disk-names.ts';
-import type { ConvertedDisks } from './disks.ts';
 import type { Ledger } from './ledger.ts';
 
 type Console = NonNullable<GuestDefinition['console']>;
 
-/**
- * The new name, less `/dev/`, of a disk or partition that the guest's kernel knew as `name`. The name itself if it stays or is
- * unknown, null if its disk stays behind.
- */
-export function renamedDevice(
-  name: string,
-  before: GuestDefinition['disks'],
-  after: ConvertedDisks,
-): string | null {
-  for (const [index, disk] of before.entries())
-    for (const old of guestNames(disk)) {
-      const partition = name === old ? '' : partitionOf(old, name);
-      if (partition === null) continue;
-      const now = after[index];
-      return now ? `${guestNames(now)[0]}${partition}` : null;
-    }
-  return name;
-}
-
 /** The arguments with the names that disks have now: `root=/dev/ubda`, `resume=/dev/vda2`. */
-export function renameDevices(
-  commandLine: readonly string[],
-  before: GuestDefinition['disks'],
-  after: ConvertedDisks,
-  ledger: Ledger,
-): string[] {
+export function renameDevices(commandLine: readonly string[], disks: DiskChanges, ledger: Ledger): string[] {
   return commandLine.map((argument) => {
-    const [, key, name] = /^([\w.-]+=)\/dev\/([\w/]+)$/.exec(argument) ?? [];
-    if (key === undefined || name === undefined) {
-      if (/^root=(?:[0-9a-f]{3,}$|\d+:\d+)/i.test(argument))
+    const [, key, given] = /^([\w.-]+=)\/dev\/([\w/]+)$/.exec(argument) ?? [];
+    const name = given ?? umlDiskByNumber(argument);
+    if (name === null) {
+      if (/^root=(?:(?:0x)?[0-9a-f]{3,}|\d+:\d+)$/i.test(argument))
         ledger.losses.push(`${argument} names a device by its number, which may be another one there.`);
       return argument;
     }
-    const now = renamedDevice(name, before, after);
-    if (now === name) return argument;
-    if (now === null) {
-      ledger.losses.push(`${argument} names a disk that stays behind.`);
-      return argument;
-    }
-    const renamed = `${key}/dev/${now}`;
+    const fate = diskFate(name, disks);
+    if (fate.kind === 'absent') ledger.losses.push(`${argument} names a disk that is not there.`);
+    if (fate.kind !== 'renamed') return argument;
+    const renamed = `${key ?? 'root='}/dev/${fate.name}`;
     ledger.changes.push(`${argument} becomes ${renamed}.`);
     return renamed;
   });
+}
+
+/** `ubda1` for `root=98:1`: the major number is User Mode Linux's, and each disk has 16 minor numbers (ubd_kern.c). */
+function umlDiskByNumber(argument: string): string | null {
+  const [, decimal, hexadecimal] = /^root=(?:98:(\d{1,3})|(?:0x)?0*62([0-9a-f]{2}))$/i.exec(argument) ?? [];
+  const minor = decimal === undefined ? Number.parseInt(hexadecimal ?? '', 16) : Number(decimal);
+  if (Number.isNaN(minor)) return null;
+  const partition = minor % 16 === 0 ? '' : String(minor % 16);
+  return `ubd${String.fromCodePoint(97 + Math.floor(minor / 16))}${partition}`;
 }
 
 /**
@@ -72,6 +54,8 @@ export function renameConsole(
   const [, had] = /^console=(\w+)/.exec(argument) ?? [];
   if (had === wanted) return [...commandLine];
   ledger.changes.push(`${argument} becomes console=${wanted}.`);
-  const rest = commandLine.filter((one, index) => index !== last && one !== `console=${wanted}`);
-  return [...rest.slice(0, last), `console=${wanted}`, ...rest.slice(last)];
+  return commandLine.flatMap((one, index) => {
+    if (index === last) return [`console=${wanted}`];
+    return one === `console=${wanted}` ? [] : [one];
+  });
 }

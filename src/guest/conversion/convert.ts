@@ -1,10 +1,11 @@
 import { Failure } from '../../failure.ts';
+import { diskChanges, diskFate, type DiskChanges } from '../adaptation/disk-names.ts';
 import type { HypervisorKind } from '../definition-language.ts';
 import type { GuestDefinition, NetworkCard } from '../definition.ts';
 import { chooseBoot, convertBoot, withRoot, type Boot } from './boot.ts';
 import { attachCards, convertCards } from './cards.ts';
 import type { ConversionTarget } from './choices.ts';
-import { renameConsole, renamedDevice, renameDevices } from './command-line.ts';
+import { renameConsole, renameDevices } from './command-line.ts';
 import { convertDisks, isSameMachine, placeDisks, type ConvertedDisks } from './disks.ts';
 import { convertDrives } from './drives.ts';
 import type { Ledger } from './ledger.ts';
@@ -94,7 +95,14 @@ function convertPlaced(
   const guestConsole = convertConsole(definition, from, driver, boot, ledger);
   const cards = [...(definition.networkCards ?? []), ...own.cards.map(({ card }) => card)];
   const newCards = convertCards(cards, target, booted.virtualization, ledger);
-  const commandLine = convertCommandLine(own.commandLine, definition, { from, target, boot, disks }, ledger);
+  const kept = disks.filter((disk) => disk !== null);
+  const seen = disks.filter((_, index) => definition.disks[index]?.purpose === undefined);
+  const names = diskChanges(
+    { ...definition, disks: definition.disks.filter(({ purpose }) => purpose === undefined) },
+    { ...definition, ...booted, driver, disks: seen.filter((disk) => disk !== null) },
+  );
+  const line = { definition, from, target, boot, names };
+  const commandLine = convertCommandLine(own.commandLine, line, ledger);
   const settings = convertSettingsOfGuest(definition, from, driver, ledger);
   for (const beyond of definition.native?.beyond ?? [])
     ledger.losses.push(`${driver} cannot have this: ${beyond}`);
@@ -104,7 +112,7 @@ function convertPlaced(
       driver,
       memoryBytes,
       cpuCount,
-      disks: disks.filter((disk) => disk !== null),
+      disks: kept,
       commandLine:
         driver === 'uml' ? [...commandLine, ...cardArguments(name, newCards, ledger)] : commandLine,
       ...booted,
@@ -118,16 +126,16 @@ function convertPlaced(
 }
 
 interface CommandLineConversion {
+  definition: GuestDefinition;
   from: HypervisorKind;
   target: ConversionTarget;
   boot: Boot;
-  disks: ConvertedDisks;
+  names: DiskChanges;
 }
 
 function convertCommandLine(
   given: readonly string[],
-  definition: GuestDefinition,
-  { from, target: { driver, choices }, boot, disks }: CommandLineConversion,
+  { definition, from, target: { driver, choices }, boot, names }: CommandLineConversion,
   ledger: Ledger,
 ): string[] {
   if (boot === 'firmware') {
@@ -138,28 +146,20 @@ function convertCommandLine(
   const isTaken = (argument: string) => driver === 'uml' && isTakenByUml(argument);
   for (const argument of given.filter(isTaken))
     ledger.losses.push(`${argument} is left out: it means something else to User Mode Linux.`);
-  const kept = renameDevices(
-    given.filter((argument) => !isTaken(argument)),
-    definition.disks,
-    disks,
-    ledger,
-  );
-  if (boot === 'boot-loader') return kept;
+  const left = given.filter((argument) => !isTaken(argument));
+  const renamed = renameDevices(left, names, ledger);
+  if (boot === 'boot-loader') return renamed;
   const hadMenu = (definition.boot ?? 'kernel') !== 'kernel';
-  const rooted = hadMenu ? withRoot(kept, renamedRoot(choices.root, definition, disks), ledger) : kept;
+  const rooted = hadMenu ? withRoot(renamed, renamedRoot(choices.root, names), ledger) : renamed;
   if (isSameMachine(from, driver)) return rooted;
   const wanted = driver === 'uml' ? 'tty0' : driver === 'xen' ? 'hvc0' : 'ttyS0';
   return renameConsole(rooted, wanted, driver !== 'uml', ledger);
 }
 
-function renamedRoot(
-  root: string | undefined,
-  { disks }: GuestDefinition,
-  after: ConvertedDisks,
-): string | undefined {
+function renamedRoot(root: string | undefined, names: DiskChanges): string | undefined {
   if (root?.startsWith('/dev/') !== true) return root;
-  const name = root.slice('/dev/'.length);
-  return `/dev/${renamedDevice(name, disks, after) ?? name}`;
+  const fate = diskFate(root.slice('/dev/'.length), names);
+  return fate.kind === 'renamed' ? `/dev/${fate.name}` : root;
 }
 
 function cardArguments(guest: string, cards: readonly NetworkCard[], ledger: Ledger): string[] {

@@ -1,3 +1,4 @@
+import { diskNames } from '../adaptation/disk-names.ts';
 import type { DiskBus, GuestDefinition } from '../definition.ts';
 
 /** The letters of the n-th disk, as Linux counts: a … z, aa … */
@@ -34,46 +35,21 @@ export function busOfSlot(slot: string): DiskBus | undefined {
 }
 
 /**
- * The names by which the guest's kernel knows the disk in a slot, less `/dev/`; the first is the usual one. An IDE disk is `sda`
- * to kernels since 2.6.28 or so, and `hda` to older ones.
- */
-export function guestNames({
-  device,
-  bus,
-}: {
-  device: string;
-  bus?: DiskBus;
-}): readonly [string, ...string[]] {
-  const [, ubd] = /^ubd(\d+|[a-z])$/.exec(device) ?? [];
-  if (ubd !== undefined) {
-    const index = /\d/.test(ubd) ? Number(ubd) : ubd.codePointAt(0)! - 97;
-    return [`ubd${letters(index)}`, `ubd${index}`, `ubd/${index}`];
-  }
-  const [, ide] = /^hd([a-z])$/.exec(device) ?? [];
-  return ide !== undefined && (bus === undefined || bus === 'ide') ? [`sd${ide}`, device] : [device];
-}
-
-/**
  * The index of the disk that a person names: by its slot, by its name in the guest (`ubda`), or `root`, for the disk of the root
  * file system. -1 if there is none.
  */
-export function findDisk(
-  { disks, commandLine }: Pick<GuestDefinition, 'disks' | 'commandLine'>,
-  name: string,
-): number {
+export function findDisk(definition: GuestDefinition, name: string): number {
+  const { disks, commandLine } = definition;
   const bySlot = disks.findIndex(({ device }) => device === name);
   if (bySlot >= 0) return bySlot;
-  const byName = disks.findIndex((disk) => guestNames(disk).includes(name));
-  if (byName >= 0 || name !== 'root') return byName;
-  const root = commandLine.find((argument) => argument.startsWith('root=/dev/'))?.slice('root=/dev/'.length);
-  return disks.findIndex((disk) =>
-    guestNames(disk).some((one) => root === one || partitionOf(one, root ?? '') !== null),
-  );
-}
-
-/** `1` for `vda1` of `vda`, `p1` for `nbd0p1` of `nbd0`; null for another disk's. */
-export function partitionOf(disk: string, name: string): string | null {
-  if (!name.startsWith(disk)) return null;
-  const rest = name.slice(disk.length);
-  return (/\d$/.test(disk) ? /^p\d+$/ : /^\d+$/).test(rest) ? rest : null;
+  const seen = disks.filter(({ purpose }) => purpose === undefined);
+  const names = diskNames({ ...definition, disks: seen });
+  const indexIn = (place: number) => disks.findIndex((disk) => disk === seen[place]);
+  const byName = names.findIndex((all) => all.includes(name));
+  if (byName >= 0 || name !== 'root') return indexIn(byName);
+  const root = commandLine.findLast((argument) => argument.startsWith('root='))?.slice('root=/dev/'.length);
+  const holds = (one: string) => root !== undefined && new RegExp(`^${one}(?:p?\\d+)?$`).test(root);
+  const byRoot = names.findIndex((all) => all.some(holds));
+  // A single disk has the root file system, whatever the guest calls it.
+  return indexIn(byRoot < 0 && seen.length === 1 ? 0 : byRoot);
 }

@@ -156,6 +156,36 @@ test('partitions that are disks of their own under Xen become whole disks', () =
   expect(definition.commandLine).toEqual(['root=/dev/vda', 'resume=/dev/vdb', 'console=ttyS0']);
 });
 
+test.each([
+  ['root=98:0', 'root=/dev/vda'],
+  ['root=98:17', 'root=/dev/vdb1'],
+  ['root=6200', 'root=/dev/vda'],
+  ['root=/dev/ubd/1', 'root=/dev/vdb'],
+  ['root=UUID=ab', 'root=UUID=ab'],
+])('%s becomes %s', (before, after) => {
+  expect(convert({ ...uml, commandLine: [before] }, 'qemu').definition.commandLine[0]).toBe(after);
+});
+
+test("the firmware's variables come first, and the names of disks are still the right ones", () => {
+  const variables = {
+    device: 'pflash1',
+    path: '/srv/vars',
+    readOnly: false,
+    purpose: 'uefi-variables',
+  } as const;
+  const before: GuestDefinition = {
+    ...bios,
+    firmware: { kind: 'uefi', code: null },
+    disks: [variables, ...bios.disks],
+  };
+  const { definition, disks } = convert(before, 'uml', {
+    root: '/dev/sda2',
+    disks: new Map([['root', { path: '/srv/mail.img', format: 'raw' }]]),
+  });
+  expect(disks).toEqual([null, { device: 'ubd0', path: '/srv/mail.img', readOnly: false }]);
+  expect(definition.commandLine[0]).toBe('root=/dev/ubda2');
+});
+
 test.each<[ConversionChoices, RegExp]>([
   [{ disks: new Map([['vdx', { path: '/x' }]]) }, /no disk vdx. It has ubd0, ubd1/],
   [{ networks: new Map([['eth7', { kind: 'user' }]]) }, /no network card eth7. It has eth0 \(52:/],
