@@ -69,6 +69,7 @@ export const purePlaces: Readonly<Record<string, readonly string[]>> = {
   'guest/definition.ts': [],
   'guest/drivers/libvirt/domain/': [],
   'guest/drivers/libvirt/xml/': [],
+  'guest/drivers/qemu/arguments/': ['path'],
   'guest/definition-language.ts': [],
   'guest/conversion/': [],
   'schedule/': [],

@@ -1,0 +1,17 @@
+import type { GuestDefinition } from '../../../definition.ts';
+import { replacedArguments, type QemuCommand } from './replace.ts';
+import { qemuArguments } from './write.ts';
+
+export const DEFAULT_PROGRAM = 'qemu-system-x86_64';
+
+/** The name of a program that runs guests of QEMU. Distributions have several. */
+export function isQemuProgram(name: string): boolean {
+  return /^(?:qemu-system-[\w-]+|qemu|kvm|qemu-kvm)$/.test(name);
+}
+
+/** The command that starts the guest. See `replacedArguments` and `qemuArguments`, also for what they throw. */
+export function qemuCommand(definition: GuestDefinition): QemuCommand {
+  const { driver, native } = definition;
+  if (driver === 'qemu' && native !== undefined) return replacedArguments(definition, native.text);
+  return { program: DEFAULT_PROGRAM, args: qemuArguments(definition) };
+}
