@@ -54,6 +54,7 @@ export const warningCodes = [
   'after-a-crash',
   'not-remembered',
   'config-passed-over',
+  'hypervisor-silent',
   'other',
 ] as const;
 export type WarningCode = (typeof warningCodes)[number];

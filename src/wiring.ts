@@ -2,7 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { FramePool } from './workers/frame-pool.ts';
 import { createRecordStore, stateDirectory } from './guest/record-store.ts';
+import { libvirtLanguage } from './guest/drivers/libvirt/language.ts';
 import { createUmlDriver } from './guest/drivers/uml/driver.ts';
+import { umlLanguage } from './guest/drivers/uml/language.ts';
+import type { ConvertDependencies } from './operations/convert/convert.ts';
 import type { BackupDependencies } from './operations/backup/options.ts';
 import type { MigrateDependencies } from './operations/migrate/migrate-dependencies.ts';
 import type { ReceiveDependencies } from './operations/receive/receive.ts';
@@ -17,6 +20,7 @@ export type Dependencies = MigrateDependencies &
   ReceiveDependencies &
   BackupDependencies &
   StoreDependencies &
+  ConvertDependencies &
   AsyncDisposable;
 
 /** The drivers, stores and workers that the operations use. Workers start when they are first needed. */
@@ -33,6 +37,7 @@ export function createDependencies(version: string, environment: NodeJS.ProcessE
       return (pool ??= new FramePool(new URL('./workers/frame-worker.js', import.meta.url)));
     },
     drivers: [createUmlDriver(environment)],
+    languages: [umlLanguage, libvirtLanguage],
     records: createRecordStore(join(directory, 'guests')),
     connect,
     environment,

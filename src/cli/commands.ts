@@ -1,4 +1,5 @@
 import { backupCommand } from './commands/backup.ts';
+import { convertCommand } from './commands/convert.ts';
 import { diffCommand } from './commands/diff.ts';
 import { forgetCommand } from './commands/forget.ts';
 import { guestsCommand } from './commands/guests.ts';
@@ -37,5 +38,6 @@ export const commands = [
   haltCommand,
   startCommand,
   inspectCommand,
+  convertCommand,
   receiveCommand,
 ];

@@ -5,6 +5,7 @@ import { commands } from '../../src/cli/commands.ts';
 import type { Event } from '../../src/events.ts';
 import type { FailureRecord } from '../../src/failure.ts';
 import type { BackupReport } from '../../src/operations/backup/backup-report.ts';
+import type { ConvertReport } from '../../src/operations/convert/convert.ts';
 import type { DiffReport } from '../../src/operations/stores/diff-snapshots.ts';
 import type { ForgetReport } from '../../src/operations/stores/forget-guest.ts';
 import type { ForgetRecordReport } from '../../src/operations/guests/forget-record.ts';
@@ -52,6 +53,7 @@ type JsonRecord =
   | ForgetRecordReport
   | HaltReport
   | StartReport
+  | ConvertReport
   | ({ type: 'image' } & ImageReport)
   | ({ type: 'error'; exitStatus: number; problems: FailureRecord[] } & FailureRecord);
 
@@ -281,6 +283,16 @@ const samples: { [Type in JsonRecord['type']]: RecordOf<Type> } = {
   },
   halted: { type: 'halted', guest: '', notClean: [''] },
   started: { type: 'started', guest: '', pid: 0, consoleLog: '' },
+  converted: {
+    type: 'converted',
+    guest: '',
+    from: 'uml',
+    to: 'xen',
+    text: '',
+    changes: [''],
+    losses: [''],
+    definition: '',
+  },
   image: {
     type: 'image',
     path: '',

@@ -13,6 +13,8 @@ export interface Command<Dependencies> {
   aliases?: readonly string[];
   /** Not for people: the help leaves it out, and only the command itself prints to stdout. */
   internal?: true;
+  /** The options that may be given several times. */
+  repeatable?: readonly string[];
   /** Declares positionals, options and examples. */
   define: (parser: Argv) => Argv;
   /** Reads the arguments and does nothing else. Throws Failure `usage`. */

@@ -53,6 +53,13 @@ export function optionalText(args: Arguments, name: string): string | null {
   return value;
 }
 
+/** All values of an option that may be given several times. Throws Failure `usage` when one is empty. */
+export function texts(args: Arguments, name: string): string[] {
+  const value = args[name];
+  const values: readonly unknown[] = Array.isArray(value) ? value : value === undefined ? [] : [value];
+  return values.map((one) => text({ [name]: one }, name));
+}
+
 /** An option that has a default. Throws Failure `usage` for anything but a whole number within the bounds. */
 export function wholeNumber(args: Arguments, name: string, least: number, most: number): number {
   const value = args[name];

@@ -112,12 +112,15 @@ function unknownCommand<Dependencies>(word: string, commands: readonly Command<D
   });
 }
 
-/** Takes the last value of an option that was given several times, but all values of `<guests..>`. */
-function lastOfEach(args: Arguments, { usage }: { usage: string }): Arguments {
+/** Takes the last value of an option that was given several times, but all values of `<guests..>` and of repeatable options. */
+function lastOfEach(
+  args: Arguments,
+  { usage, repeatable = [] }: { usage: string; repeatable?: readonly string[] },
+): Arguments {
   const several = /[<[](\w+)\.\.[>\]]/.exec(usage)?.[1];
   const entries = Object.entries(args).map(([name, value]): [string, unknown] => {
     const all: readonly unknown[] | null = Array.isArray(value) ? value : null;
-    return [name, all === null || name === several ? value : all.at(-1)];
+    return [name, all === null || name === several || repeatable.includes(name) ? value : all.at(-1)];
   });
   return Object.fromEntries(entries);
 }

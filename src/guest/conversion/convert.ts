@@ -56,7 +56,7 @@ function moveWithin(
   if (initrd !== definition.initrd)
     ledger.changes.push(`The initial RAM disk is ${initrd}, instead of ${definition.initrd}.`);
   const moved = { ...definition, kernel, initrd };
-  if (target.choices.networks === undefined) return { definition: moved, disks };
+  if ((target.choices.networks?.size ?? 0) === 0) return { definition: moved, disks };
   if (driver !== 'uml') {
     const cards = attachCards(definition.networkCards ?? [], target, ledger).map(({ card }) => card);
     return { definition: { ...moved, networkCards: cards }, disks };

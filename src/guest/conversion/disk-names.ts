@@ -35,13 +35,15 @@ export function busOfSlot(slot: string): DiskBus | undefined {
 }
 
 /**
- * The index of the disk that a person names: by its slot, by its name in the guest (`ubda`), or `root`, for the disk of the root
- * file system. -1 if there is none.
+ * The index of the disk that a person names: by its slot, by its name in the guest (`ubda`), by its file's name, or `root`, for
+ * the disk of the root file system. -1 if there is none.
  */
 export function findDisk(definition: GuestDefinition, name: string): number {
   const { disks, commandLine } = definition;
   const bySlot = disks.findIndex(({ device }) => device === name);
   if (bySlot >= 0) return bySlot;
+  const byFile = disks.findIndex(({ path }) => path.slice(path.lastIndexOf('/') + 1) === name);
+  if (byFile >= 0) return byFile;
   const seen = disks.filter(({ purpose }) => purpose === undefined);
   const names = diskNames({ ...definition, disks: seen });
   const indexIn = (place: number) => disks.findIndex((disk) => disk === seen[place]);

@@ -1,0 +1,39 @@
+import type { Context } from '../../events.ts';
+import { failureOrReason, type Failure } from '../../failure.ts';
+import type { DriverKind } from '../definition.ts';
+import { isKeepingDriver, type GuestDriver, type KeptGuest, type RunningGuest } from '../guest-driver.ts';
+
+/** The guests that the hypervisors of this machine know. */
+export interface GuestSurvey {
+  running: readonly RunningGuest[];
+  /** Those that do not run. */
+  kept: readonly KeptGuest[];
+  /** Hypervisors that could not be asked. Their guests are missing above. */
+  failures: readonly { driver: DriverKind; failure: Failure }[];
+}
+
+/** Asks all drivers. One that fails hides no other's guests. */
+export async function surveyGuests(drivers: readonly GuestDriver[], context: Context): Promise<GuestSurvey> {
+  const running: RunningGuest[] = [];
+  const kept: KeptGuest[] = [];
+  const failures: { driver: DriverKind; failure: Failure }[] = [];
+  for (const driver of drivers)
+    try {
+      running.push(...(await driver.list(context)));
+      if (isKeepingDriver(driver)) kept.push(...(await driver.listKept(context)));
+    } catch (error) {
+      context.signal.throwIfAborted();
+      failures.push({ driver: driver.kind, failure: failureOrReason(error, context.signal) });
+    }
+  return { running, kept, failures };
+}
+
+/** Tells people that guests may be missing from what they see. */
+export function warnOfFailures({ failures }: GuestSurvey, { report }: Context): void {
+  for (const { driver, failure } of failures)
+    report({
+      type: 'warning',
+      code: 'hypervisor-silent',
+      message: `The guests of ${driver} are not shown: ${failure.message}`,
+    });
+}

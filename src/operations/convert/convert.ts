@@ -1,0 +1,102 @@
+import { existsSync } from 'node:fs';
+import type { Context } from '../../events.ts';
+import { Failure } from '../../failure.ts';
+import { parseAttachedTo, type ConversionChoices } from '../../guest/conversion/choices.ts';
+import { convertDefinition } from '../../guest/conversion/convert.ts';
+import type { DefinitionLanguage, HypervisorKind } from '../../guest/definition-language.ts';
+import type { DriverKind, GuestDefinition } from '../../guest/definition.ts';
+import { notFound, type GuestSources } from '../../guest/resolve-guest.ts';
+import { surveyGuests } from '../../guest/survey/survey-guests.ts';
+import { readDefinitionFile } from './read-definition-file.ts';
+
+export interface ConvertRequest {
+  /** A guest's name, or the path of a file that describes one. */
+  guest: string;
+  to: HypervisorKind;
+  /** The language of the file; null to tell it by its content. */
+  from: HypervisorKind | null;
+  /** By the names that `findDisk` knows. */
+  disks: readonly { name: string; path: string }[];
+  kernel: string | null;
+  initrd: string | null;
+  /** `eth0` or a MAC, and what `parseAttachedTo` reads. */
+  networks: readonly { card: string; attachedTo: string }[];
+}
+
+export type ConvertDependencies = GuestSources & { languages: readonly DefinitionLanguage[] };
+
+export interface ConvertReport {
+  type: 'converted';
+  guest: string;
+  from: DriverKind;
+  to: DriverKind;
+  /** The guest in the language of `to`. */
+  text: string;
+  changes: readonly string[];
+  losses: readonly string[];
+  /** The neutral definition: doc/definition.md. */
+  definition: unknown;
+}
+
+/**
+ * What a guest would become under another hypervisor. Changes nothing. Throws Failure `guest-not-found`, `guest-unsupported` for
+ * a definition that is not understood, with all places, and `usage` for a choice that does not fit.
+ */
+export async function convertGuest(
+  request: ConvertRequest,
+  dependencies: ConvertDependencies,
+  context: Context,
+): Promise<ConvertReport> {
+  const { guest, to, from } = request;
+  const { languages } = dependencies;
+  const known = guest.includes('/') ? null : await findDefinition(guest, dependencies, context);
+  const isFile = guest.includes('/') || existsSync(guest);
+  if (known === null && !isFile) throw await notFound(guest, dependencies, context);
+  const before = known ?? (await readDefinitionFile(guest, from, languages));
+  const { definition, changes, losses } = convertDefinition(before, {
+    driver: to,
+    choices: choicesOf(request),
+  });
+  const language = languages.find(({ kind }) => kind === to);
+  if (language === undefined)
+    throw new Failure('hypervisor-missing', `This vmferry cannot write the language of ${to}.`);
+  const text = language.write(definition);
+  return {
+    type: 'converted',
+    guest: before.name,
+    from: before.driver,
+    to,
+    text,
+    changes,
+    losses,
+    definition,
+  };
+}
+
+function choicesOf({ disks, kernel, initrd, networks }: ConvertRequest): ConversionChoices {
+  return {
+    disks: new Map(disks.map(({ name, path }) => [name, { path }])),
+    networks: new Map(networks.map(({ card, attachedTo }) => [card, parseAttachedTo(attachedTo)])),
+    ...(kernel === null ? {} : { kernel }),
+    ...(initrd === null ? {} : { initrd }),
+  };
+}
+
+/** The definition of a guest that runs here, is kept here, or is remembered. */
+async function findDefinition(
+  name: string,
+  { drivers, records }: GuestSources,
+  context: Context,
+): Promise<GuestDefinition | null> {
+  const { running, kept } = await surveyGuests(drivers, context);
+  const found = [...running, ...kept].filter(({ definition }) => definition.name === name);
+  const [first, second] = found;
+  if (first !== undefined && second !== undefined) {
+    const kinds = found.map(({ definition }) => definition.driver).join(' and ');
+    throw new Failure('guest-unsupported', `There are several guests named ${name}: of ${kinds}.`, {
+      advice: 'Give the path of a file that describes the guest.',
+    });
+  }
+  if (first?.unsupported !== undefined) throw first.unsupported;
+  return first?.definition ?? (await records.read(name))?.definition ?? null;
+}
