@@ -15,7 +15,9 @@ export const exitStatusByCode = {
   'image-missing': 10,
   'image-unreadable': 10,
   'image-not-a-disk': 10,
+  'image-unsupported': 10,
   'image-in-use': 10,
+  'program-missing': 10,
   'not-permitted': 10,
   'resources-short': 10,
 

@@ -1,13 +1,12 @@
 import { z } from 'zod';
 import { Failure } from '../failure.ts';
+import { imageFormats, type ImageFormat } from '../image/formats/image-format.ts';
 import { issuesText, shortArray } from './short-array.ts';
+
+export { imageFormats, type ImageFormat as ImageFormatName } from '../image/formats/image-format.ts';
 
 const driverKinds = ['uml', 'qemu', 'libvirt', 'xen', 'offline'] as const;
 export type DriverKind = (typeof driverKinds)[number];
-
-/** The formats of disk images, by QEMU's names. */
-export const imageFormats = ['raw', 'qcow2', 'vmdk', 'vdi', 'vpc', 'vhdx'] as const;
-export type ImageFormatName = (typeof imageFormats)[number];
 
 const buses = ['ide', 'sata', 'scsi', 'virtio', 'xen', 'usb', 'sd', 'fdc'] as const;
 export type DiskBus = (typeof buses)[number];
@@ -27,7 +26,7 @@ export interface DiskDefinition {
   /** The serial number that the guest is shown. */
   serial?: string;
   /** Raw if absent. */
-  format?: ImageFormatName;
+  format?: ImageFormat;
   bus?: DiskBus;
   cache?: CacheMode;
   /** The variables of the UEFI firmware: attached as flash memory, and not seen as a disk by the guest. */

@@ -1,12 +1,14 @@
 import { basename, resolve } from 'node:path';
 import { Failure } from '../failure.ts';
+import { formatOfName, type ImageFormat } from '../image/formats/image-format.ts';
 import { isGuestName, type GuestDefinition } from './definition.ts';
 
 /**
  * The definition of an image that no guest uses, in the form of a guest with one disk and no kernel. The caller checks that
  * the image exists and that nothing uses it. Throws Failure `guest-unsupported`.
+ * @param format its format; by its name unless given
  */
-export function offlineDefinition(path: string): GuestDefinition {
+export function offlineDefinition(path: string, format: ImageFormat = formatOfName(path)): GuestDefinition {
   const image = resolve(path);
   const name = basename(image);
   if (!isGuestName(name))
@@ -25,7 +27,7 @@ export function offlineDefinition(path: string): GuestDefinition {
     cpuCount: null,
     kernel: null,
     initrd: null,
-    disks: [{ device: 'disk0', path: image, readOnly: false }],
+    disks: [{ device: 'disk0', path: image, readOnly: false, ...(format !== 'raw' && { format }) }],
     commandLine: [],
   };
 }

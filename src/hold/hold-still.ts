@@ -20,7 +20,10 @@ export async function holdStill(
 ): Promise<StillGuest> {
   const { definition, running } = guest;
   // The images are tried first: a guest with an unreadable image is not stopped.
-  for (const { path } of definition.disks) await (await openImage(path))[Symbol.asyncDispose]();
+  for (const { path, format = 'raw' } of definition.disks) {
+    const image = await openImage(path, { format, isInUse: running !== null });
+    await image[Symbol.asyncDispose]();
+  }
   if (running === null) return holdOffline(guest, context);
   if (running.unsupported !== undefined) throw running.unsupported;
   switch (how) {

@@ -11,12 +11,12 @@ import type { StillDisk } from './still-guest.ts';
 
 /** Describes the disk as it is now. It is read from the clone if there is one. */
 export async function describeDisk(
-  { device, path: image }: DiskDefinition,
+  { device, path: image, format = 'raw' }: DiskDefinition,
   clone: FileBeside | null = null,
 ): Promise<StillDisk> {
   const { mode, uid, gid, mtimeMs } = await stat(image);
   const attributes = { mode: mode & 0o777, uid, gid, modifiedMs: mtimeMs };
-  return { device, image, path: clone?.path ?? image, clone, attributes };
+  return { device, image, path: clone?.path ?? image, format, clone, attributes };
 }
 
 /** Removes clones of the image that were left by killed backups. */
@@ -64,6 +64,6 @@ export async function watchForChanges(
 /** The images with a file system that was not unmounted cleanly. */
 export async function imagesNotClean({ disks }: GuestDefinition): Promise<string[]> {
   const notClean: string[] = [];
-  for (const { path } of disks) if (await isUnclean(path)) notClean.push(path);
+  for (const disk of disks) if (await isUnclean(disk)) notClean.push(disk.path);
   return notClean;
 }

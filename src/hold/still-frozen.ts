@@ -11,6 +11,7 @@ import {
 import { requireDriver } from '../guest/require-driver.ts';
 import type { ResolvedGuest } from '../guest/resolve-guest.ts';
 import { cloneImage, refuseUncloneable, type FileBeside } from '../image/clones/clone.ts';
+import type { ImageFormat } from '../image/formats/image-format.ts';
 import { replayJournals } from '../image/clones/journal-replay.ts';
 import { Resources } from '../pipeline/resources.ts';
 import type { GuestDependencies } from '../guest/guest-dependencies.ts';
@@ -37,7 +38,7 @@ export async function holdByCloning(
   const clones = new Resources();
   try {
     let stoodStillMs = 0;
-    const { cloneOf, disks, frozen } = await runStage(
+    const { disks, frozen } = await runStage(
       context,
       'freeze',
       `freezing ${definition.name}`,
@@ -48,12 +49,12 @@ export async function holdByCloning(
           definition.disks.map((disk) => describeDisk(disk, taken.get(disk.path))),
         );
         stoodStillMs = await stopped.letGo();
-        return { cloneOf: taken, disks: described, frozen: stopped };
+        return { disks: described, frozen: stopped };
       },
       () => `${definition.name} goes on; it was stopped for ${Math.ceil(stoodStillMs)} ms`,
     );
     const consistency = consistencyOf(definition.name, frozen, context);
-    for (const clone of cloneOf.values()) await replay(clone, context);
+    for (const { clone, format } of disks) if (clone !== null) await replay(clone, format, context);
     return {
       guestWaits: false,
       consistency,
@@ -158,8 +159,12 @@ function consistencyOf(
   return 'after-a-crash';
 }
 
-async function replay(clone: FileBeside, { signal, report }: Context): Promise<void> {
-  for (const problem of await replayJournals(clone, signal)) {
+async function replay(clone: FileBeside, format: ImageFormat, { signal, report }: Context): Promise<void> {
+  const problems =
+    format === 'raw'
+      ? await replayJournals(clone, signal)
+      : [`vmferry does not do that in an image of the format ${format}`];
+  for (const problem of problems) {
     const message = `All allocated blocks of a file system on ${clone.image} are read: its journal must be replayed, and ${problem}.`;
     report({ type: 'warning', code: 'file-system-not-clean', message });
   }

@@ -1,5 +1,6 @@
 import type { Consistency } from '../guest/consistency.ts';
 import type { FileBeside } from '../image/clones/clone.ts';
+import type { ImageFormat } from '../image/formats/image-format.ts';
 
 /** How a running guest's images are kept from changing. `clone` makes reflinks: the guest stops for milliseconds. */
 export type HoldMethod = 'clone' | 'pause' | 'halt';
@@ -20,6 +21,7 @@ export interface StillDisk {
   image: string;
   /** The file to read: the image itself, or a clone beside it whose journal was replayed. */
   path: string;
+  format: ImageFormat;
   /** That clone; null when the image itself is read. It is removed at the end unless it is handed over. */
   clone: FileBeside | null;
   /** The attributes of the guest's own image at that moment. */

@@ -1,25 +1,31 @@
 import { closeSync } from 'node:fs';
-import { Failure } from '../failure.ts';
-import type { OpenFormat } from './formats/image-format.ts';
+import type { ImageFormat } from './formats/image-format.ts';
 import { openRawImage } from './formats/raw/raw-image.ts';
+import { openViewedImage } from './formats/view/viewed-image.ts';
 import { openImageFile } from './source/image-file.ts';
 import type { ImageSource } from './source/image-source.ts';
 
-/** Tried in this order. Any file can be a raw image, so raw comes last. */
-const formats: readonly OpenFormat[] = [openRawImage];
+export interface OpenImageOptions {
+  /** From the guest's definition, the name (`formatOfName`) or the person; never from the image's content. Raw if absent. */
+  format?: ImageFormat;
+  /**
+   * Looks at an image that its guest may have open, past the locks of QEMU. What is read may be inconsistent: for estimates
+   * only.
+   */
+  isInUse?: boolean;
+}
 
 /**
  * Opens a disk image for reading: a file or a block device. Links are followed. Throws Failure `image-missing`,
- * `image-unreadable` or `image-not-a-disk`.
+ * `image-unreadable` or `image-not-a-disk`; for another format than raw also `image-unsupported`, `image-in-use` and `program-missing`.
  */
-export async function openImage(path: string): Promise<ImageSource> {
+export async function openImage(
+  path: string,
+  { format = 'raw', isInUse = false }: OpenImageOptions = {},
+): Promise<ImageSource> {
   const file = openImageFile(path);
   try {
-    for (const open of formats) {
-      const source = await open(file);
-      if (source !== null) return source;
-    }
-    throw new Failure('image-not-a-disk', `The format of ${path} is not known.`);
+    return format === 'raw' ? openRawImage(file) : await openViewedImage(file, format, { isInUse });
   } catch (error) {
     closeSync(file.fd);
     throw error;

@@ -1,8 +1,9 @@
 import { openImage } from './open-image.ts';
+import type { FormattedImage } from './formats/image-format.ts';
 import { probeImage } from './probe.ts';
 
 /** Whether a file system in the image was not unmounted cleanly. Throws the failures of `openImage`, and `read-failed`. */
-export async function isUnclean(path: string): Promise<boolean> {
-  await using image = await openImage(path);
+export async function isUnclean({ path, format = 'raw' }: FormattedImage): Promise<boolean> {
+  await using image = await openImage(path, { format });
   return probeImage(image).regions.some(({ clean }) => clean === false);
 }

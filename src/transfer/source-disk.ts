@@ -1,8 +1,9 @@
-import { basename } from 'node:path';
 import type { GuestDefinition } from '../guest/definition.ts';
 import { totalLength, type Extent } from '../extent/extents.ts';
+import type { FormattedImage } from '../image/formats/image-format.ts';
 import type { ImageSource } from '../image/source/image-source.ts';
 import { openImage } from '../image/open-image.ts';
+import { targetNameOf } from '../image/target/target-format.ts';
 import { probeImage, type ImageLayout } from '../image/probe.ts';
 import { usedExtents } from '../image/used-extents.ts';
 import type { DiskAccount } from './disk-account.ts';
@@ -12,7 +13,9 @@ const MOST_KEPT_EXTENTS = 65_536;
 
 /** An opened disk of a guest, and what is to be read of it. */
 export interface SourceDisk extends AsyncDisposable {
-  /** Its file name, here and on the new hardware. */
+  /** The path in the guest's definition: the file behind a link may have another name. */
+  definedPath: string;
+  /** The file name of its copy on the new hardware. */
   name: string;
   source: ImageSource;
   layout: ImageLayout;
@@ -23,20 +26,23 @@ export interface SourceDisk extends AsyncDisposable {
   freeBytes: number;
 }
 
-/** Opens the image and finds out what must be read of it, as it is now. Throws openImage's failures. */
+/**
+ * Opens the image and finds out what must be read of it, as it is now. Throws openImage's failures.
+ * @param isInUse see `openImage`
+ */
 export async function openSourceDisk(
-  path: string,
-  { everyBlock }: { everyBlock: boolean },
+  { path, format = 'raw' }: FormattedImage,
+  { everyBlock, isInUse = false }: { everyBlock: boolean; isInUse?: boolean },
 ): Promise<SourceDisk> {
-  const source = await openImage(path);
+  const source = await openImage(path, { format, isInUse });
   try {
     const layout = probeImage(source);
     const extents = keptIfFew(() => usedExtents(source, layout, { everyBlock }));
     const dataBytes = totalLength(source.dataExtents());
     const readBytes = totalLength(extents());
     return {
-      // The name in the guest's definition: the file behind a link may have another name.
-      name: basename(path),
+      definedPath: path,
+      name: targetNameOf({ path, format }, 'raw'),
       source,
       layout,
       extents,
@@ -77,7 +83,8 @@ export function diskAccount(disk: SourceDisk, targetDirectory: string): DiskAcco
 export function relocate(definition: GuestDefinition, targetDirectory: string): GuestDefinition {
   const disks = definition.disks.map((disk) => ({
     ...disk,
-    path: `${targetDirectory}/${basename(disk.path)}`,
+    path: `${targetDirectory}/${targetNameOf(disk, 'raw')}`,
+    ...(disk.format !== undefined && { format: 'raw' as const }),
   }));
   return { ...definition, disks };
 }

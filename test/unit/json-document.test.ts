@@ -296,6 +296,13 @@ const samples: { [Type in JsonRecord['type']]: RecordOf<Type> } = {
   image: {
     type: 'image',
     path: '',
+    format: 'raw',
+    container: {
+      backingFiles: [{ path: '', format: 'raw' }],
+      snapshots: [''],
+      snapshotCount: 0,
+      statedBytes: 0,
+    },
     sizeBytes: 0,
     allocatedBytes: 0,
     holeBytes: 0,

@@ -4,6 +4,7 @@ import type { ImageReport } from '../../operations/guests/inspect.ts';
 import type { Command } from '../options/command.ts';
 import { formatBytes } from '../../figures.ts';
 import { formatFields, formatTable } from '../terminal/format.ts';
+import { imageFormat, imageFormatOption } from '../options/image-format-options.ts';
 import { text } from '../options/options.ts';
 
 export const inspectCommand: Command<Pick<GuestDependencies, 'drivers'>> = {
@@ -11,14 +12,16 @@ export const inspectCommand: Command<Pick<GuestDependencies, 'drivers'>> = {
   summary: 'Show what a disk image contains, who uses it, and how much a move would send',
   define: (parser: Argv) =>
     parser
-      .positional('image', { type: 'string', describe: 'A raw image file, a partition or a logical volume' })
+      .positional('image', { type: 'string', describe: 'An image file, a partition or a logical volume' })
+      .option('image-format', imageFormatOption)
       .example('$0 inspect /srv/guests/web.img', 'its file systems, and how much of each is in use')
       .example('$0 inspect /dev/vg0/web --json', 'the same as JSON, sizes in bytes'),
   read: (args) => {
     const path = text(args, 'image');
+    const format = imageFormat(args);
     return async ({ dependencies, context }) => {
       const { describeUsers, inspectImage } = await import('../../operations/guests/inspect.ts');
-      const report = await inspectImage(path, context, dependencies.drivers);
+      const report = await inspectImage(path, context, dependencies.drivers, format ?? undefined);
       return {
         record: { type: 'image', ...report },
         text: imageReportText(report, describeUsers(report.users)),
@@ -27,11 +30,35 @@ export const inspectCommand: Command<Pick<GuestDependencies, 'drivers'>> = {
   },
 };
 
+/** The size comes first. A raw image has nothing else. */
+function containerFields({ sizeBytes, format, container }: ImageReport): [string, string][] {
+  if (container === null) return [['size', formatBytes(sizeBytes)]];
+  const { backingFiles, snapshots, snapshotCount, statedBytes } = container;
+  const rounded = statedBytes === sizeBytes ? '' : ` (${sizeBytes} bytes; the image states ${statedBytes})`;
+  const more = snapshotCount > snapshots.length ? ', …' : '';
+  return [
+    ['size', `${formatBytes(sizeBytes)}${rounded}`],
+    ['format', format],
+    ...backingFiles.map((file, index): [string, string] => [
+      index === 0 ? 'backing files' : '',
+      `${file.path} (${file.format})`,
+    ]),
+    ...(snapshotCount === 0
+      ? []
+      : [
+          ['snapshots', `${snapshotCount}, which are not read or moved: ${snapshots.join(', ')}${more}`] as [
+            string,
+            string,
+          ],
+        ]),
+  ];
+}
+
 /** @param usage how the image is used, as the end of a sentence; empty if nobody uses it */
 export function imageReportText(report: ImageReport, usage: string): string {
   const { regions } = report;
   const fields = formatFields([
-    ['size', formatBytes(report.sizeBytes)],
+    ...containerFields(report),
     ['allocated', formatBytes(report.allocatedBytes)],
     ['holes', formatBytes(report.holeBytes)],
     ['free', `${formatBytes(report.freeBytes)} (allocated, but free in its file system)`],

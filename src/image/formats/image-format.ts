@@ -1,15 +1,52 @@
-import type { ImageFile } from '../source/image-file.ts';
-import type { ImageSource } from '../source/image-source.ts';
+import { basename } from 'node:path';
+
+/** The formats of disk images, by QEMU's names: `vpc` is VHD. */
+export const imageFormats = ['raw', 'qcow2', 'vmdk', 'vdi', 'vpc', 'vhdx'] as const;
+export type ImageFormat = (typeof imageFormats)[number];
+/** The formats whose bytes are not those of the disk. */
+export type ContainerFormat = Exclude<ImageFormat, 'raw'>;
+
+/** Where an image is; raw without a format. */
+export interface FormattedImage {
+  path: string;
+  format?: ImageFormat;
+}
+
+const formatByEnding: ReadonlyMap<string, ImageFormat> = new Map([
+  ['qcow2', 'qcow2'],
+  ['qcow', 'qcow2'],
+  ['vmdk', 'vmdk'],
+  ['vdi', 'vdi'],
+  ['vhd', 'vpc'],
+  ['vpc', 'vpc'],
+  ['vhdx', 'vhdx'],
+]);
+
+export function isImageFormat(text: string): text is ImageFormat {
+  return (imageFormats as readonly string[]).includes(text);
+}
 
 /**
- * Opens files of one image format. Each format has a folder beside this file, and a place in the list of
- * `image/open-image.ts`.
- *
- * Null when the file is of another format. A header alone is no proof: the guest of a raw image can write the header of
- * any format there, and name files of the host in it.
- *
- * The source takes over `file.fd`: disposing of it closes `file.fd`, and ends whatever else the format has started (an
- * exporter process, an attached network block device). If no source is returned, nothing stays started, and the caller
- * closes `file.fd`.
+ * The format that an image's name tells: raw where its ending is of no other format. The content is never asked: the guest of a
+ * raw image can write the header of any format there, and name files of the host in it.
  */
-export type OpenFormat = (file: ImageFile) => Promise<ImageSource | null>;
+export function formatOfName(path: string): ImageFormat {
+  const [, ending = ''] = /\.([^.]+)$/.exec(basename(path)) ?? [];
+  return formatByEnding.get(ending.toLowerCase()) ?? 'raw';
+}
+
+const ownEnding: Record<ImageFormat, string> = {
+  raw: '.img',
+  qcow2: '.qcow2',
+  vmdk: '.vmdk',
+  vdi: '.vdi',
+  vpc: '.vhd',
+  vhdx: '.vhdx',
+};
+
+/** The file name for the same disk in another format: another ending where the old one would tell a wrong format. */
+export function nameInFormat(name: string, format: ImageFormat): string {
+  if (formatOfName(name) === format) return name;
+  const stem = name.replace(/\.(img|raw|qcow2?|vmdk|vdi|vhdx?|vpc)$/i, '');
+  return `${stem === '' ? name : stem}${ownEnding[format]}`;
+}

@@ -1,8 +1,10 @@
 import { closeSync, constants, openSync, type BigIntStats } from 'node:fs';
 import { readFile, readdir, stat } from 'node:fs/promises';
+import { companionPids } from '../../system/companion-process.ts';
 import { lockHolderPid } from '../../system/native.ts';
 import { errorCode } from '../../system/error-code.ts';
 import { howOpen, isSameFile } from './open-descriptors.ts';
+import { isInOwnView } from './own-views.ts';
 import { processName } from './process-name.ts';
 
 /*
@@ -23,14 +25,14 @@ export interface ImageUser {
 }
 
 /**
- * Finds all users of an image except this process: it is open, locked, mounted, or attached as another device. A process that
+ * Finds all users of an image except this process and its companions: it is open, locked, mounted, or attached as another device. A process that
  * holds a lock is listed once, as `lock`. Does not see memory maps without an open descriptor, nor, unless run by root, other
  * users' processes. Takes no lock. An image that does not exist has no users.
  */
 export async function findUsers(path: string): Promise<ImageUser[]> {
   const image = await statOrNull(path);
   if (image === null) return [];
-  const lock = await findLock(path);
+  const lock = await findLock(path, image);
   const processes = await findProcesses(image);
   const others = processes.filter(({ pid }) => pid !== lock?.pid);
   const attached = image.isBlockDevice()
@@ -58,9 +60,11 @@ async function namesIn(directory: string): Promise<string[]> {
   return readdir(directory).catch(() => []);
 }
 
-async function findLock(path: string): Promise<ImageUser | null> {
+async function findLock(path: string, image: BigIntStats): Promise<ImageUser | null> {
   const pid = askForLock(path);
   if (pid === null) return null;
+  // The lock is that of our own view. No writer can have another one beside it.
+  if (pid === 0 && isInOwnView(image)) return null;
   // 0: the lock is of an open file description, or of a process in another pid namespace.
   if (pid === 0)
     return {
@@ -89,7 +93,7 @@ async function findProcesses(image: BigIntStats): Promise<ImageUser[]> {
   const users: ImageUser[] = [];
   for (const entry of await namesIn('/proc')) {
     const pid = Number(entry);
-    if (!Number.isInteger(pid) || pid === process.pid) continue;
+    if (!Number.isInteger(pid) || pid === process.pid || companionPids().has(pid)) continue;
     const open = await howOpen(pid, image);
     if (open === null) continue;
     const name = await processName(pid);

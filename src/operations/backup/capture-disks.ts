@@ -47,7 +47,7 @@ export async function captureDisks(
   const names = storedDiskNames(still.disks.map(({ image }) => image));
   const disks: { stillDisk: StillDisk; name: string; disk: SourceDisk }[] = [];
   for (const [index, stillDisk] of still.disks.entries()) {
-    const disk = held.hold(await openSourceDisk(stillDisk.path, { everyBlock }));
+    const disk = held.hold(await openSourceDisk(stillDisk, { everyBlock }));
     disks.push({ stillDisk, name: names[index] ?? '', disk });
   }
   for (const { stillDisk, disk } of disks) refuseTooLarge(stillDisk.image, disk.source.sizeBytes);
@@ -57,7 +57,9 @@ export async function captureDisks(
   try {
     const passes: { stillDisk: StillDisk; name: string; disk: SourceDisk; pass: PlannedPass }[] = [];
     for (const one of disks) {
-      const ofDisk = comparison && { ...comparison, image: one.stillDisk.image };
+      // The places of a file's blocks on the disk say nothing of a disk that lies in it in another order.
+      const isComparable = one.stillDisk.format === 'raw';
+      const ofDisk = isComparable ? comparison && { ...comparison, image: one.stillDisk.image } : null;
       passes.push({ ...one, pass: await planPass(one.disk, ofDisk, sending, context) });
     }
     const totalBytes = passes.reduce((sum, { pass }) => sum + readBytesOf(pass), 0);

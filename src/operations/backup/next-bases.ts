@@ -37,7 +37,7 @@ export class NextBases implements Disposable {
   /** Takes over the clones that are read. Clones images that are read directly, if possible. */
   take(disks: readonly StillDisk[], context: Context): void {
     for (const disk of disks) {
-      if (!hasComparablePlaces(disk.image)) continue;
+      if (disk.format !== 'raw' || !hasComparablePlaces(disk.image)) continue;
       const target = realpathSync(disk.image);
       if (this.#clones.has(target)) continue;
       const clone = disk.clone?.handOver() ?? cloneOrNull(disk.image, context);

@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
 import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
-import type { DriverKind, GuestDefinition } from '../../guest/definition.ts';
+import type { DiskDefinition, DriverKind, GuestDefinition } from '../../guest/definition.ts';
 import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
 import type { RunningGuest } from '../../guest/guest-driver.ts';
 import type { GuestRecord } from '../../guest/guest-record.ts';
+import { summarizeContainer } from '../../image/formats/view/container-summary.ts';
 import { openImage } from '../../image/open-image.ts';
 import { probeImage } from '../../image/probe.ts';
 
@@ -63,7 +64,7 @@ async function summarize(
   const { name, driver, memoryBytes, disks } = definition;
   const leftAs = record === null || record.state === 'running' ? 'gone' : record.state;
   const diskSummaries: DiskSummary[] = [];
-  for (const { path } of disks) diskSummaries.push(await summarizeDisk(path));
+  for (const disk of disks) diskSummaries.push(await summarizeDisk(disk));
   return {
     name,
     driver,
@@ -78,8 +79,12 @@ async function summarize(
   };
 }
 
-async function summarizeDisk(path: string): Promise<DiskSummary> {
+async function summarizeDisk({ path, format = 'raw' }: DiskDefinition): Promise<DiskSummary> {
   try {
+    if (format !== 'raw') {
+      const { allocatedBytes: usedBytes, ...image } = summarizeContainer(path, format);
+      return { path: image.path, sizeBytes: image.sizeBytes, usedBytes };
+    }
     await using image = await openImage(path);
     const used = probeImage(image).regions.map((region) => region.usedBytes);
     const known = used.filter((bytes) => bytes !== null);

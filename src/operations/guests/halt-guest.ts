@@ -1,5 +1,6 @@
 import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
+import type { DiskDefinition } from '../../guest/definition.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
 import { resolveGuest } from '../../guest/resolve-guest.ts';
 import { isUnclean } from '../../image/unclean.ts';
@@ -53,8 +54,9 @@ export async function haltGuest(
   );
   if (!isFenced) await noteState({ definition, state: 'halted' }, records, context);
   const notClean: string[] = [];
-  for (const { path } of definition.disks) {
-    if (!(await isKnownUnclean(path))) continue;
+  for (const disk of definition.disks) {
+    if (!(await isKnownUnclean(disk))) continue;
+    const { path } = disk;
     notClean.push(path);
     const message = `The file system on ${path} was not unmounted cleanly.`;
     context.report({ type: 'warning', code: 'file-system-not-clean', message });
@@ -62,9 +64,9 @@ export async function haltGuest(
   return { type: 'halted', guest: definition.name, notClean };
 }
 
-async function isKnownUnclean(path: string): Promise<boolean> {
+async function isKnownUnclean(disk: DiskDefinition): Promise<boolean> {
   try {
-    return await isUnclean(path);
+    return await isUnclean(disk);
   } catch (error) {
     // The image is missing or cannot be read. The guest is still down.
     if (error instanceof Failure) return false;

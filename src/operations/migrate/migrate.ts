@@ -108,8 +108,8 @@ async function copyDisks(
     compression: request.compression,
   };
   const moved: MovedDisk[] = [];
-  for (const { path } of guest.definition.disks) {
-    await using disk = await openSourceDisk(path, request);
+  for (const definedDisk of guest.definition.disks) {
+    await using disk = await openSourceDisk(definedDisk, request);
     if (!request.everyBlock) warnOfDoubtfulFileSystems(disk, context);
     const { warnings, ...sent } = await sendDisk(disk, directory, sending, context);
     for (const warning of warnings) context.report({ type: 'warning', ...warning });

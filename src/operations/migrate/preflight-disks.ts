@@ -1,10 +1,10 @@
-import { basename } from 'node:path';
 import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import type { GuestDefinition } from '../../guest/definition.ts';
 import type { GuestDriver } from '../../guest/guest-driver.ts';
 import type { ResolvedGuest } from '../../guest/resolve-guest.ts';
 import { othersThan, refuseUsedDisks } from '../../guest/used-disks.ts';
+import { targetNameOf } from '../../image/target/target-format.ts';
 import type { Resources } from '../../pipeline/resources.ts';
 import { refuseContainerFormat } from './container-format.ts';
 import { openSourceDisk, type SourceDisk } from '../../transfer/source-disk.ts';
@@ -28,9 +28,10 @@ export async function lookAtDisks(
   context: Context,
 ): Promise<SourceDisk[]> {
   const opened: SourceDisk[] = [];
+  const looking = { ...options, isInUse: running !== null };
   await attempt(() => refuseNames(definition));
   for (const definedDisk of definition.disks) {
-    const disk = await attempt(async () => cleanup.hold(await openSourceDisk(definedDisk.path, options)));
+    const disk = await attempt(async () => cleanup.hold(await openSourceDisk(definedDisk, looking)));
     if (disk === null) continue;
     opened.push(disk);
     if (!options.everyBlock) warnOfUnknownFileSystems(disk, context);
@@ -46,8 +47,9 @@ export async function lookAtDisks(
 function refuseNames({ name: guest, disks }: GuestDefinition): void {
   if (disks.length === 0) throw new Failure('guest-unsupported', `${guest} has no disk to move.`);
   const paths = new Map<string, string>();
-  for (const { path } of disks) {
-    const name = basename(path);
+  for (const disk of disks) {
+    const { path } = disk;
+    const name = targetNameOf(disk, 'raw');
     const advice = 'Rename the image, and start the guest with the new path.';
     if (name.startsWith('.') || Buffer.byteLength(name) > LONGEST_NAME_BYTES)
       throw new Failure(

@@ -1,8 +1,9 @@
-import { basename, dirname } from 'node:path';
+import { dirname } from 'node:path';
 import type { Context } from '../../events.ts';
 import { asFailure, combineFailures, Failure } from '../../failure.ts';
 import { isImageOnly } from '../../guest/definition.ts';
 import { resolveGuest, type ResolvedGuest } from '../../guest/resolve-guest.ts';
+import { targetNameOf } from '../../image/target/target-format.ts';
 import { Resources } from '../../pipeline/resources.ts';
 import { whyCiphersAreSlow } from '../../ssh/ciphers.ts';
 import type { SshConnection } from '../../store/sftp/ssh-connection.ts';
@@ -144,11 +145,11 @@ async function checkRemote(
     {
       type: 'check',
       directory,
-      disks: definition.disks.map(({ path }) => {
-        const disk = disks.find(({ name }) => name === basename(path));
+      disks: definition.disks.map((defined) => {
+        const disk = disks.find(({ definedPath }) => definedPath === defined.path);
         // If an image cannot be opened here, only its name is known.
         const { source, readBytes } = disk ?? { source: { sizeBytes: 0 }, readBytes: 0 };
-        return { name: basename(path), sizeBytes: source.sizeBytes, neededBytes: readBytes };
+        return { name: targetNameOf(defined, 'raw'), sizeBytes: source.sizeBytes, neededBytes: readBytes };
       }),
       guest: isImageOnly(definition) ? null : relocate(definition, directory),
     },

@@ -137,7 +137,14 @@ test('an image shows its regions, its users, and why free blocks are not skipped
     { kind: 'process', pid: 12, name: 'qemu', description: 'is open in qemu (process 12)' },
   ] as const;
   const report: ImageReport = {
-    path: '/srv/web.img',
+    path: '/srv/web.vhd',
+    format: 'vpc',
+    container: {
+      backingFiles: [{ path: '/srv/base.img', format: 'raw' }],
+      snapshots: ['monday'],
+      snapshotCount: 1,
+      statedBytes: 2 ** 20,
+    },
     sizeBytes: GiB,
     allocatedBytes: GiB,
     holeBytes: 0,
@@ -158,6 +165,10 @@ test('an image shows its regions, its users, and why free blocks are not skipped
   };
   const text = imageReportText(report, describeUsers(users));
   expect(text).toMatch(/used by +it is open in qemu \(process 12\)/);
+  expect(text).toMatch(/format +vpc/);
+  expect(text).toMatch(/size +1\.00 GiB \(1073741824 bytes; the image states 1048576\)/);
+  expect(text).toMatch(/backing files +\/srv\/base\.img \(raw\)/);
+  expect(text).toMatch(/snapshots +1, which are not read or moved: monday/);
   expect(text).toMatch(/^1\.00 MiB +1\.00 GiB +ext3 +not clean/m);
   expect(text).toContain('ext3 at 1.00 MiB: all its blocks are moved: it was not unmounted');
 });

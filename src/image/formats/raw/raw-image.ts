@@ -12,11 +12,7 @@ const SECTOR_BYTES = 512;
 const STAT_BLOCK_BYTES = 512;
 
 /** The image's bytes are those of the file or block device. Throws Failure `image-not-a-disk` for an impossible size. */
-export async function openRawImage(file: ImageFile): Promise<ImageSource> {
-  return Promise.resolve(rawSource(file));
-}
-
-function rawSource({ namedPath, path, fd, stats }: ImageFile): ImageSource {
+export function openRawImage({ namedPath, path, fd, stats }: ImageFile): ImageSource {
   const isFile = stats.isFile();
   const sizeBytes = isFile ? stats.size : orImageFailure(namedPath, () => blockDeviceSizeBytes(fd));
   requireWholeSectors(namedPath, sizeBytes);
@@ -24,6 +20,8 @@ function rawSource({ namedPath, path, fd, stats }: ImageFile): ImageSource {
   return {
     path,
     kind: isFile ? 'file' : 'block-device',
+    format: 'raw',
+    container: null,
     fd,
     sizeBytes,
     allocatedBytes: isFile ? stats.blocks * STAT_BLOCK_BYTES : sizeBytes,

@@ -1,0 +1,47 @@
+import type { Options } from 'yargs';
+import {
+  imageFormats,
+  targetFormats,
+  type ImageFormat,
+  type TargetFormat,
+} from '../../operations/guests/image-formats.ts';
+import { Failure } from '../../failure.ts';
+import { optionalText, type Arguments } from './options.ts';
+
+/** The format of an image that is named by its path. */
+export const imageFormatOption = {
+  type: 'string',
+  describe: `The format of the image: ${imageFormats.join(', ')} (default: by its name, else raw)`,
+  requiresArg: true,
+} as const satisfies Options;
+
+/** Null when not given. Throws Failure `usage`. */
+export function imageFormat(args: Arguments): ImageFormat | null {
+  return chosen(args, 'image-format', imageFormats);
+}
+
+/** The format of the new image. */
+export const targetFormatOption = {
+  type: 'string',
+  describe: `The format of the new images: ${targetFormats.join(' or ')} (default: raw stays raw, others become qcow2)`,
+  requiresArg: true,
+} as const satisfies Options;
+
+/** Null when not given. Throws Failure `usage`. */
+export function targetFormat(args: Arguments): TargetFormat | null {
+  return chosen(args, 'format', targetFormats);
+}
+
+function chosen<Format extends string>(
+  args: Arguments,
+  option: string,
+  formats: readonly Format[],
+): Format | null {
+  const value = optionalText(args, option);
+  if (value === null) return null;
+  const format = formats.find((one) => one === value);
+  if (format !== undefined) return format;
+  throw new Failure('usage', `--${option} takes one of ${formats.join(', ')}.`, {
+    advice: 'VHD is called vpc, as by QEMU.',
+  });
+}

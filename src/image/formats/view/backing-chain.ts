@@ -1,0 +1,110 @@
+import { closeSync, readlinkSync, readSync } from 'node:fs';
+import { dirname, isAbsolute, resolve, sep } from 'node:path';
+import { Failure } from '../../../failure.ts';
+import { quoteForShell } from '../../../quote-for-shell.ts';
+import { openImageFile, type ImageFile } from '../../source/image-file.ts';
+import type { BackingReference, ContainerFacts } from '../containers/container-facts.ts';
+import { type HeaderFile } from '../containers/header-file.ts';
+import { readContainer } from '../containers/read-container.ts';
+import { isImageFormat, type ContainerFormat, type ImageFormat } from '../image-format.ts';
+import type { ChainFile } from './block-graph.ts';
+
+/** A file of an image's chain. */
+export interface Link extends ChainFile {
+  path: string;
+  /** Null for a raw file. */
+  facts: ContainerFacts | null;
+}
+
+/** No chain that is in use is as long; a circle is. */
+const MOST_FILES = 32;
+
+/**
+ * Opens the backing files of an image: the topmost file first. Each lies in the directory of the image, or below it, and its
+ * format is stated in the image above it. The caller closes all descriptors but the first. Throws Failure `image-unsupported` for any
+ * other backing file, and what `readContainer` and `openImageFile` throw.
+ */
+export function openChain(file: ImageFile, format: ContainerFormat): [Link, ...Link[]] {
+  const top = linkOf(file, format);
+  const chain: [Link, ...Link[]] = [top];
+  try {
+    for (let last: Link = top; last.facts?.backing; chain.push(last)) {
+      if (chain.length === MOST_FILES)
+        throw refusedBacking(top.path, `has more than ${MOST_FILES} backing files, or a circle of them`);
+      last = openBacking(top.path, last.path, last.facts.backing);
+    }
+    return chain;
+  } catch (error) {
+    closeBelow(chain);
+    throw error;
+  }
+}
+
+/** Closes all files but the first. */
+export function closeBelow([, ...others]: readonly Link[]): void {
+  for (const { fd } of others) closeSync(fd);
+}
+
+function openBacking(top: string, above: string, { name, format }: BackingReference): Link {
+  if (!isPlainPath(name)) throw refusedBacking(top, `has a backing file that is not a plain path: ${name}`);
+  if (format === null)
+    throw refusedBacking(
+      top,
+      `does not say which format its backing file ${name} has`,
+      `Say it, if you know it: qemu-img rebase -u -f qcow2 -F FORMAT -b ${quoteForShell(name)} ${quoteForShell(above)}`,
+    );
+  if (!isImageFormat(format))
+    throw refusedBacking(top, `has a backing file of the format ${format}, which is not read`);
+  const file = openImageFile(resolve(dirname(above), name));
+  try {
+    if (!file.path.startsWith(directoryOf(top)) || readlinkSync(`/proc/self/fd/${file.fd}`) !== file.path)
+      throw refusedBacking(top, `has a backing file outside its own directory: ${file.path}`);
+    if (!file.stats.isFile())
+      throw refusedBacking(top, `has a backing file that is not a regular file: ${file.path}`);
+    return linkOf(file, format);
+  } catch (error) {
+    closeSync(file.fd);
+    throw error;
+  }
+}
+
+function directoryOf(path: string): string {
+  const directory = dirname(path);
+  return directory === sep ? sep : directory + sep;
+}
+
+/** QEMU takes a name that begins with letters and a colon for a protocol (`nbd:`, `json:`, `file:`), unless a slash comes first. */
+function isPlainPath(name: string): boolean {
+  return isAbsolute(name) || !/^[^/]*:/.test(name);
+}
+
+function linkOf(file: ImageFile, format: ImageFormat): Link {
+  const { path, fd, stats } = file;
+  return {
+    path,
+    fd,
+    stats,
+    format,
+    facts: format === 'raw' ? null : readContainer(headerFile(file), format),
+  };
+}
+
+/** A block device has no size of its own here; no header lies beyond its end. */
+export function headerFile({ path, fd, stats }: ImageFile): HeaderFile {
+  return {
+    path,
+    sizeBytes: stats.isFile() ? stats.size : Number.MAX_SAFE_INTEGER,
+    read(offset, length) {
+      const bytes = Buffer.alloc(length);
+      return bytes.subarray(0, readSync(fd, bytes, 0, length, offset));
+    },
+  };
+}
+
+function refusedBacking(path: string, what: string, advice?: string): Failure {
+  return new Failure('image-unsupported', `${path} ${what}.`, {
+    advice:
+      advice ??
+      `A backing file is read only if it lies in the image's own directory. Put it there, or, if you trust it, make one image of both: qemu-img convert -O qcow2 ${quoteForShell(path)} NEW.qcow2`,
+  });
+}
