@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import type { Context } from '../events.ts';
 import { Failure } from '../failure.ts';
+import type { ImageFormat } from '../image/formats/image-format.ts';
 import type { GuestDefinition } from './definition.ts';
 import type { GuestDriver, RunningGuest } from './guest-driver.ts';
 import { fenceOf, type GuestRecord } from './guest-record.ts';
@@ -25,13 +26,15 @@ export interface GuestSources {
  * Finds a guest that runs, a guest that is remembered, or, for a path, an image that no guest uses. A text with a slash is
  * a path. Without one it is a guest's name, or else a file's name. Throws Failure `guest-not-found`,
  * `guest-fenced` (it was moved away), `guest-unsupported`.
+ * @param imageFormat of an image; by its name unless given
  */
 export async function resolveGuest(
   name: string,
   sources: GuestSources,
   context: Context,
+  imageFormat?: ImageFormat,
 ): Promise<ResolvedGuest> {
-  if (name.includes('/')) return imageAt(name);
+  if (name.includes('/')) return imageAt(name, imageFormat);
   const running = await findRunningGuest(name, sources.drivers, context);
   if (running?.unsupported !== undefined) throw running.unsupported;
   const record = await sources.records.read(name);
@@ -41,7 +44,7 @@ export async function resolveGuest(
     if (fence !== null) throw fence;
     return { definition: record.definition, running: null, record };
   }
-  if (existsSync(name)) return imageAt(name);
+  if (existsSync(name)) return imageAt(name, imageFormat);
   throw await notFound(name, sources, context);
 }
 
@@ -58,8 +61,8 @@ export async function findRunningGuest(
   return null;
 }
 
-function imageAt(path: string): ResolvedGuest {
-  return { definition: offlineDefinition(path), running: null, record: null };
+function imageAt(path: string, format?: ImageFormat): ResolvedGuest {
+  return { definition: offlineDefinition(path, format), running: null, record: null };
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { Argv } from 'yargs';
+import { imageFormatOption, readImageFormat } from '../options/image-format-options.ts';
 import { Failure } from '../../failure.ts';
 import type { BackupDependencies } from '../../operations/backup/options.ts';
 import type { BackupRequest } from '../../operations/backup/backup.ts';
@@ -53,6 +54,7 @@ export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
           requiresArg: true,
           describe: 'zstd level, 1 to 19; auto: 1 to 9, to suit the line and the cores',
         },
+        'image-format': imageFormatOption,
         'every-block': { type: 'boolean', describe: 'Back up free blocks of the file system, too' },
         'no-clone': {
           type: 'boolean',
@@ -129,6 +131,7 @@ function readBackupRequest(args: Arguments): BackupRequest {
     hold: halt ? 'halt' : pause ? 'pause' : 'clone',
     compression: wholeNumberOr(args, 'compression', 1, 19, 'auto'),
     everyBlock: flag(args, 'every-block'),
+    ...readImageFormat(args),
     keepClones: !flag(args, 'no-clone'),
     maxPauseMs: readMaxPauseMs(args),
     ...readHaltOptions(args),

@@ -20,6 +20,12 @@ export function imageFormat(args: Arguments): ImageFormat | null {
   return chosen(args, 'image-format', imageFormats);
 }
 
+/** As a part of a request. Throws Failure `usage`. */
+export function readImageFormat(args: Arguments): { imageFormat?: ImageFormat } {
+  const format = imageFormat(args);
+  return format === null ? {} : { imageFormat: format };
+}
+
 /** The format of the new image. */
 export const targetFormatOption = {
   type: 'string',

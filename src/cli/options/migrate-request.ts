@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import type { MigrateRequest } from '../../operations/migrate/migration-report.ts';
+import { imageFormatOption, readImageFormat } from './image-format-options.ts';
 import { parseDestination } from './destination.ts';
 import { bootOptions, haltOptions, readBootOptions, readHaltOptions } from './guest-options.ts';
 import { flag, optionalText, text, wholeNumberOr, type Arguments } from './options.ts';
@@ -32,6 +33,7 @@ export function defineMigrateOptions(parser: Argv): Argv {
         type: 'boolean',
         describe: 'Send free blocks of the file system, too',
       },
+      'image-format': imageFormatOption,
       ...haltOptions,
       ...bootOptions,
       'remote-command': {
@@ -69,6 +71,7 @@ export function readMigrateRequest(args: Arguments): MigrateRequest {
     remoteCommand: text(args, 'remote-command'),
     compression: wholeNumberOr(args, 'compression', 1, 19, 'auto'),
     everyBlock: flag(args, 'every-block'),
+    ...readImageFormat(args),
     ...readHaltOptions(args),
     ...readBootOptions(args),
     dryRun: flag(args, 'dry-run'),

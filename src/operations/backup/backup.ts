@@ -72,7 +72,7 @@ async function backupOne(
   context: Context,
 ): Promise<GuestBackup> {
   refuseSameNames(name, request.guests, 'Back up each one separately, with --name NAME.');
-  const guest = await resolveGuest(name, dependencies, context);
+  const guest = await resolveGuest(name, dependencies, context, request.imageFormat);
   if (guest.definition.disks.length === 0)
     throw new Failure('guest-unsupported', `${name} has no disk to back up.`);
   await warnOfImageOfGuest(guest, dependencies, context);

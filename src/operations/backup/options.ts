@@ -1,3 +1,4 @@
+import type { ImageFormat } from '../../image/formats/image-format.ts';
 import type { FramePool } from '../../workers/frame-pool.ts';
 import type { Machine } from '../../system/machine.ts';
 import type { Compression } from '../../transfer/compression-level.ts';
@@ -10,6 +11,8 @@ import type { StandstillOptions } from './standstill.ts';
 export interface BackupOptions extends StandstillOptions {
   compression: Compression;
   everyBlock: boolean;
+  /** The format of an image that is named by its path; by its name unless given. */
+  imageFormat?: ImageFormat;
   /** Keep a clone of each image beside it, so that the next backup reads only what has changed. */
   keepClones: boolean;
   /** Accept the store's snapshots under the guest's name as this guest's, wherever they were made. */

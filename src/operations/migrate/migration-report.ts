@@ -1,3 +1,4 @@
+import type { ImageFormat } from '../../image/formats/image-format.ts';
 import type { DiskAccount } from '../../transfer/disk-account.ts';
 import type { Compression } from '../../transfer/compression-level.ts';
 
@@ -13,6 +14,8 @@ export interface MigrateRequest {
   compression: Compression;
   /** Send free blocks of file systems, too. */
   everyBlock: boolean;
+  /** The format of an image that is named by its path; by its name unless given. */
+  imageFormat?: ImageFormat;
   forceHalt: boolean;
   haltTimeoutMs: number;
   bootTimeoutMs: number;

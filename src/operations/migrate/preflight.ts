@@ -66,7 +66,7 @@ async function look(
 
   // The other side takes a while to start; this side is checked meanwhile.
   const remote = await attemptThere(() => startReceiver(request, dependencies, context, cleanup));
-  const guest = await attempt(() => resolveGuest(request.guest, dependencies, context));
+  const guest = await attempt(() => resolveGuest(request.guest, dependencies, context, request.imageFormat));
   await attempt(() => refuseWhileMoved(guest?.record ?? null));
   const disks =
     guest === null ? [] : await lookAtDisks(guest, request, dependencies.drivers, attempt, cleanup, context);
