@@ -72,6 +72,7 @@ export const purePlaces: Readonly<Record<string, readonly string[]>> = {
   'guest/drivers/qemu/arguments/': ['path'],
   'guest/definition-language.ts': [],
   'guest/conversion/': [],
+  'guest/drivers/xen/config/': ['util'],
   'schedule/': [],
   'cli/terminal/format.ts': [],
   'cli/reporters/progress-rate.ts': [],
