@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { FramePool } from './workers/frame-pool.ts';
 import { createRecordStore, stateDirectory } from './guest/record-store.ts';
 import { libvirtLanguage } from './guest/drivers/libvirt/language.ts';
+import { qemuLanguage } from './guest/drivers/qemu/language.ts';
 import { createUmlDriver } from './guest/drivers/uml/driver.ts';
 import { umlLanguage } from './guest/drivers/uml/language.ts';
 import type { ConvertDependencies } from './operations/convert/convert.ts';
@@ -37,7 +38,7 @@ export function createDependencies(version: string, environment: NodeJS.ProcessE
       return (pool ??= new FramePool(new URL('./workers/frame-worker.js', import.meta.url)));
     },
     drivers: [createUmlDriver(environment)],
-    languages: [umlLanguage, libvirtLanguage],
+    languages: [umlLanguage, qemuLanguage, libvirtLanguage],
     records: createRecordStore(join(directory, 'guests')),
     connect,
     environment,

@@ -64,6 +64,17 @@ function disk(kind: HypervisorKind, index: number): fc.Arbitrary<DiskDefinition>
     });
 }
 
+/** As the guest sees them: on each bus, the slots are used from the first on. */
+function inOrder(disks: readonly DiskDefinition[]): DiskDefinition[] {
+  return disks.map((one, index) => {
+    const prefix = one.device.replace(/[a-c]?\d?$/, '');
+    if (prefix === 'ubd') return one;
+    const before = disks.slice(0, index).filter(({ device }) => device.startsWith(prefix)).length;
+    const partition = /\d$/.exec(one.device)?.[0] ?? '';
+    return { ...one, device: `${prefix}${String.fromCodePoint(97 + before)}${partition}` };
+  });
+}
+
 function card(kind: HypervisorKind): fc.Arbitrary<NetworkCard> {
   const named = fc.record({
     kind: fc.constantFrom<'bridge' | 'network' | 'tap'>(
@@ -164,7 +175,8 @@ export function definitionOf(kind: HypervisorKind): fc.Arbitrary<GuestDefinition
             ),
           ),
     })
-    .map(({ root, boot, uefi, variables, beyond, ...fields }) => {
+    .map(({ root, boot, uefi, variables, beyond, ...given }) => {
+      const fields = { ...given, disks: inOrder(given.disks) };
       const [first] = fields.disks;
       const rootName = first?.device.replace(/^ubd0$/, 'ubda').replace(/^hda$/, 'sda') ?? '';
       const hasKernel = boot === undefined;
