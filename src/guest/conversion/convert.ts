@@ -87,8 +87,7 @@ function convertPlaced(
       ? readUmlArguments(definition, ledger)
       : { cards: [], commandLine: definition.commandLine };
   const boot = chooseBoot(definition, target, ledger);
-  const taken = new Set(isSameMachine(from, driver) ? drives.map(({ device }) => device) : []);
-  const conversion = { from, target, boot, taken };
+  const conversion = { from, target, boot, taken: new Set<string>() };
   const disks = convertDisks(definition, conversion, ledger);
   const keptDrives = convertDrives(drives, conversion, ledger);
   const booted = convertBoot(definition, from, target, boot, ledger);

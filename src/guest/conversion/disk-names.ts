@@ -1,4 +1,5 @@
 import { diskNames } from '../adaptation/disk-names.ts';
+import type { HypervisorKind } from '../definition-language.ts';
 import type { DiskBus, GuestDefinition } from '../definition.ts';
 
 /** The letters of the n-th disk, as Linux counts: a … z, aa … */
@@ -18,12 +19,66 @@ const prefixes: Readonly<Record<DiskBus, string>> = {
   fdc: 'fd',
 };
 
-/** A slot that is free on the bus. User Mode Linux has slots of its own, and no bus. */
-export function freeSlot(bus: DiskBus | null, taken: ReadonlySet<string>): string {
-  for (let index = 0; ; index += 1) {
-    const slot = bus === null ? `ubd${index}` : `${prefixes[bus]}${letters(index)}`;
-    if (!taken.has(slot)) return slot;
+/** QEMU's devices have no slots of their own: they are called what Linux calls them. The order of its buses counts. */
+const busesOfQemu: readonly DiskBus[] = ['virtio', 'ide', 'sata', 'scsi', 'usb', 'sd'];
+
+function prefixOf(driver: HypervisorKind, bus: DiskBus): string {
+  return driver === 'qemu' && bus === 'ide' ? 'sd' : prefixes[bus];
+}
+
+export interface SlotWish {
+  /** Null for User Mode Linux, which has slots of its own. */
+  bus: DiskBus | null;
+  /** The slot that it had. */
+  had: string;
+}
+
+/** The slots of all disks, in their order: what they had where it fits, else the next free one of the bus. */
+export function assignSlots(
+  driver: HypervisorKind,
+  wishes: readonly SlotWish[],
+  taken: Set<string>,
+): string[] {
+  const isKept = wishes.map(({ bus, had }) => {
+    const fits = bus !== null && new RegExp(`^${prefixOf(driver, bus)}[a-z]+$`).test(had);
+    if (driver === 'qemu' || !fits || taken.has(had)) return false;
+    taken.add(had);
+    return true;
+  });
+  const slots = wishes.map(({ had }) => had);
+  const order = wishes.map((_, index) => index);
+  const rank = (index: number) => busesOfQemu.indexOf(wishes[index]?.bus ?? 'virtio');
+  if (driver === 'qemu') order.sort((one, other) => rank(one) - rank(other));
+  for (const index of order) {
+    const bus = wishes[index]?.bus ?? null;
+    if (isKept[index] !== true) slots[index] = freeSlot(bus === null ? null : prefixOf(driver, bus), taken);
   }
+  return slots;
+}
+
+/** Takes the first free slot whose name begins so; null for User Mode Linux, which counts. */
+function freeSlot(prefix: string | null, taken: Set<string>): string {
+  for (let index = 0; ; index += 1) {
+    const slot = prefix === null ? `ubd${index}` : `${prefix}${letters(index)}`;
+    if (taken.has(slot)) continue;
+    taken.add(slot);
+    return slot;
+  }
+}
+
+/** The slot of a CD-ROM or floppy drive. */
+export function driveSlot(driver: HypervisorKind, bus: DiskBus, had: string, taken: Set<string>): string {
+  if (driver === 'qemu') {
+    const prefix = bus === 'fdc' ? 'fd' : 'sr';
+    for (let index = 0; ; index += 1) {
+      const slot = `${prefix}${index}`;
+      if (taken.has(slot)) continue;
+      taken.add(slot);
+      return slot;
+    }
+  }
+  const [slot = had] = assignSlots(driver, [{ bus, had }], taken);
+  return slot;
 }
 
 /** The bus that a slot's name tells; undefined if it does not. `sda` may be on several. */

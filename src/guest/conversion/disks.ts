@@ -1,7 +1,7 @@
 import { Failure } from '../../failure.ts';
 import type { HypervisorKind } from '../definition-language.ts';
 import type { DiskBus, DiskDefinition, GuestDefinition, ImageFormatName } from '../definition.ts';
-import { busOfSlot, findDisk, freeSlot } from './disk-names.ts';
+import { assignSlots, busOfSlot, findDisk, type SlotWish } from './disk-names.ts';
 import type { ConversionTarget } from './choices.ts';
 import type { Ledger } from './ledger.ts';
 
@@ -13,7 +13,8 @@ const readable: Readonly<Record<HypervisorKind, readonly ImageFormatName[]>> = {
   libvirt: ['raw', 'qcow2', 'vmdk', 'vdi', 'vpc', 'vhdx'],
 };
 
-const MOST_IDE_SLOTS = 4;
+/** One of the four is left for a CD-ROM drive. */
+const MOST_IDE_DISKS = 3;
 
 /** For each disk of the old definition, the one that it becomes; null for one that is left behind. */
 export type ConvertedDisks = readonly (DiskDefinition | null)[];
@@ -32,11 +33,30 @@ export function convertDisks(
   conversion: DiskConversion,
   ledger: Ledger,
 ): ConvertedDisks {
-  return definition.disks.map((disk) => {
-    if (disk.purpose === 'uefi-variables') return convertVariables(disk, conversion, ledger);
-    const placed = convertSlot(disk, conversion, ledger);
-    return convertSettings(disk, placed, conversion.target.driver, ledger);
+  const seen = definition.disks.filter(({ purpose }) => purpose === undefined);
+  const wishes: SlotWish[] = [];
+  for (const disk of seen) {
+    const others = wishes.filter(({ bus }) => bus === 'ide').length;
+    wishes.push({
+      bus: keptBus(disk, conversion) ?? chooseBus(disk, others, conversion, ledger),
+      had: disk.device,
+    });
+  }
+  const slots = assignSlots(conversion.target.driver, wishes, conversion.taken);
+  const placed = seen.map((disk, index) => {
+    const { bus = null } = wishes[index] ?? {};
+    return convertSettings(
+      disk,
+      inSlot(disk, slots[index] ?? disk.device, bus, ledger),
+      conversion.target.driver,
+      ledger,
+    );
   });
+  return definition.disks.map((disk) =>
+    disk.purpose === undefined
+      ? (placed[seen.indexOf(disk)] ?? null)
+      : convertVariables(disk, conversion, ledger),
+  );
 }
 
 /** The disks at the places that were chosen for them. Throws Failure `usage` for a disk that the guest does not have. */
@@ -87,22 +107,17 @@ function convertVariables(
   return null;
 }
 
-function convertSlot(disk: DiskDefinition, conversion: DiskConversion, ledger: Ledger): DiskDefinition {
-  const { from, target, taken } = conversion;
+/** The bus that the disk stays on; undefined if another has to be chosen. */
+function keptBus(
+  { device, bus = busOfSlot(device) }: DiskDefinition,
+  { from, target: { driver, choices } }: DiskConversion,
+): DiskBus | undefined {
+  const isOffered = bus !== undefined && (choices.buses?.includes(bus) ?? true);
+  return isSameMachine(from, driver) && isOffered ? bus : undefined;
+}
+
+function inSlot(disk: DiskDefinition, device: string, bus: DiskBus | null, ledger: Ledger): DiskDefinition {
   const { bus: _, ...rest } = disk;
-  if (
-    isSameMachine(from, target.driver) &&
-    isOffered(disk, target.choices.buses) &&
-    !taken.has(disk.device)
-  ) {
-    taken.add(disk.device);
-    return disk;
-  }
-  const bus = chooseBus(disk, conversion, ledger);
-  const keeps =
-    bus !== null && busOfSlot(disk.device) === bus && !/\d$/.test(disk.device) && !taken.has(disk.device);
-  const device = keeps ? disk.device : freeSlot(bus, taken);
-  taken.add(device);
   if (device !== disk.device || bus !== (disk.bus ?? null)) {
     const before = disk.bus === undefined ? disk.device : `${disk.device} (${disk.bus})`;
     ledger.changes.push(`The disk ${before} becomes ${device}${bus === null ? '' : ` (${bus})`}.`);
@@ -110,16 +125,10 @@ function convertSlot(disk: DiskDefinition, conversion: DiskConversion, ledger: L
   return { ...rest, device, ...(bus === null ? {} : { bus }) };
 }
 
-function isOffered(
-  { device, bus = busOfSlot(device) }: DiskDefinition,
-  buses: readonly DiskBus[] | undefined,
-): boolean {
-  return buses === undefined || bus === undefined || buses.includes(bus);
-}
-
 function chooseBus(
   disk: DiskDefinition,
-  { target: { driver, choices }, boot, taken }: DiskConversion,
+  ideDisks: number,
+  { target: { driver, choices }, boot }: DiskConversion,
   ledger: Ledger,
 ): DiskBus | null {
   if (driver === 'uml') return null;
@@ -128,8 +137,8 @@ function chooseBus(
   // Of the old emulated buses, QEMU and Xen have none that takes a disk that is only read.
   const others: readonly DiskBus[] =
     disk.readOnly || (isXen && boot !== 'firmware') ? [] : isXen ? ['ide'] : ['scsi', 'sata', 'ide'];
-  const ideIsFull = [...taken].filter((slot) => /^hd[a-z]$/.test(slot)).length >= MOST_IDE_SLOTS;
-  const fits = (bus: DiskBus) => (bus === first || others.includes(bus)) && !(bus === 'ide' && ideIsFull);
+  const isFull = (bus: DiskBus) => bus === 'ide' && ideDisks >= MOST_IDE_DISKS;
+  const fits = (bus: DiskBus) => (bus === first || others.includes(bus)) && !isFull(bus);
   const known = choices.buses?.find(fits);
   if (known !== undefined) return known;
   if (choices.buses !== undefined) {

@@ -1,5 +1,5 @@
 import type { RemovableDrive } from '../definition.ts';
-import { freeSlot } from './disk-names.ts';
+import { driveSlot } from './disk-names.ts';
 import { isSameMachine, type DiskConversion } from './disks.ts';
 import type { Ledger } from './ledger.ts';
 
@@ -10,7 +10,6 @@ export function convertDrives(
   ledger: Ledger,
 ): RemovableDrive[] {
   return drives.flatMap((drive): RemovableDrive[] => {
-    if (isSameMachine(from, driver)) return [drive];
     const { kind, device, bus, path } = drive;
     const name = `${kind === 'cdrom' ? 'CD-ROM' : 'floppy'} drive ${device}${bus === undefined ? '' : ` (${bus})`}, ${path ?? 'empty'},`;
     const isQemu = driver === 'qemu' || driver === 'libvirt';
@@ -18,11 +17,8 @@ export function convertDrives(
       ledger.losses.push(`The ${name} is left out.`);
       return [];
     }
-    const isFloppy = kind === 'floppy';
-    const isKept = (isFloppy ? /^fd[ab]$/ : /^hd[a-d]$/).test(device) && !taken.has(device);
-    const slot = isKept ? device : freeSlot(isFloppy ? 'fdc' : 'ide', taken);
-    taken.add(slot);
-    const newBus = isFloppy ? 'fdc' : 'ide';
+    const newBus = kind === 'floppy' ? 'fdc' : isSameMachine(from, driver) ? (bus ?? 'ide') : 'ide';
+    const slot = driveSlot(driver, newBus, device, taken);
     if (slot !== device || newBus !== bus) ledger.changes.push(`The ${name} becomes ${slot} (${newBus}).`);
     return [{ device: slot, kind, bus: newBus, path }];
   });
