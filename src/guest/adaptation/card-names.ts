@@ -1,10 +1,23 @@
 /** A network card must keep its name: the guest's configuration uses it. */
 export interface CardName {
-  /** Lower case, joined by colons. */
-  mac: string;
+  /** Lower case, joined by colons. Null for the only card of a guest: its hypervisor chooses the address. */
+  mac: string | null;
   /** The kernel's name for it: `eth0`. */
   name: string;
 }
+
+/** Linux' drivers for the cards that hypervisors give to guests. Bridges and the like have others, or none. */
+const cardDrivers = [
+  'virtio_net',
+  'vif',
+  'e1000',
+  'e1000e',
+  '8139cp',
+  '8139too',
+  'pcnet32',
+  'ne2k-pci',
+  'vmxnet3',
+];
 
 /** Whether the name can stand in the files below. Linux allows 15 characters. */
 export function isCardName(name: string): boolean {
@@ -16,7 +29,7 @@ export function linkFile({ mac, name }: CardName): string {
   return [
     '# vmferry: the network card keeps the name that this system uses',
     '[Match]',
-    `MACAddress=${mac}`,
+    mac === null ? `Driver=${cardDrivers.join(' ')}` : `MACAddress=${mac}`,
     '[Link]',
     `Name=${name}`,
     '',
@@ -25,7 +38,8 @@ export function linkFile({ mac, name }: CardName): string {
 
 /** The same for a udev without .link files (before systemd 197). */
 export function cardRule({ mac, name }: CardName): string {
-  return `SUBSYSTEM=="net", ACTION=="add", ATTR{address}=="${mac}", NAME="${name}"\n`;
+  const match = mac === null ? `DRIVERS=="${cardDrivers.join('|')}"` : `ATTR{address}=="${mac}"`;
+  return `SUBSYSTEM=="net", ACTION=="add", ${match}, NAME="${name}"\n`;
 }
 
 /** Comes before the distribution's files (99-default.link, 73-usb-net-by-mac.link). */

@@ -9,7 +9,8 @@ export interface CardPlan {
 
 /**
  * Which card of the new machine must have which name. Under another hypervisor the names follow other slots, and a
- * configuration for `eth0` would find no card. A card is recognised by its MAC address.
+ * configuration for `eth0` would find no card. A card is recognised by its MAC address, and a
+ * single one also without.
  */
 export function planCards(from: GuestDefinition, to: GuestDefinition, system: GuestSystem): CardPlan {
   const newCards = to.networkCards ?? [];
@@ -24,8 +25,9 @@ export function planCards(from: GuestDefinition, to: GuestDefinition, system: Gu
     if (system.udev === 'none') {
       if (name !== `eth${index}`)
         warnings.push(unkept(name, 'the guest has no udev that could name the card'));
-    } else if (mac === undefined) warnings.push(unkept(name, 'the MAC address of the card is not known'));
-    else if (!system.namedMacs.includes(mac)) cards.push({ mac, name });
+    } else if (mac === undefined && newCards.length > 1)
+      warnings.push(unkept(name, 'the MAC address of the card is not known'));
+    else if (mac === undefined || !system.namedMacs.includes(mac)) cards.push({ mac: mac ?? null, name });
   }
   const lost = names.filter((name) => !namesOfCards(names, newCards.length).includes(name));
   warnings.push(...lost.map((name) => unkept(name, 'it is not known which card that is')));

@@ -14,17 +14,17 @@ export interface DiskChanges {
 }
 
 /**
- * All names that a guest's files may have for each of its disks; the first is what a present-day kernel calls it. Disks
- * that the guest does not see as one (variables of the firmware) are left out.
+ * All names that a guest's files may have for each of its disks; the first is what a present-day kernel calls it. What
+ * the guest does not see as a disk (variables of the firmware) has none.
  * - User Mode Linux: slot `ubd0` is `ubda`; years ago also `ubd0` and `ubd/0` (arch/um/drivers/ubd_kern.c).
  * - Xen: a paravirtual kernel calls `sda` and `hda` `xvda` (xlvbd_alloc_gendisk in drivers/block/xen-blkfront.c).
  * - IDE: `hda` before libata, `sda` since.
  */
 export function diskNames({ driver, disks, virtualization }: GuestDefinition): string[][] {
-  const seen = disks.filter(({ purpose }) => purpose === undefined);
   let scsiDisks = 0;
   const nextScsiName = (): string => `sd${letters(scsiDisks++)}`;
-  const names = seen.map((disk) => {
+  const names = disks.map((disk) => {
+    if (disk.purpose !== undefined) return [];
     if (driver === 'uml') return umlNames(disk);
     if (driver === 'xen' && virtualization !== 'hvm')
       return unique([disk.device.replace(/^[hs]d/, 'xvd'), disk.device]);

@@ -42,7 +42,9 @@ export function gettyEdits(
 /** Files that keep the names of network cards. */
 export function cardEdits(system: GuestSystem, cards: readonly CardName[]): PlannedEdits {
   if (cards.length === 0 || system.udev === 'none') return { edits: [], changes: [] };
-  const changes = cards.map(({ mac, name }) => `The network card ${mac} is named ${name}.`);
+  const changes = cards.map(
+    ({ mac, name }) => `The network card${mac === null ? '' : ` ${mac}`} is named ${name}.`,
+  );
   if (system.udev === 'rules') {
     const after = cards.map(cardRule).join('');
     return { edits: [{ path: '/etc/udev/rules.d/70-vmferry-net.rules', before: null, after }], changes };

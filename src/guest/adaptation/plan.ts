@@ -3,15 +3,14 @@ import type { GuestDefinition } from '../definition.ts';
 import type { GuestSystem } from '../inspection/guest-system.ts';
 import { bootArchive, isBootWorkEmpty, startsBootWork, type BootWork } from './boot-archive.ts';
 import { planCards } from './card-plan.ts';
-import { adaptCommandLine } from './command-line.ts';
-import { diskChanges } from './disk-names.ts';
+import { diskChanges, type DiskChanges } from './disk-names.ts';
 import { cardEdits, gettyEdits } from './file-edits.ts';
 import { planFstab } from './fstab-plan.ts';
 
 export interface AdaptationRequest {
   /** As the guest ran on the old machine. */
   from: GuestDefinition;
-  /** As it is to run on the new one, kernel and initial RAM disk filled in. */
+  /** As it is to run on the new one (`convertDefinition`), kernel and initial RAM disk filled in. */
   to: GuestDefinition;
   /** Null if nobody could look into the guest: only what the definitions say is adapted. */
   system: GuestSystem | null;
@@ -27,7 +26,7 @@ export interface Adaptation {
   bootArchive: Uint8Array | null;
   /** Changes on the copy of the root disk: what cannot be done at boot. */
   edits: readonly FileEdit[];
-  /** The kernel's command line; that of `to` if the guest boots by itself. */
+  /** The kernel's command line: that of `to`, and what starts the work at boot. */
   commandLine: readonly string[];
   /** All of it, a sentence for each change. */
   changes: readonly string[];
@@ -41,41 +40,52 @@ export function planAdaptation(request: AdaptationRequest): Adaptation {
   const disks = diskChanges(from, to, request.newDiskIndexes);
   const isKernelGiven = (to.boot ?? 'kernel') === 'kernel' && to.driver !== 'offline';
   const mayUseBoot = (request.useBoot ?? true) && isKernelGiven && to.initrd !== null;
-  const adapted = isKernelGiven
-    ? adaptCommandLine(to.commandLine, { disks, console: to.console, oldConsole: consoleOf(from) })
-    : [...to.commandLine];
+  const rooted = isKernelGiven ? withRoot(from, to, disks) : to.commandLine;
   const fstab = planFstab(system, disks, mayUseBoot, from.driver !== to.driver);
   const cards = system === null ? { cards: [], warnings: [] } : planCards(from, to, system);
   const getty = system === null ? noEdits : gettyEdits(system, consoleOf(from), to.console);
   const named = system === null || mayUseBoot ? noEdits : cardEdits(system, cards.cards);
   const work: BootWork = { disks: fstab.disks, links: fstab.links, cards: mayUseBoot ? cards.cards : [] };
   const boots = mayUseBoot && !isBootWorkEmpty(work);
-  const commandLine = [...adapted, ...(boots ? [startsBootWork] : []), ...fstab.commandLine];
+  const commandLine = [...rooted, ...(boots ? [startsBootWork] : []), ...fstab.commandLine];
   return {
     bootArchive: boots ? bootArchive(work) : null,
     edits: [...fstab.edits, ...getty.edits, ...named.edits],
     commandLine,
     changes: [
-      ...commandLineChanges(to.commandLine, adapted),
+      ...(rooted.length > to.commandLine.length ? [`The kernel is told its root disk: ${rooted[0]}.`] : []),
       ...fstab.changes,
       ...getty.changes,
       ...named.changes,
-      ...work.cards.map(({ mac, name }) => `At boot the network card ${mac} is named ${name}.`),
+      ...work.cards.map(
+        ({ mac, name }) => `At boot the network card${mac === null ? '' : ` ${mac}`} is named ${name}.`,
+      ),
     ],
-    warnings: [...fstab.warnings, ...cards.warnings],
+    warnings: [
+      ...(system === null && from.driver !== to.driver ? [notSeen] : []),
+      ...fstab.warnings,
+      ...cards.warnings,
+    ],
   };
 }
 
+const notSeen =
+  'vmferry could not look into the guest. If its /etc/fstab, /etc/inittab or network configuration has names of devices, they may be others now.';
 const noEdits = { edits: [], changes: [] };
 
 function consoleOf(definition: GuestDefinition): string | undefined {
   return definition.console ?? (definition.driver === 'uml' ? 'tty0' : undefined);
 }
 
-function commandLineChanges(before: readonly string[], after: readonly string[]): string[] {
-  const added = after.filter((argument) => !before.includes(argument));
-  const removed = before.filter((argument) => !after.includes(argument));
-  if (added.length + removed.length === 0) return [];
-  const list = (args: readonly string[]): string => (args.length === 0 ? 'nothing' : args.join(' '));
-  return [`The kernel's command line has ${list(added)} instead of ${list(removed)}.`];
+/** User Mode Linux takes the first disk unless it is told another; other kernels have to be told. */
+function withRoot(
+  from: GuestDefinition,
+  { commandLine }: GuestDefinition,
+  disks: DiskChanges,
+): readonly string[] {
+  const [first] = disks.present;
+  const isTold = commandLine.some((argument) => argument.startsWith('root='));
+  return from.driver !== 'uml' || isTold || first === undefined
+    ? commandLine
+    : [`root=/dev/${first}`, ...commandLine];
 }

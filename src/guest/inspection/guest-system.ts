@@ -18,12 +18,12 @@ export interface GuestSystem {
 export interface GuestKernelModules {
   /** `6.1.0-57-amd64` */
   version: string;
-  /** Whether /boot has this kernel. */
+  /** Whether the kernel itself is in the guest, in /boot or on a file system of its own. */
   hasKernel: boolean;
   /** Drivers of disks, of those in `diskDrivers`. */
   drivers: Readonly<Record<DiskDriver, DriverPlace>>;
-  /** Whether its initial RAM disk is made with all drivers of disks, not only those that the old machine needed. */
-  initrdHasAll: boolean | null;
+  /** Those of them that its initial RAM disk has, as far as they are modules; null if that is not known. */
+  initrdDrivers: readonly DiskDriver[] | null;
 }
 
 /** The kernel's names of drivers that a disk on each bus needs. */

@@ -1,6 +1,6 @@
 import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { Failure } from '../../failure.ts';
 import { errorCode } from '../../system/error-code.ts';
 import { run, type CommandResult } from '../../system/processes.ts';
@@ -33,7 +33,7 @@ export class Debugfs implements AsyncDisposable {
   static async open(place: ExtPlace, signal: AbortSignal): Promise<Debugfs> {
     const directory = await mkdtemp(join(tmpdir(), 'vmferry-debugfs-'));
     // A question mark would end the name (I/O options of libext2fs).
-    await symlink(place.path, join(directory, 'image'));
+    await symlink(resolve(place.path), join(directory, 'image'));
     return new Debugfs(place, directory, signal);
   }
 
@@ -87,8 +87,10 @@ export class Debugfs implements AsyncDisposable {
     };
     try {
       const result = await run('debugfs', [...args, device], { env, timeoutMs, signal: this.#signal });
-      if (result.exitStatus !== null) return result;
-      throw new Failure('read-failed', `The program debugfs did not finish with ${path}.`);
+      const isOpen = !result.stderr.includes('while trying to open');
+      if (result.exitStatus !== null && isOpen) return result;
+      const reason = isOpen ? 'debugfs did not finish' : lastLine(result.stderr);
+      throw new Failure('read-failed', `The files in ${path} cannot be read: ${reason}.`);
     } catch (error) {
       if (errorCode(error) !== 'ENOENT') throw error;
       throw new Failure('read-failed', `The program debugfs, which looks into ${path}, is not installed.`, {

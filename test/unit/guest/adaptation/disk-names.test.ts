@@ -24,7 +24,7 @@ describe('names of disks in the guest', () => {
     const disks = guest.disks.map((disk, index) =>
       index === 1 ? { ...disk, purpose: 'uefi-variables' as const } : disk,
     );
-    expect(diskNames({ ...guest, disks })).toEqual([['vda']]);
+    expect(diskNames({ ...guest, disks })).toEqual([['vda'], []]);
   });
 
   test('the 27th disk of User Mode Linux is ubdaa', () => {

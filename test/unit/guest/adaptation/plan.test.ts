@@ -11,7 +11,7 @@ const to: GuestDefinition = {
   initrd: '/boot/initrd.img',
   console: 'ttyS0',
   networkCards: [card],
-  commandLine: ['root=/dev/ubda', 'rw'],
+  commandLine: ['root=/dev/vda', 'rw', 'console=ttyS0'],
 };
 const fstab = '/dev/ubda / ext3 errors=remount-ro 0 1\n/dev/ubdb none swap sw 0 0\n';
 const system: GuestSystem = {
@@ -45,7 +45,11 @@ describe('a guest whose initial RAM disk is supplied', () => {
     expect(script).toContain('SUBSYSTEM=="block", KERNEL=="vda", SYMLINK+="ubda"');
     expect(script).toContain('/run/systemd/network/10-vmferry-eth0.link');
     expect(script).toContain('MACAddress=52:54:00:00:00:01');
-    expect(changes).toHaveLength(4);
+    expect(changes).toEqual([
+      'At boot the disk /dev/vda can also be used as /dev/ubda.',
+      'Swap on /dev/ubdb is switched off, because the disk is not there.',
+      'At boot the network card 52:54:00:00:00:01 is named eth0.',
+    ]);
   });
 
   test('with sysvinit, its login prompt needs an edit', () => {
@@ -93,6 +97,19 @@ describe('a guest without an initial RAM disk', () => {
     ]);
   });
 
+  test('finds its only card without a MAC address', () => {
+    const networkCards = [{ attachedTo: card.attachedTo }];
+    const { edits, warnings } = planAdaptation({ from, to: { ...to, initrd: null, networkCards }, system });
+    expect(edits[1]?.after).toContain('\nDriver=virtio_net vif ');
+    expect(warnings).toEqual([]);
+  });
+
+  test('is told its root disk, which User Mode Linux needs not', () => {
+    expect(
+      planAdaptation({ from, to: { ...to, commandLine: ['rw'] }, system }).commandLine.slice(0, 2),
+    ).toEqual(['root=/dev/vda', 'rw']);
+  });
+
   test('gets a rule of an old udev for its card', () => {
     const { edits } = planAdaptation({
       from,
@@ -134,17 +151,14 @@ describe('a guest that needs nothing', () => {
 });
 
 describe('what vmferry cannot keep is a warning', () => {
+  const unknownMac = { attachedTo: card.attachedTo };
   test.each([
-    ['a card whose MAC address is not known', { attachedTo: card.attachedTo }, system, /MAC address/],
-    [
-      'a configured card of a guest with several',
-      card,
-      { ...system, cardNames: ['ens3', 'ens4'] },
-      /which card/,
-    ],
-    ['a guest without udev', card, { ...system, udev: 'none' as const, cardNames: ['lan'] }, /no udev/],
-  ])('%s', (_, one, inside, warning) => {
-    const { warnings } = planAdaptation({ from, to: { ...to, networkCards: [one] }, system: inside });
+    ['one of several cards, of unknown MAC address', [unknownMac, card], system, /MAC address/],
+    ['cards without a number', [card, card], { ...system, cardNames: ['ens3', 'ens4'] }, /which card/],
+    ['a guest without udev', [card], { ...system, udev: 'none' as const, cardNames: ['lan'] }, /no udev/],
+    ['a guest that nobody could look into', [card], null, /could not look/],
+  ])('%s', (_, networkCards, inside, warning) => {
+    const { warnings } = planAdaptation({ from, to: { ...to, networkCards }, system: inside });
     expect(warnings).toEqual(expect.arrayContaining([expect.stringMatching(warning)]));
   });
 });

@@ -1,0 +1,128 @@
+import type { Context } from '../../events.ts';
+import { Debugfs } from '../../image/contents/debugfs.ts';
+import { listExtDirectory, readExtFile, statExtFile } from '../../image/contents/ext-files.ts';
+import { openImage } from '../../image/open-image.ts';
+import { probeImage } from '../../image/probe.ts';
+import { cardNameSources, findCardNames, findMacs, namedMacSources } from './card-names.ts';
+import type { GuestSystem } from './guest-system.ts';
+import { inspectKernels } from './inspect-kernels.ts';
+
+/** More files in one directory of configuration are not read. */
+const MOST_FILES = 50;
+
+/**
+ * Looks into a guest's disks, without changing them, for the root file system, and into that. Null if there is none on an
+ * ext2, ext3 or ext4 file system, directly on a disk or on a partition. Of a guest that runs, the result may be out of date.
+ * @param disks paths of images that are laid out like the disk, in the order of the definition; null for one that is not
+ * Throws Failure `image-missing`, `image-unreadable` or `read-failed`.
+ */
+export async function inspectGuestSystem(
+  disks: readonly (string | null)[],
+  { signal }: Pick<Context, 'signal'>,
+): Promise<GuestSystem | null> {
+  const regions: Region[] = [];
+  try {
+    for (const [diskIndex, path] of disks.entries())
+      for (const { offset, length } of path === null ? [] : await extRegions(path))
+        regions.push({
+          diskIndex,
+          offset,
+          length,
+          debugfs: await Debugfs.open({ path: path ?? '', offset }, signal),
+        });
+    for (const region of regions)
+      if (await isRoot(region.debugfs)) return await inspectRoot(region, regions, signal);
+    return null;
+  } finally {
+    for (const { debugfs } of regions) await debugfs[Symbol.asyncDispose]();
+  }
+}
+
+interface Region {
+  diskIndex: number;
+  offset: number;
+  length: number;
+  debugfs: Debugfs;
+}
+
+async function inspectRoot(
+  root: Region,
+  regions: readonly Region[],
+  signal: AbortSignal,
+): Promise<GuestSystem> {
+  const { debugfs, ...place } = root;
+  const others = regions.filter((region) => region !== root);
+  const bootDirectories = [
+    { debugfs, path: '/boot' },
+    ...others.map((region) => ({ debugfs: region.debugfs, path: '' })),
+  ];
+  return {
+    root: place,
+    ...(await inspect(debugfs)),
+    kernels: await inspectKernels(debugfs, bootDirectories, signal),
+  };
+}
+
+async function extRegions(path: string): Promise<{ offset: number; length: number }[]> {
+  await using image = await openImage(path);
+  return probeImage(image).regions.filter(({ kind }) => /^ext[234]$/.test(kind));
+}
+
+async function isRoot(debugfs: Debugfs): Promise<boolean> {
+  const [init, etc] = [await statExtFile(debugfs, '/sbin/init'), await statExtFile(debugfs, '/etc')];
+  return init !== null && etc?.type === 'directory';
+}
+
+async function inspect(debugfs: Debugfs): Promise<Omit<GuestSystem, 'root' | 'kernels'>> {
+  const files: Record<string, string> = {};
+  for (const path of ['/etc/fstab', '/etc/inittab', '/etc/securetty']) {
+    const text = await readExtFile(debugfs, path);
+    if (text !== null) files[path] = text;
+  }
+  const cardNames = await search(debugfs, cardNameSources, (text, { names }) => findCardNames(text, names));
+  const namedMacs = await search(debugfs, namedMacSources, (text, { macs }) => findMacs(text, macs));
+  return {
+    init: await initOf(debugfs),
+    udev: await udevOf(debugfs),
+    files,
+    cardNames,
+    namedMacs,
+  };
+}
+
+/** All that is found in the files of these directories, each once. */
+async function search<Source extends { directory: string; file: RegExp }>(
+  debugfs: Debugfs,
+  sources: readonly Source[],
+  find: (text: string, source: Source) => string[],
+): Promise<string[]> {
+  const found: string[] = [];
+  for (const source of sources) {
+    const names = (await listExtDirectory(debugfs, source.directory)).filter((name) =>
+      source.file.test(name),
+    );
+    for (const name of names.slice(0, MOST_FILES))
+      found.push(...find((await readExtFile(debugfs, `${source.directory}/${name}`)) ?? '', source));
+  }
+  return [...new Set(found)];
+}
+
+async function initOf(debugfs: Debugfs): Promise<GuestSystem['init']> {
+  const init = await statExtFile(debugfs, '/sbin/init');
+  const target = init?.target ?? '';
+  if (/(?:^|\/)systemd$/.test(target)) return 'systemd';
+  if (/(?:^|\/)busybox$/.test(target)) return 'busybox';
+  const hasInittab = (await statExtFile(debugfs, '/etc/inittab')) !== null;
+  if (!hasInittab) return 'other';
+  return (await statExtFile(debugfs, '/etc/init.d/rc')) === null ? 'busybox' : 'sysvinit';
+}
+
+async function udevOf(debugfs: Debugfs): Promise<GuestSystem['udev']> {
+  const exists = async (path: string): Promise<boolean> => (await statExtFile(debugfs, path)) !== null;
+  // Merged /usr: /lib is a link to usr/lib.
+  for (const lib of ['/lib', '/usr/lib'])
+    if (await exists(`${lib}/systemd/network/99-default.link`)) return 'link-files';
+  for (const directory of ['/lib/udev/rules.d', '/usr/lib/udev/rules.d', '/etc/udev/rules.d'])
+    if (await exists(directory)) return 'rules';
+  return 'none';
+}

@@ -1,0 +1,91 @@
+import type { Debugfs } from '../../image/contents/debugfs.ts';
+import { listExtDirectory, readExtFile, statExtFile } from '../../image/contents/ext-files.ts';
+import { wordsInInitrd } from '../initrd/words-in-initrd.ts';
+import { diskDrivers, type DiskDriver, type DriverPlace, type GuestKernelModules } from './guest-system.ts';
+
+const MOST_KERNELS = 4;
+const MOST_INITRD_BYTES = 256 * 2 ** 20;
+
+/** A directory that may hold kernels: /boot, or the top of a file system that is mounted there. */
+export interface BootDirectory {
+  debugfs: Debugfs;
+  /** Without a slash at its end. */
+  path: string;
+}
+
+/** The kernels with modules in /lib/modules, the newest last. Of the newest that is in the guest, the initial RAM disk is looked at. */
+export async function inspectKernels(
+  root: Debugfs,
+  bootDirectories: readonly BootDirectory[],
+  signal: AbortSignal,
+): Promise<GuestKernelModules[]> {
+  const versions = (await listExtDirectory(root, '/lib/modules')).toSorted((a, b) =>
+    a.localeCompare(b, 'en', { numeric: true }),
+  );
+  const kernels: GuestKernelModules[] = [];
+  for (const version of versions.slice(-MOST_KERNELS)) {
+    const directory = `/lib/modules/${version}`;
+    const builtIn = (await readExtFile(root, `${directory}/modules.builtin`)) ?? '';
+    const modules = (await readExtFile(root, `${directory}/modules.dep`)) ?? '';
+    const places = diskDrivers.map((driver) => [driver, driverPlace(driver, builtIn, modules)] as const);
+    const boot = await findKernel(version, bootDirectories);
+    kernels.push({
+      version,
+      hasKernel: boot !== null,
+      drivers: Object.fromEntries(places) as GuestKernelModules['drivers'],
+      initrdDrivers: boot === null ? null : await driversInInitrd(version, boot, signal),
+    });
+  }
+  return kernels;
+}
+
+async function findKernel(
+  version: string,
+  directories: readonly BootDirectory[],
+): Promise<BootDirectory | null> {
+  for (const directory of directories)
+    for (const name of ['vmlinuz', 'vmlinux'])
+      if ((await statExtFile(directory.debugfs, `${directory.path}/${name}-${version}`)) !== null)
+        return directory;
+  return null;
+}
+
+/** The names that Debian, Red Hat and SUSE use. Null if there is none, or if it cannot be unpacked. */
+async function driversInInitrd(
+  version: string,
+  { debugfs, path }: BootDirectory,
+  signal: AbortSignal,
+): Promise<DiskDriver[] | null> {
+  for (const name of [`initrd.img-${version}`, `initramfs-${version}.img`, `initrd-${version}`]) {
+    const file = await statExtFile(debugfs, `${path}/${name}`);
+    if (file?.type !== 'regular' || file.sizeBytes > MOST_INITRD_BYTES) continue;
+    const words = diskDrivers.flatMap(namesInArchive);
+    const found = await wordsInInitrd(await debugfs.dump(file.inode), words, signal);
+    if (found === null) return null;
+    return diskDrivers.filter((driver) => namesInArchive(driver).some((one) => found.has(one)));
+  }
+  return null;
+}
+
+/** A module's file may have dashes where its name has underscores. */
+function moduleFiles(driver: DiskDriver): string[] {
+  return [`/${driver}.ko`, `/${driver.replaceAll('_', '-')}.ko`];
+}
+
+/** A file's name in an archive ends with a zero byte. Lists of modules, which are in there too, have other endings. */
+function namesInArchive(driver: DiskDriver): string[] {
+  return moduleFiles(driver).flatMap((file) =>
+    ['', '.gz', '.xz', '.zst'].map((packed) => `${file}${packed}\0`),
+  );
+}
+
+/** By modules.builtin and modules.dep: depmod(8). */
+export function driverPlace(driver: DiskDriver, builtIn: string, modules: string): DriverPlace {
+  const files = moduleFiles(driver);
+  if (files.some((file) => `${builtIn}\n`.includes(`${file}\n`))) return 'built-in';
+  // A module's file may be compressed: .ko.xz
+  const names = modules
+    .split('\n')
+    .map((line) => line.slice(0, line.indexOf(':')).replace(/\.ko\.\w+$/, '.ko'));
+  return names.some((name) => files.some((file) => name.endsWith(file))) ? 'module' : 'absent';
+}
