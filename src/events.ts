@@ -42,6 +42,7 @@ export interface Warning {
 export const warningCodes = [
   'file-system-not-understood',
   'file-system-not-clean',
+  'device-overwritten',
   'kernel-differs',
   'owner-not-kept',
   'clean-up-incomplete',

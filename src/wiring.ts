@@ -55,6 +55,7 @@ export function createDependencies(version: string, environment: NodeJS.ProcessE
       const opening = { openDirectory: openDirectoryStore, connect, memory: storeMemory };
       return openBackupStore(location, options, opening, context);
     },
+    spoolParent: join(directory, 'spool'),
     consoleLogOf: (guest) => join(directory, 'console', `${guest}.log`),
     async [Symbol.asyncDispose]() {
       await pool?.[Symbol.asyncDispose]();

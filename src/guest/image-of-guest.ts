@@ -1,7 +1,8 @@
 import type { Context } from '../events.ts';
 import { isImageOnly } from './definition.ts';
 import { fenceOf } from './guest-record.ts';
-import { knownDefinitions, type GuestSources, type ResolvedGuest } from './resolve-guest.ts';
+import { knownDefinitions, type GuestSources } from './known-definitions.ts';
+import { type ResolvedGuest } from './resolve-guest.ts';
 import { fileIdentity } from '../system/file-identity.ts';
 
 /**

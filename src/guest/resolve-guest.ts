@@ -5,8 +5,8 @@ import type { ImageFormat } from '../image/formats/image-format.ts';
 import type { GuestDefinition } from './definition.ts';
 import type { GuestDriver, RunningGuest } from './guest-driver.ts';
 import { fenceOf, type GuestRecord } from './guest-record.ts';
+import { knownDefinitions, type GuestSources } from './known-definitions.ts';
 import { offlineDefinition } from './offline-definition.ts';
-import type { RecordStore } from './record-store.ts';
 
 /** The guest or image that a person named, in its present state on this machine. */
 export interface ResolvedGuest {
@@ -15,11 +15,6 @@ export interface ResolvedGuest {
   running: RunningGuest | null;
   /** What this machine remembers of it; null for an image, and for a guest that vmferry has not dealt with yet. */
   record: GuestRecord | null;
-}
-
-export interface GuestSources {
-  drivers: readonly GuestDriver[];
-  records: RecordStore;
 }
 
 /**
@@ -63,20 +58,6 @@ export async function findRunningGuest(
 
 function imageAt(path: string, format?: ImageFormat): ResolvedGuest {
   return { definition: offlineDefinition(path, format), running: null, record: null };
-}
-
-/**
- * The definitions of the guests that run here, and of those that are remembered. A guest that is both appears twice.
- * @param counts selects the records; all unless given
- */
-export async function knownDefinitions(
-  { drivers, records }: GuestSources,
-  context: Context,
-  counts: (record: GuestRecord) => boolean = () => true,
-): Promise<GuestDefinition[]> {
-  const running = await Promise.all(drivers.map((driver) => driver.list(context)));
-  const remembered = (await records.list()).filter(counts);
-  return [...running.flat(), ...remembered].map(({ definition }) => definition);
 }
 
 /** Failure `guest-not-found`, which lists the guests that are known. */

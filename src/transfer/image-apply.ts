@@ -41,7 +41,7 @@ export interface Differences {
  * compared with its id. No chunk is written twice, so what was read back stays on the disk.
  *
  * In this order: `survey`, if the target may hold some chunks already; `clear` and `write`, which may run at the same
- * time; `settled`; `sync`, if anything was cleared; `verify`. Dispose of it before the target.
+ * time; `settled`; `sync`, if anything was cleared; `verify`. Without a survey `clearRest` comes before `verify`. Dispose of it before the target.
  */
 export class ImageApply implements AsyncDisposable {
   readonly target: ImageTarget;
@@ -125,6 +125,26 @@ export class ImageApply implements AsyncDisposable {
     this.writtenBytes += applied.plainBytes;
     this.#readBack.push(applied.chunks.positions);
     return applied;
+  }
+
+  /**
+   * Empties every chunk that nothing was written to, unless it is empty already. Call it after the last `write`, for a target
+   * that held something before. Changes the target's chunks, not the map.
+   */
+  async clearRest(onDone: OnDone): Promise<void> {
+    if (this.target.isEmpty) return;
+    await this.settled();
+    const touched = this.#touchedChunks();
+    const rest = this.#positions((position) => this.#known[position] === unknown && touched[position] === 1);
+    const notEmpty: number[] = [];
+    for await (const found of compareChunks(this.target, this.#map, rest, 'compare', this.#pool)) {
+      this.#signal.throwIfAborted();
+      this.#setRight(found.right);
+      notEmpty.push(...found.wrong);
+      onDone(found.plainBytes);
+    }
+    await this.clear(notEmpty);
+    await this.target.sync();
   }
 
   /** Resolves when all that was written is read back. Throws the error of reading back. */

@@ -15,7 +15,7 @@ const MOST_KEPT_EXTENTS = 65_536;
 export interface SourceDisk extends AsyncDisposable {
   /** The path in the guest's definition: the file behind a link may have another name. */
   definedPath: string;
-  /** The file name of its copy on the new hardware. */
+  /** The file name of its copy on the new hardware, unless the copy has a place of its own. */
   name: string;
   source: ImageSource;
   layout: ImageLayout;
@@ -67,11 +67,12 @@ function keptIfFew(work: () => Iterable<Extent>): () => Iterable<Extent> {
   return () => kept;
 }
 
-export function diskAccount(disk: SourceDisk, targetDirectory: string): DiskAccount {
+/** @param target the path that it gets on the new hardware */
+export function diskAccount(disk: SourceDisk, target: string): DiskAccount {
   const { readBytes, holeBytes, freeBytes } = disk;
   return {
     source: disk.source.path,
-    target: `${targetDirectory}/${disk.name}`,
+    target,
     sizeBytes: disk.source.sizeBytes,
     readBytes,
     holeBytes,
@@ -79,11 +80,14 @@ export function diskAccount(disk: SourceDisk, targetDirectory: string): DiskAcco
   };
 }
 
-/** The definition with its images at their places on the new hardware. */
-export function relocate(definition: GuestDefinition, targetDirectory: string): GuestDefinition {
-  const disks = definition.disks.map((disk) => ({
+/**
+ * The definition with its images at their places on the new hardware.
+ * @param places one for each disk, in the definition's order
+ */
+export function relocate(definition: GuestDefinition, places: readonly { path: string }[]): GuestDefinition {
+  const disks = definition.disks.map((disk, index) => ({
     ...disk,
-    path: `${targetDirectory}/${targetNameOf(disk, 'raw')}`,
+    path: places[index]?.path ?? disk.path,
     ...(disk.format !== undefined && { format: 'raw' as const }),
   }));
   return { ...definition, disks };

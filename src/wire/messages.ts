@@ -32,6 +32,10 @@ const fileName = z
   .string()
   .max(240)
   .regex(/^[^./\p{Cc}][^/\p{Cc}]*$/u);
+/** Where a disk goes, if not to DIRECTORY/NAME: a block device, or another new file. */
+const diskPath = absolutePath.exactOptional();
+/** Whether the content of a block device may be lost. */
+const overwrite = z.literal(true).exactOptional();
 const guestName = z.string().min(1).max(200);
 const failureCode = z.custom<FailureCode>(
   (code) => typeof code === 'string' && Object.hasOwn(exitStatusByCode, code),
@@ -58,20 +62,34 @@ const warning = z.union([
 ]);
 const warnings = z.array(warning);
 
+/** A block device as the receiver finds it. */
+const device = z.strictObject({
+  path: absolutePath,
+  sizeBytes: bytes,
+  /** What its content looks like: `ext4`, `swap`, `a partition table`. Empty if nothing was recognised. */
+  holds: z.array(z.string().max(300)).max(64),
+});
+
 const alive = z.strictObject({ type: z.literal('alive') });
 
 const moverMessage = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('check'),
-    directory: absolutePath,
-    disks: z.array(z.strictObject({ name: fileName, sizeBytes: bytes, neededBytes: bytes })).min(1),
+    /** Null: every disk has its own path. */
+    directory: absolutePath.nullable(),
+    disks: z
+      .array(z.strictObject({ name: fileName, path: diskPath, sizeBytes: bytes, neededBytes: bytes }))
+      .min(1),
+    overwrite,
     guest: z.unknown(),
   }),
   z.strictObject({ type: z.literal('measure'), padding: z.string() }),
   z.strictObject({
     type: z.literal('open'),
-    directory: absolutePath,
+    directory: absolutePath.nullable(),
     name: fileName,
+    path: diskPath,
+    overwrite,
     sizeBytes: imageBytes,
     chunkBytes: bytes.min(65536),
     mode: z.int().min(0).max(0o7777),
@@ -114,11 +132,18 @@ const receiverMessage = z.discriminatedUnion('type', [
     problems: z.array(z.strictObject(failureFields)),
     warnings,
     freeBytes: bytes,
+    /** The disks that go onto block devices. */
+    devices: z.array(device).max(256).exactOptional(),
   }),
   z.strictObject({ type: z.literal('measured') }),
   z.strictObject({ type: z.literal('opened'), spool: absolutePath }),
   z.strictObject({ type: z.literal('applied'), id: packId, plainBytes: bytes }),
-  z.strictObject({ type: z.literal('progress'), verifiedBytes: bytes }),
+  z.strictObject({
+    type: z.literal('progress'),
+    verifiedBytes: bytes,
+    /** Read, and emptied where necessary, because nothing was sent for them. */
+    clearedBytes: bytes.exactOptional(),
+  }),
   z.strictObject({
     type: z.literal('verified'),
     fingerprint,

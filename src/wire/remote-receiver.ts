@@ -54,7 +54,7 @@ export class RemoteReceiver implements AsyncDisposable {
   readonly machine: OtherMachine;
   readonly #limitsMs: Readonly<Record<Step, number>>;
   #watch: StallWatch | null = null;
-  #verifiedBytes = 0;
+  #doneBytes = 0;
 
   /** @param limitsMs how long each step may be without progress */
   constructor(process: RemoteProcess, machine: OtherMachine, limitsMs = STEP_LIMITS_MS) {
@@ -78,7 +78,7 @@ export class RemoteReceiver implements AsyncDisposable {
     return this.#failing.signal;
   }
 
-  /** The names of the disks that it has begun. */
+  /** The paths of the disks that it has begun. */
   get opened(): readonly string[] {
     return this.#opened;
   }
@@ -121,10 +121,10 @@ export class RemoteReceiver implements AsyncDisposable {
   ): Promise<MessageOf<Type>> {
     this.#isAborting ||= message.type === 'abort';
     this.send(message);
-    this.#verifiedBytes = 0;
+    this.#doneBytes = 0;
     const step = message.type === 'pack' || message.type === 'alive' ? 'copy' : message.type;
     const answered = await this.#answer(answer, step, guestTimeMs(message), signal);
-    if (message.type === 'open') this.#opened.push(message.name);
+    if (message.type === 'open') this.#opened.push(message.path ?? `${message.directory}/${message.name}`);
     return answered;
   }
 
@@ -194,9 +194,7 @@ export class RemoteReceiver implements AsyncDisposable {
         if (this.onApplied(message)) this.#watch?.progressed();
         return;
       case 'progress':
-        // A repeated number is no progress.
-        if (message.verifiedBytes > this.#verifiedBytes) this.#watch?.progressed();
-        this.#verifiedBytes = Math.max(this.#verifiedBytes, message.verifiedBytes);
+        this.#noteProgress(message);
         this.onProgress(message);
         return;
       case 'failed': {
@@ -207,6 +205,13 @@ export class RemoteReceiver implements AsyncDisposable {
       default:
         this.#takeAnswer(this.#told(message));
     }
+  }
+
+  /** A repeated number is no progress. */
+  #noteProgress({ verifiedBytes, clearedBytes = 0 }: MessageOf<'progress'>): void {
+    const doneBytes = verifiedBytes + clearedBytes;
+    if (doneBytes > this.#doneBytes) this.#watch?.progressed();
+    this.#doneBytes = Math.max(this.#doneBytes, doneBytes);
   }
 
   /** Words its warnings for this machine. */

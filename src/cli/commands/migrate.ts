@@ -1,11 +1,16 @@
 import type { MigrateDependencies } from '../../operations/migrate/migrate-dependencies.ts';
 import type { Command } from '../options/command.ts';
-import { defineMigrateOptions, readMigrateRequest } from '../options/migrate-request.ts';
+import {
+  defineMigrateOptions,
+  readMigrateRequest,
+  repeatableMigrateOptions,
+} from '../options/migrate-request.ts';
 import { migrationPlanText, migrationReportText } from '../texts/migration-text.ts';
 
 export const migrateCommand: Command<MigrateDependencies> = {
   usage: 'migrate <guest>',
   summary: 'Move a guest to new hardware and boot it there',
+  repeatable: repeatableMigrateOptions,
   define: defineMigrateOptions,
   read: (args) => {
     const request = readMigrateRequest(args);

@@ -2,9 +2,13 @@ import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import type { MigrateRequest } from '../../operations/migrate/migration-report.ts';
 import { imageFormatOption, readImageFormat } from './image-format-options.ts';
+import { parseDiskPlace } from './disk-place.ts';
 import { parseDestination } from './destination.ts';
 import { bootOptions, haltOptions, readBootOptions, readHaltOptions } from './guest-options.ts';
-import { flag, optionalText, text, wholeNumberOr, type Arguments } from './options.ts';
+import { flag, optionalText, text, texts, wholeNumberOr, type Arguments } from './options.ts';
+
+/** The options that may be given several times. */
+export const repeatableMigrateOptions = ['disk'] as const;
 
 export function defineMigrateOptions(parser: Argv): Argv {
   return parser
@@ -18,6 +22,17 @@ export function defineMigrateOptions(parser: Argv): Argv {
         demandOption: true,
         requiresArg: true,
         describe: '[USER@]HOST[:DIR], the host as for ssh; DIR is by default the same directory as here',
+      },
+      disk: {
+        type: 'string',
+        requiresArg: true,
+        describe:
+          'NAME=PATH: where one disk goes on the new hardware: a partition, a logical volume, a whole disk, or a new ' +
+          'file. NAME: its slot in the guest (ubd0, vda), its file name, or root for the first disk. May be repeated',
+      },
+      overwrite: {
+        type: 'boolean',
+        describe: 'A device named with --disk may hold something: it is lost, even if the move fails',
       },
       'dry-run': {
         type: 'boolean',
@@ -52,6 +67,14 @@ export function defineMigrateOptions(parser: Argv): Argv {
     .example('$0 migrate web --to newhost --dry-run', 'show what would happen, and all problems')
     .example('$0 migrate web --to newhost', 'halt the guest web, move it, boot it there')
     .example('$0 migrate web --to admin@192.0.2.7:/srv/guests', 'put its image into that directory')
+    .example(
+      '$0 migrate web --to newhost --disk root=/dev/vg0/web',
+      'onto a logical volume; its content is checked before, and overwritten',
+    )
+    .example(
+      '$0 migrate db --to newhost --disk ubd0=/dev/sdb1 --disk ubd1=/srv/db.img',
+      'each disk to a place of its own',
+    )
     .example('$0 migrate /srv/old.img --to newhost', 'move an image that no guest uses; nothing is booted')
     .example(
       '$0 migrate web --to newhost --remote-command /opt/vmferry/bin/vmferry',
@@ -68,6 +91,8 @@ export function readMigrateRequest(args: Arguments): MigrateRequest {
       ...parseDestination(text(args, 'to')),
       sshConfigFile: sshConfigFile === null ? null : resolve(sshConfigFile),
     },
+    disks: texts(args, 'disk').map(parseDiskPlace),
+    overwrite: flag(args, 'overwrite'),
     remoteCommand: text(args, 'remote-command'),
     compression: wholeNumberOr(args, 'compression', 1, 19, 'auto'),
     everyBlock: flag(args, 'every-block'),

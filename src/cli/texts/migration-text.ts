@@ -1,5 +1,5 @@
 import type { MigrationPlan, MigrationReport, MovedDisk } from '../../operations/migrate/migration-report.ts';
-import type { DiskAccount } from '../../operations/migrate/migration-report.ts';
+import type { DeviceThere, DiskAccount } from '../../operations/migrate/migration-report.ts';
 import { formatBytes } from '../../figures.ts';
 import { formatDuration, formatFields, formatRatio } from '../terminal/format.ts';
 import { processText } from './process-text.ts';
@@ -78,7 +78,9 @@ export function migrationPlanText(plan: MigrationPlan): string {
   ];
   return [
     `No problems found. The move would ${steps.join(', ')}.`,
-    ...plan.disks.map((disk) => formatFields(accountFields(disk, destination, 'to read'))),
+    ...plan.disks.map((disk) =>
+      formatFields([...accountFields(disk, destination, 'to read'), ...deviceFields(disk, plan.devices)]),
+    ),
     ...(estimates.length === 0 ? [] : [formatFields(estimates)]),
     'Nothing was changed.',
   ].join('\n\n');
@@ -88,6 +90,16 @@ function sendText(estimatedBytes: number, mostBytes: number | null): string {
   const about = `about ${formatBytes(estimatedBytes)}`;
   if (mostBytes === null || mostBytes <= estimatedBytes) return about;
   return `${about}, at most about ${formatBytes(mostBytes)} (free blocks are known exactly only after the halt)`;
+}
+
+function deviceFields({ target, sizeBytes }: DiskAccount, devices: readonly DeviceThere[]): Field[] {
+  const device = devices.find(({ path }) => path === target);
+  if (device === undefined) return [];
+  const restBytes = device.sizeBytes - sizeBytes;
+  const rest = restBytes > 0 ? `; its last ${formatBytes(restBytes)} stay as they are` : '';
+  const content =
+    device.holds.length === 0 ? 'a device on which nothing was recognised' : device.holds.join(', ');
+  return [['overwrites', `${content} (${formatBytes(device.sizeBytes)}${rest})`]];
 }
 
 function accountFields(disk: DiskAccount, destination: string, read: string): Field[] {

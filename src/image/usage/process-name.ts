@@ -12,7 +12,7 @@ export async function processName(pid: number): Promise<string> {
 function vmferryCommand([program = '', script = '', command = '']: readonly string[]): string | null {
   if (basename(program) !== 'node' || !/^vmferry(\.js)?$/.test(basename(script))) return null;
   // Other arguments may be private.
-  return /^[a-z]{1,20}$/.test(command) ? `vmferry ${command}` : 'vmferry';
+  return /^[a-z]{1,20}$/.test(command) ? ['vmferry', command].join(' ') : 'vmferry';
 }
 
 async function kernelsName(pid: number): Promise<string> {

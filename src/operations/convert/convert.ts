@@ -5,7 +5,8 @@ import { parseAttachedTo, type ConversionChoices } from '../../guest/conversion/
 import { convertDefinition } from '../../guest/conversion/convert.ts';
 import type { DefinitionLanguage, HypervisorKind } from '../../guest/definition-language.ts';
 import type { DriverKind, GuestDefinition } from '../../guest/definition.ts';
-import { notFound, type GuestSources } from '../../guest/resolve-guest.ts';
+import type { GuestSources } from '../../guest/known-definitions.ts';
+import { notFound } from '../../guest/resolve-guest.ts';
 import { surveyGuests } from '../../guest/survey/survey-guests.ts';
 import { readDefinitionFile } from './read-definition-file.ts';
 

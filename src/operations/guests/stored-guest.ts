@@ -2,7 +2,7 @@ import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import { isImageOnly, type GuestDefinition } from '../../guest/definition.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
-import { knownDefinitions, type GuestSources } from '../../guest/resolve-guest.ts';
+import { knownDefinitions, type GuestSources } from '../../guest/known-definitions.ts';
 import type { OpenedStore } from '../../repository/keys/store-keys.ts';
 
 /** Throws Failure `guest-unsupported` for the snapshot of an image that no guest used: it cannot be booted. */

@@ -45,13 +45,14 @@ export async function migrate(
 
   const haltedMs = performance.now();
   const moved = await moveGuest(move, watched);
-  const { guest, directory } = move;
+  const { guest, directory, devices } = move;
   const downtimeSeconds = guest.running === null ? null : (performance.now() - haltedMs) / 1000;
   return {
     type: 'moved',
     guest: guest.definition.name,
     destination: request.target.destination,
     directory,
+    devices,
     ...moved,
     seconds: (performance.now() - startedMs) / 1000,
     downtimeSeconds,
@@ -65,7 +66,8 @@ async function moveGuest(move: Move, context: Context): Promise<Pick<MigrationRe
   const moving: Context = { ...context, signal };
   const { name } = guest.definition;
   const { destination } = request.target;
-  let fate = `The move is being undone: its data is removed from ${destination}${guest.running === null ? '' : `, and ${name} runs on here`}.`;
+  const runsOn = guest.running === null ? '' : `, and ${name} runs on here`;
+  let fate = `The move is being undone: its data is removed from ${destination}${runsOn}.`;
   using _told = tellWhenInterrupted(context, () => fate);
   using _suspension = refuseSuspension(() =>
     context.report({
@@ -98,7 +100,7 @@ async function moveGuest(move: Move, context: Context): Promise<Pick<MigrationRe
 }
 
 async function copyDisks(
-  { request, dependencies, guest, directory, connection, receiver }: Move,
+  { request, dependencies, directory, places, connection, receiver }: Move,
   context: Context,
 ): Promise<MovedDisk[]> {
   const sending = {
@@ -108,19 +110,20 @@ async function copyDisks(
     compression: request.compression,
   };
   const moved: MovedDisk[] = [];
-  for (const definedDisk of guest.definition.disks) {
-    await using disk = await openSourceDisk(definedDisk, request);
+  const { overwrite } = request;
+  for (const place of places) {
+    await using disk = await openSourceDisk(place.disk, request);
     if (!request.everyBlock) warnOfDoubtfulFileSystems(disk, context);
-    const { warnings, ...sent } = await sendDisk(disk, directory, sending, context);
+    const { warnings, ...sent } = await sendDisk(disk, { directory, place, overwrite }, sending, context);
     for (const warning of warnings) context.report({ type: 'warning', ...warning });
-    moved.push({ ...diskAccount(disk, directory), ...sent });
+    moved.push({ ...diskAccount(disk, place.path), ...sent });
   }
   return moved;
 }
 
 /** Fences the guest here, boots it there, and commits. */
 async function finishMove(
-  { request, dependencies, guest, directory, receiver }: Move,
+  { request, dependencies, guest, directory, places, receiver }: Move,
   context: Context,
 ): Promise<MigrationReport['booted']> {
   const { definition } = guest;
@@ -131,7 +134,7 @@ async function finishMove(
   const { destination, sshConfigFile } = request.target;
   const { remoteCommand } = request;
   const move = { destination, directory, sshConfigFile, remoteCommand, ...thisMover() };
-  const guestThere = relocate(definition, directory);
+  const guestThere = relocate(definition, places);
   const record = await dependencies.records.read(definition.name);
   refuseUnlessOwn(record, definition.name);
   // With these sources, a store that both machines back up to treats it as one guest, also after a revert.

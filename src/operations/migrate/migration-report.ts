@@ -9,6 +9,10 @@ export interface MigrateRequest {
   /** A guest's name, or the path of an image that no guest uses (the `offline` driver). */
   guest: string;
   target: MigrationTarget;
+  /** Where single disks go; the others go into the target's directory. */
+  disks: readonly ChosenPlace[];
+  /** Whether the content of block devices there may be lost. */
+  overwrite: boolean;
   /** What starts vmferry on the new hardware: a command line for the login shell there. */
   remoteCommand: string;
   compression: Compression;
@@ -23,10 +27,26 @@ export interface MigrateRequest {
   dryRun: boolean;
 }
 
+/** `--disk NAME=PATH` */
+export interface ChosenPlace {
+  /** The disk's slot in the guest, its file name, or `root` for the first disk. */
+  name: string;
+  /** Absolute, on the new hardware: a block device, or a new file. */
+  path: string;
+}
+
+/** A block device on the new hardware, as it was found. */
+export interface DeviceThere {
+  path: string;
+  sizeBytes: number;
+  /** What its content looks like: `ext4`, `swap`. Empty if nothing was recognised. */
+  holds: readonly string[];
+}
+
 export interface MigrationTarget {
   /** As it is typed after `ssh`: an alias, a host name, or user@host. */
   destination: string;
-  /** Absolute path on the new hardware; null: the directory that the image lies in here. */
+  /** Absolute path on the new hardware; null: the directory that the first disk without a place of its own lies in here. */
   directory: string | null;
   /** An ssh_config(5) file to use instead of the user's own. */
   sshConfigFile: string | null;
@@ -39,6 +59,8 @@ export interface MigrationPlan {
   destination: string;
   willHalt: boolean;
   willBoot: boolean;
+  /** The block devices there that would be overwritten. */
+  devices: readonly DeviceThere[];
   disks: readonly DiskAccount[];
   /** Compressed size, estimated from a sample of the image's blocks; null if nothing is to be read. */
   estimatedSendBytes: number | null;
@@ -61,8 +83,10 @@ export interface MigrationReport {
   type: 'moved';
   guest: string;
   destination: string;
-  /** Absolute, on the new hardware. */
-  directory: string;
+  /** Absolute, on the new hardware; null if every disk has a place of its own. */
+  directory: string | null;
+  /** The block devices there that were overwritten, as they were before. */
+  devices: readonly DeviceThere[];
   disks: readonly MovedDisk[];
   seconds: number;
   /** From the halt until the guest is up on the new hardware; null if it did not run. */

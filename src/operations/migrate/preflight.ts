@@ -1,9 +1,7 @@
-import { dirname } from 'node:path';
 import type { Context } from '../../events.ts';
 import { asFailure, combineFailures, Failure } from '../../failure.ts';
 import { isImageOnly } from '../../guest/definition.ts';
 import { resolveGuest, type ResolvedGuest } from '../../guest/resolve-guest.ts';
-import { targetNameOf } from '../../image/target/target-format.ts';
 import { Resources } from '../../pipeline/resources.ts';
 import { whyCiphersAreSlow } from '../../ssh/ciphers.ts';
 import type { SshConnection } from '../../store/sftp/ssh-connection.ts';
@@ -12,9 +10,12 @@ import { levelToEstimateWith } from '../../transfer/compression-level.ts';
 import { estimateDowntimeSeconds, expectedReadBytes, measureLine, sampleCompression } from './estimate.ts';
 import { warnOfDoubtfulFileSystems } from '../../transfer/file-system-warnings.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
-import type { MigrateRequest, MigrationPlan } from './migration-report.ts';
+import type { DeviceThere, MigrateRequest, MigrationPlan } from './migration-report.ts';
 import { refuseWhileMoved } from '../../guest/mover.ts';
+import { placeDisks, type DiskPlaces, type PlacedDisk } from './place-disks.ts';
 import { lookAtDisks, type Attempt } from './preflight-disks.ts';
+import { tellOfDevice } from './target-devices.ts';
+import { wirePlace } from './wire-place.ts';
 import { newHardware, receiveCommand } from '../../wire/new-hardware.ts';
 import { RemoteReceiver } from '../../wire/remote-receiver.ts';
 import { fromWireFailure } from '../../wire/messages.ts';
@@ -27,8 +28,12 @@ export interface Move extends AsyncDisposable {
   request: MigrateRequest;
   dependencies: MigrateDependencies;
   guest: ResolvedGuest;
-  /** Absolute, on the new hardware. */
-  directory: string;
+  /** Absolute, on the new hardware; null if every disk has a place of its own. */
+  directory: string | null;
+  /** All disks of the guest, in its order. */
+  places: readonly PlacedDisk[];
+  /** The block devices that some of them go onto. */
+  devices: readonly DeviceThere[];
   connection: SshConnection;
   receiver: RemoteReceiver;
   /** As they were before the halt. */
@@ -49,7 +54,8 @@ export async function preflight(
     'preflight',
     `looking at ${request.guest} and at ${request.target.destination}`,
     () => look(request, dependencies, context),
-    ({ directory }) => `${request.guest} can move to ${request.target.destination}:${directory}`,
+    ({ directory }) =>
+      `${request.guest} can move to ${request.target.destination}${directory === null ? '' : `:${directory}`}`,
   );
 }
 
@@ -71,24 +77,25 @@ async function look(
   const disks =
     guest === null ? [] : await lookAtDisks(guest, request, dependencies.drivers, attempt, cleanup, context);
   await attemptThere(() => remote && receiverReady(remote, context.signal));
-  const [firstDisk] = guest?.definition.disks ?? [];
-  const directory = request.target.directory ?? (firstDisk === undefined ? null : dirname(firstDisk.path));
+  const placed = await attempt(() => guest && placeDisks(guest.definition, request));
   const isThere = remote !== null && problemsThere.length === 0;
-  if (isThere && guest !== null && directory !== null && firstDisk !== undefined) {
-    await attemptThere(() => checkRemote(remote.receiver, { guest, directory, disks }, context));
-  }
+  const devices =
+    isThere && guest !== null && placed !== null
+      ? await attemptThere(() => checkRemote(remote.receiver, { request, guest, disks, ...placed }, context))
+      : null;
   const [firstProblem, ...others] = [...problemsHere, ...problemsThere];
   if (firstProblem !== undefined) throw combineFailures([firstProblem, ...others]);
-  if (guest === null || remote === null || directory === null)
+  if (guest === null || remote === null || placed === null || devices === null)
     throw new Failure('internal', 'There is nothing to move.');
   const resources = cleanup.release();
   return {
     request,
     dependencies,
     guest,
-    directory,
+    ...placed,
+    devices,
     ...remote,
-    disks,
+    disks: disks.filter((disk) => disk !== null),
     [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
   };
 }
@@ -135,23 +142,30 @@ async function receiverReady(
   }
 }
 
+interface RemoteCheck extends DiskPlaces {
+  request: MigrateRequest;
+  guest: ResolvedGuest;
+  disks: readonly (SourceDisk | null)[];
+}
+
+/** Returns the block devices that disks go onto. */
 async function checkRemote(
   receiver: RemoteReceiver,
-  { guest, directory, disks }: { guest: ResolvedGuest; directory: string; disks: readonly SourceDisk[] },
+  { request, guest, directory, places, disks }: RemoteCheck,
   context: Context,
-): Promise<void> {
+): Promise<readonly DeviceThere[]> {
   const { definition } = guest;
-  const { problems, warnings } = await receiver.request(
+  const { problems, warnings, devices } = await receiver.request(
     {
       type: 'check',
       directory,
-      disks: definition.disks.map((defined) => {
-        const disk = disks.find(({ definedPath }) => definedPath === defined.path);
+      disks: places.map((place, index) => {
         // If an image cannot be opened here, only its name is known.
-        const { source, readBytes } = disk ?? { source: { sizeBytes: 0 }, readBytes: 0 };
-        return { name: targetNameOf(defined, 'raw'), sizeBytes: source.sizeBytes, neededBytes: readBytes };
+        const { source, readBytes } = disks[index] ?? { source: { sizeBytes: 0 }, readBytes: 0 };
+        return { ...wirePlace(place), sizeBytes: source.sizeBytes, neededBytes: readBytes };
       }),
-      guest: isImageOnly(definition) ? null : relocate(definition, directory),
+      ...(request.overwrite && { overwrite: true }),
+      guest: isImageOnly(definition) ? null : relocate(definition, places),
     },
     'checked',
     context.signal,
@@ -159,11 +173,16 @@ async function checkRemote(
   for (const warning of warnings) context.report({ type: 'warning', ...warning });
   const [first, ...others] = problems.map((problem) => fromWireFailure(problem, receiver.machine));
   if (first !== undefined) throw combineFailures([first, ...others]);
+  for (const device of devices ?? []) {
+    const index = places.findIndex(({ path }) => path === device.path);
+    tellOfDevice(device, disks[index]?.source.sizeBytes ?? 0, receiver.machine.name, context);
+  }
+  return devices ?? [];
 }
 
 /** Predicts a move, from samples of the image and of the line. */
 export async function planMigration(
-  { request, dependencies, guest, directory, disks, receiver }: Move,
+  { request, dependencies, guest, places, devices, disks, receiver }: Move,
   context: Context,
 ): Promise<MigrationPlan> {
   const mostReadBytes = disks.reduce((sum, disk) => sum + disk.readBytes, 0);
@@ -183,7 +202,8 @@ export async function planMigration(
     destination: request.target.destination,
     willHalt: guest.running !== null,
     willBoot,
-    disks: disks.map((disk) => diskAccount(disk, directory)),
+    devices,
+    disks: disks.map((disk, index) => diskAccount(disk, places[index]?.path ?? '')),
     estimatedSendBytes: sample === null ? null : Math.round(readBytes * sample.ratio),
     mostSendBytes: sample === null ? null : Math.round(mostReadBytes * sample.ratio),
     estimatedDowntimeSeconds: isDown ? null : estimateDowntimeSeconds(readBytes, sample, lineBytesPerSecond),

@@ -12,6 +12,8 @@ import { SendProgress } from '../../transfer/send-progress.ts';
 import type { RemoteReceiver } from '../../wire/remote-receiver.ts';
 import type { SourceDisk } from '../../transfer/source-disk.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
+import type { PlacedDisk } from './place-disks.ts';
+import { wirePlace } from './wire-place.ts';
 import { SpoolSink } from './spool-sink.ts';
 
 /** Shared by all disks of a move while they are sent. */
@@ -20,6 +22,14 @@ export interface DiskSending {
   receiver: RemoteReceiver;
   openSpool: (directory: string) => Store;
   compression: Compression;
+}
+
+/** Where a disk goes on the new hardware. */
+export interface DiskDestination {
+  directory: string | null;
+  place: PlacedDisk;
+  /** Whether the content of a block device may be lost. */
+  overwrite: boolean;
 }
 
 export interface SentDisk {
@@ -32,7 +42,7 @@ export interface SentDisk {
 /** Copies one disk to the new hardware, until it is verified there. */
 export async function sendDisk(
   disk: SourceDisk,
-  directory: string,
+  to: DiskDestination,
   sending: DiskSending,
   context: Context,
 ): Promise<SentDisk> {
@@ -42,8 +52,9 @@ export async function sendDisk(
   const { spool } = await receiver.request(
     {
       type: 'open',
-      directory,
-      name: disk.name,
+      directory: to.directory,
+      ...wirePlace(to.place),
+      ...(to.overwrite && { overwrite: true }),
       sizeBytes: disk.source.sizeBytes,
       chunkBytes: chunkGridFor(disk.source.sizeBytes).chunkBytes,
       mode: before.mode & 0o777,

@@ -7,6 +7,8 @@ import { partialPath } from '../../image/target/target-path.ts';
 import { shellLine } from '../../quote-for-shell.ts';
 import type { Move } from './preflight.ts';
 import { noteState } from '../../guest/note-state.ts';
+import { overwrittenDevices, tellOverwritten } from './target-devices.ts';
+import type { DeviceThere } from './migration-report.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
 import { findStayingGuest } from '../../guest/staying-guest.ts';
 
@@ -22,6 +24,8 @@ export async function undoMove(failure: Failure, move: Move, context: Context): 
   // Start the guest first: every second counts, and the new hardware boots nothing unless told to.
   const restarted = await restart(move, patient);
   const isClean = await undoRemote(move, patient);
+  const overwritten = overwrittenDevices(move.devices, move.receiver.opened);
+  for (const device of overwritten) tellOverwritten(device, move.receiver.machine.name, patient);
   if (restarted instanceof Failure) {
     const { name } = move.guest.definition;
     return new Failure(
@@ -30,7 +34,9 @@ export async function undoMove(failure: Failure, move: Move, context: Context): 
       { advice: restarted.advice ?? `Start it with: vmferry start ${name}`, cause: failure },
     );
   }
-  return failure.code === 'interrupted' ? howItEnded(failure, restarted, isClean, move) : failure;
+  return failure.code === 'interrupted'
+    ? howItEnded(failure, restarted, isClean, move, overwritten)
+    : failure;
 }
 
 function howItEnded(
@@ -38,8 +44,13 @@ function howItEnded(
   guestNow: string | null,
   isClean: boolean,
   { receiver }: Move,
+  overwritten: readonly DeviceThere[],
 ): Failure {
-  const there = isClean ? `Nothing was left on ${receiver.machine.name}.` : null;
+  const but =
+    overwritten.length === 0
+      ? ''
+      : ` but what was written to ${overwritten.map(({ path }) => path).join(', ')}`;
+  const there = isClean ? `Nothing was left on ${receiver.machine.name}${but}.` : null;
   return new Failure(code, [message, guestNow, there].filter((text) => text !== null).join(' '));
 }
 
@@ -87,14 +98,13 @@ async function restart({ guest, dependencies }: Move, context: Context): Promise
  * Returns false, with a warning, if something may be left.
  */
 async function undoRemote(
-  { receiver, connection, directory, disks }: Move,
+  { receiver, connection, places, devices }: Move,
   context: Context,
 ): Promise<boolean> {
   const limit = AbortSignal.timeout(REMOTE_UNDO_LIMIT_MS);
+  const isFile = (path: string) => devices.every((device) => device.path !== path);
   // Only of disks that were begun: any other partial image there is not ours.
-  const partials = disks
-    .filter(({ name }) => receiver.opened.includes(name))
-    .map(({ name }) => partialPath(`${directory}/${name}`));
+  const partials = receiver.opened.filter(isFile).map(partialPath);
   try {
     if (!receiver.failed.aborted) {
       await receiver.request({ type: 'abort' }, 'aborted', limit);
@@ -104,14 +114,14 @@ async function undoRemote(
     const isGone = code === 'receiver-died' || code === 'connection-lost' || code === 'protocol-violation';
     // No spool: nothing was begun.
     if (!isGone || receiver.spool === null) return true;
-    const leftovers = [receiver.spool, ...partials, ...receiver.published];
+    const leftovers = [receiver.spool, ...partials, ...receiver.published.filter(isFile)];
     const command = `rm -rf -- ${shellLine(leftovers)}`;
     const removing = await connection.exec(command, limit);
     const { exitStatus } = await removing.exited;
     if (exitStatus !== 0) throw new Failure('transfer-failed', removing.stderrText());
     return true;
   } catch {
-    const message = `${receiver.machine.name} did not confirm that it removed the data of the move: look in ${directory} there.`;
+    const message = `${receiver.machine.name} did not confirm that it removed the data of the move: look at ${places.map(({ path }) => path).join(', ')} there.`;
     context.report({ type: 'warning', code: 'clean-up-incomplete', message });
     return false;
   }

@@ -24,6 +24,8 @@ export interface ReceiveDependencies {
   records: RecordStore;
   /** The file that the console of this guest is written to. */
   consoleLogOf: (guest: string) => string;
+  /** The directory for packs when no disk goes into a directory that the mover named. */
+  spoolParent: string;
 }
 
 export interface ReceiveEnds {
@@ -114,8 +116,13 @@ class Receiver {
         context.report(event);
       },
     };
-    this.#session = new ReceiveSession(dependencies.pool, context.signal, (verifiedBytes) => {
-      channel.send({ type: 'progress', verifiedBytes });
+    this.#session = new ReceiveSession({
+      pool: dependencies.pool,
+      signal: context.signal,
+      spoolParent: dependencies.spoolParent,
+      onProgress: ({ verifiedBytes, clearedBytes }) => {
+        channel.send({ type: 'progress', verifiedBytes, ...(clearedBytes > 0 && { clearedBytes }) });
+      },
     });
   }
 
@@ -166,15 +173,17 @@ class Receiver {
     return this.#warnings.splice(0);
   }
 
-  async #check({ directory, disks, guest }: Extract<MoverMessage, { type: 'check' }>): Promise<void> {
-    const definition = guest === null ? null : parseGuestDefinition(guest);
-    const request = { directory, disks, guest: definition };
-    const { problems, freeBytes } = await checkTarget(request, this.#dependencies.drivers, this.#context);
+  async #check(message: Extract<MoverMessage, { type: 'check' }>): Promise<void> {
+    const { directory, disks, guest: json, overwrite = false } = message;
+    const guest = json === null ? null : parseGuestDefinition(json);
+    const request = { directory, disks, guest, overwrite };
+    const { problems, freeBytes, devices } = await checkTarget(request, this.#dependencies, this.#context);
     this.#channel.send({
       type: 'checked',
       problems: problems.map(toFailureParts),
       warnings: this.#takeWarnings(),
       freeBytes,
+      ...(devices.length > 0 && { devices }),
     });
   }
 

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { chunkGridFor } from '../../chunk/chunk-grid.ts';
 import { ChunkMap } from '../../chunk/chunk-map.ts';
@@ -6,15 +6,21 @@ import { packFileName } from '../../pack/pack.ts';
 import { asFailure, Failure } from '../../failure.ts';
 import type { FramePool } from '../../workers/frame-pool.ts';
 import type { ImageAttributes } from '../../image/target/file-attributes.ts';
-import { ImageTarget } from '../../image/target/image-target.ts';
+import type { ImageTarget } from '../../image/target/image-target.ts';
 import { ImageApply } from '../../transfer/image-apply.ts';
+import { openTarget } from './open-target.ts';
 
 /** Each of two workers applies one while the next one is accepted. */
 const PACKS_AT_ONCE = 2;
 
 export interface OpenRequest extends ImageAttributes {
-  directory: string;
+  /** Null: the disk has a path of its own. */
+  directory: string | null;
   name: string;
+  /** A block device, or another new file; absent: DIRECTORY/NAME. */
+  path?: string;
+  /** Whether the content of a block device may be lost. */
+  overwrite?: true;
   sizeBytes: number;
   chunkBytes: number;
 }
@@ -29,25 +35,31 @@ interface DiskInTheMaking {
 
 /**
  * Everything that a receiver makes on the disk: a spool, incomplete images, published images. `undo` removes all of it, at any time;
- * after `keep` the published images stay.
+ * after `keep` the published images stay. What was written to a block device stays there in any case.
  */
 export class ReceiveSession {
   readonly #pool: FramePool;
   readonly #signal: AbortSignal;
-  readonly #onVerified: (bytes: number) => void;
+  readonly #spoolParent: string;
+  readonly #onProgress: (progress: ReceiveProgress) => void;
   readonly #made: ImageTarget[] = [];
   #spool: string | null = null;
   #disk: DiskInTheMaking | null = null;
+  #progress: ReceiveProgress = { verifiedBytes: 0, clearedBytes: 0 };
   #published: string[] = [];
+  /** Those of the published images that are files. */
+  #publishedFiles: string[] = [];
 
-  constructor(pool: FramePool, signal: AbortSignal, onVerified: (verifiedBytes: number) => void) {
+  constructor({ pool, signal, spoolParent, onProgress }: SessionOptions) {
     this.#pool = pool;
     this.#signal = signal;
-    this.#onVerified = onVerified;
+    this.#spoolParent = spoolParent;
+    this.#onProgress = onProgress;
   }
 
   /** Begins a disk. Returns the spool directory. */
-  async open({ directory, name, sizeBytes, chunkBytes, ...attributes }: OpenRequest): Promise<string> {
+  async open(request: OpenRequest): Promise<string> {
+    const { directory, name, path, overwrite, sizeBytes, chunkBytes, ...attributes } = request;
     if (this.#disk !== null)
       throw new Failure('protocol-violation', 'A disk was begun before the last one was finished.');
     const grid = chunkGridFor(sizeBytes);
@@ -57,14 +69,11 @@ export class ReceiveSession {
         `Chunks of ${chunkBytes} bytes do not fit an image of ${sizeBytes}.`,
       );
     }
-    const target = await ImageTarget.create(join(directory, name), sizeBytes);
+    const target = await openTarget({ directory, name, path }, sizeBytes, overwrite ?? false);
     this.#made.push(target);
-    this.#spool ??= await mkdtemp(join(directory, '.vmferry-spool-'));
-    let verifiedBytes = 0;
-    const onReadBack = (bytes: number) => {
-      verifiedBytes += bytes;
-      this.#onVerified(verifiedBytes);
-    };
+    this.#spool ??= await this.#makeSpool(directory);
+    this.#progress = { verifiedBytes: 0, clearedBytes: 0 };
+    const onReadBack = (bytes: number) => this.#progressed('verifiedBytes', bytes);
     const options = { pool: this.#pool, signal: this.#signal, onReadBack };
     const apply = new ImageApply(target, new ChunkMap(grid), options);
     this.#disk = { target, apply, attributes, applying: [] };
@@ -94,6 +103,7 @@ export class ReceiveSession {
   async finish(expectedFingerprint: string): Promise<Finished> {
     const { target, apply, attributes, applying } = this.#currentDisk();
     await Promise.all(applying);
+    await apply.clearRest((bytes) => this.#progressed('clearedBytes', bytes));
     const fingerprint = await apply.verify();
     if (fingerprint !== expectedFingerprint) {
       throw new Failure(
@@ -104,6 +114,16 @@ export class ReceiveSession {
     const ownerKept = await target.setAttributes(attributes);
     this.#disk = null;
     return { fingerprint, readBack: target.readBackMethod, ownerKept };
+  }
+
+  #progressed(what: keyof ReceiveProgress, bytes: number): void {
+    this.#progress[what] += bytes;
+    this.#onProgress(this.#progress);
+  }
+
+  async #makeSpool(directory: string | null): Promise<string> {
+    if (directory === null) await mkdir(this.#spoolParent, { recursive: true, mode: 0o700 });
+    return mkdtemp(join(directory ?? this.#spoolParent, '.vmferry-spool-'));
   }
 
   #currentDisk(): DiskInTheMaking {
@@ -118,6 +138,7 @@ export class ReceiveSession {
     for (const target of this.#made) {
       await target.publish();
       this.#published.push(target.path);
+      if (target.kind !== 'block-device') this.#publishedFiles.push(target.path);
       await target[Symbol.asyncDispose]();
     }
     this.#made.length = 0;
@@ -126,7 +147,7 @@ export class ReceiveSession {
 
   /** From now on `undo` does not remove the published images. */
   keep(): void {
-    this.#published = [];
+    this.#publishedFiles = [];
   }
 
   /** Removes as much as possible, then throws the first error. */
@@ -139,7 +160,7 @@ export class ReceiveSession {
       ...this.#made
         .splice(0)
         .flatMap((target) => [() => target.discard(), () => target[Symbol.asyncDispose]()]),
-      ...this.#published.splice(0).map((path) => () => rm(path, { force: true })),
+      ...this.#publishedFiles.splice(0).map((path) => () => rm(path, { force: true })),
       () => this.#removeSpool(),
     ];
     const errors: unknown[] = [];
@@ -153,6 +174,20 @@ export class ReceiveSession {
     if (this.#spool !== null) await rm(this.#spool, options);
     this.#spool = null;
   }
+}
+
+/** Bytes of the present disk. */
+export interface ReceiveProgress {
+  verifiedBytes: number;
+  clearedBytes: number;
+}
+
+export interface SessionOptions {
+  pool: FramePool;
+  signal: AbortSignal;
+  /** Where the spool is made if all disks have paths of their own. */
+  spoolParent: string;
+  onProgress: (progress: ReceiveProgress) => void;
 }
 
 export interface Finished {

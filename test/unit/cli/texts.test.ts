@@ -22,6 +22,7 @@ const moved: MigrationReport = {
   guest: 'web',
   destination: 'newhost',
   directory: '/guests',
+  devices: [],
   disks: [{ ...account, sentBytes: 0.4 * GiB, fingerprint: 'sha256:abc', readBack: 'direct' }],
   seconds: 18,
   downtimeSeconds: 14.2,
@@ -67,6 +68,7 @@ test('a plan shows what would happen, and says that nothing was changed', () => 
     destination: 'newhost',
     willHalt: true,
     willBoot: true,
+    devices: [{ path: account.target, sizeBytes: 5 * GiB, holds: ['ext4 "root"', 'swap'] }],
     disks: [account],
     estimatedSendBytes: 0.4 * GiB,
     mostSendBytes: 0.8 * GiB,
@@ -74,6 +76,7 @@ test('a plan shows what would happen, and says that nothing was changed', () => 
     warnings: [],
   });
   expect(text).toContain('The move would halt web here, copy it to newhost and verify it, boot it there.');
+  expect(text).toContain('overwrites  ext4 "root", swap (5.00 GiB; its last 1.00 GiB stay as they are)');
   expect(text).toMatch(/to read +1\.25 GiB/);
   expect(text).toMatch(/to send +about 410 MiB, at most about 819 MiB \(free blocks/);
   expect(text).toMatch(/downtime +about 20 s/);

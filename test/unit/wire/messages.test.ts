@@ -39,8 +39,16 @@ const moverMessages: MoverMessage[] = [
     disks: [disk, { ...disk, name: 'swap' }],
     guest: { name: 'web', disks: [] },
   },
+  {
+    type: 'check',
+    directory: null,
+    disks: [{ ...disk, path: '/dev/vg0/web' }],
+    overwrite: true,
+    guest: null,
+  },
   { type: 'measure', padding: 'x'.repeat(1000) },
   open,
+  { ...open, directory: null, path: '/dev/vg0/web', overwrite: true },
   { type: 'pack', id, sizeBytes: 0 },
   { type: 'finish', fingerprint },
   { type: 'publish' },
@@ -174,7 +182,7 @@ describe('refused as a violation of the protocol:', () => {
   });
 
   /** Every message with each of its required fields. */
-  const optional = ['advice', 'transient'];
+  const optional = ['advice', 'transient', 'path', 'overwrite'];
   const lacking = [...moverMessages, ...receiverMessages].flatMap((message) =>
     Object.keys(message)
       .filter((field) => !optional.includes(field))
@@ -200,8 +208,8 @@ describe('refused as a violation of the protocol:', () => {
 
   test.each(lacking.filter(([, field]) => field !== 'guest'))('%s with an odd %s', (_, field, message) => {
     const value = Object.entries(message).find(([name]) => name === field)?.[1];
-    // A guest may have no process: its pid may be null, which Infinity is in JSON.
-    const allowed = field === 'pid' ? [null, Infinity] : [];
+    // A guest may have no process, and a move no directory: null, which Infinity is in JSON.
+    const allowed = field === 'pid' || field === 'directory' ? [null, Infinity] : [];
     for (const odd of oddInsteadOf(value).filter((one) => !allowed.includes(one as null)))
       for (const parse of [parseMoverMessage, parseReceiverMessage])
         expectViolation(() => parse(lineOf({ ...message, [field]: odd })));
@@ -219,6 +227,8 @@ describe('refused as a violation of the protocol:', () => {
 
   test.each([
     ['a relative directory', { ...open, directory: 'srv' }],
+    ['a relative path', { ...open, path: 'dev/sdb1' }],
+    ['a doubtful permission to overwrite', { ...open, overwrite: false }],
     ['an image of 0 bytes', { ...open, sizeBytes: 0 }],
     ['an image of half a byte', { ...open, sizeBytes: 1024.5 }],
     ['an image beyond all numbers', { ...open, sizeBytes: 2 ** 53 }],

@@ -1,6 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Command } from '../../../../src/cli/options/command.ts';
-import { defineMigrateOptions, readMigrateRequest } from '../../../../src/cli/options/migrate-request.ts';
+import {
+  defineMigrateOptions,
+  readMigrateRequest,
+  repeatableMigrateOptions,
+} from '../../../../src/cli/options/migrate-request.ts';
 import type { Arguments } from '../../../../src/cli/options/options.ts';
 import { parseCommandLine } from '../../../../src/cli/options/parse.ts';
 import type { MigrateRequest } from '../../../../src/operations/migrate/migration-report.ts';
@@ -13,6 +17,7 @@ const commands: readonly Command<unknown>[] = [
   {
     usage: 'migrate <guest>',
     summary: 'Move a guest',
+    repeatable: repeatableMigrateOptions,
     define: defineMigrateOptions,
     read: (args: Arguments) => {
       requests.push(readMigrateRequest(args));
@@ -52,6 +57,8 @@ describe('migrate', () => {
     expect(await requestOf('web', '--to', 'newhost')).toEqual({
       guest: 'web',
       target: { destination: 'newhost', directory: null, sshConfigFile: null },
+      disks: [],
+      overwrite: false,
       remoteCommand: 'vmferry',
       compression: 'auto',
       everyBlock: false,
@@ -64,7 +71,7 @@ describe('migrate', () => {
 
   test('accepts every option', async () => {
     const options =
-      '--dry-run --compression 19 --every-block --force-halt --halt-timeout 5 --boot-timeout=600 -F /etc/my_ssh';
+      '--dry-run --disk root=/dev/vg0/web --disk=a=b.img=/srv/a=b.img --overwrite --compression 19 --every-block --force-halt --halt-timeout 5 --boot-timeout=600 -F /etc/my_ssh';
     expect(
       await requestOf(
         '007',
@@ -76,6 +83,11 @@ describe('migrate', () => {
     ).toEqual({
       guest: '007',
       target: { destination: 'root@::1', directory: '/srv', sshConfigFile: '/etc/my_ssh' },
+      disks: [
+        { name: 'root', path: '/dev/vg0/web' },
+        { name: 'a=b.img', path: '/srv/a=b.img' },
+      ],
+      overwrite: true,
       remoteCommand: 'sudo vmferry',
       compression: 19,
       everyBlock: true,
@@ -122,6 +134,11 @@ describe('refuses, as usage', () => {
     ['migrate web --to newhost --halt-timeout 0', '--halt-timeout takes'],
     ['migrate web --to newhost --halt-timeout 1e9', '--halt-timeout takes'],
     ['migrate web --to newhost --boot-timeout -1', '--boot-timeout takes'],
+    ['migrate web --to newhost --disk /dev/sdb1', 'it is not NAME=PATH'],
+    ['migrate web --to newhost --disk root=sdb1', 'it is not NAME=PATH'],
+    ['migrate web --to newhost --disk root=/srv/', 'names no file'],
+    ['migrate web --to newhost --disk root=/srv/.a', 'begins with a dot'],
+    ['migrate web --to newhost --disk=', 'disk is empty'],
     ['migrate web --to newhost --remote-command=', 'remote-command is empty'],
   ])('%j: %s', async (line, message) => {
     await expect(parse(...line.split(' ').filter((word) => word !== ''))).rejects.toMatchObject({

@@ -84,6 +84,7 @@ const harmless = [
   'Run vmferry as the user',
   'vmferry cannot boot',
   'vmferry cannot run',
+  'vmferry cannot tell',
   'vmferry does not know',
   'vmferry names 1',
 ];

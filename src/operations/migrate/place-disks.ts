@@ -1,0 +1,92 @@
+import { basename, dirname } from 'node:path';
+import { Failure } from '../../failure.ts';
+import type { DiskDefinition, GuestDefinition } from '../../guest/definition.ts';
+import { targetNameOf } from '../../image/target/target-format.ts';
+import type { MigrateRequest } from './migration-report.ts';
+
+/** A disk, and where it goes on the new hardware. */
+export interface PlacedDisk {
+  disk: DiskDefinition;
+  /** Absolute, on the new hardware. */
+  path: string;
+  /** Whether it was chosen with --disk: it may then be a block device. */
+  isChosen: boolean;
+}
+
+export interface DiskPlaces {
+  /** For the disks without a place of their own; null if there are none, and no directory was given. */
+  directory: string | null;
+  /** All disks of the guest, in its order. */
+  places: readonly PlacedDisk[];
+}
+
+/** Leaves room in a file name (255 bytes) for `.partial`. */
+const LONGEST_NAME_BYTES = 240;
+
+/** Throws Failure `usage` for a choice that does not fit the guest, and `guest-unsupported` for names that cannot be kept. */
+export function placeDisks(
+  { name: guest, disks }: Pick<GuestDefinition, 'name' | 'disks'>,
+  { target, disks: chosen }: Pick<MigrateRequest, 'target' | 'disks'>,
+): DiskPlaces {
+  if (disks.length === 0) throw new Failure('guest-unsupported', `${guest} has no disk to move.`);
+  const pathOf = new Map<DiskDefinition, string>();
+  for (const { name, path } of chosen) {
+    const disk = findDisk(disks, name);
+    if (disk === undefined)
+      throw new Failure('usage', `${guest} has no disk ${name}.`, {
+        advice: `Its disks: ${namesOf(disks)}.`,
+      });
+    if (pathOf.has(disk))
+      throw new Failure('usage', `${disk.path} is named twice with --disk.`, {
+        advice: `Name each disk once. The disks of ${guest}: ${namesOf(disks)}.`,
+      });
+    pathOf.set(disk, path);
+  }
+  const [first] = disks.filter((disk) => !pathOf.has(disk));
+  const directory = target.directory ?? (first === undefined ? null : dirname(first.path));
+  const places = disks.map((disk): PlacedDisk => {
+    const path = pathOf.get(disk);
+    if (path !== undefined) return { disk, path, isChosen: true };
+    refuseName(disk);
+    const name = targetNameOf(disk, 'raw');
+    return { disk, path: `${directory === '/' ? '' : directory}/${name}`, isChosen: false };
+  });
+  refuseSamePath(places);
+  return { directory, places };
+}
+
+/** By the guest's name for its slot, by its file name, or `root` for the first disk. */
+function findDisk(disks: readonly DiskDefinition[], name: string): DiskDefinition | undefined {
+  const named =
+    disks.find(({ device }) => device === name) ?? disks.find(({ path }) => basename(path) === name);
+  return named ?? (name === 'root' ? disks[0] : undefined);
+}
+
+function namesOf(disks: readonly DiskDefinition[]): string {
+  return disks.map(({ device, path }) => `${device} (${path})`).join(', ');
+}
+
+function refuseName({ path }: DiskDefinition): void {
+  const name = basename(path);
+  if (!name.startsWith('.') && Buffer.byteLength(name) <= LONGEST_NAME_BYTES) return;
+  throw new Failure(
+    'guest-unsupported',
+    `${path} cannot be moved: its name begins with a dot, or is too long.`,
+    { advice: `Give it another name there: --disk ${name}=/DIRECTORY/NAME` },
+  );
+}
+
+function refuseSamePath(places: readonly PlacedDisk[]): void {
+  const diskAt = new Map<string, DiskDefinition>();
+  for (const { disk, path, isChosen } of places) {
+    const other = diskAt.get(path);
+    diskAt.set(path, disk);
+    if (other === undefined) continue;
+    if (isChosen) throw new Failure('usage', `${other.path} and ${disk.path} cannot both go to ${path}.`);
+    throw new Failure(
+      'guest-unsupported',
+      `${other.path} and ${disk.path} have the same file name, but a move puts all images into one directory.`,
+      { advice: `Give one of them another name there: --disk ${disk.device}=/DIRECTORY/NAME` },
+    );
+  }
+}

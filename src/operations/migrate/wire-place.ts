@@ -1,0 +1,7 @@
+import { basename } from 'node:path';
+import type { PlacedDisk } from './place-disks.ts';
+
+/** A disk's place as `check` and `open` name it (doc/wire.md). */
+export function wirePlace({ path, isChosen }: PlacedDisk): { name: string; path?: string } {
+  return { name: basename(path), ...(isChosen && { path }) };
+}

@@ -1,0 +1,133 @@
+import { constants } from 'node:fs';
+import { access, stat, statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { Failure } from '../../failure.ts';
+import { formatBytes } from '../../figures.ts';
+import { findDeviceProblems, findTargetDevice, type TargetDevice } from '../../image/target/target-device.ts';
+import { directoryMissing, targetExists } from '../../image/target/target-failures.ts';
+import { exists, isFileNameShort, partialPath } from '../../image/target/target-path.ts';
+import { command, here, placed } from '../../placed-text.ts';
+import { errorCode } from '../../system/error-code.ts';
+import { SPOOL_LIMIT_BYTES } from '../../wire/messages.ts';
+import { pathOfDisk } from './open-target.ts';
+
+export interface PlacesRequest {
+  /** Null: every disk has a path of its own. */
+  directory: string | null;
+  disks: readonly { name: string; path?: string | undefined; sizeBytes: number; neededBytes: number }[];
+  /** Whether the content of block devices may be lost. */
+  overwrite: boolean;
+}
+
+export interface CheckedPlaces {
+  problems: Failure[];
+  /** Of the directory, or else of the one that the spool goes to. */
+  freeBytes: number;
+  devices: readonly TargetDevice[];
+}
+
+/** Finds everything that keeps the disks from their places. Changes nothing. */
+export async function checkPlaces(
+  { directory, disks, overwrite }: PlacesRequest,
+  spoolParent: string,
+): Promise<CheckedPlaces> {
+  const problems: Failure[] = [];
+  const devices: TargetDevice[] = [];
+  /** How much each directory has to take. */
+  const neededBy = new Map<string, number>(directory === null ? [] : [[directory, 0]]);
+  let imageBytes = 0;
+  for (const disk of disks) {
+    const path = pathOfDisk({ directory, ...disk });
+    imageBytes += disk.neededBytes;
+    const device = disk.path === undefined ? null : await findTargetDevice(path);
+    if (device === null) {
+      const parent = dirname(path);
+      neededBy.set(parent, (neededBy.get(parent) ?? 0) + disk.neededBytes);
+      problems.push(...(await checkName(path)));
+      continue;
+    }
+    devices.push(device);
+    problems.push(...(await findDeviceProblems(device, disk.sizeBytes, overwrite)));
+  }
+  const inDirectories = await Promise.all([...neededBy.keys()].map(checkDirectory));
+  problems.unshift(...inDirectories.filter((problem) => problem !== null));
+  const spoolDirectory = directory ?? (await existingParent(spoolParent));
+  const spoolBytes = Math.min(imageBytes, SPOOL_LIMIT_BYTES);
+  neededBy.set(spoolDirectory, (neededBy.get(spoolDirectory) ?? 0) + spoolBytes);
+  if (inDirectories.every((problem) => problem === null))
+    for (const [place, neededBytes] of neededBy) problems.push(...(await checkRoom(place, neededBytes)));
+  const freeBytes = await freeBytesOf(spoolDirectory).catch(() => 0);
+  return { problems, freeBytes, devices };
+}
+
+async function checkDirectory(directory: string): Promise<Failure | null> {
+  try {
+    if (!(await stat(directory)).isDirectory()) {
+      return new Failure('target-missing', placed`${directory} ${here} is not a directory.`);
+    }
+    await access(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+    return null;
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === 'ENOENT' || code === 'ENOTDIR') {
+      return directoryMissing(directory);
+    }
+    return new Failure('target-not-writable', placed`${directory} ${here} cannot be written to.`, {
+      advice: 'Log in there as a user who may write to it, or choose another directory with --to HOST:DIR.',
+      cause: error,
+    });
+  }
+}
+
+async function checkName(path: string): Promise<Failure[]> {
+  if (!isFileNameShort(path))
+    return [
+      new Failure(
+        'target-not-writable',
+        placed`The file name of ${path} ${here} is too long: a move adds a suffix to it while it works.`,
+        {
+          advice: 'Give the image a shorter name (up to 239 bytes).',
+        },
+      ),
+    ];
+  if ((await findTargetDevice(path)) !== null)
+    return [
+      new Failure('target-exists', placed`${path} ${here} is a block device.`, {
+        advice: `To overwrite it, name it: --disk NAME=${path}`,
+      }),
+    ];
+  if (await isThere(path)) return [targetExists(path)];
+  if (!(await isThere(partialPath(path)))) return [];
+  return [
+    new Failure('target-exists', placed`${partialPath(path)} exists already ${here}.`, {
+      advice: placed`Another move of this guest is under way, or was cut short. If none is under way, remove that file: ${command('rm', partialPath(path))}`,
+    }),
+  ];
+}
+
+/** The check of the directory tells of a path that cannot be looked at. */
+async function isThere(path: string): Promise<boolean> {
+  return exists(path).catch(() => false);
+}
+
+async function freeBytesOf(directory: string): Promise<number> {
+  const { bavail, bsize } = await statfs(directory);
+  return bavail * bsize;
+}
+
+async function checkRoom(directory: string, neededBytes: number): Promise<Failure[]> {
+  const freeBytes = await freeBytesOf(directory);
+  if (freeBytes >= neededBytes) return [];
+  return [
+    new Failure(
+      'target-full',
+      placed`${directory} ${here} has ${formatBytes(freeBytes)} free, and ${formatBytes(neededBytes)} may be needed.`,
+      { advice: 'Make room there, or choose another directory with --to HOST:DIR.' },
+    ),
+  ];
+}
+
+async function existingParent(directory: string): Promise<string> {
+  const isDirectory = await stat(directory).catch(() => null);
+  return isDirectory !== null || directory === '/' ? directory : existingParent(dirname(directory));
+}
