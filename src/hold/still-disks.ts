@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import type { Context } from '../events.ts';
 import type { DiskDefinition, GuestDefinition } from '../guest/definition.ts';
 import type { GuestDriver, RunningGuest } from '../guest/guest-driver.ts';
-import { othersThan, refuseUsedDisks } from '../guest/used-disks.ts';
+import { othersThan, refuseUsedDisks } from '../guest/disks/used-disks.ts';
 import { removeStaleClones, type FileBeside } from '../image/clones/clone.ts';
 import { isUnclean } from '../image/unclean.ts';
 import type { UserFilter } from '../image/usage/refuse-used.ts';

@@ -5,7 +5,7 @@ import type { RunningGuest } from '../guest/guest-driver.ts';
 import { fenceOf } from '../guest/guest-record.ts';
 import type { ResolvedGuest } from '../guest/resolve-guest.ts';
 import type { GuestDependencies } from '../guest/guest-dependencies.ts';
-import { awaitReleases } from '../guest/await-releases.ts';
+import { awaitReleases } from '../guest/disks/await-releases.ts';
 import { refuseWhileMoved } from '../guest/mover.ts';
 import { noteBeforeHalt } from '../guest/note-state.ts';
 import { runStage } from '../pipeline/run-stage.ts';

@@ -4,7 +4,7 @@ import { resolveGuest } from '../../guest/resolve-guest.ts';
 import { backupGuest } from './backup-guest.ts';
 import type { BackupDependencies, BackupOptions } from './options.ts';
 import { notDoneText, type BackupReport, type GuestBackup } from './backup-report.ts';
-import { warnOfImageOfGuest } from '../../guest/image-of-guest.ts';
+import { warnOfImageOfGuest } from '../../guest/disks/image-of-guest.ts';
 import { refuseOtherSource } from './refuse-other-source.ts';
 import { refuseSameNames } from '../store-access/stored-names.ts';
 import { requireWritable } from './require-writable.ts';

@@ -5,7 +5,7 @@ import type { ImageRegion } from '../../image/probe.ts';
 import type { GuestDriver } from '../../guest/guest-driver.ts';
 import { type ImageUser, findUsers } from '../../image/usage/usage.ts';
 import type { GuestUser } from '../../image/usage/describe-users.ts';
-import { nameGuests } from '../../guest/name-guests.ts';
+import { nameGuests } from '../../guest/disks/name-guests.ts';
 import { openSourceDisk } from '../../transfer/source-disk.ts';
 
 export { describeUsers } from '../../image/usage/describe-users.ts';

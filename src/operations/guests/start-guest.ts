@@ -3,7 +3,7 @@ import { combineFailures, Failure } from '../../failure.ts';
 import { fenceOf } from '../../guest/guest-record.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
 import { findRunningGuest, notFound } from '../../guest/resolve-guest.ts';
-import { findUsedDisks } from '../../guest/used-disks.ts';
+import { findUsedDisks } from '../../guest/disks/used-disks.ts';
 import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
 import { noteState } from '../../guest/note-state.ts';
 import { runStage } from '../../pipeline/run-stage.ts';

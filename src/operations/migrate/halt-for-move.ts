@@ -1,5 +1,5 @@
 import type { Context } from '../../events.ts';
-import { awaitReleases } from '../../guest/await-releases.ts';
+import { awaitReleases } from '../../guest/disks/await-releases.ts';
 import { isImageOnly } from '../../guest/definition.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
 import type { Move } from './preflight.ts';

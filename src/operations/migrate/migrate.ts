@@ -6,7 +6,7 @@ import { sourceOf, withSource } from '../../guest/guest-source.ts';
 import { thisMachine } from '../../system/machine.ts';
 import { warnOfDoubtfulFileSystems } from '../../transfer/file-system-warnings.ts';
 import { haltForMove } from './halt-for-move.ts';
-import { awaitReleases } from '../../guest/await-releases.ts';
+import { awaitReleases } from '../../guest/disks/await-releases.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
 import { planMigration, preflight, type Move } from './preflight.ts';
 import { undoMove } from './undo.ts';

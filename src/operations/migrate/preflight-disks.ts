@@ -1,7 +1,7 @@
 import type { Context } from '../../events.ts';
 import type { GuestDriver } from '../../guest/guest-driver.ts';
 import type { ResolvedGuest } from '../../guest/resolve-guest.ts';
-import { othersThan, refuseUsedDisks } from '../../guest/used-disks.ts';
+import { othersThan, refuseUsedDisks } from '../../guest/disks/used-disks.ts';
 import type { Resources } from '../../pipeline/resources.ts';
 import { refuseContainerFormat } from './container-format.ts';
 import { openSourceDisk, type SourceDisk } from '../../transfer/source-disk.ts';

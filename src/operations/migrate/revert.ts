@@ -7,7 +7,7 @@ import type { RunningGuest } from '../../guest/guest-driver.ts';
 import { takenBackAdvice, type GuestRecord } from '../../guest/guest-record.ts';
 import { putBackRecord } from '../../guest/put-back-record.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
-import { refuseUsedDisks } from '../../guest/used-disks.ts';
+import { refuseUsedDisks } from '../../guest/disks/used-disks.ts';
 import { refuseWhileMoved } from '../../guest/mover.ts';
 import { newHardware, receiveCommand } from '../../wire/new-hardware.ts';
 import { RemoteReceiver } from '../../wire/remote-receiver.ts';

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { GuestDefinition } from '../../../src/guest/definition.ts';
 import { offlineDefinition } from '../../../src/guest/offline-definition.ts';
 import { createRecordStore, type RecordStore } from '../../../src/guest/record-store.ts';
-import { warnOfImageOfGuest } from '../../../src/guest/image-of-guest.ts';
+import { warnOfImageOfGuest } from '../../../src/guest/disks/image-of-guest.ts';
 import { fakeDefinition, fakeDriver } from '../../support/guests/fake-driver.ts';
 import { scratchDirectory } from '../../support/images/images.ts';
 

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import type { GuestDriver } from '../../../src/guest/guest-driver.ts';
-import { nameGuests } from '../../../src/guest/name-guests.ts';
+import { nameGuests } from '../../../src/guest/disks/name-guests.ts';
 import { describeUsers } from '../../../src/image/usage/describe-users.ts';
 import type { ImageUser } from '../../../src/image/usage/usage.ts';
 import { fakeDefinition, fakeDriver } from '../../support/guests/fake-driver.ts';

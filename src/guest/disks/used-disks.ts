@@ -1,9 +1,9 @@
-import { combineFailures, type Failure } from '../failure.ts';
-import { findUse, type UserFilter } from '../image/usage/refuse-used.ts';
-import { readProcess } from '../system/proc-process.ts';
-import type { GuestDefinition } from './definition.ts';
-import type { GuestDriver, RunningGuest } from './guest-driver.ts';
-import { requireDriver } from './require-driver.ts';
+import { combineFailures, type Failure } from '../../failure.ts';
+import { findUse, type UserFilter } from '../../image/usage/refuse-used.ts';
+import { readProcess } from '../../system/proc-process.ts';
+import type { GuestDefinition } from '../definition.ts';
+import type { GuestDriver, RunningGuest } from '../guest-driver.ts';
+import { requireDriver } from '../require-driver.ts';
 
 /** Failure `image-in-use` for each disk of the guest that is in use. A disk that it only reads may be shared. */
 export async function findUsedDisks(

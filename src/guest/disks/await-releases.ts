@@ -1,8 +1,8 @@
-import { Failure } from '../failure.ts';
-import { describeUsers } from '../image/usage/describe-users.ts';
-import { findUsers, type ImageUser } from '../image/usage/usage.ts';
-import { poll } from '../pipeline/polling.ts';
-import type { GuestDefinition } from './definition.ts';
+import { Failure } from '../../failure.ts';
+import { describeUsers } from '../../image/usage/describe-users.ts';
+import { findUsers, type ImageUser } from '../../image/usage/usage.ts';
+import { poll } from '../../pipeline/polling.ts';
+import type { GuestDefinition } from '../definition.ts';
 
 /** A hypervisor's helpers may release an image a little later than the guest itself ends. */
 const RELEASE_LIMIT_MS = 10_000;

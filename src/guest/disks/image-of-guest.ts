@@ -1,9 +1,9 @@
-import type { Context } from '../events.ts';
-import { isImageOnly } from './definition.ts';
-import { fenceOf } from './guest-record.ts';
-import { knownDefinitions, type GuestSources } from './known-definitions.ts';
-import { type ResolvedGuest } from './resolve-guest.ts';
-import { fileIdentity } from '../system/file-identity.ts';
+import type { Context } from '../../events.ts';
+import { isImageOnly } from '../definition.ts';
+import { fenceOf } from '../guest-record.ts';
+import { knownDefinitions, type GuestSources } from '../known-definitions.ts';
+import type { ResolvedGuest } from '../resolve-guest.ts';
+import { fileIdentity } from '../../system/file-identity.ts';
 
 /**
  * Warns when an image that was named by its path is the only disk of a guest that is known here. Its snapshots would go

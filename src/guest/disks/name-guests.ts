@@ -1,7 +1,7 @@
-import type { Context } from '../events.ts';
-import type { GuestUser } from '../image/usage/describe-users.ts';
-import type { ImageUser } from '../image/usage/usage.ts';
-import type { GuestDriver } from './guest-driver.ts';
+import type { Context } from '../../events.ts';
+import type { GuestUser } from '../../image/usage/describe-users.ts';
+import type { ImageUser } from '../../image/usage/usage.ts';
+import type { GuestDriver } from '../guest-driver.ts';
 
 /** The users of an image, with each guest among them named once instead of each of its processes. */
 export async function nameGuests(
