@@ -1,12 +1,10 @@
-import { closeSync, constants } from 'node:fs';
+import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { Failure } from '../../failure.ts';
 import { command, here, placed } from '../../placed-text.ts';
 import { errorMessage } from '../../system/error-code.ts';
 import { contentNames } from '../content-names.ts';
-import { openRawImage } from '../formats/raw/raw-image.ts';
-import { openImageFile } from '../source/image-file.ts';
-import type { ImageSource } from '../source/image-source.ts';
+import { openImage } from '../open-image.ts';
 import { findUse } from '../usage/refuse-used.ts';
 import type { TargetPlace } from './target-place.ts';
 
@@ -21,7 +19,8 @@ export interface TargetDevice {
 export async function findTargetDevice(path: string): Promise<TargetDevice | null> {
   const there = await stat(path, { bigint: true }).catch(() => null);
   if (there === null || !there.isBlockDevice()) return null;
-  await using image = await openRaw(path);
+  // Its present content is only looked at, whatever format it may have.
+  await using image = await openImage(path);
   const { sizeBytes } = image;
   const identity = { dev: there.dev, ino: there.ino };
   const place = { kind: 'block-device', path, sizeBytes, allocatedBytes: sizeBytes, identity } as const;
@@ -70,17 +69,4 @@ export async function findDeviceProblems(
       }),
     );
   return problems;
-}
-
-/** Its present content is only looked at, whatever format it may have. */
-async function openRaw(path: string): Promise<ImageSource> {
-  const file = openImageFile(path);
-  try {
-    const source = await openRawImage(file);
-    if (source !== null) return source;
-    throw new Failure('image-not-a-disk', `The format of ${path} is not known.`);
-  } catch (error) {
-    closeSync(file.fd);
-    throw error;
-  }
 }
