@@ -2,13 +2,13 @@ import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import type { MigrateRequest } from '../../operations/migrate/migration-report.ts';
 import { imageFormatOption, readImageFormat } from './image-format-options.ts';
-import { parseDiskPlace } from './disk-place.ts';
+import { placeOptions, readPlaces, repeatablePlaceOptions } from './place-options.ts';
 import { parseDestination } from './destination.ts';
 import { bootOptions, haltOptions, readBootOptions, readHaltOptions } from './guest-options.ts';
-import { flag, optionalText, text, texts, wholeNumberOr, type Arguments } from './options.ts';
+import { flag, optionalText, text, wholeNumberOr, type Arguments } from './options.ts';
 
 /** The options that may be given several times. */
-export const repeatableMigrateOptions = ['disk'] as const;
+export const repeatableMigrateOptions = repeatablePlaceOptions;
 
 export function defineMigrateOptions(parser: Argv): Argv {
   return parser
@@ -23,17 +23,7 @@ export function defineMigrateOptions(parser: Argv): Argv {
         requiresArg: true,
         describe: '[USER@]HOST[:DIR], the host as for ssh; DIR is by default the same directory as here',
       },
-      disk: {
-        type: 'string',
-        requiresArg: true,
-        describe:
-          'NAME=PATH: where one disk goes on the new hardware: a partition, a logical volume, a whole disk, or a new ' +
-          'file. NAME: its slot in the guest (ubd0, vda), its file name, or root for the first disk. May be repeated',
-      },
-      overwrite: {
-        type: 'boolean',
-        describe: 'A device named with --disk may hold something: it is lost, even if the move fails',
-      },
+      ...placeOptions,
       'dry-run': {
         type: 'boolean',
         describe: 'Check everything and show what would happen; change nothing',
@@ -91,8 +81,7 @@ export function readMigrateRequest(args: Arguments): MigrateRequest {
       ...parseDestination(text(args, 'to')),
       sshConfigFile: sshConfigFile === null ? null : resolve(sshConfigFile),
     },
-    disks: texts(args, 'disk').map(parseDiskPlace),
-    overwrite: flag(args, 'overwrite'),
+    ...readPlaces(args),
     remoteCommand: text(args, 'remote-command'),
     compression: wholeNumberOr(args, 'compression', 1, 19, 'auto'),
     everyBlock: flag(args, 'every-block'),
