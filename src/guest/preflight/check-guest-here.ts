@@ -1,0 +1,68 @@
+import type { Context } from '../../events.ts';
+import { Failure } from '../../failure.ts';
+import type { GuestDefinition } from '../definition.ts';
+import type { GuestSources } from '../resolve-guest.ts';
+import { surveyGuests } from '../survey/survey-guests.ts';
+import { checkFiles } from './check-files.ts';
+import { checkMemory } from './check-memory.ts';
+import { checkNetwork } from './check-network.ts';
+import { checkUnique, type KnownGuest } from './check-unique.ts';
+
+/**
+ * Everything that keeps this machine from running a guest that comes to it, whatever its hypervisor: what the driver finds, and
+ * what only a look at all hypervisors shows. Changes nothing.
+ * @param isFromHere the guest comes from this very machine: the guest of the same name is itself
+ */
+export async function checkGuestHere(
+  guest: GuestDefinition,
+  { drivers, records }: GuestSources,
+  isFromHere: boolean,
+  context: Context,
+): Promise<Failure[]> {
+  const driver = drivers.find(({ kind }) => kind === guest.driver);
+  if (driver === undefined)
+    return [new Failure('hypervisor-missing', `This vmferry cannot boot ${guest.driver} guests.`)];
+  const definition = await driver.complete(guest, context);
+  const found = await driver.checkBootable(definition, context);
+  const known = await knownGuests(guest.name, { drivers, records }, context);
+  const others = known.filter((other) => !isFromHere || other.definition.name !== guest.name);
+  const more = [
+    ...checkFiles(definition),
+    ...checkNetwork(definition),
+    // Its memory is in use as long as it runs here.
+    ...(isFromHere ? [] : checkMemory(definition)),
+    ...(await checkUnique(definition, others)),
+  ];
+  return [...found, ...more.filter((problem) => !isToldBy(found, problem))];
+}
+
+/** Whether a driver has found the same. Its words are better: it knows its hypervisor. */
+function isToldBy(found: readonly Failure[], { code, message }: Failure): boolean {
+  const values =
+    message.match(/\/[^\s,]+|(?:[0-9a-f]{2}:){5}[0-9a-f]{2}|[0-9a-f-]{36}|(?<=bridge |device |named )\S+/g) ?? [];
+  return found.some(
+    (one) =>
+      (one.code === code && values.length === 0) || values.some((value) => one.message.includes(value)),
+  );
+}
+
+async function knownGuests(
+  own: string,
+  { drivers, records }: GuestSources,
+  context: Context,
+): Promise<KnownGuest[]> {
+  const { running, kept } = await surveyGuests(drivers, context);
+  const known: KnownGuest[] = [
+    ...running.map(({ definition }) => ({ definition, state: 'running' as const })),
+    // A guest that was moved away keeps its addresses, and does not use them.
+    ...kept
+      .filter(({ unsupported }) => unsupported?.code !== 'guest-fenced')
+      .map(({ definition }) => ({ definition, state: 'kept' as const })),
+  ];
+  const names = [own, ...known.map(({ definition }) => definition.name)];
+  const remembered = (await records.list()).filter(
+    ({ state, definition }) =>
+      (state === 'halted' || state === 'running') && !names.includes(definition.name),
+  );
+  return [...known, ...remembered.map(({ definition }) => ({ definition, state: 'remembered' as const }))];
+}

@@ -1,0 +1,131 @@
+import { linkSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { Failure } from '../../../../src/failure.ts';
+import type { GuestDefinition } from '../../../../src/guest/definition.ts';
+import type { GuestDriver, KeepingDriver } from '../../../../src/guest/guest-driver.ts';
+import { checkGuestHere } from '../../../../src/guest/preflight/check-guest-here.ts';
+import { createRecordStore, type RecordStore } from '../../../../src/guest/record-store.ts';
+import { fakeDefinition, fakeDriver } from '../../../support/guests/fake-driver.ts';
+
+let directory: string;
+let disk: string;
+let records: RecordStore;
+const context = { signal: new AbortController().signal, report: () => undefined };
+const mac = '52:54:00:00:00:01';
+const uuid = '11111111-2222-3333-4444-555555555555';
+
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'vmferry-preflight-'));
+  disk = join(directory, 'disk.img');
+  writeFileSync(disk, '');
+  records = createRecordStore(join(directory, 'records'));
+});
+afterAll(() => {
+  rmSync(directory, { recursive: true });
+});
+
+function driverOf(kind: 'qemu' | 'libvirt' | 'xen', ...guests: GuestDefinition[]): GuestDriver {
+  return { ...fakeDriver(...guests.map((guest) => ({ ...guest, driver: kind }))), kind };
+}
+
+/** Knows the guests, and none of them runs. */
+function keeping(...kept: GuestDefinition[]): GuestDriver {
+  const guests = kept.map((definition) => ({ definition: { ...definition, driver: 'libvirt' as const } }));
+  const driver: Partial<KeepingDriver> = { listKept: () => Promise.resolve(guests) };
+  return { ...driverOf('libvirt'), ...driver };
+}
+
+const coming: GuestDefinition = {
+  ...fakeDefinition('web', []),
+  driver: 'qemu',
+  uuid,
+  networkCards: [{ mac, attachedTo: { kind: 'tap', name: 'lo' } }],
+};
+
+async function codes(guest: GuestDefinition, drivers: readonly GuestDriver[], isFromHere = false) {
+  return (await checkGuestHere(guest, { drivers, records }, isFromHere, context)).map(
+    ({ code, message }) => `${code}: ${message}`,
+  );
+}
+
+test('a guest that is alone on the machine has no problem', async () => {
+  expect(await codes({ ...coming, disks: fakeDefinition('x', [disk]).disks }, [driverOf('qemu')])).toEqual(
+    [],
+  );
+});
+
+test('all that another guest has is found at once, and each problem says what to do', async () => {
+  const other = { ...coming, disks: fakeDefinition('x', [disk]).disks, name: 'mail' };
+  const link = join(directory, 'link.img');
+  linkSync(disk, link);
+  const guest = {
+    ...coming,
+    disks: fakeDefinition('x', [link]).disks,
+    memoryBytes: 2 ** 50,
+    drives: [{ device: 'hdc', kind: 'cdrom', path: '/nowhere.iso' }] as const,
+  };
+  const problems = await checkGuestHere(
+    guest,
+    { drivers: [driverOf('qemu'), driverOf('xen', other)], records },
+    false,
+    context,
+  );
+  expect(problems.map(({ message }) => message)).toEqual([
+    "The guest's medium in hdc, /nowhere.iso, is not here.",
+    expect.stringMatching(/^web has 1\.00 PiB of memory, and .* are free here\.$/),
+    `The UUID ${uuid} is that of mail (xen) here.`,
+    `The MAC address ${mac} is that of mail (xen) here.`,
+    `${link} is a disk of mail (xen) here.`,
+  ]);
+  expect(problems.filter(({ advice }) => advice === undefined)).toEqual([]);
+});
+
+test('a guest of the same name under another hypervisor is found, also if it does not run', async () => {
+  const other = { ...fakeDefinition('web'), name: 'web' };
+  expect(await codes(coming, [driverOf('qemu'), driverOf('xen', other)])).toEqual([
+    'guest-already-running: A guest named web is known to xen here already.',
+  ]);
+  expect(await codes(coming, [driverOf('qemu'), keeping(other)])).toEqual([
+    'target-exists: A guest named web is known to libvirt here already.',
+  ]);
+});
+
+test('a guest that changes its hypervisor on one machine is not its own rival', async () => {
+  const before = { ...coming, disks: fakeDefinition('x', [disk]).disks };
+  expect(await codes(before, [driverOf('qemu'), driverOf('xen', before)], true)).toEqual([]);
+});
+
+test('a guest that vmferry remembers counts, unless it was moved away', async () => {
+  const definition = { ...coming, name: 'mail', uuid: '99999999-2222-3333-4444-555555555555' };
+  await records.write({ definition, state: 'halted' });
+  expect(await codes(coming, [driverOf('qemu')])).toEqual([
+    `target-exists: The MAC address ${mac} is that of mail (qemu) here.`,
+  ]);
+  const move = { destination: 'new', directory: null, sshConfigFile: null, remoteCommand: 'vmferry' };
+  await records.write({ definition, state: 'moved', move });
+  expect(await codes(coming, [driverOf('qemu')])).toEqual([]);
+  await records.remove('mail');
+});
+
+test('a hypervisor that fails hides no problem of another', async () => {
+  const broken = {
+    ...driverOf('libvirt'),
+    list: () => Promise.reject(new Failure('internal', 'no connection')),
+  };
+  const other = { ...coming, name: 'mail' };
+  expect(await codes(coming, [driverOf('qemu'), broken, driverOf('xen', other)])).toHaveLength(2);
+});
+
+test('what the driver has said already is not said again', async () => {
+  const driver: GuestDriver = {
+    ...driverOf('qemu'),
+    checkBootable: () =>
+      Promise.resolve([new Failure('hypervisor-missing', 'There is no /nowhere/kernel here.')]),
+  };
+  expect(await codes({ ...coming, kernel: '/nowhere/kernel', initrd: '/nowhere/initrd' }, [driver])).toEqual([
+    'hypervisor-missing: There is no /nowhere/kernel here.',
+    "hypervisor-missing: The guest's initial RAM disk, /nowhere/initrd, is not here.",
+  ]);
+});
