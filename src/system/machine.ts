@@ -26,3 +26,12 @@ function digestOf(file: string): string | null {
     return null;
   }
 }
+
+/** Identifies the kernel that runs, and so the machine, until it is started again (random(4)). Null if that cannot be told. */
+export function runningKernelId(): string | null {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    return null;
+  }
+}

@@ -82,6 +82,8 @@ const moverMessage = z.discriminatedUnion('type', [
       .min(1),
     overwrite,
     guest: z.unknown(),
+    /** The kernel that the mover runs under: if it is the receiver's own, both are on one machine. */
+    sourceKernel: z.string().max(64).exactOptional(),
   }),
   z.strictObject({ type: z.literal('measure'), padding: z.string() }),
   z.strictObject({

@@ -1,22 +1,30 @@
 import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import type { GuestDefinition } from '../definition.ts';
-import type { GuestSources } from '../resolve-guest.ts';
+import type { GuestSources } from '../known-definitions.ts';
 import { surveyGuests } from '../survey/survey-guests.ts';
 import { checkFiles } from './check-files.ts';
 import { checkMemory } from './check-memory.ts';
 import { checkNetwork } from './check-network.ts';
 import { checkUnique, type KnownGuest } from './check-unique.ts';
 
+export interface ComingGuest {
+  definition: GuestDefinition;
+  /** It comes from this very machine: the guest of the same name is itself. */
+  isFromHere: boolean;
+  /** Its disks may replace those of guests that do not run. */
+  mayOverwrite: boolean;
+}
+
 /**
  * Everything that keeps this machine from running a guest that comes to it, whatever its hypervisor: what the driver finds, and
  * what only a look at all hypervisors shows. Changes nothing.
- * @param isFromHere the guest comes from this very machine: the guest of the same name is itself
+ * @param told what was found before; it is not said again
  */
 export async function checkGuestHere(
-  guest: GuestDefinition,
+  { definition: guest, isFromHere, mayOverwrite }: ComingGuest,
   { drivers, records }: GuestSources,
-  isFromHere: boolean,
+  told: readonly Failure[],
   context: Context,
 ): Promise<Failure[]> {
   const driver = drivers.find(({ kind }) => kind === guest.driver);
@@ -31,15 +39,16 @@ export async function checkGuestHere(
     ...checkNetwork(definition),
     // Its memory is in use as long as it runs here.
     ...(isFromHere ? [] : checkMemory(definition)),
-    ...(await checkUnique(definition, others)),
+    ...(await checkUnique(definition, others, mayOverwrite)),
   ];
-  return [...found, ...more.filter((problem) => !isToldBy(found, problem))];
+  return [...found, ...more.filter((problem) => !isToldBy([...told, ...found], problem))];
 }
 
 /** Whether a driver has found the same. Its words are better: it knows its hypervisor. */
 function isToldBy(found: readonly Failure[], { code, message }: Failure): boolean {
   const values =
-    message.match(/\/[^\s,]+|(?:[0-9a-f]{2}:){5}[0-9a-f]{2}|[0-9a-f-]{36}|(?<=bridge |device |named )\S+/g) ?? [];
+    message.match(/\/[^\s,]+|(?:[0-9a-f]{2}:){5}[0-9a-f]{2}|[0-9a-f-]{36}|(?<=bridge |device |named )\S+/g) ??
+    [];
   return found.some(
     (one) =>
       (one.code === code && values.length === 0) || values.some((value) => one.message.includes(value)),

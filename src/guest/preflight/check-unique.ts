@@ -14,6 +14,7 @@ export interface KnownGuest {
 export async function checkUnique(
   definition: GuestDefinition,
   known: readonly KnownGuest[],
+  mayOverwrite: boolean,
 ): Promise<Failure[]> {
   const problems: Failure[] = [];
   const add = (
@@ -47,7 +48,7 @@ export async function checkUnique(
       );
     const theirs = await writtenFiles(other);
     const shared = [...written].find(([key]) => theirs.has(key));
-    if (shared !== undefined)
+    if (shared !== undefined && (state === 'running' || !mayOverwrite))
       add(
         'image-in-use',
         placed`${shared[1]} is a disk of ${label} ${here}.`,

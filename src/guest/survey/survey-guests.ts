@@ -27,13 +27,3 @@ export async function surveyGuests(drivers: readonly GuestDriver[], context: Con
     }
   return { running, kept, failures };
 }
-
-/** Tells people that guests may be missing from what they see. */
-export function warnOfFailures({ failures }: GuestSurvey, { report }: Context): void {
-  for (const { driver, failure } of failures)
-    report({
-      type: 'warning',
-      code: 'hypervisor-silent',
-      message: `The guests of ${driver} are not shown: ${failure.message}`,
-    });
-}

@@ -16,6 +16,7 @@ import { placeDisks, type DiskPlaces, type PlacedDisk } from './place-disks.ts';
 import { lookAtDisks, type Attempt } from './preflight-disks.ts';
 import { tellOfDevice } from './target-devices.ts';
 import { wirePlace } from './wire-place.ts';
+import { runningKernelId } from '../../system/machine.ts';
 import { newHardware, receiveCommand } from '../../wire/new-hardware.ts';
 import { RemoteReceiver } from '../../wire/remote-receiver.ts';
 import { fromWireFailure } from '../../wire/messages.ts';
@@ -155,6 +156,7 @@ async function checkRemote(
   context: Context,
 ): Promise<readonly DeviceThere[]> {
   const { definition } = guest;
+  const sourceKernel = runningKernelId();
   const { problems, warnings, devices } = await receiver.request(
     {
       type: 'check',
@@ -166,6 +168,7 @@ async function checkRemote(
       }),
       ...(request.overwrite && { overwrite: true }),
       guest: isImageOnly(definition) ? null : relocate(definition, places),
+      ...(sourceKernel !== null && { sourceKernel }),
     },
     'checked',
     context.signal,

@@ -2,14 +2,18 @@ import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import type { GuestDefinition } from '../../guest/definition.ts';
 import { knownDefinitions, type GuestSources } from '../../guest/known-definitions.ts';
+import { checkGuestHere } from '../../guest/preflight/check-guest-here.ts';
 import type { TargetDevice } from '../../image/target/target-device.ts';
 import { here, placed } from '../../placed-text.ts';
 import { fileIdentity } from '../../system/file-identity.ts';
+import { runningKernelId } from '../../system/machine.ts';
 import { checkPlaces, type PlacesRequest } from './check-places.ts';
 
 export interface CheckRequest extends PlacesRequest {
   /** The guest to boot, its disks at their places here; null when none is to be booted. */
   guest: GuestDefinition | null;
+  /** See `runningKernelId`: of the machine that the guest comes from. */
+  sourceKernel?: string;
 }
 
 export interface CheckedTarget {
@@ -27,7 +31,11 @@ export async function checkTarget(
   const { guest, overwrite } = request;
   const { problems, freeBytes, devices } = await checkPlaces(request, spoolParent);
   if (!overwrite) problems.push(...(await findOwners(devices, guest, sources, context)));
-  if (guest !== null) problems.push(...(await checkHypervisor(guest, sources, context)));
+  if (guest !== null) {
+    const isFromHere = request.sourceKernel !== undefined && request.sourceKernel === runningKernelId();
+    const coming = { definition: guest, isFromHere, mayOverwrite: overwrite === true };
+    problems.push(...(await checkGuestHere(coming, sources, problems, context)));
+  }
   return {
     problems,
     freeBytes,
@@ -58,14 +66,4 @@ async function findOwners(
     }
   }
   return problems;
-}
-
-async function checkHypervisor(
-  guest: GuestDefinition,
-  { drivers }: GuestSources,
-  context: Context,
-): Promise<Failure[]> {
-  const driver = drivers.find((candidate) => candidate.kind === guest.driver);
-  if (driver !== undefined) return driver.checkBootable(guest, context);
-  return [new Failure('hypervisor-missing', `This vmferry cannot boot ${guest.driver} guests.`)];
 }

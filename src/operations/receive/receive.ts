@@ -174,9 +174,9 @@ class Receiver {
   }
 
   async #check(message: Extract<MoverMessage, { type: 'check' }>): Promise<void> {
-    const { directory, disks, guest: json, overwrite = false } = message;
+    const { guest: json, overwrite = false, ...rest } = message;
     const guest = json === null ? null : parseGuestDefinition(json);
-    const request = { directory, disks, guest, overwrite };
+    const request = { ...rest, guest, overwrite };
     const { problems, freeBytes, devices } = await checkTarget(request, this.#dependencies, this.#context);
     this.#channel.send({
       type: 'checked',

@@ -38,6 +38,7 @@ const moverMessages: MoverMessage[] = [
     directory: '/',
     disks: [disk, { ...disk, name: 'swap' }],
     guest: { name: 'web', disks: [] },
+    sourceKernel: '0b3c1b1e-5f5e-4d8b-9a53-0a4f8d7b9b52',
   },
   {
     type: 'check',
@@ -182,7 +183,7 @@ describe('refused as a violation of the protocol:', () => {
   });
 
   /** Every message with each of its required fields. */
-  const optional = ['advice', 'transient', 'path', 'overwrite'];
+  const optional = ['advice', 'transient', 'path', 'overwrite', 'sourceKernel'];
   const lacking = [...moverMessages, ...receiverMessages].flatMap((message) =>
     Object.keys(message)
       .filter((field) => !optional.includes(field))

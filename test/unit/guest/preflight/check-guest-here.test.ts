@@ -45,9 +45,14 @@ const coming: GuestDefinition = {
 };
 
 async function codes(guest: GuestDefinition, drivers: readonly GuestDriver[], isFromHere = false) {
-  return (await checkGuestHere(guest, { drivers, records }, isFromHere, context)).map(
-    ({ code, message }) => `${code}: ${message}`,
-  );
+  return (
+    await checkGuestHere(
+      { definition: guest, isFromHere, mayOverwrite: false },
+      { drivers, records },
+      [],
+      context,
+    )
+  ).map(({ code, message }) => `${code}: ${message}`);
 }
 
 test('a guest that is alone on the machine has no problem', async () => {
@@ -67,9 +72,9 @@ test('all that another guest has is found at once, and each problem says what to
     drives: [{ device: 'hdc', kind: 'cdrom', path: '/nowhere.iso' }] as const,
   };
   const problems = await checkGuestHere(
-    guest,
+    { definition: guest, isFromHere: false, mayOverwrite: false },
     { drivers: [driverOf('qemu'), driverOf('xen', other)], records },
-    false,
+    [],
     context,
   );
   expect(problems.map(({ message }) => message)).toEqual([
