@@ -1,14 +1,16 @@
-import { constants, fstatSync } from 'node:fs';
+import { constants } from 'node:fs';
 import { link, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Failure } from '../../failure.ts';
 import { errorCode } from '../../system/error-code.ts';
-import { dropPageCache, tryLock } from '../../system/native.ts';
+import { tryLock } from '../../system/native.ts';
 import { syncDirectory } from '../../system/sync-directory.ts';
 import type { Extent } from '../../extent/extents.ts';
-import { openDirectAgain, requireSameFile } from '../source/open-again.ts';
-import { fileDataExtents } from '../formats/raw/file-data-extents.ts';
+import { requireSameFile } from '../source/open-again.ts';
 import { setFileAttributes, type ImageAttributes } from './file-attributes.ts';
+import { qcow2Content } from './qcow2-content.ts';
+import { rawContent, type TargetContent } from './target-content.ts';
+import type { TargetFormat } from './target-format.ts';
 import { removeClaim, writeClaim, type PartialClaim } from './partial-claim.ts';
 import { directoryMissing, targetExists, writeFailureOf } from './target-failures.ts';
 import { exists, partialPath } from './target-path.ts';
@@ -26,29 +28,34 @@ export class ImageTarget implements AsyncDisposable {
   readonly path: string;
   /** The path it has now. */
   readonly workingPath: string;
-  /** The bytes of a larger device behind the image are kept. */
+  /** The size of the disk. The bytes of a larger device behind the image are kept. */
   readonly imageBytes: number;
+  /** How reading back avoids the page cache. */
+  readonly readBackMethod: TargetContent['readBackMethod'];
+  /** The image file or device itself. */
   readonly #handle: FileHandle;
-  readonly #direct: FileHandle | null;
+  /** Null when the image file is complete. */
+  #content: TargetContent | null;
   readonly #hasClaim: boolean;
   #hasName = false;
 
   private constructor(
     { kind, path }: TargetPlace,
     imageBytes: number,
-    files: { handle: FileHandle; direct: FileHandle | null; hasClaim: boolean },
+    files: { handle: FileHandle; content: TargetContent; hasClaim: boolean },
   ) {
     this.kind = kind;
     this.path = path;
     this.workingPath = workingPathOf(kind, path);
     this.imageBytes = imageBytes;
     this.#handle = files.handle;
-    this.#direct = files.direct;
+    this.#content = files.content;
+    this.readBackMethod = files.content.readBackMethod;
     this.#hasClaim = files.hasClaim;
   }
 
   /** Makes a new file that no later restore continues. Throws as `open`. */
-  static async create(path: string, imageBytes: number): Promise<ImageTarget> {
+  static async create(path: string, imageBytes: number, format: TargetFormat = 'raw'): Promise<ImageTarget> {
     if (await exists(path)) throw targetExists(path);
     const place = {
       kind: 'new-file',
@@ -57,18 +64,19 @@ export class ImageTarget implements AsyncDisposable {
       allocatedBytes: 0,
       identity: null,
     } as const;
-    return ImageTarget.open(place, imageBytes, null);
+    return ImageTarget.open(place, imageBytes, null, format);
   }
 
   /**
    * Opens the place. Does not change what is there already. Throws Failure `image-in-use`, `target-exists`,
-   * `target-missing`, `target-not-writable`, `target-full` or `write-failed`.
+   * `target-missing`, `target-not-writable`, `target-full` or `write-failed`; for qcow2 also `program-missing` and `usage`.
    * @param claim lets a later restore continue an incomplete file; null: no restore may
    */
   static async open(
     place: TargetPlace,
     imageBytes: number,
     claim: PartialClaim | null,
+    format: TargetFormat = 'raw',
   ): Promise<ImageTarget> {
     const { kind } = place;
     const path = workingPathOf(kind, place.path);
@@ -84,9 +92,10 @@ export class ImageTarget implements AsyncDisposable {
           advice: 'Another restore may be writing it at this moment.',
         });
       isMade = kind === 'new-file';
-      if (isMade) await handle.truncate(imageBytes);
-      const files = { handle, direct: await openDirectAgain(handle), hasClaim: claim !== null };
-      return new ImageTarget(place, imageBytes, files);
+      if (isMade && format === 'raw') await handle.truncate(imageBytes);
+      const makeContent = format === 'raw' ? rawContent : qcow2Content;
+      const content = await makeContent({ kind, path }, handle, imageBytes);
+      return new ImageTarget(place, imageBytes, { handle, content, hasClaim: claim !== null });
     } catch (error) {
       await handle?.close();
       if (isMade) await removePartial(place.path, claim !== null);
@@ -97,18 +106,14 @@ export class ImageTarget implements AsyncDisposable {
     }
   }
 
+  /** Gives and takes the disk's bytes, whatever the format is. */
   get fd(): number {
-    return this.#handle.fd;
+    return this.#requireContent().fd;
   }
 
-  /** The target opened with O_DIRECT; null if its file system cannot do that. */
+  /** The same with O_DIRECT; null if that is not possible. */
   get directFd(): number | null {
-    return this.#direct?.fd ?? null;
-  }
-
-  /** How reading back avoids the page cache. */
-  get readBackMethod(): 'direct' | 'page-cache-dropped' {
-    return this.#direct === null ? 'page-cache-dropped' : 'direct';
+    return this.#requireContent().directFd;
   }
 
   /** Whether it certainly held nothing but zeros when it was opened. */
@@ -117,17 +122,14 @@ export class ImageTarget implements AsyncDisposable {
   }
 
   /** The extents that may hold anything but zeros: sorted, disjoint; may reach beyond the image's end. */
-  *dataExtents(): Iterable<Extent> {
-    const { size } = fstatSync(this.fd);
-    if (this.kind === 'block-device') yield { offset: 0, length: this.imageBytes };
-    else yield* fileDataExtents(this.workingPath, this.fd, size);
+  dataExtents(): Iterable<Extent> {
+    return this.#requireContent().dataExtents();
   }
 
   /** Makes what was written survive a loss of power. Cuts a file that was there already to the image's size. */
   async sync(): Promise<void> {
     try {
-      if (this.kind === 'file' || this.kind === 'partial-file') await this.#handle.truncate(this.imageBytes);
-      await this.#handle.datasync();
+      await this.#requireContent().sync();
     } catch (error) {
       throw writeFailureOf(error, this.workingPath);
     }
@@ -135,16 +137,21 @@ export class ImageTarget implements AsyncDisposable {
 
   /** Call it after `sync`: the next read of these ranges comes from the disk. */
   forgetCached(extents: Iterable<Extent>): void {
-    for (const { offset, length } of extents) dropPageCache(this.fd, offset, length);
+    this.#requireContent().forgetCached(extents);
   }
 
-  /** Sets mode, owner and time of last change, except on a device. False when the owner could not be set. */
+  /**
+   * Completes the image, and sets mode, owner and time of last change, except on a device. False when the owner could
+   * not be set. Nothing can be read or written after that.
+   */
   async setAttributes(attributes: ImageAttributes): Promise<boolean> {
+    await this.#complete();
     return this.kind === 'block-device' || setFileAttributes(this.#handle, attributes);
   }
 
   /** Gives a new file its name, durably. Throws Failure `target-exists` if there is a file of that name. */
   async publish(): Promise<void> {
+    await this.#complete();
     await this.#handle.sync();
     if (this.workingPath === this.path) return;
     await requireSameFile(this.#handle, this.workingPath);
@@ -171,8 +178,22 @@ export class ImageTarget implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#direct?.close();
-    await this.#handle.close();
+    try {
+      await this.#complete();
+    } finally {
+      await this.#handle.close();
+    }
+  }
+
+  #requireContent(): TargetContent {
+    if (this.#content === null) throw new Error(`${this.workingPath} is complete already`);
+    return this.#content;
+  }
+
+  async #complete(): Promise<void> {
+    const content = this.#content;
+    this.#content = null;
+    await content?.close();
   }
 }
 

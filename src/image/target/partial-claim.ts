@@ -10,6 +10,8 @@ export interface PartialClaim {
   guest: string;
   snapshot: string;
   disk: string;
+  /** Raw if absent. */
+  imageFormat?: 'qcow2';
 }
 
 /** No claim is longer. */
@@ -22,6 +24,7 @@ const claimFile = z.strictObject({
   guest: z.string(),
   snapshot: z.string(),
   disk: z.string(),
+  imageFormat: z.literal('qcow2').exactOptional(),
 });
 
 /** The claim lies beside `PATH.partial`. */
@@ -75,6 +78,7 @@ export function isSameClaim(one: PartialClaim | null, other: PartialClaim): bool
     one.store === other.store &&
     one.guest === other.guest &&
     one.snapshot === other.snapshot &&
-    one.disk === other.disk
+    one.disk === other.disk &&
+    one.imageFormat === other.imageFormat
   );
 }
