@@ -1,9 +1,10 @@
+import { basename } from 'node:path';
 import type { GuestDefinition } from '../guest/definition.ts';
 import { totalLength, type Extent } from '../extent/extents.ts';
 import type { FormattedImage } from '../image/formats/image-format.ts';
 import type { ImageSource } from '../image/source/image-source.ts';
 import { openImage } from '../image/open-image.ts';
-import { targetNameOf } from '../image/target/target-format.ts';
+import type { TargetFormat } from '../image/target/target-format.ts';
 import { probeImage, type ImageLayout } from '../image/probe.ts';
 import { usedExtents } from '../image/used-extents.ts';
 import type { DiskAccount } from './disk-account.ts';
@@ -13,9 +14,7 @@ const MOST_KEPT_EXTENTS = 65_536;
 
 /** An opened disk of a guest, and what is to be read of it. */
 export interface SourceDisk extends AsyncDisposable {
-  /** The path in the guest's definition: the file behind a link may have another name. */
-  definedPath: string;
-  /** The file name of its copy on the new hardware, unless the copy has a place of its own. */
+  /** Its file name in the guest's definition: the file behind a link may have another name. */
   name: string;
   source: ImageSource;
   layout: ImageLayout;
@@ -41,8 +40,7 @@ export async function openSourceDisk(
     const dataBytes = totalLength(source.dataExtents());
     const readBytes = totalLength(extents());
     return {
-      definedPath: path,
-      name: targetNameOf({ path, format }, 'raw'),
+      name: basename(path),
       source,
       layout,
       extents,
@@ -81,14 +79,16 @@ export function diskAccount(disk: SourceDisk, target: string): DiskAccount {
 }
 
 /**
- * The definition with its images at their places on the new hardware.
+ * The definition with its images at their places, and in their formats, on the new hardware.
  * @param places one for each disk, in the definition's order
  */
-export function relocate(definition: GuestDefinition, places: readonly { path: string }[]): GuestDefinition {
-  const disks = definition.disks.map((disk, index) => ({
-    ...disk,
-    path: places[index]?.path ?? disk.path,
-    ...(disk.format !== undefined && { format: 'raw' as const }),
-  }));
+export function relocate(
+  definition: GuestDefinition,
+  places: readonly { path: string; format: TargetFormat }[],
+): GuestDefinition {
+  const disks = definition.disks.map(({ format: oldFormat = 'raw', ...disk }, index) => {
+    const { path, format } = places[index] ?? { path: disk.path, format: oldFormat };
+    return { ...disk, path, ...(format !== 'raw' && { format }) };
+  });
   return { ...definition, disks };
 }

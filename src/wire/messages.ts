@@ -8,6 +8,7 @@ import {
   type FailureParts,
 } from '../failure.ts';
 import { guestSourceSchema, MOST_SOURCES } from '../guest/guest-source.ts';
+import { targetFormats } from '../image/target/target-format.ts';
 import { PlacedText, type OtherMachine } from '../placed-text.ts';
 
 /** The messages of doc/wire.md. */
@@ -32,6 +33,8 @@ const fileName = z
   .string()
   .max(240)
   .regex(/^[^./\p{Cc}][^/\p{Cc}]*$/u);
+/** Of the new image; raw if absent. */
+const imageFormat = z.enum(targetFormats).exactOptional();
 /** Where a disk goes, if not to DIRECTORY/NAME: a block device, or another new file. */
 const diskPath = absolutePath.exactOptional();
 /** Whether the content of a block device may be lost. */
@@ -78,7 +81,15 @@ const moverMessage = z.discriminatedUnion('type', [
     /** Null: every disk has its own path. */
     directory: absolutePath.nullable(),
     disks: z
-      .array(z.strictObject({ name: fileName, path: diskPath, sizeBytes: bytes, neededBytes: bytes }))
+      .array(
+        z.strictObject({
+          name: fileName,
+          path: diskPath,
+          format: imageFormat,
+          sizeBytes: bytes,
+          neededBytes: bytes,
+        }),
+      )
       .min(1),
     overwrite,
     guest: z.unknown(),
@@ -91,6 +102,7 @@ const moverMessage = z.discriminatedUnion('type', [
     directory: absolutePath.nullable(),
     name: fileName,
     path: diskPath,
+    format: imageFormat,
     overwrite,
     sizeBytes: imageBytes,
     chunkBytes: bytes.min(65536),

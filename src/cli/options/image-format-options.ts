@@ -33,9 +33,10 @@ export const targetFormatOption = {
   requiresArg: true,
 } as const satisfies Options;
 
-/** Null when not given. Throws Failure `usage`. */
-export function targetFormat(args: Arguments): TargetFormat | null {
-  return chosen(args, 'format', targetFormats);
+/** As a part of a request. Throws Failure `usage`. */
+export function readTargetFormat(args: Arguments): { format?: TargetFormat } {
+  const format = chosen(args, 'format', targetFormats);
+  return format === null ? {} : { format };
 }
 
 function chosen<Format extends string>(

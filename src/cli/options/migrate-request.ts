@@ -1,7 +1,12 @@
 import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import type { MigrateRequest } from '../../operations/migrate/migration-report.ts';
-import { imageFormatOption, readImageFormat } from './image-format-options.ts';
+import {
+  imageFormatOption,
+  readImageFormat,
+  readTargetFormat,
+  targetFormatOption,
+} from './image-format-options.ts';
 import { placeOptions, readPlaces, repeatablePlaceOptions } from './place-options.ts';
 import { parseDestination } from './destination.ts';
 import { bootOptions, haltOptions, readBootOptions, readHaltOptions } from './guest-options.ts';
@@ -39,6 +44,7 @@ export function defineMigrateOptions(parser: Argv): Argv {
         describe: 'Send free blocks of the file system, too',
       },
       'image-format': imageFormatOption,
+      format: targetFormatOption,
       ...haltOptions,
       ...bootOptions,
       'remote-command': {
@@ -86,6 +92,7 @@ export function readMigrateRequest(args: Arguments): MigrateRequest {
     compression: wholeNumberOr(args, 'compression', 1, 19, 'auto'),
     everyBlock: flag(args, 'every-block'),
     ...readImageFormat(args),
+    ...readTargetFormat(args),
     ...readHaltOptions(args),
     ...readBootOptions(args),
     dryRun: flag(args, 'dry-run'),

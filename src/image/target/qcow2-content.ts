@@ -25,10 +25,7 @@ export async function qcow2Content(
   handle: FileHandle,
   imageBytes: number,
 ): Promise<TargetContent> {
-  if (kind === 'block-device')
-    throw new Failure('usage', `${path} is a block device: qcow2 is written only to files.`, {
-      advice: 'Write a raw image there: --format raw',
-    });
+  if (kind === 'block-device') throw qcow2OnDevice(path);
   const isImage = await holdsQcow2({ kind, path }, handle, imageBytes);
   if (!isImage) {
     await handle.truncate(0);
@@ -64,6 +61,12 @@ export async function qcow2Content(
   }
 }
 
+export function qcow2OnDevice(path: string): Failure {
+  return new Failure('usage', `${path} is a block device: qcow2 is written only to files.`, {
+    advice: 'Write a raw image there: --format raw',
+  });
+}
+
 /** Whether the file has a usable image of that size already. Throws Failure `target-exists` for anything else that is a person's. */
 async function holdsQcow2({ kind, path }: Place, handle: FileHandle, imageBytes: number): Promise<boolean> {
   if (kind === 'new-file') return false;
@@ -96,8 +99,7 @@ async function emptyQcow2(imageBytes: number): Promise<Buffer> {
   try {
     const args = ['create', '-q', '-f', 'qcow2', '-o', 'compat=1.1', path, String(imageBytes)];
     const { exitStatus, stderr } = await run('qemu-img', args, { env: { ...process.env, LC_ALL: 'C' } });
-    if (exitStatus !== 0)
-      throw new Failure('write-failed', `qemu-img cannot make a qcow2 image: ${stderr.trim()}`);
+    if (exitStatus !== 0) throw new Failure('write-failed', `No qcow2 image can be made: ${stderr.trim()}.`);
     return await readFile(path);
   } catch (error) {
     if (errorCode(error) !== 'ENOENT') throw error;

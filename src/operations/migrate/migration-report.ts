@@ -1,4 +1,5 @@
 import type { ImageFormat } from '../../image/formats/image-format.ts';
+import type { TargetFormat } from '../../image/target/target-format.ts';
 import type { DiskAccount } from '../../transfer/disk-account.ts';
 import type { Compression } from '../../transfer/compression-level.ts';
 
@@ -20,6 +21,8 @@ export interface MigrateRequest {
   everyBlock: boolean;
   /** The format of an image that is named by its path; by its name unless given. */
   imageFormat?: ImageFormat;
+  /** The format of the new images; null: raw stays raw, and everything else becomes qcow2. */
+  format?: TargetFormat | null;
   forceHalt: boolean;
   haltTimeoutMs: number;
   bootTimeoutMs: number;

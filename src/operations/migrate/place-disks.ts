@@ -1,7 +1,12 @@
 import { basename, dirname } from 'node:path';
 import { Failure } from '../../failure.ts';
 import type { DiskDefinition, GuestDefinition } from '../../guest/definition.ts';
-import { targetNameOf } from '../../image/target/target-format.ts';
+import {
+  targetFormatFor,
+  targetFormatOf,
+  targetNameOf,
+  type TargetFormat,
+} from '../../image/target/target-format.ts';
 import type { MigrateRequest } from './migration-report.ts';
 
 /** A disk, and where it goes on the new hardware. */
@@ -11,6 +16,8 @@ export interface PlacedDisk {
   path: string;
   /** Whether it was chosen with --disk: it may then be a block device. */
   isChosen: boolean;
+  /** The format that the copy gets. */
+  format: TargetFormat;
 }
 
 export interface DiskPlaces {
@@ -26,7 +33,7 @@ const LONGEST_NAME_BYTES = 240;
 /** Throws Failure `usage` for a choice that does not fit the guest, and `guest-unsupported` for names that cannot be kept. */
 export function placeDisks(
   { name: guest, disks }: Pick<GuestDefinition, 'name' | 'disks'>,
-  { target, disks: chosen }: Pick<MigrateRequest, 'target' | 'disks'>,
+  { target, disks: chosen, format: wanted = null }: Pick<MigrateRequest, 'target' | 'disks' | 'format'>,
 ): DiskPlaces {
   if (disks.length === 0) throw new Failure('guest-unsupported', `${guest} has no disk to move.`);
   const pathOf = new Map<DiskDefinition, string>();
@@ -46,10 +53,14 @@ export function placeDisks(
   const directory = target.directory ?? (first === undefined ? null : dirname(first.path));
   const places = disks.map((disk): PlacedDisk => {
     const path = pathOf.get(disk);
-    if (path !== undefined) return { disk, path, isChosen: true };
+    if (path !== undefined) {
+      const format = wanted ?? targetFormatFor(path, disk.format ?? 'raw');
+      return { disk, path, isChosen: true, format };
+    }
     refuseName(disk);
-    const name = targetNameOf(disk, 'raw');
-    return { disk, path: `${directory === '/' ? '' : directory}/${name}`, isChosen: false };
+    const name = targetNameOf(disk, wanted);
+    const format = targetFormatOf(disk.format ?? 'raw', wanted);
+    return { disk, path: `${directory === '/' ? '' : directory}/${name}`, isChosen: false, format };
   });
   refuseSamePath(places);
   return { directory, places };

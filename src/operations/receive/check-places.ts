@@ -5,16 +5,18 @@ import { Failure } from '../../failure.ts';
 import { formatBytes } from '../../figures.ts';
 import { findDeviceProblems, findTargetDevice, type TargetDevice } from '../../image/target/target-device.ts';
 import { directoryMissing, targetExists } from '../../image/target/target-failures.ts';
+import { qcow2OnDevice } from '../../image/target/qcow2-content.ts';
+import { qcow2Problem } from '../../image/target/qcow2-probe.ts';
 import { exists, isFileNameShort, partialPath } from '../../image/target/target-path.ts';
 import { command, here, placed } from '../../placed-text.ts';
 import { errorCode } from '../../system/error-code.ts';
 import { SPOOL_LIMIT_BYTES } from '../../wire/messages.ts';
-import { pathOfDisk } from './open-target.ts';
+import { pathOfDisk, type DiskPlace } from './open-target.ts';
 
 export interface PlacesRequest {
   /** Null: every disk has a path of its own. */
   directory: string | null;
-  disks: readonly { name: string; path?: string | undefined; sizeBytes: number; neededBytes: number }[];
+  disks: readonly (Omit<DiskPlace, 'directory'> & { sizeBytes: number; neededBytes: number })[];
   /** Whether the content of block devices may be lost. */
   overwrite: boolean;
 }
@@ -48,7 +50,10 @@ export async function checkPlaces(
     }
     devices.push(device);
     problems.push(...(await findDeviceProblems(device, disk.sizeBytes, overwrite)));
+    if (disk.format === 'qcow2') problems.push(qcow2OnDevice(path));
   }
+  const cannotWrite = disks.some(({ format }) => format === 'qcow2') ? await qcow2Problem() : null;
+  if (cannotWrite !== null) problems.push(cannotWrite);
   const inDirectories = await Promise.all([...neededBy.keys()].map(checkDirectory));
   problems.unshift(...inDirectories.filter((problem) => problem !== null));
   const spoolDirectory = directory ?? (await existingParent(spoolParent));

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { combineFailures, Failure } from '../../failure.ts';
 import { ImageTarget } from '../../image/target/image-target.ts';
 import { findDeviceProblems, findTargetDevice } from '../../image/target/target-device.ts';
+import type { TargetFormat } from '../../image/target/target-format.ts';
 
 /** Where the mover wants a disk. */
 export interface DiskPlace {
@@ -10,6 +11,8 @@ export interface DiskPlace {
   name: string;
   /** A block device, or another new file; absent: DIRECTORY/NAME. */
   path?: string | undefined;
+  /** Raw if absent. */
+  format?: TargetFormat | undefined;
 }
 
 /** Throws Failure `protocol-violation`. */
@@ -30,8 +33,8 @@ export async function openTarget(
 ): Promise<ImageTarget> {
   const path = pathOfDisk(place);
   const device = place.path === undefined ? null : await findTargetDevice(path);
-  if (device === null) return ImageTarget.create(path, sizeBytes);
+  if (device === null) return ImageTarget.create(path, sizeBytes, place.format);
   const [first, ...others] = await findDeviceProblems(device, sizeBytes, mayOverwrite);
   if (first !== undefined) throw combineFailures([first, ...others]);
-  return ImageTarget.open(device.place, sizeBytes, null);
+  return ImageTarget.open(device.place, sizeBytes, null, place.format);
 }

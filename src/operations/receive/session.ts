@@ -6,6 +6,7 @@ import { packFileName } from '../../pack/pack.ts';
 import { asFailure, Failure } from '../../failure.ts';
 import type { FramePool } from '../../workers/frame-pool.ts';
 import type { ImageAttributes } from '../../image/target/file-attributes.ts';
+import type { TargetFormat } from '../../image/target/target-format.ts';
 import type { ImageTarget } from '../../image/target/image-target.ts';
 import { ImageApply } from '../../transfer/image-apply.ts';
 import { openTarget } from './open-target.ts';
@@ -23,6 +24,8 @@ export interface OpenRequest extends ImageAttributes {
   overwrite?: true;
   sizeBytes: number;
   chunkBytes: number;
+  /** Raw if absent. */
+  format?: TargetFormat;
 }
 
 interface DiskInTheMaking {
@@ -59,7 +62,7 @@ export class ReceiveSession {
 
   /** Begins a disk. Returns the spool directory. */
   async open(request: OpenRequest): Promise<string> {
-    const { directory, name, path, overwrite, sizeBytes, chunkBytes, ...attributes } = request;
+    const { directory, name, path, format, overwrite, sizeBytes, chunkBytes, ...attributes } = request;
     if (this.#disk !== null)
       throw new Failure('protocol-violation', 'A disk was begun before the last one was finished.');
     const grid = chunkGridFor(sizeBytes);
@@ -69,7 +72,7 @@ export class ReceiveSession {
         `Chunks of ${chunkBytes} bytes do not fit an image of ${sizeBytes}.`,
       );
     }
-    const target = await openTarget({ directory, name, path }, sizeBytes, overwrite ?? false);
+    const target = await openTarget({ directory, name, path, format }, sizeBytes, overwrite ?? false);
     this.#made.push(target);
     this.#spool ??= await this.#makeSpool(directory);
     this.#progress = { verifiedBytes: 0, clearedBytes: 0 };

@@ -39,8 +39,23 @@ export function checkUmlBootable(definition: GuestDefinition, host: UmlHost): Bo
         advice: placed`Halt that one, with \`${vmferry('halt', name)}\`, or start it under another umid.`,
       }),
     );
-  problems.push(...nameProblems(name, host), ...commandLineProblems(definition));
+  problems.push(
+    ...nameProblems(name, host),
+    ...commandLineProblems(definition),
+    ...formatProblems(definition),
+  );
   return { kernel, problems };
+}
+
+function formatProblems({ disks }: GuestDefinition): Failure[] {
+  return disks
+    .filter(({ format = 'raw' }) => format !== 'raw')
+    .map(
+      ({ path, format }) =>
+        new Failure('guest-unsupported', `User Mode Linux reads raw images, and ${path} is ${format}.`, {
+          advice: 'Give it a raw image: --format raw',
+        }),
+    );
 }
 
 function findKernel({ kernel }: GuestDefinition, host: UmlHost): string | null {

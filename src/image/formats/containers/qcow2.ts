@@ -81,7 +81,7 @@ export function encrypted(path: string): ReturnType<typeof unsupportedImage> {
   return unsupportedImage(
     path,
     'is encrypted',
-    'vmferry has no keys to images. Convert it with its key to an image that is not encrypted (qemu-img convert --object secret,…), or move the file itself as raw: --image-format raw',
+    'Convert it with its key to an image that is not encrypted (qemu-img convert --object secret,…), or read the file itself as raw: --image-format raw',
   );
 }
 
