@@ -1,13 +1,15 @@
 #!/bin/sh
 # The first program of the initrd: loads the modules that this machine's devices ask for, mounts the file system that
-# root= names (a device, LABEL= or UUID=) and goes on there.
+# root= names (a device, LABEL= or UUID=) and goes on there. It starts few programs, because each takes long on an
+# emulated processor.
 export PATH=/bin
 mount -t devtmpfs dev /dev
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 
 root= mode=ro init=/sbin/init types='ext4 ext3 ext2'
-for word in $(cat /proc/cmdline); do
+read -r line </proc/cmdline
+for word in $line; do
   case $word in
     root=*) root=${word#root=} ;;
     ro | rw) mode=$word ;;
@@ -16,10 +18,7 @@ for word in $(cat /proc/cmdline); do
   esac
 done
 
-load_modules() {
-  cat $(find /sys/devices -name modalias) | sort -u | xargs modprobe -qab 2>/dev/null
-}
-
+# Prints nothing while the device is not there.
 find_root() {
   case $root in
     LABEL=* | UUID=*) findfs "$root" 2>/dev/null ;;
@@ -27,17 +26,22 @@ find_root() {
   esac
 }
 
-modprobe -a crc32c_generic ext4
-# Drivers add devices, which ask for further drivers.
-attempts=0 loaded=0
-until before=$loaded; load_modules; loaded=$(wc -l </proc/modules); [ "$before" = "$loaded" ] && device=$(find_root); do
+# Drivers add devices, which ask for further drivers: go on until there are no new ones.
+file_system='crc32c_generic ext4' attempts=0 seen=
+until
+  before=$seen
+  seen=$(cat /sys/bus/[apsvx]*/devices/*/modalias 2>/dev/null)
+  [ "$before" = "$seen" ] || modprobe -qab $file_system $seen 2>/dev/null
+  file_system=
+  [ "$before" = "$seen" ] && device=$(find_root)
+do
   attempts=$((attempts + 1))
   if [ $attempts -gt 100 ]; then
     echo "initrd: no root device $root"
     cat /proc/partitions
     poweroff -f
   fi
-  [ "$before" = "$loaded" ] && usleep 200000
+  [ "$before" = "$seen" ] && usleep 200000
 done
 
 for type in $types; do

@@ -24,8 +24,7 @@ export const initrdModules = [
   'crc32c_generic',
 ];
 
-const programs =
-  'sh mount umount cat echo find findfs modprobe poweroff sort switch_root tr usleep wc xargs'.split(' ');
+const programs = 'sh mount umount cat echo findfs modprobe poweroff switch_root tr usleep'.split(' ');
 
 /**
  * Makes an initrd, which is not compressed: unpacking takes longer than loading without hardware virtualization.

@@ -37,7 +37,18 @@ export interface GuestImageOptions {
   onCtrlAltDel?: CtrlAltDel;
   /** Bytes of random data in the guest; 1 MiB unless told. */
   dataBytes?: number;
+  /** Without it the guest has no name, and does not use its network card. */
+  network?: GuestNetwork;
 }
+
+/** The guest answers on GUEST_PORT with a line: its name, `boots=N`, and the MAC address of its card. */
+export interface GuestNetwork {
+  hostName: string;
+  /** With the length of the prefix: `10.0.2.77/24`. */
+  address: string;
+}
+
+export const GUEST_PORT = 7;
 
 export interface GuestImage {
   path: string;
@@ -52,7 +63,7 @@ export interface GuestImage {
 export async function buildGuestImage(options: GuestImageOptions): Promise<GuestImage> {
   const tree = mkdtempSync(join(tmpdir(), 'vmferry-guest-tree-'));
   try {
-    await writeSystem(tree, options.onCtrlAltDel ?? 'poweroff');
+    await writeSystem(tree, options.onCtrlAltDel ?? 'poweroff', options.network);
     const files = await writeData(tree, options.dataBytes ?? 2 ** 20);
     await writeFile(options.path, '');
     await truncate(options.path, options.sizeBytes ?? 64 * 2 ** 20);
@@ -74,7 +85,11 @@ export async function buildGuestImage(options: GuestImageOptions): Promise<Guest
   }
 }
 
-async function writeSystem(tree: string, onCtrlAltDel: CtrlAltDel): Promise<void> {
+async function writeSystem(
+  tree: string,
+  onCtrlAltDel: CtrlAltDel,
+  network: GuestNetwork | undefined,
+): Promise<void> {
   chmodSync(tree, 0o755);
   for (const directory of ['bin', 'sbin', 'dev', 'proc', 'sys', 'etc', 'data', 'tmp'])
     mkdirSync(join(tree, directory));
@@ -85,6 +100,7 @@ async function writeSystem(tree: string, onCtrlAltDel: CtrlAltDel): Promise<void
     await symlink('../bin/busybox', join(tree, 'sbin', program));
   const inittab = ['::sysinit:/etc/rc', '::shutdown:/bin/umount -a -r'];
   if (onCtrlAltDel !== 'ignore') inittab.push(`::ctrlaltdel:/sbin/${onCtrlAltDel}`);
+  if (network !== undefined) inittab.push(`::respawn:/bin/busybox nc -ll -p ${GUEST_PORT} -e /sbin/answer`);
   const quickly = ['echo going down', 'busybox sleep 0.5', 'mount -o remount,ro /', 'exec /sbin/poweroff -f'];
   await writeFile(join(tree, 'sbin/quick-poweroff'), `#!/bin/sh\n${quickly.join('\n')}\n`, { mode: 0o755 });
   await writeFile(join(tree, 'etc/inittab'), `${inittab.join('\n')}\n`);
@@ -92,11 +108,25 @@ async function writeSystem(tree: string, onCtrlAltDel: CtrlAltDel): Promise<void
     '#!/bin/sh',
     'mount -t proc proc /proc',
     ...(onCtrlAltDel === 'ignore' ? ['echo 0 >/proc/sys/kernel/sysrq'] : []),
+    ...(network === undefined ? [] : await writeNetwork(tree, network)),
     'boots=$(( $(cat /boots) + 1 )); echo $boots >/boots; sync',
     'echo GUEST-UP boots=$boots',
   ];
   await writeFile(join(tree, 'etc/rc'), `${rc.join('\n')}\n`, { mode: 0o755 });
   await writeFile(join(tree, 'boots'), '0\n');
+}
+
+/** Returns the lines of the boot script that the network needs. */
+async function writeNetwork(tree: string, { hostName, address }: GuestNetwork): Promise<string[]> {
+  await writeFile(join(tree, 'etc/hostname'), `${hostName}\n`);
+  const answer = 'echo "$(busybox hostname) boots=$(cat /boots) $(cat /sys/class/net/eth0/address)"';
+  await writeFile(join(tree, 'sbin/answer'), `#!/bin/sh\n${answer}\n`, { mode: 0o755 });
+  return [
+    'mount -t sysfs sysfs /sys',
+    'busybox hostname -F /etc/hostname',
+    'busybox ip link set lo up',
+    `[ -e /sys/class/net/eth0 ] && busybox ip address add ${address} dev eth0 && busybox ip link set eth0 up`,
+  ];
 }
 
 async function writeData(tree: string, dataBytes: number): Promise<GuestImage['files']> {
