@@ -3,6 +3,7 @@ import type { GuestDefinition } from './definition.ts';
 import type { GuestDriver } from './guest-driver.ts';
 import type { GuestRecord } from './guest-record.ts';
 import type { RecordStore } from './record-store.ts';
+import { surveyGuests } from './survey-guests.ts';
 
 export interface GuestSources {
   drivers: readonly GuestDriver[];
@@ -10,7 +11,8 @@ export interface GuestSources {
 }
 
 /**
- * The definitions of the guests that run here, and of those that are remembered. A guest that is both appears twice.
+ * The definitions of the guests that run here, that their hypervisors keep, and that are remembered. A guest that is several of
+ * these appears several times. Guests of a hypervisor that cannot be asked are left out.
  * @param counts selects the records; all unless given
  */
 export async function knownDefinitions(
@@ -18,7 +20,7 @@ export async function knownDefinitions(
   context: Context,
   counts: (record: GuestRecord) => boolean = () => true,
 ): Promise<GuestDefinition[]> {
-  const running = await Promise.all(drivers.map((driver) => driver.list(context)));
+  const { running, kept } = await surveyGuests(drivers, context);
   const remembered = (await records.list()).filter(counts);
-  return [...running.flat(), ...remembered].map(({ definition }) => definition);
+  return [...running, ...kept, ...remembered].map(({ definition }) => definition);
 }

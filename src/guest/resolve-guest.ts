@@ -2,10 +2,12 @@ import { existsSync } from 'node:fs';
 import type { Context } from '../events.ts';
 import { Failure } from '../failure.ts';
 import type { ImageFormat } from '../image/formats/image-format.ts';
-import type { GuestDefinition } from './definition.ts';
+import { here, placed } from '../placed-text.ts';
+import type { DriverKind, GuestDefinition } from './definition.ts';
 import type { GuestDriver, RunningGuest } from './guest-driver.ts';
 import { fenceOf, type GuestRecord } from './guest-record.ts';
 import { knownDefinitions, type GuestSources } from './known-definitions.ts';
+import { surveyGuests, surveyRunning, type GuestSurvey } from './survey-guests.ts';
 import { offlineDefinition } from './offline-definition.ts';
 
 /** The guest or image that a person named, in its present state on this machine. */
@@ -18,9 +20,9 @@ export interface ResolvedGuest {
 }
 
 /**
- * Finds a guest that runs, a guest that is remembered, or, for a path, an image that no guest uses. A text with a slash is
- * a path. Without one it is a guest's name, or else a file's name. Throws Failure `guest-not-found`,
- * `guest-fenced` (it was moved away), `guest-unsupported`.
+ * Finds a guest that runs, that is remembered, or that its hypervisor keeps; or, for a path, an image that no guest uses. A text
+ * with a slash is a path. Without one it is a guest's name, also with its hypervisor (`xen:web`), or else a file's name. Throws
+ * Failure `guest-not-found`, `guest-fenced` (it was moved away), `guest-unsupported`, also if several guests have the name.
  * @param imageFormat of an image; by its name unless given
  */
 export async function resolveGuest(
@@ -30,30 +32,90 @@ export async function resolveGuest(
   imageFormat?: ImageFormat,
 ): Promise<ResolvedGuest> {
   if (name.includes('/')) return imageAt(name, imageFormat);
-  const running = await findRunningGuest(name, sources.drivers, context);
-  if (running?.unsupported !== undefined) throw running.unsupported;
-  const record = await sources.records.read(name);
-  if (running !== null) return { definition: running.definition, running, record };
-  if (record !== null) {
-    const fence = record.state === 'moved' ? fenceOf(record) : null;
-    if (fence !== null) throw fence;
-    return { definition: record.definition, running: null, record };
-  }
+  const found = await findGuest(name, sources, context);
+  if (found !== null) return found;
   if (existsSync(name)) return imageAt(name, imageFormat);
   throw await notFound(name, sources, context);
 }
 
-/** The guest with that name that runs now; null when there is none. */
+/** The same for a guest alone; null when there is none. A hypervisor that fails hides no guest of another. */
+export async function findGuest(
+  name: string,
+  { drivers, records }: GuestSources,
+  context: Context,
+): Promise<ResolvedGuest | null> {
+  const wanted = readName(name, drivers);
+  const survey = await surveyGuests(drivers, context);
+  const running = theOnly(survey.running.filter(wanted.fits), wanted.name);
+  if (running?.unsupported !== undefined) throw running.unsupported;
+  const record = await records.read(wanted.name);
+  if (running !== null) return { definition: running.definition, running, record };
+  const remembered = record !== null && wanted.fits(record) ? record : null;
+  const fence = remembered?.state === 'moved' ? fenceOf(remembered) : null;
+  if (fence !== null) throw fence;
+  const kept = survey.kept.filter(wanted.fits);
+  const others = kept.filter(({ definition }) => definition.driver !== remembered?.definition.driver);
+  const only = theOnly(remembered === null ? kept : [remembered, ...others], wanted.name);
+  const known = kept.find(({ definition }) => definition.driver === only?.definition.driver) ?? null;
+  if (known?.unsupported !== undefined) throw known.unsupported;
+  if (only !== null) {
+    refuseSilent(survey, only.definition.driver);
+    // A person may have changed what the hypervisor keeps.
+    return { definition: (known ?? only).definition, running: null, record };
+  }
+  refuseSilent(survey, wanted.driver);
+  return null;
+}
+
+/** The guest with that name that runs now; null when there is none. Throws the failure of a hypervisor that may hide it. */
 export async function findRunningGuest(
   name: string,
   drivers: readonly GuestDriver[],
   context: Context,
 ): Promise<RunningGuest | null> {
-  for (const driver of drivers) {
-    const guest = (await driver.list(context)).find(({ definition }) => definition.name === name);
-    if (guest !== undefined) return guest;
-  }
-  return null;
+  const wanted = readName(name, drivers);
+  const survey = await surveyRunning(drivers, context);
+  const guest = theOnly(survey.running.filter(wanted.fits), wanted.name);
+  if (guest === null) refuseSilent(survey, wanted.driver);
+  return guest;
+}
+
+interface WantedGuest {
+  name: string;
+  driver: DriverKind | null;
+  fits: (guest: { definition: GuestDefinition }) => boolean;
+}
+
+function readName(text: string, drivers: readonly GuestDriver[]): WantedGuest {
+  const [, kind, rest = ''] = /^([a-z]+):(.+)$/s.exec(text) ?? [];
+  const driver = drivers.find((one) => one.kind === kind)?.kind ?? null;
+  const name = driver === null ? text : rest;
+  return {
+    name,
+    driver,
+    fits: ({ definition }) => definition.name === name && (driver === null || definition.driver === driver),
+  };
+}
+
+/** Null when there is none. Throws Failure `guest-unsupported` when there are several. */
+function theOnly<T extends { definition: GuestDefinition }>(guests: readonly T[], name: string): T | null {
+  const [first, second] = guests;
+  if (first === undefined) return null;
+  if (second === undefined) return first;
+  const [one, other] = [first, second].map(({ definition }) => definition.driver);
+  throw new Failure(
+    'guest-unsupported',
+    placed`There are several guests named ${name} ${here}: of ${one ?? ''} and of ${other ?? ''}.`,
+    {
+      advice: `Say which one: ${one}:${name} or ${other}:${name}`,
+    },
+  );
+}
+
+/** Throws the failure of a hypervisor that could not be asked. @param driver of this one alone, if it is not null */
+function refuseSilent({ failures }: Pick<GuestSurvey, 'failures'>, driver: DriverKind | null): void {
+  const silent = failures.find((one) => driver === null || one.driver === driver);
+  if (silent !== undefined) throw silent.failure;
 }
 
 function imageAt(path: string, format?: ImageFormat): ResolvedGuest {

@@ -18,6 +18,10 @@ import type { ProtectReport } from '../../src/operations/stores/protect-snapshot
 import type { PruneReport } from '../../src/operations/prune/prune-report.ts';
 import type { RestoreReport } from '../../src/operations/restore/restore-report.ts';
 import type { RevertReport } from '../../src/operations/migrate/revert.ts';
+import type {
+  SeveralHaltedReport,
+  SeveralStartedReport,
+} from '../../src/operations/guests/several-guests.ts';
 import type { ScheduleReport } from '../../src/operations/schedule/schedule.ts';
 import type { UnscheduleReport } from '../../src/operations/schedule/units.ts';
 import type { StoreMadeReport } from '../../src/operations/stores/init-store.ts';
@@ -54,6 +58,8 @@ type JsonRecord =
   | HaltReport
   | StartReport
   | ConvertReport
+  | SeveralHaltedReport
+  | SeveralStartedReport
   | ({ type: 'image' } & ImageReport)
   | ({ type: 'error'; exitStatus: number; problems: FailureRecord[] } & FailureRecord);
 
@@ -276,6 +282,7 @@ const samples: { [Type in JsonRecord['type']]: RecordOf<Type> } = {
         memoryBytes: 0,
         cpuSeconds: 0,
         pid: 0,
+        autostart: true,
         disks: [{ path: '', sizeBytes: 0, usedBytes: 0 }],
         imageMissing: true,
         movedTo: '',
@@ -285,6 +292,16 @@ const samples: { [Type in JsonRecord['type']]: RecordOf<Type> } = {
   },
   halted: { type: 'halted', guest: '', notClean: [''] },
   started: { type: 'started', guest: '', pid: 0, consoleLog: '' },
+  'guests-halted': {
+    type: 'guests-halted',
+    guests: [{ type: 'halted', guest: '', notClean: [''] }],
+    failed: [{ guest: '', ...failure }],
+  },
+  'guests-started': {
+    type: 'guests-started',
+    guests: [{ type: 'started', guest: '', pid: 0, consoleLog: '' }],
+    failed: [{ guest: '', ...failure }],
+  },
   converted: {
     type: 'converted',
     guest: '',

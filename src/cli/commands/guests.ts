@@ -8,7 +8,7 @@ import { optionalText } from '../options/options.ts';
 
 export const guestsCommand: Command<GuestDependencies> = {
   usage: 'guests',
-  summary: 'List the guests that run here, and those that vmferry halted or moved away',
+  summary: 'List the guests of all hypervisors here, and those that vmferry halted or moved away',
   define: (parser) =>
     parser
       .options({
@@ -37,8 +37,20 @@ export const guestsCommand: Command<GuestDependencies> = {
 };
 
 /** Paths are long, so they come last: a narrow terminal breaks only them. */
-const heading = ['name', 'driver', 'state', 'pid', 'memory', 'CPU time', 'size', 'in use', 'image'];
-const numbers = new Set([3, 4, 5, 6, 7]);
+const heading = [
+  'name',
+  'driver',
+  'state',
+  'pid',
+  'memory',
+  'CPU time',
+  'autostart',
+  'size',
+  'in use',
+  'image',
+];
+const AUTOSTART = 6;
+const numbers = [3, 4, 5, 7, 8];
 
 export function guestsText(guests: readonly GuestSummary[]): string {
   if (guests.length === 0) return 'No guests found. Only root sees the guests of other accounts.';
@@ -52,13 +64,17 @@ export function guestsText(guests: readonly GuestSummary[]): string {
         `An image of ${name} is missing. Mount its file system. If the image is gone for good, remove ${name} from this list: vmferry guests --forget ${quoteForShell(name)}`,
     );
   const notes = [...reasons, ...missing];
-  const table = formatTable(heading, guests.flatMap(guestRows), numbers);
+  // Only some hypervisors start guests with the machine.
+  const isShown = guests.some(({ autostart }) => autostart !== null);
+  const shown = (cells: readonly string[]) => cells.filter((_, index) => isShown || index !== AUTOSTART);
+  const aligned = new Set(numbers.map((index) => (isShown || index < AUTOSTART ? index : index - 1)));
+  const table = formatTable(shown(heading), guests.flatMap(guestRows).map(shown), aligned);
   return [table, ...(notes.length === 0 ? [] : [notes.join('\n')])].join('\n\n');
 }
 
 /** One row for each disk; the first row also has the guest's own columns. */
 function guestRows(guest: GuestSummary): string[][] {
-  const { memoryBytes, cpuSeconds, pid, movedTo } = guest;
+  const { memoryBytes, cpuSeconds, pid, movedTo, autostart } = guest;
   const isElsewhere = movedTo !== null && (guest.state === 'moved' || guest.state === 'moving');
   const first = [
     guest.name,
@@ -67,6 +83,7 @@ function guestRows(guest: GuestSummary): string[][] {
     pid === null ? '-' : String(pid),
     memoryBytes === null ? '-' : formatBytes(memoryBytes),
     cpuSeconds === null ? '-' : formatDuration(cpuSeconds),
+    autostart === null ? '-' : autostart ? 'yes' : 'no',
   ];
   const disks = guest.disks.map(({ path, sizeBytes, usedBytes }) => [
     sizeBytes === null ? '-' : formatBytes(sizeBytes),

@@ -5,6 +5,22 @@ import { flag, wholeNumber, type Arguments } from './options.ts';
 /** A day: longer than any guest takes to halt or boot, and short enough for a timer. */
 const longestTimeoutSeconds = 86_400;
 
+/** For commands that act on several guests. */
+export const allOption = {
+  all: { type: 'boolean', describe: 'All guests, instead of naming them' },
+} as const satisfies Record<string, Options>;
+
+/** The guests in their order; null for all. Throws Failure `usage`. */
+export function readGuests(args: Arguments): string[] | null {
+  const given: unknown = args['guests'];
+  const names = Array.isArray(given) ? [...new Set(given.map(String))] : [];
+  const isAll = flag(args, 'all');
+  if (isAll && names.length > 0) throw new Failure('usage', '--all is for all guests, and some were named.');
+  if (!isAll && names.length === 0)
+    throw new Failure('usage', 'No guest was given.', { advice: 'For all of them: --all' });
+  return isAll ? null : names;
+}
+
 /** For every command that halts a guest. */
 export const haltOptions = {
   'force-halt': {

@@ -2,7 +2,7 @@ import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import type { GuestDefinition } from '../definition.ts';
 import type { GuestSources } from '../known-definitions.ts';
-import { surveyGuests } from '../survey/survey-guests.ts';
+import { surveyGuests } from '../survey-guests.ts';
 import { checkFiles } from './check-files.ts';
 import { checkMemory } from './check-memory.ts';
 import { checkNetwork } from './check-network.ts';

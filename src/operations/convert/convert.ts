@@ -4,10 +4,9 @@ import { Failure } from '../../failure.ts';
 import { parseAttachedTo, type ConversionChoices } from '../../guest/conversion/choices.ts';
 import { convertDefinition } from '../../guest/conversion/convert.ts';
 import type { DefinitionLanguage, HypervisorKind } from '../../guest/definition-language.ts';
-import type { DriverKind, GuestDefinition } from '../../guest/definition.ts';
+import type { DriverKind } from '../../guest/definition.ts';
 import type { GuestSources } from '../../guest/known-definitions.ts';
-import { notFound } from '../../guest/resolve-guest.ts';
-import { surveyGuests } from '../../guest/survey/survey-guests.ts';
+import { findGuest, notFound } from '../../guest/resolve-guest.ts';
 import { readDefinitionFile } from './read-definition-file.ts';
 
 export interface ConvertRequest {
@@ -50,10 +49,10 @@ export async function convertGuest(
 ): Promise<ConvertReport> {
   const { guest, to, from } = request;
   const { languages } = dependencies;
-  const known = guest.includes('/') ? null : await findDefinition(guest, dependencies, context);
+  const known = guest.includes('/') ? null : await findGuest(guest, dependencies, context);
   const isFile = guest.includes('/') || existsSync(guest);
   if (known === null && !isFile) throw await notFound(guest, dependencies, context);
-  const before = known ?? (await readDefinitionFile(guest, from, languages));
+  const before = known?.definition ?? (await readDefinitionFile(guest, from, languages));
   const { definition, changes, losses } = convertDefinition(before, {
     driver: to,
     choices: choicesOf(request),
@@ -81,23 +80,4 @@ function choicesOf({ disks, kernel, initrd, networks }: ConvertRequest): Convers
     ...(kernel === null ? {} : { kernel }),
     ...(initrd === null ? {} : { initrd }),
   };
-}
-
-/** The definition of a guest that runs here, is kept here, or is remembered. */
-async function findDefinition(
-  name: string,
-  { drivers, records }: GuestSources,
-  context: Context,
-): Promise<GuestDefinition | null> {
-  const { running, kept } = await surveyGuests(drivers, context);
-  const found = [...running, ...kept].filter(({ definition }) => definition.name === name);
-  const [first, second] = found;
-  if (first !== undefined && second !== undefined) {
-    const kinds = found.map(({ definition }) => definition.driver).join(' and ');
-    throw new Failure('guest-unsupported', `There are several guests named ${name}: of ${kinds}.`, {
-      advice: 'Give the path of a file that describes the guest.',
-    });
-  }
-  if (first?.unsupported !== undefined) throw first.unsupported;
-  return first?.definition ?? (await records.read(name))?.definition ?? null;
 }

@@ -3,8 +3,8 @@ import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import type { DiskDefinition, DriverKind, GuestDefinition } from '../../guest/definition.ts';
 import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
-import type { RunningGuest } from '../../guest/guest-driver.ts';
 import type { GuestRecord } from '../../guest/guest-record.ts';
+import { surveyGuests } from '../../guest/survey-guests.ts';
 import { summarizeContainer } from '../../image/formats/view/container-summary.ts';
 import { openImage } from '../../image/open-image.ts';
 import { probeImage } from '../../image/probe.ts';
@@ -22,6 +22,8 @@ export interface GuestSummary {
   cpuSeconds: number | null;
   /** Null also where the hypervisor has no process for it. */
   pid: number | null;
+  /** Whether its hypervisor starts it with the machine; null where that is not known. */
+  autostart: boolean | null;
   disks: readonly DiskSummary[];
   /** It does not run, and one of its images is missing, so it cannot be started. */
   imageMissing: boolean;
@@ -39,43 +41,67 @@ export interface DiskSummary {
   usedBytes: number | null;
 }
 
-/** The guests that run here, and those that are remembered, by name. */
+/** The guests that run here, that their hypervisors keep, and that are remembered, by name. A hypervisor that fails is told of. */
 export async function listGuests(
   { drivers, records }: Pick<GuestDependencies, 'drivers' | 'records'>,
   context: Context,
 ): Promise<GuestSummary[]> {
-  const remembered = new Map((await records.list()).map((record) => [record.definition.name, record]));
+  const survey = await surveyGuests(drivers, context);
+  for (const { driver, failure } of survey.failures) {
+    const message = `The guests of ${driver} cannot be listed: ${failure.message}`;
+    context.report({ type: 'warning', code: 'hypervisor-silent', message });
+  }
+  const remembered = new Map((await records.list()).map((record) => [keyOf(record.definition), record]));
   const summaries: GuestSummary[] = [];
-  for (const driver of drivers)
-    for (const guest of await driver.list(context)) {
-      const { name } = guest.definition;
-      summaries.push(await summarize(guest.definition, guest, remembered.get(name) ?? null));
-      remembered.delete(name);
-    }
-  for (const record of remembered.values()) summaries.push(await summarize(record.definition, null, record));
-  return summaries.toSorted((one, other) => one.name.localeCompare(other.name, 'en'));
+  const take = (definition: GuestDefinition) => {
+    const record = remembered.get(keyOf(definition)) ?? null;
+    remembered.delete(keyOf(definition));
+    return record;
+  };
+  for (const guest of survey.running) {
+    const { definition, cpuSeconds, identity, unsupported } = guest;
+    const live = { state: 'running' as const, cpuSeconds, pid: identity.pid ?? null };
+    summaries.push(await summarize(definition, live, take(definition), unsupported));
+  }
+  for (const { definition, unsupported } of survey.kept) {
+    const record = take(definition);
+    const state = record === null || record.state === 'running' ? 'halted' : record.state;
+    summaries.push(await summarize(definition, { ...down, state }, record, unsupported));
+  }
+  for (const record of remembered.values()) {
+    const state = record.state === 'running' ? 'gone' : record.state;
+    summaries.push(await summarize(record.definition, { ...down, state }, record));
+  }
+  return summaries.toSorted(
+    (one, other) => one.name.localeCompare(other.name, 'en') || one.driver.localeCompare(other.driver, 'en'),
+  );
 }
 
+function keyOf({ name, driver }: GuestDefinition): string {
+  return `${driver}:${name}`;
+}
+
+type Live = Pick<GuestSummary, 'state' | 'cpuSeconds' | 'pid'>;
+const down = { cpuSeconds: null, pid: null };
+
 async function summarize(
-  definition: GuestDefinition,
-  running: RunningGuest | null,
+  { name, driver, memoryBytes, disks, autostart }: GuestDefinition,
+  live: Live,
   record: GuestRecord | null,
+  unsupported?: Failure,
 ): Promise<GuestSummary> {
-  const { name, driver, memoryBytes, disks } = definition;
-  const leftAs = record === null || record.state === 'running' ? 'gone' : record.state;
   const diskSummaries: DiskSummary[] = [];
   for (const disk of disks) diskSummaries.push(await summarizeDisk(disk));
   return {
     name,
     driver,
-    state: running === null ? leftAs : 'running',
+    ...live,
     memoryBytes,
-    cpuSeconds: running?.cpuSeconds ?? null,
-    pid: running?.identity.pid ?? null,
+    autostart: autostart ?? null,
     disks: diskSummaries,
-    imageMissing: running === null && disks.some(({ path }) => !existsSync(path)),
+    imageMissing: live.state !== 'running' && disks.some(({ path }) => !existsSync(path)),
     movedTo: record?.move?.destination ?? null,
-    unsupported: running?.unsupported?.message ?? null,
+    unsupported: unsupported?.message ?? null,
   };
 }
 

@@ -2,7 +2,7 @@ import type { Context } from '../../events.ts';
 import { combineFailures, Failure } from '../../failure.ts';
 import { fenceOf } from '../../guest/guest-record.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
-import { findRunningGuest, notFound } from '../../guest/resolve-guest.ts';
+import { findGuest, notFound } from '../../guest/resolve-guest.ts';
 import { findUsedDisks } from '../../guest/disks/used-disks.ts';
 import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
 import { noteState } from '../../guest/note-state.ts';
@@ -22,7 +22,7 @@ export interface StartReport {
 }
 
 /**
- * Starts a remembered guest as it last ran. Throws Failure `guest-not-found`, `guest-already-running`, `guest-fenced`,
+ * Starts a guest that is remembered, as it last ran, or that its hypervisor keeps. Throws Failure `guest-not-found`, `guest-already-running`, `guest-fenced`,
  * `image-in-use`, `start-failed`, or everything that keeps it from being booted.
  */
 export async function startGuest(
@@ -31,15 +31,14 @@ export async function startGuest(
   context: Context,
 ): Promise<StartReport> {
   const { drivers, records, consoleLogOf } = dependencies;
-  const name = request.guest;
-  const running = await findRunningGuest(name, drivers, context);
+  const found = await findGuest(request.guest, dependencies, context);
+  if (found === null) throw await notFound(request.guest, dependencies, context);
+  const { definition, running, record } = found;
+  const { name } = definition;
   if (running !== null)
     throw new Failure('guest-already-running', `${name} runs here already (${running.identity.label}).`);
-  const record = await records.read(name);
-  if (record === null) throw await notFound(name, dependencies, context);
-  const fence = fenceOf(record);
+  const fence = record === null ? null : fenceOf(record);
   if (fence !== null) throw fence;
-  const { definition } = record;
   const driver = requireDriver(drivers, definition.driver);
   const [first, ...others] = [
     ...(await findUsedDisks(definition, 'End that use first: two writers destroy a disk.')),

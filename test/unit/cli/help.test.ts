@@ -57,7 +57,7 @@ test('the program answers help, -h and -v', async () => {
 
 test.each(['stop', 'shutdown'])('%s is halt', async (word) => {
   const parsed = await parseCommandLine([word, 'web'], all, { version: '1', columns: 80 });
-  expect(parsed).toMatchObject({ kind: 'command', command: { usage: 'halt <guest>' } });
+  expect(parsed).toMatchObject({ kind: 'command', command: { usage: 'halt [guests..]' } });
 });
 
 test('help for an unknown command is an error', async () => {

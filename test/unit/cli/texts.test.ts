@@ -91,6 +91,7 @@ describe('guests', () => {
     memoryBytes: 128 * 2 ** 20,
     cpuSeconds: 200,
     pid: 4711,
+    autostart: null,
     disks: [
       { path: '/srv/web.img', sizeBytes: 4 * GiB, usedBytes: 1.25 * GiB },
       { path: '/srv/swap.img', sizeBytes: GiB, usedBytes: null },
