@@ -11,6 +11,7 @@ import {
   withStore,
   type OpenedArguments,
 } from '../options/backup-store-options.ts';
+import { readTargetFormat, targetFormatOption } from '../options/image-format-options.ts';
 import type { Command } from '../options/command.ts';
 import { confirmation } from '../terminal/confirmation.ts';
 import { flag, optionalText, text } from '../options/options.ts';
@@ -35,6 +36,7 @@ export const restoreCommand: Command<RestoreDependencies & StoreDependencies> = 
           describe: 'A new file, a directory (for all disks), or with --in-place a file or block device',
         },
         disk: { type: 'string', requiresArg: true, describe: 'Only the disk with this name' },
+        format: targetFormatOption,
         'in-place': {
           type: 'boolean',
           describe: 'Overwrite an existing file or device; only what differs is written',
@@ -67,6 +69,7 @@ export const restoreCommand: Command<RestoreDependencies & StoreDependencies> = 
       // A slash at the end means a directory.
       to: `${resolve(to)}${/[^/]\/+$/.test(to) ? '/' : ''}`,
       disk: optionalText(args, 'disk'),
+      ...readTargetFormat(args),
       inPlace: flag(args, 'in-place'),
       allowMissing: flag(args, 'allow-missing'),
     };

@@ -10,6 +10,7 @@ import type { BackedUpDisk } from './backup-report.ts';
 import type { BackupWriter } from './pack-writer.ts';
 import type { Compression } from '../../transfer/compression-level.ts';
 import { warnOfDoubtfulFileSystems, warnOfUnknownFileSystems } from '../../transfer/file-system-warnings.ts';
+import { targetNameOf } from '../../image/target/target-format.ts';
 import { planPass, type Comparison, type PlannedPass } from '../../transfer/plan-pass.ts';
 import { sendPacks } from '../../transfer/send-packs.ts';
 import { SendProgress } from '../../transfer/send-progress.ts';
@@ -44,7 +45,7 @@ export async function captureDisks(
   context: Context,
 ): Promise<CapturedDisk[]> {
   await using held = new Resources();
-  const names = storedDiskNames(still.disks.map(({ image }) => image));
+  const names = storedDiskNames(still.disks.map(storedAs));
   const disks: { stillDisk: StillDisk; name: string; disk: SourceDisk }[] = [];
   for (const [index, stillDisk] of still.disks.entries()) {
     const disk = held.hold(await openSourceDisk(stillDisk, { everyBlock }));
@@ -81,6 +82,11 @@ export async function captureDisks(
   }
   await writer.flushIndex(context.signal);
   return captured;
+}
+
+/** A store holds the bytes of the disk: its name there has no ending of another format. */
+function storedAs({ image, format }: StillDisk): string {
+  return targetNameOf({ path: image, format }, 'raw');
 }
 
 /** Readers of a store refuse larger chunks, which could fill their memory. */

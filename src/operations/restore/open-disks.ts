@@ -48,8 +48,14 @@ export async function openDisks(
   const { signal, report } = context;
   requireFewPages(places.map(({ disk }) => disk));
   const found: FoundDisk[] = [];
-  for (const { disk, path } of places) {
-    const claim = { store: opened.id, guest: snapshot.guest, snapshot: snapshot.id, disk: disk.name };
+  for (const { disk, path, format } of places) {
+    const claim: PartialClaim = {
+      store: opened.id,
+      guest: snapshot.guest,
+      snapshot: snapshot.id,
+      disk: disk.name,
+      ...(format === 'qcow2' && { imageFormat: format }),
+    };
     const place = await findTargetPlace({ path, sizeBytes: disk.sizeBytes, claim, inPlace });
     found.push({ disk, place, claim });
   }
@@ -67,7 +73,7 @@ export async function openDisks(
   const restores: DiskRestore[] = [];
   try {
     for (const { disk, place, claim, stored } of mapped) {
-      const target = targets.hold(await ImageTarget.open(place, disk.sizeBytes, claim));
+      const target = targets.hold(await ImageTarget.open(place, disk.sizeBytes, claim, claim.imageFormat));
       restores.push(targets.hold(new DiskRestore(disk, stored, target, options)));
       if (place.kind === 'block-device' && place.sizeBytes > disk.sizeBytes)
         report({ type: 'warning', code: 'other', message: largerText(place, disk) });

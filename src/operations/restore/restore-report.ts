@@ -1,5 +1,6 @@
 import type { Extent } from '../../extent/extents.ts';
 import type { Consistency } from '../../guest/consistency.ts';
+import type { TargetFormat } from '../../image/target/target-format.ts';
 import type { SnapshotReference } from '../store-access/choose-snapshot.ts';
 
 /** The options of a restore. */
@@ -9,6 +10,8 @@ export interface RestoreRequest {
   to: string;
   /** The only disk to restore; null: all. */
   disk: string | null;
+  /** The format of the new images; null: raw stays raw, and everything else becomes qcow2. */
+  format?: TargetFormat | null;
   /** Whether an existing file or a device may be overwritten. */
   inPlace: boolean;
   /** Whether to restore the rest of a snapshot that has lost chunks. */

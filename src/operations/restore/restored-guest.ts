@@ -16,17 +16,17 @@ import type { DiskPlace } from './disk-places.ts';
 import { putBackRecord } from '../../guest/put-back-record.ts';
 import { requireOldHostGone } from './old-host.ts';
 
-/** The snapshot's guest, with the new paths of its restored disks. */
+/** The snapshot's guest, with the new paths and formats of its restored disks. */
 export function restoredDefinition(
   { definition, disks: stored }: Snapshot,
   places: readonly DiskPlace[],
 ): GuestDefinition {
-  const pathOf = new Map(places.map(({ disk, path }) => [disk.name, path]));
+  const placeOf = new Map(places.map((place) => [place.disk.name, place]));
   // The disks of a snapshot are in the order of its definition.
-  const disks = definition.disks.map((disk, index) => ({
-    ...disk,
-    path: pathOf.get(stored[index]?.name ?? '') ?? disk.path,
-  }));
+  const disks = definition.disks.map(({ format: oldFormat = 'raw', ...disk }, index) => {
+    const place = placeOf.get(stored[index]?.name ?? '') ?? { path: disk.path, format: oldFormat };
+    return { ...disk, path: place.path, ...(place.format !== 'raw' && { format: place.format }) };
+  });
   return { ...definition, disks };
 }
 

@@ -5,6 +5,7 @@ import type { Context } from '../../events.ts';
 import { combineFailures, Failure } from '../../failure.ts';
 import type { GuestDriver } from '../../guest/guest-driver.ts';
 import type { GuestDefinition } from '../../guest/definition.ts';
+import { targetFormatOf } from '../../image/target/target-format.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
 import type { GuestFolder } from '../../repository/guest-folder.ts';
 import type { Snapshot } from '../../repository/snapshot.ts';
@@ -45,7 +46,8 @@ export async function bootSnapshot(
   context: Context,
 ): Promise<BootVerdict> {
   const { snapshot } = await readChosenSnapshot(request.reference, session, context);
-  const { guest, id, definition } = snapshot;
+  const { guest, id } = snapshot;
+  const definition = inRestoredFormats(snapshot.definition);
   refuseImageOnly(snapshot, 'Verify it with --read-data.');
   const driver = requireDriver(dependencies.drivers, definition.driver);
   const name = `vmferry-verify-${dependencies.randomHex(8)}`;
@@ -66,6 +68,14 @@ export async function bootSnapshot(
   }
   await remember(session.folder(guest), id, dependencies.now(), context.signal);
   return { guest, snapshot: id, bootSeconds };
+}
+
+/** The formats that `restore` writes unless it is told another one. */
+function inRestoredFormats({ disks, ...definition }: GuestDefinition): GuestDefinition {
+  const restored = disks.map((disk) =>
+    disk.format === undefined ? disk : { ...disk, format: targetFormatOf(disk.format, null) },
+  );
+  return { ...definition, disks: restored };
 }
 
 async function makeScratch(directory: string): Promise<string> {

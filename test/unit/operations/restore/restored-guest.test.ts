@@ -80,7 +80,7 @@ describe('before anything is restored', () => {
   }
 
   function check(to: string, stored = definition('/srv/web.img'), oldHostIsGone = true) {
-    const places = [{ disk, path: to }];
+    const places = [{ disk, path: to, format: 'raw' as const }];
     const start = { bootTimeoutMs: 1000, oldHostIsGone, ask: null };
     return requireStartable(snapshotOf(stored), places, start, { key: null }, dependencies(), context);
   }
