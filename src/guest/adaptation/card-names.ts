@@ -17,6 +17,8 @@ const cardDrivers = [
   'pcnet32',
   'ne2k-pci',
   'vmxnet3',
+  'uml-netdev',
+  'uml-vector',
 ];
 
 /** Whether the name can stand in the files below. Linux allows 15 characters. */

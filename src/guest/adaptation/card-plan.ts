@@ -13,7 +13,7 @@ export interface CardPlan {
  * single one also without.
  */
 export function planCards(from: GuestDefinition, to: GuestDefinition, system: GuestSystem): CardPlan {
-  const newCards = to.networkCards ?? [];
+  const newCards = cardsOf(to);
   const names = system.cardNames.filter((name) => isCardName(name));
   if (from.driver === to.driver || names.length === 0 || newCards.length === 0)
     return { cards: [], warnings: [] };
@@ -32,6 +32,20 @@ export function planCards(from: GuestDefinition, to: GuestDefinition, system: Gu
   const lost = names.filter((name) => !namesOfCards(names, newCards.length).includes(name));
   warnings.push(...lost.map((name) => unkept(name, 'it is not known which card that is')));
   return { cards, warnings };
+}
+
+/** The cards in the guest's order. User Mode Linux has them on the kernel's command line. */
+function cardsOf({
+  driver,
+  commandLine,
+  networkCards = [],
+}: GuestDefinition): { mac?: string | undefined }[] {
+  if (driver !== 'uml') return [...networkCards];
+  return commandLine
+    .filter((argument) => /^(?:eth\d+=|vec\d+:)/.test(argument))
+    .map((argument) => ({
+      mac: /(?:^|[,=])((?:[0-9a-f]{2}:){5}[0-9a-f]{2})(?:,|$)/i.exec(argument)?.[1]?.toLowerCase(),
+    }));
 }
 
 /** For each card the name that the configuration has for it; null if that cannot be told. */

@@ -98,8 +98,26 @@ async function applyEdit(
   return madeDirectories;
 }
 
+/**
+ * Why files in the file system cannot be changed, as a clause about it: a journal that must be replayed first, for
+ * example. Null if they can.
+ */
+export async function whyNotEditable(place: ExtPlace): Promise<string | null> {
+  return whyNotUsable(await readSuperblock(place));
+}
+
 /** Throws Failure `write-failed` unless the file system can be changed. */
-async function requireClean({ path, offset }: ExtPlace): Promise<Blocks> {
+async function requireClean(place: ExtPlace): Promise<Blocks> {
+  const superblock = await readSuperblock(place);
+  const reason = whyNotUsable(superblock);
+  if (reason !== null)
+    throw new Failure('write-failed', `The files in ${place.path} cannot be changed: ${reason}.`, {
+      advice: 'Check the file system with e2fsck, or let vmferry leave the guest as it is (--no-fixups).',
+    });
+  return { blockBytes: 1024 * 2 ** superblock.readUInt32LE(0x18), blockCount: superblock.readUInt32LE(0x4) };
+}
+
+async function readSuperblock({ path, offset }: ExtPlace): Promise<Buffer> {
   const superblock = Buffer.alloc(SUPERBLOCK_BYTES);
   const image = await open(path, 'r');
   try {
@@ -107,15 +125,10 @@ async function requireClean({ path, offset }: ExtPlace): Promise<Blocks> {
   } finally {
     await image.close();
   }
-  const reason = whyNotEditable(superblock);
-  if (reason !== null)
-    throw new Failure('write-failed', `The files in ${path} cannot be changed: ${reason}.`, {
-      advice: 'Check the file system with e2fsck, or let vmferry leave the guest as it is (--no-fixups).',
-    });
-  return { blockBytes: 1024 * 2 ** superblock.readUInt32LE(0x18), blockCount: superblock.readUInt32LE(0x4) };
+  return superblock;
 }
 
-function whyNotEditable(superblock: Buffer): string | null {
+function whyNotUsable(superblock: Buffer): string | null {
   if (!hasExtMagic(superblock)) return 'the file system is none of ext2, ext3 and ext4';
   const { dirtyReason } = readExtIdentity(superblock);
   if (dirtyReason !== null) return dirtyReason;

@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from '@jest/globals';
 import { Debugfs, type ExtPlace } from '../../../src/image/contents/debugfs.ts';
-import { applyEdits, revertEdits } from '../../../src/image/contents/edit-files.ts';
+import { applyEdits, revertEdits, whyNotEditable } from '../../../src/image/contents/edit-files.ts';
 import { listExtDirectory, readExtFile, statExtFile } from '../../../src/image/contents/ext-files.ts';
 import { describeWithTools, findTool } from '../../support/programs/tools.ts';
 
@@ -202,6 +202,7 @@ describeWithTools('edits of files in an image', ['mke2fs', 'debugfs', 'e2fsck'],
     tool('debugfs', '-w', '-R', command, place.path);
     const before = readFileSync(place.path);
     const edit = { path: '/etc/fstab', before: fstab, after: shorter };
+    expect(await whyNotEditable(place)).toMatch(message);
     await expect(applyEdits(place, [edit], context)).rejects.toThrow(message);
     expect(readFileSync(place.path).equals(before)).toBe(true);
   });

@@ -120,6 +120,27 @@ describe('a guest without an initial RAM disk', () => {
   });
 });
 
+describe('a guest that comes to User Mode Linux', () => {
+  test('gets edits: there is no initial RAM disk', () => {
+    const arrived: GuestDefinition = {
+      ...guestWithDisks('uml', ['ubd0']),
+      commandLine: ['root=/dev/ubda', 'eth0=tuntap,tap0,52:54:00:00:00:0A', 'con0=fd:0,fd:1'],
+    };
+    const { edits, warnings } = planAdaptation({
+      from: { ...to, networkCards: [card] },
+      to: arrived,
+      system: { ...system, files: { '/etc/fstab': '/dev/vda / ext4 defaults 0 1\n' }, cardNames: ['ens3'] },
+    });
+    expect(edits.map(({ path }) => path)).toEqual([
+      '/etc/fstab',
+      '/etc/systemd/network/10-vmferry-ens3.link',
+    ]);
+    expect(edits[0]?.after).toBe('/dev/ubda / ext4 defaults 0 1\n');
+    expect(edits[1]?.after).toContain('MACAddress=52:54:00:00:00:0a\n[Link]\nName=ens3\n');
+    expect(warnings).toEqual([]);
+  });
+});
+
 describe('a guest that needs nothing', () => {
   test('stays as it is under the same hypervisor', () => {
     const same = { ...to, commandLine: ['root=/dev/vda', 'console=ttyS0'] };
