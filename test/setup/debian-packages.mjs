@@ -33,11 +33,11 @@ export const packageByProgram = {
   tar: 'tar',
   // Kernels for guests, and the machines that boot them (test/rigs).
   'qemu-system-x86_64': 'qemu-system-x86',
-  mmdebstrap: 'mmdebstrap',
   setpriv: 'util-linux',
   cpio: 'cpio',
   xz: 'xz-utils',
   depmod: 'kmod',
+  mmdebstrap: 'mmdebstrap',
   // Builds ssh2's fast ciphers, and the library that Debian's User Mode Linux needs on newer processors
   // (test/support/guests/uml-kernel.ts).
   'c++': 'g++',

@@ -48,5 +48,7 @@ for type in $types; do
   mount -t "$type" -o "$mode" "$device" /new 2>/dev/null && break
 done
 mount -o move /dev /new/dev
+# What an appended archive has put into /run goes to the guest, as other initial RAM disks do it.
+mount -o move /run /new/run 2>/dev/null
 umount /proc /sys
 exec switch_root /new "$init"

@@ -1,3 +1,4 @@
+import { aptSources } from '../base/apt-sources.ts';
 import { succeed } from '../base/command.ts';
 
 /** The release of Debian that dom0 is made of; the names below belong to it. */
@@ -35,7 +36,7 @@ export async function dom0PackageVersions(): Promise<string> {
 
 /** Installs dom0's packages into a new directory. Needs root. */
 export async function installDom0Packages(directory: string): Promise<void> {
-  const sources = await sourcesOfApt();
+  const sources = await aptSources(release);
   const policy = `printf '#!/bin/sh\\nexit 101\\n' >"$1/usr/sbin/policy-rc.d"; chmod +x "$1/usr/sbin/policy-rc.d"`;
   await succeed('mmdebstrap', [
     '--quiet',
@@ -53,18 +54,4 @@ export async function installDom0Packages(directory: string): Promise<void> {
     directory,
     ...sources,
   ]);
-}
-
-/** Where this machine's apt gets the release from, if it does; else Debian's own mirror. */
-async function sourcesOfApt(): Promise<string[]> {
-  const format = ['indextargets', '--format', '$(REPO_URI) $(RELEASE)', 'Created-By: Packages'];
-  const lines = (await succeed('apt-get', format).catch(() => '')).split('\n').map((line) => line.split(' '));
-  const mirrorOf = (name: string) => lines.find(([, suite]) => suite === name)?.[0];
-  const main = mirrorOf(release) ?? 'http://deb.debian.org/debian';
-  const security = mirrorOf(`${release}-security`) ?? 'http://deb.debian.org/debian-security';
-  return [
-    `deb ${main} ${release} main`,
-    `deb ${main} ${release}-updates main`,
-    `deb ${security} ${release}-security main`,
-  ];
 }
