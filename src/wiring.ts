@@ -6,6 +6,8 @@ import { libvirtLanguage } from './guest/drivers/libvirt/language.ts';
 import { qemuLanguage } from './guest/drivers/qemu/language.ts';
 import { createUmlDriver } from './guest/drivers/uml/driver.ts';
 import { umlLanguage } from './guest/drivers/uml/language.ts';
+import { createXenDriver } from './guest/drivers/xen/driver.ts';
+import { xenLanguage } from './guest/drivers/xen/language.ts';
 import type { ConvertDependencies } from './operations/convert/convert.ts';
 import type { BackupDependencies } from './operations/backup/options.ts';
 import type { MigrateDependencies } from './operations/migrate/migrate-dependencies.ts';
@@ -37,8 +39,8 @@ export function createDependencies(version: string, environment: NodeJS.ProcessE
     get pool() {
       return (pool ??= new FramePool(new URL('./workers/frame-worker.js', import.meta.url)));
     },
-    drivers: [createUmlDriver(environment)],
-    languages: [umlLanguage, qemuLanguage, libvirtLanguage],
+    drivers: [createUmlDriver(environment), createXenDriver(environment)],
+    languages: [umlLanguage, qemuLanguage, libvirtLanguage, xenLanguage],
     records: createRecordStore(join(directory, 'guests')),
     connect,
     environment,

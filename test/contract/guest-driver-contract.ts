@@ -16,12 +16,14 @@ export interface DriverUnderTest extends AsyncDisposable {
   driver: GuestDriver;
   /** A directory for the suite's own files. */
   scratch: string;
+  /** How long a start or a halt may take, where machines are emulated: 30 s unless given. */
+  timeoutMs?: number;
   /** Makes a guest with one disk of its own, which it writes to. It does not run yet. */
   make(name: string, temper: GuestTemper): Promise<GuestDefinition>;
 }
 
 /** Long enough that no step runs into it. */
-const timeoutMs = 30_000;
+const usualTimeoutMs = 30_000;
 /** A shorter wait for the stubborn guest. */
 const shortTimeoutMs = 1_000;
 
@@ -30,6 +32,7 @@ export function describeGuestDriver(name: string, create: () => Promise<DriverUn
   describe(`a guest driver: ${name}`, () => {
     let subject: DriverUnderTest;
     let driver: GuestDriver;
+    let timeoutMs: number;
     /** It runs from the first test to the last. */
     let web: RunningGuest;
     let events: Event[];
@@ -51,7 +54,7 @@ export function describeGuestDriver(name: string, create: () => Promise<DriverUn
       abort = new AbortController();
       context = freshContext();
       subject = await create();
-      ({ driver } = subject);
+      ({ driver, timeoutMs = usualTimeoutMs } = subject);
       web = await start(await subject.make('web', 'obedient'));
     });
     beforeEach(() => {

@@ -5,7 +5,7 @@ import { Failure } from '../../../failure.ts';
 import { here, placed } from '../../../placed-text.ts';
 import { startDetached } from '../../../system/detached-process.ts';
 import { errorCode } from '../../../system/error-code.ts';
-import { consoleExcerpt } from './console-excerpt.ts';
+import { consoleExcerpt } from '../console-excerpt.ts';
 import { poll } from '../../../pipeline/polling.ts';
 import { probeInitrd } from './probe-initrd.ts';
 import type { UmlHost } from './host.ts';

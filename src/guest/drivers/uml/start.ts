@@ -8,7 +8,7 @@ import { makeDirectories } from '../../../system/make-directories.ts';
 import { notKept } from '../../../system/state-file.ts';
 import { startDetached, type DetachedProcess } from '../../../system/detached-process.ts';
 import { errorCode } from '../../../system/error-code.ts';
-import { consoleExcerpt } from './console-excerpt.ts';
+import { consoleExcerpt } from '../console-excerpt.ts';
 import type { GuestDefinition } from '../../definition.ts';
 import type { RunningGuest, StartOptions } from '../../guest-driver.ts';
 import { Mconsole } from './mconsole/mconsole.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { consoleExcerpt } from '../../../../../src/guest/drivers/uml/console-excerpt.ts';
+import { consoleExcerpt } from '../../../../src/guest/drivers/console-excerpt.ts';
 
 const lines = (count: number) => Array.from({ length: count }, (_, number) => `line ${number}`);
 

@@ -1,0 +1,64 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { GuestDefinition } from '../../definition.ts';
+import type { XenHost } from './host/host.ts';
+
+export interface OwnKernel {
+  kernel: string;
+  initrd: string | null;
+}
+
+/** Fills in this machine's own kernel and initial RAM disk for a guest that boots from a kernel and names none. */
+export function completeXen(definition: GuestDefinition, host: XenHost): Promise<GuestDefinition> {
+  const { kernel, boot = 'kernel' } = definition;
+  if (kernel !== null || boot !== 'kernel') return Promise.resolve(definition);
+  const own = findOwnKernel(host.kernelDirectory);
+  return Promise.resolve(
+    own === null ? definition : { ...definition, ...own, initrd: definition.initrd ?? own.initrd },
+  );
+}
+
+/**
+ * The newest kernel of this machine that can be a guest of Xen, with its initial RAM disk. A kernel whose driver for Xen's disks is
+ * a module needs one, which loads it.
+ */
+export function findOwnKernel(directory: string): OwnKernel | null {
+  const names = namesIn(directory);
+  const versions = names
+    .flatMap((name) => /^vmlinu[xz]-(.+)$/.exec(name)?.[1] ?? [])
+    .toSorted((one, other) => other.localeCompare(one, 'en', { numeric: true }));
+  const numbered = [...new Set(versions)].flatMap((version) => kernelOf(directory, version));
+  const plain = ['vmlinux', 'vmlinuz'].filter((name) => names.includes(name));
+  const initrds = ['initrd.img', 'initrd.gz', 'initrd'].filter((name) => names.includes(name));
+  const unnumbered = plain.map((name) => ({
+    kernel: join(directory, name),
+    initrd: initrds[0] === undefined ? null : join(directory, initrds[0]),
+  }));
+  return numbered[0] ?? unnumbered[0] ?? null;
+}
+
+function kernelOf(directory: string, version: string): OwnKernel[] {
+  const kernel = ['vmlinuz', 'vmlinux'].map((name) => join(directory, `${name}-${version}`)).find(existsSync);
+  const initrd =
+    [`initrd.img-${version}`, `initramfs-${version}.img`, `initrd-${version}`]
+      .map((name) => join(directory, name))
+      .find(existsSync) ?? null;
+  const support = blockSupport(join(directory, `config-${version}`));
+  const canServe = support === 'y' || (support !== 'n' && initrd !== null);
+  return kernel !== undefined && canServe ? [{ kernel, initrd }] : [];
+}
+
+/** Whether the kernel has the driver of Xen's disks: built in, as a module, or not at all. Without its configuration, a module is assumed. */
+function blockSupport(config: string): 'y' | 'm' | 'n' {
+  if (!existsSync(config)) return 'm';
+  const value = /^CONFIG_XEN_BLKDEV_FRONTEND=([ym])$/m.exec(readFileSync(config, 'utf8'))?.[1];
+  return value === 'y' || value === 'm' ? value : 'n';
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}

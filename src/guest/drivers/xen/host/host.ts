@@ -1,0 +1,70 @@
+import { accessSync, constants, readFileSync, statSync } from 'node:fs';
+import { delimiter, join, resolve } from 'node:path';
+
+/** Where the guests of Xen are found on this machine, and with what they are controlled. Tests give other places. */
+export interface XenHost {
+  environment: NodeJS.ProcessEnv;
+  /** Contains the guests' configurations. */
+  configDirectory: string;
+  /** What is in there, xendomains starts with the machine. */
+  autoDirectory: string;
+  /** Where configurations are put so that nothing starts them. In the same file system as `configDirectory`. */
+  fencedDirectory: string;
+  /** Configurations of guests that were started without being kept; lost when the machine starts again. */
+  runDirectory: string;
+  /** xenconsoled logs the guests' consoles there, if it was told to. */
+  consoleDirectory: string;
+  /** The machine's own kernels. */
+  kernelDirectory: string;
+}
+
+/** `$VMFERRY_XEN_DIR` stands for /etc/xen. */
+export function xenHost(environment: NodeJS.ProcessEnv): XenHost {
+  const configDirectory = resolve(environment['VMFERRY_XEN_DIR'] || '/etc/xen');
+  return {
+    environment,
+    configDirectory,
+    autoDirectory: join(configDirectory, 'auto'),
+    fencedDirectory: join(configDirectory, 'vmferry-fenced'),
+    runDirectory: '/run/vmferry/xen',
+    consoleDirectory: '/var/log/xen/console',
+    kernelDirectory: '/boot',
+  };
+}
+
+/** A program on the PATH, or where Debian has those for root. Starts nothing. */
+export function findProgram(host: XenHost, name: string): string | null {
+  const directories = [
+    ...(host.environment['PATH'] ?? '').split(delimiter),
+    '/usr/sbin',
+    '/sbin',
+    '/usr/bin',
+  ];
+  return directories.map((directory) => join(directory, name)).find(isProgram) ?? null;
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return path.startsWith('/') && statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+/** Whether this is a domain that controls others: only there does xl work. Xen's xenfs and sysfs say so. */
+export function isControlDomain(): boolean {
+  const capabilities = textOrEmpty('/proc/xen/capabilities');
+  if (capabilities !== '') return capabilities.includes('control_d');
+  // Without xenfs: bit 1 of the features (XENFEAT_dom0 is 11) says the same.
+  const features = Number.parseInt(textOrEmpty('/sys/hypervisor/properties/features'), 16);
+  return Number.isInteger(features) && (features & (1 << 11)) !== 0;
+}
+
+function textOrEmpty(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,43 @@
+import { copyFile, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createXenDriver } from '../../../src/guest/drivers/xen/driver.ts';
+import { describeGuestDriver } from '../guest-driver-contract.ts';
+import { runAll } from './jest-globals.ts';
+
+/* Started in dom0: `node xen-suite.js DIRECTORY KERNEL INITRD`. The directory has the images obedient.img and stubborn.img. */
+
+const [, , directory = '', kernel = '', initrd = ''] = process.argv;
+const context = { signal: new AbortController().signal, report: () => undefined };
+
+describeGuestDriver('Xen', async () => {
+  const driver = createXenDriver(process.env);
+  const scratch = join(directory, 'scratch');
+  await mkdir(scratch);
+  return {
+    driver,
+    scratch,
+    timeoutMs: 600_000,
+    async make(name, temper) {
+      const path = join(scratch, `${name}.img`);
+      await copyFile(join(directory, temper === 'stubborn' ? 'stubborn.img' : 'obedient.img'), path);
+      return {
+        name,
+        driver: 'xen',
+        memoryBytes: 128 * 2 ** 20,
+        cpuCount: 1,
+        kernel,
+        initrd: temper === 'unbootable' ? '/nowhere/initrd' : initrd,
+        // Without its root device, the initial RAM disk powers the machine off.
+        commandLine: [temper === 'broken' ? 'root=LABEL=none' : 'root=/dev/xvda', 'rw', 'console=hvc0'],
+        virtualization: 'pv',
+        disks: [{ device: 'xvda', path, readOnly: false, bus: 'xen' }],
+      };
+    },
+    async [Symbol.asyncDispose]() {
+      for (const guest of await driver.list(context))
+        await driver.halt(guest, { timeoutMs: 1, force: true }, context);
+    },
+  };
+});
+
+await runAll();
