@@ -73,6 +73,13 @@ const device = z.strictObject({
   holds: z.array(z.string().max(300)).max(64),
 });
 
+/** What the guest's disks need of a kernel there. */
+const kernelNeeds = z.strictObject({
+  fileSystems: z.array(z.string().max(64)).max(64).readonly(),
+  /** The kernels whose modules are in the guest; null: unknown. */
+  modulesOf: z.array(z.string().max(128)).max(64).readonly().nullable(),
+});
+
 const alive = z.strictObject({ type: z.literal('alive') });
 
 const moverMessage = z.discriminatedUnion('type', [
@@ -95,6 +102,7 @@ const moverMessage = z.discriminatedUnion('type', [
     guest: z.unknown(),
     /** The kernel that the mover runs under: if it is the receiver's own, both are on one machine. */
     sourceKernel: z.string().max(64).exactOptional(),
+    needs: kernelNeeds.exactOptional(),
   }),
   z.strictObject({ type: z.literal('measure'), padding: z.string() }),
   z.strictObject({

@@ -4,6 +4,7 @@ import type { GuestDefinition } from '../definition.ts';
 import type { GuestSources } from '../known-definitions.ts';
 import { surveyGuests } from '../survey-guests.ts';
 import { checkFiles } from './check-files.ts';
+import { checkKernel, type KernelNeeds } from './check-kernel.ts';
 import { checkMemory } from './check-memory.ts';
 import { checkNetwork } from './check-network.ts';
 import { checkUnique, type KnownGuest } from './check-unique.ts';
@@ -14,6 +15,8 @@ export interface ComingGuest {
   isFromHere: boolean;
   /** Its disks may replace those of guests that do not run. */
   mayOverwrite: boolean;
+  /** Absent: unknown. */
+  needs?: KernelNeeds;
 }
 
 /**
@@ -22,7 +25,7 @@ export interface ComingGuest {
  * @param told what was found before; it is not said again
  */
 export async function checkGuestHere(
-  { definition: guest, isFromHere, mayOverwrite }: ComingGuest,
+  { definition: guest, isFromHere, mayOverwrite, needs }: ComingGuest,
   { drivers, records }: GuestSources,
   told: readonly Failure[],
   context: Context,
@@ -37,6 +40,7 @@ export async function checkGuestHere(
   const more = [
     ...checkFiles(definition),
     ...checkNetwork(definition),
+    ...(needs === undefined ? [] : checkKernel(definition, needs, context)),
     // Its memory is in use as long as it runs here.
     ...(isFromHere ? [] : checkMemory(definition)),
     ...(await checkUnique(definition, others, mayOverwrite)),

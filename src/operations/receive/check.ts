@@ -3,6 +3,7 @@ import { Failure } from '../../failure.ts';
 import type { GuestDefinition } from '../../guest/definition.ts';
 import { knownDefinitions, type GuestSources } from '../../guest/known-definitions.ts';
 import { checkGuestHere } from '../../guest/preflight/check-guest-here.ts';
+import type { KernelNeeds } from '../../guest/preflight/check-kernel.ts';
 import type { TargetDevice } from '../../image/target/target-device.ts';
 import { here, placed } from '../../placed-text.ts';
 import { fileIdentity } from '../../system/file-identity.ts';
@@ -14,6 +15,7 @@ export interface CheckRequest extends PlacesRequest {
   guest: GuestDefinition | null;
   /** See `runningKernelId`: of the machine that the guest comes from. */
   sourceKernel?: string;
+  needs?: KernelNeeds;
 }
 
 export interface CheckedTarget {
@@ -28,12 +30,17 @@ export async function checkTarget(
   { spoolParent, ...sources }: GuestSources & { spoolParent: string },
   context: Context,
 ): Promise<CheckedTarget> {
-  const { guest, overwrite } = request;
+  const { guest, overwrite, needs } = request;
   const { problems, freeBytes, devices } = await checkPlaces(request, spoolParent);
   if (!overwrite) problems.push(...(await findOwners(devices, guest, sources, context)));
   if (guest !== null) {
     const isFromHere = request.sourceKernel !== undefined && request.sourceKernel === runningKernelId();
-    const coming = { definition: guest, isFromHere, mayOverwrite: overwrite === true };
+    const coming = {
+      definition: guest,
+      isFromHere,
+      mayOverwrite: overwrite === true,
+      ...(needs && { needs }),
+    };
     problems.push(...(await checkGuestHere(coming, sources, problems, context)));
   }
   return {

@@ -76,6 +76,7 @@ describeUnless(umlMissing(), 'guests', () => {
       cpuSeconds: expect.any(Number),
       pid,
       disks: [{ path: image, sizeBytes: 64 * 2 ** 20, usedBytes: expect.any(Number) }],
+      autostart: null,
       imageMissing: false,
       movedTo: null,
       unsupported: null,

@@ -39,6 +39,7 @@ const moverMessages: MoverMessage[] = [
     disks: [disk, { ...disk, name: 'swap' }],
     guest: { name: 'web', disks: [] },
     sourceKernel: '0b3c1b1e-5f5e-4d8b-9a53-0a4f8d7b9b52',
+    needs: { fileSystems: ['ext4'], modulesOf: ['6.1.0-9-amd64'] },
   },
   {
     type: 'check',
@@ -183,7 +184,7 @@ describe('refused as a violation of the protocol:', () => {
   });
 
   /** Every message with each of its required fields. */
-  const optional = ['advice', 'transient', 'path', 'overwrite', 'sourceKernel'];
+  const optional = ['advice', 'transient', 'path', 'overwrite', 'sourceKernel', 'needs'];
   const lacking = [...moverMessages, ...receiverMessages].flatMap((message) =>
     Object.keys(message)
       .filter((field) => !optional.includes(field))

@@ -1,0 +1,101 @@
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import type { Context } from '../../events.ts';
+import { Failure } from '../../failure.ts';
+import { here, placed, type PlacedText } from '../../placed-text.ts';
+import type { GuestDefinition } from '../definition.ts';
+
+/** What the guest's disks need of a kernel that is not on them. */
+export interface KernelNeeds {
+  /** Kinds of file systems on its disks: `ext4`, `xfs`. */
+  fileSystems: readonly string[];
+  /** The versions of kernels whose modules are in the guest; null if nobody looked. */
+  modulesOf: readonly string[] | null;
+}
+
+/** Options of the kernel's configuration; any of them is enough. Other kinds need no file system, or none that is known. */
+const optionsOf: Readonly<Record<string, readonly string[]>> = {
+  ext2: ['EXT2_FS', 'EXT4_USE_FOR_EXT2'],
+  ext3: ['EXT4_FS', 'EXT3_FS'],
+  ext4: ['EXT4_FS'],
+  xfs: ['XFS_FS'],
+  btrfs: ['BTRFS_FS'],
+  reiserfs: ['REISERFS_FS'],
+  jfs: ['JFS_FS'],
+  f2fs: ['F2FS_FS'],
+};
+
+/**
+ * Whether a kernel of this machine can read the guest's disks. Nothing is found for a guest that boots its own kernel, and for a
+ * kernel whose configuration is not beside it or with its modules, where distributions have it.
+ */
+export function checkKernel(
+  { name, boot = 'kernel', driver, kernel, initrd }: GuestDefinition,
+  { fileSystems, modulesOf }: KernelNeeds,
+  { report }: Pick<Context, 'report'>,
+  modulesDirectory = '/lib/modules',
+): Failure[] {
+  if (boot !== 'kernel' || kernel === null || driver === 'uml') return [];
+  const version = kernelVersion(kernel);
+  if (version === null) return [];
+  const hasModules = modulesOf?.includes(version) ?? null;
+  if (hasModules === false && modulesOf !== null && modulesOf.length > 0) {
+    const message = `The kernel ${version} does not find its modules in ${name}, which has those of ${modulesOf.join(', ')}: what is neither in the kernel nor in its initial RAM disk does not work.`;
+    report({ type: 'warning', code: 'kernel-differs', message });
+  }
+  const config = readConfig(kernel, version, modulesDirectory);
+  if (config === null) return [];
+  return fileSystems.flatMap((kind) => {
+    const options = optionsOf[kind] ?? [];
+    const values = options.map((option) => new RegExp(`^CONFIG_${option}=([ym])$`, 'm').exec(config)?.[1]);
+    if (options.length === 0 || values.includes('y')) return [];
+    if (!values.includes('m'))
+      return [unreadable(placed`The kernel ${kernel} ${here} does not know ${kind}, which ${name} has.`)];
+    if (initrd !== null || hasModules === true) return [];
+    return [
+      unreadable(
+        placed`The kernel ${kernel} ${here} has ${kind} as a module, which ${name} does not have, and there is no initial RAM disk.`,
+      ),
+    ];
+  });
+}
+
+function unreadable(message: PlacedText): Failure {
+  return new Failure('hypervisor-missing', message, {
+    advice: 'Choose another kernel, with its initial RAM disk.',
+  });
+}
+
+/** The version in the header of an x86 kernel (Documentation/arch/x86/boot.rst: kernel_version); null for another file. */
+export function kernelVersion(path: string): string | null {
+  const header = Buffer.alloc(32_768);
+  try {
+    const file = openSync(path, 'r');
+    try {
+      readSync(file, header, 0, header.length, 0);
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    // It is missing, which is told elsewhere, or not ours to read.
+    return null;
+  }
+  if (header.toString('latin1', 0x202, 0x206) !== 'HdrS') return null;
+  const start = header.readUInt16LE(0x20e) + 0x200;
+  return /^[\w.+~-]{1,128}/.exec(header.toString('latin1', start, start + 128))?.[0] ?? null;
+}
+
+function readConfig(kernel: string, version: string, modulesDirectory: string): string | null {
+  const places = [
+    join(dirname(kernel), `config-${version}`),
+    join(dirname(kernel), basename(kernel).replace(/^vmlinu[xz]/, 'config')),
+    join(modulesDirectory, version, 'config'),
+  ];
+  for (const place of places.filter((one) => one !== kernel))
+    try {
+      return readFileSync(place, 'utf8');
+    } catch {
+      // It is not there.
+    }
+  return null;
+}
