@@ -3,7 +3,7 @@ import type { GuestDefinition } from '../definition.ts';
 import type { GuestSystem } from '../inspection/guest-system.ts';
 import { bootArchive, isBootWorkEmpty, startsBootWork, type BootWork } from './boot-archive.ts';
 import { planCards } from './card-plan.ts';
-import { diskChanges, type DiskChanges } from './disk-names.ts';
+import { diskChanges, diskFate, type DiskChanges } from './disk-names.ts';
 import { cardEdits, gettyEdits } from './file-edits.ts';
 import { planFstab } from './fstab-plan.ts';
 
@@ -64,6 +64,7 @@ export function planAdaptation(request: AdaptationRequest): Adaptation {
     warnings: [
       ...(system === null && from.driver !== to.driver ? [notSeen] : []),
       ...fstab.warnings,
+      ...(isKernelGiven || system === null ? [] : bootMenuWarnings(system, disks)),
       ...cards.warnings,
     ],
   };
@@ -88,4 +89,17 @@ function withRoot(
   return from.driver !== 'uml' || isTold || first === undefined
     ? commandLine
     : [`root=/dev/${first}`, ...commandLine];
+}
+
+/** vmferry does not change a guest's boot menu: the guest's own programs write it. */
+function bootMenuWarnings({ bootMenuRoots }: GuestSystem, disks: DiskChanges): string[] {
+  return bootMenuRoots.flatMap((root) => {
+    const name = root.startsWith('/dev/') ? root.slice('/dev/'.length) : null;
+    const fate = name === null ? null : diskFate(name, disks);
+    if (fate === null || fate.kind === 'same') return [];
+    const now = fate.kind === 'absent' ? 'is not there' : `is /dev/${fate.name} there`;
+    return [
+      `The guest's boot menu names its root file system ${root}, which ${now}: it may not boot. Name it there by UUID= first.`,
+    ];
+  });
 }

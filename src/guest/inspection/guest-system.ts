@@ -12,6 +12,8 @@ export interface GuestSystem {
   /** MAC addresses, in lower case, to which the guest itself gives a name. */
   namedMacs: readonly string[];
   kernels: readonly GuestKernelModules[];
+  /** What its own boot menu tells its kernels of the root file system: `/dev/sda1`, `UUID=…`. */
+  bootMenuRoots: readonly string[];
 }
 
 /** A kernel whose modules are in the guest. */

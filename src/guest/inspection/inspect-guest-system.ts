@@ -3,6 +3,7 @@ import { Debugfs } from '../../image/contents/debugfs.ts';
 import { listExtDirectory, readExtFile, statExtFile } from '../../image/contents/ext-files.ts';
 import { openImage } from '../../image/open-image.ts';
 import { probeImage } from '../../image/probe.ts';
+import { rootsInBootMenu } from './boot-menu.ts';
 import { cardNameSources, findCardNames, findMacs, namedMacSources } from './card-names.ts';
 import type { GuestSystem } from './guest-system.ts';
 import { inspectKernels } from './inspect-kernels.ts';
@@ -60,6 +61,7 @@ async function inspectRoot(
     root: place,
     ...(await inspect(debugfs)),
     kernels: await inspectKernels(debugfs, bootDirectories, signal),
+    bootMenuRoots: await rootsInBootMenu(bootDirectories),
   };
 }
 
@@ -73,7 +75,7 @@ async function isRoot(debugfs: Debugfs): Promise<boolean> {
   return init !== null && etc?.type === 'directory';
 }
 
-async function inspect(debugfs: Debugfs): Promise<Omit<GuestSystem, 'root' | 'kernels'>> {
+async function inspect(debugfs: Debugfs): Promise<Omit<GuestSystem, 'root' | 'kernels' | 'bootMenuRoots'>> {
   const files: Record<string, string> = {};
   for (const path of ['/etc/fstab', '/etc/inittab', '/etc/securetty']) {
     const text = await readExtFile(debugfs, path);

@@ -64,6 +64,7 @@ const debian = {
 };
 const boot = {
   'vmlinuz-5.10.0-10-amd64': '',
+  'grub/grub.cfg': 'set root=hd0,msdos1\nmenuentry x {\n\tlinux /vmlinuz root=/dev/sda2 ro\n}\n',
   'initrd.img-5.10.0-10-amd64': gzipSync(
     newcArchive([{ path: 'lib/xen-blkfront.ko.xz', content: Buffer.alloc(9) }]),
   ),
@@ -81,6 +82,7 @@ describeWithTools('what is inside a guest', ['mke2fs', 'debugfs', 'sfdisk', 'gzi
       files: { '/etc/fstab': fstab },
       cardNames: ['eth0'],
       namedMacs: ['52:54:00:00:00:09'],
+      bootMenuRoots: ['/dev/sda2'],
       kernels: [
         { version: '5.10.0-9-amd64', hasKernel: false, initrdDrivers: null },
         { version: '5.10.0-10-amd64', hasKernel: true, initrdDrivers: ['xen_blkfront'] },

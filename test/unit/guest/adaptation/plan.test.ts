@@ -22,6 +22,7 @@ const system: GuestSystem = {
   cardNames: ['eth0'],
   namedMacs: [],
   kernels: [],
+  bootMenuRoots: [],
 };
 const inittab = '0:2345:respawn:/sbin/getty 38400 tty0\n';
 
@@ -169,6 +170,13 @@ describe('a guest that needs nothing', () => {
       commandLine: [],
     });
   });
+});
+
+test('a boot menu that names a disk by its former name is a warning', () => {
+  const firmware: GuestDefinition = { ...to, boot: 'firmware', kernel: null, initrd: null, commandLine: [] };
+  const bootMenuRoots = ['UUID=1', '/dev/vda1', '/dev/ubda1'];
+  const { warnings } = planAdaptation({ from, to: firmware, system: { ...system, bootMenuRoots } });
+  expect(warnings).toEqual([expect.stringContaining('/dev/ubda1, which is /dev/vda1 there')]);
 });
 
 describe('what vmferry cannot keep is a warning', () => {

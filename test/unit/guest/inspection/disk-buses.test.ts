@@ -19,7 +19,8 @@ const absent: Record<DiskDriver, DriverPlace> = {
 
 function systemWith(...kernels: GuestKernelModules[]): GuestSystem {
   const root = { diskIndex: 0, offset: 0, length: 0 };
-  return { root, init: 'systemd', udev: 'link-files', files: {}, cardNames: [], namedMacs: [], kernels };
+  const others = { files: {}, cardNames: [], namedMacs: [], bootMenuRoots: [] };
+  return { root, init: 'systemd', udev: 'link-files', kernels, ...others };
 }
 
 function kernel(drivers: Partial<Record<DiskDriver, DriverPlace>>, initrdDrivers: DiskDriver[] | null) {
