@@ -3,7 +3,7 @@ import koffi from 'koffi';
 /**
  * Linux system calls that Node lacks. All are synchronous and quick (no data moves).
  * Constants: linux/fs.h (BLKGETSIZE64, FICLONERANGE, FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_NOCOW_FL), unistd.h
- * (SEEK_DATA, SEEK_HOLE), fcntl.h (F_GETLK, F_OFD_SETLK, F_WRLCK, POSIX_FADV_DONTNEED).
+ * (SEEK_DATA, SEEK_HOLE), fcntl.h (F_GETLK, F_OFD_SETLK, F_RDLCK, F_WRLCK, POSIX_FADV_DONTNEED).
  */
 const libc = koffi.load(null);
 const lseek = libc.func('int64_t lseek(int fd, int64_t offset, int whence)');
@@ -21,6 +21,7 @@ const FS_IOC_SETFLAGS = 0x40086602;
 const FS_NOCOW_FL = 0x00800000;
 const F_GETLK = 5;
 const F_OFD_SETLK = 37;
+const F_RDLCK = 0;
 const F_WRLCK = 1;
 const F_UNLCK = 2;
 const POSIX_FADV_DONTNEED = 4;
@@ -74,14 +75,28 @@ export function blockDeviceSizeBytes(fd: number): number {
   return Number(size.readBigUInt64LE());
 }
 
+/** Which locks of a file are meant; by default, those on any part of it. */
+export interface LockProbe {
+  offset?: number;
+  /** 0: to the end of the file, and beyond. */
+  length?: number;
+  /** Only locks for writing, which exclude all others. */
+  ifForWriting?: boolean;
+}
+
 /**
- * The pid of a process that holds a lock on any part of the file; 0 when the kernel does not tell the pid, null without
+ * The pid of a process that holds a lock on the file; 0 when the kernel does not tell the pid, null without
  * a lock. Sees POSIX and open-file-description locks, but not those of `flock`. Takes no lock. Beware: closing *any*
  * descriptor of a file drops this process's own POSIX locks on it (fcntl(2)).
  */
-export function lockHolderPid(fd: number): number | null {
+export function lockHolderPid(
+  fd: number,
+  { offset = 0, length = 0, ifForWriting = false }: LockProbe = {},
+): number | null {
   const flock = Buffer.alloc(FLOCK_BYTES);
-  flock.writeInt16LE(F_WRLCK, 0);
+  flock.writeInt16LE(ifForWriting ? F_RDLCK : F_WRLCK, 0);
+  flock.writeBigInt64LE(BigInt(offset), 8);
+  flock.writeBigInt64LE(BigInt(length), 16);
   if (fcntl(fd, F_GETLK, 'void *', flock) !== 0) throw new SystemCallError('fcntl F_GETLK', koffi.errno());
   if (flock.readInt16LE(0) === F_UNLCK) return null;
   return Math.max(0, flock.readInt32LE(FLOCK_PID_OFFSET));

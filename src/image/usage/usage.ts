@@ -16,7 +16,7 @@ export interface ImageUser {
   kind: 'process' | 'lock' | 'loop-device' | 'mount' | 'holder';
   /** The pid of a process, or of the holder of a lock if the kernel tells it. */
   pid?: number;
-  /** For a process: whether it has the image open for reading only, as another backup does. */
+  /** For a process or a lock: whether it is for reading only, as that of another backup is. */
   onlyReads?: boolean;
   /** The process's name, the device, or the mount point. */
   name: string;
@@ -61,26 +61,38 @@ async function namesIn(directory: string): Promise<string[]> {
 }
 
 async function findLock(path: string, image: BigIntStats): Promise<ImageUser | null> {
-  const pid = askForLock(path);
-  if (pid === null) return null;
-  // The lock is that of our own view. No writer can have another one beside it.
-  if (pid === 0 && isInOwnView(image)) return null;
+  const lock = askForLock(path);
+  if (lock === null) return null;
+  const { pid, onlyReads } = lock;
+  // It can be that of our own view.
+  if (pid === 0 && onlyReads && isInOwnView(image)) return null;
   // 0: the lock is of an open file description, or of a process in another pid namespace.
   if (pid === 0)
     return {
       kind: 'lock',
+      onlyReads,
       name: 'unknown',
       description: 'is locked by a process that the kernel does not name',
     };
   const name = await processName(pid);
-  return { kind: 'lock', pid, name, description: `is locked by ${name} (process ${pid})` };
+  return { kind: 'lock', pid, onlyReads, name, description: `is locked by ${name} (process ${pid})` };
 }
 
-function askForLock(path: string): number | null {
+/**
+ * QEMU locks single bytes, all for reading, so that programs with the same wish do not exclude each other: that at 100 plus the bit of each
+ * permission that it uses (QEMU, block/file-posix.c, include/block/block-common.h).
+ */
+const qemuWriting = [101, 103] as const;
+
+function askForLock(path: string): { pid: number; onlyReads: boolean } | null {
   try {
     const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
-      return lockHolderPid(fd);
+      const pid = lockHolderPid(fd);
+      if (pid === null) return null;
+      const isLocked = (offset: number) => lockHolderPid(fd, { offset, length: 1 }) !== null;
+      const onlyReads = lockHolderPid(fd, { ifForWriting: true }) === null && !qemuWriting.some(isLocked);
+      return { pid, onlyReads };
     } finally {
       closeSync(fd);
     }

@@ -98,6 +98,17 @@ describeUnless(viewsMissing(), 'an image that is not raw', () => {
     expect(await findUsers(path)).toEqual([]);
   });
 
+  test('looking at an image that is in use leaves no lock that counts, and does not hide a later reader', async () => {
+    using scratch = scratchDirectory();
+    const path = join(scratch.path, 'a.qcow2');
+    runTool('qemu-img', ['create', '-q', '-f', 'qcow2', path, '1M']);
+    await using look = await openImage(path, { format: 'qcow2', isInUse: true });
+    expect(await findUsers(path)).toEqual([]);
+    // A guest could be started now.
+    runTool('qemu-io', ['-f', 'qcow2', '-c', 'write 0 64k', path]);
+    expect(look.sizeBytes).toBe(MIB);
+  });
+
   test('an image that another QEMU writes to is refused, unless it is only looked at', async () => {
     using scratch = scratchDirectory();
     const path = join(scratch.path, 'a.qcow2');
@@ -117,6 +128,11 @@ describeUnless(viewsMissing(), 'an image that is not raw', () => {
       expect(viewsOf(process.pid)).toEqual([]);
       await using image = await openImage(path, { format: 'qcow2', isInUse: true });
       expect(image.sizeBytes).toBe(MIB);
+      // Our own view hides neither the other program nor its lock.
+      expect(await findUsers(path)).toMatchObject([
+        { kind: 'lock', onlyReads: false },
+        { pid: other.pid, onlyReads: false },
+      ]);
     } finally {
       other.kill();
       await once(other, 'close');
@@ -141,7 +157,10 @@ describeUnless(viewsMissing(), 'an image that is not raw', () => {
       const [size] = (await once(child.stdout, 'data')) as [Buffer];
       expect(size.toString()).toBe(`${MIB}\n`);
       expect(viewsOf(pid)).toHaveLength(2);
-      expect(await findUsers(path)).toMatchObject([{ kind: 'lock' }, { name: 'qemu-storage-da' }]);
+      expect(await findUsers(path)).toMatchObject([
+        { kind: 'lock', onlyReads: true },
+        { name: 'qemu-storage-da', onlyReads: true },
+      ]);
     } finally {
       child.kill('SIGKILL');
     }
