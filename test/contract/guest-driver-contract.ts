@@ -4,7 +4,12 @@ import { join } from 'node:path';
 import type { Context, Event } from '../../src/events.ts';
 import { Failure } from '../../src/failure.ts';
 import type { GuestDefinition } from '../../src/guest/definition.ts';
-import { isFreezingDriver, type GuestDriver, type RunningGuest } from '../../src/guest/guest-driver.ts';
+import {
+  isFreezingDriver,
+  isKeepingDriver,
+  type GuestDriver,
+  type RunningGuest,
+} from '../../src/guest/guest-driver.ts';
 import { findUsers } from '../../src/image/usage/usage.ts';
 import { codeOf, failureOf } from '../support/failures.ts';
 import { end, startHolder } from '../support/programs/holder.ts';
@@ -20,6 +25,11 @@ export interface DriverUnderTest extends AsyncDisposable {
   timeoutMs?: number;
   /** Makes a guest with one disk of its own, which it writes to. It does not run yet. */
   make(name: string, temper: GuestTemper): Promise<GuestDefinition>;
+  /**
+   * For a driver that keeps guests (`KeepingDriver`), which the suite finds out by itself. Starts a kept guest without the driver, as
+   * a person would; returns whether it then runs.
+   */
+  startByHand?(definition: GuestDefinition): Promise<boolean>;
 }
 
 /** Long enough that no step runs into it. */
@@ -43,8 +53,11 @@ export function describeGuestDriver(name: string, create: () => Promise<DriverUn
     const consoleOf = (guest: string) => join(subject.scratch, `${guest}.log`);
     const start = (definition: GuestDefinition) =>
       driver.start(definition, { consoleLog: consoleOf(definition.name), timeoutMs }, context);
+    /** A test may have aborted its own context. */
     const find = async (guest: string) =>
-      (await driver.list(context)).filter(({ definition }) => definition.name === guest);
+      (await driver.list({ ...context, signal: new AbortController().signal })).filter(
+        ({ definition }) => definition.name === guest,
+      );
     const diskOf = ({ definition }: RunningGuest) => definition.disks[0]?.path ?? '';
     const expectRunning = async ({ definition, identity }: RunningGuest) =>
       expect(await find(definition.name)).toMatchObject([{ identity }]);
@@ -190,6 +203,74 @@ export function describeGuestDriver(name: string, create: () => Promise<DriverUn
       expect(again.stoppedAt.getTime()).toBeGreaterThanOrEqual(frozen.stoppedAt.getTime());
     });
 
+    test('a guest is kept from one run to the next, until it is dropped', async () => {
+      if (!isKeepingDriver(driver)) return;
+      const keeping = driver;
+      const kept = async () =>
+        (await keeping.listKept(context)).filter(({ definition: { name: one } }) => one === 'kept');
+      const definition = await subject.make('kept', 'obedient');
+      await keeping.keep(definition, context);
+      const [first, ...others] = await kept();
+      expect(others).toEqual([]);
+      expect(first?.definition).toMatchObject({ name: 'kept', driver: driver.kind, disks: definition.disks });
+      expect(first?.unsupported).toBeUndefined();
+      expect(await find('kept')).toEqual([]);
+
+      const another = { ...(await subject.make('another', 'obedient')), name: 'kept' };
+      expect(await codeOf(() => keeping.keep(another, context))).toBe('target-exists');
+      expect(await keeping.checkBootable(another, context)).toMatchObject([{ code: 'target-exists' }]);
+
+      const running = await start(first?.definition ?? definition);
+      expect(await kept()).toEqual([]);
+      await driver.halt(running, { timeoutMs, force: false }, context);
+      expect((await kept()).map((guest) => guest.definition)).toEqual([first?.definition]);
+
+      await keeping.drop(definition, context);
+      expect(await kept()).toEqual([]);
+      await keeping.drop(definition, context);
+      expect(existsSync(definition.disks[0]?.path ?? '')).toBe(true);
+    });
+
+    test('whether a kept guest starts with the machine is kept, and can be changed', async () => {
+      if (!isKeepingDriver(driver)) return;
+      const keeping = driver;
+      const startsWithMachine = async () =>
+        (await keeping.listKept(context)).find((guest) => guest.definition.name === 'early')?.definition
+          .autostart;
+      const definition = await subject.make('early', 'obedient');
+      await keeping.keep({ ...definition, autostart: true }, context);
+      expect(await startsWithMachine()).toBe(true);
+      await keeping.setAutostart(definition, false, context);
+      expect(await startsWithMachine()).not.toBe(true);
+      await keeping.setAutostart(definition, true, context);
+      expect(await startsWithMachine()).toBe(true);
+      await keeping.drop(definition, context);
+    });
+
+    test('a fenced guest cannot be started without vmferry; afterwards all is as it was', async () => {
+      if (!isKeepingDriver(driver)) return;
+      const keeping = driver;
+      const startByHand = (one: GuestDefinition) => subject.startByHand?.(one);
+      const known = async () =>
+        (await keeping.listKept(context)).filter((guest) => guest.definition.name === 'fenced');
+      await keeping.keep({ ...(await subject.make('fenced', 'obedient')), autostart: true }, context);
+      const before = await known();
+      const definition = before[0]?.definition ?? missing();
+      const fence = await keeping.fence(definition, context);
+      expect(fence.length).toBeLessThan(4096);
+      expect((await known())[0]?.definition.autostart).not.toBe(true);
+      expect(await startByHand(definition)).toBe(false);
+      expect(await find('fenced')).toEqual([]);
+
+      await keeping.unfence(definition, fence, context);
+      await keeping.unfence(definition, fence, context);
+      expect(await known()).toEqual(before);
+      expect(await startByHand(definition)).toBe(true);
+      const [running] = await find('fenced');
+      await driver.halt(running ?? missing(), { timeoutMs: shortTimeoutMs, force: true }, context);
+      await keeping.drop(definition, context);
+    });
+
     test('an isolated copy has its own name, and no disks but the copies', () => {
       const { definition } = web;
       const second = { device: 'other', path: '/srv/other.img', readOnly: true };
@@ -202,4 +283,8 @@ export function describeGuestDriver(name: string, create: () => Promise<DriverUn
       expect(JSON.stringify(isolated)).not.toContain(diskOf(web));
     });
   });
+}
+
+function missing(): never {
+  throw new Error('the guest was not found');
 }

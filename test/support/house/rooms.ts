@@ -50,7 +50,7 @@ export const homes: Readonly<Record<string, readonly string[]>> = {
   'ssh2-sftp-client': ['ssh', 'store/sftp'],
   koffi: ['system'],
   '@toondepauw/node-zstd': ['codec'],
-  '@xmldom/xmldom': ['guest/drivers/libvirt/xml', 'guest/drivers/libvirt/domain'],
+  '@xmldom/xmldom': ['guest/drivers/libvirt'],
   zlib: ['codec'],
   child_process: ['system', 'ssh'],
   worker_threads: ['workers'],

@@ -16,6 +16,8 @@ export interface HostFiles {
   umlDir: string;
   stateDir: string;
   home: string;
+  /** Further variables of the environment there, such as the libvirt of the host. */
+  environment: Readonly<Record<string, string>>;
 }
 
 export interface CommandEnd {
@@ -75,10 +77,16 @@ export interface TwoHosts extends AsyncDisposable {
   runOnNew(args: readonly string[]): Promise<CommandEnd>;
 }
 
-export async function startTwoHosts(): Promise<TwoHosts> {
+/** @param environments further variables of each host's environment */
+export async function startTwoHosts(
+  environments: Partial<Record<'old' | 'new', HostFiles['environment']>> = {},
+): Promise<TwoHosts> {
   const directory = await mkdtemp(join(tmpdir(), 'vmferry-hosts-'));
   const lab = await startNetworkLab();
-  const files = { old: await makeHost(join(directory, 'old')), new: await makeHost(join(directory, 'new')) };
+  const files = {
+    old: await makeHost(join(directory, 'old'), environments.old),
+    new: await makeHost(join(directory, 'new'), environments.new),
+  };
   // Replaces the environment of a login shell.
   let scripts = 0;
   const remoteScript = async (lines: readonly string[]): Promise<string> => {
@@ -162,7 +170,7 @@ async function mountTmpfs(
   };
 }
 
-async function makeHost(directory: string): Promise<HostFiles> {
+async function makeHost(directory: string, environment: HostFiles['environment'] = {}): Promise<HostFiles> {
   const files = {
     images: join(directory, 'images'),
     umlDir: join(directory, 'uml'),
@@ -170,15 +178,17 @@ async function makeHost(directory: string): Promise<HostFiles> {
     home: join(directory, 'home'),
   };
   for (const path of Object.values(files)) await mkdir(path, { recursive: true });
-  return files;
+  return { ...files, environment };
 }
 
-function environmentOf({ umlDir, stateDir, home }: HostFiles): NodeJS.ProcessEnv {
-  return { ...process.env, UML_DIR: umlDir, VMFERRY_STATE_DIR: stateDir, HOME: home };
+function environmentOf({ umlDir, stateDir, home, environment }: HostFiles): NodeJS.ProcessEnv {
+  return { ...process.env, ...environment, UML_DIR: umlDir, VMFERRY_STATE_DIR: stateDir, HOME: home };
 }
 
-function shellExports({ umlDir, stateDir, home }: HostFiles): string {
-  return `export UML_DIR='${umlDir}' VMFERRY_STATE_DIR='${stateDir}' HOME='${home}'\n`;
+function shellExports({ umlDir, stateDir, home, environment }: HostFiles): string {
+  const variables = { ...environment, UML_DIR: umlDir, VMFERRY_STATE_DIR: stateDir, HOME: home };
+  const words = Object.entries(variables).map(([name, value]) => `${name}='${value}'`);
+  return `export ${words.join(' ')}\n`;
 }
 
 function watch(child: ChildProcess): RunningCommand {

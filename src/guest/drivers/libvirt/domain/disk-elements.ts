@@ -1,4 +1,5 @@
 import type { Element } from '@xmldom/xmldom';
+import { Failure } from '../../../../failure.ts';
 import type { DiskDefinition, RemovableDrive } from '../../../definition.ts';
 import { find } from '../xml/elements.ts';
 import { append, ensure, insertAfter, remove, setAttributes, setChildText } from '../xml/edit.ts';
@@ -7,7 +8,7 @@ import { append, ensure, insertAfter, remove, setAttributes, setChildText } from
 export function addDisk(devices: Element, disk: DiskDefinition): void {
   const element = addElement(devices);
   setAttributes(element, { type: sourceType(disk.path), device: 'disk' });
-  append(element, 'driver', { name: 'qemu', type: disk.format ?? 'raw', cache: disk.cache });
+  append(element, 'driver', { name: 'qemu', type: formatOf(disk), cache: disk.cache });
   append(element, 'source', sourceOf(disk.path));
   append(element, 'target', { dev: disk.device, bus: disk.bus });
   setFlags(element, disk);
@@ -23,7 +24,7 @@ export function updateDisk(element: Element, before: DiskDefinition, after: Disk
   }
   if (before.format !== after.format || before.cache !== after.cache) {
     const driver = find(element, 'driver') ?? append(element, 'driver', { name: 'qemu' });
-    setAttributes(driver, { type: after.format ?? 'raw', cache: after.cache });
+    setAttributes(driver, { type: formatOf(after), cache: after.cache });
   }
   if (before.bus !== after.bus) setBus(element, after);
   setFlags(element, after);
@@ -41,6 +42,19 @@ export function addDrive(devices: Element, drive: RemovableDrive): void {
 export function updateDrive(element: Element, before: RemovableDrive, after: RemovableDrive): void {
   if (before.path !== after.path) setSource(element, after.path);
   if (before.bus !== after.bus) setBus(element, after);
+}
+
+/** By libvirt's names, which are QEMU's. */
+function formatOf({ device, format }: DiskDefinition): string {
+  if (format === 'vhdx')
+    throw new Failure(
+      'guest-unsupported',
+      `libvirt has no guests with VHDX images, as the disk ${device} is.`,
+      {
+        advice: 'Have it written in another format: --format qcow2.',
+      },
+    );
+  return format ?? 'raw';
 }
 
 function addElement(devices: Element): Element {

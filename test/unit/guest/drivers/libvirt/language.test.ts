@@ -184,6 +184,13 @@ describe('the XML of a domain', () => {
     expect(() => libvirtLanguage.read(text, place('web.xml'))).toThrow(message);
   });
 
+  test('a format that libvirt does not know is refused', () => {
+    const { native, ...definition } = read('usual.xml').definition;
+    void native;
+    const disks = definition.disks.map((disk) => ({ ...disk, format: 'vhdx' as const }));
+    expect(() => libvirtLanguage.write({ ...definition, disks })).toThrow(/VHDX/);
+  });
+
   test.each(['name = "web"', '#!/bin/sh\nvirsh start <domain >', '', '<network/>'])(
     'another language is not recognized: %j',
     (text) => {

@@ -1,0 +1,175 @@
+import { existsSync, readFileSync } from 'node:fs';
+import type { Context } from '../../../events.ts';
+import { Failure } from '../../../failure.ts';
+import { command, here, placed } from '../../../placed-text.ts';
+import type { GuestDefinition } from '../../definition.ts';
+import { checkCapabilities } from './capabilities.ts';
+import { findReaching } from './domain/reaching.ts';
+import { domainInfo } from './domains.ts';
+import { findKept, findKeptDomain, findRunning } from './find.ts';
+import { alreadyRunning, taken } from './keep.ts';
+import { isSameGuest } from './same-guest.ts';
+import type { Virsh } from './virsh.ts';
+
+/** Everything that keeps libvirt here from starting the guest, but for KVM (`probeKvm`). Changes nothing. */
+export async function checkDomain(
+  definition: GuestDefinition,
+  virsh: Virsh,
+  { signal }: Context,
+): Promise<Failure[]> {
+  const connection = await virsh.ask(['version'], { signal });
+  if (!connection.isConnected) return [libvirtMissing(connection.problem)];
+  const { name } = definition;
+  const info = await domainInfo(virsh, name, { signal });
+  if (info !== null && info.id !== null) return [alreadyRunning(name)];
+  const known = info === null ? null : await findKeptDomain(virsh, info.uuid, { signal });
+  const isTaken = info !== null && (known === null || !isSameGuest(known.definition, definition));
+  const saved = known?.unsupported;
+  return [
+    ...(isTaken ? [taken(name)] : []),
+    ...(saved !== undefined && saved.message.includes('managedsave') ? [saved] : []),
+    ...(await takenByOthers(definition, virsh, signal)),
+    ...missingFiles(definition),
+    ...(await missingNetworks(definition, virsh, signal)),
+    ...(await checkCapabilities(definition, virsh, signal)),
+  ];
+}
+
+function libvirtMissing(problem: string): Failure {
+  return new Failure('hypervisor-missing', placed`libvirt cannot be used ${here}: ${problem}.`, {
+    advice: placed`On Debian: \`${command('apt-get', 'install', 'libvirt-daemon-system', 'libvirt-clients')}\`. To choose another libvirt, set LIBVIRT_DEFAULT_URI.`,
+  });
+}
+
+/** What must be of one guest alone: its UUID, the addresses of its cards, its disks. */
+async function takenByOthers(
+  definition: GuestDefinition,
+  virsh: Virsh,
+  signal: AbortSignal,
+): Promise<Failure[]> {
+  const guests = [
+    ...(await findRunning(virsh, signal)).map((guest) => ({ ...guest, runs: true })),
+    ...(await findKept(virsh, signal)).map((guest) => ({ ...guest, runs: false })),
+  ];
+  const others = guests.filter((other) => other.definition.name !== definition.name);
+  const problems: Failure[] = [];
+  const { uuid, networkCards = [], disks } = definition;
+  for (const { definition: other, unsupported, runs } of others) {
+    if (uuid !== undefined && other.uuid === uuid)
+      problems.push(
+        new Failure(
+          'target-exists',
+          placed`The UUID of ${definition.name} is that of ${other.name} ${here}.`,
+          {
+            advice: placed`Forget that guest if it is the same one: \`${command('virsh', 'undefine', other.name, '--keep-nvram')}\`.`,
+          },
+        ),
+      );
+    // A guest that was moved away keeps its addresses and does not use them.
+    if (unsupported?.code === 'guest-fenced') continue;
+    const macs = (other.networkCards ?? []).map(({ mac }) => mac);
+    for (const { mac } of networkCards)
+      if (mac !== undefined && macs.includes(mac) && runs)
+        problems.push(
+          new Failure(
+            'target-exists',
+            placed`The network address ${mac} is that of ${other.name}, which runs ${here}.`,
+            {
+              advice: 'Give one of the two another address, with `virsh edit`.',
+            },
+          ),
+        );
+    for (const disk of disks) {
+      const same = other.disks.find(({ path }) => path === disk.path);
+      if (same === undefined || (same.readOnly && disk.readOnly)) continue;
+      problems.push(
+        new Failure('image-in-use', placed`The disk ${disk.path} is that of ${other.name} ${here}, too.`, {
+          advice: 'Two guests that write to one disk destroy it. Choose another file.',
+        }),
+      );
+    }
+  }
+  return problems;
+}
+
+function missingFiles({ kernel, initrd, firmware }: GuestDefinition): Failure[] {
+  const files = [
+    ['kernel', kernel],
+    ['initial RAM disk', initrd],
+    ['UEFI firmware', firmware?.kind === 'uefi' ? firmware.code : null],
+  ] as const;
+  return files
+    .filter(([, path]) => path !== null && !existsSync(path))
+    .map(
+      ([what, path]) =>
+        new Failure('hypervisor-missing', placed`The guest's ${what} ${path ?? ''} is not ${here}.`, {
+          advice:
+            what === 'UEFI firmware'
+              ? placed`On Debian: \`${command('apt-get', 'install', 'ovmf')}\`; or copy it to the same path.`
+              : 'Copy it from the machine that the guest ran on, to the same path.',
+        }),
+    );
+}
+
+async function missingNetworks(
+  { networkCards = [] }: GuestDefinition,
+  virsh: Virsh,
+  signal: AbortSignal,
+): Promise<Failure[]> {
+  const problems: Failure[] = [];
+  const wanted = new Map(
+    networkCards.flatMap(({ attachedTo }) =>
+      attachedTo.kind === 'bridge' || attachedTo.kind === 'network'
+        ? [[`${attachedTo.kind} ${attachedTo.name}`, attachedTo] as const]
+        : [],
+    ),
+  );
+  for (const { kind, name } of wanted.values()) {
+    if (kind === 'bridge') {
+      if (!hasInterface(name))
+        problems.push(
+          new Failure('hypervisor-missing', placed`The bridge ${name} is not ${here}.`, {
+            advice: 'Make it, or connect the card to another one.',
+          }),
+        );
+      continue;
+    }
+    const { ok, text } = await virsh.ask(['net-info', `--network=${name}`], { signal });
+    if (!ok)
+      problems.push(
+        new Failure('hypervisor-missing', placed`The network ${name} of libvirt is not ${here}.`, {
+          advice: placed`Define it with \`${command('virsh', 'net-define', 'FILE')}\`, as \`virsh net-dumpxml ${name}\` prints it on the other machine.`,
+        }),
+      );
+    else if (!/^Active: +yes$/m.test(text))
+      problems.push(
+        new Failure('hypervisor-missing', placed`The network ${name} of libvirt is not active ${here}.`, {
+          advice: placed`Start it with \`${command('virsh', 'net-start', name)}\`, and with the machine with \`${command('virsh', 'net-autostart', name)}\`.`,
+        }),
+      );
+  }
+  return problems;
+}
+
+/** In this network namespace; /sys may show another one. */
+function hasInterface(name: string): boolean {
+  const lines = readFileSync('/proc/self/net/dev', 'utf8').split('\n');
+  return lines.some((line) => line.trimStart().startsWith(`${name}:`));
+}
+
+/**
+ * For a definition that anybody may have written: whatever in its XML reaches more of this machine than its disks is refused. A
+ * domain may start programs, write files and take devices.
+ */
+export function checkVouchedFor({ name, native, drives = [] }: GuestDefinition): Failure[] {
+  const media = drives.flatMap(({ path }) => (path === null ? [] : [`the medium ${path}`]));
+  const reaching = [...media, ...(native === undefined ? [] : findReaching(native.text))];
+  if (reaching.length === 0) return [];
+  return [
+    new Failure(
+      'guest-unsupported',
+      `The snapshot's definition of ${name} reaches into this machine, and others may have changed the snapshot, because its store is not encrypted: ${reaching.slice(0, 5).join('; ')}.`,
+      { advice: 'Restore the disks, and define the guest by hand.' },
+    ),
+  ];
+}

@@ -1,0 +1,53 @@
+import type { AskOptions, Virsh } from './virsh.ts';
+
+/** What `virsh dominfo` says. */
+export interface DomainInfo {
+  /** The number of this run; null when it does not run. */
+  id: number | null;
+  name: string;
+  uuid: string;
+  /** `running`, `paused`, `shut off`, `in shutdown`, `crashed`, `pmsuspended`, `idle`. */
+  state: string;
+  isPersistent: boolean;
+  autostart: boolean;
+  /** Its memory was saved to a file, and its next start goes on from there. */
+  isSaved: boolean;
+  cpuSeconds: number;
+}
+
+/** The UUIDs of the domains that run (also paused ones), or of those that do not; null when libvirt does not answer. */
+export async function listDomains(
+  virsh: Virsh,
+  which: 'running' | 'kept',
+  options: AskOptions,
+): Promise<string[] | null> {
+  const args = ['list', '--uuid', ...(which === 'kept' ? ['--inactive'] : [])];
+  const { ok, text } = await virsh.ask(args, options);
+  return ok ? (text.match(/[0-9a-f-]{36}/g) ?? []) : null;
+}
+
+/** Null when there is no such domain. `domain`: a UUID, or a name. */
+export async function domainInfo(
+  virsh: Virsh,
+  domain: string,
+  options?: AskOptions,
+): Promise<DomainInfo | null> {
+  const { ok, text } = await virsh.ask(['dominfo', `--domain=${domain}`], options);
+  if (!ok) return null;
+  const entries = text.split('\n').flatMap((line) => {
+    const [, key, value] = /^([^:]+): +(.*)$/.exec(line) ?? [];
+    return key === undefined || value === undefined ? [] : [[key, value] as const];
+  });
+  const fields = new Map(entries);
+  const field = (name: string) => fields.get(name) ?? '';
+  return {
+    id: /^\d+$/.test(field('Id')) ? Number(field('Id')) : null,
+    name: field('Name'),
+    uuid: field('UUID').toLowerCase(),
+    state: field('State'),
+    isPersistent: field('Persistent') === 'yes',
+    autostart: field('Autostart') === 'enable',
+    isSaved: field('Managed save') === 'yes',
+    cpuSeconds: Number.parseFloat(field('CPU time')) || 0,
+  };
+}

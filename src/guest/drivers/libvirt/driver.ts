@@ -1,0 +1,63 @@
+import type { FreezingDriver, KeepingDriver } from '../../guest-driver.ts';
+import { isAlive } from '../../../system/proc-process.ts';
+import { checkDomain, checkVouchedFor } from './check.ts';
+import { completeDomain } from './complete.ts';
+import { probeKvm, typeFor } from './domain-type.ts';
+import { dropDomain, defineDomain, requireKnown, setAutostart } from './keep.ts';
+import { fenceDomain, unfenceDomain } from './fence.ts';
+import { findKept, findRunning } from './find.ts';
+import { freezeDomain } from './freeze.ts';
+import { haltDomain } from './halt.ts';
+import { libvirtEnvironmentNames, libvirtHost } from './host.ts';
+import { runOf } from './identity.ts';
+import { isolateDomain } from './isolate.ts';
+import { startDomain } from './start.ts';
+import { Virsh } from './virsh.ts';
+
+/**
+ * The domains of QEMU that libvirt keeps on this machine, reached by virsh. `environment` names the libvirt: the system's or an
+ * account's own (https://libvirt.org/uri.html).
+ */
+export function createLibvirtDriver(environment: NodeJS.ProcessEnv): FreezingDriver & KeepingDriver {
+  const virsh = new Virsh(libvirtHost(environment));
+  return {
+    kind: 'libvirt',
+    environmentNames: libvirtEnvironmentNames,
+    list: ({ signal }) => findRunning(virsh, signal),
+    listKept: ({ signal }) => findKept(virsh, signal),
+    usersBesides: (guest, users) => {
+      const { process } = runOf(guest);
+      if (process === null || !isAlive(process)) return Promise.resolve(users);
+      const isOwn = users.some(({ pid }) => pid === process.pid);
+      // QEMU's locks belong to an open file, and the kernel names no process for them.
+      return Promise.resolve(
+        users.filter(
+          ({ pid, kind }) => pid !== process.pid && !(isOwn && kind === 'lock' && pid === undefined),
+        ),
+      );
+    },
+    halt: (guest, options, context) => haltDomain(guest, options, virsh, context),
+    freeze: (guest, options, context) => freezeDomain(guest, options, virsh, context),
+    complete: (definition, context) => completeDomain(definition, virsh, context),
+    checkBootable: async (definition, context, isVouchedFor = true) => {
+      const problems = await checkDomain(definition, virsh, context);
+      const strange = isVouchedFor ? [] : checkVouchedFor(definition);
+      const kvm = problems.length + strange.length > 0 ? null : await probeKvm(definition, virsh, context);
+      return [...problems, ...strange, ...(kvm === null ? [] : [kvm])];
+    },
+    start: async (definition, options, context) =>
+      startDomain(definition, options, await typeFor(definition, virsh, context), virsh, context),
+    isolate: isolateDomain,
+    keep: async (definition, context) => {
+      const type = await typeFor(definition, virsh, context);
+      const { uuid } = await defineDomain(definition, type, virsh, context);
+      if (definition.autostart !== undefined)
+        await setAutostart({ name: definition.name, uuid }, definition.autostart, virsh);
+    },
+    drop: (definition) => dropDomain(definition, virsh),
+    setAutostart: async (definition, isOn) =>
+      setAutostart(await requireKnown(definition, virsh), isOn, virsh),
+    fence: (definition, context) => fenceDomain(definition, virsh, context),
+    unfence: (definition, fence, context) => unfenceDomain(definition, fence, virsh, context),
+  };
+}

@@ -1,0 +1,169 @@
+import { existsSync } from 'node:fs';
+import { Failure } from '../../../failure.ts';
+import type { GuestDefinition } from '../../definition.ts';
+import type { KeptGuest, RunningGuest } from '../../guest-driver.ts';
+import { readDomain } from './domain/read-domain.ts';
+import { domainInfo, listDomains, type DomainInfo } from './domains.ts';
+import { isFenced, withoutFence } from './domain/fence-paths.ts';
+import { identityOf, QemuProcesses } from './identity.ts';
+import { takeOutPasswords } from './domain/passwords.ts';
+import { findSnapshots } from './snapshots.ts';
+import type { AskOptions, Virsh } from './virsh.ts';
+
+/** The domains that run. None when there is no libvirt here. */
+export async function findRunning(virsh: Virsh, signal: AbortSignal): Promise<RunningGuest[]> {
+  const options = { signal, mayStartLibvirt: false };
+  const uuids = (await listDomains(virsh, 'running', options)) ?? [];
+  const guests: RunningGuest[] = [];
+  if (uuids.length === 0) return guests;
+  const processes = new QemuProcesses();
+  for (const uuid of uuids) {
+    const guest = await findRunningDomain(virsh, uuid, processes, options);
+    if (guest !== null) guests.push(guest);
+  }
+  return guests;
+}
+
+/** The domain if it runs now; null if it does not. */
+export async function findRunningDomain(
+  virsh: Virsh,
+  uuid: string,
+  processes: QemuProcesses,
+  options: AskOptions,
+): Promise<RunningGuest | null> {
+  const info = await domainInfo(virsh, uuid, options);
+  if (info === null || info.id === null) return null;
+  const described = await describe(virsh, info, options);
+  if (described === null) return null;
+  const { definition, problems } = described;
+  const differing = await differsFromDefinition(virsh, info, definition, options);
+  const [unsupported] = [...problems, ...(differing === null ? [] : [differing])];
+  return {
+    definition,
+    identity: identityOf(info, processes),
+    cpuSeconds: info.cpuSeconds,
+    ...(unsupported === undefined ? {} : { unsupported }),
+  };
+}
+
+/** The domains that are defined and do not run. */
+export async function findKept(virsh: Virsh, signal: AbortSignal): Promise<KeptGuest[]> {
+  const { sessionDirectory } = virsh.host;
+  // Without any domain of the account, its libvirt need not be started.
+  const mayStartLibvirt = sessionDirectory === null || existsSync(sessionDirectory);
+  const options = { signal, mayStartLibvirt };
+  const guests: KeptGuest[] = [];
+  for (const uuid of (await listDomains(virsh, 'kept', options)) ?? []) {
+    const kept = await findKeptDomain(virsh, uuid, options);
+    if (kept !== null) guests.push(kept);
+  }
+  return guests;
+}
+
+/** `domain`: a UUID or a name. Null when it is not known, or runs. */
+export async function findKeptDomain(
+  virsh: Virsh,
+  domain: string,
+  options: AskOptions,
+): Promise<KeptGuest | null> {
+  const info = await domainInfo(virsh, domain, options);
+  if (info === null || info.id !== null) return null;
+  const described = await describe(virsh, info, options);
+  if (described === null) return null;
+  const saved = info.isSaved ? [savedState(info.name)] : [];
+  const fenced = described.isFenced ? [fencedGuest(info.name)] : [];
+  const [unsupported] = [...fenced, ...saved, ...described.problems];
+  const { definition } = described;
+  return { definition, ...(unsupported === undefined ? {} : { unsupported }) };
+}
+
+interface Described {
+  definition: GuestDefinition;
+  problems: readonly Failure[];
+  isFenced: boolean;
+}
+
+/** What libvirt would start the next time. Null when it cannot be read: it may have gone meanwhile. */
+async function describe(virsh: Virsh, info: DomainInfo, options: AskOptions): Promise<Described | null> {
+  const dump = ['dumpxml', '--inactive', '--security-info', `--domain=${info.uuid}`];
+  const { ok, text } = await virsh.ask(dump, options);
+  if (!ok) return null;
+  const fenced = isFenced(text);
+  const open = takeOutPasswords(fenced ? withoutFence(text) : text);
+  const name = `the domain ${info.name}`;
+  try {
+    const volumePath = await resolveVolumes(virsh, open.text, name, options);
+    const { definition, problems } = readDomain(open.text, name, volumePath);
+    const beyond = [...(definition.native?.beyond ?? []), ...open.taken];
+    return {
+      definition: {
+        ...definition,
+        // Before the first start, libvirt has not made this file.
+        disks: definition.disks.filter(({ purpose, path }) => purpose === undefined || existsSync(path)),
+        autostart: info.autostart,
+        native: { text: open.text, beyond },
+      },
+      problems: [...problems, ...(await findSnapshots(virsh, info, options))],
+      isFenced: fenced,
+    };
+  } catch (error) {
+    if (error instanceof Failure && error.code === 'guest-unsupported') return null;
+    throw error;
+  }
+}
+
+async function resolveVolumes(virsh: Virsh, text: string, name: string, options: AskOptions) {
+  const wanted: (readonly [string, string])[] = [];
+  readDomain(text, name, (pool, volume) => {
+    wanted.push([pool, volume]);
+    return undefined;
+  });
+  const paths = new Map<string, string>();
+  for (const [pool, volume] of wanted) {
+    const answer = await virsh.ask(['vol-path', `--pool=${pool}`, `--vol=${volume}`], options);
+    if (answer.ok) paths.set(JSON.stringify([pool, volume]), answer.text.trim());
+  }
+  return (pool: string, volume: string) => paths.get(JSON.stringify([pool, volume]));
+}
+
+/** A running guest may use other disks than it will after its next start: after a change on both, or a snapshot of one. */
+async function differsFromDefinition(
+  virsh: Virsh,
+  info: DomainInfo,
+  definition: GuestDefinition,
+  options: AskOptions,
+): Promise<Failure | null> {
+  const { ok, text } = await virsh.ask(['dumpxml', `--domain=${info.uuid}`], options);
+  if (!ok) return null;
+  const name = `the domain ${info.name}`;
+  const live = readDomain(text, name, await resolveVolumes(virsh, text, name, options)).definition;
+  const images = ({ disks }: GuestDefinition) =>
+    disks.filter(({ purpose }) => purpose === undefined).map(({ device, path }) => `${device} ${path}`);
+  const [now, later] = [images(live), images(definition)];
+  const onlyNow = now.filter((one) => !later.includes(one));
+  const onlyLater = later.filter((one) => !now.includes(one));
+  if (onlyNow.length === 0 && onlyLater.length === 0) return null;
+  return new Failure(
+    'guest-unsupported',
+    `The guest ${info.name} runs with other disks than it is defined with (now: ${onlyNow.join(', ') || 'without'}; defined: ${onlyLater.join(', ') || 'without'}).`,
+    { advice: 'Make its definition agree with `virsh edit`, or shut it down first.' },
+  );
+}
+
+function savedState(name: string): Failure {
+  return new Failure(
+    'guest-unsupported',
+    `The guest ${name} was saved with its memory (virsh managedsave): its disks are not whole without that.`,
+    { advice: `Start it and shut it down, or drop what was saved: virsh managedsave-remove ${name}` },
+  );
+}
+
+function fencedGuest(name: string): Failure {
+  return new Failure(
+    'guest-fenced',
+    `The guest ${name} was moved away, and libvirt keeps it without its disks.`,
+    {
+      advice: `To have it back: vmferry revert ${name}`,
+    },
+  );
+}

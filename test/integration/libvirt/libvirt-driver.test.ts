@@ -1,0 +1,310 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import type { Context, Event } from '../../../src/events.ts';
+import type { GuestDefinition } from '../../../src/guest/definition.ts';
+import { createLibvirtDriver } from '../../../src/guest/drivers/libvirt/driver.ts';
+import { libvirtLanguage } from '../../../src/guest/drivers/libvirt/language.ts';
+import { writeDomain } from '../../../src/guest/drivers/libvirt/domain/write-domain.ts';
+import { poll } from '../../../src/pipeline/polling.ts';
+import { run } from '../../../src/system/processes.ts';
+import { libvirtMissing, startLibvirt, type LibvirtLab } from '../../rigs/libvirt/libvirt-lab.ts';
+import { codeOf, failureOf } from '../../support/failures.ts';
+import { scratchDirectory } from '../../support/images/images.ts';
+import { describeUnless, toolsMissing } from '../../support/programs/tools.ts';
+
+const { signal } = new AbortController();
+let events: Event[] = [];
+const context: Context = { signal, report: (event) => events.push(event) };
+beforeEach(() => {
+  events = [];
+});
+
+describe('a machine without libvirt', () => {
+  test.each([
+    ['has no virsh', { PATH: '/nowhere' }, /virsh is not installed/],
+    [
+      'has a libvirt that does not answer',
+      { ...process.env, LIBVIRT_DEFAULT_URI: 'qemu+unix:///system?socket=/nowhere/libvirt-sock' },
+      toolsMissing('virsh') === null ? /\/nowhere\/libvirt-sock/ : /not installed/,
+    ],
+    ['names another one', { LIBVIRT_DEFAULT_URI: 'qemu+ssh://root@new/system' }, /another machine/],
+    ['names another hypervisor', { LIBVIRT_DEFAULT_URI: 'xen:///system' }, /names no QEMU/],
+  ])('that %s has no guests, and the check says why', async (_, environment, message) => {
+    const driver = createLibvirtDriver(environment);
+    expect(await driver.list(context)).toEqual([]);
+    expect(await driver.listKept(context)).toEqual([]);
+    expect(await driver.checkBootable(plain('web', '/srv/web.img'), context)).toMatchObject([
+      { code: 'hypervisor-missing', message: expect.stringMatching(message) },
+    ]);
+    expect(await codeOf(() => driver.keep(plain('web', '/srv/web.img'), context))).toBe('guest-unsupported');
+  });
+});
+
+/** A guest that only runs its BIOS, which finds nothing to boot and waits. */
+function plain(name: string, path: string, rest: Partial<GuestDefinition> = {}): GuestDefinition {
+  return {
+    name,
+    driver: 'libvirt',
+    memoryBytes: 32 * 2 ** 20,
+    cpuCount: 1,
+    kernel: null,
+    initrd: null,
+    commandLine: [],
+    boot: 'firmware',
+    disks: [{ device: 'vda', path, readOnly: false, bus: 'virtio' }],
+    console: 'ttyS0',
+    ...rest,
+  };
+}
+
+describeUnless(libvirtMissing() ?? toolsMissing('qemu-img'), 'with a libvirt', () => {
+  let lab: LibvirtLab;
+  let driver: ReturnType<typeof createLibvirtDriver>;
+  const scratch = scratchDirectory();
+  const image = (name: string) => {
+    const path = join(scratch.path, `${name}.img`);
+    writeFileSync(path, Buffer.alloc(2 ** 20));
+    return path;
+  };
+  const emulated = (definition: GuestDefinition): GuestDefinition => ({
+    ...definition,
+    native: { text: writeDomain(definition, 'qemu'), beyond: [] },
+  });
+  const keep = async (name: string, rest: Partial<GuestDefinition> = {}) => {
+    const definition = emulated(plain(name, image(name), rest));
+    await driver.keep(definition, context);
+    return definition;
+  };
+  const known = async (name: string) =>
+    (await driver.listKept(context)).find(({ definition }) => definition.name === name);
+  const running = async (name: string) => {
+    const found = (await driver.list(context)).find(({ definition }) => definition.name === name);
+    if (found === undefined) throw new Error(`${name} does not run`);
+    return found;
+  };
+  const inLab = async (...args: readonly string[]) => {
+    const { exitStatus, stdout, stderr } = await lab.virsh(...args);
+    if (exitStatus !== 0) throw new Error(`virsh ${args.join(' ')}: ${stderr}`);
+    return stdout;
+  };
+
+  beforeAll(async () => {
+    lab = await startLibvirt();
+    driver = createLibvirtDriver(lab.environment);
+  });
+  afterAll(async () => {
+    await lab[Symbol.asyncDispose]();
+    scratch[Symbol.dispose]();
+  });
+
+  test('each fixture, as a plain domain, is accepted by libvirt and its schema', async () => {
+    const directory = join(import.meta.dirname, '../../../fixtures/definitions/libvirt');
+    for (const file of readdirSync(directory)) {
+      const text = readFileSync(join(directory, file), 'utf8');
+      const { native, machineType, cpuModel, firmware, ...rest } = libvirtLanguage.read(text, {
+        name: file,
+        directory,
+      }).definition;
+      // This machine need not have these.
+      void [native, machineType, cpuModel, firmware];
+      const disks = rest.disks.filter(({ purpose }) => purpose === undefined);
+      await driver.keep(emulated({ ...rest, disks }), context);
+      const kept = await known(rest.name);
+      expect(kept?.definition).toMatchObject({ name: rest.name, disks });
+      expect(kept?.unsupported).toBeUndefined();
+      await driver.drop(rest as GuestDefinition, context);
+    }
+    expect(events).toEqual([]);
+  });
+
+  test('two libvirts run side by side, and each has its own guests', async () => {
+    await using other = await startLibvirt();
+    await keep('here');
+    const there = createLibvirtDriver(other.environment);
+    expect(await there.listKept(context)).toEqual([]);
+    await there.keep(emulated(plain('here', image('there'))), context);
+    expect((await known('here'))?.definition.disks[0]?.path).toContain('here.img');
+  });
+
+  test('a disk in a pool has the path of its volume; a snapshot of a guest keeps it from being moved', async () => {
+    await inLab('pool-create-as', 'pool', 'dir', `--target=${scratch.path}`);
+    const path = join(scratch.path, 'snap.qcow2');
+    await run('qemu-img', ['create', '-q', '-f', 'qcow2', path, '1M']);
+    await inLab('pool-refresh', 'pool');
+    const definition = plain('snap', path);
+    const text = writeDomain(definition, 'qemu')
+      .replace(/<disk type="file"/, '<disk type="volume"')
+      .replace(/<source [^>]*>/, '<source pool="pool" volume="snap.qcow2"/>')
+      .replace('type="raw"', 'type="qcow2"');
+    const file = join(scratch.path, 'snap.xml');
+    writeFileSync(file, text);
+    await inLab('define', file);
+    const before = await known('snap');
+    expect(before?.unsupported).toBeUndefined();
+    expect(before?.definition.disks).toEqual([
+      { device: 'vda', path, readOnly: false, format: 'qcow2', bus: 'virtio' },
+    ]);
+    expect(await driver.checkBootable(before?.definition ?? definition, context)).toEqual([]);
+
+    await inLab('undefine', 'snap');
+    await driver.keep(emulated({ ...definition, disks: before?.definition.disks ?? [] }), context);
+    await inLab('snapshot-create-as', 'snap', 'inner');
+    expect((await known('snap'))?.unsupported).toMatchObject({
+      code: 'guest-unsupported',
+      message: expect.stringMatching(/snap has a snapshot \(inner\), kept inside its images/),
+      advice: expect.stringContaining('virsh snapshot-delete snap inner'),
+    });
+    await inLab('snapshot-delete', 'snap', 'inner');
+    await inLab('snapshot-create-as', 'snap', 'outer', '--disk-only');
+    const after = await known('snap');
+    expect(after?.definition.disks[0]?.path).toBe(join(scratch.path, 'snap.outer'));
+    expect(after?.unsupported).toMatchObject({
+      message: expect.stringContaining(path),
+      advice: expect.stringContaining('blockcommit'),
+    });
+  });
+
+  test('what is missing, or of another guest, is found before a start', async () => {
+    await keep('owner', {
+      uuid: '4dea22b3-1d52-4f3a-8a1c-0123456789ff',
+      networkCards: [{ mac: '52:54:00:00:00:aa', attachedTo: { kind: 'user' } }],
+    });
+    const codes = async (rest: Partial<GuestDefinition>, native = true) => {
+      const definition = plain('new', image('new'), rest);
+      const problems = await driver.checkBootable(native ? emulated(definition) : definition, context);
+      return problems.map(({ code, message }) => `${code}: ${message}`);
+    };
+    const owner = (await known('owner'))?.definition;
+    expect(await codes({})).toEqual([]);
+    expect(await codes({ uuid: owner?.uuid ?? '' })).toEqual([
+      'target-exists: The UUID of new is that of owner here.',
+    ]);
+    expect(await codes({ disks: owner?.disks ?? [] })).toEqual([
+      expect.stringMatching(/^image-in-use: .*owner/),
+    ]);
+    expect(await codes({ machineType: 'pc-0.12' })).toEqual([
+      expect.stringMatching(/machine type pc-0.12 here: .*not supported/),
+    ]);
+    expect(await codes({ cpuModel: 'Pentium9' })).toEqual([expect.stringMatching(/processor Pentium9/)]);
+    expect(
+      await codes({
+        kernel: '/nowhere/vmlinuz',
+        initrd: '/nowhere/initrd',
+        networkCards: [
+          { attachedTo: { kind: 'bridge', name: 'br-nowhere' } },
+          { attachedTo: { kind: 'network', name: 'nowhere' } },
+        ],
+      }),
+    ).toEqual([
+      "hypervisor-missing: The guest's kernel /nowhere/vmlinuz is not here.",
+      "hypervisor-missing: The guest's initial RAM disk /nowhere/initrd is not here.",
+      'hypervisor-missing: The bridge br-nowhere is not here.',
+      'hypervisor-missing: The network nowhere of libvirt is not here.',
+    ]);
+    const twin = { ...plain('owner', image('twin')), uuid: '4dea22b3-1d52-4f3a-8a1c-0123456789fe' };
+    expect(await driver.checkBootable(emulated(twin), context)).toMatchObject([{ code: 'target-exists' }]);
+  });
+
+  test('a definition that anybody may have written does not reach into this machine', async () => {
+    const definition = emulated(plain('strange', image('strange')));
+    expect(await driver.checkBootable(definition, context, false)).toEqual([]);
+    const text = definition.native?.text ?? '';
+    for (const [from, to] of [
+      ['<devices>', '<devices><emulator>/tmp/program</emulator>'],
+      ['<devices>', '<devices><hostdev mode="subsystem" type="usb"/>'],
+      ['<console type="pty">', '<console type="pty"><log file="/etc/cron.d/x"/>'],
+      ['<console type="pty">', '<console type="file"><source path="/etc/cron.d/x"/>'],
+    ] as const) {
+      const strange = { ...definition, native: { text: text.replace(from, to), beyond: [] } };
+      expect(
+        (await driver.checkBootable(strange, context, false)).map(({ message }) => message),
+      ).toContainEqual(expect.stringMatching(/others may have changed the snapshot/));
+    }
+    const drives = [{ device: 'sda', kind: 'cdrom' as const, bus: 'sata' as const, path: '/etc/shadow' }];
+    expect(
+      await driver.checkBootable(emulated(plain('s', image('s'), { drives })), context, false),
+    ).toMatchObject([{ message: expect.stringContaining('/etc/shadow') }]);
+  });
+
+  test('a guest that was saved with its memory is told of', async () => {
+    await keep('saved');
+    await inLab('start', 'saved');
+    await inLab('managedsave', 'saved');
+    expect((await known('saved'))?.unsupported?.message).toContain('was saved with its memory');
+    const definition = (await known('saved'))?.definition ?? plain('saved', '/');
+    expect(await driver.checkBootable(definition, context)).toMatchObject([{ code: 'guest-unsupported' }]);
+    await inLab('managedsave-remove', 'saved');
+  });
+
+  test('a guest that runs with other disks than it is defined with is told of', async () => {
+    await keep('changed');
+    await inLab('start', 'changed');
+    expect((await running('changed')).unsupported).toBeUndefined();
+    await inLab('attach-disk', 'changed', image('more'), 'vdb', '--live');
+    expect((await running('changed')).unsupported?.message).toMatch(/other disks than .*now: vdb /);
+    await inLab('destroy', 'changed');
+  });
+
+  test('the password of a screen stays where it is, and comes back after a fence', async () => {
+    await keep('screen');
+    const text = await inLab('dumpxml', 'screen');
+    const file = join(scratch.path, 'screen.xml');
+    writeFileSync(file, text.replace('</devices>', '<graphics type="vnc" passwd="s3cret"/></devices>'));
+    await inLab('define', file);
+    const kept = await known('screen');
+    expect(JSON.stringify(kept)).not.toContain('s3cret');
+    expect(kept?.definition.native?.beyond).toContainEqual(
+      expect.stringMatching(/the password of <graphics/),
+    );
+    const definition = kept?.definition ?? plain('screen', '/');
+    const before = await inLab('dumpxml', '--security-info', 'screen');
+    const fence = await driver.fence(definition, context);
+    expect((await known('screen'))?.unsupported?.code).toBe('guest-fenced');
+    expect((await known('screen'))?.definition.disks).toEqual(definition.disks);
+    expect((await lab.virsh('start', 'screen')).stderr).toContain('vmferry-fence');
+    await driver.unfence(definition, fence, context);
+    expect(await inLab('dumpxml', '--security-info', 'screen')).toBe(before);
+  });
+
+  test('a guest that stays paused after vmferry died goes on by itself', async () => {
+    await keep('frozen');
+    await inLab('start', 'frozen');
+    const script = join(import.meta.dirname, '../../support/guests/freeze-domain-and-hang.mjs');
+    const child = spawn(process.execPath, [script, 'frozen'], {
+      env: { ...lab.environment, NODE_OPTIONS: '--disable-warning=ExperimentalWarning' },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(child.stdout, 'data');
+    expect(await inLab('domstate', 'frozen')).toContain('paused');
+    const guest = await running('frozen');
+    expect(await failureOf(() => driver.freeze(guest, { syncTimeoutMs: 100 }, context))).toMatchObject({
+      code: 'guest-unsupported',
+      message: expect.stringContaining('Another backup'),
+    });
+    child.kill('SIGKILL');
+    const goesOn = async () => (await inLab('domstate', 'frozen')).includes('running');
+    expect(await poll(goesOn, { timeoutMs: 30_000, intervalMs: 100, signal })).toBe(true);
+    await inLab('destroy', 'frozen');
+  });
+
+  test('a medium and a QEMU that this machine does not have are left out, with a warning', async () => {
+    const drives = [
+      { device: 'sda', kind: 'cdrom' as const, bus: 'sata' as const, path: '/nowhere/debian.iso' },
+    ];
+    const definition = emulated(plain('moved', image('moved'), { drives }));
+    const text = definition.native?.text.replace(
+      '<devices>',
+      '<devices><emulator>/usr/libexec/qemu-kvm-elsewhere</emulator>',
+    );
+    const native = { text: text ?? '', beyond: [] };
+    const completed = await driver.complete({ ...definition, native }, context);
+    expect(completed.drives?.[0]?.path).toBeNull();
+    expect(completed.native?.text).not.toContain('elsewhere');
+    expect(events).toMatchObject([{ type: 'warning', message: expect.stringContaining('debian.iso') }]);
+    expect(await driver.checkBootable(completed, context)).toEqual([]);
+  });
+});
