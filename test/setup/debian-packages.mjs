@@ -38,6 +38,9 @@ export const packageByProgram = {
   xz: 'xz-utils',
   depmod: 'kmod',
   mmdebstrap: 'mmdebstrap',
+  // No service of libvirt-daemon-system: the tests start their own libvirt.
+  libvirtd: 'libvirt-daemon',
+  virsh: 'libvirt-clients',
   // Builds ssh2's fast ciphers, and the library that Debian's User Mode Linux needs on newer processors
   // (test/support/guests/uml-kernel.ts).
   'c++': 'g++',

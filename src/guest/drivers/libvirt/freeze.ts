@@ -145,25 +145,16 @@ async function lock(guest: RunningGuest, signal: AbortSignal): Promise<() => voi
   signal.throwIfAborted();
   let unlock = (): void => undefined;
   const held = new Promise<void>((resolve) => (unlock = resolve));
-  const { promise, resolve, reject } = withResolvers<boolean>();
-  oneAtATime(`libvirt ${guest.identity.id}`, lockTimeoutMs, () => {
-    resolve(true);
-    return held;
-  }).then(resolve, reject);
-  if (await promise) return unlock;
+  const isLocked = await new Promise<boolean>((resolve, reject) => {
+    oneAtATime(`libvirt ${guest.identity.id}`, lockTimeoutMs, () => {
+      resolve(true);
+      return held;
+    }).then(resolve, reject);
+  });
+  if (isLocked) return unlock;
   throw new Failure('guest-unsupported', `Another backup has paused the guest ${guest.definition.name}.`, {
     advice: 'Try again when that backup has ended.',
   });
-}
-
-function withResolvers<Value>() {
-  let resolve = (_: Value): void => undefined;
-  let reject = (_: unknown): void => undefined;
-  const promise = new Promise<Value>((onValue, onError) => {
-    resolve = onValue;
-    reject = onError;
-  });
-  return { promise, resolve, reject };
 }
 
 function sizeOf(path: string): number {
