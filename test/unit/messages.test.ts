@@ -25,7 +25,7 @@ const messages = readdirSync(source, { recursive: true, encoding: 'utf8' })
   .flatMap((file) => messagesOf(file).map((message) => ({ file, message })));
 
 /** Words that are written small wherever they stand. */
-const beginning = /^(?:[A-Z‘]|\$\{|vmferry |ssh |--)/;
+const beginning = /^(?:[A-Z‘]|\$\{|vmferry |ssh |libvirt |--)/;
 const ending = /(?:[.?]|\})$/;
 
 test('messages are full sentences', () => {

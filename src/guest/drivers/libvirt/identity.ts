@@ -35,14 +35,14 @@ export function runOf({ identity }: Pick<RunningGuest, 'identity'>): Run {
   return { uuid, domainId: Number(domainId), process };
 }
 
-/** The state of this run of the guest, as `virsh dominfo` calls it; null when it is over. */
+/** The state of this run of the guest, as `virsh dominfo` calls it, or `ending`; null when it is over for its process and for libvirt. */
 export async function stateOf(guest: Pick<RunningGuest, 'identity'>, virsh: Virsh): Promise<string | null> {
   const { uuid, domainId, process } = runOf(guest);
-  if (process !== null && !isAlive(process)) return null;
+  const lives = process !== null && isAlive(process);
   const info = await domainInfo(virsh, uuid);
+  if (info?.id === domainId) return process === null || lives ? info.state : 'ending';
   // The process counts when libvirt does not answer, and when libvirt gives up a domain before its process has ended.
-  if (info?.id === domainId) return info.state;
-  return process === null ? null : 'ending';
+  return lives ? 'ending' : null;
 }
 
 /** The processes of QEMU that libvirt started, as they are now. */
