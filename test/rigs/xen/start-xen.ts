@@ -61,14 +61,16 @@ export interface Dom0 extends AsyncDisposable {
   waitUntilGone(name: string, cpuSeconds?: number): Promise<void>;
 }
 
-/** These wait in dom0 itself, as each program that is started there costs the guest time. */
+/** These wait in dom0 itself, and seldom run xl: each program that is started there costs the guest time. */
 const waitForText = `
-until grep -qF "$2" "/var/log/xen/console/guest-$1.log" 2>/dev/null; do
-  xl domid "$1" >/dev/null 2>&1 || exec grep -qF "$2" "/var/log/xen/console/guest-$1.log"
+log="/var/log/xen/console/guest-$1.log" round=0
+until grep -qF "$2" "$log" 2>/dev/null; do
+  round=$((round + 1))
+  [ $((round % 5)) = 0 ] && ! xl domid "$1" >/dev/null 2>&1 && exec grep -qF "$2" "$log"
   sleep 1
 done`;
 const waitForEnd =
-  'while xl domid "$1" >/dev/null 2>&1 || [ -n "$(losetup --list --noheadings)" ]; do sleep 1; done';
+  'while xl domid "$1" >/dev/null 2>&1 || [ -n "$(losetup --list --noheadings)" ]; do sleep 2; done';
 
 /** Why no Xen can run here; null when one can. */
 export function xenMissing(): string | null {
