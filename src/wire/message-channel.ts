@@ -9,6 +9,8 @@ export interface ChannelEnds<In> {
   write: (text: string) => void;
   parse: (line: string) => In;
   onMessage: (message: In) => void;
+  /** The other side may need longer for its start: its silence counts only from its first byte. */
+  startsSlowly?: boolean;
   /** Called once, at the end, with the reason; null if the other side closed its end. */
   onEnd: (failure: Failure | null) => void;
 }
@@ -20,7 +22,7 @@ export interface ChannelEnds<In> {
 export class MessageChannel<Out extends Message, In extends Message> implements Disposable {
   readonly #ends: ChannelEnds<In>;
   readonly #aliveTimer: NodeJS.Timeout;
-  #silenceTimer: NodeJS.Timeout;
+  #silenceTimer: NodeJS.Timeout | undefined;
   /** Nothing more is read. */
   #hasEnded = false;
   #isDisposed = false;
@@ -30,7 +32,7 @@ export class MessageChannel<Out extends Message, In extends Message> implements 
     this.#aliveTimer = setInterval(() => {
       ends.write(formatMessage({ type: 'alive' }));
     }, ALIVE_INTERVAL_MS);
-    this.#silenceTimer = this.#watchSilence();
+    if (ends.startsSlowly !== true) this.#silenceTimer = this.#watchSilence();
     void this.#read();
   }
 

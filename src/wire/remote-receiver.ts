@@ -63,6 +63,8 @@ export class RemoteReceiver implements AsyncDisposable {
     this.machine = machine;
     this.#channel = new MessageChannel({
       input: process.stdout,
+      // The step `ready` has a longer limit, and ssh notices a dead line by itself.
+      startsSlowly: true,
       // A failed write means that the line is lost. The reading side notices that.
       write: (text) => void process.stdin.write(text).catch(() => undefined),
       parse: (line) => this.#parse(line),

@@ -1,9 +1,9 @@
 import { PassThrough } from 'node:stream';
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { Failure, toFailureParts } from '../../../src/failure.ts';
 import { RemoteReceiver } from '../../../src/wire/remote-receiver.ts';
 import { STEP_LIMITS_MS } from '../../../src/wire/step-limits.ts';
-import { PROTOCOL_VERSION } from '../../../src/wire/messages.ts';
+import { PROTOCOL_VERSION, SILENCE_LIMIT_MS } from '../../../src/wire/messages.ts';
 import { here, placed, vmferry } from '../../../src/placed-text.ts';
 import type { RemoteProcess } from '../../../src/ssh/remote-process.ts';
 
@@ -55,6 +55,23 @@ describe('the greeting of a receiver', () => {
     await heard();
     expect(receiver.failed.aborted).toBe(false);
     await expect(receiver.ready(signal)).resolves.toBeUndefined();
+  });
+
+  test('may take longer than a line may be silent afterwards', async () => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick'] });
+    try {
+      const { receiver, say } = start();
+      jest.advanceTimersByTime(SILENCE_LIMIT_MS + 1000);
+      expect(receiver.failed.aborted).toBe(false);
+      say(ready);
+      await heard();
+      jest.advanceTimersByTime(SILENCE_LIMIT_MS - 1000);
+      expect(receiver.failed.aborted).toBe(false);
+      jest.advanceTimersByTime(2000);
+      expect(receiver.failed.reason).toMatchObject({ code: 'connection-lost' });
+    } finally {
+      jest.useRealTimers();
+    }
   });
 
   test('is a protocol violation if it is repeated', async () => {
