@@ -57,6 +57,7 @@ export function createDependencies(version: string, environment: NodeJS.ProcessE
       const opening = { openDirectory: openDirectoryStore, connect, memory: storeMemory };
       return openBackupStore(location, options, opening, context);
     },
+    initrdOf: (guest) => join(directory, 'initrd', guest),
     spoolParent: join(directory, 'spool'),
     consoleLogOf: (guest) => join(directory, 'console', `${guest}.log`),
     async [Symbol.asyncDispose]() {

@@ -35,6 +35,8 @@ const fileName = z
   .regex(/^[^./\p{Cc}][^/\p{Cc}]*$/u);
 /** Of the new image; raw if absent. */
 const imageFormat = z.enum(targetFormats).exactOptional();
+/** The whole text of a small file in a guest, a character for each byte; null for a file that is not there. */
+const fileText = z.string().max(LINE_LIMIT_BYTES).nullable();
 /** Where a disk goes, if not to DIRECTORY/NAME: a block device, or another new file. */
 const diskPath = absolutePath.exactOptional();
 /** Whether the content of a block device may be lost. */
@@ -80,6 +82,8 @@ const kernelNeeds = z.strictObject({
   modulesOf: z.array(z.string().max(128)).max(64).readonly().nullable(),
 });
 
+const hypervisorKinds = ['uml', 'qemu', 'libvirt', 'xen'] as const;
+
 const alive = z.strictObject({ type: z.literal('alive') });
 
 const moverMessage = z.discriminatedUnion('type', [
@@ -123,6 +127,16 @@ const moverMessage = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('finish'), fingerprint }),
   z.strictObject({ type: z.literal('publish') }),
   z.strictObject({
+    type: z.literal('adapt'),
+    guest: z.unknown(),
+    root: z.strictObject({ path: absolutePath, offset: bytes }).nullable(),
+    edits: z
+      .array(z.strictObject({ path: absolutePath, before: fileText, after: fileText }))
+      .max(256)
+      .readonly(),
+    bootArchive: z.base64().max(LINE_LIMIT_BYTES).nullable(),
+  }),
+  z.strictObject({
     type: z.literal('boot'),
     guest: z.unknown(),
     sources: z.array(guestSourceSchema).max(MOST_SOURCES).readonly(),
@@ -156,6 +170,10 @@ const receiverMessage = z.discriminatedUnion('type', [
     freeBytes: bytes,
     /** The disks that go onto block devices. */
     devices: z.array(device).max(256).exactOptional(),
+    /** The guest, with what its definition leaves to the machine. */
+    guest: z.unknown().optional(),
+    /** If the guest's own hypervisor is missing: those that work. */
+    hypervisors: z.array(z.enum(hypervisorKinds)).exactOptional(),
   }),
   z.strictObject({ type: z.literal('measured') }),
   z.strictObject({ type: z.literal('opened'), spool: absolutePath }),
@@ -173,6 +191,7 @@ const receiverMessage = z.discriminatedUnion('type', [
     warnings,
   }),
   z.strictObject({ type: z.literal('published'), paths: z.array(absolutePath) }),
+  z.strictObject({ type: z.literal('adapted'), guest: z.unknown() }),
   z.strictObject({
     type: z.literal('up'),
     pid: z.int().positive().nullable(),

@@ -18,6 +18,7 @@ export const STEP_LIMITS_MS: Readonly<Record<Step, number>> = {
   // Before the first byte is read back, all that was written may have to reach the disk.
   finish: 5 * MINUTE_MS,
   publish: 5 * MINUTE_MS,
+  adapt: 2 * MINUTE_MS,
   boot: 1.5 * MINUTE_MS,
   halt: 1.5 * MINUTE_MS,
   commit: 0.5 * MINUTE_MS,

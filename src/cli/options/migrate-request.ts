@@ -1,6 +1,8 @@
 import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import type { MigrateRequest } from '../../operations/migrate/migration-report.ts';
+import { asOptions, readConversion } from './as-options.ts';
+import { repeatableConversionOptions } from './conversion-options.ts';
 import {
   imageFormatOption,
   readImageFormat,
@@ -13,10 +15,10 @@ import { bootOptions, haltOptions, readBootOptions, readHaltOptions } from './gu
 import { flag, optionalText, text, wholeNumberOr, type Arguments } from './options.ts';
 
 /** The options that may be given several times. */
-export const repeatableMigrateOptions = repeatablePlaceOptions;
+export const repeatableMigrateOptions = [...repeatablePlaceOptions, ...repeatableConversionOptions];
 
 export function defineMigrateOptions(parser: Argv): Argv {
-  return parser
+  const defined = parser
     .positional('guest', {
       type: 'string',
       describe: 'Name of a running guest, or path of an image that no guest uses',
@@ -28,6 +30,7 @@ export function defineMigrateOptions(parser: Argv): Argv {
         requiresArg: true,
         describe: '[USER@]HOST[:DIR], the host as for ssh; DIR is by default the same directory as here',
       },
+      ...asOptions,
       ...placeOptions,
       'dry-run': {
         type: 'boolean',
@@ -59,7 +62,12 @@ export function defineMigrateOptions(parser: Argv): Argv {
         requiresArg: true,
         describe: 'ssh configuration file to use instead of your own',
       },
-    })
+    });
+  return withExamples(defined);
+}
+
+function withExamples(parser: Argv): Argv {
+  return parser
     .example('$0 migrate web --to newhost --dry-run', 'show what would happen, and all problems')
     .example('$0 migrate web --to newhost', 'halt the guest web, move it, boot it there')
     .example('$0 migrate web --to admin@192.0.2.7:/srv/guests', 'put its image into that directory')
@@ -70,6 +78,14 @@ export function defineMigrateOptions(parser: Argv): Argv {
     .example(
       '$0 migrate db --to newhost --disk ubd0=/dev/sdb1 --disk ubd1=/srv/db.img',
       'each disk to a place of its own',
+    )
+    .example(
+      '$0 migrate web --to newhost --as xen --disk root=/dev/vg0/web --dry-run',
+      'what would change if it became a Xen guest there',
+    )
+    .example(
+      '$0 migrate web --to newhost --as libvirt --network eth0=br0',
+      'as a domain of libvirt, its network card on the bridge br0',
     )
     .example('$0 migrate /srv/old.img --to newhost', 'move an image that no guest uses; nothing is booted')
     .example(
@@ -88,6 +104,7 @@ export function readMigrateRequest(args: Arguments): MigrateRequest {
       sshConfigFile: sshConfigFile === null ? null : resolve(sshConfigFile),
     },
     ...readPlaces(args),
+    conversion: readConversion(args),
     remoteCommand: text(args, 'remote-command'),
     compression: wholeNumberOr(args, 'compression', 1, 19, 'auto'),
     everyBlock: flag(args, 'every-block'),

@@ -1,4 +1,9 @@
-import type { MigrationPlan, MigrationReport, MovedDisk } from '../../operations/migrate/migration-report.ts';
+import type {
+  ConversionAccount,
+  MigrationPlan,
+  MigrationReport,
+  MovedDisk,
+} from '../../operations/migrate/migration-report.ts';
 import type { DeviceThere, DiskAccount } from '../../operations/migrate/migration-report.ts';
 import { formatBytes } from '../../figures.ts';
 import { formatDuration, formatFields, formatRatio } from '../terminal/format.ts';
@@ -82,8 +87,15 @@ export function migrationPlanText(plan: MigrationPlan): string {
       formatFields([...accountFields(disk, destination, 'to read'), ...deviceFields(disk, plan.devices)]),
     ),
     ...(estimates.length === 0 ? [] : [formatFields(estimates)]),
+    ...conversionTexts(plan),
     'Nothing was changed.',
   ].join('\n\n');
+}
+
+function conversionTexts({ changes, losses }: ConversionAccount): string[] {
+  const list = (heading: string, sentences: readonly string[]) =>
+    sentences.length === 0 ? [] : [[heading, ...sentences.map((sentence) => `  ${sentence}`)].join('\n')];
+  return [...list('What changes:', changes), ...list('What is lost:', losses)];
 }
 
 function sendText(estimatedBytes: number, mostBytes: number | null): string {

@@ -1,10 +1,12 @@
 import { performance } from 'node:perf_hooks';
 import type { Context } from '../../events.ts';
 import { asFailure, Failure, failureOrReason } from '../../failure.ts';
-import { isImageOnly } from '../../guest/definition.ts';
+import { isImageOnly, type GuestDefinition } from '../../guest/definition.ts';
 import { sourceOf, withSource } from '../../guest/guest-source.ts';
 import { thisMachine } from '../../system/machine.ts';
 import { warnOfDoubtfulFileSystems } from '../../transfer/file-system-warnings.ts';
+import { conversionAccount } from './conversion/account.ts';
+import { adaptThere } from './conversion/adapt-there.ts';
 import { haltForMove } from './halt-for-move.ts';
 import { awaitReleases } from '../../guest/disks/await-releases.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
@@ -13,7 +15,7 @@ import { undoMove } from './undo.ts';
 import type { MigrateRequest, MigrationPlan, MigrationReport, MovedDisk } from './migration-report.ts';
 import { refuseUnlessOwn, thisMover } from '../../guest/mover.ts';
 import { sendDisk } from './send-disk.ts';
-import { diskAccount, openSourceDisk, relocate } from '../../transfer/source-disk.ts';
+import { diskAccount, openSourceDisk } from '../../transfer/source-disk.ts';
 import { refuseSuspension } from '../../system/suspension.ts';
 import { refuseChanged, stampImages } from '../../image/usage/image-stamp.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
@@ -45,7 +47,7 @@ export async function migrate(
 
   const haltedMs = performance.now();
   const moved = await moveGuest(move, watched);
-  const { guest, directory, devices } = move;
+  const { guest, directory, devices, there, fixups } = move;
   const downtimeSeconds = guest.running === null ? null : (performance.now() - haltedMs) / 1000;
   return {
     type: 'moved',
@@ -53,6 +55,7 @@ export async function migrate(
     destination: request.target.destination,
     directory,
     devices,
+    ...conversionAccount(there, fixups),
     ...moved,
     seconds: (performance.now() - startedMs) / 1000,
     downtimeSeconds,
@@ -88,10 +91,12 @@ async function moveGuest(move: Move, context: Context): Promise<Pick<MigrationRe
       ({ paths }) => paths.join(', '),
     );
     signal.throwIfAborted();
+    const adapted = await adaptThere(move, moving);
+    signal.throwIfAborted();
     // From now on Ctrl-C is too late.
     fate = `It is too late to stop: ${name} may already run on ${destination}. The move goes on to its end.`;
     await refuseChanged(stamps, CHANGED_ADVICE);
-    return { disks, booted: await finishMove(move, context) };
+    return { disks, booted: await finishMove(move, adapted, context) };
   } catch (error) {
     const failure = failureOrReason(error, signal);
     if (failure.code === 'outcome-unknown') throw failure;
@@ -123,9 +128,11 @@ async function copyDisks(
 
 /** Fences the guest here, boots it there, and commits. */
 async function finishMove(
-  { request, dependencies, guest, directory, places, receiver }: Move,
+  move: Move,
+  guestThere: GuestDefinition,
   context: Context,
 ): Promise<MigrationReport['booted']> {
+  const { request, dependencies, guest, directory, receiver } = move;
   const { definition } = guest;
   if (isImageOnly(definition)) {
     await receiver.request({ type: 'commit' }, 'committed', receiver.failed);
@@ -133,14 +140,13 @@ async function finishMove(
   }
   const { destination, sshConfigFile } = request.target;
   const { remoteCommand } = request;
-  const move = { destination, directory, sshConfigFile, remoteCommand, ...thisMover() };
-  const guestThere = relocate(definition, places);
+  const moved = { destination, directory, sshConfigFile, remoteCommand, ...thisMover() };
   const record = await dependencies.records.read(definition.name);
   refuseUnlessOwn(record, definition.name);
   // With these sources, a store that both machines back up to treats it as one guest, also after a revert.
   const earlier = record?.sources ?? [];
   const sources = withSource(earlier, sourceOf(guestThere, receiver.identity));
-  await dependencies.records.write({ definition, state: 'moved', move, sources });
+  await dependencies.records.write({ definition, state: 'moved', move: moved, sources });
   // Last check, after the fence: if something has started the guest here again, it stays here.
   await awaitReleases(definition, receiver.failed);
   // Checked before the boot is requested: if the line is broken, the guest does not run there.

@@ -1,8 +1,11 @@
 import type { ImageFormat } from '../../image/formats/image-format.ts';
 import type { TargetFormat } from '../../image/target/target-format.ts';
+import type { ConversionAccount } from './conversion/account.ts';
+import type { ConversionRequest } from './conversion/guest-there.ts';
 import type { DiskAccount } from '../../transfer/disk-account.ts';
 import type { Compression } from '../../transfer/compression-level.ts';
 
+export type { ConversionAccount } from './conversion/account.ts';
 export type { DiskAccount } from '../../transfer/disk-account.ts';
 
 /** What `vmferry migrate` is asked to do. */
@@ -16,6 +19,7 @@ export interface MigrateRequest {
   overwrite: boolean;
   /** What starts vmferry on the new hardware: a command line for the login shell there. */
   remoteCommand: string;
+  conversion: ConversionRequest;
   compression: Compression;
   /** Send free blocks of file systems, too. */
   everyBlock: boolean;
@@ -56,7 +60,7 @@ export interface MigrationTarget {
 }
 
 /** The report of a preflight that found no problem. */
-export interface MigrationPlan {
+export interface MigrationPlan extends ConversionAccount {
   type: 'plan';
   guest: string;
   destination: string;
@@ -82,7 +86,7 @@ export interface MovedDisk extends DiskAccount {
   readBack: 'direct' | 'page-cache-dropped';
 }
 
-export interface MigrationReport {
+export interface MigrationReport extends ConversionAccount {
   type: 'moved';
   guest: string;
   destination: string;

@@ -30,11 +30,15 @@ export interface DiskPlaces {
 /** Leaves room in a file name (255 bytes) for `.partial`. */
 const LONGEST_NAME_BYTES = 240;
 
+type PlacesRequest = Pick<MigrateRequest, 'target' | 'disks' | 'format' | 'conversion'>;
+
 /** Throws Failure `usage` for a choice that does not fit the guest, and `guest-unsupported` for names that cannot be kept. */
 export function placeDisks(
   { name: guest, disks }: Pick<GuestDefinition, 'name' | 'disks'>,
-  { target, disks: chosen, format: wanted = null }: Pick<MigrateRequest, 'target' | 'disks' | 'format'>,
+  { target, disks: chosen, format = null, conversion }: PlacesRequest,
 ): DiskPlaces {
+  // User Mode Linux reads nothing else.
+  const wanted = format ?? (conversion.as === 'uml' ? 'raw' : null);
   if (disks.length === 0) throw new Failure('guest-unsupported', `${guest} has no disk to move.`);
   const pathOf = new Map<DiskDefinition, string>();
   for (const { name, path } of chosen) {

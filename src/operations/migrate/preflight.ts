@@ -1,6 +1,8 @@
 import type { Context } from '../../events.ts';
 import { asFailure, combineFailures, Failure } from '../../failure.ts';
-import { isImageOnly } from '../../guest/definition.ts';
+import type { Adaptation } from '../../guest/adaptation/plan.ts';
+import { isImageOnly, parseGuestDefinition } from '../../guest/definition.ts';
+import type { GuestSystem } from '../../guest/inspection/guest-system.ts';
 import { resolveGuest, type ResolvedGuest } from '../../guest/resolve-guest.ts';
 import { Resources } from '../../pipeline/resources.ts';
 import { whyCiphersAreSlow } from '../../ssh/ciphers.ts';
@@ -12,6 +14,9 @@ import { warnOfDoubtfulFileSystems } from '../../transfer/file-system-warnings.t
 import type { MigrateDependencies } from './migrate-dependencies.ts';
 import type { DeviceThere, MigrateRequest, MigrationPlan } from './migration-report.ts';
 import { refuseWhileMoved } from '../../guest/mover.ts';
+import { lookInside, planFixups } from './conversion/adaptation.ts';
+import { conversionAccount } from './conversion/account.ts';
+import { guestThere, tellOfConversion, type GuestThere } from './conversion/guest-there.ts';
 import { placeDisks, type DiskPlaces, type PlacedDisk } from './place-disks.ts';
 import { lookAtDisks, type Attempt } from './preflight-disks.ts';
 import { tellOfDevice } from './target-devices.ts';
@@ -35,6 +40,10 @@ export interface Move extends AsyncDisposable {
   places: readonly PlacedDisk[];
   /** The block devices that some of them go onto. */
   devices: readonly DeviceThere[];
+  /** The guest as the new hardware is to boot it. */
+  there: GuestThere;
+  /** What it needs there, as far as it can be known before the halt; null if it stays as it is. */
+  fixups: Adaptation | null;
   connection: SshConnection;
   receiver: RemoteReceiver;
   /** As they were before the halt. */
@@ -79,24 +88,30 @@ async function look(
     guest === null ? [] : await lookAtDisks(guest, request, dependencies.drivers, attempt, cleanup, context);
   await attemptThere(() => remote && receiverReady(remote, context.signal));
   const placed = await attempt(() => guest && placeDisks(guest.definition, request));
+  const planned = await attempt(() => guest && placed && planGuest(guest, placed, request, context));
+  // A disk that stays behind has no place.
+  const moving = (planned?.places ?? []).map(
+    ({ disk }) => disks[planned?.guest.definition.disks.indexOf(disk) ?? -1] ?? null,
+  );
   const isThere = remote !== null && problemsThere.length === 0;
-  const devices =
-    isThere && guest !== null && placed !== null
-      ? await attemptThere(() => checkRemote(remote.receiver, { request, guest, disks, ...placed }, context))
+  const answer =
+    isThere && planned !== null
+      ? await attemptThere(() =>
+          checkRemote(remote.receiver, { request, disks: moving, ...planned }, context),
+        )
       : null;
   const [firstProblem, ...others] = [...problemsHere, ...problemsThere];
   if (firstProblem !== undefined) throw combineFailures([firstProblem, ...others]);
-  if (guest === null || remote === null || placed === null || devices === null)
+  if (guest === null || remote === null || planned === null || answer === null)
     throw new Failure('internal', 'There is nothing to move.');
   const resources = cleanup.release();
   return {
     request,
     dependencies,
-    guest,
-    ...placed,
-    devices,
+    ...planned,
+    ...answer,
     ...remote,
-    disks: disks.filter((disk) => disk !== null),
+    disks: moving.filter((disk) => disk !== null),
     [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
   };
 }
@@ -143,21 +158,47 @@ async function receiverReady(
   }
 }
 
-interface RemoteCheck extends DiskPlaces {
-  request: MigrateRequest;
+interface PlannedGuest extends DiskPlaces {
   guest: ResolvedGuest;
+  there: GuestThere;
+  system: GuestSystem | null;
+}
+
+/** Converts the guest for the new hardware. Its disks that stay behind have no place. */
+async function planGuest(
+  guest: ResolvedGuest,
+  { directory, places: all }: DiskPlaces,
+  { conversion }: MigrateRequest,
+  context: Context,
+): Promise<PlannedGuest> {
+  const { definition } = guest;
+  const system = await lookInside(definition, conversion, context);
+  const there = guestThere(definition, relocate(definition, all), conversion, system);
+  const places = all.filter((_, index) => there.newDiskIndexes[index] !== null);
+  return { guest, directory, places, there, system };
+}
+
+interface RemoteCheck extends PlannedGuest {
+  request: MigrateRequest;
+  /** In the places' order. */
   disks: readonly (SourceDisk | null)[];
 }
 
-/** Returns the block devices that disks go onto. */
+/** Returns what the new hardware says of the devices and of the guest. */
 async function checkRemote(
   receiver: RemoteReceiver,
-  { request, guest, directory, places, disks }: RemoteCheck,
+  { request, guest, directory, places, disks, there, system }: RemoteCheck,
   context: Context,
-): Promise<readonly DeviceThere[]> {
+): Promise<Pick<Move, 'devices' | 'there' | 'fixups'>> {
   const { definition } = guest;
   const sourceKernel = runningKernelId();
-  const { problems, warnings, devices } = await receiver.request(
+  const {
+    problems,
+    warnings,
+    devices,
+    guest: completed,
+    hypervisors = [],
+  } = await receiver.request(
     {
       type: 'check',
       directory,
@@ -167,25 +208,43 @@ async function checkRemote(
         return { ...wirePlace(place), sizeBytes: source.sizeBytes, neededBytes: readBytes };
       }),
       ...(request.overwrite && { overwrite: true }),
-      guest: isImageOnly(definition) ? null : relocate(definition, places),
+      guest: isImageOnly(definition) ? null : there.definition,
       ...(sourceKernel !== null && { sourceKernel }),
     },
     'checked',
     context.signal,
   );
   for (const warning of warnings) context.report({ type: 'warning', ...warning });
-  const [first, ...others] = problems.map((problem) => fromWireFailure(problem, receiver.machine));
+  const [first, ...others] = problems.map((problem) =>
+    withOtherHypervisors(fromWireFailure(problem, receiver.machine), hypervisors),
+  );
   if (first !== undefined) throw combineFailures([first, ...others]);
+  const ready = completed === undefined ? there : { ...there, definition: parseGuestDefinition(completed) };
+  const fixups = planFixups(definition, ready, request.conversion, system);
+  if (!request.dryRun) tellOfConversion(conversionAccount(ready, fixups), context.report);
+  for (const message of fixups?.warnings ?? [])
+    context.report({ type: 'warning', code: 'guest-not-adapted', message });
   for (const device of devices ?? []) {
     const index = places.findIndex(({ path }) => path === device.path);
     tellOfDevice(device, disks[index]?.source.sizeBytes ?? 0, receiver.machine.name, context);
   }
-  return devices ?? [];
+  return { devices: devices ?? [], there: ready, fixups };
+}
+
+/** A guest whose hypervisor is missing there can be converted. */
+function withOtherHypervisors(failure: Failure, hypervisors: readonly string[]): Failure {
+  if (failure.code !== 'hypervisor-missing' || hypervisors.length === 0) return failure;
+  const options = hypervisors.map((kind) => `--as ${kind}`).join(' or ');
+  const advice = [failure.advice, `Or convert the guest, with what works there: ${options}.`];
+  return new Failure(failure.code, failure.message, {
+    advice: advice.filter((text) => text !== undefined).join(' '),
+    cause: failure,
+  });
 }
 
 /** Predicts a move, from samples of the image and of the line. */
 export async function planMigration(
-  { request, dependencies, guest, places, devices, disks, receiver }: Move,
+  { request, dependencies, guest, places, devices, there, fixups, disks, receiver }: Move,
   context: Context,
 ): Promise<MigrationPlan> {
   const mostReadBytes = disks.reduce((sum, disk) => sum + disk.readBytes, 0);
@@ -205,6 +264,7 @@ export async function planMigration(
     destination: request.target.destination,
     willHalt: guest.running !== null,
     willBoot,
+    ...conversionAccount(there, fixups),
     devices,
     disks: disks.map((disk, index) => diskAccount(disk, places[index]?.path ?? '')),
     estimatedSendBytes: sample === null ? null : Math.round(readBytes * sample.ratio),

@@ -1,5 +1,6 @@
 import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
+import type { HypervisorKind } from '../../guest/definition-language.ts';
 import type { GuestDefinition } from '../../guest/definition.ts';
 import { knownDefinitions, type GuestSources } from '../../guest/known-definitions.ts';
 import { checkGuestHere } from '../../guest/preflight/check-guest-here.ts';
@@ -8,6 +9,7 @@ import type { TargetDevice } from '../../image/target/target-device.ts';
 import { here, placed } from '../../placed-text.ts';
 import { fileIdentity } from '../../system/file-identity.ts';
 import { runningKernelId } from '../../system/machine.ts';
+import { workingHypervisors } from './working-hypervisors.ts';
 import { checkPlaces, type PlacesRequest } from './check-places.ts';
 
 export interface CheckRequest extends PlacesRequest {
@@ -21,6 +23,10 @@ export interface CheckRequest extends PlacesRequest {
 export interface CheckedTarget {
   problems: Failure[];
   freeBytes: number;
+  /** The guest with what its definition leaves to this machine; null if nothing is to be booted, or nothing could. */
+  completed: GuestDefinition | null;
+  /** If the guest's hypervisor is missing: those that work. */
+  hypervisors: HypervisorKind[];
   devices: { path: string; sizeBytes: number; holds: string[] }[];
 }
 
@@ -33,19 +39,17 @@ export async function checkTarget(
   const { guest, overwrite, needs } = request;
   const { problems, freeBytes, devices } = await checkPlaces(request, spoolParent);
   if (!overwrite) problems.push(...(await findOwners(devices, guest, sources, context)));
-  if (guest !== null) {
-    const isFromHere = request.sourceKernel !== undefined && request.sourceKernel === runningKernelId();
-    const coming = {
-      definition: guest,
-      isFromHere,
-      mayOverwrite: overwrite === true,
-      ...(needs && { needs }),
-    };
-    problems.push(...(await checkGuestHere(coming, sources, problems, context)));
-  }
+  const isFromHere = request.sourceKernel !== undefined && request.sourceKernel === runningKernelId();
+  const coming = guest && { definition: guest, isFromHere, mayOverwrite: overwrite, ...(needs && { needs }) };
+  const found = coming === null ? [] : await checkGuestHere(coming, sources, problems, context);
+  problems.push(...found);
+  const isMissing = found.some(({ code }) => code === 'hypervisor-missing');
+  const driver = sources.drivers.find(({ kind }) => kind === guest?.driver);
   return {
     problems,
     freeBytes,
+    completed: guest === null || driver === undefined ? null : await driver.complete(guest, context),
+    hypervisors: guest !== null && isMissing ? await workingHypervisors(guest, sources.drivers, context) : [],
     devices: devices.map(({ place: { path, sizeBytes }, holds }) => ({ path, sizeBytes, holds: [...holds] })),
   };
 }

@@ -26,6 +26,8 @@ export interface ReceiveDependencies {
   consoleLogOf: (guest: string) => string;
   /** The directory for packs when no disk goes into a directory that the mover named. */
   spoolParent: string;
+  /** The initial RAM disk that is made for this guest. */
+  initrdOf: (guest: string) => string;
 }
 
 export interface ReceiveEnds {
@@ -120,6 +122,7 @@ class Receiver {
       pool: dependencies.pool,
       signal: context.signal,
       spoolParent: dependencies.spoolParent,
+      initrdOf: dependencies.initrdOf,
       onProgress: ({ verifiedBytes, clearedBytes }) => {
         channel.send({ type: 'progress', verifiedBytes, ...(clearedBytes > 0 && { clearedBytes }) });
       },
@@ -149,6 +152,9 @@ class Receiver {
       case 'publish':
         this.#channel.send({ type: 'published', paths: await this.#session.publish() });
         return false;
+      case 'adapt':
+        this.#channel.send({ type: 'adapted', guest: await this.#session.adapt(message) });
+        return false;
       case 'boot':
         await this.#boot(message);
         return false;
@@ -177,13 +183,16 @@ class Receiver {
     const { guest: json, overwrite = false, ...rest } = message;
     const guest = json === null ? null : parseGuestDefinition(json);
     const request = { ...rest, guest, overwrite };
-    const { problems, freeBytes, devices } = await checkTarget(request, this.#dependencies, this.#context);
+    const checked = await checkTarget(request, this.#dependencies, this.#context);
+    const { problems, freeBytes, devices, completed, hypervisors } = checked;
     this.#channel.send({
       type: 'checked',
       problems: problems.map(toFailureParts),
       warnings: this.#takeWarnings(),
       freeBytes,
       ...(devices.length > 0 && { devices }),
+      ...(completed !== null && { guest: completed }),
+      ...(hypervisors.length > 0 && { hypervisors }),
     });
   }
 

@@ -1,9 +1,12 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { chunkGridFor } from '../../chunk/chunk-grid.ts';
 import { ChunkMap } from '../../chunk/chunk-map.ts';
 import { packFileName } from '../../pack/pack.ts';
 import { asFailure, Failure } from '../../failure.ts';
+import { makeAdaptation } from '../../guest/adaptation/make-adaptation.ts';
+import { parseGuestDefinition, type GuestDefinition } from '../../guest/definition.ts';
+import type { MoverMessage } from '../../wire/messages.ts';
 import type { FramePool } from '../../workers/frame-pool.ts';
 import type { ImageAttributes } from '../../image/target/file-attributes.ts';
 import type { TargetFormat } from '../../image/target/target-format.ts';
@@ -28,6 +31,8 @@ export interface OpenRequest extends ImageAttributes {
   format?: TargetFormat;
 }
 
+type AdaptRequest = Extract<MoverMessage, { type: 'adapt' }>;
+
 interface DiskInTheMaking {
   target: ImageTarget;
   apply: ImageApply;
@@ -41,23 +46,17 @@ interface DiskInTheMaking {
  * after `keep` the published images stay. What was written to a block device stays there in any case.
  */
 export class ReceiveSession {
-  readonly #pool: FramePool;
-  readonly #signal: AbortSignal;
-  readonly #spoolParent: string;
-  readonly #onProgress: (progress: ReceiveProgress) => void;
+  readonly #options: SessionOptions;
   readonly #made: ImageTarget[] = [];
   #spool: string | null = null;
   #disk: DiskInTheMaking | null = null;
   #progress: ReceiveProgress = { verifiedBytes: 0, clearedBytes: 0 };
   #published: string[] = [];
-  /** Those of the published images that are files. */
+  /** Those of the published images that are files, and files that were made for them. */
   #publishedFiles: string[] = [];
 
-  constructor({ pool, signal, spoolParent, onProgress }: SessionOptions) {
-    this.#pool = pool;
-    this.#signal = signal;
-    this.#spoolParent = spoolParent;
-    this.#onProgress = onProgress;
+  constructor(options: SessionOptions) {
+    this.#options = options;
   }
 
   /** Begins a disk. Returns the spool directory. */
@@ -77,7 +76,7 @@ export class ReceiveSession {
     this.#spool ??= await this.#makeSpool(directory);
     this.#progress = { verifiedBytes: 0, clearedBytes: 0 };
     const onReadBack = (bytes: number) => this.#progressed('verifiedBytes', bytes);
-    const options = { pool: this.#pool, signal: this.#signal, onReadBack };
+    const options = { pool: this.#options.pool, signal: this.#options.signal, onReadBack };
     const apply = new ImageApply(target, new ChunkMap(grid), options);
     this.#disk = { target, apply, attributes, applying: [] };
     return this.#spool;
@@ -121,12 +120,13 @@ export class ReceiveSession {
 
   #progressed(what: keyof ReceiveProgress, bytes: number): void {
     this.#progress[what] += bytes;
-    this.#onProgress(this.#progress);
+    this.#options.onProgress(this.#progress);
   }
 
   async #makeSpool(directory: string | null): Promise<string> {
-    if (directory === null) await mkdir(this.#spoolParent, { recursive: true, mode: 0o700 });
-    return mkdtemp(join(directory ?? this.#spoolParent, '.vmferry-spool-'));
+    const { spoolParent } = this.#options;
+    if (directory === null) await mkdir(spoolParent, { recursive: true, mode: 0o700 });
+    return mkdtemp(join(directory ?? spoolParent, '.vmferry-spool-'));
   }
 
   #currentDisk(): DiskInTheMaking {
@@ -146,6 +146,21 @@ export class ReceiveSession {
     }
     this.#made.length = 0;
     return this.#published;
+  }
+
+  /** Adapts the published copies of a guest to this machine. Returns the definition to boot. */
+  async adapt({ guest, root, edits, bootArchive }: AdaptRequest): Promise<GuestDefinition> {
+    const definition = parseGuestDefinition(guest);
+    if (root !== null && !this.#published.includes(root.path))
+      throw new Failure('protocol-violation', `${root.path} is not an image that was received.`);
+    const initrd = this.#options.initrdOf(definition.name);
+    if (bootArchive !== null) {
+      await mkdir(dirname(initrd), { recursive: true });
+      this.#publishedFiles.push(initrd);
+    }
+    const archive = bootArchive === null ? null : Buffer.from(bootArchive, 'base64');
+    const work = { definition, root, edits, bootArchive: archive };
+    return makeAdaptation(work, initrd, { signal: this.#options.signal });
   }
 
   /** From now on `undo` does not remove the published images. */
@@ -190,6 +205,8 @@ export interface SessionOptions {
   signal: AbortSignal;
   /** Where the spool is made if all disks have paths of their own. */
   spoolParent: string;
+  /** The initial RAM disk that is made for a guest. */
+  initrdOf: (guest: string) => string;
   onProgress: (progress: ReceiveProgress) => void;
 }
 

@@ -23,6 +23,9 @@ const moved: MigrationReport = {
   destination: 'newhost',
   directory: '/guests',
   devices: [],
+  as: 'uml',
+  changes: [],
+  losses: [],
   disks: [{ ...account, sentBytes: 0.4 * GiB, fingerprint: 'sha256:abc', readBack: 'direct' }],
   seconds: 18,
   downtimeSeconds: 14.2,
@@ -68,6 +71,9 @@ test('a plan shows what would happen, and says that nothing was changed', () => 
     destination: 'newhost',
     willHalt: true,
     willBoot: true,
+    as: 'qemu',
+    changes: ['The disk ubd0 becomes vda.'],
+    losses: ['The tape is lost.'],
     devices: [{ path: account.target, sizeBytes: 5 * GiB, holds: ['ext4 "root"', 'swap'] }],
     disks: [account],
     estimatedSendBytes: 0.4 * GiB,
@@ -77,6 +83,8 @@ test('a plan shows what would happen, and says that nothing was changed', () => 
   });
   expect(text).toContain('The move would halt web here, copy it to newhost and verify it, boot it there.');
   expect(text).toContain('overwrites  ext4 "root", swap (5.00 GiB; its last 1.00 GiB stay as they are)');
+  expect(text).toContain('What changes:\n  The disk ubd0 becomes vda.');
+  expect(text).toContain('What is lost:\n  The tape is lost.');
   expect(text).toMatch(/to read +1\.25 GiB/);
   expect(text).toMatch(/to send +about 410 MiB, at most about 819 MiB \(free blocks/);
   expect(text).toMatch(/downtime +about 20 s/);

@@ -55,6 +55,13 @@ const moverMessages: MoverMessage[] = [
   { type: 'finish', fingerprint },
   { type: 'publish' },
   {
+    type: 'adapt',
+    guest: { name: 'web' },
+    root: { path: '/dev/vg0/web', offset: 1_048_576 },
+    edits: [{ path: '/etc/fstab', before: '/dev/ubda / ext3\n\xe9', after: null }],
+    bootArchive: 'AAEC',
+  },
+  {
     type: 'boot',
     sources: [{ host: 'old', machine: null, images: ['/srv/a.img'] }],
     guest: { name: 'Grüße \n "quoted" \u2028 🚢' },
@@ -210,8 +217,8 @@ describe('refused as a violation of the protocol:', () => {
 
   test.each(lacking.filter(([, field]) => field !== 'guest'))('%s with an odd %s', (_, field, message) => {
     const value = Object.entries(message).find(([name]) => name === field)?.[1];
-    // A guest may have no process, and a move no directory: null, which Infinity is in JSON.
-    const allowed = field === 'pid' || field === 'directory' ? [null, Infinity] : [];
+    // A guest may have no process, a move no directory, a guest nothing to adapt: null, which Infinity is in JSON.
+    const allowed = ['pid', 'directory', 'root', 'bootArchive'].includes(field) ? [null, Infinity] : [];
     for (const odd of oddInsteadOf(value).filter((one) => !allowed.includes(one as null)))
       for (const parse of [parseMoverMessage, parseReceiverMessage])
         expectViolation(() => parse(lineOf({ ...message, [field]: odd })));

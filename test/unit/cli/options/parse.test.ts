@@ -60,6 +60,7 @@ describe('migrate', () => {
       disks: [],
       overwrite: false,
       remoteCommand: 'vmferry',
+      conversion: { as: null, kernel: null, initrd: null, networks: [], fixups: true },
       compression: 'auto',
       everyBlock: false,
       forceHalt: false,
@@ -71,7 +72,7 @@ describe('migrate', () => {
 
   test('accepts every option', async () => {
     const options =
-      '--dry-run --disk root=/dev/vg0/web --disk=a=b.img=/srv/a=b.img --overwrite --compression 19 --every-block --force-halt --halt-timeout 5 --boot-timeout=600 -F /etc/my_ssh';
+      '--as qemu --kernel /boot/k --initrd /boot/i --network eth0=br0 --network=eth1=user --no-fixups --dry-run --disk root=/dev/vg0/web --disk=a=b.img=/srv/a=b.img --overwrite --compression 19 --every-block --force-halt --halt-timeout 5 --boot-timeout=600 -F /etc/my_ssh';
     expect(
       await requestOf(
         '007',
@@ -89,6 +90,16 @@ describe('migrate', () => {
       ],
       overwrite: true,
       remoteCommand: 'sudo vmferry',
+      conversion: {
+        as: 'qemu',
+        kernel: '/boot/k',
+        initrd: '/boot/i',
+        networks: [
+          { card: 'eth0', attachedTo: 'br0' },
+          { card: 'eth1', attachedTo: 'user' },
+        ],
+        fixups: false,
+      },
       compression: 19,
       everyBlock: true,
       forceHalt: true,
@@ -134,6 +145,9 @@ describe('refuses, as usage', () => {
     ['migrate web --to newhost --halt-timeout 0', '--halt-timeout takes'],
     ['migrate web --to newhost --halt-timeout 1e9', '--halt-timeout takes'],
     ['migrate web --to newhost --boot-timeout -1', '--boot-timeout takes'],
+    ['migrate web --to newhost --as vmware', 'as'],
+    ['migrate web --to newhost --kernel vmlinuz', 'absolute path'],
+    ['migrate web --to newhost --network br0', 'CARD=BRIDGE'],
     ['migrate web --to newhost --disk /dev/sdb1', 'it is not NAME=PATH'],
     ['migrate web --to newhost --disk root=sdb1', 'it is not NAME=PATH'],
     ['migrate web --to newhost --disk root=/srv/', 'names no file'],

@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals';
 import type { Failure } from '../../../../src/failure.ts';
 import { placeDisks, type DiskPlaces } from '../../../../src/operations/migrate/place-disks.ts';
+import { noConversion } from '../../../../src/operations/migrate/conversion/guest-there.ts';
 import { fakeDefinition } from '../../../support/guests/fake-driver.ts';
 
 const pair = fakeDefinition('web', ['/srv/web.img', '/data/web-data.img']);
@@ -12,7 +13,7 @@ function placed(
 ): DiskPlaces {
   const target = { destination: 'newhost', directory, sshConfigFile: null };
   const disks = Object.entries(chosen).map(([name, path]) => ({ name, path }));
-  return placeDisks(guest, { target, disks });
+  return placeDisks(guest, { target, disks, conversion: noConversion });
 }
 
 const pathsOf = ({ places }: DiskPlaces) => places.map(({ path }) => path);

@@ -85,6 +85,7 @@ const harmless = [
   'vmferry cannot boot',
   'vmferry cannot run',
   'vmferry cannot tell',
+  'vmferry leave the guest',
   'vmferry has no keys',
   'vmferry does not know',
   'vmferry names 1',

@@ -1,0 +1,113 @@
+import type { Event } from '../../../events.ts';
+import { Failure } from '../../../failure.ts';
+import { parseAttachedTo, type ConversionChoices } from '../../../guest/conversion/choices.ts';
+import { convertDefinition } from '../../../guest/conversion/convert.ts';
+import type { HypervisorKind } from '../../../guest/definition-language.ts';
+import { isImageOnly, type GuestDefinition } from '../../../guest/definition.ts';
+import { bootableBuses } from '../../../guest/inspection/disk-buses.ts';
+import type { GuestSystem } from '../../../guest/inspection/guest-system.ts';
+
+/** What a person chose for the guest on the new machine: `--as`, `--kernel`, … */
+export interface ConversionRequest {
+  /** Null: the guest's own hypervisor. */
+  as: HypervisorKind | null;
+  /** Absolute, on the new machine; null: as before, or the machine's own. */
+  kernel: string | null;
+  initrd: string | null;
+  /** `eth0` or a MAC, and what `parseAttachedTo` reads. */
+  networks: readonly { card: string; attachedTo: string }[];
+  /** Whether what has to change in the guest is changed, on the copy or at boot. */
+  fixups: boolean;
+}
+
+/** Nothing chosen: the guest stays as it is. */
+export const noConversion: ConversionRequest = {
+  as: null,
+  kernel: null,
+  initrd: null,
+  networks: [],
+  fixups: true,
+};
+
+/** The guest as it is to run on the new machine. */
+export interface GuestThere {
+  definition: GuestDefinition;
+  /** For each disk here, its index in the definition there; null for a disk that stays behind. */
+  newDiskIndexes: readonly (number | null)[];
+  /** Full sentences. */
+  changes: readonly string[];
+  losses: readonly string[];
+}
+
+/** Whether the guest gets another hypervisor, kernel, initial RAM disk or network. */
+export function isConversion(
+  { as, kernel, initrd, networks }: ConversionRequest,
+  { driver }: Pick<GuestDefinition, 'driver'>,
+): boolean {
+  return (as !== null && as !== driver) || kernel !== null || initrd !== null || networks.length > 0;
+}
+
+/**
+ * Converts the guest. Throws Failure `usage` for a choice that does not fit the guest.
+ * @param relocated the definition with its disks at their new places, and in their new formats
+ */
+export function guestThere(
+  definition: GuestDefinition,
+  relocated: GuestDefinition,
+  request: ConversionRequest,
+  system: GuestSystem | null,
+): GuestThere {
+  if (!isConversion(request, definition))
+    return {
+      definition: relocated,
+      newDiskIndexes: definition.disks.map((_, index) => index),
+      changes: [],
+      losses: [],
+    };
+  if (isImageOnly(definition))
+    throw new Failure('usage', `${definition.name} is an image that no guest uses: it has no hypervisor.`, {
+      advice: 'Omit --as, --kernel, --initrd and --network.',
+    });
+  const choices = choicesOf(definition, relocated, request, system);
+  const converted = convertDefinition(definition, { driver: kindOf(definition, request), choices });
+  const { disks } = converted.definition;
+  const newDiskIndexes = converted.disks.map((disk) => {
+    const index = disk === null ? -1 : disks.indexOf(disk);
+    return index === -1 ? null : index;
+  });
+  return { ...converted, newDiskIndexes };
+}
+
+function kindOf({ driver }: GuestDefinition, { as }: ConversionRequest): HypervisorKind {
+  return as ?? (driver === 'offline' ? 'uml' : driver);
+}
+
+function choicesOf(
+  definition: GuestDefinition,
+  relocated: GuestDefinition,
+  { kernel, initrd, networks }: ConversionRequest,
+  system: GuestSystem | null,
+): ConversionChoices {
+  const disks = relocated.disks.map(
+    ({ device, path, format = 'raw' }) => [device, { path, format }] as const,
+  );
+  // A kernel from the new machine brings its own drivers.
+  const bootsItself = (definition.boot ?? 'kernel') !== 'kernel' && kernel === null;
+  const buses = bootsItself && system !== null ? bootableBuses(system) : null;
+  return {
+    disks: new Map(disks),
+    networks: new Map(networks.map(({ card, attachedTo }) => [card, parseAttachedTo(attachedTo)])),
+    ...(kernel === null ? {} : { kernel }),
+    ...(initrd === null ? {} : { initrd }),
+    ...(buses === null ? {} : { buses }),
+  };
+}
+
+/** Tells of everything that will be different, before anything is touched. */
+export function tellOfConversion(
+  { changes, losses }: Pick<GuestThere, 'changes' | 'losses'>,
+  report: (event: Event) => void,
+): void {
+  for (const message of changes) report({ type: 'notice', message });
+  for (const message of losses) report({ type: 'warning', code: 'setting-lost', message });
+}
