@@ -31,6 +31,11 @@ export interface GuestRecord {
   /** Present in the states `moving` and `moved`. */
   move?: GuestMove;
   /**
+   * Present while the guest's hypervisor fences it, too: what `KeepingDriver.unfence` needs to put all back. The text is null
+   * until the fence is complete.
+   */
+  fence?: { text: string | null };
+  /**
    * Where the guest was before it was moved here or away from here, latest last. Snapshots that were made of it there
    * belong to this guest, too.
    */
@@ -51,6 +56,7 @@ const guestRecord = z.strictObject({
       mover: z.strictObject({ pid: z.int(), startTimeTicks: z.int() }).exactOptional(),
     })
     .exactOptional(),
+  fence: z.strictObject({ text: z.string().max(65_536).nullable() }).exactOptional(),
   sources: z.array(guestSourceSchema).max(MOST_SOURCES).exactOptional(),
 });
 

@@ -26,7 +26,7 @@ export interface RecordStore {
 }
 
 /** What `write` takes: the store adds the rest. `changedAt` is given for a record that is put back. */
-export type NewGuestRecord = Pick<GuestRecord, 'definition' | 'state' | 'move' | 'sources'> &
+export type NewGuestRecord = Pick<GuestRecord, 'definition' | 'state' | 'move' | 'fence' | 'sources'> &
   Partial<Pick<GuestRecord, 'changedAt'>>;
 
 /**
@@ -59,7 +59,7 @@ export function createRecordStore(directory: string, now: () => Date = () => new
   return {
     read,
 
-    async write({ definition, state, move, sources, changedAt = now().toISOString() }) {
+    async write({ definition, state, move, fence, sources, changedAt = now().toISOString() }) {
       // A record that cannot be read is replaced.
       const kept = sources ?? (await read(definition.name).catch(() => null))?.sources ?? [];
       const record: GuestRecord = {
@@ -68,6 +68,7 @@ export function createRecordStore(directory: string, now: () => Date = () => new
         state,
         changedAt,
         ...(move && { move }),
+        ...(fence && { fence }),
         ...(kept.length > 0 && { sources: kept }),
       };
       await writeStateFile(fileOf(definition.name), `${JSON.stringify(record, null, 2)}\n`, WHAT);

@@ -7,6 +7,7 @@ import { thisMachine } from '../../system/machine.ts';
 import { warnOfDoubtfulFileSystems } from '../../transfer/file-system-warnings.ts';
 import { conversionAccount } from './conversion/account.ts';
 import { adaptThere } from './conversion/adapt-there.ts';
+import { raiseFence } from '../../guest/hypervisor-fence.ts';
 import { haltForMove } from './halt-for-move.ts';
 import { awaitReleases } from '../../guest/disks/await-releases.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
@@ -146,7 +147,7 @@ async function finishMove(
   // With these sources, a store that both machines back up to treats it as one guest, also after a revert.
   const earlier = record?.sources ?? [];
   const sources = withSource(earlier, sourceOf(guestThere, receiver.identity));
-  await dependencies.records.write({ definition, state: 'moved', move: moved, sources });
+  await raiseFence({ definition, state: 'moved', move: moved, sources }, dependencies, context);
   // Last check, after the fence: if something has started the guest here again, it stays here.
   await awaitReleases(definition, receiver.failed);
   // Checked before the boot is requested: if the line is broken, the guest does not run there.

@@ -4,6 +4,7 @@ import type { Context } from '../../events.ts';
 import { combineFailures, Failure } from '../../failure.ts';
 import type { GuestDefinition } from '../../guest/definition.ts';
 import type { RunningGuest } from '../../guest/guest-driver.ts';
+import { lowerFence, raiseFence } from '../../guest/hypervisor-fence.ts';
 import { takenBackAdvice, type GuestRecord } from '../../guest/guest-record.ts';
 import { putBackRecord } from '../../guest/put-back-record.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
@@ -72,6 +73,7 @@ export async function revertMigration(
   const isAsked = state === 'moved' && !request.newHostIsGone;
   const wasRunningThere = isAsked ? await haltThere(request, record, dependencies, context) : null;
 
+  await lowerFence(record, dependencies, context);
   await records.write({ definition, state: 'halted' });
   const consoleLog = consoleLogOf(name);
   let started: RunningGuest;
@@ -90,6 +92,11 @@ export async function revertMigration(
     );
   } catch (error) {
     // The fence stays. The next revert finds the guest halted there.
+    if (record.fence !== undefined) {
+      const patient = { ...context, signal: new AbortController().signal };
+      await raiseFence(record, dependencies, patient).catch(() => undefined);
+      throw error;
+    }
     return putBackRecord(records, record, error);
   }
   await records.write({ definition, state: 'running' });

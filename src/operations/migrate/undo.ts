@@ -1,6 +1,7 @@
 import process from 'node:process';
 import type { Context } from '../../events.ts';
 import { asFailure, Failure } from '../../failure.ts';
+import { lowerFence } from '../../guest/hypervisor-fence.ts';
 import { isImageOnly } from '../../guest/definition.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
 import { partialPath } from '../../image/target/target-path.ts';
@@ -64,7 +65,9 @@ async function restart({ guest, dependencies }: Move, context: Context): Promise
   const remember = (state: 'halted' | 'running') => noteState({ definition, state }, records, context);
   try {
     // Another mover's record, or none yet: this move has not touched the guest.
-    if ((await records.read(name))?.move?.mover?.pid !== process.pid) return null;
+    const record = await records.read(name);
+    if (record?.move?.mover?.pid !== process.pid) return null;
+    await lowerFence(record, dependencies, context);
     if (running === null) {
       await remember('halted');
       return `${name} is down here, as it was.`;

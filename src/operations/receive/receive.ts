@@ -8,6 +8,8 @@ import { Queue } from '../../pipeline/queue.ts';
 import { here, placed, vmferry } from '../../placed-text.ts';
 import { thisMachine } from '../../system/machine.ts';
 import { MessageChannel } from '../../wire/message-channel.ts';
+import { raiseFence } from '../../guest/hypervisor-fence.ts';
+import { keepGuest, type KeptHere } from './keep-guest.ts';
 import { checkTarget } from './check.ts';
 import { ReceiveSession } from './session.ts';
 import {
@@ -211,9 +213,11 @@ class Receiver {
     const consoleLog = consoleLogOf(guest.name);
     const earlier = await records.read(guest.name);
     let identity: GuestIdentity;
+    let kept: KeptHere | null = null;
     try {
       // Written before the boot. A failure after it would make the old hardware start the guest, too.
       await records.write({ definition: guest, state: 'running', sources });
+      kept = await keepGuest(guest, earlier, this.#dependencies, this.#context);
       ({ identity } = await this.#driverOf(guest).start(guest, { consoleLog, timeoutMs }, this.#context));
     } catch (error) {
       const failure = asFailure(error);
@@ -222,6 +226,7 @@ class Receiver {
         this.#session.keep();
         throw failure;
       }
+      await this.#forget(kept);
       await (
         earlier === null ? records.remove(guest.name) : records.write({ sources: [], ...earlier })
       ).catch(() => undefined);
@@ -233,6 +238,14 @@ class Receiver {
     }
     this.#session.keep();
     this.#channel.send({ type: 'up', pid: identity.pid ?? null, consoleLog, warnings: this.#takeWarnings() });
+  }
+
+  /** After a failed boot. A definition that stays is told of: the hypervisor could start the guest without its disks. */
+  async #forget(kept: KeptHere | null): Promise<void> {
+    await kept?.undo().catch((error: unknown) => {
+      const message = `What the hypervisor knows of the guest could not be put back: ${asFailure(error).message}`;
+      this.#context.report({ type: 'warning', code: 'clean-up-incomplete', message });
+    });
   }
 
   async #halt({
@@ -259,7 +272,8 @@ class Receiver {
     }
     if (record !== null) {
       const move = { destination, directory: null, sshConfigFile: null, remoteCommand: null };
-      await records.write({ definition: record.definition, state: 'moved', move });
+      const { definition } = record;
+      await raiseFence({ definition, state: 'moved', move }, this.#dependencies, this.#context);
     }
     this.#channel.send({ type: 'halted', wasRunning });
   }

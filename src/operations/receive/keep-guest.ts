@@ -1,0 +1,50 @@
+import type { Context } from '../../events.ts';
+import type { GuestDefinition } from '../../guest/definition.ts';
+import { isKeepingDriver } from '../../guest/guest-driver.ts';
+import type { GuestRecord } from '../../guest/guest-record.ts';
+import { lowerFence, raiseFence } from '../../guest/hypervisor-fence.ts';
+import type { GuestSources } from '../../guest/known-definitions.ts';
+import { requireDriver } from '../../guest/require-driver.ts';
+
+/** What the hypervisors of this machine know of a guest that has just come. */
+export interface KeptHere {
+  /** Puts back what they knew before. */
+  undo(): Promise<void>;
+}
+
+/**
+ * Makes the guest known to its hypervisor, if that keeps guests: it can then be started without vmferry, and starts with the machine if
+ * its definition says so. A guest that was moved away from here before, and now comes back, is still known in its former
+ * shape, and fenced: that is forgotten first.
+ */
+export async function keepGuest(
+  guest: GuestDefinition,
+  earlier: GuestRecord | null,
+  sources: GuestSources,
+  context: Context,
+): Promise<KeptHere> {
+  const undoing: (() => Promise<void>)[] = [];
+  const undo = async () => {
+    for (const work of undoing.splice(0).toReversed()) await work();
+  };
+  try {
+    if (earlier?.fence !== undefined) {
+      const former = requireDriver(sources.drivers, earlier.definition.driver);
+      await lowerFence(earlier, sources, context);
+      undoing.push(() => raiseFence(earlier, sources, context));
+      if (isKeepingDriver(former)) {
+        await former.drop(earlier.definition, context);
+        undoing.push(() => former.keep(earlier.definition, context));
+      }
+    }
+    const driver = requireDriver(sources.drivers, guest.driver);
+    if (isKeepingDriver(driver)) {
+      await driver.keep(guest, context);
+      undoing.push(() => driver.drop(guest, context));
+    }
+  } catch (error) {
+    await undo();
+    throw error;
+  }
+  return { undo };
+}
