@@ -16,7 +16,7 @@ import { requireDriver } from './require-driver.ts';
  * run. May be called again after it was cut short.
  */
 export async function raiseFence(
-  { fence: _, ...record }: NewGuestRecord,
+  { fence: _fence, ...record }: NewGuestRecord,
   { drivers, records }: GuestSources,
   context: Context,
 ): Promise<void> {
