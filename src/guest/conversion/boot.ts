@@ -78,6 +78,8 @@ function convertFirmware(
     ledger.changes.push(`The guest is no longer booted by the firmware ${name}.`);
     return undefined;
   }
+  // BIOS is what a guest has when nothing is said. libvirt looks for a special one when it is.
+  if (firmware.kind === 'bios') return undefined;
   if (code === null || isSame) return firmware;
   ledger.changes.push(`The firmware ${name} is replaced by the new machine's own.`);
   return { kind: 'uefi', code: null };

@@ -60,7 +60,9 @@ function unaccounted(
   for (const beyond of before.native?.beyond ?? []) account('beyond', beyond, undefined);
   if (before.firmware?.kind === 'uefi')
     account('code', before.firmware.code, after.firmware?.kind === 'uefi' && after.firmware.code);
-  account('firmware', before.firmware?.kind, after.firmware?.kind);
+  // BIOS is what a guest boots by if nothing is said.
+  const hasBios = after.boot === 'firmware' && after.firmware === undefined;
+  account('firmware', before.firmware?.kind, hasBios ? 'bios' : after.firmware?.kind);
   if (before.autostart === true && after.autostart !== true && !/autostart/i.test(sentences))
     missing.push('autostart');
   // UTC is what a clock shows anyway.
