@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { FramePool } from './workers/frame-pool.ts';
 import { createRecordStore, stateDirectory } from './guest/record-store.ts';
+import { createLibvirtDriver } from './guest/drivers/libvirt/driver.ts';
 import { libvirtLanguage } from './guest/drivers/libvirt/language.ts';
 import { qemuLanguage } from './guest/drivers/qemu/language.ts';
 import { createUmlDriver } from './guest/drivers/uml/driver.ts';
@@ -39,7 +40,7 @@ export function createDependencies(version: string, environment: NodeJS.ProcessE
     get pool() {
       return (pool ??= new FramePool(new URL('./workers/frame-worker.js', import.meta.url)));
     },
-    drivers: [createUmlDriver(environment), createXenDriver(environment)],
+    drivers: [createUmlDriver(environment), createLibvirtDriver(environment), createXenDriver(environment)],
     languages: [umlLanguage, qemuLanguage, libvirtLanguage, xenLanguage],
     records: createRecordStore(join(directory, 'guests')),
     connect,
