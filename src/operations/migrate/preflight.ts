@@ -17,6 +17,7 @@ import { refuseWhileMoved } from '../../guest/mover.ts';
 import { lookInside, planFixups } from './conversion/adaptation.ts';
 import { conversionAccount } from './conversion/account.ts';
 import { guestThere, tellOfConversion, type GuestThere } from './conversion/guest-there.ts';
+import { kernelNeeds } from './conversion/kernel-needs.ts';
 import { placeDisks, type DiskPlaces, type PlacedDisk } from './place-disks.ts';
 import { lookAtDisks, type Attempt } from './preflight-disks.ts';
 import { tellOfDevice } from './target-devices.ts';
@@ -210,6 +211,7 @@ async function checkRemote(
       ...(request.overwrite && { overwrite: true }),
       guest: isImageOnly(definition) ? null : there.definition,
       ...(sourceKernel !== null && { sourceKernel }),
+      needs: kernelNeeds(disks, system),
     },
     'checked',
     context.signal,
