@@ -68,7 +68,8 @@ async function report(title: string, work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (thrown) {
-    error = thrown instanceof Error ? `${thrown.stack}\n${JSON.stringify(thrown)}` : String(thrown);
+    const advice = thrown instanceof Error && 'advice' in thrown ? `\n${String(thrown.advice)}` : '';
+    error = thrown instanceof Error ? `${thrown.stack}${advice}` : String(thrown);
   }
   const result: Result = { title, error, seconds: Math.round((performance.now() - startedMs) / 100) / 10 };
   process.stdout.write(`${JSON.stringify(result)}\n`);

@@ -27,8 +27,13 @@ describeGuestDriver('Xen', async () => {
         cpuCount: 1,
         kernel,
         initrd: temper === 'unbootable' ? '/nowhere/initrd' : initrd,
-        // Without its root device, the initial RAM disk powers the machine off.
-        commandLine: [temper === 'broken' ? 'root=LABEL=none' : 'root=/dev/xvda', 'rw', 'console=hvc0'],
+        // Without a first program the kernel panics, and Xen ends the domain.
+        commandLine: [
+          'root=/dev/xvda',
+          'rw',
+          'console=hvc0',
+          ...(temper === 'broken' ? ['init=/sbin/nothing'] : []),
+        ],
         virtualization: 'pv',
         disks: [{ device: 'xvda', path, readOnly: false, bus: 'xen' }],
       };

@@ -33,18 +33,20 @@ function guestOf(
   autostarting: ReadonlySet<string>,
   host: XenHost,
 ): RunningGuest[] {
-  const running = definitionOfDomain(config);
-  if (running === null) return [];
-  // The file that vmferry started it with is newer than any other.
+  const found = definitionOfDomain(config);
+  if (found === null) return [];
+  const running = found.definition;
+  // A file that vmferry started it with says no more than the guest's own, if both say what runs.
   const started = readConfigFile(startedFile(host, running.name));
-  const candidates = [...(started === null ? [] : [started]), ...files].filter(
+  const candidates = [...files, ...(started === null ? [] : [started])].filter(
     ({ name }) => name === running.name,
   );
   const definitions = candidates.map((file) => runningDefinition(running, file));
   const definition =
     definitions.find((one, index) => one === candidates[index]?.definition) ??
-    runningDefinition(running, candidates.at(-1) ?? null);
-  const unsupported = candidates.find((file) => file.definition === definition)?.unsupported ?? null;
+    runningDefinition(running, candidates[0] ?? null);
+  const file = candidates.find((one) => one.definition === definition);
+  const unsupported = file === undefined ? found.unsupported : file.unsupported;
   return [
     {
       definition: { ...definition, autostart: autostarting.has(definition.name) },

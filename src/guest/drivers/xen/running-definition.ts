@@ -1,15 +1,24 @@
+import { existsSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
+import type { Failure } from '../../../failure.ts';
 import { isGuestName, type GuestDefinition } from '../../definition.ts';
+import { configFailure } from './config/config-problem.ts';
 import { readXenConfig } from './config/read.ts';
 import { listText, writeXenConfig } from './config/write.ts';
 import { quoteForXl } from './config/scan.ts';
 import type { DomainConfig } from './host/domains.ts';
 
+export interface RunningConfig {
+  definition: GuestDefinition;
+  /** Why the definition is not complete; null if it is. */
+  unsupported: Failure | null;
+}
+
 /**
  * The definition of a domain by what libxl remembers of it. Null if no guest can have its name. It goes through a text for xl, so
  * that both readers agree.
  */
-export function definitionOfDomain(config: DomainConfig): GuestDefinition | null {
+export function definitionOfDomain(config: DomainConfig): RunningConfig | null {
   const { name, uuid, type } = config.c_info;
   if (!isGuestName(name)) return null;
   const build = config.b_info ?? {};
@@ -33,15 +42,26 @@ export function definitionOfDomain(config: DomainConfig): GuestDefinition | null
   const text = settings
     .flatMap(([key, value]) => (value === undefined ? [] : [`${key} = ${value}\n`]))
     .join('');
-  return readXenConfig(text).definition;
+  const { definition, problems } = readXenConfig(text);
+  const real = problems.filter(({ kind }) => kind !== 'no-kernel');
+  if (definition === null) return null;
+  return {
+    definition,
+    unsupported: real.length === 0 ? null : configFailure(`that ${name} runs with`, real),
+  };
 }
 
 function diskSpecOf(disk: NonNullable<DomainConfig['disks']>[number]): string {
   const format = disk.format === undefined || disk.format === 'unknown' ? 'raw' : disk.format;
   const type = disk.is_cdrom ? ['devtype=cdrom'] : [`access=${disk.readwrite ? 'rw' : 'ro'}`];
   const backend = disk.backend === undefined ? [] : [`backendtype=${disk.backend}`];
-  const target = disk.pdev_path ? [`target=${disk.pdev_path}`] : [];
+  const target = disk.pdev_path ? [`target=${absolutePath(disk.pdev_path)}`] : [];
   return [`format=${format}`, `vdev=${disk.vdev}`, ...type, ...backend, ...target].join(',');
+}
+
+/** Xen's block script looks for a path that does not begin with a slash in /dev. */
+function absolutePath(path: string): string {
+  return !path.startsWith('/') && existsSync(`/dev/${path}`) ? `/dev/${path}` : path;
 }
 
 function cardSpecOf(card: NonNullable<DomainConfig['nics']>[number]): string {

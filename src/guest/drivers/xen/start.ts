@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { performance } from 'node:perf_hooks';
 import type { Context } from '../../../events.ts';
 import { asFailure, combineFailures, Failure } from '../../../failure.ts';
 import { command, here, placed } from '../../../placed-text.ts';
@@ -14,7 +13,7 @@ import { checkXenBootable } from './check.ts';
 import { completeXen } from './complete.ts';
 import { ConsoleTail, consoleLogOf } from './host/console-tail.ts';
 import { servedDisks } from './host/devices.ts';
-import { domidOf, stateOf } from './host/domains.ts';
+import { domidOf, stateOf, type Domain } from './host/domains.ts';
 import { findXenGuest, startedFile } from './find.ts';
 import { destroyDomain } from './halt.ts';
 import type { XenHost } from './host/host.ts';
@@ -29,8 +28,11 @@ const intervalMs = 500;
  * only.
  */
 const idleLooks = 4;
-/** A guest whose programs keep it busy counts as up after so long. A kernel that cannot go on has crashed by then. */
-const busyMs = 60_000;
+/**
+ * A guest whose programs keep it busy counts as up after so many seconds of processor time. A kernel that cannot go on has crashed
+ * by then.
+ */
+const busySeconds = 60;
 /** What a guest prints when somebody can log in, or when it has a shell. */
 const prompt = /^\S+ login:|[#$>] ?$/m;
 /** The shells for repairs of Debian's initial RAM disk, of sysvinit and of systemd. */
@@ -38,7 +40,7 @@ const stuck = /^\(initramfs\)|Give root password for maintenance|You are in emer
 
 /**
  * Starts a guest with `xl create`, and returns when it is up: its kernel has connected to its disks, and it either shows a prompt,
- * or waits for something to do, or is busy for a minute without crashing. A kernel of a guest of Xen that panics ends its domain. Throws
+ * or waits for something to do, or is busy for a minute of processor time without crashing. A kernel of a guest of Xen that panics ends its domain. Throws
  * Failure `start-failed`, or what `checkXenBootable` finds; then no domain of it is left.
  */
 export async function startXen(
@@ -96,16 +98,16 @@ async function waitUntilUp(
 ): Promise<RunningGuest> {
   const domid = await domidOf(host, name, context.signal);
   if (domid === null) throw ended(name);
-  let connectedAtMs: number | null = null;
+  let secondsAtConnection: number | null = null;
   let waitingLooks = 0;
   const isUp = await poll(
     async () => {
-      const state = await look(host, domid, name, tail, context.signal);
-      if (connectedAtMs === null && !servedDisks(domid).some((disk) => disk.isConnected)) return false;
-      connectedAtMs ??= performance.now();
+      const { state, cpuSeconds } = await look(host, domid, name, tail, context.signal);
+      if (secondsAtConnection === null && !servedDisks(domid).some((disk) => disk.isConnected)) return false;
+      secondsAtConnection ??= cpuSeconds;
       if (prompt.test(consoleExcerpt(tail.text).split('\n').at(-1) ?? '')) return true;
       waitingLooks = state.includes('b') ? waitingLooks + 1 : 0;
-      return waitingLooks >= idleLooks || performance.now() - connectedAtMs > busyMs;
+      return waitingLooks >= idleLooks || cpuSeconds - secondsAtConnection > busySeconds;
     },
     { timeoutMs, intervalMs, signal: context.signal },
   );
@@ -118,18 +120,18 @@ async function waitUntilUp(
   throw new Failure('start-failed', `The guest ${name} was not up within ${seconds} s and was ended.`);
 }
 
-/** The state of the domain, as `xl list` shows it. Throws Failure `start-failed` when the domain has ended. */
+/** The domain, as `xl list` shows it. Throws Failure `start-failed` when the domain has ended. */
 async function look(
   host: XenHost,
   domid: number,
   name: string,
   tail: ConsoleTail,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<Pick<Domain, 'state' | 'cpuSeconds'>> {
   await tail.read(host, domid);
   const domain = await stateOf(host, domid, signal);
   if (domain === null || /[scd]/.test(domain.state)) throw ended(name);
-  return domain.state;
+  return domain;
 }
 
 function ended(name: string): Failure {

@@ -69,7 +69,7 @@ describe('the domains that xl lists', () => {
   });
 
   test('a running guest that says what its file says is what its file says', () => {
-    const running = definitionOfDomain(busy);
+    const running = definitionOfDomain(busy)?.definition ?? null;
     const { definition } = readXenConfig(file);
     if (running === null || definition === null) throw new Error('no definition');
     expect(runningDefinition(running, { path: '/etc/xen/busy.cfg', definition })).toBe(definition);
@@ -77,7 +77,7 @@ describe('the domains that xl lists', () => {
   });
 
   test('a running guest that differs from its file is what runs, and the doubt is told', () => {
-    const running = definitionOfDomain(busy);
+    const running = definitionOfDomain(busy)?.definition ?? null;
     const { definition } = readXenConfig(file.replace('guest.img', 'other.img'));
     if (running === null || definition === null) throw new Error('no definition');
     const found = runningDefinition(running, { path: '/etc/xen/busy.cfg', definition });
@@ -92,6 +92,13 @@ describe('the domains that xl lists', () => {
       'the running guest differs from /etc/xen/busy.cfg: what it has besides is unknown',
     ]);
     expect(readXenConfig(found.native?.text ?? '').definition?.disks).toEqual(found.disks);
+  });
+
+  test('a running guest with a disk that is no path is not taken for one without the disk', () => {
+    const disks = [{ pdev_path: 'vg/unknown', vdev: 'xvda', format: 'raw', readwrite: 1 }];
+    const { unsupported } = definitionOfDomain({ ...busy, disks }) ?? {};
+    expect(unsupported).toMatchObject({ code: 'guest-unsupported' });
+    expect(definitionOfDomain(busy)?.unsupported).toBeNull();
   });
 
   test('what xl says about the machine is read', () => {
