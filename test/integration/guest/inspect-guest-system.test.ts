@@ -20,7 +20,7 @@ function tool(name: string, args: readonly string[], input = ''): void {
 
 /** Makes a file system of these files. A text that begins with `->` makes a link. */
 async function makeImage(files: Readonly<Record<string, string | Uint8Array>>): Promise<string> {
-  const directory = mkdtempSync(join(tmpdir(), 'vmferry-inspect-'));
+  const directory = mkdtempSync(join(process.env['VMFERRY_TEST_SCRATCH'] ?? tmpdir(), 'vmferry-inspect-'));
   for (const [name, content] of Object.entries(files)) {
     const path = join(directory, 'tree', name);
     mkdirSync(dirname(path), { recursive: true });

@@ -28,7 +28,7 @@ function tool(name: string, ...args: string[]): string {
 }
 
 async function makeImage(...mke2fsArguments: string[]): Promise<ExtPlace> {
-  const directory = mkdtempSync(join(tmpdir(), 'vmferry-edit-'));
+  const directory = mkdtempSync(join(process.env['VMFERRY_TEST_SCRATCH'] ?? tmpdir(), 'vmferry-edit-'));
   const tree = join(directory, 'tree');
   mkdirSync(join(tree, 'etc/many'), { recursive: true });
   for (let index = 0; index < 400; index++)
@@ -90,7 +90,10 @@ describeWithTools('files in an image', ['mke2fs', 'debugfs', 'e2fsck'], () => {
   });
 
   test('can lie in an image whose name has blanks and question marks', async () => {
-    const path = join(mkdtempSync(join(tmpdir(), 'vmferry-edit-')), 'a "b"?offset=5 c.img');
+    const path = join(
+      mkdtempSync(join(process.env['VMFERRY_TEST_SCRATCH'] ?? tmpdir(), 'vmferry-edit-')),
+      'a "b"?offset=5 c.img',
+    );
     copyFileSync(place.path, path);
     expect(await read({ path, offset: 0 }, '/etc/fstab')).toBe(fstab);
   });

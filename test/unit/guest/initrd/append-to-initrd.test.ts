@@ -8,7 +8,7 @@ import { newcArchive } from '../../../../src/guest/initrd/newc-archive.ts';
 const archive = newcArchive([{ path: 'a', content: 'directory' }]);
 
 test.each([0, 1, 2, 3, 4])('an archive begins at a multiple of 4 bytes, after %i bytes', async (length) => {
-  const directory = mkdtempSync(join(tmpdir(), 'vmferry-initrd-'));
+  const directory = mkdtempSync(join(process.env['VMFERRY_TEST_SCRATCH'] ?? tmpdir(), 'vmferry-initrd-'));
   const [initrd, target] = [join(directory, 'initrd.img'), join(directory, 'web.initrd')];
   writeFileSync(initrd, Buffer.alloc(length, 7));
   writeFileSync(target, 'an older one');
@@ -21,7 +21,7 @@ test.each([0, 1, 2, 3, 4])('an archive begins at a multiple of 4 bytes, after %i
 });
 
 test('a copy of a missing initial RAM disk is not made', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'vmferry-initrd-'));
+  const directory = mkdtempSync(join(process.env['VMFERRY_TEST_SCRATCH'] ?? tmpdir(), 'vmferry-initrd-'));
   const made = appendToInitrd(join(directory, 'none'), archive, join(directory, 'web.initrd'));
   await expect(made).rejects.toMatchObject({
     code: 'write-failed',

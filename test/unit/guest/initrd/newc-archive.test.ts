@@ -25,7 +25,7 @@ test('each entry of an archive begins at a multiple of 4 bytes, and the last is 
 
 describeWithTools('the program cpio', ['cpio'], () => {
   test('unpacks what was packed', () => {
-    const directory = mkdtempSync(join(tmpdir(), 'vmferry-newc-'));
+    const directory = mkdtempSync(join(process.env['VMFERRY_TEST_SCRATCH'] ?? tmpdir(), 'vmferry-newc-'));
     const { status } = spawnSync('cpio', ['-i', '-d', '--quiet'], {
       cwd: directory,
       input: newcArchive(entries),
