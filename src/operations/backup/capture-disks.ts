@@ -9,6 +9,7 @@ import { Resources } from '../../pipeline/resources.ts';
 import type { BackedUpDisk } from './backup-report.ts';
 import type { BackupWriter } from './pack-writer.ts';
 import type { Compression } from '../../transfer/compression-level.ts';
+import { tellOfContainer } from '../../transfer/container-notices.ts';
 import { warnOfDoubtfulFileSystems, warnOfUnknownFileSystems } from '../../transfer/file-system-warnings.ts';
 import { targetNameOf } from '../../image/target/target-format.ts';
 import { planPass, type Comparison, type PlannedPass } from '../../transfer/plan-pass.ts';
@@ -66,6 +67,7 @@ export async function captureDisks(
     const totalBytes = passes.reduce((sum, { pass }) => sum + readBytesOf(pass), 0);
     const progress = new SendProgress('backup', totalBytes, context);
     for (const { stillDisk, name, disk, pass } of passes) {
+      tellOfContainer(disk, context);
       if (!everyBlock) {
         warnOfUnknownFileSystems(disk, context);
         warnOfDoubtfulFileSystems(disk, context);

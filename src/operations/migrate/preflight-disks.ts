@@ -5,6 +5,7 @@ import { othersThan, refuseUsedDisks } from '../../guest/disks/used-disks.ts';
 import type { Resources } from '../../pipeline/resources.ts';
 import { refuseContainerFormat } from './container-format.ts';
 import { openSourceDisk, type SourceDisk } from '../../transfer/source-disk.ts';
+import { tellOfContainer } from '../../transfer/container-notices.ts';
 import { warnOfUnknownFileSystems } from '../../transfer/file-system-warnings.ts';
 
 const USED_ADVICE = 'End that use first. To move a running guest, give its name: see `vmferry guests`.';
@@ -27,6 +28,7 @@ export async function lookAtDisks(
     const disk = await attempt(async () => cleanup.hold(await openSourceDisk(definedDisk, looking)));
     opened.push(disk);
     if (disk === null) continue;
+    tellOfContainer(disk, context);
     if (!options.everyBlock) warnOfUnknownFileSystems(disk, context);
     await attempt(() => refuseContainerFormat(definedDisk.path, disk.layout));
   }

@@ -105,6 +105,7 @@ async function look(
   if (firstProblem !== undefined) throw combineFailures([firstProblem, ...others]);
   if (guest === null || remote === null || planned === null || answer === null)
     throw new Failure('internal', 'There is nothing to move.');
+  tellOfFormats(planned.places, context);
   const resources = cleanup.release();
   return {
     request,
@@ -115,6 +116,15 @@ async function look(
     disks: moving.filter((disk) => disk !== null),
     [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
   };
+}
+
+function tellOfFormats(places: readonly PlacedDisk[], { report }: Context): void {
+  for (const { disk, path, format } of places)
+    if (format !== (disk.format ?? 'raw'))
+      report({
+        type: 'notice',
+        message: `${disk.path} (${disk.format ?? 'raw'}) becomes ${path} (${format}).`,
+      });
 }
 
 /** Notes failures, so that the other checks still run. */

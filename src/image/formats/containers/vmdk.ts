@@ -40,7 +40,7 @@ function refuseOtherFiles(path: string, text: string): void {
       .toLowerCase();
   };
   const extents = lines.filter((line) => /^(RW|RDONLY|NOACCESS)\s/.test(line));
-  const isSingle = extents.length === 1 && /^RW\s+\d+\s+SPARSE\s/.test(extents[0] ?? '');
+  const isSingle = extents.length === 1 && /^(RW|RDONLY)\s+\d+\s+SPARSE\s/.test(extents[0] ?? '');
   if (!isSingle || !singleFileTypes.has(valueOf('createtype') ?? '')) throw severalFiles(path);
   const hasParent = /parentfilenamehint/i.test(text) || (valueOf('parentcid') ?? NO_PARENT) !== NO_PARENT;
   if (!hasParent) return;

@@ -129,6 +129,11 @@ describe('qcow2', () => {
   });
 });
 
+test('a stream of VMware, whose extent is only for reading, is read', () => {
+  const stream = headers.vmdk('RDONLY 131072 SPARSE "generated-stream.vmdk"');
+  expect(read('vmdk', stream).sizeBytes).toBe(64 * 2 ** 20);
+});
+
 describe('other formats refuse what lies in other files', () => {
   test.each<[string, ContainerFormat, Uint8Array]>([
     [
