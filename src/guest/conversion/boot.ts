@@ -50,6 +50,8 @@ export function convertBoot(
     ledger.changes.push(
       `The initial RAM disk ${definition.initrd} is replaced by ${instead(initrd, "kernel's one")}.`,
     );
+  if (boot === 'kernel' && kernel === null && definition.kernel === null)
+    ledger.changes.push("The kernel is the new machine's own.");
   const firmware = convertFirmware(definition.firmware, isSameMachine(from, driver), boot, ledger);
   const virtualization = driver === 'xen' ? (boot === 'firmware' ? 'hvm' : 'pv') : undefined;
   if (virtualization !== undefined)
@@ -80,7 +82,11 @@ function convertFirmware(
   }
   // BIOS is what a guest has when nothing is said. libvirt looks for a special one when it is.
   if (firmware.kind === 'bios') return undefined;
-  if (code === null || isSame) return firmware;
+  if (isSame) return firmware;
+  if (code === null) {
+    ledger.changes.push("The UEFI firmware is the new machine's own.");
+    return firmware;
+  }
   ledger.changes.push(`The firmware ${name} is replaced by the new machine's own.`);
   return { kind: 'uefi', code: null };
 }
