@@ -47,7 +47,7 @@ function attach(element: Element, attachedTo: NetworkCard['attachedTo']): void {
       break;
     case 'other':
       setAttributes(element, { type: 'user' });
-      append(element, 'link', { state: 'down' });
+      setAttributes(ensure(element, 'link'), { state: 'down' });
       break;
   }
 }
