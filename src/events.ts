@@ -47,6 +47,7 @@ export const warningCodes = [
   'setting-lost',
   'guest-not-adapted',
   'kernel-differs',
+  'not-accelerated',
   'owner-not-kept',
   'clean-up-incomplete',
   'slow-ciphers',

@@ -4,6 +4,7 @@ import { FramePool } from './workers/frame-pool.ts';
 import { createRecordStore, stateDirectory } from './guest/record-store.ts';
 import { createLibvirtDriver } from './guest/drivers/libvirt/driver.ts';
 import { libvirtLanguage } from './guest/drivers/libvirt/language.ts';
+import { createQemuDriver } from './guest/drivers/qemu/driver.ts';
 import { qemuLanguage } from './guest/drivers/qemu/language.ts';
 import { createUmlDriver } from './guest/drivers/uml/driver.ts';
 import { umlLanguage } from './guest/drivers/uml/language.ts';
@@ -40,7 +41,12 @@ export function createDependencies(version: string, environment: NodeJS.ProcessE
     get pool() {
       return (pool ??= new FramePool(new URL('./workers/frame-worker.js', import.meta.url)));
     },
-    drivers: [createUmlDriver(environment), createLibvirtDriver(environment), createXenDriver(environment)],
+    drivers: [
+      createUmlDriver(environment),
+      createQemuDriver(environment),
+      createLibvirtDriver(environment),
+      createXenDriver(environment),
+    ],
     languages: [umlLanguage, qemuLanguage, libvirtLanguage, xenLanguage],
     records: createRecordStore(join(directory, 'guests')),
     connect,

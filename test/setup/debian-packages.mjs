@@ -33,6 +33,7 @@ export const packageByProgram = {
   tar: 'tar',
   // Kernels for guests, and the machines that boot them (test/rigs).
   'qemu-system-x86_64': 'qemu-system-x86',
+  'qemu-ga': 'qemu-guest-agent',
   setpriv: 'util-linux',
   cpio: 'cpio',
   xz: 'xz-utils',

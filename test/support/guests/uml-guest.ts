@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { run } from '../../../src/system/processes.ts';
 import { findTool } from '../programs/tools.ts';
+import type { GuestProgram } from './guest-programs.ts';
 import { umlKernel } from './uml-kernel.ts';
 
 type CtrlAltDel = 'poweroff' | 'quick-poweroff' | 'reboot' | 'ignore';
@@ -39,6 +40,8 @@ export interface GuestImageOptions {
   dataBytes?: number;
   /** Without it the guest has no name, and does not use its network card. */
   network?: GuestNetwork;
+  /** Further programs that the guest starts when it boots. See guest-programs.ts. */
+  programs?: readonly GuestProgram[];
 }
 
 /** The guest answers on GUEST_PORT with a line: its name, `boots=N`, and the MAC address of its card. */
@@ -63,7 +66,7 @@ export interface GuestImage {
 export async function buildGuestImage(options: GuestImageOptions): Promise<GuestImage> {
   const tree = mkdtempSync(join(tmpdir(), 'vmferry-guest-tree-'));
   try {
-    await writeSystem(tree, options.onCtrlAltDel ?? 'poweroff', options.network);
+    await writeSystem(tree, options.onCtrlAltDel ?? 'poweroff', options);
     const files = await writeData(tree, options.dataBytes ?? 2 ** 20);
     await writeFile(options.path, '');
     await truncate(options.path, options.sizeBytes ?? 64 * 2 ** 20);
@@ -88,7 +91,7 @@ export async function buildGuestImage(options: GuestImageOptions): Promise<Guest
 async function writeSystem(
   tree: string,
   onCtrlAltDel: CtrlAltDel,
-  network: GuestNetwork | undefined,
+  { network, programs = [] }: Pick<GuestImageOptions, 'network' | 'programs'>,
 ): Promise<void> {
   chmodSync(tree, 0o755);
   for (const directory of ['bin', 'sbin', 'dev', 'proc', 'sys', 'etc', 'data', 'tmp'])
@@ -110,8 +113,10 @@ async function writeSystem(
     ...(onCtrlAltDel === 'ignore' ? ['echo 0 >/proc/sys/kernel/sysrq'] : []),
     ...(network === undefined ? [] : await writeNetwork(tree, network)),
     'boots=$(( $(cat /boots) + 1 )); echo $boots >/boots; sync',
+    ...programs.flatMap(({ startLines }) => startLines),
     'echo GUEST-UP boots=$boots',
   ];
+  for (const { install } of programs) await install(tree);
   await writeFile(join(tree, 'etc/rc'), `${rc.join('\n')}\n`, { mode: 0o755 });
   await writeFile(join(tree, 'boots'), '0\n');
 }

@@ -181,12 +181,17 @@ async function makeHost(directory: string, environment: HostFiles['environment']
   return { ...files, environment };
 }
 
+/** Each of the two has its own guests, though they run on one machine. */
+function variablesOf({ umlDir, stateDir, home }: Pick<HostFiles, 'umlDir' | 'stateDir' | 'home'>) {
+  return { UML_DIR: umlDir, VMFERRY_STATE_DIR: stateDir, HOME: home, VMFERRY_MACHINE: stateDir };
+}
+
 function environmentOf({ umlDir, stateDir, home, environment }: HostFiles): NodeJS.ProcessEnv {
-  return { ...process.env, ...environment, UML_DIR: umlDir, VMFERRY_STATE_DIR: stateDir, HOME: home };
+  return { ...process.env, ...environment, ...variablesOf({ umlDir, stateDir, home }) };
 }
 
 function shellExports({ umlDir, stateDir, home, environment }: HostFiles): string {
-  const variables = { ...environment, UML_DIR: umlDir, VMFERRY_STATE_DIR: stateDir, HOME: home };
+  const variables = { ...environment, ...variablesOf({ umlDir, stateDir, home }) };
   const words = Object.entries(variables).map(([name, value]) => `${name}='${value}'`);
   return `export ${words.join(' ')}\n`;
 }

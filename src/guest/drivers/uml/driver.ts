@@ -2,7 +2,7 @@ import type { Context } from '../../../events.ts';
 import type { GuestDefinition } from '../../definition.ts';
 import type { FreezingDriver } from '../../guest-driver.ts';
 import { descendantsOf } from '../../../system/proc-process.ts';
-import { kernelProcess } from './identity.ts';
+import { processOf } from '../process-identity.ts';
 import { isolateUml } from './isolate.ts';
 import { probeUmlKernel } from './boot-probe.ts';
 import { checkUmlBootable } from './check.ts';
@@ -24,7 +24,7 @@ export function createUmlDriver(environment: NodeJS.ProcessEnv): FreezingDriver 
     environmentNames: ['UML_DIR', 'HOME'],
     list: async () => findUmlGuests(host),
     usersBesides: async (guest, users) => {
-      const kernel = kernelProcess(guest);
+      const kernel = processOf(guest);
       if (kernel === null) return users;
       const own = [kernel, ...descendantsOf(kernel.pid)].map(({ pid }) => pid);
       return users.filter(({ pid }) => pid === undefined || !own.includes(pid));

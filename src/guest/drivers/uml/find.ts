@@ -11,7 +11,7 @@ import type { Failure } from '../../../failure.ts';
 import type { DiskDefinition } from '../../definition.ts';
 import type { RunningGuest } from '../../guest-driver.ts';
 import { copyOnWrite, parseUmlCommandLine, requestedUmid } from './command-line.ts';
-import { identityOf } from './identity.ts';
+import { identityOf } from '../process-identity.ts';
 import { listUmids, readPidFile, socketPath, type UmlHost } from './host.ts';
 
 /** The guests that run now, by name. */

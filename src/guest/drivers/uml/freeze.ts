@@ -5,7 +5,7 @@ import { pause } from '../../../pipeline/polling.ts';
 import type { GuestDefinition } from '../../definition.ts';
 import type { FreezeOptions, FrozenGuest, RunningGuest } from '../../guest-driver.ts';
 import type { UmlHost } from './host.ts';
-import { kernelProcess } from './identity.ts';
+import { processOf } from '../process-identity.ts';
 import { UmlStopper } from './stop.ts';
 import { syncUml } from './mconsole/sync.ts';
 
@@ -25,7 +25,7 @@ export async function freezeUml(
 ): Promise<FrozenGuest> {
   const { definition } = guest;
   const { name } = definition;
-  const kernel = kernelProcess(guest);
+  const kernel = processOf(guest);
   if (kernel === null) throw cannotStop(name, 'it no longer runs');
   const stopper = await UmlStopper.take(name, kernel, host, signal);
   let released: Promise<number> | null = null;

@@ -2,7 +2,7 @@ import type { Context } from '../../../events.ts';
 import { Failure } from '../../../failure.ts';
 import { descendantsOf, isAlive, signalProcess, type ProcessIdentity } from '../../../system/proc-process.ts';
 import type { HaltOptions, RunningGuest } from '../../guest-driver.ts';
-import { kernelProcess } from './identity.ts';
+import { processOf } from '../process-identity.ts';
 import type { Mconsole } from './mconsole/mconsole.ts';
 import { writableDiskMounts } from './mounts.ts';
 import { pause, poll } from '../../../pipeline/polling.ts';
@@ -50,7 +50,7 @@ export async function haltUml(
   host: UmlHost,
   context: Context,
 ): Promise<void> {
-  const kernel = kernelProcess(guest);
+  const kernel = processOf(guest);
   if (kernel === null) return;
   const { name } = guest.definition;
   const processes: GuestProcesses = { kernel, others: descendantsOf(kernel.pid) };

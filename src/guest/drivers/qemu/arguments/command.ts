@@ -4,6 +4,9 @@ import { qemuArguments } from './write.ts';
 
 export const DEFAULT_PROGRAM = 'qemu-system-x86_64';
 
+/** The name of a QEMU that only tries whether it works. No guest has such a name. */
+export const PROBE_NAME = 'guest= vmferry probe';
+
 /** The name of a program that runs guests of QEMU. Distributions have several. */
 export function isQemuProgram(name: string): boolean {
   return /^(?:qemu-system-[\w-]+|qemu|kvm|qemu-kvm)$/.test(name);

@@ -1,0 +1,73 @@
+import { rmSync } from 'node:fs';
+import { Failure } from '../../../failure.ts';
+import type { FreezingDriver } from '../../guest-driver.ts';
+import { processOf } from '../process-identity.ts';
+import { needsKvm } from './launch/accelerate.ts';
+import { checkQemu } from './check.ts';
+import { completeQemu } from './complete.ts';
+import { findQemuGuests } from './find.ts';
+import { freezeQemu } from './freeze.ts';
+import { haltQemu } from './halt.ts';
+import { qemuHost, runtimeDirectory } from './launch/host.ts';
+import { isolateQemu } from './isolate.ts';
+import { probeQemu, type Accelerator } from './launch/probe.ts';
+import { startQemu } from './start.ts';
+
+/**
+ * QEMU without a manager: each guest is one process. It is found by /proc, described by its arguments, and told what to do
+ * by the QMP socket that it was started with. `environment` is given to guests that are started.
+ */
+export function createQemuDriver(environment: NodeJS.ProcessEnv): FreezingDriver {
+  const host = qemuHost(environment);
+  const probed = new Map<string, Promise<Accelerator | Failure>>();
+  const probe = (program: string, signal: AbortSignal): Promise<Accelerator | Failure> => {
+    const known = probed.get(program) ?? probeQemu(program, environment, signal);
+    probed.set(program, known);
+    // An aborted probe says nothing.
+    known.catch(() => probed.delete(program));
+    return known;
+  };
+  return {
+    kind: 'qemu',
+    environmentNames: ['XDG_RUNTIME_DIR'],
+    list: async () => findQemuGuests(host),
+    usersBesides: async (guest, users) => {
+      const own = processOf(guest)?.pid;
+      return users.filter(({ pid }) => pid === undefined || pid !== own);
+    },
+    async halt(guest, options, context) {
+      await haltQemu(guest, options, context);
+      if (!findQemuGuests(host).some(({ definition }) => definition.name === guest.definition.name))
+        rmSync(runtimeDirectory(host, guest.definition.name), { recursive: true, force: true });
+    },
+    freeze: (guest, options, context) => freezeQemu(guest, options, environment, context),
+    complete: (definition) => Promise.resolve(completeQemu(definition)),
+    async checkBootable(definition, { signal, report }, isVouchedFor = true) {
+      if (!isVouchedFor && definition.native !== undefined) return [strangeArguments(definition.name)];
+      const { command, problems } = await checkQemu(definition, host, signal, isVouchedFor);
+      if (command === null) return problems;
+      const found = await probe(command.program, signal);
+      if (found instanceof Failure) return [...problems, found];
+      if (found === 'tcg') {
+        const model = needsKvm(command.args)
+          ? ' Its processor is not this machine’s, but an emulated one.'
+          : '';
+        const message = `${definition.name} runs without hardware virtualization here: its processor is emulated, and many times slower.${model}`;
+        report({ type: 'warning', code: 'not-accelerated', message });
+      }
+      return problems;
+    },
+    start: (definition, options, context) =>
+      startQemu(definition, options, host, (program) => probe(program, context.signal), context),
+    isolate: isolateQemu,
+  };
+}
+
+/** Arguments of QEMU can start programs (`script=`), and open any file. */
+function strangeArguments(name: string): Failure {
+  return new Failure(
+    'guest-unsupported',
+    `The arguments of ${name} come from a store that anybody may have written, and are not given to QEMU.`,
+    { advice: 'Restore its disks, and start the guest with arguments of your own.' },
+  );
+}

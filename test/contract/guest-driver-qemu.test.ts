@@ -1,0 +1,61 @@
+import { join } from 'node:path';
+import type { GuestDefinition } from '../../src/guest/definition.ts';
+import { createQemuDriver } from '../../src/guest/drivers/qemu/driver.ts';
+import { guestKernel, guestKernelMissing } from '../rigs/kernel/guest-kernel.ts';
+import { guestAgent, powerButton } from '../support/guests/guest-programs.ts';
+import { buildGuestImage } from '../support/guests/uml-guest.ts';
+import { scratchDirectory } from '../support/images/images.ts';
+import { describeUnless, toolsMissing } from '../support/programs/tools.ts';
+import { describeGuestDriver, type GuestTemper } from './guest-driver-contract.ts';
+
+/** Its processor is emulated, maybe beside other tests. */
+const TIMEOUT_MS = 120_000;
+
+const missing = toolsMissing('qemu-system-x86_64', 'qemu-ga', 'mke2fs', 'busybox') ?? guestKernelMissing();
+
+describeUnless(missing, 'with real guests', () => {
+  describeGuestDriver('QEMU', async () => {
+    const scratch = scratchDirectory();
+    const driver = createQemuDriver({
+      ...process.env,
+      XDG_RUNTIME_DIR: join(scratch.path, 'run'),
+      VMFERRY_MACHINE: scratch.path,
+    });
+    const { kernel, initrd } = await guestKernel();
+    return {
+      driver,
+      scratch: scratch.path,
+      timeoutMs: TIMEOUT_MS,
+      async make(name: string, temper: GuestTemper): Promise<GuestDefinition> {
+        const path = join(scratch.path, `${name}.img`);
+        await buildGuestImage(
+          temper === 'stubborn'
+            ? { path, dataBytes: 65_536, onCtrlAltDel: 'ignore' }
+            : {
+                path,
+                dataBytes: 65_536,
+                onCtrlAltDel: 'quick-poweroff',
+                programs: [powerButton, guestAgent],
+              },
+        );
+        return {
+          name,
+          driver: 'qemu',
+          memoryBytes: 192 * 2 ** 20,
+          cpuCount: 1,
+          kernel: temper === 'unbootable' ? '/nowhere/vmlinuz' : kernel,
+          initrd,
+          disks: [{ device: 'vda', path, readOnly: false, bus: 'virtio' }],
+          commandLine: [temper === 'broken' ? 'root=/dev/vdb' : 'root=/dev/vda', 'rw', 'console=ttyS0'],
+          console: 'ttyS0',
+        };
+      },
+      async [Symbol.asyncDispose]() {
+        const context = { signal: new AbortController().signal, report: () => undefined };
+        for (const guest of await driver.list(context))
+          await driver.halt(guest, { timeoutMs: 1, force: true }, context);
+        scratch[Symbol.dispose]();
+      },
+    };
+  });
+});

@@ -1,0 +1,46 @@
+import { chmodSync, mkdirSync } from 'node:fs';
+import { copyFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { run } from '../../../src/system/processes.ts';
+import { findTool } from '../programs/tools.ts';
+
+/** Something that a guest's image has and starts. */
+export interface GuestProgram {
+  install: (tree: string) => Promise<void>;
+  /** Lines of the shell script that boots the guest. */
+  startLines: readonly string[];
+}
+
+/** The guest shuts down when its power button is pressed. */
+export const powerButton: GuestProgram = {
+  async install(tree) {
+    const directory = join(tree, 'etc/acpi/PWRF');
+    mkdirSync(directory, { recursive: true });
+    await writeFile(
+      join(directory, '00000080'),
+      '#!/bin/sh\necho power button\nexec /sbin/quick-poweroff\n',
+      {
+        mode: 0o755,
+      },
+    );
+  },
+  // In a session of its own: the end of the boot script ends the others.
+  startLines: ['busybox setsid busybox acpid -d -p /tmp/acpid.pid 2>/dev/null &'],
+};
+
+/** QEMU's agent, with the libraries that it needs, on its usual channel. */
+export const guestAgent: GuestProgram = {
+  async install(tree) {
+    const program = findTool('qemu-ga') ?? 'qemu-ga';
+    const { stdout } = await run('ldd', [program]);
+    const libraries = [...stdout.matchAll(/(\/\S+) \(0x/g)].map(([, path]) => path ?? '');
+    for (const file of [program, ...libraries]) {
+      mkdirSync(dirname(join(tree, file)), { recursive: true });
+      await copyFile(file, join(tree, file));
+      chmodSync(join(tree, file), 0o755);
+    }
+  },
+  startLines: [
+    'for port in /dev/vport*; do [ -c $port ] && qemu-ga -d -p $port -t /tmp -f /tmp/qemu-ga.pid -l /tmp/qemu-ga.log; done',
+  ],
+};
