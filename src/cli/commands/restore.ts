@@ -12,6 +12,8 @@ import {
   type OpenedArguments,
 } from '../options/backup-store-options.ts';
 import { readTargetFormat, targetFormatOption } from '../options/image-format-options.ts';
+import { asOptions, readConversion } from '../options/as-options.ts';
+import { repeatableConversionOptions } from '../options/conversion-options.ts';
 import type { Command } from '../options/command.ts';
 import { confirmation } from '../terminal/confirmation.ts';
 import { flag, optionalText, text } from '../options/options.ts';
@@ -19,6 +21,7 @@ import { bootOptions, readBootOptions } from '../options/guest-options.ts';
 import { restoreReportText } from '../texts/restore-text.ts';
 
 export const restoreCommand: Command<RestoreDependencies & StoreDependencies> = {
+  repeatable: repeatableConversionOptions,
   usage: 'restore <store> <snapshot>',
   summary: 'Restore a guest, or one of its disks, from a store of backups',
   define: (parser: Argv) =>
@@ -51,6 +54,7 @@ export const restoreCommand: Command<RestoreDependencies & StoreDependencies> = 
           describe:
             'With --start: the machine that ran the guest is off for good. Without it, vmferry asks on the terminal',
         },
+        ...asOptions,
         ...bootOptions,
         ...backupStoreOptions,
       })
@@ -77,8 +81,11 @@ export const restoreCommand: Command<RestoreDependencies & StoreDependencies> = 
       throw new Failure('usage', '--old-host-is-gone has an effect only with --start.', {
         advice: 'Add --start to boot the guest here, or omit --old-host-is-gone.',
       });
+    for (const name of ['as', 'kernel', 'initrd', 'network', 'no-fixups'])
+      if (args[name] !== undefined && !flag(args, 'start'))
+        throw new Failure('usage', `--${name} has an effect only with --start.`);
     const start = flag(args, 'start')
-      ? { bootTimeoutMs, oldHostIsGone: flag(args, 'old-host-is-gone') }
+      ? { bootTimeoutMs, conversion: readConversion(args), oldHostIsGone: flag(args, 'old-host-is-gone') }
       : null;
     const mayAsk = !flag(args, 'json');
     return async (environment) => {

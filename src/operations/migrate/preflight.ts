@@ -243,16 +243,6 @@ async function checkRemote(
   return { devices: devices ?? [], there: ready, fixups };
 }
 
-/** What the disks need of a kernel there. */
-function kernelNeeds(
-  disks: readonly (SourceDisk | null)[],
-  system: GuestSystem | null,
-): { fileSystems: string[]; modulesOf: string[] | null } {
-  const kinds = disks.flatMap((disk) => disk?.layout.regions.map(({ kind }) => kind) ?? []);
-  const modulesOf = system?.kernels.map(({ version }) => version.slice(0, 128)).slice(0, 64) ?? null;
-  return { fileSystems: [...new Set(kinds)].slice(0, 64), modulesOf };
-}
-
 /** A guest whose hypervisor is missing there can be converted. */
 function withOtherHypervisors(failure: Failure, hypervisors: readonly string[]): Failure {
   if (failure.code !== 'hypervisor-missing' || hypervisors.length === 0) return failure;

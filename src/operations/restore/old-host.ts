@@ -17,7 +17,7 @@ import type { StartAfterRestore } from './restore-report.ts';
 export async function requireOldHostGone(
   { guest, host, machine, createdAt }: Pick<Snapshot, 'guest' | 'host' | 'machine' | 'createdAt'>,
   record: GuestRecord | null,
-  { oldHostIsGone, ask }: StartAfterRestore,
+  { oldHostIsGone, ask }: Pick<StartAfterRestore, 'oldHostIsGone' | 'ask'>,
   thisMachine: Machine,
   context: Context,
 ): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Extent } from '../../extent/extents.ts';
 import type { Consistency } from '../../guest/consistency.ts';
 import type { TargetFormat } from '../../image/target/target-format.ts';
+import type { ConversionRequest } from '../migrate/conversion/guest-there.ts';
 import type { SnapshotReference } from '../store-access/choose-snapshot.ts';
 
 /** The options of a restore. */
@@ -24,6 +25,8 @@ export interface StartAfterRestore {
   bootTimeoutMs: number;
   /** The user confirms that the machine that ran the guest no longer runs it, and never will. */
   oldHostIsGone: boolean;
+  /** Absent: the guest keeps its hypervisor. */
+  conversion?: ConversionRequest;
   /** Asks the user to confirm that; null if nobody can be asked. */
   ask: ((question: string, signal: AbortSignal) => Promise<boolean>) | null;
 }

@@ -7,7 +7,9 @@ import { Resources } from '../../pipeline/resources.ts';
 import type { Snapshot } from '../../repository/snapshot.ts';
 import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
 import { readChosenSnapshot } from './chosen-snapshot.ts';
-import { placeDisks } from './disk-places.ts';
+import { isConversion } from '../migrate/conversion/guest-there.ts';
+import { adaptRestored, convertRestored, type RestoredGuest } from './convert-restored.ts';
+import { placeDisks, type DiskPlace } from './disk-places.ts';
 import type { DiskRestore } from './disk-restore.ts';
 import { incompleteFailure, missingFailure, writeMissingList } from './missing-list.ts';
 import { openDisks, type OpenedDisks } from './open-disks.ts';
@@ -19,6 +21,8 @@ import type { ReadSession } from '../store-access/store-session.ts';
 
 export interface RestoreDependencies extends GuestDependencies {
   pool: FramePool;
+  /** The initial RAM disk that is made for this guest. */
+  initrdOf: (guest: string) => string;
 }
 
 /**
@@ -45,10 +49,18 @@ export async function restore(
   const { snapshot, folder } = await readChosenSnapshot(request.reference, session, context);
   warnOfJournal(snapshot, context);
   const places = await placeDisks(snapshot, request);
+  const converted = await convertSnapshot(snapshot, places, request, dependencies, context);
   const earlier =
     request.start === null
       ? null
-      : await requireStartable(snapshot, places, request.start, session.opened, dependencies, context);
+      : await requireStartable(
+          snapshot,
+          places,
+          { ...request.start, converted: converted?.there.definition ?? null },
+          session.opened,
+          dependencies,
+          context,
+        );
   await using targets = new Resources();
   const chosen = { folder, snapshot, places, inPlace: request.inPlace };
   const opened = await openDisks(chosen, session, dependencies.pool, targets, context);
@@ -63,7 +75,14 @@ export async function restore(
     request.start === null || failure !== null
       ? null
       : await startRestored(
-          restoredDefinition(snapshot, places),
+          converted === null || request.start.conversion === undefined
+            ? restoredDefinition(snapshot, places)
+            : await adaptRestored(
+                converted,
+                request.start.conversion,
+                dependencies.initrdOf(snapshot.definition.name),
+                context,
+              ),
           earlier,
           request.start.bootTimeoutMs,
           dependencies,
@@ -72,6 +91,21 @@ export async function restore(
   const { guest, id, consistency } = snapshot;
   const seconds = (performance.now() - startedMs) / 1000;
   return { report: { type: 'restored', guest, snapshot: id, consistency, disks, started, seconds }, failure };
+}
+
+/** Null if the guest keeps its hypervisor and its kernel, or is not started. */
+async function convertSnapshot(
+  snapshot: Snapshot,
+  places: readonly DiskPlace[],
+  { start }: RestoreRequest,
+  { drivers }: RestoreDependencies,
+  context: Context,
+): Promise<RestoredGuest | null> {
+  const { definition } = snapshot;
+  const conversion = start?.conversion ?? null;
+  if (conversion === null || !isConversion(conversion, definition)) return null;
+  const restored = restoredDefinition(snapshot, places);
+  return convertRestored(definition, restored, conversion, drivers, context);
 }
 
 function warnOfJournal({ guest, consistency }: Snapshot, { report }: Context): void {

@@ -39,7 +39,7 @@ export function restoredDefinition(
 export async function requireStartable(
   snapshot: Snapshot,
   places: readonly DiskPlace[],
-  start: StartAfterRestore,
+  start: Omit<StartAfterRestore, 'conversion'> & { converted?: GuestDefinition | null },
   store: Pick<OpenedStore, 'key'>,
   dependencies: GuestDependencies,
   context: Context,
@@ -70,7 +70,7 @@ export async function requireStartable(
   // Checked first, because the restore may take hours.
   await records.requireWritable();
   await refuseOther(record, places);
-  const restored = restoredDefinition(snapshot, places);
+  const restored = start.converted ?? restoredDefinition(snapshot, places);
   const [first, ...others] = await checkStoredBootable(restored, store, dependencies, context);
   if (first !== undefined) throw combineFailures([first, ...others]);
   return record;

@@ -35,7 +35,11 @@ describeUnless(umlMissing(), 'a snapshot that is verified by booting it', () => 
     mkdirSync(scratchDirectory);
     image = join(world.path, 'alpha.img');
     const environment = { ...process.env, UML_DIR: umlDir };
-    dependencies = { ...world.dependencies, drivers: [createUmlDriver(environment)] };
+    dependencies = {
+      ...world.dependencies,
+      drivers: [createUmlDriver(environment)],
+      initrdOf: (guest) => join(world.path, guest),
+    };
     // On some processors the kernel is a script, which a plain store may not choose.
     await dependencies.records.write({ definition: { ...definition(), name: 'beta' }, state: 'halted' });
     await buildGuestImage({ path: image, dataBytes: 65_536, onCtrlAltDel: 'quick-poweroff' });

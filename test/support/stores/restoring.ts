@@ -28,7 +28,11 @@ export async function restoreResult(
     start: null,
     ...request,
   };
-  return restore(whole, await world.session(store), world.dependencies, world.context(signal));
+  const dependencies = {
+    ...world.dependencies,
+    initrdOf: (guest: string) => join(world.path, 'initrd', guest),
+  };
+  return restore(whole, await world.session(store), dependencies, world.context(signal));
 }
 
 /** Restores from the world's store, and returns the report. An incomplete image is an error. */
