@@ -1,11 +1,12 @@
 import type { Context } from '../../../events.ts';
 import { Failure } from '../../../failure.ts';
-import { findUsers } from '../../../image/usage/usage.ts';
+import { findUsers, type ImageUser } from '../../../image/usage/usage.ts';
 import { poll } from '../../../pipeline/polling.ts';
+import { run } from '../../../system/processes.ts';
 import type { HaltOptions, RunningGuest } from '../../guest-driver.ts';
 import { servedDisks } from './host/devices.ts';
 import { stateOf } from './host/domains.ts';
-import type { XenHost } from './host/host.ts';
+import { findProgram, type XenHost } from './host/host.ts';
 import { domidOfRun } from './identity.ts';
 import { complaintOf, xl } from './host/xl.ts';
 
@@ -37,7 +38,7 @@ export async function haltXen(
     signal.throwIfAborted();
     await destroyDomain(host, domid, guest.definition.name, refusal);
   }
-  await awaitDetached(guest, loops);
+  await awaitDetached(guest, loops, host);
 }
 
 /** Null when the domain is gone; else Failure `halt-failed`. */
@@ -106,19 +107,29 @@ export async function destroyDomain(
   );
 }
 
-/** Waits until Xen's script has detached the loop devices that were the guest's. */
+/**
+ * Waits until Xen's script has detached the loop devices that were the guest's. libxl kills that script after 10 s, also where the
+ * machine is only busy, and then nothing detaches them any more: so that is done here in the end.
+ */
 async function awaitDetached(
   { definition: { disks } }: RunningGuest,
   loops: readonly string[],
+  host: XenHost,
 ): Promise<void> {
   if (loops.length === 0) return;
   const names = loops.map((loop) => `/dev/${loop}`);
   const { signal } = new AbortController();
-  await poll(
+  let attached: readonly ImageUser[] = [];
+  const isDetached = await poll(
     async () => {
       const users = (await Promise.all(disks.map(({ path }) => findUsers(path)))).flat();
-      return !users.some(({ kind, name }) => kind === 'loop-device' && names.includes(name));
+      attached = users.filter(({ kind, name }) => kind === 'loop-device' && names.includes(name));
+      return attached.length === 0;
     },
     { timeoutMs: releaseTimeoutMs, intervalMs, signal },
   );
+  const losetup = findProgram(host, 'losetup');
+  if (isDetached !== null || losetup === null) return;
+  for (const { name } of attached)
+    await run(losetup, ['--detach', name], { env: host.environment, timeoutMs: destroyTimeoutMs });
 }
