@@ -13,6 +13,7 @@ const HEADER_BYTES = 79;
 const SECTOR_BYTES = 512;
 /** The descriptor of a single file has less than 1 KiB. */
 const MOST_DESCRIPTOR_SECTORS = 128;
+const MOST_SECTORS = Math.floor(Number.MAX_SAFE_INTEGER / SECTOR_BYTES);
 const NO_PARENT = 'ffffffff';
 const singleFileTypes = new Set(['monolithicsparse', 'streamoptimized']);
 
@@ -23,7 +24,7 @@ export function readVmdk(file: HeaderFile): ContainerFacts {
   const descriptorSectors = header.u64(36, 'little');
   // With a capacity of 0, QEMU takes the extents from the descriptor, which can name any file.
   if (capacity === 0 || descriptorAt === 0 || descriptorSectors === 0) throw severalFiles(file.path);
-  if (descriptorSectors > MOST_DESCRIPTOR_SECTORS) throw damagedHeader(file.path);
+  if (capacity > MOST_SECTORS || descriptorSectors > MOST_DESCRIPTOR_SECTORS) throw damagedHeader(file.path);
   const length = descriptorSectors * SECTOR_BYTES;
   const descriptor = fieldsAt(file, descriptorAt * SECTOR_BYTES, length);
   refuseOtherFiles(file.path, descriptor.latin1(0, length));

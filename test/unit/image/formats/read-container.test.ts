@@ -129,6 +129,10 @@ describe('qcow2', () => {
   });
 });
 
+test('a VMDK with more bytes than a number can count is damaged', () => {
+  expect(failureOf('vmdk', patched(headers.vmdk(), 17, [16])).code).toBe('image-not-a-disk');
+});
+
 test('a stream of VMware, whose extent is only for reading, is read', () => {
   const stream = headers.vmdk('RDONLY 131072 SPARSE "generated-stream.vmdk"');
   expect(read('vmdk', stream).sizeBytes).toBe(64 * 2 ** 20);
