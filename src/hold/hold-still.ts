@@ -5,6 +5,7 @@ import type { GuestDependencies } from '../guest/guest-dependencies.ts';
 import { holdByCloning, holdByPausing } from './still-frozen.ts';
 import type { HoldMethod, HoldOptions, StillGuest } from './still-guest.ts';
 import { holdByHalting, holdOffline } from './still-halted.ts';
+import { holdByViewing } from './still-viewed.ts';
 
 /**
  * Makes the guest's images stop changing. Throws Failure `image-in-use` (something else has them open),
@@ -19,13 +20,17 @@ export async function holdStill(
   context: Context,
 ): Promise<StillGuest> {
   const { definition, running } = guest;
+  if (running?.unsupported !== undefined) throw running.unsupported;
+  // A guest that can be read while it runs need not stand still.
+  const viewed =
+    running === null || how === 'halt' ? null : await holdByViewing(running, dependencies, context);
+  if (viewed !== null) return viewed;
   // The images are tried first: a guest with an unreadable image is not stopped.
   for (const { path, format = 'raw' } of definition.disks) {
     const image = await openImage(path, { format, isInUse: running !== null });
     await image[Symbol.asyncDispose]();
   }
   if (running === null) return holdOffline(guest, context);
-  if (running.unsupported !== undefined) throw running.unsupported;
   switch (how) {
     case 'clone':
       return holdByCloning(guest, running, dependencies, context);

@@ -21,7 +21,7 @@ import { describeDisk, refuseUsed, removeLeftClones, watchForChanges } from './s
 import type { StillGuest } from './still-guest.ts';
 
 /** If the guest has not written out its memory in this time, its backup is as after a crash. */
-const SYNC_LIMIT_MS = 60_000;
+export const SYNC_LIMIT_MS = 60_000;
 
 /** Stops the guest only while its images are cloned. The clones are read. */
 export async function holdByCloning(
@@ -148,9 +148,9 @@ function requireFreezing(
   );
 }
 
-function consistencyOf(
+export function consistencyOf(
   name: string,
-  { notSynced }: FrozenGuest,
+  { notSynced }: Pick<FrozenGuest, 'notSynced'>,
   { report }: Context,
 ): 'frozen' | 'after-a-crash' {
   if (notSynced === null) return 'frozen';

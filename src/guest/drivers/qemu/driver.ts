@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { Failure } from '../../../failure.ts';
-import type { FreezingDriver } from '../../guest-driver.ts';
+import type { FreezingDriver, ViewingDriver } from '../../guest-driver.ts';
 import { processOf } from '../process-identity.ts';
 import { needsKvm } from './launch/accelerate.ts';
 import { checkQemu } from './check.ts';
@@ -12,12 +12,13 @@ import { qemuHost, runtimeDirectory } from './launch/host.ts';
 import { isolateQemu } from './isolate.ts';
 import { probeQemu, type Accelerator } from './launch/probe.ts';
 import { startQemu } from './start.ts';
+import { viewQemu } from './view.ts';
 
 /**
  * QEMU without a manager: each guest is one process. It is found by /proc, described by its arguments, and told what to do
  * by the QMP socket that it was started with. `environment` is given to guests that are started.
  */
-export function createQemuDriver(environment: NodeJS.ProcessEnv): FreezingDriver {
+export function createQemuDriver(environment: NodeJS.ProcessEnv): FreezingDriver & ViewingDriver {
   const host = qemuHost(environment);
   const probed = new Map<string, Promise<Accelerator | Failure>>();
   const probe = (program: string, signal: AbortSignal): Promise<Accelerator | Failure> => {
@@ -41,6 +42,7 @@ export function createQemuDriver(environment: NodeJS.ProcessEnv): FreezingDriver
         rmSync(runtimeDirectory(host, guest.definition.name), { recursive: true, force: true });
     },
     freeze: (guest, options, context) => freezeQemu(guest, options, environment, context),
+    view: (guest, options, context) => viewQemu(guest, options, host, context),
     complete: (definition) => Promise.resolve(completeQemu(definition)),
     async checkBootable(definition, { signal, report }, isVouchedFor = true) {
       if (!isVouchedFor && definition.native !== undefined) return [strangeArguments(definition.name)];

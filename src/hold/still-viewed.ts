@@ -1,0 +1,72 @@
+import type { Context } from '../events.ts';
+import { Failure } from '../failure.ts';
+import type { GuestDependencies } from '../guest/guest-dependencies.ts';
+import {
+  isViewingDriver,
+  type RunningGuest,
+  type ViewedGuest,
+  type ViewingDriver,
+} from '../guest/guest-driver.ts';
+import { requireDriver } from '../guest/require-driver.ts';
+import { runStage } from '../pipeline/run-stage.ts';
+import { describeDisk, refuseUsed } from './still-disks.ts';
+import { consistencyOf, SYNC_LIMIT_MS } from './still-frozen.ts';
+import type { StillGuest } from './still-guest.ts';
+
+/**
+ * Reads the guest's disks as its hypervisor shows them, as they were at one instant. The guest runs on meanwhile. Null when
+ * its hypervisor has no such views, or, with a notice, when this guest's disks cannot be viewed.
+ */
+export async function holdByViewing(
+  running: RunningGuest,
+  { drivers }: Pick<GuestDependencies, 'drivers'>,
+  context: Context,
+): Promise<StillGuest | null> {
+  const { definition } = running;
+  const driver = requireDriver(drivers, definition.driver);
+  if (!isViewingDriver(driver)) return null;
+  await refuseUsed(definition, running, drivers);
+  const viewed = await viewOrNull(driver, running, context);
+  if (viewed === null) return null;
+  try {
+    const disks = await Promise.all(
+      definition.disks.map(async (disk, index) => {
+        const path = viewed.views[index] ?? disk.path;
+        return { ...(await describeDisk(disk)), path, format: 'raw' as const };
+      }),
+    );
+    return {
+      guestWaits: false,
+      consistency: consistencyOf(definition.name, viewed, context),
+      createdAt: viewed.takenAt,
+      disks,
+      // A view does not change. One that breaks cannot be read any more.
+      refuseChanged: () => Promise.resolve(),
+      [Symbol.asyncDispose]: () => viewed[Symbol.asyncDispose](),
+    };
+  } catch (error) {
+    await viewed[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function viewOrNull(
+  driver: ViewingDriver,
+  running: RunningGuest,
+  context: Context,
+): Promise<ViewedGuest | null> {
+  const { name } = running.definition;
+  try {
+    return await runStage(
+      context,
+      'freeze',
+      `freezing ${name}`,
+      () => driver.view(running, { syncTimeoutMs: SYNC_LIMIT_MS }, context),
+      ({ stoppedMs }) => `${name} goes on; it was stopped for ${Math.ceil(stoppedMs)} ms`,
+    );
+  } catch (error) {
+    if (!(error instanceof Failure) || error.code !== 'guest-unsupported') throw error;
+    context.report({ type: 'notice', message: error.message });
+    return null;
+  }
+}
