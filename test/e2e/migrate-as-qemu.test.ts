@@ -35,8 +35,14 @@ describeUnless(missing, 'a guest of User Mode Linux that becomes a guest of QEMU
 
   const migrateArguments = async (): Promise<string[]> => [
     ...(await guest.migrateArguments()),
-    ...['--as', 'qemu', '--kernel', kernel.kernel, '--initrd', kernel.initrd],
-    ...['--boot-timeout', BOOT_SECONDS],
+    '--as',
+    'qemu',
+    '--kernel',
+    kernel.kernel,
+    '--initrd',
+    kernel.initrd,
+    '--boot-timeout',
+    BOOT_SECONDS,
   ];
 
   test('is shown everything that changes before anything is touched', async () => {
