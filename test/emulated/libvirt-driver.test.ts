@@ -4,17 +4,17 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
-import type { Context, Event } from '../../../src/events.ts';
-import type { GuestDefinition } from '../../../src/guest/definition.ts';
-import { createLibvirtDriver } from '../../../src/guest/drivers/libvirt/driver.ts';
-import { libvirtLanguage } from '../../../src/guest/drivers/libvirt/language.ts';
-import { writeDomain } from '../../../src/guest/drivers/libvirt/domain/write-domain.ts';
-import { poll } from '../../../src/pipeline/polling.ts';
-import { run } from '../../../src/system/processes.ts';
-import { libvirtMissing, startLibvirt, type LibvirtLab } from '../../rigs/libvirt/libvirt-lab.ts';
-import { codeOf, failureOf } from '../../support/failures.ts';
-import { scratchDirectory } from '../../support/images/images.ts';
-import { describeUnless, toolsMissing } from '../../support/programs/tools.ts';
+import type { Context, Event } from '../../src/events.ts';
+import type { GuestDefinition } from '../../src/guest/definition.ts';
+import { createLibvirtDriver } from '../../src/guest/drivers/libvirt/driver.ts';
+import { libvirtLanguage } from '../../src/guest/drivers/libvirt/language.ts';
+import { writeDomain } from '../../src/guest/drivers/libvirt/domain/write-domain.ts';
+import { poll } from '../../src/pipeline/polling.ts';
+import { run } from '../../src/system/processes.ts';
+import { libvirtMissing, startLibvirt, type LibvirtLab } from '../rigs/libvirt/libvirt-lab.ts';
+import { codeOf, failureOf } from '../support/failures.ts';
+import { scratchDirectory } from '../support/images/images.ts';
+import { describeUnless, toolsMissing } from '../support/programs/tools.ts';
 
 const { signal } = new AbortController();
 let events: Event[] = [];
@@ -102,7 +102,7 @@ describeUnless(libvirtMissing() ?? toolsMissing('qemu-img'), 'with a libvirt', (
   });
 
   test('each fixture, as a plain domain, is accepted by libvirt and its schema', async () => {
-    const directory = join(import.meta.dirname, '../../../fixtures/definitions/libvirt');
+    const directory = join(import.meta.dirname, '../../fixtures/definitions/libvirt');
     for (const file of readdirSync(directory)) {
       const text = readFileSync(join(directory, file), 'utf8');
       const { native, machineType, cpuModel, firmware, ...rest } = libvirtLanguage.read(text, {
@@ -273,7 +273,7 @@ describeUnless(libvirtMissing() ?? toolsMissing('qemu-img'), 'with a libvirt', (
   test('a guest that stays paused after vmferry died goes on by itself', async () => {
     await keep('frozen');
     await inLab('start', 'frozen');
-    const script = join(import.meta.dirname, '../../support/guests/freeze-domain-and-hang.mjs');
+    const script = join(import.meta.dirname, '../support/guests/freeze-domain-and-hang.mjs');
     const child = spawn(process.execPath, [script, 'frozen'], {
       env: { ...lab.environment, NODE_OPTIONS: '--disable-warning=ExperimentalWarning' },
       stdio: ['ignore', 'pipe', 'inherit'],

@@ -2,20 +2,20 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { existsSync, readdirSync } from 'node:fs';
 import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Event } from '../../../src/events.ts';
-import { createQemuDriver } from '../../../src/guest/drivers/qemu/driver.ts';
-import type { RunningGuest, ViewedGuest } from '../../../src/guest/guest-driver.ts';
-import { poll } from '../../../src/pipeline/polling.ts';
-import { run } from '../../../src/system/processes.ts';
-import { guestKernel, guestKernelMissing } from '../../rigs/kernel/guest-kernel.ts';
-import { guestAgent, type GuestProgram } from '../../support/guests/guest-programs.ts';
-import { buildGuestImage, readGuestFile } from '../../support/guests/uml-guest.ts';
-import { scratchDirectory } from '../../support/images/images.ts';
-import { describeUnless, toolsMissing } from '../../support/programs/tools.ts';
+import type { Event } from '../../src/events.ts';
+import { createQemuDriver } from '../../src/guest/drivers/qemu/driver.ts';
+import type { RunningGuest, ViewedGuest } from '../../src/guest/guest-driver.ts';
+import { poll } from '../../src/pipeline/polling.ts';
+import { run } from '../../src/system/processes.ts';
+import { guestKernel, guestKernelMissing } from '../rigs/kernel/guest-kernel.ts';
+import { guestAgent, type GuestProgram } from '../support/guests/guest-programs.ts';
+import { buildGuestImage, readGuestFile } from '../support/guests/uml-guest.ts';
+import { scratchDirectory } from '../support/images/images.ts';
+import { describeUnless, toolsMissing } from '../support/programs/tools.ts';
 
 const missing =
   toolsMissing('qemu-system-x86_64', 'qemu-ga', 'mke2fs', 'e2fsck', 'busybox') ?? guestKernelMissing();
-const dist = join(import.meta.dirname, '../../../dist/guest/drivers/qemu/driver.js');
+const dist = join(import.meta.dirname, '../../dist/guest/drivers/qemu/driver.js');
 const timeoutMs = 120_000;
 
 /** Writes a number to one file, then to another, for ever. So the first is equal to the second, or one higher. */

@@ -6,7 +6,7 @@ import { guestAgent, powerButton } from '../support/guests/guest-programs.ts';
 import { buildGuestImage } from '../support/guests/uml-guest.ts';
 import { scratchDirectory } from '../support/images/images.ts';
 import { describeUnless, toolsMissing } from '../support/programs/tools.ts';
-import { describeGuestDriver, type GuestTemper } from './guest-driver-contract.ts';
+import { describeGuestDriver, type GuestTemper } from '../contract/guest-driver-contract.ts';
 
 /** Its processor is emulated, maybe beside other tests. */
 const TIMEOUT_MS = 120_000;

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { makeMachineDirectory, startQemu } from '../../rigs/base/qemu-process.ts';
-import { guestKernel, guestKernelMissing } from '../../rigs/kernel/guest-kernel.ts';
-import { buildGuestImage, damagedGuestFiles, guestBootCount } from '../../support/guests/uml-guest.ts';
-import { describeUnless, toolsMissing } from '../../support/programs/tools.ts';
+import { makeMachineDirectory, startQemu } from '../rigs/base/qemu-process.ts';
+import { guestKernel, guestKernelMissing } from '../rigs/kernel/guest-kernel.ts';
+import { buildGuestImage, damagedGuestFiles, guestBootCount } from '../support/guests/uml-guest.ts';
+import { describeUnless, toolsMissing } from '../support/programs/tools.ts';
 
 describeUnless(
   guestKernelMissing() ?? toolsMissing('qemu-system-x86_64', 'debugfs'),

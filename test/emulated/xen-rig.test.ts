@@ -3,16 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { EXTRA_DISK_BYTES } from '../../rigs/xen/machine.ts';
-import { startXen, xenMissing, type Dom0 } from '../../rigs/xen/start-xen.ts';
+import { EXTRA_DISK_BYTES } from '../rigs/xen/machine.ts';
+import { startXen, xenMissing, type Dom0 } from '../rigs/xen/start-xen.ts';
 import {
   buildGuestImage,
   damagedGuestFiles,
   guestBootCount,
   isFileSystemClean,
   type GuestImage,
-} from '../../support/guests/uml-guest.ts';
-import { describeUnless } from '../../support/programs/tools.ts';
+} from '../support/guests/uml-guest.ts';
+import { describeUnless } from '../support/programs/tools.ts';
 
 const slowMs = 10 * 60_000;
 const address = '10.0.2.77';

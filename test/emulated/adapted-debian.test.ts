@@ -3,22 +3,18 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { planAdaptation, type Adaptation } from '../../../src/guest/adaptation/plan.ts';
-import { convertDefinition } from '../../../src/guest/conversion/convert.ts';
-import type { GuestDefinition } from '../../../src/guest/definition.ts';
-import { appendToInitrd } from '../../../src/guest/initrd/append-to-initrd.ts';
-import { inspectGuestSystem } from '../../../src/guest/inspection/inspect-guest-system.ts';
-import { applyEdits, revertEdits } from '../../../src/image/contents/edit-files.ts';
-import { bootUnderUml } from '../../rigs/debian-guest/boot-under-uml.ts';
-import {
-  copyDebianGuest,
-  debianGuestMissing,
-  type DebianInit,
-} from '../../rigs/debian-guest/debian-guest.ts';
-import { makeMachineDirectory, startQemu } from '../../rigs/base/qemu-process.ts';
-import { guestKernel, guestKernelMissing } from '../../rigs/kernel/guest-kernel.ts';
-import { umlMissing } from '../../support/guests/uml-kernel.ts';
-import { describeUnless, findTool, toolsMissing } from '../../support/programs/tools.ts';
+import { planAdaptation, type Adaptation } from '../../src/guest/adaptation/plan.ts';
+import { convertDefinition } from '../../src/guest/conversion/convert.ts';
+import type { GuestDefinition } from '../../src/guest/definition.ts';
+import { appendToInitrd } from '../../src/guest/initrd/append-to-initrd.ts';
+import { inspectGuestSystem } from '../../src/guest/inspection/inspect-guest-system.ts';
+import { applyEdits, revertEdits } from '../../src/image/contents/edit-files.ts';
+import { bootUnderUml } from '../rigs/debian-guest/boot-under-uml.ts';
+import { copyDebianGuest, debianGuestMissing, type DebianInit } from '../rigs/debian-guest/debian-guest.ts';
+import { makeMachineDirectory, startQemu } from '../rigs/base/qemu-process.ts';
+import { guestKernel, guestKernelMissing } from '../rigs/kernel/guest-kernel.ts';
+import { umlMissing } from '../support/guests/uml-kernel.ts';
+import { describeUnless, findTool, toolsMissing } from '../support/programs/tools.ts';
 
 const slowMs = 10 * 60_000;
 const context = { signal: new AbortController().signal };

@@ -2,13 +2,13 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { succeed } from '../../rigs/base/command.ts';
-import { startXen, xenMissing, type Dom0 } from '../../rigs/xen/start-xen.ts';
-import type { Result } from '../../contract/in-dom0/jest-globals.ts';
-import { writeSuiteTree } from '../../contract/in-dom0/suite-tree.ts';
-import { buildGuestImage } from '../../support/guests/uml-guest.ts';
-import { xenFixtureDirectory, xenFixtures, type XlAnswer } from '../../support/guests/xen-fixtures.ts';
-import { describeUnless } from '../../support/programs/tools.ts';
+import { succeed } from '../rigs/base/command.ts';
+import { startXen, xenMissing, type Dom0 } from '../rigs/xen/start-xen.ts';
+import type { Result } from '../contract/in-dom0/jest-globals.ts';
+import { writeSuiteTree } from '../contract/in-dom0/suite-tree.ts';
+import { buildGuestImage } from '../support/guests/uml-guest.ts';
+import { xenFixtureDirectory, xenFixtures, type XlAnswer } from '../support/guests/xen-fixtures.ts';
+import { describeUnless } from '../support/programs/tools.ts';
 
 const slowMs = 15 * 60_000;
 /** Of QEMU's CPU time. */

@@ -7,7 +7,7 @@ import { libvirtMissing, startLibvirt } from '../rigs/libvirt/libvirt-lab.ts';
 import { buildGuestImage } from '../support/guests/uml-guest.ts';
 import { scratchDirectory } from '../support/images/images.ts';
 import { describeUnless } from '../support/programs/tools.ts';
-import { describeGuestDriver } from './guest-driver-contract.ts';
+import { describeGuestDriver } from '../contract/guest-driver-contract.ts';
 
 /** Without hardware virtualization, a guest boots in 10 s, and in several times as long on a busy machine. */
 const timeoutMs = 90_000;
