@@ -39,6 +39,8 @@ export const guestAgent: GuestProgram = {
       await copyFile(file, join(tree, file));
       chmodSync(join(tree, file), 0o755);
     }
+    // What it calls to halt the guest.
+    await writeFile(join(tree, 'sbin/shutdown'), '#!/bin/sh\nexec /sbin/quick-poweroff\n', { mode: 0o755 });
   },
   startLines: [
     'for port in /dev/vport*; do [ -c $port ] && qemu-ga -d -p $port -t /tmp -f /tmp/qemu-ga.pid -l /tmp/qemu-ga.log; done',

@@ -34,7 +34,12 @@ export function createQemuDriver(environment: NodeJS.ProcessEnv): FreezingDriver
     list: async () => findQemuGuests(host),
     usersBesides: async (guest, users) => {
       const own = processOf(guest)?.pid;
-      return users.filter(({ pid }) => pid === undefined || pid !== own);
+      const isOpenInGuest = users.some(({ pid }) => pid !== undefined && pid === own);
+      // The kernel does not name the holder of QEMU's locks (fcntl(2), open file description locks), and no second QEMU can
+      // have them.
+      return users.filter(({ kind, pid }) =>
+        pid === undefined ? kind !== 'lock' || !isOpenInGuest : pid !== own,
+      );
     },
     async halt(guest, options, context) {
       await haltQemu(guest, options, context);
