@@ -27,7 +27,12 @@ export async function makeAdaptation(
   initrdPath: string,
   context: Pick<Context, 'signal'>,
 ): Promise<GuestDefinition> {
-  if (root !== null) await applyEdits(root, edits, context);
+  if (root !== null) {
+    const disk = definition.disks.find(({ path }) => path === root.path);
+    if (disk === undefined)
+      throw new Failure('internal', `${root.path} is not a disk of ${definition.name}.`);
+    await applyEdits({ ...root, format: disk.format ?? 'raw' }, edits, context);
+  }
   if (bootArchive === null) return definition;
   if (definition.initrd === null)
     throw new Failure('internal', `${definition.name} has no initial RAM disk to add to.`);

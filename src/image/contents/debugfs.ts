@@ -13,6 +13,13 @@ export interface ExtPlace {
   path: string;
   /** Where the file system begins, in bytes. */
   offset: number;
+  /** The image, for messages, where the path is that of a view of it. */
+  image?: string;
+}
+
+/** The image as a person knows it. */
+export function imageOf({ path, image = path }: ExtPlace): string {
+  return image;
 }
 
 /**
@@ -55,9 +62,13 @@ export class Debugfs implements AsyncDisposable {
     await rm(copy, { force: true });
     const { stderr } = await this.read(`dump <${inode}> ${quoted(copy)}`);
     return readFile(copy).catch((error: unknown) => {
-      throw new Failure('read-failed', `A file in ${this.place.path} cannot be read: ${lastLine(stderr)}.`, {
-        cause: error,
-      });
+      throw new Failure(
+        'read-failed',
+        `A file in ${imageOf(this.place)} cannot be read: ${lastLine(stderr)}.`,
+        {
+          cause: error,
+        },
+      );
     });
   }
 
@@ -73,7 +84,8 @@ export class Debugfs implements AsyncDisposable {
   }
 
   async #run(args: readonly string[]): Promise<CommandResult> {
-    const { path, offset } = this.place;
+    const { offset } = this.place;
+    const image = imageOf(this.place);
     const device = `${join(this.#directory, 'image')}${offset === 0 ? '' : `?offset=${offset}`}`;
     // An ordinary account's PATH lacks the directory of debugfs.
     const PATH = `${process.env['PATH'] ?? ''}:/usr/local/sbin:/usr/sbin:/sbin`;
@@ -90,10 +102,10 @@ export class Debugfs implements AsyncDisposable {
       const isOpen = !result.stderr.includes('while trying to open');
       if (result.exitStatus !== null && isOpen) return result;
       const reason = isOpen ? 'debugfs did not finish' : lastLine(result.stderr);
-      throw new Failure('read-failed', `The files in ${path} cannot be read: ${reason}.`);
+      throw new Failure('read-failed', `The files in ${image} cannot be read: ${reason}.`);
     } catch (error) {
       if (errorCode(error) !== 'ENOENT') throw error;
-      throw new Failure('read-failed', `The program debugfs, which looks into ${path}, is not installed.`, {
+      throw new Failure('read-failed', `The program debugfs, which looks into ${image}, is not installed.`, {
         advice: 'Install the package e2fsprogs.',
         cause: error,
       });

@@ -9,10 +9,11 @@ import {
   SUPERBLOCK_BYTES,
   SUPERBLOCK_OFFSET,
 } from '../file-systems/ext/identity.ts';
-import { Debugfs, type ExtPlace } from './debugfs.ts';
+import { Debugfs, imageOf, type ExtPlace } from './debugfs.ts';
 import { isPlainPath, readExtFile, statExtFile } from './ext-files.ts';
 import type { FileEdit } from './file-edit.ts';
 import { cannotEdit, create, overwrite, remove, type Blocks } from './place-edit.ts';
+import { onWritableDisk, type EditPlace } from './writable-disk.ts';
 
 /** An edit that was made: plain JSON, with all that its reverse needs. */
 export interface AppliedEdit extends FileEdit {
@@ -26,16 +27,18 @@ export interface AppliedEdit extends FileEdit {
  * Throws Failure `write-failed`; the edits before the failed one remain then: `made` has them.
  */
 export async function applyEdits(
-  place: ExtPlace,
+  place: EditPlace,
   edits: readonly FileEdit[],
   { signal }: Pick<Context, 'signal'>,
   made: AppliedEdit[] = [],
 ): Promise<AppliedEdit[]> {
   if (edits.length === 0) return made;
-  const blocks = await requireClean(place);
-  await using debugfs = await Debugfs.open(place, signal);
-  for (const edit of edits) made.push({ ...edit, madeDirectories: await applyEdit(debugfs, edit, blocks) });
-  return made;
+  return onWritableDisk(place, async (disk) => {
+    const blocks = await requireClean(disk);
+    await using debugfs = await Debugfs.open(disk, signal);
+    for (const edit of edits) made.push({ ...edit, madeDirectories: await applyEdit(debugfs, edit, blocks) });
+    return made;
+  });
 }
 
 /**
@@ -43,25 +46,27 @@ export async function applyEdits(
  * those. Throws Failure `write-failed`.
  */
 export async function revertEdits(
-  place: ExtPlace,
+  place: EditPlace,
   applied: readonly AppliedEdit[],
   { signal }: Pick<Context, 'signal'>,
 ): Promise<string[]> {
   if (applied.length === 0) return [];
-  const blocks = await requireClean(place);
-  await using debugfs = await Debugfs.open(place, signal);
-  const left: string[] = [];
-  for (const { path, before, after, madeDirectories } of applied.toReversed()) {
-    if ((await readExtFile(debugfs, path)) !== after) {
-      left.push(path);
-      continue;
+  return onWritableDisk(place, async (disk) => {
+    const blocks = await requireClean(disk);
+    await using debugfs = await Debugfs.open(disk, signal);
+    const left: string[] = [];
+    for (const { path, before, after, madeDirectories } of applied.toReversed()) {
+      if ((await readExtFile(debugfs, path)) !== after) {
+        left.push(path);
+        continue;
+      }
+      await applyEdit(debugfs, { path, before: after, after: before }, blocks);
+      // debugfs removes only empty ones.
+      if (madeDirectories.length > 0)
+        await debugfs.write(madeDirectories.toReversed().map((directory) => `rmdir ${directory}`));
     }
-    await applyEdit(debugfs, { path, before: after, after: before }, blocks);
-    // debugfs removes only empty ones.
-    if (madeDirectories.length > 0)
-      await debugfs.write(madeDirectories.toReversed().map((directory) => `rmdir ${directory}`));
-  }
-  return left;
+    return left;
+  });
 }
 
 async function applyEdit(
@@ -111,7 +116,7 @@ async function requireClean(place: ExtPlace): Promise<Blocks> {
   const superblock = await readSuperblock(place);
   const reason = whyNotUsable(superblock);
   if (reason !== null)
-    throw new Failure('write-failed', `The files in ${place.path} cannot be changed: ${reason}.`, {
+    throw new Failure('write-failed', `The files in ${imageOf(place)} cannot be changed: ${reason}.`, {
       advice: 'Check the file system with e2fsck, or let vmferry leave the guest as it is (--no-fixups).',
     });
   return { blockBytes: 1024 * 2 ** superblock.readUInt32LE(0x18), blockCount: superblock.readUInt32LE(0x4) };

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import { Failure } from '../../failure.ts';
-import { lastLine, type Debugfs } from './debugfs.ts';
+import { imageOf, lastLine, type Debugfs } from './debugfs.ts';
 import { statExtFile, type ExtFile } from './ext-files.ts';
 
 /* How one file gets another content. Inode flags: Linux, Documentation/filesystems/ext4/inodes.rst (i_flags). */
@@ -110,7 +110,7 @@ export async function remove(
 }
 
 export function cannotEdit({ place }: Debugfs, path: string, reason: string): Failure {
-  return new Failure('write-failed', `${path} in ${place.path} cannot be changed: ${reason}.`, {
+  return new Failure('write-failed', `${path} in ${imageOf(place)} cannot be changed: ${reason}.`, {
     advice: 'Change it by hand in the guest, and let vmferry leave the guest as it is (--no-fixups).',
   });
 }
