@@ -44,7 +44,7 @@ async function plan(
 ): Promise<{ to: GuestDefinition; adaptation: Adaptation }> {
   const { kernel, initrd } = await guestKernel();
   const { definition } = convertDefinition(before, { driver: 'qemu', choices: { kernel, initrd } });
-  const system = await inspectGuestSystem([image], context);
+  const system = await inspectGuestSystem([{ path: image }], context);
   return { to: definition, adaptation: planAdaptation({ from: before, to: definition, system, useBoot }) };
 }
 
@@ -130,7 +130,9 @@ describeUnless(missing, 'a Debian guest of User Mode Linux', () => {
       expect(console).toContain('umlguest login:');
       expectIntact(image);
       expect(await revertEdits(place, applied, context)).toEqual([]);
-      expect((await inspectGuestSystem([image], context))?.files['/etc/fstab']).toContain('/dev/ubda');
+      expect((await inspectGuestSystem([{ path: image }], context))?.files['/etc/fstab']).toContain(
+        '/dev/ubda',
+      );
       expectIntact(image);
     },
     slowMs,

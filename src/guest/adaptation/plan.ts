@@ -71,7 +71,7 @@ export function planAdaptation(request: AdaptationRequest): Adaptation {
 }
 
 const notSeen =
-  'vmferry could not look into the guest. If its /etc/fstab, /etc/inittab or network configuration has names of devices, they may be others now.';
+  "If the guest's /etc/fstab, /etc/inittab or network configuration has names of devices, they may be others now.";
 const noEdits = { edits: [], changes: [] };
 
 function consoleOf(definition: GuestDefinition): string | undefined {

@@ -1,8 +1,12 @@
 import type { Context } from '../../events.ts';
 import { Debugfs } from '../../image/contents/debugfs.ts';
 import { listExtDirectory, readExtFile, statExtFile } from '../../image/contents/ext-files.ts';
+import type { FormattedImage } from '../../image/formats/image-format.ts';
 import { openImage } from '../../image/open-image.ts';
 import { probeImage } from '../../image/probe.ts';
+import type { ImageSource } from '../../image/source/image-source.ts';
+import { Failure } from '../../failure.ts';
+import { Resources } from '../../pipeline/resources.ts';
 import { rootsInBootMenu } from './boot-menu.ts';
 import { cardNameSources, findCardNames, findMacs, namedMacSources } from './card-names.ts';
 import type { GuestSystem } from './guest-system.ts';
@@ -11,31 +15,53 @@ import { inspectKernels } from './inspect-kernels.ts';
 /** More files in one directory of configuration are not read. */
 const MOST_FILES = 50;
 
+export interface InspectOptions {
+  /** The guest runs: see `openImage`. What is found may be out of date. */
+  isInUse?: boolean;
+  /** Is told what a disk holds instead of a root file system, or why it cannot be opened: a sentence without its full stop. */
+  onUnseen?: (reason: string) => void;
+}
+
 /**
- * Looks into a guest's disks, without changing them, for the root file system, and into that. Null if there is none on an
- * ext2, ext3 or ext4 file system, directly on a disk or on a partition. Of a guest that runs, the result may be out of date.
- * @param disks paths of images that are laid out like the disk, in the order of the definition; null for one that is not
- * Throws Failure `image-missing`, `image-unreadable` or `read-failed`.
+ * Looks into a guest's disks, of any format and without changing them, for the root file system, and into that. Null if there
+ * is none on an ext2, ext3 or ext4 file system, directly on a disk or on a partition. A disk that cannot be opened is
+ * passed over. Throws Failure `read-failed`.
+ * @param disks in the order of the definition
  */
 export async function inspectGuestSystem(
-  disks: readonly (string | null)[],
+  disks: readonly FormattedImage[],
   { signal }: Pick<Context, 'signal'>,
+  { isInUse = false, onUnseen = () => undefined }: InspectOptions = {},
 ): Promise<GuestSystem | null> {
+  await using opened = new Resources();
   const regions: Region[] = [];
+  for (const [diskIndex, { path, format = 'raw' }] of disks.entries()) {
+    const image = await openOrTell(path, () => openImage(path, { format, isInUse }), onUnseen);
+    if (image === null) continue;
+    opened.hold(image);
+    for (const { offset, length } of extRegions(image, path, onUnseen)) {
+      // Another process can open the same bytes by it: those of the image, or of a view of it.
+      const place = { path: `/proc/${process.pid}/fd/${image.fd}`, offset, image: path };
+      const debugfs = opened.hold(await Debugfs.open(place, signal));
+      regions.push({ diskIndex, offset, length, debugfs });
+    }
+  }
+  for (const region of regions)
+    if (await isRoot(region.debugfs)) return await inspectRoot(region, regions, signal);
+  return null;
+}
+
+async function openOrTell(
+  path: string,
+  open: () => Promise<ImageSource>,
+  onUnseen: (reason: string) => void,
+): Promise<ImageSource | null> {
   try {
-    for (const [diskIndex, path] of disks.entries())
-      for (const { offset, length } of path === null ? [] : await extRegions(path))
-        regions.push({
-          diskIndex,
-          offset,
-          length,
-          debugfs: await Debugfs.open({ path: path ?? '', offset }, signal),
-        });
-    for (const region of regions)
-      if (await isRoot(region.debugfs)) return await inspectRoot(region, regions, signal);
+    return await open();
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    onUnseen(`${path} cannot be opened: ${error.message.replace(/\.$/, '')}`);
     return null;
-  } finally {
-    for (const { debugfs } of regions) await debugfs[Symbol.asyncDispose]();
   }
 }
 
@@ -65,9 +91,15 @@ async function inspectRoot(
   };
 }
 
-async function extRegions(path: string): Promise<{ offset: number; length: number }[]> {
-  await using image = await openImage(path);
-  return probeImage(image).regions.filter(({ kind }) => /^ext[234]$/.test(kind));
+function extRegions(
+  image: ImageSource,
+  path: string,
+  onUnseen: (reason: string) => void,
+): { offset: number; length: number }[] {
+  const { regions } = probeImage(image);
+  const kinds = [...new Set(regions.map(({ kind }) => (kind === 'unknown' ? 'unknown data' : kind)))];
+  onUnseen(`${path} holds ${kinds.length === 0 ? 'no partitions' : kinds.join(', ')}`);
+  return regions.filter(({ kind }) => /^ext[234]$/.test(kind));
 }
 
 async function isRoot(debugfs: Debugfs): Promise<boolean> {

@@ -43,6 +43,8 @@ export interface Move extends AsyncDisposable {
   devices: readonly DeviceThere[];
   /** The guest as the new hardware is to boot it. */
   there: GuestThere;
+  /** What is in it, as it was before the halt; null if it does not matter, or if nobody could look. */
+  system: GuestSystem | null;
   /** What it needs there, as far as it can be known before the halt; null if it stays as it is. */
   fixups: Adaptation | null;
   connection: SshConnection;
@@ -182,8 +184,8 @@ async function planGuest(
   { conversion }: MigrateRequest,
   context: Context,
 ): Promise<PlannedGuest> {
-  const { definition } = guest;
-  const system = await lookInside(definition, conversion, context);
+  const { definition, running } = guest;
+  const system = await lookInside(definition, conversion, { isInUse: running !== null }, context);
   const there = guestThere(definition, relocate(definition, all), conversion, system);
   const places = all.filter((_, index) => there.newDiskIndexes[index] !== null);
   return { guest, directory, places, there, system };

@@ -49,7 +49,7 @@ export async function adaptRestored(
   initrdPath: string,
   context: Context,
 ): Promise<GuestDefinition> {
-  const system = await lookInside(restored, request, context);
+  const system = await lookInside(restored, request, {}, context);
   const fixups = planFixups(restored, there, request, system);
   if (fixups === null) return there.definition;
   tellOfConversion({ changes: fixups.changes, losses: [] }, context.report);

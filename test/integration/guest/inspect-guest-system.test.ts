@@ -11,6 +11,7 @@ import { inspectGuestSystem } from '../../../src/guest/inspection/inspect-guest-
 import { describeWithTools, findTool } from '../../support/programs/tools.ts';
 
 const context = { signal: new AbortController().signal };
+const at = (path: string) => ({ path });
 const fstab = '/dev/sda1 / ext4 defaults 0 1\n';
 
 function tool(name: string, args: readonly string[], input = ''): void {
@@ -74,9 +75,9 @@ describeWithTools('what is inside a guest', ['mke2fs', 'debugfs', 'sfdisk', 'gzi
   test('is found on a partition, with /boot on another', async () => {
     const other = await makeImage({ 'data/etc/fstab': 'x' });
     const disk = await makeDisk(await makeImage(boot), await makeImage(debian));
-    const system = await inspectGuestSystem([null, other, disk], context);
+    const system = await inspectGuestSystem([other, disk].map(at), context);
     expect(system).toMatchObject({
-      root: { diskIndex: 2, offset: 9 * 2 ** 20, length: 8 * 2 ** 20 },
+      root: { diskIndex: 1, offset: 9 * 2 ** 20, length: 8 * 2 ** 20 },
       init: 'systemd',
       udev: 'link-files',
       files: { '/etc/fstab': fstab },
@@ -107,7 +108,7 @@ describeWithTools('what is inside a guest', ['mke2fs', 'debugfs', 'sfdisk', 'gzi
     ['busybox', { 'sbin/init': 'ELF', 'etc/inittab': 'x' }, 'none'],
     ['other', { 'sbin/init': 'ELF', 'etc/init/tty1.conf': 'x' }, 'none'],
   ])('is %s, of %j', async (init, files, udev) => {
-    expect(await inspectGuestSystem([await makeImage(files)], context)).toMatchObject({
+    expect(await inspectGuestSystem([at(await makeImage(files))], context)).toMatchObject({
       init,
       udev,
       kernels: [],
@@ -116,7 +117,7 @@ describeWithTools('what is inside a guest', ['mke2fs', 'debugfs', 'sfdisk', 'gzi
 
   test('is not read through a link out of the directory, nor from a disk without a root file system', async () => {
     const image = await makeImage({ 'sbin/init': 'ELF', 'etc/inittab': '->/etc/passwd', 'etc/passwd': 'x' });
-    expect((await inspectGuestSystem([image], context))?.files).toEqual({});
-    expect(await inspectGuestSystem([await makeImage({ 'home/web/file': 'x' })], context)).toBeNull();
+    expect((await inspectGuestSystem([at(image)], context))?.files).toEqual({});
+    expect(await inspectGuestSystem([at(await makeImage({ 'home/web/file': 'x' }))], context)).toBeNull();
   });
 });

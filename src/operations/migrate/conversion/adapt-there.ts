@@ -1,5 +1,6 @@
 import type { Context } from '../../../events.ts';
 import { parseGuestDefinition, type GuestDefinition } from '../../../guest/definition.ts';
+import type { GuestSystem } from '../../../guest/inspection/guest-system.ts';
 import { runStage } from '../../../pipeline/run-stage.ts';
 import type { RemoteReceiver } from '../../../wire/remote-receiver.ts';
 import { lookInside, planFixups } from './adaptation.ts';
@@ -9,6 +10,8 @@ interface AdaptedMove {
   request: { conversion: ConversionRequest };
   guest: { definition: GuestDefinition };
   there: GuestThere;
+  /** As it was before the halt; null if nobody could look into it. */
+  system: GuestSystem | null;
   receiver: RemoteReceiver;
 }
 
@@ -17,10 +20,10 @@ interface AdaptedMove {
  * again. Returns the definition to boot there.
  */
 export async function adaptThere(
-  { request: { conversion }, guest: { definition }, there, receiver }: AdaptedMove,
+  { request: { conversion }, guest: { definition }, there, system: before, receiver }: AdaptedMove,
   context: Context,
 ): Promise<GuestDefinition> {
-  const system = await lookInside(definition, conversion, context);
+  const system = await lookInside(definition, conversion, { isToldBefore: before === null }, context);
   const fixups = planFixups(definition, there, conversion, system);
   if (fixups === null) return there.definition;
   const { edits, bootArchive, commandLine } = fixups;

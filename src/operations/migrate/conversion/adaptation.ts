@@ -6,23 +6,36 @@ import type { GuestSystem } from '../../../guest/inspection/guest-system.ts';
 import { inspectGuestSystem } from '../../../guest/inspection/inspect-guest-system.ts';
 import { isConversion, type ConversionRequest, type GuestThere } from './guest-there.ts';
 
-/** What is inside the guest; null if nobody could look, or if it does not matter. */
+export interface LookOptions {
+  /** The guest runs now. */
+  isInUse?: boolean;
+  /** It was said before that nobody can look into this guest. */
+  isToldBefore?: boolean;
+}
+
+/** What is inside the guest; null if it does not matter, or, with a warning, if nobody could look. */
 export async function lookInside(
-  definition: GuestDefinition,
+  { name, driver, disks }: GuestDefinition,
   request: ConversionRequest,
+  { isInUse = false, isToldBefore = false }: LookOptions,
   context: Context,
 ): Promise<GuestSystem | null> {
-  if (!isConversion(request, definition)) return null;
-  // An image of another format is not laid out like its disk.
-  const paths = definition.disks.map(({ path, format = 'raw' }) => (format === 'raw' ? path : null));
+  if (!isConversion(request, { driver })) return null;
+  const unseen: string[] = [];
+  const onUnseen = (reason: string) => unseen.push(reason);
+  const cannotLook = (reason: string) => {
+    const message = `vmferry could not look into ${name}, so nothing in it is adapted: ${reason}`;
+    if (!isToldBefore) context.report({ type: 'warning', code: 'guest-not-adapted', message });
+    return null;
+  };
   try {
-    return await inspectGuestSystem(paths, context);
+    const system = await inspectGuestSystem(disks, context, { isInUse, onUnseen });
+    const looksFor = 'It looks for a root file system of ext2, ext3 or ext4, on a disk or on a partition.';
+    return system ?? cannotLook([...unseen, looksFor].join('. '));
   } catch (error) {
     context.signal.throwIfAborted();
     if (!(error instanceof Failure)) throw error;
-    const message = `vmferry could not look into ${definition.name}, so nothing in it is adapted: ${error.message}`;
-    context.report({ type: 'warning', code: 'guest-not-adapted', message });
-    return null;
+    return cannotLook(error.message);
   }
 }
 

@@ -185,7 +185,7 @@ describe('what vmferry cannot keep is a warning', () => {
     ['one of several cards, of unknown MAC address', [unknownMac, card], system, /MAC address/],
     ['cards without a number', [card, card], { ...system, cardNames: ['ens3', 'ens4'] }, /which card/],
     ['a guest without udev', [card], { ...system, udev: 'none' as const, cardNames: ['lan'] }, /no udev/],
-    ['a guest that nobody could look into', [card], null, /could not look/],
+    ['a guest that nobody could look into', [card], null, /names of devices/],
   ])('%s', (_, networkCards, inside, warning) => {
     const { warnings } = planAdaptation({ from, to: { ...to, networkCards }, system: inside });
     expect(warnings).toEqual(expect.arrayContaining([expect.stringMatching(warning)]));
