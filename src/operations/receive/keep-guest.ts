@@ -1,4 +1,5 @@
 import type { Context } from '../../events.ts';
+import { asFailure } from '../../failure.ts';
 import type { GuestDefinition } from '../../guest/definition.ts';
 import { isKeepingDriver } from '../../guest/guest-driver.ts';
 import type { GuestRecord } from '../../guest/guest-record.ts';
@@ -6,7 +7,7 @@ import { lowerFence, raiseFence } from '../../guest/hypervisor-fence.ts';
 import type { GuestSources } from '../../guest/known-definitions.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
 
-/** What the hypervisors of this machine know of a guest that has just come. */
+/** What the hypervisors of this machine know of a guest that has just come, by a move or from a backup. */
 export interface KeptHere {
   /** Puts back what they knew before. */
   undo(): Promise<void>;
@@ -47,4 +48,12 @@ export async function keepGuest(
     throw error;
   }
   return { undo };
+}
+
+/** After a failed boot. A definition that stays is told of: the hypervisor could start the guest without its disks. */
+export async function forgetAgain(kept: KeptHere | null, { report }: Pick<Context, 'report'>): Promise<void> {
+  await kept?.undo().catch((error: unknown) => {
+    const message = `What the hypervisor knows of the guest could not be put back: ${asFailure(error).message}`;
+    report({ type: 'warning', code: 'clean-up-incomplete', message });
+  });
 }

@@ -9,7 +9,7 @@ import { here, placed, vmferry } from '../../placed-text.ts';
 import { thisMachine } from '../../system/machine.ts';
 import { MessageChannel } from '../../wire/message-channel.ts';
 import { raiseFence } from '../../guest/hypervisor-fence.ts';
-import { keepGuest, type KeptHere } from './keep-guest.ts';
+import { forgetAgain, keepGuest, type KeptHere } from './keep-guest.ts';
 import { checkTarget } from './check.ts';
 import { ReceiveSession } from './session.ts';
 import {
@@ -226,7 +226,7 @@ class Receiver {
         this.#session.keep();
         throw failure;
       }
-      await this.#forget(kept);
+      await forgetAgain(kept, this.#context);
       await (
         earlier === null ? records.remove(guest.name) : records.write({ sources: [], ...earlier })
       ).catch(() => undefined);
@@ -238,14 +238,6 @@ class Receiver {
     }
     this.#session.keep();
     this.#channel.send({ type: 'up', pid: identity.pid ?? null, consoleLog, warnings: this.#takeWarnings() });
-  }
-
-  /** After a failed boot. A definition that stays is told of: the hypervisor could start the guest without its disks. */
-  async #forget(kept: KeptHere | null): Promise<void> {
-    await kept?.undo().catch((error: unknown) => {
-      const message = `What the hypervisor knows of the guest could not be put back: ${asFailure(error).message}`;
-      this.#context.report({ type: 'warning', code: 'clean-up-incomplete', message });
-    });
   }
 
   async #halt({

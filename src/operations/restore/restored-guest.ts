@@ -1,6 +1,7 @@
 import type { Context } from '../../events.ts';
-import { combineFailures, Failure } from '../../failure.ts';
+import { asFailure, combineFailures, Failure } from '../../failure.ts';
 import type { GuestDefinition } from '../../guest/definition.ts';
+import { isKeepingDriver } from '../../guest/guest-driver.ts';
 import { describeMove, fenceOf, type GuestRecord } from '../../guest/guest-record.ts';
 import { findRunningGuest } from '../../guest/resolve-guest.ts';
 import type { Snapshot } from '../../repository/snapshot.ts';
@@ -14,6 +15,8 @@ import { startGuest } from '../guests/start-guest.ts';
 import { checkStoredBootable, refuseImageOnly } from '../guests/stored-guest.ts';
 import type { DiskPlace } from './disk-places.ts';
 import { putBackRecord } from '../../guest/put-back-record.ts';
+import { requireDriver } from '../../guest/require-driver.ts';
+import { forgetAgain, keepGuest, type KeptHere } from '../receive/keep-guest.ts';
 import { requireOldHostGone } from './old-host.ts';
 
 /** The snapshot's guest, with the new paths and formats of its restored disks. */
@@ -92,8 +95,9 @@ async function refuseOther(record: GuestRecord | null, places: readonly DiskPlac
 }
 
 /**
- * Replaces this machine's record of the guest by the restored one, and boots it. If that fails, an earlier fence is put
- * back. Throws what `startGuest` throws.
+ * Replaces this machine's record of the guest by the restored one, makes it known to its hypervisor if that keeps guests, and
+ * boots it. If that fails, the hypervisor forgets it again, and an earlier fence is put back. Throws what
+ * `startGuest` and `keepGuest` throw.
  * @param earlier the record when the user confirmed that no other machine runs it
  */
 export async function startRestored(
@@ -110,10 +114,15 @@ export async function startRestored(
   // The restore may have taken hours: the guest may have been moved meanwhile.
   if (fence !== null && record?.changedAt !== earlier?.changedAt) throw fence;
   await records.write({ definition, state: 'halted' });
+  let kept: KeptHere | null = null;
   try {
+    kept = await keepRestored(definition, record, dependencies, context);
     const { pid, consoleLog } = await startGuest({ guest: name, bootTimeoutMs }, dependencies, context);
     return { pid, consoleLog };
   } catch (error) {
+    // It may run.
+    if (asFailure(error).code === 'outcome-unknown') throw error;
+    await forgetAgain(kept, context);
     if (record !== null && fence !== null) {
       const message = `The disks of ${name} are restored, but ${name} did not start. It still counts as ${describeMove(record)}: to try again, add --in-place to the same command.`;
       context.report({ type: 'warning', code: 'other', message });
@@ -121,4 +130,23 @@ export async function startRestored(
     }
     throw error;
   }
+}
+
+/** Null if nothing changes: its hypervisor keeps no guests, or has this one already. */
+async function keepRestored(
+  definition: GuestDefinition,
+  record: GuestRecord | null,
+  dependencies: GuestDependencies,
+  context: Context,
+): Promise<KeptHere | null> {
+  const driver = requireDriver(dependencies.drivers, definition.driver);
+  const isKnown =
+    isKeepingDriver(driver) &&
+    record?.fence === undefined &&
+    (await driver.listKept(context)).some((kept) => kept.definition.name === definition.name);
+  if (isKnown) return null;
+  context.signal.throwIfAborted();
+  // What was begun is completed, or undone.
+  const patient = { ...context, signal: new AbortController().signal };
+  return keepGuest(definition, record, dependencies, patient);
 }
