@@ -1,3 +1,4 @@
+import { autostartCommand } from './commands/autostart.ts';
 import { backupCommand } from './commands/backup.ts';
 import { convertCommand } from './commands/convert.ts';
 import { diffCommand } from './commands/diff.ts';
@@ -37,6 +38,7 @@ export const commands = [
   guestsCommand,
   haltCommand,
   startCommand,
+  autostartCommand,
   inspectCommand,
   convertCommand,
   receiveCommand,

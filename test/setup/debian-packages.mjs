@@ -17,6 +17,8 @@ export const packageByProgram = {
   'mkfs.xfs': 'xfsprogs',
   'mkfs.btrfs': 'btrfs-progs',
   'systemd-analyze': 'systemd',
+  'systemd-escape': 'systemd',
+  systemctl: 'systemd',
   openssl: 'openssl',
   script: 'bsdutils',
   sfdisk: 'fdisk',

@@ -4,6 +4,7 @@ import { describe, expect, test } from '@jest/globals';
 import { commands } from '../../src/cli/commands.ts';
 import type { Event } from '../../src/events.ts';
 import type { FailureRecord } from '../../src/failure.ts';
+import type { AutostartReport } from '../../src/operations/autostart/autostart.ts';
 import type { BackupReport } from '../../src/operations/backup/backup-report.ts';
 import type { ConvertReport } from '../../src/operations/convert/convert.ts';
 import type { DiffReport } from '../../src/operations/stores/diff-snapshots.ts';
@@ -57,6 +58,7 @@ type JsonRecord =
   | ForgetRecordReport
   | HaltReport
   | StartReport
+  | AutostartReport
   | ConvertReport
   | SeveralHaltedReport
   | SeveralStartedReport
@@ -298,6 +300,15 @@ const samples: { [Type in JsonRecord['type']]: RecordOf<Type> } = {
   },
   halted: { type: 'halted', guest: '', notClean: [''] },
   started: { type: 'started', guest: '', pid: 0, consoleLog: '' },
+  autostart: {
+    type: 'autostart',
+    guest: '',
+    driver: 'uml',
+    autostart: true,
+    unit: '',
+    file: '',
+    isSystem: true,
+  },
   'guests-halted': {
     type: 'guests-halted',
     guests: [{ type: 'halted', guest: '', notClean: [''] }],

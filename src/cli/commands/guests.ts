@@ -1,3 +1,4 @@
+import process from 'node:process';
 import type { GuestSummary } from '../../operations/guests/guests.ts';
 import type { GuestDependencies } from '../../operations/guests/guests.ts';
 import { quoteForShell } from '../../quote-for-shell.ts';
@@ -30,7 +31,8 @@ export const guestsCommand: Command<GuestDependencies> = {
         return { record, text: `Forgot ${record.guest} on this machine.` };
       }
       const { listGuests } = await import('../../operations/guests/guests.ts');
-      const guests = await listGuests(dependencies, context);
+      const { startedByUnit } = await import('../../operations/autostart/guest-units.ts');
+      const guests = await listGuests(dependencies, context, (guest) => startedByUnit(guest, process.env));
       return { record: { type: 'guests', guests }, text: guestsText(guests) };
     };
   },
@@ -64,7 +66,7 @@ export function guestsText(guests: readonly GuestSummary[]): string {
         `An image of ${name} is missing. Mount its file system. If the image is gone for good, remove ${name} from this list: vmferry guests --forget ${quoteForShell(name)}`,
     );
   const notes = [...reasons, ...missing];
-  // Only some hypervisors start guests with the machine.
+  // Where no guest is known to start with the machine or not, the column says nothing.
   const isShown = guests.some(({ autostart }) => autostart !== null);
   const shown = (cells: readonly string[]) => cells.filter((_, index) => isShown || index !== AUTOSTART);
   const aligned = new Set(numbers.map((index) => (isShown || index < AUTOSTART ? index : index - 1)));

@@ -59,7 +59,7 @@ export function convertSettingsOfGuest(
   );
   lose(
     autostart === true && !startsGuests,
-    `Autostart is lost: ${driver} does not start guests with the machine.`,
+    `Autostart is lost: ${driver} does not start guests with the machine. On the new machine: vmferry autostart GUEST`,
   );
   return {
     ...(clock === undefined || isUml ? {} : { clock }),

@@ -22,7 +22,7 @@ export interface GuestSummary {
   cpuSeconds: number | null;
   /** Null also where the hypervisor has no process for it. */
   pid: number | null;
-  /** Whether its hypervisor starts it with the machine; null where that is not known. */
+  /** Whether its hypervisor or a unit of `vmferry autostart` starts it with the machine; null where that is not known. */
   autostart: boolean | null;
   disks: readonly DiskSummary[];
   /** It does not run, and one of its images is missing, so it cannot be started. */
@@ -41,10 +41,14 @@ export interface DiskSummary {
   usedBytes: number | null;
 }
 
-/** The guests that run here, that their hypervisors keep, and that are remembered, by name. A hypervisor that fails is told of. */
+/**
+ * The guests that run here, that their hypervisors keep, and that are remembered, by name. A hypervisor that fails is told of.
+ * @param startedByUnit whether a unit starts the guest; null without a unit
+ */
 export async function listGuests(
   { drivers, records }: Pick<GuestDependencies, 'drivers' | 'records'>,
   context: Context,
+  startedByUnit: (definition: GuestDefinition) => boolean | null = () => null,
 ): Promise<GuestSummary[]> {
   const survey = await surveyGuests(drivers, context);
   for (const { driver, failure } of survey.failures) {
@@ -53,6 +57,15 @@ export async function listGuests(
   }
   const remembered = new Map((await records.list()).map((record) => [keyOf(record.definition), record]));
   const summaries: GuestSummary[] = [];
+  const add = async (
+    definition: GuestDefinition,
+    live: Live,
+    record: GuestRecord | null,
+    unsupported?: Failure,
+  ) => {
+    const autostart = definition.autostart ?? startedByUnit(definition);
+    summaries.push({ ...(await summarize(definition, live, record, unsupported)), autostart });
+  };
   const take = (definition: GuestDefinition) => {
     const record = remembered.get(keyOf(definition)) ?? null;
     remembered.delete(keyOf(definition));
@@ -61,16 +74,16 @@ export async function listGuests(
   for (const guest of survey.running) {
     const { definition, cpuSeconds, identity, unsupported } = guest;
     const live = { state: 'running' as const, cpuSeconds, pid: identity.pid ?? null };
-    summaries.push(await summarize(definition, live, take(definition), unsupported));
+    await add(definition, live, take(definition), unsupported);
   }
   for (const { definition, unsupported } of survey.kept) {
     const record = take(definition);
     const state = record === null || record.state === 'running' ? 'halted' : record.state;
-    summaries.push(await summarize(definition, { ...down, state }, record, unsupported));
+    await add(definition, { ...down, state }, record, unsupported);
   }
   for (const record of remembered.values()) {
     const state = record.state === 'running' ? 'gone' : record.state;
-    summaries.push(await summarize(record.definition, { ...down, state }, record));
+    await add(record.definition, { ...down, state }, record);
   }
   return summaries.toSorted(
     (one, other) => one.name.localeCompare(other.name, 'en') || one.driver.localeCompare(other.driver, 'en'),
@@ -85,11 +98,11 @@ type Live = Pick<GuestSummary, 'state' | 'cpuSeconds' | 'pid'>;
 const down = { cpuSeconds: null, pid: null };
 
 async function summarize(
-  { name, driver, memoryBytes, disks, autostart }: GuestDefinition,
+  { name, driver, memoryBytes, disks }: GuestDefinition,
   live: Live,
   record: GuestRecord | null,
   unsupported?: Failure,
-): Promise<GuestSummary> {
+): Promise<Omit<GuestSummary, 'autostart'>> {
   const diskSummaries: DiskSummary[] = [];
   for (const disk of disks) diskSummaries.push(await summarizeDisk(disk));
   return {
@@ -97,7 +110,6 @@ async function summarize(
     driver,
     ...live,
     memoryBytes,
-    autostart: autostart ?? null,
     disks: diskSummaries,
     imageMissing: live.state !== 'running' && disks.some(({ path }) => !existsSync(path)),
     movedTo: record?.move?.destination ?? null,

@@ -2,7 +2,7 @@ import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import type { DiskDefinition } from '../../guest/definition.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
-import { resolveGuest } from '../../guest/resolve-guest.ts';
+import { findRunningGuest, resolveGuest } from '../../guest/resolve-guest.ts';
 import { isUnclean } from '../../image/unclean.ts';
 import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
 import { noteBeforeHalt, noteState } from '../../guest/note-state.ts';
@@ -13,6 +13,8 @@ export interface HaltRequest {
   forceHalt: boolean;
   /** Time limit for each way of halting it. */
   haltTimeoutMs: number;
+  /** A guest that does not run is no failure. */
+  ifRunning?: boolean;
 }
 
 export interface HaltReport {
@@ -32,6 +34,8 @@ export async function haltGuest(
   context: Context,
 ): Promise<HaltReport> {
   const { drivers, records } = dependencies;
+  if (request.ifRunning === true && (await findRunningGuest(request.guest, drivers, context)) === null)
+    return { type: 'halted', guest: request.guest, notClean: [] };
   const { definition, running, record } = await resolveGuest(request.guest, dependencies, context);
   if (running === null)
     throw new Failure('guest-not-running', `${definition.name} does not run here.`, {

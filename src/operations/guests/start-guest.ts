@@ -11,6 +11,8 @@ import { runStage } from '../../pipeline/run-stage.ts';
 export interface StartRequest {
   guest: string;
   bootTimeoutMs: number;
+  /** A guest that runs already is no failure. */
+  ifDown?: boolean;
 }
 
 export interface StartReport {
@@ -35,6 +37,13 @@ export async function startGuest(
   if (found === null) throw await notFound(request.guest, dependencies, context);
   const { definition, running, record } = found;
   const { name } = definition;
+  if (running !== null && request.ifDown === true)
+    return {
+      type: 'started',
+      guest: name,
+      pid: running.identity.pid ?? null,
+      consoleLog: consoleLogOf(name),
+    };
   if (running !== null)
     throw new Failure('guest-already-running', `${name} runs here already (${running.identity.label}).`);
   const fence = record === null ? null : fenceOf(record);

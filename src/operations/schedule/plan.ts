@@ -9,6 +9,7 @@ import { backupCommands } from '../../schedule/backup-commands.ts';
 import type { Calendar } from '../../schedule/calendar.ts';
 import type { ScheduledRun } from '../../schedule/systemd-units.ts';
 import { keepArguments } from './keep-arguments.ts';
+import { keptEnvironment, stateVariables } from './kept-environment.ts';
 import type { RunReportOptions } from '../reports/run-record.ts';
 import { unitOf, type ScheduleWorld } from './units.ts';
 
@@ -95,7 +96,7 @@ export function planRun(request: ScheduleRequest, findings: ScheduleFindings): S
     ...(metricsFile === null ? [] : [dirname(metricsFile)]),
     ...guests.flatMap(({ definition }) => definition.disks.map(({ path }) => dirname(path))),
   ].filter((path) => !/^\/(?:dev|proc|sys)(?:\/|$)/.test(path));
-  const kept = keptEnvironment(environment, drivers);
+  const kept = keptEnvironment(environment, drivers, ownVariables);
   return {
     unit: unitOf(request.name ?? guestNames.join('-')),
     guests: guestNames,
@@ -129,24 +130,5 @@ function option(name: string, value: string | null): string[] {
   return value === null ? [] : [name, value];
 }
 
-/** The variables by which guests, records, the configuration and passphrases are found. A service has no HOME of its own. */
-function keptEnvironment(
-  environment: NodeJS.ProcessEnv,
-  drivers: readonly GuestDriver[],
-): Record<string, string> {
-  const names = new Set(['HOME', ...drivers.flatMap((driver) => driver.environmentNames), ...ownVariables]);
-  return Object.fromEntries(
-    [...names].flatMap((name) => {
-      const value = environment[name];
-      return value ? [[name, value]] : [];
-    }),
-  );
-}
-
-const ownVariables = [
-  'VMFERRY_STATE_DIR',
-  'VMFERRY_PASSPHRASE_FILE',
-  'VMFERRY_PASSPHRASE_COMMAND',
-  'XDG_STATE_HOME',
-  'XDG_CONFIG_HOME',
-] as const;
+/** What a backup needs besides the variables by which guests and records are found. */
+const ownVariables = [...stateVariables, 'VMFERRY_PASSPHRASE_FILE', 'VMFERRY_PASSPHRASE_COMMAND'];

@@ -16,3 +16,17 @@ export async function askIfThere(
     throw error;
   }
 }
+
+/** Has systemctl do something. Null when it did; else why not, as a sentence. */
+export async function askSystemctl(
+  words: readonly string[],
+  isSystem: boolean,
+  environment: NodeJS.ProcessEnv,
+  context: Context,
+): Promise<string | null> {
+  const args = isSystem ? words : ['--user', ...words];
+  const answer = await askIfThere('systemctl', args, context, environment);
+  if (answer?.exitStatus === 0) return null;
+  const said = answer === null ? 'it is not installed' : answer.stderr.trim().split('\n').at(-1);
+  return `systemctl ${args.join(' ')}: ${said}.`.replace('..', '.');
+}

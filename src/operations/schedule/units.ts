@@ -7,7 +7,7 @@ import { Failure } from '../../failure.ts';
 import { isUnitName, scheduledBy, subjectOf, type ScheduledRun } from '../../schedule/systemd-units.ts';
 import { errorCode } from '../../system/error-code.ts';
 import { replaceFile } from '../../system/replace-file.ts';
-import { askIfThere } from './systemd-programs.ts';
+import { askSystemctl } from './systemd-programs.ts';
 
 /** What a schedule needs to know about the machine. */
 export interface ScheduleWorld {
@@ -125,13 +125,9 @@ async function systemctl(
   { environment }: ScheduleWorld,
   context: Context,
 ): Promise<boolean> {
-  const args = isSystem ? words : ['--user', ...words];
-  const answer = await askIfThere('systemctl', args, context, environment);
-  if (answer?.exitStatus === 0) return true;
-  const said = answer === null ? 'it is not installed' : answer.stderr.trim().split('\n').at(-1);
-  const message = `systemctl ${args.join(' ')}: ${said}.`.replace('..', '.');
-  context.report({ type: 'warning', code: 'other', message });
-  return false;
+  const problem = await askSystemctl(words, isSystem, environment, context);
+  if (problem !== null) context.report({ type: 'warning', code: 'other', message: problem });
+  return problem === null;
 }
 
 export interface UnscheduleReport {

@@ -7,14 +7,18 @@ export const systemd = '/lib/systemd/systemd';
 /**
  * Runs one service to its end under a systemd of its own. Returns the exit status of the command that failed,
  * or 0; 226 means that the unit's limits could not be set up (systemd.exec(5), "Process exit codes"). The
- * unit lies in `directory`. Another process of another account runs beside it: `sleep`, with the user id
+ * unit lies in `directory`; `home` is the HOME of the systemd. Another process of another account runs beside it: `sleep`, with the user id
  * 65534.
  *
  * A systemd takes all processes that it finds in its control group into one of its own. So this one has
  * namespaces for processes and mounts, a control group below that of the test, and sees no other hierarchy of
  * control groups: it can reach no process but those that it has started.
  */
-export async function runService(directory: string, unit: string): Promise<number | null> {
+export async function runService(
+  directory: string,
+  unit: string,
+  { home = directory, timeoutMs = 60_000 } = {},
+): Promise<number | null> {
   const dropIn = join(directory, `${unit}.d`);
   mkdirSync(dropIn, { recursive: true });
   // No targets are needed, and systemd ends with the service.
@@ -32,7 +36,7 @@ export async function runService(directory: string, unit: string): Promise<numbe
     '-c',
     script,
   ];
-  const { exitStatus, stderr } = await run('unshare', [...args, directory, unit], { timeoutMs: 60_000 });
+  const { exitStatus, stderr } = await run('unshare', [...args, directory, unit, home], { timeoutMs });
   if (exitStatus === 99) throw new Error(`systemd could not be kept to itself: ${stderr}`);
   return exitStatus;
 }
@@ -58,7 +62,7 @@ isolate() {
 isolate || exit 99
 setpriv --reuid 65534 --clear-groups sleep 600 &
 # One of an account, in root's name: it need not be the first process. Its runtime directory is where the system's is.
-env SYSTEMD_UNIT_PATH="$0" XDG_RUNTIME_DIR=/run HOME="$0" ${systemd} --user --unit="$1"
+env SYSTEMD_UNIT_PATH="$0" XDG_RUNTIME_DIR=/run HOME="$2" ${systemd} --user --unit="$1"
 status=$?
 kill $!
 wait $!

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { autostartReportText } from '../../../src/cli/commands/autostart.ts';
 import { guestsText } from '../../../src/cli/commands/guests.ts';
 import { haltReportText } from '../../../src/cli/commands/halt.ts';
 import type { ImageReport } from '../../../src/operations/guests/inspect.ts';
@@ -183,6 +184,26 @@ test('an image shows its regions, its users, and why free blocks are not skipped
   expect(text).toMatch(/snapshots +1, which are not read or moved: monday/);
   expect(text).toMatch(/^1\.00 MiB +1\.00 GiB +ext3 +not clean/m);
   expect(text).toContain('ext3 at 1.00 MiB: all its blocks are moved: it was not unmounted');
+});
+
+test('the summary of autostart says how to start and halt the guest from then on', () => {
+  const byHypervisor = {
+    type: 'autostart',
+    guest: 'web',
+    driver: 'xen',
+    autostart: true,
+    unit: null,
+    file: null,
+    isSystem: true,
+  } as const;
+  expect(autostartReportText(byHypervisor)).toBe('web starts with the machine.');
+  const unit = String.raw`vmferry-guest-my\x20web.service`;
+  const byUnit = { ...byHypervisor, driver: 'uml', unit, file: `/etc/${unit}` } as const;
+  expect(autostartReportText(byUnit)).toContain(`systemctl restart '${unit}'; systemctl stop '${unit}'`);
+  expect(autostartReportText({ ...byUnit, isSystem: false })).toContain('loginctl enable-linger');
+  expect(autostartReportText({ ...byUnit, autostart: false })).toBe(
+    `web does not start with the machine. Removed: /etc/${unit}`,
+  );
 });
 
 test('the summaries of halt and revert', () => {
