@@ -1,12 +1,15 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { readdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import type { GuestDefinition } from '../../src/guest/definition.ts';
 import { createLibvirtDriver } from '../../src/guest/drivers/libvirt/driver.ts';
 import { writeDomain } from '../../src/guest/drivers/libvirt/domain/write-domain.ts';
+import { succeed } from '../rigs/base/command.ts';
 import { guestKernel, guestKernelMissing } from '../rigs/kernel/guest-kernel.ts';
 import { libvirtMissing, startLibvirt, type LibvirtLab } from '../rigs/libvirt/libvirt-lab.ts';
 import { buildGuestImage, damagedGuestFiles, guestBootCount } from '../support/guests/uml-guest.ts';
+import { resultOf } from '../support/programs/command-records.ts';
 import { describeUnless } from '../support/programs/tools.ts';
 import { networkLabMissing } from '../support/ssh/network-lab.ts';
 import { startTwoHosts, type TwoHosts } from '../support/ssh/two-hosts.ts';
@@ -30,10 +33,15 @@ describeUnless(missing, 'a guest of libvirt', () => {
   });
 
   /** A guest with things in its definition that only libvirt and QEMU understand. */
-  async function startOnOld(name: string) {
+  async function startOnOld(name: string, format: 'raw' | 'qcow2') {
     const { kernel, initrd } = await guestKernel();
-    const path = join(hosts.old.images, `${name}.img`);
-    const image = await buildGuestImage({ path, dataBytes: 2 ** 20, onCtrlAltDel: 'quick-poweroff' });
+    const raw = join(hosts.old.images, `${name}.img`);
+    const image = await buildGuestImage({ path: raw, dataBytes: 2 ** 20, onCtrlAltDel: 'quick-poweroff' });
+    const path = format === 'raw' ? raw : join(hosts.old.images, `${name}.qcow2`);
+    if (format === 'qcow2') {
+      await succeed('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', raw, path]);
+      await rm(raw);
+    }
     const definition: GuestDefinition = {
       name,
       driver: 'libvirt',
@@ -41,9 +49,17 @@ describeUnless(missing, 'a guest of libvirt', () => {
       cpuCount: 1,
       kernel,
       initrd,
-      disks: [{ device: 'vda', path, readOnly: false, bus: 'virtio' }],
+      disks: [
+        { device: 'vda', path, readOnly: false, bus: 'virtio', ...(format === 'raw' ? {} : { format }) },
+      ],
       commandLine: ['root=/dev/vda', 'rw', 'console=ttyS0', 'panic=-1', 'loglevel=5'],
-      networkCards: [{ mac: '52:54:00:12:34:56', model: 'virtio-net-pci', attachedTo: { kind: 'user' } }],
+      networkCards: [
+        {
+          mac: format === 'raw' ? '52:54:00:12:34:56' : '52:54:00:12:34:57',
+          model: 'virtio-net-pci',
+          attachedTo: { kind: 'user' },
+        },
+      ],
       console: 'ttyS0',
     };
     const text = writeDomain(definition, 'qemu')
@@ -65,27 +81,48 @@ describeUnless(missing, 'a guest of libvirt', () => {
     return { image, path };
   }
 
-  test('is moved to another libvirt with one command, and its definition comes along whole', async () => {
-    const { image, path } = await startOnOld('shop');
-    const before = (await labs.old.virsh('dumpxml', '--inactive', 'shop')).stdout;
-    const slow = ['--boot-timeout', '120', '--halt-timeout', '60'];
-    const moved = await hosts.run(['migrate', 'shop', ...hosts.targetArguments(), ...slow, '--json']);
-    if (moved.exitStatus !== 0) throw new Error(moved.stdout + moved.stderr);
-    const report = JSON.parse(moved.stdout.trim().split('\n').at(-1) ?? '') as Record<string, unknown>;
-    expect(report).toMatchObject({ type: 'moved', guest: 'shop', warnings: [] });
+  const slow = ['--boot-timeout', '150', '--halt-timeout', '60'];
 
-    expect((await labs.new.virsh('list', '--name')).stdout.trim()).toBe('shop');
-    expect((await labs.old.virsh('list', '--name')).stdout.trim()).toBe('');
-    expect(readdirSync(hosts.new.images)).toEqual(['shop.img']);
-    const target = join(hosts.new.images, 'shop.img');
-    // The image alone has another path.
-    const after = (await labs.new.virsh('dumpxml', '--inactive', 'shop')).stdout;
-    expect(after).toBe(before.replace(path, target));
-    expect(after).toContain('opt/org.example/key');
+  /** The guest's image, or a raw copy of it. */
+  async function rawImage(path: string): Promise<string> {
+    if (!path.endsWith('.qcow2')) return path;
+    await succeed('qemu-img', ['check', '-f', 'qcow2', path]);
+    const raw = `${path}.raw`;
+    await succeed('qemu-img', ['convert', '-f', 'qcow2', '-O', 'raw', path, raw]);
+    return raw;
+  }
 
-    expect((await hosts.runOnNew(['halt', 'shop'])).exitStatus).toBe(0);
-    expect(await guestBootCount(path)).toBe(1);
-    expect(await guestBootCount(target)).toBe(2);
-    expect(await damagedGuestFiles(target, image.files)).toEqual([]);
-  });
+  test.each(['raw', 'qcow2'] as const)(
+    'with a %s image is moved to another libvirt with one command, and its definition comes along whole',
+    async (format) => {
+      const name = `shop-${format}`;
+      const { image, path } = await startOnOld(name, format);
+      const before = (await labs.old.virsh('dumpxml', '--inactive', name)).stdout;
+      const moved = await hosts.run(['migrate', name, ...hosts.targetArguments(), ...slow, '--json']);
+      if (moved.exitStatus !== 0) throw new Error(moved.stdout + moved.stderr);
+      expect(resultOf(moved)).toMatchObject({ type: 'moved', guest: name, warnings: [] });
+
+      expect((await labs.new.virsh('list', '--name')).stdout.trim()).toBe(name);
+      expect((await labs.old.virsh('list', '--name')).stdout.trim()).toBe('');
+      expect(readdirSync(hosts.new.images)).toContain(basename(path));
+      const target = join(hosts.new.images, basename(path));
+      // The image alone has another path.
+      const after = (await labs.new.virsh('dumpxml', '--inactive', name)).stdout;
+      expect(after).toBe(before.replace(path, target));
+      expect(after).toContain('opt/org.example/key');
+
+      expect((await hosts.runOnNew(['halt', name])).exitStatus).toBe(0);
+      expect(await guestBootCount(await rawImage(path))).toBe(1);
+      const copy = await rawImage(target);
+      expect(await guestBootCount(copy)).toBe(2);
+      expect(await damagedGuestFiles(copy, image.files)).toEqual([]);
+
+      // The fence is gone again, and the definition is as it was.
+      const reverted = resultOf(await hosts.run(['revert', name, ...slow.slice(0, 2), '--json']));
+      expect(reverted).toMatchObject({ type: 'reverted', guest: name });
+      expect((await labs.old.virsh('list', '--name')).stdout.trim()).toBe(name);
+      expect((await labs.old.virsh('dumpxml', '--inactive', name)).stdout).toBe(before);
+      expect((await hosts.run(['halt', name])).exitStatus).toBe(0);
+    },
+  );
 });
