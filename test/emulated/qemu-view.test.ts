@@ -8,8 +8,9 @@ import type { RunningGuest, ViewedGuest } from '../../src/guest/guest-driver.ts'
 import { poll } from '../../src/pipeline/polling.ts';
 import { run } from '../../src/system/processes.ts';
 import { guestKernel, guestKernelMissing } from '../rigs/kernel/guest-kernel.ts';
-import { guestAgent, type GuestProgram } from '../support/guests/guest-programs.ts';
-import { buildGuestImage, readGuestFile } from '../support/guests/uml-guest.ts';
+import { guestAgent } from '../support/guests/guest-programs.ts';
+import { buildGuestImage } from '../support/guests/uml-guest.ts';
+import { numbersOfOneTime, twoFileWriter, type WrittenNumbers } from '../support/guests/writing-guest.ts';
 import { scratchDirectory } from '../support/images/images.ts';
 import { describeUnless, toolsMissing } from '../support/programs/tools.ts';
 
@@ -17,14 +18,6 @@ const missing =
   toolsMissing('qemu-system-x86_64', 'qemu-ga', 'mke2fs', 'e2fsck', 'busybox') ?? guestKernelMissing();
 const dist = join(import.meta.dirname, '../../dist/guest/drivers/qemu/driver.js');
 const timeoutMs = 120_000;
-
-/** Writes a number to one file, then to another, for ever. So the first is equal to the second, or one higher. */
-const writer: GuestProgram = {
-  install: () => Promise.resolve(),
-  startLines: [
-    "busybox setsid sh -c 'n=0; while :; do n=$((n + 1)); echo $n >/first; sync; echo $n >/second; sync; done' &",
-  ],
-};
 
 describeUnless(missing, 'the disks of a running guest of QEMU that writes', () => {
   const scratch = scratchDirectory();
@@ -43,7 +36,7 @@ describeUnless(missing, 'the disks of a running guest of QEMU that writes', () =
   beforeAll(async () => {
     await mkdir(environment.XDG_RUNTIME_DIR);
     const { kernel, initrd } = await guestKernel();
-    await buildGuestImage({ path: image, fileSystem: 'ext4', programs: [guestAgent, writer] });
+    await buildGuestImage({ path: image, fileSystem: 'ext4', programs: [guestAgent, twoFileWriter] });
     web = await driver.start(
       {
         name: 'web',
@@ -77,27 +70,19 @@ describeUnless(missing, 'the disks of a running guest of QEMU that writes', () =
   const leftBeside = () => readdirSync(scratch.path).filter((name) => name.includes('.vmferry-'));
   const digestOf = async (path: string) => (await run('sha256sum', ['--', path])).stdout.split(' ')[0];
 
-  /** A copy of the view, checked after its journal was replayed, and the two numbers in it. */
-  async function inspect({ views }: ViewedGuest): Promise<{ first: number; second: number }> {
+  async function inspect({ views }: ViewedGuest): Promise<WrittenNumbers> {
     const copy = join(scratch.path, `copy-${++copies}.img`);
     await copyFile(views[0] ?? '', copy);
-    // Replays the journal, and counts anew what a mounted file system counts only now and then.
-    const replayed = await run('e2fsck', ['-fp', copy]);
-    expect(replayed.stdout).not.toContain('UNEXPECTED');
-    expect([0, 1]).toContain(replayed.exitStatus);
-    expect((await run('e2fsck', ['-fn', copy])).exitStatus).toBe(0);
-    const numberIn = async (file: string) => Number((await readGuestFile(copy, file)).toString());
-    return { first: await numberIn('/first'), second: await numberIn('/second') };
+    return numbersOfOneTime(copy);
   }
 
   test('are shown as they were at one instant, and stay so while the guest writes on', async () => {
-    let before: { first: number; second: number };
+    let before: WrittenNumbers;
     {
       await using viewed = await view();
       expect(viewed.notSynced).toBeNull();
       const digest = await digestOf(viewed.views[0] ?? '');
       before = await inspect(viewed);
-      expect([before.second, before.second + 1]).toContain(before.first);
       expect(before.first).toBeGreaterThan(0);
       expect(await digestOf(viewed.views[0] ?? '')).toBe(digest);
       // It is described as before, although its QEMU uses further files now.
@@ -109,7 +94,6 @@ describeUnless(missing, 'the disks of a running guest of QEMU that writes', () =
     await using later = await view();
     const after = await inspect(later);
     expect(after.first).toBeGreaterThan(before.first);
-    expect([after.second, after.second + 1]).toContain(after.first);
   });
 
   test('are taken out of the guest by the next view if vmferry was killed', async () => {
@@ -127,8 +111,7 @@ describeUnless(missing, 'the disks of a running guest of QEMU that writes', () =
     events.length = 0;
     {
       await using viewed = await view();
-      const { first, second } = await inspect(viewed);
-      expect([second, second + 1]).toContain(first);
+      expect((await inspect(viewed)).first).toBeGreaterThan(0);
     }
     expect(events).toEqual([
       expect.objectContaining({ type: 'warning', message: expect.stringContaining('was killed earlier') }),

@@ -42,7 +42,9 @@ export const guestAgent: GuestProgram = {
     // What it calls to halt the guest.
     await writeFile(join(tree, 'sbin/shutdown'), '#!/bin/sh\nexec /sbin/quick-poweroff\n', { mode: 0o755 });
   },
+  // The port may come after the guest's first program. Without a port there is no agent.
   startLines: [
-    'for port in /dev/vport*; do [ -c $port ] && qemu-ga -d -p $port -t /tmp -f /tmp/qemu-ga.pid -l /tmp/qemu-ga.log; done',
+    "busybox setsid sh -c 'n=0; until [ -c /dev/vport?p1 ] || [ $n -ge 100 ]; do busybox usleep 200000; n=$((n + 1)); done; " +
+      "exec qemu-ga -d -p /dev/vport?p1 -t /tmp -f /tmp/qemu-ga.pid -l /tmp/qemu-ga.log' 2>/dev/null &",
   ],
 };
