@@ -99,8 +99,15 @@ test('progress counts bytes after their arrival, and ends with all bytes', async
 test('at most three packs are sent at the same time', async () => {
   let atOnce = 0;
   let most = 0;
+  let release = () => undefined as void;
+  const threeAreSent = new Promise<void>((resolve) => {
+    release = resolve;
+  });
   const slow = async () => {
     most = Math.max(most, ++atOnce);
+    if (atOnce === 3) release();
+    await threeAreSent;
+    // Long enough for a fourth to come, if it could.
     await delay(50);
     atOnce--;
   };
