@@ -14,4 +14,12 @@ echo "REPORT root=$(findmnt -no OPTIONS / | cut -d, -f1)"
 echo "REPORT former=$(readlink -f /dev/ubda)"
 echo "REPORT getty=$(pgrep -ax agetty | xargs) $(pgrep -ax getty | xargs)"
 echo "REPORT end"
-if grep -q report=poweroff /proc/cmdline; then poweroff; fi
+grep -q report=poweroff /proc/cmdline || exit 0
+# The prompt comes a moment after getty has made its terminal ready.
+n=0
+until stty -F /dev/ttyS0 -a | grep -q -- -icanon || [ $n -ge 60 ]; do
+  sleep 1
+  n=$((n + 1))
+done
+sleep 2
+poweroff
