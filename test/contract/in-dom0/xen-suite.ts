@@ -1,6 +1,7 @@
 import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createXenDriver } from '../../../src/guest/drivers/xen/driver.ts';
+import { run } from '../../../src/system/processes.ts';
 import { describeGuestDriver } from '../guest-driver-contract.ts';
 import { runAll } from './jest-globals.ts';
 
@@ -38,6 +39,8 @@ describeGuestDriver('Xen', async () => {
         disks: [{ device: 'xvda', path, readOnly: false, bus: 'xen' }],
       };
     },
+    startByHand: async ({ name }) =>
+      (await run('xl', ['create', '-q', `/etc/xen/${name}.cfg`])).exitStatus === 0,
     async [Symbol.asyncDispose]() {
       for (const guest of await driver.list(context))
         await driver.halt(guest, { timeoutMs: 1, force: true }, context);

@@ -3,7 +3,8 @@ import { here, placed } from '../../../placed-text.ts';
 import type { GuestDefinition } from '../../definition.ts';
 import type { Domain } from './host/domains.ts';
 import type { XenHost } from './host/host.ts';
-import { listConfigFiles } from './places/config-files.ts';
+import { findConfigFile, listConfigFiles } from './places/config-files.ts';
+import { knownAlready } from './places/keep.ts';
 
 /** Another guest of this machine: one that runs, or one that has a file. */
 interface Other {
@@ -15,7 +16,7 @@ interface Other {
   paths: readonly string[];
 }
 
-/** What must belong to one guest alone, and another guest here has: its UUID, the address of a card, a disk. Xen guards none of it. */
+/** What must belong to one guest alone, and another guest here has: its name, its UUID, the address of a card, a disk. Xen guards none of it. */
 export function checkUnique(
   definition: GuestDefinition,
   domains: readonly Domain[],
@@ -24,7 +25,7 @@ export function checkUnique(
   const others = [...domains.map(domainAsOther), ...filesAsOthers(definition.name, host)];
   const macs = (definition.networkCards ?? []).flatMap(({ mac }) => mac ?? []);
   const written = definition.disks.filter(({ readOnly }) => !readOnly).map(({ path }) => path);
-  return others.flatMap((other) => [
+  const clashes = others.flatMap((other) => [
     ...(other.uuid !== undefined && other.uuid === definition.uuid
       ? [
           clash(
@@ -45,6 +46,15 @@ export function checkUnique(
       ),
     ...written.filter((path) => other.runs && other.paths.includes(path)).map((path) => usedBy(path, other)),
   ]);
+  return [...checkName(definition, host), ...clashes];
+}
+
+/** A file of the same name with none of its disks is another guest's. An older file of the guest itself counts as its own. */
+function checkName({ name, disks }: GuestDefinition, host: XenHost): Failure[] {
+  const known = findConfigFile(host, name);
+  if (known === null) return [];
+  const paths = known.definition.disks.map(({ path }) => path);
+  return disks.some(({ path }) => paths.includes(path)) ? [] : [knownAlready(name, known.path)];
 }
 
 function domainAsOther({ config, domid }: Domain): Other {

@@ -15,20 +15,20 @@ export async function keepXen(host: XenHost, definition: GuestDefinition): Promi
   const path = usualPath(host, name);
   const text = writeXenText(definition);
   const known = listConfigFiles(host).find((file) => file.name === name);
-  if (known !== undefined && known.text !== text)
-    throw new Failure(
-      'target-exists',
-      placed`A guest named ${name} is known ${here} already: ${known.path}.`,
-      {
-        advice: placed`Rename that one, or remove its file, if it is not needed ${here}.`,
-      },
-    );
+  if (known !== undefined && known.text !== text) throw knownAlready(name, known.path);
   if (known === undefined) {
     if (existsSync(path) && readFileSync(path, 'utf8') !== text)
       throw new Failure('target-exists', placed`The file ${path} is there ${here} already.`);
     await writeXenFile(path, text);
   }
   await setXenAutostart(host, name, definition.autostart === true);
+}
+
+/** Another guest of that name has a file. */
+export function knownAlready(name: string, path: string): Failure {
+  return new Failure('target-exists', placed`A guest named ${name} is known ${here} already: ${path}.`, {
+    advice: placed`Rename that one, or remove its file, if it is not needed ${here}.`,
+  });
 }
 
 /** Removes the guest's files in Xen's directories. A file elsewhere, which only a link of xendomains names, stays. */
