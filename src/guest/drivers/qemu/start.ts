@@ -1,17 +1,16 @@
 import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { Context } from '../../../events.ts';
 import { asFailure, combineFailures, Failure } from '../../../failure.ts';
 import { command, here, placed } from '../../../placed-text.ts';
 import { poll } from '../../../pipeline/polling.ts';
-import { startDetached, type DetachedProcess } from '../../../system/detached-process.ts';
-import { errorCode } from '../../../system/error-code.ts';
+import type { DetachedProcess } from '../../../system/detached-process.ts';
 import { makeDirectories } from '../../../system/make-directories.ts';
 import { readProcess, signalProcess } from '../../../system/proc-process.ts';
-import { notKept } from '../../../system/state-file.ts';
 import type { GuestDefinition } from '../../definition.ts';
 import type { RunningGuest, StartOptions } from '../../guest-driver.ts';
 import { consoleExcerpt } from '../console-excerpt.ts';
+import { makeConsoleDirectory, startProcess } from '../start-process.ts';
 import { accelerated, detachable } from './launch/accelerate.ts';
 import type { QemuCommand } from './arguments/replace.ts';
 import { bootProgress } from './launch/boot-progress.ts';
@@ -63,9 +62,7 @@ async function boot(
   const directory = runtimeDirectory(host, definition.name);
   const socket = join(directory, 'qmp');
   const { consoleLog } = options;
-  await makeDirectories(dirname(consoleLog), 0o700).catch((error: unknown) => {
-    throw consoleNotKept(definition, options, error);
-  });
+  await makeConsoleDirectory(definition.name, consoleLog);
   rmSync(directory, { recursive: true, force: true });
   await makeDirectories(directory, 0o700);
   const logStartBytes = existsSync(consoleLog) ? statSync(consoleLog).size : 0;
@@ -77,7 +74,12 @@ async function boot(
     ...(isOurs ? agentArguments(agentSocket) : []),
     ...monitorArguments(socket),
   ];
-  const started = await launch(program, whole, definition, options, host);
+  const started = await startProcess(definition.name, {
+    program,
+    args: whole,
+    consoleLog,
+    environment: host.environment,
+  });
   try {
     return await waitUntilUp(started, socket, logStartBytes, definition, options, host, context);
   } catch (error) {
@@ -87,36 +89,6 @@ async function boot(
     if (failure.code !== 'start-failed') throw error;
     throw withConsole(failure, consoleLog, logStartBytes);
   }
-}
-
-async function launch(
-  program: string,
-  args: readonly string[],
-  definition: GuestDefinition,
-  options: StartOptions,
-  host: QemuHost,
-): Promise<DetachedProcess> {
-  try {
-    return await startDetached(program, args, {
-      outputFile: options.consoleLog,
-      workingDirectory: '/',
-      env: host.environment,
-    });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).path === options.consoleLog)
-      throw consoleNotKept(definition, options, error);
-    throw new Failure(
-      'start-failed',
-      `${program} could not be started for ${definition.name}: ${errorCode(error)}.`,
-      {
-        cause: error,
-      },
-    );
-  }
-}
-
-function consoleNotKept({ name }: GuestDefinition, { consoleLog }: StartOptions, cause: unknown): Failure {
-  return notKept(`The console of ${name}`, dirname(consoleLog), cause);
 }
 
 async function waitUntilUp(

@@ -1,16 +1,13 @@
 import { performance } from 'node:perf_hooks';
 import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
 import type { Context } from '../../../events.ts';
 import { asFailure, combineFailures, Failure } from '../../../failure.ts';
 import { command, here, placed } from '../../../placed-text.ts';
-import { makeDirectories } from '../../../system/make-directories.ts';
-import { notKept } from '../../../system/state-file.ts';
-import { startDetached, type DetachedProcess } from '../../../system/detached-process.ts';
-import { errorCode } from '../../../system/error-code.ts';
+import type { DetachedProcess } from '../../../system/detached-process.ts';
 import { consoleExcerpt } from '../console-excerpt.ts';
 import type { GuestDefinition } from '../../definition.ts';
 import type { RunningGuest, StartOptions } from '../../guest-driver.ts';
+import { makeConsoleDirectory, startProcess } from '../start-process.ts';
 import { Mconsole } from './mconsole/mconsole.ts';
 import { pause, poll } from '../../../pipeline/polling.ts';
 import { checkUmlBootable } from './check.ts';
@@ -77,11 +74,15 @@ async function boot(
 ): Promise<RunningGuest | Failure> {
   mkdirSync(host.directory, { recursive: true });
   removeUmidDirectory(host, definition.name);
-  await makeDirectories(dirname(options.consoleLog), 0o700).catch((error: unknown) => {
-    throw consoleNotKept(definition, options, error);
+  const { consoleLog } = options;
+  await makeConsoleDirectory(definition.name, consoleLog);
+  const logStartBytes = existsSync(consoleLog) ? statSync(consoleLog).size : 0;
+  const started = await startProcess(definition.name, {
+    program: kernel,
+    args: [...umlCommandLine(definition), ...(host.directoryIsChosen ? [`uml_dir=${host.directory}`] : [])],
+    consoleLog,
+    environment: host.environment,
   });
-  const logStartBytes = existsSync(options.consoleLog) ? statSync(options.consoleLog).size : 0;
-  const started = await launch(kernel, definition, options, host);
   try {
     return await waitUntilUp(started, definition, options, host, context);
   } catch (error) {
@@ -108,32 +109,6 @@ function missingDisks(definition: GuestDefinition): Failure[] {
   return definition.disks
     .filter(({ path }) => !existsSync(path))
     .map(({ path }) => new Failure('image-missing', placed`The guest's disk ${path} is not ${here}.`));
-}
-
-async function launch(
-  kernel: string,
-  definition: GuestDefinition,
-  options: StartOptions,
-  host: UmlHost,
-): Promise<DetachedProcess> {
-  const directory = host.directoryIsChosen ? [`uml_dir=${host.directory}`] : [];
-  try {
-    return await startDetached(kernel, [...umlCommandLine(definition), ...directory], {
-      outputFile: options.consoleLog,
-      workingDirectory: '/',
-      env: host.environment,
-    });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).path === options.consoleLog)
-      throw consoleNotKept(definition, options, error);
-    throw new Failure('start-failed', `The kernel ${kernel} could not be started: ${errorCode(error)}.`, {
-      cause: error,
-    });
-  }
-}
-
-function consoleNotKept({ name }: GuestDefinition, { consoleLog }: StartOptions, cause: unknown): Failure {
-  return notKept(`The console of ${name}`, dirname(consoleLog), cause);
 }
 
 async function waitUntilUp(

@@ -2,18 +2,13 @@ import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { performance } from 'node:perf_hooks';
 import { Failure } from '../../../failure.ts';
-import { poll } from '../../../pipeline/polling.ts';
 import { errorCode } from '../../../system/error-code.ts';
 import { writeLastWill, type LastWill } from '../../../system/last-will.ts';
-import { tryLock } from '../../../system/native.ts';
 import { isAlive, type ProcessIdentity } from '../../../system/proc-process.ts';
+import { lockPause } from '../lock-pause.ts';
 import { pidFilePath, socketPath, type UmlHost } from './host.ts';
 import { Mconsole, type StopAnswer } from './mconsole/mconsole.ts';
 import { StopAndGo } from './mconsole/stop-and-go.ts';
-
-/** Another backup may have locked the guest for a moment. */
-const lockTimeoutMs = 5_000;
-const lockIntervalMs = 50;
 
 /**
  * When vmferry dies, the guest is told to go on; this is repeated for a while, because the order to stop may still be
@@ -122,18 +117,6 @@ async function lockAgainstOthers(name: string, host: UmlHost, signal: AbortSigna
       );
     },
   );
-  try {
-    const locked = await poll(() => tryLock(file.fd), {
-      timeoutMs: lockTimeoutMs,
-      intervalMs: lockIntervalMs,
-      signal,
-    });
-    if (locked) return file;
-    throw new Failure('guest-unsupported', `Another backup has stopped the guest ${name}.`, {
-      advice: 'Try again when that backup has ended.',
-    });
-  } catch (error) {
-    await file.close();
-    throw error;
-  }
+  await lockPause(file, name, signal);
+  return file;
 }

@@ -7,8 +7,9 @@ import { Failure } from '../../../failure.ts';
 import { poll } from '../../../pipeline/polling.ts';
 import { writeLastWill, type LastWill } from '../../../system/last-will.ts';
 import { makeDirectories } from '../../../system/make-directories.ts';
-import { dropPageCache, tryLock } from '../../../system/native.ts';
+import { dropPageCache } from '../../../system/native.ts';
 import type { FreezeOptions, FrozenGuest, RunningGuest } from '../../guest-driver.ts';
+import { lockPause } from '../lock-pause.ts';
 import { activityOf, servedDisks } from './host/devices.ts';
 import { stateOf } from './host/domains.ts';
 import type { XenHost } from './host/host.ts';
@@ -16,8 +17,6 @@ import { domidOfRun } from './identity.ts';
 import { syncXen } from './sync.ts';
 import { complaintOf, xl } from './host/xl.ts';
 
-const lockTimeoutMs = 5_000;
-const lockIntervalMs = 50;
 /** After the pause, requests that the guest had given to the control domain are still carried out. */
 const quietMs = 100;
 const settleTimeoutMs = 30_000;
@@ -127,7 +126,6 @@ class PausedDomain {
   }
 }
 
-/** Only one vmferry at a time pauses a guest: the other one's would be let go too early. */
 async function lockAgainstOthers(name: string, host: XenHost, signal: AbortSignal): Promise<FileHandle> {
   await makeDirectories(host.runDirectory, 0o700);
   const file = await open(
@@ -135,20 +133,8 @@ async function lockAgainstOthers(name: string, host: XenHost, signal: AbortSigna
     constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW,
     0o600,
   );
-  try {
-    const locked = await poll(() => tryLock(file.fd), {
-      timeoutMs: lockTimeoutMs,
-      intervalMs: lockIntervalMs,
-      signal,
-    });
-    if (locked) return file;
-    throw new Failure('guest-unsupported', `Another backup has paused the guest ${name}.`, {
-      advice: 'Try again when that backup has ended.',
-    });
-  } catch (error) {
-    await file.close();
-    throw error;
-  }
+  await lockPause(file, name, signal);
+  return file;
 }
 
 async function awaitQuiet(
