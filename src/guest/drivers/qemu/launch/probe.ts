@@ -16,17 +16,19 @@ const kvmTimeoutMs = 5_000;
 const expectedStatus = 33;
 
 /**
- * A boot sector. A KVM was seen that runs 16-bit code and hangs in 64-bit code, so it does what a kernel does first: it opens
- * the A20 gate, makes page tables at 0x1000 (PML4, PDPT, one page of 2 MiB), sets PAE, LME, PE and PG, and jumps to a
- * 64-bit segment. There it shifts a 64-bit number and writes what it should become to the port.
+ * A boot sector. A KVM was seen that emulates a processor, and lacks the instruction cmpxchg16b, which Linux needs. So this
+ * does what a kernel does first: it opens the A20 gate, makes page tables at 0x1000 (PML4, PDPT, one page of 2 MiB), sets
+ * PAE, LME, PE and PG, and jumps to a 64-bit segment. There it runs that instruction, shifts a 64-bit number, and writes what
+ * it should become to the port.
  */
 const program = Buffer.from(
   [
     'fa31c08ed88ec08ed0bc0070e4920c02e69231c0bf0010b90018fcf3abc70600',
     '100320c70600200330c7060030830066b8001000000f22d80f20e06683c8200f',
-    '22e066b9800000c00f32660d000100000f300f0116987c0f20c0660d01000080',
-    '0f22c0ea687c080048bb887766554433221148c1eb3cfecbb01000d866baf400',
-    'eef4ebfd0f1f40000000000000000000ffff0000009aaf000f00887c',
+    '22e066b9800000c00f32660d000100000f300f0116a87c0f20c0660d01000080',
+    '0f22c0ea687c0800bf00800000f0480fc70f660f1f44000048bb887766554433',
+    '221148c1eb3cfecbb01000d866baf400eef4ebfd0f1f40000000000000000000',
+    'ffff0000009aaf000f00987c',
   ].join(''),
   'hex',
 );
