@@ -148,8 +148,9 @@ describeUnless(networkLabMissing(), 'a host that cannot take the guest', () => {
   test('its vmferry does not answer: the move gives up', async () => {
     const startedMs = Date.now();
     const error = errorOf(await migrate(...(await withScript('cat >/dev/null'))));
-    expect(error).toMatchObject({ code: 'connection-lost', exitStatus: 12 });
-    expect(Date.now() - startedMs).toBeLessThan(45_000);
+    expect(error).toMatchObject({ code: 'receiver-died', exitStatus: 13 });
+    // It may take 2 minutes to start.
+    expect(Date.now() - startedMs).toBeLessThan(140_000);
   });
 
   test('the directory is missing, is a file, or may not be written to', async () => {
