@@ -13,10 +13,11 @@ import { scratchDirectory } from '../support/images/images.ts';
 import { resultOf } from '../support/programs/command-records.ts';
 import { describeUnless } from '../support/programs/tools.ts';
 import { networkLabMissing } from '../support/ssh/network-lab.ts';
-import { startTwoHosts, type TwoHosts } from '../support/ssh/two-hosts.ts';
+import { startTwoHosts, type HostFiles, type TwoHosts } from '../support/ssh/two-hosts.ts';
 
 const missing = libvirtMissing() ?? guestKernelMissing() ?? networkLabMissing();
 const MAC = '52:54:00:12:34:56';
+const context = { signal: new AbortController().signal, report: () => undefined };
 
 describeUnless(missing, 'a guest', () => {
   const scratch = scratchDirectory();
@@ -30,16 +31,23 @@ describeUnless(missing, 'a guest', () => {
     });
   });
   afterAll(async () => {
+    for (const host of [hosts.old, hosts.new]) await endQemuGuests(host);
     await hosts[Symbol.asyncDispose]();
     await labs.old[Symbol.asyncDispose]();
     await labs.new[Symbol.asyncDispose]();
     scratch[Symbol.dispose]();
   });
 
-  function driverOnOld(kind: 'qemu' | 'libvirt'): GuestDriver {
-    const { stateDir, home, environment } = hosts.old;
-    if (kind === 'libvirt') return createLibvirtDriver(labs.old.environment);
-    return createQemuDriver({ ...process.env, ...environment, HOME: home, VMFERRY_MACHINE: stateDir });
+  const qemuDriverOf = ({ stateDir, home, environment }: HostFiles): GuestDriver =>
+    createQemuDriver({ ...process.env, ...environment, HOME: home, VMFERRY_MACHINE: stateDir });
+  const driverOnOld = (kind: 'qemu' | 'libvirt'): GuestDriver =>
+    kind === 'libvirt' ? createLibvirtDriver(labs.old.environment) : qemuDriverOf(hosts.old);
+
+  /** After a failed test, a guest may still run. */
+  async function endQemuGuests(host: HostFiles): Promise<void> {
+    const driver = qemuDriverOf(host);
+    for (const guest of await driver.list(context))
+      await driver.halt(guest, { timeoutMs: 1, force: true }, context);
   }
 
   test.each([
@@ -67,7 +75,6 @@ describeUnless(missing, 'a guest', () => {
       networkCards: [{ mac: MAC, model: 'virtio-net-pci', attachedTo: { kind: 'user' } }],
       console: 'ttyS0',
     };
-    const context = { signal: new AbortController().signal, report: () => undefined };
     const consoleLog = join(hosts.old.home, `${name}.console`);
     await driverOnOld(from).start(definition, { consoleLog, timeoutMs: 150_000 }, context);
 
