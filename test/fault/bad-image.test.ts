@@ -57,8 +57,15 @@ describeUnless(missing, 'an image that cannot be moved', () => {
       'image-not-a-disk',
       /./,
     ],
-    ['in qcow2', 'a.qcow2', (path) => makeContainer(path, 'QFI\xfb'), 'guest-unsupported', /qcow2/],
-    ['in vmdk', 'a.vmdk', (path) => makeContainer(path, 'KDMV'), 'guest-unsupported', /vmdk/],
+    ['in damaged qcow2', 'a.qcow2', (path) => makeContainer(path, 'QFI\xfb'), 'image-unsupported', /qcow2/],
+    ['in damaged vmdk', 'a.vmdk', (path) => makeContainer(path, 'KDMV'), 'image-unsupported', /vmdk/],
+    [
+      'that begins like qcow2',
+      'a.img',
+      (path) => makeContainer(path, 'QFI\xfb'),
+      'guest-unsupported',
+      /qcow2/,
+    ],
     ['that is copy-on-write', 'a.cow', (path) => makeContainer(path, 'MOOO'), 'guest-unsupported', /uml-cow/],
   ])('an image %s', async (_, name, make, code, says) => {
     make(here(name));
