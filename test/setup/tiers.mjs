@@ -13,5 +13,5 @@ export const tiers = [
   { name: 'fault', workers: 2, testTimeoutMs: 3 * minuteMs, tierTimeoutMs: 20 * minuteMs },
   { name: 'e2e', workers: 2, testTimeoutMs: 5 * minuteMs, tierTimeoutMs: 20 * minuteMs },
   // Emulated machines take as many processors as they get: more of them at once would run into limits of time.
-  { name: 'emulated', workers: 2, testTimeoutMs: 10 * minuteMs, tierTimeoutMs: 30 * minuteMs },
+  { name: 'emulated', workers: 2, testTimeoutMs: 10 * minuteMs, tierTimeoutMs: 40 * minuteMs },
 ];
