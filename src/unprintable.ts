@@ -3,3 +3,7 @@
  * characters, line separators, lone surrogates.
  */
 export const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
+
+/** A control character of ASCII. */
+// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
+export const controlCharacter = /[\u0000-\u001f\u007f]/;

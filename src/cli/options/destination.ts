@@ -1,4 +1,5 @@
 import { Failure } from '../../failure.ts';
+import { controlCharacter } from '../../unprintable.ts';
 
 export interface Destination {
   /** As typed after `ssh`: HOST or USER@HOST, an IPv6 address without brackets. */
@@ -14,8 +15,6 @@ const ipv6Address = /^[0-9a-f:.]*:[0-9a-f:.]*(?:%[\w.-]+)?$/i;
 const hostName = /^[\p{L}\p{N}_][\p{L}\p{N}_.%-]*$/u;
 /** May contain an `@`, but not followed by a hyphen: that would look like an option. */
 const userName = /^(?!.*@-)[\p{L}\p{N}_.\\][\p{L}\p{N}_.@+\\-]*$/u;
-// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
-const controlCharacter = /[\u0000-\u001f\u007f]/;
 
 /**
  * Parses `[USER@]HOST[:DIR]`. An IPv6 address is in brackets, as for scp: `[::1]:/srv`. Throws Failure `usage` for

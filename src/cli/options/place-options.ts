@@ -2,6 +2,7 @@ import type { Options } from 'yargs';
 import { Failure } from '../../failure.ts';
 import type { ChosenPlace, MigrateRequest } from '../../operations/migrate/migration-report.ts';
 import { flag, texts, type Arguments } from './options.ts';
+import { controlCharacter } from '../../unprintable.ts';
 
 /** Where the disks of a guest that moves go. */
 export const placeOptions = {
@@ -25,9 +26,6 @@ export const repeatablePlaceOptions = ['disk'] as const;
 export function readPlaces(args: Arguments): Pick<MigrateRequest, 'disks' | 'overwrite'> {
   return { disks: texts(args, 'disk').map(parseDiskPlace), overwrite: flag(args, 'overwrite') };
 }
-
-// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
-const controlCharacter = /[\u0000-\u001f\u007f]/;
 
 /** Parses `NAME=PATH`. Throws Failure `usage`. */
 function parseDiskPlace(text: string): ChosenPlace {

@@ -1,6 +1,7 @@
 import { Failure } from '../../failure.ts';
 import type { StoreLocation } from '../../operations/store-access/open-backup-store.ts';
 import { parseDestination } from './destination.ts';
+import { controlCharacter } from '../../unprintable.ts';
 
 const sftpUrl =
   /^sftp:\/\/(?:(?<user>[^/@:]*)@)?(?<host>\[[^/[\]]*\]|[^/@:[\]]*)(?::(?<port>[^/]*))?(?<path>\/.*)?$/is;
@@ -10,8 +11,6 @@ const scpStyle = /^(?<destination>(?:[^/:[\]]*@)?(?:\[[^/[\]]*\]|[^/:[\]]*)):(?<
 const bareAddress = /^(?:[^/@:]*@)?[0-9a-f]*:[0-9a-f.]*:[0-9a-f:.]*(?:\/|$)/i;
 /** A colon before the host: probably a password, which no message may repeat. */
 const withPassword = /^(?:[a-z][a-z0-9+.-]*:\/\/)?[^/@]*:[^/]*@/is;
-// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
-const controlCharacter = /[\u0000-\u001f\u007f]/;
 
 /**
  * Parses the location of a store: a directory, `sftp://[USER@]HOST[:PORT]/PATH`, or `[USER@]HOST:PATH` as for scp. A

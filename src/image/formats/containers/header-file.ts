@@ -1,4 +1,5 @@
 import { Failure } from '../../../failure.ts';
+import { controlCharacter } from '../../../unprintable.ts';
 
 /** The bytes of an image file, for the readers of headers. */
 export interface HeaderFile {
@@ -100,8 +101,7 @@ const characters = new TextDecoder('utf-8', { fatal: true });
 export function textOf(bytes: Uint8Array): string | null {
   try {
     const text = characters.decode(bytes);
-    // eslint-disable-next-line no-control-regex
-    return /[\0-\x1f\x7f]/.test(text) ? null : text;
+    return controlCharacter.test(text) ? null : text;
   } catch {
     return null;
   }

@@ -3,7 +3,8 @@ import { writeLastWill, type LastWill } from '../../../../system/last-will.ts';
 
 /**
  * A program for Node that lets a guest go on: first its processors, then its file systems. Its arguments are the socket of
- * QMP, and that of the agent (or nothing). All is tried, and nothing of it is reported: nobody listens.
+ * QMP, and that of the agent (or nothing). All is tried, and nothing of it is reported: nobody listens. A socket that stays
+ * open, because nothing answers, is closed after 3 s.
  */
 const goOn = `
 const net = require('net');
