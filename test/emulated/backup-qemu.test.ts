@@ -6,10 +6,8 @@ import process from 'node:process';
 import { createQemuDriver } from '../../src/guest/drivers/qemu/driver.ts';
 import type { RunningGuest } from '../../src/guest/guest-driver.ts';
 import { poll } from '../../src/pipeline/polling.ts';
-import { guestKernel, guestKernelMissing } from '../rigs/kernel/guest-kernel.ts';
-import { guestAgent } from '../support/guests/guest-programs.ts';
-import { buildGuestImage } from '../support/guests/uml-guest.ts';
-import { numbersOfOneTime, twoFileWriter } from '../support/guests/writing-guest.ts';
+import { guestKernelMissing } from '../rigs/kernel/guest-kernel.ts';
+import { numbersOfOneTime, startWritingGuest } from '../support/guests/writing-guest.ts';
 import { scratchDirectory } from '../support/images/images.ts';
 import { recordsOf, resultOf } from '../support/programs/command-records.ts';
 import { startVmferry, vmferry } from '../support/programs/command-line.ts';
@@ -38,28 +36,8 @@ describeUnless(missing, 'a running guest of QEMU that writes', () => {
   beforeAll(async () => {
     await mkdir(environment.XDG_RUNTIME_DIR);
     await mkdir(images);
-    const { kernel, initrd } = await guestKernel();
-    const path = join(images, 'web.img');
-    await buildGuestImage({
-      path,
-      fileSystem: 'ext4',
-      dataBytes: 4 * 2 ** 20,
-      programs: [guestAgent, twoFileWriter],
-    });
-    web = await driver.start(
-      {
-        name: 'web',
-        driver: 'qemu',
-        memoryBytes: 192 * 2 ** 20,
-        cpuCount: 1,
-        kernel,
-        initrd,
-        disks: [{ device: 'vda', path, readOnly: false, bus: 'virtio' }],
-        commandLine: ['root=/dev/vda', 'rw', 'console=ttyS0'],
-      },
-      { consoleLog: join(scratch.path, 'web.log'), timeoutMs },
-      context,
-    );
+    const files = { image: join(images, 'web.img'), consoleLog: join(scratch.path, 'web.log'), timeoutMs };
+    web = await startWritingGuest(driver, files, context);
     resultOf(await vmferry(['init', store, '--no-encrypt', '--json'], environment));
   }, 2 * timeoutMs);
   afterAll(async () => {

@@ -7,10 +7,8 @@ import { createQemuDriver } from '../../src/guest/drivers/qemu/driver.ts';
 import type { RunningGuest, ViewedGuest } from '../../src/guest/guest-driver.ts';
 import { poll } from '../../src/pipeline/polling.ts';
 import { run } from '../../src/system/processes.ts';
-import { guestKernel, guestKernelMissing } from '../rigs/kernel/guest-kernel.ts';
-import { guestAgent } from '../support/guests/guest-programs.ts';
-import { buildGuestImage } from '../support/guests/uml-guest.ts';
-import { numbersOfOneTime, twoFileWriter, type WrittenNumbers } from '../support/guests/writing-guest.ts';
+import { guestKernelMissing } from '../rigs/kernel/guest-kernel.ts';
+import { numbersOfOneTime, startWritingGuest, type WrittenNumbers } from '../support/guests/writing-guest.ts';
 import { scratchDirectory } from '../support/images/images.ts';
 import { describeUnless, toolsMissing } from '../support/programs/tools.ts';
 
@@ -35,22 +33,8 @@ describeUnless(missing, 'the disks of a running guest of QEMU that writes', () =
 
   beforeAll(async () => {
     await mkdir(environment.XDG_RUNTIME_DIR);
-    const { kernel, initrd } = await guestKernel();
-    await buildGuestImage({ path: image, fileSystem: 'ext4', programs: [guestAgent, twoFileWriter] });
-    web = await driver.start(
-      {
-        name: 'web',
-        driver: 'qemu',
-        memoryBytes: 192 * 2 ** 20,
-        cpuCount: 1,
-        kernel,
-        initrd,
-        disks: [{ device: 'vda', path: image, readOnly: false, bus: 'virtio' }],
-        commandLine: ['root=/dev/vda', 'rw', 'console=ttyS0'],
-      },
-      { consoleLog: join(scratch.path, 'web.log'), timeoutMs },
-      context,
-    );
+    const files = { image: image, consoleLog: join(scratch.path, 'web.log'), timeoutMs };
+    web = await startWritingGuest(driver, files, context);
     // Until its agent runs, a view is as after a crash.
     const ready = await poll(
       async () => {

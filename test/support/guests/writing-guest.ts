@@ -1,14 +1,43 @@
+import type { Context } from '../../../src/events.ts';
+import type { GuestDriver, RunningGuest } from '../../../src/guest/guest-driver.ts';
 import { run } from '../../../src/system/processes.ts';
-import type { GuestProgram } from './guest-programs.ts';
-import { readGuestFile } from './uml-guest.ts';
+import { guestKernel } from '../../rigs/kernel/guest-kernel.ts';
+import { guestAgent, type GuestProgram } from './guest-programs.ts';
+import { buildGuestImage, readGuestFile } from './uml-guest.ts';
 
 /** Writes a number to one file, then to another, for ever. So the first is equal to the second, or one higher. */
-export const twoFileWriter: GuestProgram = {
+const twoFileWriter: GuestProgram = {
   install: () => Promise.resolve(),
   startLines: [
-    "busybox setsid sh -c 'n=0; while :; do n=$((n + 1)); echo $n >/first; sync; echo $n >/second; sync; done' &",
+    // A file is replaced whole: at the instant of a view, one that is overwritten may be empty.
+    "busybox setsid sh -c 'n=0; while :; do n=$((n + 1)); for f in first second; do " +
+      "echo $n >/$f.new; sync; busybox mv /$f.new /$f; sync; done; done' &",
   ],
 };
+
+/** Starts the guest `web` of QEMU, with an ext4 image of its own, QEMU's agent and `twoFileWriter`. */
+export async function startWritingGuest(
+  driver: GuestDriver,
+  { image, consoleLog, timeoutMs }: { image: string; consoleLog: string; timeoutMs: number },
+  context: Context,
+): Promise<RunningGuest> {
+  const { kernel, initrd } = await guestKernel();
+  await buildGuestImage({ path: image, fileSystem: 'ext4', programs: [guestAgent, twoFileWriter] });
+  return driver.start(
+    {
+      name: 'web',
+      driver: 'qemu',
+      memoryBytes: 192 * 2 ** 20,
+      cpuCount: 1,
+      kernel,
+      initrd,
+      disks: [{ device: 'vda', path: image, readOnly: false, bus: 'virtio' }],
+      commandLine: ['root=/dev/vda', 'rw', 'console=ttyS0'],
+    },
+    { consoleLog, timeoutMs },
+    context,
+  );
+}
 
 export interface WrittenNumbers {
   first: number;
