@@ -1,5 +1,6 @@
-import { accessSync, constants, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import type { Context } from '../../../events.ts';
+import { isExecutableFile } from '../../../system/children/find-program.ts';
 import type { GuestDefinition } from '../../definition.ts';
 import { withoutEmulator } from './domain/emulator.ts';
 import type { Virsh } from './virsh.ts';
@@ -20,19 +21,10 @@ export function completeDomain(
     warn(`The medium ${drive.path} of ${name} is not here: its drive ${drive.device} is empty.`);
     return { ...drive, path: null };
   });
-  const changed = native === undefined ? null : withoutEmulator(native.text, isProgram);
+  const changed = native === undefined ? null : withoutEmulator(native.text, isExecutableFile);
   return Promise.resolve({
     ...definition,
     ...(emptied === undefined ? {} : { drives: emptied }),
     ...(native === undefined || changed === null ? {} : { native: { ...native, text: changed } }),
   });
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs';
-import { basename, delimiter, join } from 'node:path';
+import { basename } from 'node:path';
 import { Failure } from '../../../failure.ts';
 import { command, here, placed, vmferry } from '../../../placed-text.ts';
+import { isExecutableFile, pathsOfProgram } from '../../../system/children/find-program.ts';
 import type { GuestDefinition } from '../../definition.ts';
 import { mconsoleMissing } from './mconsole/mconsole.ts';
 import { umlCommandLine } from './command-line.ts';
 import { socketPath, type UmlHost } from './host.ts';
-import { findUmlGuest, isExecutableFile } from './find.ts';
+import { findUmlGuest } from './find.ts';
 
 /** UMID_LEN in the kernel's arch/um/os-Linux/umid.c, less its terminating zero; a longer name would be cut. */
 const maximumUmidBytes = 63;
@@ -64,8 +65,7 @@ function findKernel({ kernel }: GuestDefinition, host: UmlHost): string | null {
 }
 
 function findOnPath(program: string, host: UmlHost): string | null {
-  const directories = (host.environment['PATH'] ?? '/usr/local/bin:/usr/bin:/bin').split(delimiter);
-  return directories.map((directory) => join(directory, program)).find(isExecutableFile) ?? null;
+  return pathsOfProgram(program, host.environment).find(isExecutableFile) ?? null;
 }
 
 function kernelMissing({ kernel }: GuestDefinition): Failure {

@@ -1,4 +1,4 @@
-import { accessSync, closeSync, constants, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import {
   descendantsOf,
@@ -6,6 +6,7 @@ import {
   readProcess,
   type ProcessInvocation,
 } from '../../../system/proc-process.ts';
+import { isExecutableFile } from '../../../system/children/find-program.ts';
 import { holdsUnixSocket } from '../../../system/proc-sockets.ts';
 import type { Failure } from '../../../failure.ts';
 import type { DiskDefinition } from '../../definition.ts';
@@ -67,15 +68,6 @@ function kernelOf(invocation: ProcessInvocation): string {
   const [name = ''] = invocation.argv;
   const path = resolve(invocation.workingDirectory, name);
   return name.includes('/') && isExecutableFile(path) ? path : invocation.executable;
-}
-
-export function isExecutableFile(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
-  } catch {
-    return false;
-  }
 }
 
 /** COW_MAGIC of arch/um/drivers/cow_user.c, in either byte order. */

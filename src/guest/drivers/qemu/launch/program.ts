@@ -1,5 +1,5 @@
-import { accessSync, constants, statSync } from 'node:fs';
-import { basename, delimiter, join } from 'node:path';
+import { basename } from 'node:path';
+import { isExecutableFile, pathsOfProgram } from '../../../../system/children/find-program.ts';
 import { isQemuProgram } from '../arguments/command.ts';
 import type { QemuHost } from './host.ts';
 
@@ -14,21 +14,11 @@ const otherPrograms = ['/usr/libexec/qemu-kvm', '/usr/bin/kvm'];
 export function findProgram(wanted: string, { environment }: QemuHost, isTrusted = true): string | null {
   const name = basename(wanted);
   if (!isQemuProgram(name)) return null;
-  if (isTrusted && wanted.startsWith('/') && isExecutable(wanted)) return wanted;
+  if (isTrusted && wanted.startsWith('/') && isExecutableFile(wanted)) return wanted;
   const isPc =
     !name.startsWith('qemu-system-') || name === 'qemu-system-x86_64' || name === 'qemu-system-i386';
   const names = name.startsWith('qemu-system-') ? [name] : [];
   if (isPc) names.push('qemu-system-x86_64', 'qemu-kvm', 'kvm');
-  const directories = (environment['PATH'] ?? '/usr/local/bin:/usr/bin:/bin').split(delimiter);
-  const candidates = names.flatMap((one) => directories.map((directory) => join(directory, one)));
-  return [...candidates, ...(isPc ? otherPrograms : [])].find(isExecutable) ?? null;
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
-  } catch {
-    return false;
-  }
+  const candidates = names.flatMap((one) => pathsOfProgram(one, environment));
+  return [...candidates, ...(isPc ? otherPrograms : [])].find(isExecutableFile) ?? null;
 }

@@ -1,5 +1,6 @@
-import { accessSync, constants, readFileSync, statSync } from 'node:fs';
-import { delimiter, join, resolve } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { isAbsolute, join, resolve } from 'node:path';
+import { isExecutableFile, pathsOfProgram } from '../../../../system/children/find-program.ts';
 
 /** Where the guests of Xen are found on this machine, and with what they are controlled. Tests give other places. */
 export interface XenHost {
@@ -34,22 +35,9 @@ export function xenHost(environment: NodeJS.ProcessEnv): XenHost {
 
 /** A program on the PATH, or where Debian has those for root. Starts nothing. */
 export function findProgram(host: XenHost, name: string): string | null {
-  const directories = [
-    ...(host.environment['PATH'] ?? '').split(delimiter),
-    '/usr/sbin',
-    '/sbin',
-    '/usr/bin',
-  ];
-  return directories.map((directory) => join(directory, name)).find(isProgram) ?? null;
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return path.startsWith('/') && statSync(path).isFile();
-  } catch {
-    return false;
-  }
+  const elsewhere = ['/usr/sbin', '/sbin', '/usr/bin'].map((directory) => join(directory, name));
+  const paths = [...pathsOfProgram(name, host.environment), ...elsewhere];
+  return paths.find((path) => isAbsolute(path) && isExecutableFile(path)) ?? null;
 }
 
 /** Whether this is a domain that controls others: only there does xl work. Xen's xenfs and sysfs say so. */
