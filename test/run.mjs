@@ -16,20 +16,18 @@ import { tiers } from './setup/tiers.mjs';
 
 const checks = ['format:check', 'lint', 'typecheck'];
 
-const total = { passed: 0, failed: 0, skipped: [] };
-const failedParts = [];
+const total = { passed: 0, failed: [], skipped: [] };
 
-function add(name, { passed, failed, skipped }) {
+function add({ passed, failed, skipped }) {
   total.passed += passed;
-  total.failed += failed;
+  total.failed.push(...failed);
   total.skipped.push(...skipped);
-  if (failed > 0) failedParts.push(name);
 }
 
 function runScript(name) {
   console.log(`\n== ${name}`);
   const succeeded = runVisibly('npm', ['run', '--silent', name]);
-  add(name, { passed: succeeded ? 1 : 0, failed: succeeded ? 0 : 1, skipped: [] });
+  add({ passed: succeeded ? 1 : 0, failed: succeeded ? [] : [name], skipped: [] });
 }
 
 async function runAll(args) {
@@ -41,7 +39,7 @@ async function runAll(args) {
   if (args.length === 0) for (const check of checks) runScript(check);
   for (const tier of chosen.length > 0 ? chosen : tiers) {
     console.log(`\n== ${tier.name}`);
-    add(tier.name, await runTier(tier, patterns));
+    add(await runTier(tier, patterns));
   }
 }
 
@@ -49,10 +47,11 @@ try {
   await runAll(process.argv.slice(2));
 } catch (error) {
   console.log(error.message);
-  add('setup', { passed: 0, failed: 1, skipped: [] });
+  add({ passed: 0, failed: ['setup'], skipped: [] });
 }
 console.log('');
 for (const name of total.skipped) console.log('skipped:', name);
-if (failedParts.length > 0) console.log(`failed: ${failedParts.join(', ')}`);
-console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped.length} skipped`);
-process.exitCode = total.failed > 0 ? 1 : 0;
+// Repeated here, since who reads a long log begins at its end.
+for (const name of total.failed) console.log('failed:', name);
+console.log(`${total.passed} passed, ${total.failed.length} failed, ${total.skipped.length} skipped`);
+process.exitCode = total.failed.length > 0 ? 1 : 0;

@@ -1,34 +1,35 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import process from 'node:process';
+import { stripVTControlCharacters } from 'node:util';
 import { projectDirectory } from './prepare.mjs';
 
 /**
  * Runs one tier with jest: the test files whose path matches one of the patterns, or all without patterns. Resolves to
- * the numbers of tests that `passed` and `failed`, and the names of the `skipped` ones.
+ * the number of tests that `passed`, the names of the `skipped` ones, and what the `failed` ones said.
  */
 export async function runTier(tier, patterns) {
   const scratch = mkdtempSync(join(tmpdir(), 'vmferry-tests-'));
-  const outputFile = join(scratch, 'results.json');
+  const resultsFile = join(scratch, 'results.json');
   try {
-    const ended = await runJest(tier, patterns, outputFile);
-    return addUp(tier, ended, readResults(outputFile));
+    const ended = await runJest(tier, patterns, resultsFile);
+    return addUp(tier, ended, readResults(resultsFile));
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
 }
 
-function runJest(tier, patterns, outputFile) {
+function runJest(tier, patterns, resultsFile) {
   const args = [
     join(projectDirectory, 'node_modules', 'jest', 'bin', 'jest.js'),
     `--roots=${join(projectDirectory, 'test', tier.name)}`,
+    '--reporters=default',
+    `--reporters=${join(projectDirectory, 'test', 'setup', 'results-reporter.mjs')}`,
     `--maxWorkers=${tier.workers}`,
     `--testTimeout=${tier.testTimeoutMs}`,
     '--passWithNoTests',
-    '--json',
-    `--outputFile=${outputFile}`,
     ...patterns,
   ];
   const options = [
@@ -39,7 +40,7 @@ function runJest(tier, patterns, outputFile) {
   const jest = spawn(process.execPath, args, {
     cwd: projectDirectory,
     stdio: ['ignore', 1, 1],
-    env: { ...process.env, NODE_OPTIONS: options.join(' ').trim() },
+    env: { ...process.env, NODE_OPTIONS: options.join(' ').trim(), VMFERRY_TEST_RESULTS: resultsFile },
     timeout: tier.tierTimeoutMs,
   });
   return new Promise((resolve) => {
@@ -62,15 +63,31 @@ function readResults(outputFile) {
 /** `ended`: jest's exit status, or why it has none. */
 function addUp(tier, ended, results) {
   if (results === null || typeof ended !== 'number') {
-    console.log(`jest ${typeof ended === 'number' ? `ended with status ${ended}` : ended}`);
-    return { passed: 0, failed: 1, skipped: [] };
+    const why = `jest ${typeof ended === 'number' ? `ended with status ${ended}` : ended}`;
+    return { passed: 0, failed: [`${tier.name}: ${why}`], skipped: [] };
   }
-  const skipped = results.testResults.flatMap((file) =>
-    file.assertionResults
-      .filter(({ status }) => status !== 'passed' && status !== 'failed')
-      .map(({ fullName }) => `${tier.name}: ${fullName}`),
-  );
+  const { tests, brokenFiles } = results;
+  const named = ({ file, name }) => `${relative(projectDirectory, file)}: ${name}`;
+  const failed = tests
+    .filter(({ status }) => status === 'failed')
+    .map((one) => `${named(one)}\n${excerpt(one.failure)}`);
   // A file that could not be loaded, or a failure after the last test, has no tests to count.
-  const failed = results.numFailedTests + results.numRuntimeErrorTestSuites;
-  return { passed: results.numPassedTests, failed: failed === 0 && ended !== 0 ? 1 : failed, skipped };
+  for (const { file, failure } of brokenFiles)
+    failed.push(`${relative(projectDirectory, file)}\n${excerpt(failure)}`);
+  if (failed.length === 0 && ended !== 0) failed.push(`${tier.name}: jest ended with status ${ended}`);
+  return {
+    passed: tests.filter(({ status }) => status === 'passed').length,
+    failed,
+    skipped: tests.filter(({ status }) => status !== 'passed' && status !== 'failed').map(named),
+  };
+}
+
+/** The first lines of what a failed test said, without colours and without the places in other packages. */
+function excerpt(failure) {
+  return stripVTControlCharacters(failure)
+    .split('\n')
+    .filter((line) => line.trim() !== '' && !/^\s+at .*(?:node_modules|node:)/.test(line))
+    .slice(0, 12)
+    .map((line) => `    ${line}`)
+    .join('\n');
 }
