@@ -2,14 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { FramePool } from './workers/frame-pool.ts';
 import { createRecordStore, stateDirectory } from './guest/record-store.ts';
-import { createLibvirtDriver } from './guest/drivers/libvirt/driver.ts';
-import { libvirtLanguage } from './guest/drivers/libvirt/language.ts';
-import { createQemuDriver } from './guest/drivers/qemu/driver.ts';
-import { qemuLanguage } from './guest/drivers/qemu/language.ts';
+import { deferKeeping, deferViewing, once } from './guest/drivers/deferred-driver.ts';
+import { libvirtOutline } from './guest/drivers/libvirt/outline.ts';
+import { qemuOutline } from './guest/drivers/qemu/outline.ts';
 import { createUmlDriver } from './guest/drivers/uml/driver.ts';
-import { umlLanguage } from './guest/drivers/uml/language.ts';
-import { createXenDriver } from './guest/drivers/xen/driver.ts';
-import { xenLanguage } from './guest/drivers/xen/language.ts';
+import { xenOutline } from './guest/drivers/xen/outline.ts';
+import type { DefinitionLanguage } from './guest/definition-language.ts';
+import type { GuestDriver } from './guest/guest-driver.ts';
 import type { ConvertDependencies } from './operations/convert/convert.ts';
 import type { BackupDependencies } from './operations/backup/options.ts';
 import type { MigrateDependencies } from './operations/migrate/migrate-dependencies.ts';
@@ -41,13 +40,8 @@ export function createDependencies(version: string, environment: NodeJS.ProcessE
     get pool() {
       return (pool ??= new FramePool(new URL('./workers/frame-worker.js', import.meta.url)));
     },
-    drivers: [
-      createUmlDriver(environment),
-      createQemuDriver(environment),
-      createLibvirtDriver(environment),
-      createXenDriver(environment),
-    ],
-    languages: [umlLanguage, qemuLanguage, libvirtLanguage, xenLanguage],
+    drivers: createDrivers(environment),
+    loadLanguages,
     records: createRecordStore(join(directory, 'guests')),
     connect,
     environment,
@@ -71,4 +65,31 @@ export function createDependencies(version: string, environment: NodeJS.ProcessE
       await pool?.[Symbol.asyncDispose]();
     },
   };
+}
+
+function createDrivers(environment: NodeJS.ProcessEnv): GuestDriver[] {
+  return [
+    createUmlDriver(environment),
+    deferViewing(
+      qemuOutline,
+      once(async () => (await import('./guest/drivers/qemu/driver.ts')).createQemuDriver(environment)),
+    ),
+    deferKeeping(
+      libvirtOutline(environment),
+      once(async () => (await import('./guest/drivers/libvirt/driver.ts')).createLibvirtDriver(environment)),
+    ),
+    deferKeeping(
+      xenOutline(environment),
+      once(async () => (await import('./guest/drivers/xen/driver.ts')).createXenDriver(environment)),
+    ),
+  ];
+}
+
+async function loadLanguages(): Promise<DefinitionLanguage[]> {
+  return [
+    (await import('./guest/drivers/uml/language.ts')).umlLanguage,
+    (await import('./guest/drivers/qemu/language.ts')).qemuLanguage,
+    (await import('./guest/drivers/libvirt/language.ts')).libvirtLanguage,
+    (await import('./guest/drivers/xen/language.ts')).xenLanguage,
+  ];
 }

@@ -83,7 +83,7 @@ export interface GuestDriver {
    * The definition of a copy of the guest that reaches nothing but its copied disks, and does not start again by itself.
    * This holds for a guest that behaves as usual, not for a malicious one.
    */
-  isolate(definition: GuestDefinition, isolation: Isolation): GuestDefinition;
+  isolate(definition: GuestDefinition, isolation: Isolation): Promise<GuestDefinition>;
 }
 
 /** A guest that its hypervisor knows, and that does not run. */

@@ -9,7 +9,8 @@ import { createDependencies } from '../../src/wiring.ts';
 import { scratchDirectory } from '../support/images/images.ts';
 import { describeUnless, toolsMissing } from '../support/programs/tools.ts';
 
-const { languages } = createDependencies('1.2.3', { VMFERRY_STATE_DIR: '/nonexistent' });
+const dependencies = createDependencies('1.2.3', { VMFERRY_STATE_DIR: '/nonexistent' });
+const languages = await dependencies.loadLanguages();
 let scratch: ReturnType<typeof scratchDirectory>;
 let image: string;
 

@@ -6,7 +6,8 @@ import { Failure } from '../../src/failure.ts';
 import { createDependencies } from '../../src/wiring.ts';
 import { definitionOf, hypervisorKinds } from '../support/guests/definitions.ts';
 
-const { languages } = createDependencies('1.2.3', { VMFERRY_STATE_DIR: '/nonexistent' });
+const dependencies = createDependencies('1.2.3', { VMFERRY_STATE_DIR: '/nonexistent' });
+const languages = await dependencies.loadLanguages();
 
 const place = { name: 'guest.cfg', directory: '/srv' };
 

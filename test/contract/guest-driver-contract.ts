@@ -271,10 +271,10 @@ export function describeGuestDriver(name: string, create: () => Promise<DriverUn
       await keeping.drop(definition, context);
     });
 
-    test('an isolated copy has its own name, and no disks but the copies', () => {
+    test('an isolated copy has its own name, and no disks but the copies', async () => {
       const { definition } = web;
       const second = { device: 'other', path: '/srv/other.img', readOnly: true };
-      const isolated = driver.isolate(
+      const isolated = await driver.isolate(
         { ...definition, disks: [...definition.disks, second] },
         { name: 'copy', copies: ['/scratch/web.img', undefined], emptyDirectory: '/scratch/empty' },
       );

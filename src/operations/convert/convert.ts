@@ -23,7 +23,9 @@ export interface ConvertRequest {
   networks: readonly { card: string; attachedTo: string }[];
 }
 
-export type ConvertDependencies = GuestSources & { languages: readonly DefinitionLanguage[] };
+export type ConvertDependencies = GuestSources & {
+  loadLanguages: () => Promise<readonly DefinitionLanguage[]>;
+};
 
 export interface ConvertReport {
   type: 'converted';
@@ -48,7 +50,7 @@ export async function convertGuest(
   context: Context,
 ): Promise<ConvertReport> {
   const { guest, to, from } = request;
-  const { languages } = dependencies;
+  const languages = await dependencies.loadLanguages();
   const known = guest.includes('/') ? null : await findGuest(guest, dependencies, context);
   const isFile = guest.includes('/') || existsSync(guest);
   if (known === null && !isFile) throw await notFound(guest, dependencies, context);

@@ -52,7 +52,7 @@ export async function bootSnapshot(
   const driver = requireDriver(dependencies.drivers, definition.driver);
   const name = `vmferry-verify-${dependencies.randomHex(8)}`;
   // Checked before anything is restored.
-  const planned = driver.isolate(definition, { name, copies: [], emptyDirectory: '/' });
+  const planned = await driver.isolate(definition, { name, copies: [], emptyDirectory: '/' });
   const [first, ...others] = await checkStoredBootable(planned, session.opened, dependencies, context);
   if (first !== undefined) throw combineFailures([first, ...others]);
   const scratch = await makeScratch(request.scratchDirectory);
@@ -61,7 +61,7 @@ export async function bootSnapshot(
     const copies = await restoreInto(scratch, snapshot, session, dependencies, context);
     const emptyDirectory = join(scratch, 'empty');
     await mkdir(emptyDirectory);
-    const isolated = driver.isolate(definition, { name, copies, emptyDirectory });
+    const isolated = await driver.isolate(definition, { name, copies, emptyDirectory });
     bootSeconds = await bootOnce(snapshot, isolated, { driver, scratch, ...request }, context);
   } finally {
     await rm(scratch, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });

@@ -101,13 +101,14 @@ export function fakeDriver(...guests: readonly GuestDefinition[]): FakeDriver {
         throw new Failure('start-failed', `The guest ${definition.name} ended while it was starting.`);
       return run(definition);
     },
-    isolate: (definition, { name, copies }) => ({
-      ...definition,
-      name,
-      disks: definition.disks.flatMap((disk, index) => {
-        const path = copies[index];
-        return path === undefined ? [] : [{ ...disk, path }];
+    isolate: async (definition, { name, copies }) =>
+      Promise.resolve({
+        ...definition,
+        name,
+        disks: definition.disks.flatMap((disk, index) => {
+          const path = copies[index];
+          return path === undefined ? [] : [{ ...disk, path }];
+        }),
       }),
-    }),
   };
 }

@@ -8,7 +8,7 @@ import { findReaching } from './domain/reaching.ts';
 import { domainInfo } from './domains.ts';
 import { findKept, findKeptDomain, findRunning } from './find.ts';
 import { alreadyRunning, taken } from './keep.ts';
-import { isSameGuest } from './same-guest.ts';
+import { isSameGuest } from './domain/same-guest.ts';
 import type { Virsh } from './virsh.ts';
 
 /** Everything that keeps libvirt here from starting the guest, but for KVM (`probeKvm`). Changes nothing. */

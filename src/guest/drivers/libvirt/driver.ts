@@ -8,7 +8,9 @@ import { fenceDomain, unfenceDomain } from './fence.ts';
 import { findKept, findRunning } from './find.ts';
 import { freezeDomain } from './freeze.ts';
 import { haltDomain } from './halt.ts';
-import { libvirtEnvironmentNames, libvirtHost } from './host.ts';
+import { namesOf } from '../deferred-driver.ts';
+import { libvirtHost } from './host.ts';
+import { libvirtOutline } from './outline.ts';
 import { runOf } from './identity.ts';
 import { isolateDomain } from './isolate.ts';
 import { startDomain } from './start.ts';
@@ -21,8 +23,7 @@ import { Virsh } from './virsh.ts';
 export function createLibvirtDriver(environment: NodeJS.ProcessEnv): FreezingDriver & KeepingDriver {
   const virsh = new Virsh(libvirtHost(environment));
   return {
-    kind: 'libvirt',
-    environmentNames: libvirtEnvironmentNames,
+    ...namesOf(libvirtOutline(environment)),
     list: ({ signal }) => findRunning(virsh, signal),
     listKept: ({ signal }) => findKept(virsh, signal),
     usersBesides: (guest, users) => {
@@ -47,7 +48,7 @@ export function createLibvirtDriver(environment: NodeJS.ProcessEnv): FreezingDri
     },
     start: async (definition, options, context) =>
       startDomain(definition, options, await typeFor(definition, virsh, context), virsh, context),
-    isolate: isolateDomain,
+    isolate: (...args) => Promise.resolve(isolateDomain(...args)),
     keep: async (definition, context) => {
       const type = await typeFor(definition, virsh, context);
       const { uuid } = await defineDomain(definition, type, virsh, context);

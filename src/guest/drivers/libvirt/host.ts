@@ -12,15 +12,6 @@ export interface LibvirtHost {
   environment: NodeJS.ProcessEnv;
 }
 
-/** By these, virsh finds libvirt, and a session its sockets and files. */
-export const libvirtEnvironmentNames = [
-  'VIRSH_DEFAULT_CONNECT_URI',
-  'LIBVIRT_DEFAULT_URI',
-  'XDG_RUNTIME_DIR',
-  'XDG_CONFIG_HOME',
-  'HOME',
-];
-
 /** As virsh does: what was chosen in the environment, else the system's libvirt for root, and the account's own for others. */
 export function libvirtHost(environment: NodeJS.ProcessEnv): LibvirtHost {
   const chosen = environment['VIRSH_DEFAULT_CONNECT_URI'] || environment['LIBVIRT_DEFAULT_URI'];

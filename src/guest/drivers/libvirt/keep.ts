@@ -6,7 +6,7 @@ import type { DomainType } from './domain/write-domain.ts';
 import { domainInfo, type DomainInfo } from './domains.ts';
 import { findKeptDomain } from './find.ts';
 import { domainXml } from './language.ts';
-import { isSameGuest, startsTheSame } from './same-guest.ts';
+import { isSameGuest, startsTheSame } from './domain/same-guest.ts';
 import type { Virsh } from './virsh.ts';
 
 /** What `defineDomain` did, and how it is undone. */

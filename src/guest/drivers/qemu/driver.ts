@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import { Failure } from '../../../failure.ts';
 import type { FreezingDriver, ViewingDriver } from '../../guest-driver.ts';
+import { namesOf } from '../deferred-driver.ts';
 import { processOf } from '../process-identity.ts';
 import { needsKvm } from './launch/accelerate.ts';
 import { checkQemu } from './check.ts';
@@ -10,6 +11,7 @@ import { freezeQemu } from './freeze.ts';
 import { haltQemu } from './halt.ts';
 import { qemuHost, runtimeDirectory } from './launch/host.ts';
 import { isolateQemu } from './isolate.ts';
+import { qemuOutline } from './outline.ts';
 import { probeQemu, type Accelerator } from './launch/probe.ts';
 import { startQemu } from './start.ts';
 import { viewQemu } from './view.ts';
@@ -29,8 +31,7 @@ export function createQemuDriver(environment: NodeJS.ProcessEnv): FreezingDriver
     return known;
   };
   return {
-    kind: 'qemu',
-    environmentNames: ['XDG_RUNTIME_DIR'],
+    ...namesOf(qemuOutline),
     list: async () => findQemuGuests(host),
     usersBesides: async (guest, users) => {
       const own = processOf(guest)?.pid;
@@ -66,7 +67,7 @@ export function createQemuDriver(environment: NodeJS.ProcessEnv): FreezingDriver
     },
     start: (definition, options, context) =>
       startQemu(definition, options, host, (program) => probe(program, context.signal), context),
-    isolate: isolateQemu,
+    isolate: (...args) => Promise.resolve(isolateQemu(...args)),
   };
 }
 

@@ -4,7 +4,8 @@ import { shellLine } from '../../../quote-for-shell.ts';
 import { splitShell, type ShellCommand } from '../../../shell-words.ts';
 import type { DefinitionLanguage, DefinitionPlace, ReadDefinition } from '../../definition-language.ts';
 import type { GuestDefinition } from '../../definition.ts';
-import { isQemuProgram, qemuCommand } from './arguments/command.ts';
+import { qemuCommand } from './arguments/command.ts';
+import { isQemuProgram } from './arguments/program-name.ts';
 import { readQemuArguments } from './arguments/read.ts';
 
 /** A command line for sh that starts a guest of QEMU, alone or in a script. */

@@ -43,7 +43,7 @@ export function createUmlDriver(environment: NodeJS.ProcessEnv): FreezingDriver 
       return problem === null ? problems : [...problems, problem];
     },
     start: (definition, options, context) => startUml(definition, options, host, context),
-    isolate: isolateUml,
+    isolate: (...args) => Promise.resolve(isolateUml(...args)),
   };
 }
 

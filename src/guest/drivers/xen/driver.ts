@@ -1,4 +1,5 @@
 import type { FreezingDriver, KeepingDriver } from '../../guest-driver.ts';
+import { namesOf } from '../deferred-driver.ts';
 import { checkXenBootable } from './check.ts';
 import { completeXen } from './complete.ts';
 import { findKeptGuests, findXenGuests } from './find.ts';
@@ -6,6 +7,7 @@ import { freezeXen } from './freeze.ts';
 import { haltXen } from './halt.ts';
 import { xenHost, type XenHost } from './host/host.ts';
 import { isolateXen } from './isolate.ts';
+import { xenOutline } from './outline.ts';
 import { setXenAutostart } from './places/autostart.ts';
 import { fenceXen, unfenceXen } from './places/fence.ts';
 import { dropXen, keepXen } from './places/keep.ts';
@@ -21,8 +23,7 @@ export function createXenDriver(
   host: XenHost = xenHost(environment),
 ): FreezingDriver & KeepingDriver {
   return {
-    kind: 'xen',
-    environmentNames: ['VMFERRY_XEN_DIR'],
+    ...namesOf(xenOutline(environment)),
     list: (context) => findXenGuests(host, context),
     usersBesides: (guest, users) =>
       usersBesidesDomain(guest, users, host, { signal: new AbortController().signal }),
@@ -32,7 +33,7 @@ export function createXenDriver(
     checkBootable: async (definition, context, isVouchedFor = true) =>
       checkXenBootable(await completeXen(definition, host), host, context, isVouchedFor),
     start: (definition, options, context) => startXen(definition, options, host, context),
-    isolate: isolateXen,
+    isolate: (...args) => Promise.resolve(isolateXen(...args)),
     listKept: (context) => findKeptGuests(host, context),
     keep: (definition) => keepXen(host, definition),
     drop: (definition) => dropXen(host, definition.name),

@@ -7,11 +7,6 @@ export const DEFAULT_PROGRAM = 'qemu-system-x86_64';
 /** The name of a QEMU that only tries whether it works. No guest has such a name. */
 export const PROBE_NAME = 'guest= vmferry probe';
 
-/** The name of a program that runs guests of QEMU. Distributions have several. */
-export function isQemuProgram(name: string): boolean {
-  return /^(?:qemu-system-[\w-]+|qemu|kvm|qemu-kvm)$/.test(name);
-}
-
 /** The command that starts the guest. See `replacedArguments` and `qemuArguments`, also for what they throw. */
 export function qemuCommand(definition: GuestDefinition): QemuCommand {
   const { driver, native } = definition;

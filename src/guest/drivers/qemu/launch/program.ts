@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { isExecutableFile, pathsOfProgram } from '../../../../system/children/find-program.ts';
-import { isQemuProgram } from '../arguments/command.ts';
+import { isQemuProgram } from '../arguments/program-name.ts';
 import type { QemuHost } from './host.ts';
 
 /** Where distributions put QEMU outside the PATH. */

@@ -1,4 +1,4 @@
-import type { GuestDefinition } from '../../definition.ts';
+import type { GuestDefinition } from '../../../definition.ts';
 
 /** Whether a domain of the same name is this guest: it has its UUID or, where the definition has none, its disks. */
 export function isSameGuest(known: GuestDefinition, definition: GuestDefinition): boolean {
