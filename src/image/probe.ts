@@ -10,8 +10,7 @@ export interface ImageRegion {
   offset: number;
   length: number;
   /**
-   * `ext2`, `ext3`, `ext4`; or by signature `xfs`, `btrfs`, `swap`, `lvm2`, `luks`, `ntfs`, `vfat`, `md-raid` and
-   * others; `ambiguous` when there is more than one; `partition-table` for a disk whose table is not understood;
+   * One of `fileSystems`, such as `ext4` or `swap`; or by signature `btrfs`, `lvm2`, `luks`, `md-raid` and others; `ambiguous` when there is more than one; `partition-table` for a disk whose table is not understood;
    * `unknown`.
    */
   kind: string;
@@ -108,10 +107,16 @@ function probeFileSystem(
   fileSystem: FileSystem,
   { kind, label, uuid, clean, dirtyReason }: FileSystemIdentity,
 ): ImageRegion {
-  const region = { ...place, kind, ...(label === '' ? {} : { label }), uuid, clean };
+  const region = {
+    ...place,
+    kind,
+    ...(label === '' ? {} : { label }),
+    ...(uuid === '' ? {} : { uuid }),
+    clean,
+  };
   const notSkippable = { ...region, usedBytes: null, skippable: false };
   if (dirtyReason !== null) return { ...notSkippable, reason: dirtyReason };
   const usage = fileSystem.checkUsage(read, place.length);
-  if (!usage.understood) return { ...notSkippable, reason: usage.reason };
+  if (!usage.understood) return { ...notSkippable, clean: clean && !usage.isUnclean, reason: usage.reason };
   return { ...region, usedBytes: usage.usedBytes, skippable: true };
 }

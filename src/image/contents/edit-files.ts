@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
-import { Doubt } from '../file-systems/ext/doubt.ts';
+import { Doubt } from '../file-systems/doubt.ts';
 import { readFeatures } from '../file-systems/ext/features.ts';
 import {
   hasExtMagic,

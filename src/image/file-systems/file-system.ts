@@ -6,7 +6,7 @@ import type { ReadAt } from '../source/read-at.ts';
  * `image/file-systems.ts`. In all calls the file system begins at offset 0 of `read`, and has `regionBytes` of room.
  */
 export interface FileSystem {
-  /** Names of its variants: `ext2`, `ext3`, `ext4`. */
+  /** Names of its variants, such as `ext2`, `ext3`, `ext4`. */
   kinds: readonly string[];
   /**
    * What its superblock says; null if there is no superblock. `head` holds the first `HEAD_BYTES` of the region
@@ -27,7 +27,9 @@ export interface FileSystem {
 export interface FileSystemIdentity {
   /** One of `kinds`. */
   kind: string;
+  /** Empty if it has none. */
   label: string;
+  /** Empty if it has none. */
   uuid: string;
   /** Unmounted cleanly, without recorded errors, and without a journal to replay. */
   clean: boolean;
@@ -38,5 +40,8 @@ export interface FileSystemIdentity {
 export type FileSystemUsage =
   /** `usedBytes` are in use in the file system, which may be smaller than its region. */
   | { understood: true; usedBytes: number }
-  /** Why its free blocks must not be left out, as a clause about the file system. */
-  | { understood: false; reason: string };
+  /**
+   * Why its free blocks must not be left out, as a clause about the file system. `isUnclean`: because it was not unmounted in
+   * order, which `identify` could not see.
+   */
+  | { understood: false; isUnclean: boolean; reason: string };

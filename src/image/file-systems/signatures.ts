@@ -36,8 +36,6 @@ function ascii(text: string): number[] {
   return Array.from(text, (character) => character.charCodeAt(0));
 }
 
-const pageSizes = [4096, 8192, 16384, 32768, 65536];
-const swapLabel = { uuidOffset: 1036, label: [1052, 16] } as const;
 /** The uberblocks of the first ZFS label: 128 of 1 KiB each. */
 const uberblocks = Array.from({ length: 128 }, (_, index) => 131072 + index * 1024);
 const volumeDescriptors = Array.from({ length: 16 }, (_, index) => 32769 + index * 2048);
@@ -45,9 +43,6 @@ const volumeDescriptors = Array.from({ length: 16 }, (_, index) => 32769 + index
 const rules: readonly Rule[] = [
   { kind: 'xfs', offsets: [0], magic: ascii('XFSB'), uuidOffset: 32, label: [108, 12] },
   { kind: 'btrfs', offsets: [0x10040], magic: ascii('_BHRfS_M'), uuidOffset: 0x10020, label: [0x1012b, 256] },
-  { kind: 'swap', offsets: pageSizes.map((size) => size - 10), magic: ascii('SWAPSPACE2'), ...swapLabel },
-  { kind: 'swap', offsets: pageSizes.map((size) => size - 10), magic: ascii('SWAP-SPACE') },
-  { kind: 'swap', offsets: pageSizes.map((size) => size - 10), magic: ascii('S1SUSPEND'), ...swapLabel },
   { kind: 'lvm2', offsets: [0, 512, 1024, 1536], magic: ascii('LABELONE') },
   { kind: 'luks', offsets: [0], magic: [...ascii('LUKS'), 0xba, 0xbe] },
   {

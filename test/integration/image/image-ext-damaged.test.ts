@@ -3,12 +3,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { crc32c } from '../../../src/codec/crc.ts';
-import { type Extent, mergeTouching, subtract, totalLength } from '../../../src/extent/extents.ts';
+import { type Extent, mergeTouching, subtract } from '../../../src/extent/extents.ts';
 import type { ReadAt } from '../../../src/image/source/read-at.ts';
-import { checkExtUsage, extUsedExtents } from '../../../src/image/file-systems/ext/used-blocks.ts';
+import { ext } from '../../../src/image/file-systems/ext/ext.ts';
 import { openImage } from '../../../src/image/open-image.ts';
 import { type ImageRegion, probeImage } from '../../../src/image/probe.ts';
 import { usedExtents } from '../../../src/image/used-extents.ts';
+import { changesAt, damagedReader, expectNothingMissed } from '../../support/images/damage.ts';
 import {
   copyImage,
   extVariant,
@@ -45,48 +46,6 @@ function findPlaces(path: string): Places {
   };
 }
 
-/** The image in memory, with bytes changed: each change is a place among `places` and what to xor it with. */
-function damagedReader(image: Uint8Array, changes: ReadonlyMap<number, number>): ReadAt {
-  return (offset, length) => {
-    if (offset < 0 || length < 0 || offset + length > image.length || length > 2 ** 20)
-      throw new Error(`a read of ${length} bytes at ${offset}`);
-    const bytes = image.slice(offset, offset + length);
-    for (const [position, xor] of changes) {
-      const index = position - offset;
-      if (index >= 0 && index < length) bytes[index] = (bytes[index] ?? 0) ^ xor;
-    }
-    return bytes;
-  };
-}
-
-function changesAt(places: readonly Extent[], width: 'bits' | 'bytes', most: number) {
-  const total = totalLength(places);
-  const position = fc.nat(total - 1).map((index) => {
-    let rest = index;
-    for (const { offset, length } of places) {
-      if (rest < length) return offset + rest;
-      rest -= length;
-    }
-    throw new Error('no such place');
-  });
-  const xor = width === 'bits' ? fc.nat(7).map((bit) => 1 << bit) : fc.integer({ min: 1, max: 255 });
-  return fc.array(fc.tuple(position, xor), { minLength: 1, maxLength: most }).map((pairs) => new Map(pairs));
-}
-
-/**
- * Checks that only free blocks of the sound image are skipped, and that the extents are sorted, disjoint and inside of
- * it.
- */
-function expectNothingMissed(read: ReadAt, sizeBytes: number, used: readonly Extent[]): void {
-  const usage = checkExtUsage(read, sizeBytes);
-  const found = usage.understood ? [...extUsedExtents(read, sizeBytes)] : [{ offset: 0, length: sizeBytes }];
-  if (usage.understood) expect(totalLength(found)).toBeGreaterThanOrEqual(usage.usedBytes);
-  expect([...mergeTouching(found)]).toEqual(found);
-  const end = found.at(-1);
-  expect((end?.offset ?? 0) + (end?.length ?? 0)).toBeLessThanOrEqual(sizeBytes);
-  expect([...subtract(used, found)]).toEqual([]);
-}
-
 /**
  * `bitmaps` tells which damage to bitmaps must be noticed: all damage if they have CRC-32C; otherwise one flipped bit,
  * because only e2fsck notices damage that keeps the count of free bits.
@@ -114,7 +73,7 @@ describeWithTools('damaged metadata of ext2, ext3 and ext4', imageTools, () => {
     ];
     const places = findPlaces(path);
     const check = (changes: ReadonlyMap<number, number>): void => {
-      expectNothingMissed(damagedReader(image, changes), image.length, used);
+      expectNothingMissed(ext, damagedReader(image, changes), image.length, used);
     };
     check(new Map());
     const runs = { numRuns: 150 };
@@ -154,7 +113,7 @@ describeWithTools('damaged metadata of ext2, ext3 and ext4', imageTools, () => {
           if (offset === 1024) bytes.set(superblock.subarray(0, length));
           return bytes;
         };
-        expectNothingMissed(read, image.length, []);
+        expectNothingMissed(ext, read, image.length, []);
       }),
       { numRuns: 2000 },
     );

@@ -18,6 +18,7 @@ import {
   placeFile,
   runTool,
   scratchDirectory,
+  seededBytes,
 } from '../../support/images/images.ts';
 import { describeWithTools } from '../../support/programs/tools.ts';
 
@@ -72,7 +73,9 @@ describeWithTools('a disk with partitions', [...imageTools, 'sfdisk', 'mkswap'],
     expect(layout.regions[table.swap]).toMatchObject({
       kind: 'swap',
       label: 'guest swap',
-      skippable: false,
+      clean: true,
+      usedBytes: 4096,
+      skippable: true,
     });
     for (const index of table.ext)
       expect(layout.regions[index]).toMatchObject({
@@ -82,7 +85,12 @@ describeWithTools('a disk with partitions', [...imageTools, 'sfdisk', 'mkswap'],
         skippable: true,
       });
 
-    const free = fileSystems.flatMap(({ offset }) => freeExtentsByDumpe2fs(disk, offset));
+    const swapSpace = partitions[table.swap] ?? { offset: 0, length: 0 };
+    patchFile(disk, swapSpace.offset + 5 * MIB, seededBytes(7, MIB));
+    const free = [
+      ...fileSystems.flatMap(({ offset }) => freeExtentsByDumpe2fs(disk, offset)),
+      { offset: swapSpace.offset + 4096, length: swapSpace.length - 4096 },
+    ].toSorted((first, second) => first.offset - second.offset);
     expect(used).toEqual([...subtract(data, mergeTouching(free))]);
 
     const copy = join(scratch.path, 'copy');

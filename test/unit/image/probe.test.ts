@@ -32,8 +32,6 @@ const mdMagic = [0xfc, 0x4e, 0x2b, 0xa9];
 const signatures = [
   ['xfs', 0, 'XFSB'],
   ['btrfs', 65600, '_BHRfS_M'],
-  ['swap', 4086, 'SWAPSPACE2'],
-  ['swap', 65526, 'SWAPSPACE2'],
   ['lvm2', 512, 'LABELONE'],
   ['luks', 0, 'LUKS\xba\xbe\x00\x02'],
   ['luks', 0x4000, 'SKUL\xba\xbe\x00\x02'],
@@ -53,7 +51,18 @@ const signatures = [
   ['uml-cow', 0, 'OOOM'],
 ] as const;
 
+const swapSignatures = [
+  ['swap', 4086, 'SWAPSPACE2'],
+  ['swap', 65526, 'SWAPSPACE2'],
+  ['swap', 4086, 'SWAP-SPACE'],
+] as const;
+
 describe('probing an image', () => {
+  test.each(swapSignatures)('the mere signature of %s at %i is not trusted', (kind, offset, magic) => {
+    const { regions } = probeImage(imageWith([[offset, magic]]));
+    expect(regions).toMatchObject([{ kind, clean: true, usedBytes: null, skippable: false }]);
+  });
+
   test.each(signatures)('recognises %s by its bytes at %i', (kind, offset, magic) => {
     const layout = probeImage(imageWith([[offset, magic]]));
     expect(layout).toMatchObject({
@@ -62,11 +71,14 @@ describe('probing an image', () => {
     });
   });
 
-  test.each(signatures)('an ext superblock beside %s (at %i) is not trusted', (kind, offset, magic) => {
-    const { regions } = probeImage(imageWith([[offset, magic], extMagic]));
-    expect(regions).toMatchObject([{ kind: 'ambiguous', clean: null, skippable: false }]);
-    expect(regions[0]?.reason).toContain(kind);
-  });
+  test.each([...signatures, ...swapSignatures])(
+    'an ext superblock beside %s (at %i) is not trusted',
+    (kind, offset, magic) => {
+      const { regions } = probeImage(imageWith([[offset, magic], extMagic]));
+      expect(regions).toMatchObject([{ kind: 'ambiguous', clean: null, skippable: false }]);
+      expect(regions[0]?.reason).toContain(kind);
+    },
+  );
 
   test('an ext superblock under a partition table is not trusted', () => {
     const entry = [0, 0, 0, 0, 0x83, 0, 0, 0, 64, 0, 0, 0, 64, 0, 0, 0];

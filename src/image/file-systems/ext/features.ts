@@ -1,4 +1,4 @@
-import { Doubt } from './doubt.ts';
+import { Doubt } from '../doubt.ts';
 
 /*
  * Feature bits of ext2, ext3 and ext4. Source: Linux, fs/ext4/ext4.h (EXT4_FEATURE_*).

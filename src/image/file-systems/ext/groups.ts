@@ -1,5 +1,5 @@
 import { crc16, crc32c } from '../../../codec/crc.ts';
-import { Doubt } from './doubt.ts';
+import { Doubt } from '../doubt.ts';
 import type { ExtSuperblock } from './superblock.ts';
 
 /*

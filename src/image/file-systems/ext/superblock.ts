@@ -1,5 +1,5 @@
 import { crc32c } from '../../../codec/crc.ts';
-import { Doubt } from './doubt.ts';
+import { Doubt } from '../doubt.ts';
 import { type Features, compat, incompat, readFeatures, roCompat } from './features.ts';
 import { hasExtMagic, readExtIdentity } from './identity.ts';
 

@@ -1,7 +1,8 @@
 import { type Extent, mergeTouching } from '../../../extent/extents.ts';
 import type { FileSystemUsage } from '../file-system.ts';
 import { SUPERBLOCK_BYTES, SUPERBLOCK_OFFSET } from './identity.ts';
-import { Doubt } from './doubt.ts';
+import { Doubt, orDoubt } from '../doubt.ts';
+import { checkedUsage } from '../checked-usage.ts';
 import { allSet, countFree, setBits, usedRuns } from './bitmap.ts';
 import {
   type BlockRun,
@@ -167,30 +168,29 @@ function freeBytesOfGroup(superblock: ExtSuperblock, group: number, { bitmap, de
 
 /** Reads all block bitmaps, and decides whether they can be trusted. Memory does not grow with the file system. */
 export function checkExtUsage(read: ReadAt, regionBytes: number): FileSystemUsage {
-  try {
-    const superblock = readSuperblock(read, regionBytes);
-    const reader = new GroupReader(read, superblock);
-    let freeClusters = 0;
-    let freeBytes = 0;
-    let previousBitmap = -1;
-    for (let index = 0; index < superblock.groupCount; index++) {
-      const group = reader.group(index);
-      // Without checksums, two groups that share a bitmap would go unnoticed.
-      if (superblock.checksums === 'none' && group.descriptor.blockBitmap <= previousBitmap)
-        throw new Doubt('its block bitmaps are not in ascending order, and it has no checksums');
-      previousBitmap = group.descriptor.blockBitmap;
-      freeClusters += group.descriptor.freeClusterCount;
-      freeBytes += freeBytesOfGroup(superblock, index, group);
-      checkMetadataInUse(superblock, reader, index);
-    }
-    if (freeClusters !== superblock.freeClusterCount)
-      throw new Doubt('its total of free blocks and those of its block groups disagree');
-    const { blockCount, blockSizeBytes } = superblock;
-    return { understood: true, usedBytes: blockCount * blockSizeBytes - freeBytes };
-  } catch (error) {
-    if (error instanceof Doubt) return { understood: false, reason: error.message };
-    throw error;
+  return checkedUsage(() => countUsedBytes(read, regionBytes));
+}
+
+/** Throws Doubt. */
+function countUsedBytes(read: ReadAt, regionBytes: number): number {
+  const superblock = readSuperblock(read, regionBytes);
+  const reader = new GroupReader(read, superblock);
+  let freeClusters = 0;
+  let freeBytes = 0;
+  let previousBitmap = -1;
+  for (let index = 0; index < superblock.groupCount; index++) {
+    const group = reader.group(index);
+    // Without checksums, two groups that share a bitmap would go unnoticed.
+    if (superblock.checksums === 'none' && group.descriptor.blockBitmap <= previousBitmap)
+      throw new Doubt('its block bitmaps are not in ascending order, and it has no checksums');
+    previousBitmap = group.descriptor.blockBitmap;
+    freeClusters += group.descriptor.freeClusterCount;
+    freeBytes += freeBytesOfGroup(superblock, index, group);
+    checkMetadataInUse(superblock, reader, index);
   }
+  if (freeClusters !== superblock.freeClusterCount)
+    throw new Doubt('its total of free blocks and those of its block groups disagree');
+  return superblock.blockCount * superblock.blockSizeBytes - freeBytes;
 }
 
 /**
@@ -230,14 +230,4 @@ function* usedPieces(read: ReadAt, regionBytes: number): Generator<Extent> {
   }
   const end = blockCount * blockSizeBytes;
   yield { offset: end, length: regionBytes - end };
-}
-
-/** Runs the attempt; returns null if it throws a Doubt. */
-function orDoubt<Result>(attempt: () => Result): Result | null {
-  try {
-    return attempt();
-  } catch (error) {
-    if (error instanceof Doubt) return null;
-    throw error;
-  }
 }
