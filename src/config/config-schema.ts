@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { ConfigFile, KeepSettings, StoreSettings } from './config.ts';
 import { durationForm, parseDuration } from './duration.ts';
+import { parseRateLimit, rateLimitForm } from '../rate-limit.ts';
 import { isPingUrl, pingUrlForm } from './ping-url.ts';
 
 /** Longer than any path or URL. */
@@ -35,6 +36,16 @@ function mapping<Shape extends z.ZodRawShape>(shape: Shape) {
   });
 }
 
+const rateLimit = z
+  .string({ error: `must be ${rateLimitForm}` })
+  .max(longestText, { error: `must be ${rateLimitForm}` })
+  .transform((value, context) => {
+    const limit = parseRateLimit(value);
+    if (!('problem' in limit)) return limit;
+    context.addIssue({ code: 'custom', message: `must be ${rateLimitForm}; ${limit.problem}` });
+    return z.NEVER;
+  });
+
 const store = mapping({
   location,
   'passphrase-file': absolutePath.exactOptional(),
@@ -42,11 +53,13 @@ const store = mapping({
     /\S/.test(value),
   ).exactOptional(),
   'ssh-config': absolutePath.exactOptional(),
+  'limit-rate': rateLimit.exactOptional(),
 }).transform((value): StoreSettings => ({
   location: value.location,
   passphraseFile: value['passphrase-file'] ?? null,
   passphraseCommand: value['passphrase-command'] ?? null,
   sshConfig: value['ssh-config'] ?? null,
+  limitRate: value['limit-rate'] ?? null,
 }));
 
 const keep = mapping({
@@ -97,7 +110,7 @@ export function knownKeys(path: readonly PropertyKey[]): readonly string[] {
   const [first] = path;
   if (first === undefined) return Object.keys(configuration.shape);
   if (first === 'stores' && path.length === 2)
-    return ['location', 'passphrase-file', 'passphrase-command', 'ssh-config'];
+    return ['location', 'passphrase-file', 'passphrase-command', 'ssh-config', 'limit-rate'];
   if (first === 'keep') return ['last', 'hourly', 'daily', 'weekly', 'monthly', 'yearly', 'within'];
   return first === 'defaults' ? ['store'] : [];
 }

@@ -1,3 +1,5 @@
+import type { RateLimit } from '../rate-limit.ts';
+
 /** The merged configuration files: options that need not be typed each time. */
 export interface Config {
   /** By their names on the command line. */
@@ -21,6 +23,8 @@ export interface StoreSettings {
   sshConfig: string | null;
   /** A shell command that prints the passphrase. */
   passphraseCommand: string | null;
+  /** For what goes over the line to it; null: unlimited. */
+  limitRate: RateLimit | null;
 }
 
 /**

@@ -16,7 +16,14 @@ export function resolveStore(config: Config, text: string | null): ResolvedStore
   if (text === null) return defaultStore(config);
   if (text.startsWith('@')) return namedStore(config, text.slice(1), text);
   if (!/[/:]/.test(text) && text !== '.' && text !== '..') return namedStore(config, text, text);
-  return { name: null, location: text, passphraseFile: null, sshConfig: null, passphraseCommand: null };
+  return {
+    name: null,
+    location: text,
+    passphraseFile: null,
+    sshConfig: null,
+    passphraseCommand: null,
+    limitRate: null,
+  };
 }
 
 function defaultStore(config: Config): ResolvedStore {

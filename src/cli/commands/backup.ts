@@ -12,6 +12,7 @@ import {
   withStore,
   type OpenedArguments,
 } from '../options/backup-store-options.ts';
+import { limitRateOption } from '../options/limit-rate-option.ts';
 import type { Command } from '../options/command.ts';
 import { flag, optionalText, wholeNumberOr, type Arguments } from '../options/options.ts';
 import type { CommandResult } from '../reporters/reporter.ts';
@@ -73,6 +74,7 @@ export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
         },
         ...haltOptions,
         ...bootOptions,
+        ...limitRateOption,
         ...backupStoreOptions,
         ...runReportOptions,
       })

@@ -14,6 +14,7 @@ import {
 import { readTargetFormat, targetFormatOption } from '../options/image-format-options.ts';
 import { asOptions, readConversion } from '../options/as-options.ts';
 import { repeatableConversionOptions } from '../options/conversion-options.ts';
+import { limitRateOption } from '../options/limit-rate-option.ts';
 import type { Command } from '../options/command.ts';
 import { confirmation } from '../terminal/confirmation.ts';
 import { flag, optionalText, text } from '../options/options.ts';
@@ -56,6 +57,7 @@ export const restoreCommand: Command<RestoreDependencies & StoreDependencies> = 
         },
         ...asOptions,
         ...bootOptions,
+        ...limitRateOption,
         ...backupStoreOptions,
       })
       .example('$0 restore /mnt/backups web --to /srv/guests/web.img', 'the latest snapshot, to a new file')

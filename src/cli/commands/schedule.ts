@@ -6,6 +6,7 @@ import type { ScheduleRequest } from '../../operations/schedule/plan.ts';
 import type { UnscheduleReport } from '../../operations/schedule/units.ts';
 import type { ScheduleReport } from '../../operations/schedule/schedule.ts';
 import type { Command, CommandEnvironment } from '../options/command.ts';
+import { limitRateOption, readLimitRate } from '../options/limit-rate-option.ts';
 import { keepOptions, readKeepOptions } from '../options/keep-options.ts';
 import { flag, optionalText, text, type Arguments } from '../options/options.ts';
 import { passphraseOptions, readPassphraseOptions } from '../options/passphrase-options.ts';
@@ -32,6 +33,7 @@ const scheduleOptions = {
     describe: 'Halt a running guest, and start it again after its disks were read',
   },
   ...maxPauseOption,
+  ...limitRateOption,
   'no-clone': {
     type: 'boolean',
     describe: 'On XFS and btrfs, keep no clone beside the image: see vmferry backup --help',
@@ -97,6 +99,7 @@ function readSchedule(args: Arguments, isSystem: boolean) {
     keepClones: !flag(args, 'no-clone'),
     whileRunning: flag(args, 'halt') ? 'halt' : flag(args, 'pause') ? 'pause' : 'clone',
     maxPauseMs: readMaxPauseMs(args),
+    limitRate: readLimitRate(args),
     name: optionalText(args, 'name'),
     guestName: readGuestName(args, guests),
     isSystem,
@@ -107,9 +110,11 @@ function readSchedule(args: Arguments, isSystem: boolean) {
     const { resolveStore } = await import('../../config/resolve-store.ts');
     const { scheduleBackups } = await import('../../operations/schedule/schedule.ts');
     const { scheduleWorld } = await import('../../operations/schedule/units.ts');
+    const { refuseLimitWithoutLine } = await import('../../operations/store-access/refuse-limit.ts');
     const config = await loadConfig(process.env, context);
     // Refuse a wrong location now, not at night.
-    parseStoreLocation(resolveStore(config, request.store).location);
+    const { location } = resolveStore(config, request.store);
+    refuseLimitWithoutLine(parseStoreLocation(location), request.limitRate);
     const world = scheduleWorld(isSystem, process.env);
     const report = await scheduleBackups(request, config, dependencies, world, context);
     return { record: report, text: scheduleReportText(report) };

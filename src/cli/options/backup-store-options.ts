@@ -6,7 +6,9 @@ import type { SecretGiven } from '../../operations/store-access/refuse-unencrypt
 import type { GuestDone, RunReportOptions, RunSubject } from '../../operations/reports/run-record.ts';
 import type { StoreSession } from '../../operations/store-access/store-session.ts';
 import type { StoreDependencies } from '../../operations/store-access/store-dependencies.ts';
+import type { RateLimit } from '../../rate-limit.ts';
 import type { CommandEnvironment } from './command.ts';
+import { readLimitRate } from './limit-rate-option.ts';
 import { optionalText, type Arguments } from './options.ts';
 import { openPassphraseSource, passphraseOptions, readPassphraseOptions } from './passphrase-options.ts';
 import { withConfiguredReports } from './run-report-options.ts';
@@ -34,6 +36,8 @@ export interface StoreArguments {
   passphrase: PassphraseRequest;
   /** The passphrase comes from the environment, so it may be meant for other stores, too. */
   isPassphraseForAll: boolean;
+  /** Null: the limit of the configuration, if it has one. */
+  limitRate: RateLimit | null;
 }
 
 /**
@@ -47,6 +51,7 @@ export function readStoreArguments(args: Arguments, name: 'store' | 'to'): Store
     sshConfigFile: sshConfigFile === null ? null : resolve(sshConfigFile),
     passphrase: readPassphraseOptions(args),
     isPassphraseForAll: !isGiven(readPassphraseOptions(args, {})),
+    limitRate: readLimitRate(args),
   };
 }
 
@@ -108,7 +113,7 @@ export async function withStore<Result>(
 }
 
 async function withOpenedStore<Result>(
-  { sshConfigFile, passphrase, isPassphraseForAll }: StoreArguments,
+  { sshConfigFile, passphrase, isPassphraseForAll, limitRate }: StoreArguments,
   settings: StoreSettings,
   wanted: WantedStore,
   environment: CommandEnvironment<StoreDependencies>,
@@ -146,7 +151,12 @@ async function withOpenedStore<Result>(
   };
   await using store = await dependencies.openStoreAt(
     location,
-    { sshConfigFile: sshConfigFile ?? settings.sshConfig, create: isNew, meanwhile },
+    {
+      sshConfigFile: sshConfigFile ?? settings.sshConfig,
+      limitRate: limitRate ?? settings.limitRate,
+      create: isNew,
+      meanwhile,
+    },
     context,
   );
   const { StoreSession } = await import('../../operations/store-access/store-session.ts');

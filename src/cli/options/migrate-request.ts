@@ -10,6 +10,7 @@ import {
   targetFormatOption,
 } from './image-format-options.ts';
 import { placeOptions, readPlaces, repeatablePlaceOptions } from './place-options.ts';
+import { limitRateOption, readLimitRate } from './limit-rate-option.ts';
 import { parseDestination } from './destination.ts';
 import { bootOptions, haltOptions, readBootOptions, readHaltOptions } from './guest-options.ts';
 import { flag, optionalText, text, wholeNumberOr, type Arguments } from './options.ts';
@@ -46,6 +47,7 @@ export function defineMigrateOptions(parser: Argv): Argv {
         type: 'boolean',
         describe: 'Send free blocks of the file system, too',
       },
+      ...limitRateOption,
       'image-format': imageFormatOption,
       format: targetFormatOption,
       ...haltOptions,
@@ -87,6 +89,7 @@ function withExamples(parser: Argv): Argv {
       '$0 migrate web --to newhost --as libvirt --network eth0=br0',
       'as a domain of libvirt, its network card on the bridge br0',
     )
+    .example('$0 migrate web --to newhost --limit-rate 5M', 'leave the rest of the line to others')
     .example('$0 migrate /srv/old.img --to newhost', 'move an image that no guest uses; nothing is booted')
     .example(
       '$0 migrate web --to newhost --remote-command /opt/vmferry/bin/vmferry',
@@ -108,6 +111,7 @@ export function readMigrateRequest(args: Arguments): MigrateRequest {
     remoteCommand: text(args, 'remote-command'),
     compression: wholeNumberOr(args, 'compression', 1, 19, 'auto'),
     everyBlock: flag(args, 'every-block'),
+    limitRate: readLimitRate(args),
     ...readImageFormat(args),
     ...readTargetFormat(args),
     ...readHaltOptions(args),

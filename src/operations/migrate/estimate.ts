@@ -11,6 +11,7 @@ import type { SourceDisk } from '../../transfer/source-disk.ts';
 
 const SAMPLED_FRAMES = 24;
 const MEASURE_PADDING_BYTES = 512 * 1024;
+const LEAST_PADDING_BYTES = 1024;
 const MEASURE_ROUNDS = 4;
 /** Estimate of the time that a guest takes to halt and to boot. */
 const HALT_AND_BOOT_SECONDS = 10;
@@ -61,18 +62,28 @@ function* evenlySpread(plans: Iterable<FramePlan>, totalBytes: number): Iterable
   }
 }
 
-/** Measures the bytes per second that the line to the new hardware carries, by a few round trips. */
-export async function measureLine(receiver: RemoteReceiver, signal: AbortSignal): Promise<number> {
+/**
+ * Measures the bytes per second that the line to the new hardware carries, by a few round trips. With a limit, no more than a
+ * second's worth of it is sent for that, and no more than the limit is returned.
+ */
+export async function measureLine(
+  receiver: RemoteReceiver,
+  limitBytesPerSecond: number | null,
+  signal: AbortSignal,
+): Promise<number> {
+  const most = limitBytesPerSecond ?? Number.POSITIVE_INFINITY;
+  const share = Math.floor(most / MEASURE_ROUNDS);
+  const paddingBytes = Math.max(LEAST_PADDING_BYTES, Math.min(MEASURE_PADDING_BYTES, share));
   const roundTripMs = await timed(() =>
     receiver.request({ type: 'measure', padding: '' }, 'measured', signal),
   );
-  const padding = 'x'.repeat(MEASURE_PADDING_BYTES);
+  const padding = 'x'.repeat(paddingBytes);
   let elapsedMs = 0;
   for (let round = 0; round < MEASURE_ROUNDS; round++) {
     elapsedMs += await timed(() => receiver.request({ type: 'measure', padding }, 'measured', signal));
   }
   const sendingMs = Math.max(1, elapsedMs - MEASURE_ROUNDS * roundTripMs);
-  return (MEASURE_ROUNDS * MEASURE_PADDING_BYTES * 1000) / sendingMs;
+  return Math.min(most, (MEASURE_ROUNDS * paddingBytes * 1000) / sendingMs);
 }
 
 async function timed(work: () => Promise<unknown>): Promise<number> {

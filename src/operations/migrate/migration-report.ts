@@ -3,6 +3,7 @@ import type { TargetFormat } from '../../image/target/target-format.ts';
 import type { ConversionAccount } from './conversion/account.ts';
 import type { ConversionRequest } from './conversion/guest-there.ts';
 import type { DiskAccount } from '../../transfer/disk-account.ts';
+import type { RateLimit } from '../../rate-limit.ts';
 import type { Compression } from '../../transfer/compression-level.ts';
 
 export type { ConversionAccount } from './conversion/account.ts';
@@ -23,6 +24,8 @@ export interface MigrateRequest {
   compression: Compression;
   /** Send free blocks of file systems, too. */
   everyBlock: boolean;
+  /** For what goes over the line; unlimited unless given. */
+  limitRate?: RateLimit | null;
   /** The format of an image that is named by its path; by its name unless given. */
   imageFormat?: ImageFormat;
   /** The format of the new images; null: raw stays raw, and everything else becomes qcow2. */

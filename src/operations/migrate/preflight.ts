@@ -29,6 +29,7 @@ import { fromWireFailure } from '../../wire/messages.ts';
 import { explainNoReceiver } from './sftp-only-account.ts';
 import { diskAccount, relocate, type SourceDisk } from '../../transfer/source-disk.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
+import { rateAt } from '../../rate-limit.ts';
 
 /** A move that passed the preflight. */
 export interface Move extends AsyncDisposable {
@@ -144,12 +145,13 @@ function attemptNoting(problems: Failure[], signal: AbortSignal): Attempt {
 
 /** Returns before the receiver is ready, so that this side can be checked meanwhile. */
 async function startReceiver(
-  { target, remoteCommand }: MigrateRequest,
+  { target, remoteCommand, limitRate = null }: MigrateRequest,
   dependencies: MigrateDependencies,
   context: Context,
   cleanup: Resources,
 ): Promise<{ connection: SshConnection; receiver: RemoteReceiver }> {
-  const connection = cleanup.hold(await dependencies.connect(target.destination, target, context));
+  const where = { ...target, limitRate };
+  const connection = cleanup.hold(await dependencies.connect(target.destination, where, context));
   if (!connection.nativeCiphers)
     context.report({ type: 'warning', code: 'slow-ciphers', message: whyCiphersAreSlow() });
   const machine = newHardware(target, remoteCommand);
@@ -269,7 +271,9 @@ export async function planMigration(
   if (guest.running === null && !request.everyBlock)
     for (const disk of disks) warnOfDoubtfulFileSystems(disk, context);
   const sample = await sampleCompression(disks, dependencies.pool, levelToEstimateWith(request.compression));
-  const lineBytesPerSecond = await measureLine(receiver, context.signal);
+  const { limitRate = null } = request;
+  const rate = limitRate === null ? null : rateAt(limitRate, new Date());
+  const lineBytesPerSecond = await measureLine(receiver, rate, context.signal);
   const willBoot = !isImageOnly(guest.definition);
   const isDown = guest.running === null || sample === null;
   return {

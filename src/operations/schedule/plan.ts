@@ -8,6 +8,7 @@ import type { ResolvedGuest } from '../../guest/resolve-guest.ts';
 import { backupCommands } from '../../schedule/backup-commands.ts';
 import type { Calendar } from '../../schedule/calendar.ts';
 import type { ScheduledRun } from '../../schedule/systemd-units.ts';
+import type { RateLimit } from '../../rate-limit.ts';
 import { keepArguments } from './keep-arguments.ts';
 import { keptEnvironment, stateVariables } from './kept-environment.ts';
 import type { RunReportOptions } from '../reports/run-record.ts';
@@ -29,6 +30,8 @@ export interface ScheduleRequest {
   whileRunning: 'clone' | 'pause' | 'halt';
   /** See `StandstillOptions`; null for the default. */
   maxPauseMs: number | null;
+  /** For what goes over the line to the store; null: as the configuration says when the backup runs. */
+  limitRate: RateLimit | null;
   /** Keep a clone of each image beside it for the next backup (doc/second-pass.md). */
   keepClones: boolean;
   /** The schedule's name; null to name it after the guest. */
@@ -55,7 +58,7 @@ export interface ScheduleFindings {
 export function planRun(request: ScheduleRequest, findings: ScheduleFindings): ScheduledRun {
   const { config, store, guests, calendar, world, drivers } = findings;
   const { vmferry, environment } = world;
-  const { isSystem, reports, whileRunning, maxPauseMs, keepClones, guestName } = request;
+  const { isSystem, reports, whileRunning, maxPauseMs, limitRate, keepClones, guestName } = request;
   const guestNames = guests.map(({ definition }) => guestName ?? definition.name);
   const typedGuests = guests.map(({ definition }, index) =>
     nameOrPath(definition, request.guests[index] ?? ''),
@@ -75,6 +78,7 @@ export function planRun(request: ScheduleRequest, findings: ScheduleFindings): S
     backupOptions: [
       ...(whileRunning === 'clone' ? [] : [`--${whileRunning}`]),
       ...option('--max-pause', maxPauseMs === null ? null : String(maxPauseMs / 1000)),
+      ...option('--limit-rate', limitRate?.text ?? null),
       ...(keepClones ? [] : ['--no-clone']),
       ...option('--name', guestName),
     ],

@@ -1,12 +1,14 @@
 import { resolve } from 'node:path';
 import { pause } from '../../pipeline/polling.ts';
 import type { Context } from '../../events.ts';
+import type { RateLimit } from '../../rate-limit.ts';
 import { whatChanged } from '../../repository/store-changes.ts';
 import { noStore } from '../../repository/keys/store-keys.ts';
 import type { StoreMemory } from '../../repository/store-memory.ts';
 import { reconnectingStore } from '../../store/reconnecting-store.ts';
 import type { ConnectOptions, SshConnection } from '../../store/sftp/ssh-connection.ts';
 import type { BackupStore, PlacedStore } from '../../store/store.ts';
+import { refuseLimitWithoutLine } from './refuse-limit.ts';
 
 /** Where a store of backups is. */
 export type StoreLocation =
@@ -24,6 +26,8 @@ export type StoreLocation =
 export interface OpenStoreOptions {
   /** An ssh_config(5) file to use instead of the user's own. */
   sshConfigFile: string | null;
+  /** For what goes over the line to the store; unlimited unless given. */
+  limitRate?: RateLimit | null;
   /** Make the store's directory if it is missing, but none above it, and not if a store is remembered there. */
   create: boolean;
   /** Called while vmferry waits for the other side, to do other work meanwhile. */
@@ -42,23 +46,24 @@ const RECONNECT_WAITS_MS = [1000, 5000, 15_000, 30_000, 60_000, 120_000, 120_000
 
 /**
  * Opens a store of backups; disposing it closes its connection. A lost connection is opened again. What the server cannot promise
- * is reported as a warning. Throws what `connectSsh` throws, and Failure `store-missing` if the directory is missing and must not
+ * is reported as a warning. Throws what `connectSsh` throws, Failure `usage` for a limit without a line, and `store-missing` if the directory is missing and must not
  * be made: if a store is remembered there, its file system is probably not mounted.
  */
 export async function openBackupStore(
   location: StoreLocation,
-  { sshConfigFile, create, meanwhile = () => undefined }: OpenStoreOptions,
+  { sshConfigFile, create, limitRate = null, meanwhile = () => undefined }: OpenStoreOptions,
   dependencies: OpenStoreDependencies,
   context: Context,
 ): Promise<BackupStore> {
   const preparing = { create, memory: dependencies.memory, signal: context.signal };
+  refuseLimitWithoutLine(location, limitRate);
   // An absolute path, because stores are remembered by location.
   if (location.kind === 'directory')
     return prepared(dependencies.openDirectory(resolve(location.path)), preparing);
   const { destination, port, path } = location;
   let isFirst = true;
   const connectTo = async (): Promise<OwningStore> => {
-    const options = { sshConfigFile, port, meanwhile: isFirst ? meanwhile : () => undefined };
+    const options = { sshConfigFile, port, limitRate, meanwhile: isFirst ? meanwhile : () => undefined };
     const connection = await dependencies.connect(destination, options, context);
     return disposedOnFailure(connection, async () => {
       const directory = path.startsWith('/')

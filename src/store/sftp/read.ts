@@ -1,5 +1,6 @@
 import { Failure } from '../../failure.ts';
 import type { FileHandle, SftpSession } from './session.ts';
+import type { Pace } from '../../pipeline/pace.ts';
 import type { ByteRange } from '../store.ts';
 import { untilAborted } from '../../pipeline/until-aborted.ts';
 
@@ -26,8 +27,8 @@ export async function* readThroughWindow(
   const endIn = (sizeBytes: number): number =>
     Math.min(sizeBytes, range === undefined ? sizeBytes : start + range.length);
   const handle = await untilAborted(signal, () => session.openForReading(path));
+  const reads = new ReadsInFlight(session, handle, start, signal);
   try {
-    const reads = new ReadsInFlight(session, handle, start);
     const asking = session.sizeBytes(handle);
     if (lastSizeBytes !== null) reads.ask(endIn(lastSizeBytes));
     const end = endIn(await untilAborted(signal, () => asking));
@@ -40,6 +41,7 @@ export async function* readThroughWindow(
       yield await untilAborted(signal, () => next);
     }
   } finally {
+    reads.end();
     // The answer does not matter, and a dead connection must not delay the caller.
     session.close(handle).catch(() => undefined);
   }
@@ -50,13 +52,17 @@ class ReadsInFlight {
   readonly #session: SftpSession;
   readonly #handle: FileHandle;
   readonly #start: number;
+  readonly #signal: AbortSignal;
+  #isOver = false;
+  #paced: Promise<void> = Promise.resolve();
   #asked: number;
   #waiting: Promise<Uint8Array>[] = [];
 
-  constructor(session: SftpSession, handle: FileHandle, start: number) {
+  constructor(session: SftpSession, handle: FileHandle, start: number, signal: AbortSignal) {
     this.#session = session;
     this.#handle = handle;
     this.#start = start;
+    this.#signal = signal;
     this.#asked = start;
   }
 
@@ -64,12 +70,29 @@ class ReadsInFlight {
   ask(end: number): void {
     while (this.#asked < end && this.#waiting.length < READS_IN_FLIGHT) {
       const length = Math.min(this.#session.maxReadBytes, end - this.#asked);
-      const reading = readFully(this.#session, this.#handle, this.#asked, length);
+      const reading = this.#read(this.#asked, length);
       // The failure is thrown when its turn comes; until then it must not count as unhandled.
       reading.catch(() => undefined);
       this.#waiting.push(reading);
       this.#asked += length;
     }
+  }
+
+  async #read(offset: number, length: number): Promise<Uint8Array> {
+    const { pace } = this.#session;
+    if (pace !== null) await (this.#paced = this.#paced.then(() => this.#wait(pace, length)));
+    return readFully(this.#session, this.#handle, offset, length);
+  }
+
+  /** In the order of the requests, one after the other. */
+  async #wait(pace: Pace, length: number): Promise<void> {
+    if (this.#isOver) throw new Error('nobody waits for this read any more');
+    await pace.wait(length, this.#signal);
+  }
+
+  /** Nothing more is requested. */
+  end(): void {
+    this.#isOver = true;
   }
 
   /** Drops all requested reads. */

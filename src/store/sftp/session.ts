@@ -1,5 +1,6 @@
 import type { FileEntryWithStats, SFTPWrapper, Stats } from 'ssh2';
 import { Failure } from '../../failure.ts';
+import type { Pace } from '../../pipeline/pace.ts';
 import { factsOf, type FileFacts } from './attributes.ts';
 import { readOffers, type SftpExtension } from './extensions.ts';
 import { asRefusal, ignoreRefusal, sessionOver, sftpStatus, SftpRefusal } from './refusal.ts';
@@ -34,17 +35,21 @@ type Done<Result> = (error?: Error | null, result?: Result) => void;
 export class SftpSession {
   readonly maxReadBytes: number;
   readonly maxWriteBytes: number;
+  /** Whoever reads or writes data waits for it; null: no limit. */
+  readonly pace: Pace | null;
   readonly #sftp: SFTPWrapper;
   readonly #extensions: ReadonlySet<SftpExtension>;
   readonly #pending = new Set<(reason: Failure) => void>();
   #over: Failure | null = null;
 
-  constructor(sftp: SFTPWrapper, hostName: string) {
+  constructor(sftp: SFTPWrapper, hostName: string, pace: Pace | null) {
     this.#sftp = sftp;
+    this.pace = pace;
     const { extensions, maxReadBytes, maxWriteBytes } = readOffers(sftp);
     this.#extensions = extensions;
-    this.maxReadBytes = maxReadBytes;
-    this.maxWriteBytes = maxWriteBytes;
+    const mostBytes = pace?.pieceBytes ?? Number.POSITIVE_INFINITY;
+    this.maxReadBytes = Math.min(maxReadBytes, mostBytes);
+    this.maxWriteBytes = Math.min(maxWriteBytes, mostBytes);
     sftp.on('error', (cause: Error) => {
       this.end(sessionOver(hostName, cause));
     });

@@ -10,7 +10,9 @@ import { handshake, type LoggedIn } from '../../ssh/handshake.ts';
 import { watchForSilence } from '../../ssh/liveness.ts';
 import { startRemoteProcess, type RemoteProcess } from '../../ssh/remote-process.ts';
 import type { PlacedStore } from '../store.ts';
+import { paceFor, type Pace } from '../../pipeline/pace.ts';
 import { untilAborted } from '../../pipeline/until-aborted.ts';
+import type { RateLimit } from '../../rate-limit.ts';
 
 /** A connection to another machine: SFTP for files, and commands. */
 export interface SshConnection extends AsyncDisposable {
@@ -41,6 +43,8 @@ export interface ConnectOptions {
   sshConfigFile: string | null;
   /** Overrides the configuration. */
   port?: number | null;
+  /** For the content of files, in both directions together. */
+  limitRate?: RateLimit | null;
   /** Called while vmferry waits for the other side, to do other work meanwhile. */
   meanwhile?: () => void;
 }
@@ -55,7 +59,7 @@ const CLOSE_LIMIT_MS = 2000;
  */
 export async function connectSsh(
   destination: string,
-  { sshConfigFile, port = null, meanwhile }: ConnectOptions,
+  { sshConfigFile, port = null, limitRate = null, meanwhile }: ConnectOptions,
   context: Context,
 ): Promise<SshConnection> {
   const { signal } = context;
@@ -63,8 +67,12 @@ export async function connectSsh(
   const timeoutMs = host.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
   const transport = await openSshTransport(host, { signal, timeoutMs });
   meanwhile?.();
+  const pace = limitRate === null ? null : paceFor(limitRate, () => new Date());
   try {
-    return await untilAborted(signal, async () => new OpenConnection(await handshake(host, transport), port));
+    return await untilAborted(
+      signal,
+      async () => new OpenConnection(await handshake(host, transport), port, pace),
+    );
   } catch (error) {
     transport[Symbol.dispose]();
     throw error;
@@ -83,13 +91,13 @@ class OpenConnection implements SshConnection {
   readonly #lost: Promise<Failure>;
   #closing = false;
 
-  constructor(parts: LoggedIn, port: number | null) {
+  constructor(parts: LoggedIn, port: number | null, pace: Pace | null) {
     const { host, transport, client } = parts;
     this.#parts = parts;
     this.#port = port;
     this.destination = host.destination;
     this.cipher = parts.cipher;
-    this.#session = new SftpSession(parts.sftp, host.destination);
+    this.#session = new SftpSession(parts.sftp, host.destination, pace);
     let problem: string | null = null;
     const watch = watchForSilence(transport.bytesReceived, (silentMs) => {
       problem ??= `it has sent nothing for ${silentMs / 1000} s`;

@@ -1,3 +1,4 @@
+import type { Pace } from '../../pipeline/pace.ts';
 import { untilAborted } from '../../pipeline/until-aborted.ts';
 
 /** The bytes of one write, and their place. */
@@ -44,6 +45,8 @@ export function* cutIntoPieces(parts: readonly Uint8Array[], pieceBytes: number)
 export interface WriteWindow {
   /** How many writes may be unacknowledged at once. */
   writesInFlight: number;
+  /** Each piece waits for it; null: no limit. */
+  pace?: Pace | null;
   signal: AbortSignal;
   /** Sends one piece; settles when the server has acknowledged or refused it. Must read `data` before it returns. */
   write: (piece: Piece) => Promise<void>;
@@ -58,7 +61,7 @@ export interface WriteWindow {
  * waiting for the writes in flight.
  */
 export async function writeThroughWindow(pieces: Iterable<Piece>, window: WriteWindow): Promise<void> {
-  const { signal, write, writesInFlight, onWritten, onAllSent } = window;
+  const { signal, pace = null, write, writesInFlight, onWritten, onAllSent } = window;
   let refusal: { cause: unknown } | null = null;
   const refused = (): typeof refusal => refusal;
   const send = async (piece: Piece): Promise<void> => {
@@ -75,6 +78,7 @@ export async function writeThroughWindow(pieces: Iterable<Piece>, window: WriteW
     const waiting: Promise<void>[] = [];
     for (const piece of pieces) {
       if (waiting.length >= writesInFlight) await waiting.shift();
+      if (pace !== null) await pace.wait(piece.data.byteLength, signal);
       if (signal.aborted || refused() !== null) break;
       waiting.push(send(piece));
     }

@@ -29,6 +29,7 @@ export async function writeParts(
   try {
     await writeThroughWindow(cutIntoPieces(parts, session.maxWriteBytes), {
       writesInFlight: Math.min(MOST_WRITES_IN_FLIGHT, Math.ceil(BYTES_IN_FLIGHT / session.maxWriteBytes)),
+      pace: session.pace,
       signal: options.signal,
       onWritten: options.onWritten,
       onAllSent: endTurn,

@@ -67,6 +67,7 @@ function schedule(changes: Partial<ScheduleRequest> = {}, config: Config = noCon
     reports: { pingUrl: null, metricsFile: null },
     whileRunning: 'clone',
     maxPauseMs: null,
+    limitRate: null,
     keepClones: true,
     name: 'web',
     guestName: null,
@@ -94,6 +95,7 @@ describe('a schedule', () => {
       keep: { daily: 7, withinMs: 86_400_000 },
       whileRunning: 'pause',
       maxPauseMs: 90_000,
+      limitRate: { text: '08:00-18:00 2M, otherwise unlimited', rules: [], otherwise: null },
       keepClones: false,
     });
     expect(report).toMatchObject({
@@ -107,7 +109,7 @@ describe('a schedule', () => {
     const [service = '', timer] = names.map((name) => readFileSync(join(world.unitDirectory, name), 'utf8'));
     const common = 'backups@offsite:/srv';
     expect(service.match(/^ExecStart=.*$/gm)).toEqual([
-      `ExecStart=/usr/bin/node /usr/bin/vmferry backup ${image} --to ${common} --pause --max-pause 90 --no-clone`,
+      `ExecStart=/usr/bin/node /usr/bin/vmferry backup ${image} --to ${common} --pause --max-pause 90 --limit-rate "08:00-18:00 2M, otherwise unlimited" --no-clone`,
       `ExecStart=/usr/bin/node /usr/bin/vmferry prune ${common} --guest web.img --keep-daily 7 --keep-within 1d`,
     ]);
     expect(service).toContain(`ReadWritePaths=-${directory}\n`);
@@ -234,7 +236,13 @@ describe('the file with the passphrase', () => {
   });
   const configured = (path: string): Config => {
     const stores = {
-      disk: { location: '/disk', passphraseFile: path, passphraseCommand: null, sshConfig: null },
+      disk: {
+        location: '/disk',
+        passphraseFile: path,
+        passphraseCommand: null,
+        sshConfig: null,
+        limitRate: null,
+      },
     };
     return { ...noConfig, stores };
   };

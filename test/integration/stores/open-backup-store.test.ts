@@ -96,6 +96,16 @@ describe('a store in a directory', () => {
     expect(store.location).toBe(path);
   });
 
+  test('takes no limit for a line that it does not have', async () => {
+    const limitRate = { text: '20M', rules: [], otherwise: 20 * 2 ** 20 };
+    const location = { kind: 'directory', path: scratch } as const;
+    const options = { sshConfigFile: null, create: true, limitRate };
+    await expect(openBackupStore(location, options, dependencies, context)).rejects.toMatchObject({
+      code: 'usage',
+      message: `--limit-rate limits what goes over ssh, and ${scratch} is a directory here.`,
+    });
+  });
+
   test('cannot be a file', async () => {
     await writeFile(join(scratch, 'file'), '');
     await expect(open(join(scratch, 'file'), false)).rejects.toMatchObject({ code: 'store-missing' });

@@ -63,6 +63,7 @@ export const purePlaces: Readonly<Record<string, readonly string[]>> = {
   'events.ts': [],
   'placed-text.ts': [],
   'quote-for-shell.ts': [],
+  'rate-limit.ts': [],
   'shell-words.ts': [],
   'unprintable.ts': [],
   'extent/': [],

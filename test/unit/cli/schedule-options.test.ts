@@ -72,6 +72,7 @@ describe('vmferry schedule', () => {
     [['--to', '/b', '--at', '03:00'], /No guest was given/],
     [['web', '--at', '03:00', '--halt', '--pause'], /mutually exclusive/],
     [['web', '--at', '03:00', '--user', '--system'], /mutually exclusive/],
+    [['web', '--at', '03:00', '--limit-rate', '20Q'], /"20Q" is not a number of bytes per second/],
     [['web', '--at', '03:00', '--max-pause', '9'], /needs --pause or --halt/],
     [['web', '--at', '03:00', '--halt', '--max-pause', '0'], /--max-pause takes/],
     [['web', '--at', '03:00', '--ping-url', 'https://me:secret@h/'], /everybody can read/],

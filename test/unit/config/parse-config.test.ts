@@ -10,6 +10,7 @@ stores:
     location: "sftp://backup@host/vmferry"
     passphrase-file: /etc/vmferry/pass
     ssh-config: /root/.ssh/config
+    limit-rate: 22:00-06:00 unlimited, otherwise 2M
   disk: { location: /mnt/backups, passphrase-command: "pass show vmferry" }
 defaults: { store: offsite }
 keep: { daily: 7, weekly: 4, monthly: 12, within: 3d }
@@ -37,12 +38,18 @@ describe('a configuration', () => {
           passphraseFile: '/etc/vmferry/pass',
           passphraseCommand: null,
           sshConfig: '/root/.ssh/config',
+          limitRate: {
+            text: '22:00-06:00 unlimited, otherwise 2M',
+            rules: [{ from: 22 * 60, to: 6 * 60, rate: null }],
+            otherwise: 2 * 2 ** 20,
+          },
         },
         disk: {
           location: '/mnt/backups',
           passphraseFile: null,
           passphraseCommand: 'pass show vmferry',
           sshConfig: null,
+          limitRate: null,
         },
       },
       defaultStore: 'offsite',

@@ -17,6 +17,7 @@ describe('a store', () => {
       sshConfig: '/c',
       passphraseFile: null,
       passphraseCommand: null,
+      limitRate: null,
     });
   });
 

@@ -63,6 +63,7 @@ describe('migrate', () => {
       conversion: { as: null, kernel: null, initrd: null, networks: [], fixups: true },
       compression: 'auto',
       everyBlock: false,
+      limitRate: null,
       forceHalt: false,
       haltTimeoutMs: 60_000,
       bootTimeoutMs: 60_000,
@@ -72,7 +73,7 @@ describe('migrate', () => {
 
   test('accepts every option', async () => {
     const options =
-      '--as qemu --kernel /boot/k --initrd /boot/i --network eth0=br0 --network=eth1=user --no-fixups --dry-run --disk root=/dev/vg0/web --disk=a=b.img=/srv/a=b.img --overwrite --compression 19 --every-block --force-halt --halt-timeout 5 --boot-timeout=600 -F /etc/my_ssh';
+      '--as qemu --kernel /boot/k --initrd /boot/i --network eth0=br0 --network=eth1=user --no-fixups --dry-run --disk root=/dev/vg0/web --disk=a=b.img=/srv/a=b.img --overwrite --compression 19 --every-block --limit-rate 20M --force-halt --halt-timeout 5 --boot-timeout=600 -F /etc/my_ssh';
     expect(
       await requestOf(
         '007',
@@ -102,6 +103,7 @@ describe('migrate', () => {
       },
       compression: 19,
       everyBlock: true,
+      limitRate: { text: '20M', rules: [], otherwise: 20 * 2 ** 20 },
       forceHalt: true,
       haltTimeoutMs: 5000,
       bootTimeoutMs: 600_000,
