@@ -13,6 +13,8 @@ export const stageNames = [
   'restore',
   'check',
   'prune',
+  'export',
+  'import',
 ] as const;
 export type StageName = (typeof stageNames)[number];
 

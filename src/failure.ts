@@ -48,6 +48,7 @@ export const exitStatusByCode = {
   'read-failed': 15,
   'write-failed': 15,
   'pack-damaged': 15,
+  'archive-damaged': 15,
   'verification-failed': 15,
 
   // After the copy.

@@ -11,6 +11,7 @@ import type { DefinitionLanguage } from './guest/definition-language.ts';
 import type { GuestDriver } from './guest/guest-driver.ts';
 import type { ConvertDependencies } from './operations/convert/convert.ts';
 import type { BackupDependencies } from './operations/backup/options.ts';
+import type { ExportDependencies } from './operations/exchange/export.ts';
 import type { MigrateDependencies } from './operations/migrate/migrate-dependencies.ts';
 import type { ReceiveDependencies } from './operations/receive/receive.ts';
 import type { StoreDependencies } from './operations/store-access/store-dependencies.ts';
@@ -25,6 +26,7 @@ export type Dependencies = MigrateDependencies &
   BackupDependencies &
   StoreDependencies &
   ConvertDependencies &
+  ExportDependencies &
   AsyncDisposable;
 
 /** The drivers, stores and workers that the operations use. Workers start when they are first needed. */

@@ -2,9 +2,11 @@ import { autostartCommand } from './commands/autostart.ts';
 import { backupCommand } from './commands/backup.ts';
 import { convertCommand } from './commands/convert.ts';
 import { diffCommand } from './commands/diff.ts';
+import { exportCommand } from './commands/exchange/export.ts';
 import { forgetCommand } from './commands/forget.ts';
 import { guestsCommand } from './commands/guests.ts';
 import { haltCommand } from './commands/halt.ts';
+import { importCommand } from './commands/exchange/import.ts';
 import { initCommand } from './commands/init.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { keyCommand } from './commands/key.ts';
@@ -29,6 +31,8 @@ export const commands = [
   restoreCommand,
   verifyCommand,
   diffCommand,
+  exportCommand,
+  importCommand,
   pruneCommand,
   protectCommand,
   unprotectCommand,

@@ -12,6 +12,8 @@ import { boundedFrame, requireFrame } from './zstd-frame.ts';
 export interface Zstd {
   name: 'libzstd' | 'node-zstd' | 'node:zlib';
   compress(plain: Uint8Array, level: number, room?: Uint8Array): Uint8Array;
+  /** The same, with a checksum of the content in the frame, unless the implementation makes none (node-zstd). */
+  compressChecked(plain: Uint8Array, level: number, room?: Uint8Array): Uint8Array;
   /** Unpacks a frame. Throws Failure `pack-damaged` when it cannot be unpacked, or not to exactly `plainBytes` bytes. */
   decompress(frame: Uint8Array, plainBytes: number, room?: Uint8Array): Uint8Array;
 }
@@ -20,7 +22,7 @@ export interface Zstd {
 interface ZlibWithZstd {
   zstdCompressSync(data: Uint8Array, options: { chunkSize: number; params: Record<number, number> }): Buffer;
   zstdDecompressSync(data: Uint8Array, options: { chunkSize: number; maxOutputLength: number }): Buffer;
-  constants: { ZSTD_c_compressionLevel: number };
+  constants: { ZSTD_c_compressionLevel: number; ZSTD_c_checksumFlag: number };
 }
 
 /** The size of the pieces in which node:zlib collects its output; its default of 16 KiB is slower. */
@@ -66,6 +68,10 @@ function zstdOfLibrary(library: LibZstd): Zstd {
       const target = roomFor(library.compressBound(plain.length), room);
       return target.subarray(0, library.compress(target, plain, level));
     },
+    compressChecked(plain, level, room) {
+      const target = roomFor(library.compressBound(plain.length), room);
+      return target.subarray(0, library.compressChecked(target, plain, level));
+    },
     decompress(frame, plainBytes, room) {
       requireFrame(frame, plainBytes);
       // The library never writes beyond its target, whatever the blocks hold.
@@ -89,6 +95,11 @@ function zstdOfNode(node: ZlibWithZstd): Zstd {
         chunkSize: OUTPUT_PIECE_BYTES,
         params: { [node.constants.ZSTD_c_compressionLevel]: level },
       }),
+    compressChecked: (plain, level) =>
+      node.zstdCompressSync(plain, {
+        chunkSize: OUTPUT_PIECE_BYTES,
+        params: { [node.constants.ZSTD_c_compressionLevel]: level, [node.constants.ZSTD_c_checksumFlag]: 1 },
+      }),
     decompress: (frame, plainBytes) =>
       unpack(frame, plainBytes, (bounded) =>
         // A little more room than needed, because node:zlib makes another buffer when one is full.
@@ -100,13 +111,15 @@ function zstdOfNode(node: ZlibWithZstd): Zstd {
 function zstdOfAddon({ Encoder, Decoder }: typeof NodeZstd): Zstd {
   const encoders = new Map<number, NodeZstd.Encoder>();
   const decoder = new Decoder();
+  const compress = (plain: Uint8Array, level: number) => {
+    const encoder = encoders.get(level) ?? new Encoder(level);
+    encoders.set(level, encoder);
+    return encoder.encodeSync(asBuffer(plain));
+  };
   return {
     name: 'node-zstd',
-    compress(plain, level) {
-      const encoder = encoders.get(level) ?? new Encoder(level);
-      encoders.set(level, encoder);
-      return encoder.encodeSync(asBuffer(plain));
-    },
+    compress,
+    compressChecked: compress,
     decompress: (frame, plainBytes) =>
       unpack(frame, plainBytes, (bounded) => decoder.decodeSync(asBuffer(bounded))),
   };

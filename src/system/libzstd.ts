@@ -7,11 +7,17 @@ import koffi from 'koffi';
 export interface LibZstd {
   /** Writes one frame into `target`, which must have `compressBound` bytes, and returns its size in bytes. */
   compress(target: Uint8Array, plain: Uint8Array, level: number): number;
+  /** The same, with a checksum of the content in the frame. */
+  compressChecked(target: Uint8Array, plain: Uint8Array, level: number): number;
   /** Unpacks into `target`, and returns the size in bytes; null when that fails. */
   decompress(target: Uint8Array, source: Uint8Array): number | null;
   /** The largest size of a frame of `plainBytes` plain bytes. */
   compressBound(plainBytes: number): number;
 }
+
+/** ZSTD_cParameter */
+const COMPRESSION_LEVEL = 100;
+const CHECKSUM_FLAG = 201;
 
 type NativeCall = (...args: readonly (Uint8Array | number)[]) => number;
 
@@ -32,11 +38,28 @@ export function loadLibZstd(): LibZstd | null {
   const decompress = library.func(
     'int64_t ZSTD_decompress(void *dst, size_t dstCapacity, const void *src, size_t srcSize)',
   ) as NativeCall;
+  const createContext = library.func('void *ZSTD_createCCtx()') as () => unknown;
+  const setParameter = library.func(
+    'int64_t ZSTD_CCtx_setParameter(void *context, int parameter, int value)',
+  ) as (context: unknown, parameter: number, value: number) => number;
+  const compress2 = library.func(
+    'int64_t ZSTD_compress2(void *context, void *dst, size_t dstCapacity, const void *src, size_t srcSize)',
+  ) as (context: unknown, ...args: readonly (Uint8Array | number)[]) => number;
+  /** Made at first use, and kept as long as the thread. */
+  let context: unknown = null;
   const compressBound = library.func('int64_t ZSTD_compressBound(size_t srcSize)') as NativeCall;
   return {
     compress(target, plain, level) {
       const sizeBytes = compress(target, target.length, plain, plain.length, level);
       if (sizeBytes < 0) throw new Error(`ZSTD_compress: error ${-sizeBytes}`);
+      return sizeBytes;
+    },
+    compressChecked(target, plain, level) {
+      context ??= createContext();
+      setParameter(context, COMPRESSION_LEVEL, level);
+      setParameter(context, CHECKSUM_FLAG, 1);
+      const sizeBytes = compress2(context, target, target.length, plain, plain.length);
+      if (sizeBytes < 0) throw new Error(`ZSTD_compress2: error ${-sizeBytes}`);
       return sizeBytes;
     },
     decompress(target, source) {

@@ -3,7 +3,7 @@ import { chunkListOf } from '../chunk/chunk-list.ts';
 import { extentsOfChunks } from '../chunk/chunk-marks.ts';
 import type { Zstd } from '../codec/zstd.ts';
 import type { ApplyJob, ApplyResult, ClearJob, ClearResult } from './jobs.ts';
-import { framesOfPack, framesOfStore, type PlacedChunk } from './placed-frames.ts';
+import { placedFrames, type PlacedChunk } from './placed-frames.ts';
 import type { Scratch } from './scratch.ts';
 import { clearRange, writeSparsely, type WrittenFile } from './sparse-write.ts';
 
@@ -20,9 +20,7 @@ export async function applyFrames(
   const written: { position: number; id: Uint8Array }[] = [];
   const damaged: Uint8Array[] = [];
   let plainBytes = 0;
-  const frames =
-    'frames' in from ? framesOfStore(from, grid, zstd, scratch) : framesOfPack(from, grid, zstd, scratch);
-  for await (const { chunks, damagedIds } of frames) {
+  for await (const { chunks, damagedIds } of placedFrames(from, grid, zstd, scratch)) {
     let frameBytes = 0;
     for (const { bytes, offset } of runsOf(chunks, grid)) {
       writeSparsely(file, bytes, offset);

@@ -6,6 +6,7 @@ import { tidyUpAfterJobs } from '../system/memory/garbage.ts';
 import { tuneMemory } from '../system/memory/memory.ts';
 import { applyFrames, clearChunks } from './apply-jobs.ts';
 import { checkFrames, checkPack } from './check-jobs.ts';
+import { compressInPlace, decompressInPlace } from './in-place-jobs.ts';
 import { freeMemoryOf } from './job-memory.ts';
 import {
   packOf,
@@ -54,6 +55,10 @@ async function execute(job: Job): Promise<JobResult> {
       return checkPack(job, zstd, scratch);
     case 'check-frames':
       return checkFrames(job, zstd, scratch);
+    case 'compress':
+      return compressInPlace(job, zstd, scratch);
+    case 'decompress':
+      return decompressInPlace(job, zstd, scratch);
   }
 }
 

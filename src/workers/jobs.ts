@@ -71,7 +71,7 @@ export interface ApplyJob {
   grid: ChunkGrid;
   /** Whether unwritten parts of the target read as zero. If not, zeros become holes, or are written. */
   targetReadsAsZero: boolean;
-  from: PackFile | WantedFrames;
+  from: PackFile | WantedFrames | PlainRun;
 }
 
 /**
@@ -82,6 +82,18 @@ export interface PackFile {
   packId: string;
   /** The worker reads the file. */
   packPath: string;
+}
+
+/** Chunks side by side, as plain bytes. They get their ids from the worker. */
+export interface PlainRun {
+  /** Has the bytes at its beginning. Free to be used again after the job. */
+  memory: SharedArrayBuffer;
+  /** The position of the first chunk. */
+  first: number;
+  /** At most those of a frame of the grid. */
+  plainBytes: number;
+  /** Whether empty chunks are written, too. */
+  withEmpty: boolean;
 }
 
 /** Frames of a store. Only wanted chunks are written, and only if they match their ids. */
@@ -182,6 +194,29 @@ export interface CheckResult {
   damage: string | null;
 }
 
+/** Compress bytes into one zstd frame, in place. */
+export interface CompressJob {
+  kind: 'compress';
+  /** Has the plain bytes at its beginning, and gets the frame there. It has room for a frame that is larger than they are. */
+  memory: SharedArrayBuffer;
+  plainBytes: number;
+  level: number;
+}
+
+/** Unpack one zstd frame, in place. */
+export interface DecompressJob {
+  kind: 'decompress';
+  /** Has the frame at its beginning, and gets the plain bytes there. */
+  memory: SharedArrayBuffer;
+  frameBytes: number;
+  plainBytes: number;
+}
+
+export interface InPlaceResult {
+  /** Bytes at the beginning of the memory now. */
+  sizeBytes: number;
+}
+
 interface ResultByKind {
   capture: CaptureResult;
   flush: CaptureResult;
@@ -193,6 +228,8 @@ interface ResultByKind {
   clear: ClearResult;
   check: CheckResult;
   'check-frames': CheckResult;
+  compress: InPlaceResult;
+  decompress: InPlaceResult;
 }
 
 export type Job =
@@ -205,6 +242,8 @@ export type Job =
   | CompareJob
   | ClearJob
   | CheckJob
-  | CheckFramesJob;
+  | CheckFramesJob
+  | CompressJob
+  | DecompressJob;
 export type JobResult = ResultByKind[Job['kind']];
 export type ResultOf<OneJob extends Job> = ResultByKind[OneJob['kind']];

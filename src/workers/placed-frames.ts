@@ -1,9 +1,10 @@
 import { chunkLength, type ChunkGrid } from '../chunk/chunk-grid.ts';
+import { chunkId, isAllZero, noChunkId } from '../chunk/chunk-id.ts';
 import type { Zstd } from '../codec/zstd.ts';
 import { packLimitBytes } from '../pack/pack.ts';
 import { readPack } from '../pack/read-pack.ts';
 import { sealFor } from '../seal/seal-for.ts';
-import type { PackFile, WantedChunk, WantedFrames } from './jobs.ts';
+import type { PackFile, PlainRun, WantedChunk, WantedFrames } from './jobs.ts';
 import { isChunk, openFrame } from './open-frame.ts';
 import { readPackFile } from './pack-file.ts';
 import type { Scratch } from './scratch.ts';
@@ -21,6 +22,35 @@ export interface PlacedChunk {
   plain: Uint8Array;
   /** The places in the image to write it to. */
   positions: readonly number[];
+}
+
+/** The frames that a job brings. */
+export function placedFrames(
+  from: PackFile | WantedFrames | PlainRun,
+  grid: ChunkGrid,
+  zstd: Zstd,
+  scratch: Scratch,
+): AsyncIterable<PlacedFrame> | Iterable<PlacedFrame> {
+  if ('frames' in from) return framesOfStore(from, grid, zstd, scratch);
+  return 'memory' in from ? [frameOfRun(from, grid, scratch)] : framesOfPack(from, grid, zstd, scratch);
+}
+
+/** Copies the bytes: they are written past the page cache from memory that is aligned for that. */
+function frameOfRun(
+  { memory, first, plainBytes, withEmpty }: PlainRun,
+  grid: ChunkGrid,
+  scratch: Scratch,
+): PlacedFrame {
+  const plain = scratch.plain.take(plainBytes);
+  plain.set(new Uint8Array(memory, 0, plainBytes));
+  const chunks: PlacedChunk[] = [];
+  for (let start = 0, position = first; start < plainBytes; start += grid.chunkBytes, position++) {
+    const bytes = plain.subarray(start, start + chunkLength(grid, position));
+    const isEmpty = isAllZero(bytes);
+    if (!isEmpty || withEmpty)
+      chunks.push({ id: isEmpty ? noChunkId : chunkId(bytes), plain: bytes, positions: [position] });
+  }
+  return { chunks, damagedIds: [] };
 }
 
 /** The frames of a pack. Its chunks are not compared with their ids. Throws Failure `pack-damaged` or `read-failed`. */

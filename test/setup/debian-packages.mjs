@@ -33,6 +33,10 @@ export const packageByProgram = {
   unshare: 'util-linux',
   losetup: 'mount',
   tar: 'tar',
+  bsdtar: 'libarchive-tools',
+  bzip2: 'bzip2',
+  lbzip2: 'lbzip2',
+  pigz: 'pigz',
   // Kernels for guests, and the machines that boot them (test/rigs).
   'qemu-system-x86_64': 'qemu-system-x86',
   'qemu-ga': 'qemu-guest-agent',

@@ -8,6 +8,8 @@ import type { AutostartReport } from '../../src/operations/autostart/autostart.t
 import type { BackupReport } from '../../src/operations/backup/backup-report.ts';
 import type { ConvertReport } from '../../src/operations/convert/convert.ts';
 import type { DiffReport } from '../../src/operations/stores/diff-snapshots.ts';
+import type { ExportReport } from '../../src/operations/exchange/export-report.ts';
+import type { ImportReport } from '../../src/operations/exchange/import-report.ts';
 import type { ForgetReport } from '../../src/operations/stores/forget-guest.ts';
 import type { ForgetRecordReport } from '../../src/operations/guests/forget-record.ts';
 import type { GuestSummary } from '../../src/operations/guests/guests.ts';
@@ -46,6 +48,8 @@ type JsonRecord =
   | RestoreReport
   | VerifyReport
   | DiffReport
+  | ExportReport
+  | ImportReport
   | PruneReport
   | ProtectReport
   | ForgetReport
@@ -241,6 +245,25 @@ const samples: { [Type in JsonRecord['type']]: RecordOf<Type> } = {
         ranges: [{ offset: 0, length: 0, difference: 'changed' }],
       },
     ],
+  },
+  exported: {
+    type: 'exported',
+    guest: '',
+    output: '',
+    consistency: 'halted',
+    disks: [{ name: '', sizeBytes: 0, holeBytes: 0, freeBytes: 0, readBytes: 0, sha256: '' }],
+    sizeBytes: 0,
+    seconds: 0,
+  },
+  imported: {
+    type: 'imported',
+    from: '',
+    content: 'archive',
+    compression: 'zstd',
+    guest: '',
+    checked: 'sha256sums',
+    disks: [{ name: '', target: '', sizeBytes: 0, writtenBytes: 0, sha256: '', readBack: 'direct' }],
+    seconds: 0,
   },
   pruned: {
     type: 'pruned',

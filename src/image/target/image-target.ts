@@ -6,6 +6,7 @@ import { errorCode } from '../../system/error-code.ts';
 import { tryLock } from '../../system/native.ts';
 import { syncDirectory } from '../../system/sync-directory.ts';
 import type { Extent } from '../../extent/extents.ts';
+import { readExactlyInto } from '../formats/raw/read-exactly.ts';
 import { requireSameFile } from '../source/open-again.ts';
 import { setFileAttributes, type ImageAttributes } from './file-attributes.ts';
 import { qcow2Content } from './qcow2-content.ts';
@@ -124,6 +125,19 @@ export class ImageTarget implements AsyncDisposable {
   /** The extents that may hold anything but zeros: sorted, disjoint; may reach beyond the image's end. */
   dataExtents(): Iterable<Extent> {
     return this.#requireContent().dataExtents();
+  }
+
+  /** Fills the memory with what the disk holds at this offset. Throws Failure `read-failed`. */
+  readInto(memory: Uint8Array, offset: number): void {
+    const { buffer, byteOffset, length } = memory;
+    readExactlyInto(Buffer.from(buffer, byteOffset, length), this.workingPath, this.fd, offset);
+  }
+
+  /** Cuts a new file to this size, which is at most that of the image: its end turned out to be earlier. Call it after reading back. */
+  async cutTo(sizeBytes: number): Promise<void> {
+    if (this.kind !== 'new-file') return;
+    await this.#complete();
+    await this.#handle.truncate(sizeBytes);
   }
 
   /** Makes what was written survive a loss of power. Cuts a file that was there already to the image's size. */

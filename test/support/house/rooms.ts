@@ -10,7 +10,7 @@ export const ranks: readonly (readonly string[])[] = [
   ['guest'],
   ['image'],
   ['workers'],
-  ['pack'],
+  ['pack', 'archive'],
   ['seal', 'codec'],
   ['chunk'],
   ['extent'],
@@ -50,11 +50,12 @@ export const homes: Readonly<Record<string, readonly string[]>> = {
   'ssh2-sftp-client': ['ssh', 'store/sftp'],
   koffi: ['system'],
   '@toondepauw/node-zstd': ['codec'],
+  'unbzip2-stream': ['codec'],
   '@xmldom/xmldom': ['guest/drivers/libvirt'],
   zlib: ['codec'],
   child_process: ['system', 'ssh'],
   worker_threads: ['workers'],
-  zod: ['config', 'guest', 'image/target', 'repository', 'wire'],
+  zod: ['archive', 'config', 'guest', 'image/target', 'repository', 'wire'],
 };
 
 /** Files and folders that touch no file, clock or network, with the modules of Node that they may import all the same. */

@@ -5,9 +5,13 @@ import { errorCode } from '../../../system/error-code.ts';
 
 /** Reads exactly `length` bytes at `offset` into new memory. Throws Failure `read-failed`. */
 export function readExactly(path: string, fd: number, offset: number, length: number): Uint8Array {
-  const bytes = Buffer.allocUnsafeSlow(length);
+  return readExactlyInto(Buffer.allocUnsafeSlow(length), path, fd, offset);
+}
+
+/** The same, into memory that is filled whole; returns that memory. */
+export function readExactlyInto(bytes: Buffer, path: string, fd: number, offset: number): Buffer {
   let done = 0;
-  while (done < length) {
+  while (done < bytes.length) {
     const count = readSome(path, fd, bytes, done, offset + done);
     if (count === 0)
       throw new Failure(

@@ -1,0 +1,135 @@
+import { createHash, type Hash } from 'node:crypto';
+import type { Extent } from '../extent/extents.ts';
+import { CHECKSUMS_NAME, checksumsText } from './checksums.ts';
+import { MANIFEST_NAME } from './manifest.ts';
+import { fewExtents, sparseMapText } from './sparse-map.ts';
+import { END_BYTES, memberHeader, paddingBytes } from './tar-header.ts';
+
+/** The most bytes that are read at once. */
+export const PIECE_BYTES = 2 ** 20;
+
+const zeros = new Uint8Array(2 ** 20);
+
+/** A disk that is to be written. */
+export interface ArchivedDisk {
+  name: string;
+  sizeBytes: number;
+  /** What it holds: sorted, disjoint. The rest counts as zero. The same each time. */
+  extents: () => Iterable<Extent>;
+  /** Reads exactly these bytes. They may be overwritten by the next read. */
+  read: (offset: number, length: number) => Uint8Array;
+}
+
+export interface ArchiveContent {
+  manifest: string;
+  createdAt: Date;
+  disks: readonly ArchivedDisk[];
+  /** Called with the SHA-256 of each disk, and the bytes of it in the archive. */
+  onDisk: (name: string, sha256: string) => void;
+}
+
+/**
+ * An archive (doc/formats.md), in pieces of 1 MiB at most. A piece is valid until the next one is asked for. Empty pieces come while
+ * large holes are hashed, so that the caller can do something else meanwhile.
+ */
+export function* archivePieces({ manifest, createdAt, disks, onDisk }: ArchiveContent): Iterable<Uint8Array> {
+  const sums = new Map<string, string>();
+  const content = Buffer.from(manifest);
+  sums.set(MANIFEST_NAME, createHash('sha256').update(content).digest('hex'));
+  yield* smallMember(MANIFEST_NAME, content, createdAt);
+  for (const disk of disks) {
+    const sum = yield* sparseMember(disk, createdAt);
+    sums.set(disk.name, sum);
+    onDisk(disk.name, sum);
+  }
+  yield* smallMember(CHECKSUMS_NAME, Buffer.from(checksumsText(sums)), createdAt);
+  yield zeros.subarray(0, END_BYTES);
+}
+
+function* smallMember(name: string, content: Uint8Array, modifiedAt: Date): Iterable<Uint8Array> {
+  yield memberHeader({ name, sizeBytes: content.length, modifiedAt });
+  for (let start = 0; start < content.length; start += PIECE_BYTES)
+    yield content.subarray(start, start + PIECE_BYTES);
+  yield zeros.subarray(0, paddingBytes(content.length));
+}
+
+/** Returns the SHA-256 of the whole disk. */
+function* sparseMember(disk: ArchivedDisk, modifiedAt: Date): Generator<Uint8Array, string> {
+  const { name, sizeBytes } = disk;
+  const extents = fewExtents(disk.extents);
+  let mapBytes = 0;
+  for (const piece of sparseMapText(extents, sizeBytes)) mapBytes += piece.length;
+  const mapPadding = paddingBytes(mapBytes);
+  let dataBytes = 0;
+  for (const { length } of extents()) dataBytes += length;
+  yield memberHeader({
+    // As GNU tar names it: the name that a tar shows that does not know sparse files.
+    name: `GNUSparseFile.0/${name.slice(0, 80).replaceAll(/[^ -~]/g, '_')}`,
+    sizeBytes: mapBytes + mapPadding + dataBytes,
+    modifiedAt,
+    records: {
+      'GNU.sparse.major': '1',
+      'GNU.sparse.minor': '0',
+      'GNU.sparse.name': name,
+      'GNU.sparse.realsize': String(sizeBytes),
+    },
+  });
+  for (const piece of sparseMapText(extents, sizeBytes)) yield Buffer.from(piece);
+  yield zeros.subarray(0, mapPadding);
+  const sum = yield* diskData({ ...disk, extents });
+  yield zeros.subarray(0, paddingBytes(dataBytes));
+  return sum;
+}
+
+/** The bytes of the extents. Returns the SHA-256 of the whole disk: `sha256sum` reads the holes, too. */
+function* diskData({ sizeBytes, extents, read }: ArchivedDisk): Generator<Uint8Array, string> {
+  const hash = createHash('sha256');
+  let position = 0;
+  for (const { offset, length } of extents()) {
+    yield* hashZeros(hash, offset - position);
+    const end = offset + length;
+    for (let at = offset; at < end; at += PIECE_BYTES) {
+      const piece = read(at, Math.min(PIECE_BYTES, end - at));
+      hash.update(piece);
+      yield piece;
+    }
+    position = end;
+  }
+  yield* hashZeros(hash, sizeBytes - position);
+  return hash.digest('hex');
+}
+
+function* hashZeros(hash: Hash, length: number): Iterable<Uint8Array> {
+  for (const gap of zeroPieces(length)) {
+    hash.update(gap);
+    yield zeros.subarray(0, 0);
+  }
+}
+
+/** That many zero bytes, in pieces. */
+export function* zeroPieces(length: number): Iterable<Uint8Array> {
+  for (let left = length; left > 0; left -= zeros.length) yield zeros.subarray(0, left);
+}
+
+/** A bare image: all bytes of the disk, zeros too. */
+export function* imagePieces(
+  { name, sizeBytes, extents, read }: ArchivedDisk,
+  onDisk: ArchiveContent['onDisk'],
+): Iterable<Uint8Array> {
+  const hash = createHash('sha256');
+  let position = 0;
+  const withGaps = function* (): Iterable<Uint8Array> {
+    for (const { offset, length } of extents()) {
+      yield* zeroPieces(offset - position);
+      const end = offset + length;
+      for (let at = offset; at < end; at += PIECE_BYTES) yield read(at, Math.min(PIECE_BYTES, end - at));
+      position = end;
+    }
+    yield* zeroPieces(sizeBytes - position);
+  };
+  for (const piece of withGaps()) {
+    hash.update(piece);
+    yield piece;
+  }
+  onDisk(name, hash.digest('hex'));
+}

@@ -1,0 +1,42 @@
+import {
+  compressionFormats,
+  splitCompressedName,
+  type CompressionFormat,
+} from '../../operations/exchange/formats.ts';
+import { basename, resolve } from 'node:path';
+import { Failure } from '../../failure.ts';
+import { flag, optionalText, text, type Arguments } from './options.ts';
+
+/** What an export writes, and where. */
+export interface ExportFile {
+  /** Absolute; null: standard output. */
+  output: string | null;
+  content: 'archive' | 'image';
+  format: CompressionFormat;
+}
+
+/** By the name of the file, and by the options. Throws Failure `usage`. */
+export function readExportFile(args: Arguments): ExportFile {
+  const named = text(args, 'output');
+  const codec = readCodec(args);
+  const isImage = flag(args, 'image');
+  if (named === '-') return { output: null, content: isImage ? 'image' : 'archive', format: codec ?? 'zstd' };
+  const { stem, format } = splitCompressedName(basename(named));
+  const byName = /\.tar$/i.test(stem) ? 'archive' : /\.(img|raw)$/i.test(stem) ? 'image' : null;
+  if (byName === null && codec === null)
+    throw new Failure('usage', `The name of ${named} does not tell what is to be written.`, {
+      advice:
+        'End it with .tar.zst, .tar.gz, .tar.xz, .tar.bz2 or .tar for an archive, or with .img.zst, .img.bz2, .img and so on for the bare image. Or use --codec.',
+    });
+  const content = isImage ? 'image' : (byName ?? 'archive');
+  return { output: resolve(named), content, format: codec ?? format };
+}
+
+/** Null when not given. Throws Failure `usage`. */
+function readCodec(args: Arguments): CompressionFormat | null {
+  const value = optionalText(args, 'codec');
+  if (value === null) return null;
+  const format = compressionFormats.find((one) => one === value);
+  if (format !== undefined) return format;
+  throw new Failure('usage', `--codec takes one of ${compressionFormats.join(', ')}.`);
+}

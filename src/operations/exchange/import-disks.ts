@@ -1,0 +1,114 @@
+import { ChunkMap } from '../../chunk/chunk-map.ts';
+import { damagedArchive } from '../../codec/damaged-archive.ts';
+import type { Context } from '../../events.ts';
+import { Failure } from '../../failure.ts';
+import { formatBytes } from '../../figures.ts';
+import type { ImageTarget } from '../../image/target/image-target.ts';
+import type { Resources } from '../../pipeline/resources.ts';
+import { bounded, DiskImport, type ImportedDisk, type PlacedBytes } from '../../transfer/disk-import.ts';
+import { ImageApply } from '../../transfer/image-apply.ts';
+import type { FramePool } from '../../workers/frame-pool.ts';
+import { openImportTarget, type ImportTarget } from './import-target.ts';
+import type { ImportedDiskReport, ImportRequest } from './import-report.ts';
+
+const SECTOR_BYTES = 512;
+
+/** A disk in an archive, or an image. */
+export interface IncomingDisk {
+  name: string;
+  /** Null: it ends where its data ends. */
+  sizeBytes: number | null;
+  dataBytes: number;
+  data: PlacedBytes;
+}
+
+/** The disks of an import: written and read back, but without their names until `publish`. */
+export class ImportedDisks {
+  readonly reports: ImportedDiskReport[] = [];
+  readonly #targets: ImageTarget[] = [];
+  readonly #request: ImportRequest;
+  readonly #pool: FramePool;
+  readonly #held: Resources;
+  readonly #context: Context;
+
+  /** @param held disposes of the targets */
+  constructor(request: ImportRequest, pool: FramePool, held: Resources, context: Context) {
+    this.#request = request;
+    this.#pool = pool;
+    this.#held = held;
+    this.#context = context;
+  }
+
+  /** Writes a disk, and reads it back. Throws what `openImportTarget` and `DiskImport.write` throw, and `verification-failed`. */
+  async add(disk: IncomingDisk): Promise<void> {
+    if (disk.sizeBytes !== null) requireDiskSize(disk.name, disk.sizeBytes);
+    const opened = await openImportTarget({ ...this.#request, ...disk });
+    const { target, grid } = opened;
+    this.#held.hold(target);
+    this.#targets.push(target);
+    const { signal } = this.#context;
+    const apply = this.#held.hold(
+      new ImageApply(target, new ChunkMap(grid), { pool: this.#pool, signal, onReadBack: () => undefined }),
+    );
+    const writing = new DiskImport(target, apply, grid, signal);
+    const written = await writing.write(
+      bounded(disk.data, opened.limitBytes, () => tooLong(disk, opened)),
+      disk.sizeBytes,
+    );
+    if (written.sizeBytes === 0) throw damagedArchive('holds an empty image');
+    requireDiskSize(disk.name, written.sizeBytes);
+    await apply.settled();
+    await apply.sync();
+    // On a device, every byte of the disk was written, and has been read back.
+    if (target.isEmpty) await apply.verify();
+    if (disk.sizeBytes === null) await target.cutTo(written.sizeBytes);
+    this.#note(disk, target, apply, written);
+  }
+
+  #note(
+    { name }: IncomingDisk,
+    target: ImageTarget,
+    { writtenBytes }: ImageApply,
+    { sizeBytes, sha256 }: ImportedDisk,
+  ): void {
+    const { path, readBackMethod } = target;
+    this.reports.push({ name, target: path, sizeBytes, writtenBytes, sha256, readBack: readBackMethod });
+  }
+
+  /** Gives all of them their names. */
+  async publish(): Promise<void> {
+    for (const target of this.#targets) await target.publish();
+  }
+
+  /** Removes the new files, and says which devices were written to. */
+  async discard(): Promise<void> {
+    for (const target of this.#targets) {
+      await target.discard();
+      if (target.kind !== 'block-device') continue;
+      const message = `${target.path} is partly overwritten: do not use what it holds now.`;
+      this.#context.report({ type: 'warning', code: 'device-overwritten', message });
+    }
+  }
+}
+
+function requireDiskSize(name: string, sizeBytes: number): void {
+  if (sizeBytes > 0 && sizeBytes % SECTOR_BYTES === 0) return;
+  throw new Failure('image-not-a-disk', `${name} has ${sizeBytes} bytes, so it is not a whole disk image.`, {
+    advice: 'A disk has a multiple of 512 bytes. The image was probably cut off before it was compressed.',
+  });
+}
+
+function tooLong({ name, sizeBytes }: IncomingDisk, { target, limitBytes }: ImportTarget): Failure {
+  if (sizeBytes !== null) return damagedArchive(`holds more of ${name} than it states`);
+  if (target.kind === 'block-device')
+    return new Failure('target-full', `${target.path} has ${limitBytes} bytes, and the image is larger.`, {
+      advice: 'Name a larger device, or a file.',
+    });
+  return new Failure(
+    'image-unsupported',
+    `The image is larger than ${formatBytes(limitBytes)} when it is unpacked.`,
+    {
+      advice: 'Unpack it with its own program first, and import the image: then its size is known before.',
+    },
+  );
+}

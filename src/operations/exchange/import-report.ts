@@ -1,0 +1,36 @@
+import type { CompressionFormat } from '../../codec/compression-format.ts';
+
+export interface ImportRequest {
+  /** Absolute path of an archive or of a compressed image; null: standard input. */
+  from: string | null;
+  /** Absolute path of a new file, a directory, or a block device. With a slash at its end it must be a directory. */
+  to: string;
+  /** Whether what a block device holds may be lost. */
+  overwrite: boolean;
+}
+
+export interface ImportedDiskReport {
+  /** Its name in the archive, or that of the image. */
+  name: string;
+  target: string;
+  sizeBytes: number;
+  /** Written to the target, or cleared there. */
+  writtenBytes: number;
+  /** Hexadecimal, of the whole disk. */
+  sha256: string;
+  readBack: 'direct' | 'page-cache-dropped';
+}
+
+export interface ImportReport {
+  type: 'imported';
+  /** The file; null: standard input. */
+  from: string | null;
+  content: 'archive' | 'image';
+  compression: CompressionFormat;
+  /** The guest's name in the manifest; null without one. */
+  guest: string | null;
+  /** What the disks were compared with: checksums of the archive; null where it has none. */
+  checked: 'sha256sums' | null;
+  disks: readonly ImportedDiskReport[];
+  seconds: number;
+}

@@ -1,0 +1,107 @@
+import { open, type FileHandle } from 'node:fs/promises';
+import { addAbortSignal, type Readable } from 'node:stream';
+import { Failure } from '../../failure.ts';
+import { errorCode, errorMessage } from '../../system/error-code.ts';
+
+/** What an import reads. */
+export interface ImportInput extends AsyncDisposable {
+  /** For people. */
+  path: string;
+  /** Null where it is not known. */
+  sizeBytes: number | null;
+  /** A piece is valid until the next one is asked for. */
+  pieces: AsyncIterable<Uint8Array>;
+}
+
+const PIECE_BYTES = 2 ** 20;
+
+/**
+ * A file, or whatever else can be read to its end. Throws Failure `image-missing` or `image-unreadable`; its pieces throw `read-failed`.
+ * @param onRead called with the bytes that were read since the last call
+ */
+export async function openInputFile(
+  path: string,
+  signal: AbortSignal,
+  onRead: (bytes: number) => void,
+): Promise<ImportInput> {
+  let file: FileHandle;
+  try {
+    file = await open(path, 'r');
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR')
+      throw new Failure('image-missing', `There is no archive at ${path}.`, {
+        advice: 'Check the path; a relative path starts at the current directory.',
+        cause: error,
+      });
+    throw new Failure('image-unreadable', `The archive ${path} cannot be opened: ${errorMessage(error)}.`, {
+      cause: error,
+    });
+  }
+  const stats = await file.stat();
+  if (stats.isDirectory()) {
+    await file.close();
+    throw new Failure('image-unreadable', `${path} is a directory, not an archive.`);
+  }
+  return {
+    path,
+    sizeBytes: stats.isFile() ? stats.size : null,
+    pieces: readFile(file, path, signal, onRead),
+    [Symbol.asyncDispose]: () => file.close(),
+  };
+}
+
+async function* readFile(
+  file: FileHandle,
+  path: string,
+  signal: AbortSignal,
+  onRead: (bytes: number) => void,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const memory = Buffer.allocUnsafeSlow(PIECE_BYTES);
+  for (;;) {
+    signal.throwIfAborted();
+    let count: number;
+    try {
+      count = (await file.read(memory, 0, memory.length, null)).bytesRead;
+    } catch (cause) {
+      throw new Failure('read-failed', `The archive ${path} cannot be read: ${errorMessage(cause)}.`, {
+        cause,
+      });
+    }
+    if (count === 0) return;
+    onRead(count);
+    yield memory.subarray(0, count);
+  }
+}
+
+/** Standard input, or another stream. */
+export function openInputStream(
+  stream: Readable,
+  signal: AbortSignal,
+  onRead: (bytes: number) => void,
+): ImportInput {
+  return {
+    path: 'standard input',
+    sizeBytes: null,
+    pieces: readStream(addAbortSignal(signal, stream), signal, onRead),
+    [Symbol.asyncDispose]: () => {
+      stream.destroy();
+      return Promise.resolve();
+    },
+  };
+}
+
+async function* readStream(
+  stream: Readable,
+  signal: AbortSignal,
+  onRead: (bytes: number) => void,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    for await (const piece of stream as AsyncIterable<Uint8Array>) {
+      onRead(piece.length);
+      yield piece;
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  }
+}

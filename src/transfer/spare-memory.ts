@@ -1,0 +1,18 @@
+/** Shared memory of one size, used again: its first use costs a page fault for each page. */
+export class SpareMemory {
+  readonly #sizeBytes: number;
+  readonly #spare: SharedArrayBuffer[] = [];
+
+  constructor(sizeBytes: number) {
+    this.#sizeBytes = sizeBytes;
+  }
+
+  /** Of any content. */
+  take(): SharedArrayBuffer {
+    return this.#spare.pop() ?? new SharedArrayBuffer(this.#sizeBytes);
+  }
+
+  giveBack(memory: SharedArrayBuffer): void {
+    this.#spare.push(memory);
+  }
+}

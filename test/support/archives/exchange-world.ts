@@ -1,0 +1,72 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { PassThrough, type Readable, type Writable } from 'node:stream';
+import type { Context, Event } from '../../../src/events.ts';
+import { createRecordStore } from '../../../src/guest/record-store.ts';
+import { exportGuest, type ExportDependencies } from '../../../src/operations/exchange/export.ts';
+import type { ExportReport, ExportRequest } from '../../../src/operations/exchange/export-report.ts';
+import { importArchive } from '../../../src/operations/exchange/import.ts';
+import type { ImportReport, ImportRequest } from '../../../src/operations/exchange/import-report.ts';
+import { FramePool } from '../../../src/workers/frame-pool.ts';
+import { frameWorkerUrl } from '../assembly.ts';
+import { scratchDirectory } from '../images/images.ts';
+
+/** A scratch directory, and everything that exports and imports need. */
+export class ExchangeWorld implements AsyncDisposable {
+  readonly #scratch = scratchDirectory();
+  readonly path = this.#scratch.path;
+  readonly events: Event[] = [];
+  readonly pool = new FramePool(frameWorkerUrl, 2);
+  readonly #aborting = new AbortController();
+
+  get context(): Context {
+    return { signal: this.#aborting.signal, report: (event) => void this.events.push(event) };
+  }
+
+  dependencies(environment: NodeJS.ProcessEnv = process.env): ExportDependencies {
+    return {
+      drivers: [],
+      records: createRecordStore(join(this.path, 'guests')),
+      consoleLogOf: (guest) => join(this.path, `${guest}.log`),
+      version: '0.0.0',
+      pool: this.pool,
+      environment,
+      now: () => new Date('2026-11-29T12:00:00Z'),
+      randomHex: (digits) => randomBytes(digits).toString('hex').slice(0, digits),
+    };
+  }
+
+  /** Exports an image to a file of the scratch directory. */
+  export(
+    guest: string,
+    request: Partial<ExportRequest> & Pick<ExportRequest, 'output'>,
+    { stdout = new PassThrough(), environment }: { stdout?: Writable; environment?: NodeJS.ProcessEnv } = {},
+  ): Promise<ExportReport> {
+    const whole: ExportRequest = {
+      guest,
+      content: 'archive',
+      format: 'zstd',
+      compression: 3,
+      everyBlock: false,
+      hold: 'clone',
+      haltTimeoutMs: 1000,
+      forceHalt: false,
+      bootTimeoutMs: 1000,
+      ...request,
+    };
+    return exportGuest(whole, stdout, this.dependencies(environment), this.context);
+  }
+
+  import(
+    request: Omit<ImportRequest, 'overwrite'> & Partial<ImportRequest>,
+    { stdin = new PassThrough(), environment }: { stdin?: Readable; environment?: NodeJS.ProcessEnv } = {},
+  ): Promise<ImportReport> {
+    const whole = { overwrite: false, ...request };
+    return importArchive(whole, stdin, this.dependencies(environment), this.context);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.pool[Symbol.asyncDispose]();
+    this.#scratch[Symbol.dispose]();
+  }
+}

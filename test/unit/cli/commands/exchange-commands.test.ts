@@ -1,0 +1,61 @@
+import { describe, expect, test } from '@jest/globals';
+import { PassThrough } from 'node:stream';
+import { readExportFile } from '../../../../src/cli/options/archive-options.ts';
+import { exportCommand } from '../../../../src/cli/commands/exchange/export.ts';
+import { importCommand } from '../../../../src/cli/commands/exchange/import.ts';
+import { parseCommandLine } from '../../../../src/cli/options/parse.ts';
+
+const world = { version: '1', columns: 80 };
+
+describe('what an export writes, by the name of its file', () => {
+  test.each([
+    ['/a/web.tar.zst', 'archive', 'zstd'],
+    ['/a/web.tzst', 'archive', 'zstd'],
+    ['/a/web.tar.gz', 'archive', 'gzip'],
+    ['/a/web.tgz', 'archive', 'gzip'],
+    ['/a/web.tar.xz', 'archive', 'xz'],
+    ['/a/web.tar.bz2', 'archive', 'bzip2'],
+    ['/a/web.tar', 'archive', 'none'],
+    ['/a/web.img', 'image', 'none'],
+    ['/a/web.raw.zst', 'image', 'zstd'],
+    ['/a/WEB.IMG.BZ2', 'image', 'bzip2'],
+  ])('%s', (output, content, format) => {
+    expect(readExportFile({ output })).toEqual({ output, content, format });
+  });
+
+  test('is refused where the name does not tell it, unless --codec does', () => {
+    for (const output of ['web', 'web.zip', 'web.zst', '.tar.d'])
+      expect(() => readExportFile({ output })).toThrow(expect.objectContaining({ code: 'usage' }));
+    expect(readExportFile({ output: '/a/web', codec: 'xz' })).toMatchObject({
+      content: 'archive',
+      format: 'xz',
+    });
+    expect(() => readExportFile({ output: '/a/web', codec: 'rar' })).toThrow('--codec takes one of');
+  });
+
+  test('to standard output is an archive in zstd, unless it is told otherwise', () => {
+    expect(readExportFile({ output: '-' })).toEqual({ output: null, content: 'archive', format: 'zstd' });
+    expect(readExportFile({ output: '-', image: true, codec: 'bzip2' })).toEqual({
+      output: null,
+      content: 'image',
+      format: 'bzip2',
+    });
+  });
+});
+
+test('with --json nothing is exported to standard output', async () => {
+  const typed = ['export', 'web', '-o', '-', '--json'];
+  await expect(parseCommandLine(typed, [exportCommand], world)).rejects.toMatchObject({ code: 'usage' });
+});
+
+test('- is standard input, but not a terminal', async () => {
+  const parsed = await parseCommandLine(['import', '-', '--to', '/x'], [importCommand], world);
+  if (parsed.kind !== 'command') throw new Error('no command');
+  expect(parsed.args['file']).toBe('-');
+  const stdin = Object.assign(new PassThrough(), { isTTY: true });
+  const environment = { dependencies: {}, context: {}, stdin, stdout: new PassThrough() } as never;
+  await expect(parsed.run(environment)).rejects.toMatchObject({
+    code: 'usage',
+    message: expect.stringContaining('terminal'),
+  });
+});
