@@ -20,16 +20,37 @@ export class ChunkMap {
   /** The same memory as words: looking for an id needs no call for each position. */
   readonly #words: Uint32Array;
 
-  constructor(grid: ChunkGrid) {
+  /** @param memory that of another thread's map (`shared`), to read it here */
+  constructor(
+    grid: ChunkGrid,
+    memory: ArrayBuffer | SharedArrayBuffer = new ArrayBuffer(grid.chunkCount * CHUNK_ID_BYTES),
+  ) {
     this.grid = grid;
-    this.#ids = new Uint8Array(grid.chunkCount * CHUNK_ID_BYTES);
-    this.#words = new Uint32Array(this.#ids.buffer);
+    this.#ids = new Uint8Array(memory);
+    this.#words = new Uint32Array(memory);
+  }
+
+  /** An empty map that worker threads can read, too. */
+  static shared(grid: ChunkGrid): ChunkMap {
+    return new ChunkMap(grid, new SharedArrayBuffer(grid.chunkCount * CHUNK_ID_BYTES));
+  }
+
+  /** The memory of a map made by `shared`; null for any other. */
+  get sharedMemory(): SharedArrayBuffer | null {
+    const { buffer } = this.#ids;
+    return buffer instanceof SharedArrayBuffer ? buffer : null;
   }
 
   /** The id at the position (32 bytes), or null where the chunk is empty. */
   get(position: number): Uint8Array | null {
     if (this.#isEmpty(position)) return null;
     return this.#ids.subarray(position * CHUNK_ID_BYTES, (position + 1) * CHUNK_ID_BYTES);
+  }
+
+  /** Whether the chunk at the position has this id. */
+  holds(position: number, id: Uint8Array): boolean {
+    const start = position * CHUNK_ID_BYTES;
+    return Buffer.compare(this.#ids.subarray(start, start + CHUNK_ID_BYTES), id) === 0;
   }
 
   #isEmpty(position: number): boolean {

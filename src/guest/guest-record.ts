@@ -30,6 +30,8 @@ export interface GuestRecord {
   changedAt: string;
   /** Present in the states `moving` and `moved`. */
   move?: GuestMove;
+  /** Present while a process here copies the guest, which runs on: it may then become `moving`. Means nothing once that process has ended. */
+  copying?: { destination: string; mover: NonNullable<GuestMove['mover']> };
   /**
    * Present while the guest's hypervisor fences it, too: what `KeepingDriver.unfence` needs to put all back. The text is null
    * until the fence is complete.
@@ -42,6 +44,8 @@ export interface GuestRecord {
   sources?: readonly GuestSource[];
 }
 
+const mover = z.strictObject({ pid: z.int(), startTimeTicks: z.int() });
+
 const guestRecord = z.strictObject({
   version: z.literal(1),
   definition: z.unknown(),
@@ -53,9 +57,10 @@ const guestRecord = z.strictObject({
       directory: z.string().nullable(),
       sshConfigFile: z.string().nullable(),
       remoteCommand: z.string().nullable(),
-      mover: z.strictObject({ pid: z.int(), startTimeTicks: z.int() }).exactOptional(),
+      mover: mover.exactOptional(),
     })
     .exactOptional(),
+  copying: z.strictObject({ destination: z.string().min(1), mover }).exactOptional(),
   fence: z.strictObject({ text: z.string().max(65_536).nullable() }).exactOptional(),
   sources: z.array(guestSourceSchema).max(MOST_SOURCES).exactOptional(),
 });

@@ -26,7 +26,10 @@ export interface RecordStore {
 }
 
 /** What `write` takes: the store adds the rest. `changedAt` is given for a record that is put back. */
-export type NewGuestRecord = Pick<GuestRecord, 'definition' | 'state' | 'move' | 'fence' | 'sources'> &
+export type NewGuestRecord = Pick<
+  GuestRecord,
+  'definition' | 'state' | 'move' | 'copying' | 'fence' | 'sources'
+> &
   Partial<Pick<GuestRecord, 'changedAt'>>;
 
 /**
@@ -59,7 +62,7 @@ export function createRecordStore(directory: string, now: () => Date = () => new
   return {
     read,
 
-    async write({ definition, state, move, fence, sources, changedAt = now().toISOString() }) {
+    async write({ definition, state, move, copying, fence, sources, changedAt = now().toISOString() }) {
       // A record that cannot be read is replaced.
       const kept = sources ?? (await read(definition.name).catch(() => null))?.sources ?? [];
       const record: GuestRecord = {
@@ -68,6 +71,7 @@ export function createRecordStore(directory: string, now: () => Date = () => new
         state,
         changedAt,
         ...(move && { move }),
+        ...(copying && { copying }),
         ...(fence && { fence }),
         ...(kept.length > 0 && { sources: kept }),
       };

@@ -19,10 +19,10 @@ export async function describeDisk(
   return { device, image, path: clone?.path ?? image, format, clone, attributes };
 }
 
-/** Removes clones of the image that were left by killed backups. */
+/** Removes clones of the image that killed runs of vmferry left. */
 export function removeLeftClones(image: string, { report }: Context): void {
   for (const removed of removeStaleClones(image)) {
-    const message = `${removed} was left by a backup that was killed, and has been removed.`;
+    const message = `${removed} was left by a vmferry that was killed, and has been removed.`;
     report({ type: 'warning', code: 'other', message });
   }
 }

@@ -26,6 +26,11 @@ export interface CaptureOptions {
    * Without it, each chunk is packed wherever it occurs.
    */
   known?: KnownChunks;
+  /**
+   * What the other side has at each position, in shared memory: a chunk that is there already is not packed. The map must not
+   * be changed meanwhile.
+   */
+  there?: ChunkMap;
   /** Seals the members of packs; null unless given. */
   sealKey?: SealKey;
   /** Called for each piece that was read: with its number of bytes, and how many of them packs will hold. */
@@ -37,7 +42,7 @@ let lastCapture = 0;
 /** Reads an image: fills the map, and makes packs of the chunks while they are consumed. */
 export async function* captureImage(
   source: ImageSource,
-  { extents, map, level, pool, packNaming = 'sha256', known, sealKey = null, onRead }: CaptureOptions,
+  { extents, map, level, pool, packNaming = 'sha256', known, there, sealKey = null, onRead }: CaptureOptions,
 ): AsyncGenerator<Pack, void, undefined> {
   const { grid } = map;
   const capture = ++lastCapture;
@@ -53,6 +58,7 @@ export async function* captureImage(
         plan,
         packNaming,
         known: known?.shared ?? null,
+        there: there?.sharedMemory ?? null,
         sealKey,
       }),
     );

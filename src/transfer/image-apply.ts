@@ -17,6 +17,8 @@ const CLEARED_AT_ONCE = 1024;
 const unknown = 0;
 const written = 1;
 const right = 2;
+/** Right, and from an earlier pass: it may be written once more. */
+const kept = 3;
 
 /** Called with the plain bytes that were done since the last call. */
 export type OnDone = (plainBytes: number) => void;
@@ -38,10 +40,11 @@ export interface Differences {
 
 /**
  * Makes a target hold what a chunk map says. While more is written, what was written is read back from the disk and
- * compared with its id. No chunk is written twice, so what was read back stays on the disk.
+ * compared with its id. Within a pass no chunk is written twice, so what was read back stays on the disk.
  *
  * In this order: `survey`, if the target may hold some chunks already; `clear` and `write`, which may run at the same
- * time; `settled`; `sync`, if anything was cleared; `verify`. Without a survey `clearRest` comes before `verify`. Dispose of it before the target.
+ * time; `settled`; `sync`, if anything was cleared; `verify`. Without a survey `clearRest` comes before `verify`.
+ * There may be several passes of `clear` and `write`, each but the last ended by `endPass`. Dispose of it before the target.
  */
 export class ImageApply implements AsyncDisposable {
   readonly target: ImageTarget;
@@ -56,6 +59,10 @@ export class ImageApply implements AsyncDisposable {
   /** For each position of the grid: `unknown`, `written` or `right`. */
   readonly #known: Uint8Array;
   readonly #readBack: ReadBackQueue;
+  /** Whether the target reads as zero wherever nothing was written in this pass. */
+  #isBlank: boolean;
+  /** Whether something was cleared that is not synced. */
+  #hasCleared = false;
 
   /** @param map what the target is to hold; packs add their chunks to it */
   constructor(target: ImageTarget, map: ChunkMap, { pool, signal, onReadBack }: ApplyOptions) {
@@ -65,6 +72,7 @@ export class ImageApply implements AsyncDisposable {
     this.#pool = pool;
     this.#signal = signal;
     this.#known = new Uint8Array(map.grid.chunkCount);
+    this.#isBlank = target.isEmpty;
     this.#readBack = new ReadBackQueue(async (positions) => {
       await target.sync();
       await this.#prove(positions, onReadBack);
@@ -92,8 +100,12 @@ export class ImageApply implements AsyncDisposable {
 
   /** Empties these chunks, on the target and in the map. */
   async clear(positions: readonly number[]): Promise<void> {
-    for (const position of positions) this.#map.set(position, noChunkId);
-    if (this.target.isEmpty) return;
+    for (const position of positions) {
+      this.#map.set(position, noChunkId);
+      this.#known[position] = unknown;
+    }
+    if (this.#isBlank) return;
+    this.#hasCleared = true;
     for (let first = 0; first < positions.length; first += CLEARED_AT_ONCE) {
       this.#signal.throwIfAborted();
       const some = Uint32Array.from(positions.slice(first, first + CLEARED_AT_ONCE));
@@ -113,14 +125,15 @@ export class ImageApply implements AsyncDisposable {
       fd: target.fd,
       directFd: target.directFd,
       grid: this.#grid,
-      targetReadsAsZero: target.isEmpty,
+      targetReadsAsZero: this.#isBlank,
       from,
     });
     for (const { position, id } of rowsOf(applied.chunks)) {
-      if (this.#known[position] !== unknown)
+      const state = this.#known[position];
+      if (state !== unknown && state !== kept)
         throw new Failure('pack-damaged', `The chunk at byte ${this.#offsetOf(position)} was sent twice.`);
       this.#known[position] = written;
-      if (this.#map.get(position) === null) this.#map.set(position, id);
+      if (state === kept || this.#map.get(position) === null) this.#map.set(position, id);
     }
     this.writtenBytes += applied.plainBytes;
     this.#readBack.push(applied.chunks.positions);
@@ -147,6 +160,18 @@ export class ImageApply implements AsyncDisposable {
     await this.target.sync();
   }
 
+  /**
+   * Ends a pass: everything that was written is read back, and the rest of the target is empty. What another pass writes then
+   * replaces it.
+   */
+  async endPass(onCleared: OnDone): Promise<void> {
+    await this.settled();
+    await this.clearRest(onCleared);
+    await this.#proveAll(() => undefined);
+    for (const [position, state] of this.#known.entries()) if (state === right) this.#known[position] = kept;
+    this.#isBlank = false;
+  }
+
   /** Resolves when all that was written is read back. Throws the error of reading back. */
   async settled(): Promise<void> {
     await this.#readBack.settled();
@@ -155,6 +180,7 @@ export class ImageApply implements AsyncDisposable {
   /** Makes the target durable. Returns the plain bytes that `verify` has to read. */
   async sync(): Promise<number> {
     await this.target.sync();
+    this.#hasCleared = false;
     let bytes = 0;
     for (const position of this.#unproven()) bytes += chunkLength(this.#grid, position);
     return bytes;
@@ -165,14 +191,20 @@ export class ImageApply implements AsyncDisposable {
    * fingerprint of what is on the disk. Throws Failure `verification-failed`.
    */
   async verify(onDone: OnDone = () => undefined): Promise<string> {
-    await this.settled();
-    await this.#prove(this.#unproven(), onDone);
+    await this.#proveAll(onDone);
     return this.#map.fingerprint();
   }
 
   /** Waits for reads that are still under way. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#readBack.settled().catch(() => undefined);
+  }
+
+  async #proveAll(onDone: OnDone): Promise<void> {
+    await this.settled();
+    if (this.#hasCleared) await this.target.sync();
+    this.#hasCleared = false;
+    await this.#prove(this.#unproven(), onDone);
   }
 
   /** Throws Failure `verification-failed` for the first chunk on the disk that differs from the map. */
@@ -199,8 +231,12 @@ export class ImageApply implements AsyncDisposable {
     const touched = this.#touchedChunks();
     return this.#positions(
       (position) =>
-        this.#known[position] !== right && (touched[position] === 1 || this.#map.get(position) !== null),
+        !this.#isProven(position) && (touched[position] === 1 || this.#map.get(position) !== null),
     );
+  }
+
+  #isProven(position: number): boolean {
+    return this.#known[position] === right || this.#known[position] === kept;
   }
 
   #touchedChunks(): Uint8Array {

@@ -5,12 +5,10 @@ import type { KnownChunks } from '../chunk/known-chunks.ts';
 import type { Context } from '../events.ts';
 import { removeBase } from '../image/clones/base-clone.ts';
 import { totalLength, type Extent } from '../extent/extents.ts';
+import { chooseSample, SAMPLE_CHUNKS } from './choose-sample.ts';
 import { sendPacks, type Sending } from './send-packs.ts';
 import type { SourceDisk } from './source-disk.ts';
-import { findUnchanged, type EarlierMaps, type UnchangedChunks } from './unchanged-chunks.ts';
-
-/** How many chunks that the file system calls unchanged are read nevertheless, as a check. */
-const SAMPLE_CHUNKS = 64;
+import { findUnchanged, type EarlierMaps } from './unchanged-chunks.ts';
 
 /** The part of a disk that is still to be read. */
 export interface PlannedPass {
@@ -49,7 +47,7 @@ export async function planPass(
   const unchanged = await findUnchanged({ disk, image }, sending.known, maps, context.signal);
   if (unchanged === null || unchanged.count === 0) return wholePass(disk);
   const { marks, map, base } = unchanged;
-  const sample = chooseSample(unchanged, SAMPLE_CHUNKS, random);
+  const sample = chooseSample(unchanged.marks, SAMPLE_CHUNKS, random);
   const sampled = () => extentsInChunks(disk.extents(), map.grid, (position) => sample.has(position));
   const read = new ChunkMap(map.grid);
   const pass = { source: disk.source, extents: sampled(), map: read, progress: null };
@@ -73,23 +71,4 @@ function wholePass(disk: SourceDisk): PlannedPass {
 function isSameId(first: Uint8Array | null, second: Uint8Array | null): boolean {
   if (first === null || second === null) return first === second;
   return Buffer.compare(first, second) === 0;
-}
-
-/** Chooses the positions of this many unchanged chunks at random; all, if there are fewer. */
-function chooseSample(
-  { marks, count }: Pick<UnchangedChunks, 'marks' | 'count'>,
-  size: number,
-  random: () => number,
-): Set<number> {
-  const ranks = new Set<number>();
-  while (ranks.size < Math.min(size, count)) {
-    let rank = Math.floor(random() * count);
-    while (ranks.has(rank)) rank = (rank + 1) % count;
-    ranks.add(rank);
-  }
-  const positions = new Set<number>();
-  let rank = 0;
-  for (let position = marks.indexOf(1); position >= 0; position = marks.indexOf(1, position + 1))
-    if (ranks.has(rank++)) positions.add(position);
-  return positions;
 }

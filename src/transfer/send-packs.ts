@@ -23,6 +23,8 @@ export interface Pass {
   extents: Iterable<Extent>;
   /** Receives the ids of the chunks that it reads; may hold those of an earlier pass. */
   map: ChunkMap;
+  /** What the other side has at each position: only other chunks are sent. It has nothing unless given. */
+  there?: ChunkMap;
   /** null: this pass is not counted. */
   progress: SendProgress | null;
 }
@@ -38,7 +40,7 @@ export interface Sending extends Pick<CaptureOptions, 'pool' | 'packNaming' | 'k
 
 /** Reads what the pass names, and sends the chunks that are not known. Throws the signal's reason when aborted. */
 export async function sendPacks(
-  { source, extents, map, progress }: Pass,
+  { source, extents, map, there, progress }: Pass,
   { sink, compression, ...capture }: Sending,
   signal: AbortSignal,
 ): Promise<void> {
@@ -47,6 +49,7 @@ export async function sendPacks(
     ...capture,
     extents,
     map,
+    ...(there && { there }),
     level: () => level.current,
     onRead: (readBytes, packedBytes) => progress?.read(readBytes, packedBytes),
   });

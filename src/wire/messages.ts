@@ -19,6 +19,8 @@ export const SILENCE_LIMIT_MS = 30_000;
 export const LINE_LIMIT_BYTES = 2 ** 20;
 /** The most bytes of packs that are sent and not yet applied. */
 export const SPOOL_LIMIT_BYTES = 256 * 2 ** 20;
+/** The most ranges of chunks in one message: fewer bytes than a line may have. */
+export const MOST_RANGES = 2 ** 15;
 
 const bytes = z.int().nonnegative();
 const absolutePath = z
@@ -41,6 +43,10 @@ const fileText = z.string().max(LINE_LIMIT_BYTES).nullable();
 const diskPath = absolutePath.exactOptional();
 /** Whether the content of a block device may be lost. */
 const overwrite = z.literal(true).exactOptional();
+/** One of several open disks, counted from 0 in the order of `open`; absent: the last one opened. */
+const disk = z.int().min(0).max(255).exactOptional();
+/** Positions of chunks: the first, and how many. */
+const chunkRange = z.tuple([z.int().nonnegative(), z.int().positive()]).readonly();
 const guestName = z.string().min(1).max(200);
 const failureCode = z.custom<FailureCode>(
   (code) => typeof code === 'string' && Object.hasOwn(exitStatusByCode, code),
@@ -123,8 +129,20 @@ const moverMessage = z.discriminatedUnion('type', [
     gid: bytes,
     modifiedMs: z.number(),
   }),
-  z.strictObject({ type: z.literal('pack'), id: packId, sizeBytes: bytes }),
-  z.strictObject({ type: z.literal('finish'), fingerprint }),
+  z.strictObject({ type: z.literal('pack'), id: packId, sizeBytes: bytes, disk }),
+  z.strictObject({
+    type: z.literal('clear'),
+    ranges: z.array(chunkRange).max(MOST_RANGES).readonly(),
+    disk,
+  }),
+  z.strictObject({ type: z.literal('pass'), disk }),
+  z.strictObject({
+    type: z.literal('finish'),
+    fingerprint,
+    disk,
+    /** Replaces that of `open`: a guest that ran then has written since. */
+    modifiedMs: z.number().exactOptional(),
+  }),
   z.strictObject({ type: z.literal('publish') }),
   z.strictObject({
     type: z.literal('adapt'),
@@ -178,6 +196,7 @@ const receiverMessage = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('measured') }),
   z.strictObject({ type: z.literal('opened'), spool: absolutePath }),
   z.strictObject({ type: z.literal('applied'), id: packId, plainBytes: bytes }),
+  z.strictObject({ type: z.literal('passed') }),
   z.strictObject({
     type: z.literal('progress'),
     verifiedBytes: bytes,

@@ -6,7 +6,7 @@ import { StallWatch } from '../pipeline/stall-watch.ts';
 import type { Machine } from '../system/machine.ts';
 import { MessageChannel } from './message-channel.ts';
 import { receiveCommand } from './new-hardware.ts';
-import { guestTimeMs, STEP_LIMITS_MS, type Step } from './step-limits.ts';
+import { guestTimeMs, isStep, STEP_LIMITS_MS, type Step } from './step-limits.ts';
 import {
   fromWireFailure,
   fromWireWarning,
@@ -124,7 +124,7 @@ export class RemoteReceiver implements AsyncDisposable {
     this.#isAborting ||= message.type === 'abort';
     this.send(message);
     this.#doneBytes = 0;
-    const step = message.type === 'pack' || message.type === 'alive' ? 'copy' : message.type;
+    const step = isStep(message.type) ? message.type : 'copy';
     const answered = await this.#answer(answer, step, guestTimeMs(message), signal);
     if (message.type === 'open') this.#opened.push(message.path ?? `${message.directory}/${message.name}`);
     return answered;

@@ -1,7 +1,7 @@
 import type { MoverMessage } from './messages.ts';
 
 /** What the mover waits for: the receiver's start, packs that are sent and applied, or an answer. */
-export type Step = 'ready' | 'copy' | Exclude<MoverMessage['type'], 'pack' | 'alive'>;
+export type Step = 'ready' | 'copy' | Exclude<MoverMessage['type'], 'pack' | 'clear' | 'alive'>;
 
 const MINUTE_MS = 60_000;
 
@@ -16,6 +16,7 @@ export const STEP_LIMITS_MS: Readonly<Record<Step, number>> = {
   open: 2 * MINUTE_MS,
   copy: 2 * MINUTE_MS,
   // Before the first byte is read back, all that was written may have to reach the disk.
+  pass: 5 * MINUTE_MS,
   finish: 5 * MINUTE_MS,
   publish: 5 * MINUTE_MS,
   adapt: 2 * MINUTE_MS,
@@ -32,4 +33,9 @@ const WAYS_OF_HALTING = 4;
 export function guestTimeMs(message: MoverMessage): number {
   if (message.type === 'boot') return message.timeoutMs;
   return message.type === 'halt' ? WAYS_OF_HALTING * message.timeoutMs : 0;
+}
+
+/** Whether it is a request that has an answer. */
+export function isStep(type: MoverMessage['type']): type is Exclude<Step, 'ready' | 'copy'> {
+  return Object.hasOwn(STEP_LIMITS_MS, type);
 }

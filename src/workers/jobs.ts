@@ -21,6 +21,8 @@ export interface CaptureJob {
   packNaming: PackNaming;
   /** The chunks that the other side has (`KnownChunks.shared`); new ones are added. Null: every chunk is new. */
   known: SharedArrayBuffer | null;
+  /** What the other side has at each position (`ChunkMap.sharedMemory`): only other chunks are new. Null: nothing. */
+  there: SharedArrayBuffer | null;
   sealKey: SealKey;
 }
 

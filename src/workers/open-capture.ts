@@ -4,6 +4,7 @@ import type { PackMemory } from '../pack/pack-memory.ts';
 import { chunkLength } from '../chunk/chunk-grid.ts';
 import { chunkId, isAllZero } from '../chunk/chunk-id.ts';
 import { chunkListOf } from '../chunk/chunk-list.ts';
+import { ChunkMap } from '../chunk/chunk-map.ts';
 import { KnownChunks } from '../chunk/known-chunks.ts';
 import { sealFor } from '../seal/seal-for.ts';
 import type { Zstd } from '../codec/zstd.ts';
@@ -28,12 +29,13 @@ export class OpenCapture {
   readonly #pack: OpenPack;
   readonly #gathering: FrameGathering;
   readonly #known: KnownChunks | null;
+  readonly #there: ChunkMap | null;
   readonly #zstd: Zstd;
   readonly #scratch: Scratch;
   #level: number;
 
   constructor(
-    { known, sealKey, level, packNaming }: CaptureJob,
+    { known, there, grid, sealKey, level, packNaming }: CaptureJob,
     zstd: Zstd,
     scratch: Scratch,
     packMemory: PackMemory,
@@ -41,6 +43,7 @@ export class OpenCapture {
     this.#pack = new OpenPack(sealFor(sealKey), packMemory, packNaming);
     this.#gathering = new FrameGathering();
     this.#known = known === null ? null : KnownChunks.over(known);
+    this.#there = there === null ? null : new ChunkMap(grid, there);
     this.#zstd = zstd;
     this.#scratch = scratch;
     this.#level = level;
@@ -48,7 +51,7 @@ export class OpenCapture {
 
   async capture(job: CaptureJob): Promise<CaptureResult> {
     this.#level = job.level;
-    const { all, fresh, plain, readBytes } = readChunks(job, this.#scratch, this.#known);
+    const { all, fresh, plain, readBytes } = readChunks(job, this.#scratch, this.#known, this.#there);
     this.#compress(this.#gathering.add(fresh, plain));
     const pack = this.#pack.isFull ? await this.#pack.close() : null;
     return { chunks: chunkListOf(all), readBytes, newBytes: plain.length, pack };
@@ -69,7 +72,7 @@ export class OpenCapture {
 }
 
 export function sampleFrame(job: SampleJob, zstd: Zstd, scratch: Scratch): SampleResult {
-  const { plain, readBytes } = readChunks(job, scratch, null);
+  const { plain, readBytes } = readChunks(job, scratch, null, null);
   if (plain.length === 0) return { readBytes, compressedBytes: 0 };
   const room = scratch.compressed.take(2 * plain.length);
   return { readBytes, compressedBytes: zstd.compress(plain, job.level, room).length };
@@ -78,7 +81,7 @@ export function sampleFrame(job: SampleJob, zstd: Zstd, scratch: Scratch): Sampl
 interface ReadChunks {
   /** The chunks that are not empty. */
   all: FrameChunk[];
-  /** The chunks that were not known. */
+  /** The chunks that the other side does not have. */
   fresh: FrameChunk[];
   /** The bytes of `fresh`, one after the other, in the scratch memory: valid until the next job. */
   plain: Uint8Array;
@@ -90,6 +93,7 @@ function readChunks(
   { fd, grid, plan }: Pick<CaptureJob, 'fd' | 'grid' | 'plan'>,
   scratch: Scratch,
   known: KnownChunks | null,
+  there: ChunkMap | null,
 ): ReadChunks {
   const { chunkBytes } = grid;
   const buffer = scratch.plain.take(plan.positions.length * chunkBytes);
@@ -113,7 +117,7 @@ function readChunks(
     if (isAllZero(plain)) continue;
     const chunk = { position, id: chunkId(plain), length };
     all.push(chunk);
-    if (known?.add(chunk.id) === false) continue;
+    if (known?.add(chunk.id) === false || there?.holds(position, chunk.id) === true) continue;
     fresh.push(chunk);
     if (start !== plainBytes) buffer.copyWithin(plainBytes, start, start + length);
     plainBytes += length;

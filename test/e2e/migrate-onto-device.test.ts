@@ -104,7 +104,7 @@ describeUnless(missing, 'a guest that moves onto a block device', () => {
   test('that is killed in the middle is brought back by revert', async () => {
     using device = garbageDevice('half');
     const rules = [{ on: 'applied', do: 'hold' }] as const;
-    const argv = await guest.migrateArguments({ rules });
+    const argv = await guest.migrateArguments({ rules, cold: true });
     const command = hosts.start([...argv, '--disk', `root=${device.path}`]);
     await command.printed(copyHasBegun);
     command.child.kill('SIGKILL');

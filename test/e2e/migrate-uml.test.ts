@@ -12,8 +12,11 @@ import {
   damagedGuestFiles,
   guestBootCount,
   type GuestImage,
+  type GuestImageOptions,
+  readGuestFile,
   GUEST_MEMORY_BYTES,
 } from '../support/guests/uml-guest.ts';
+import { countingProgram } from '../support/guests/counting-program.ts';
 import { umlMissing } from '../support/guests/uml-kernel.ts';
 
 describeUnless(umlMissing() ?? networkLabMissing(), 'a real guest', () => {
@@ -27,7 +30,7 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a real guest', () => {
 
   async function bootOnOld(
     name: string,
-    options: { onCtrlAltDel?: 'reboot' } = {},
+    options: Pick<GuestImageOptions, 'programs'> = {},
   ): Promise<{ image: GuestImage; path: string; stop: () => Promise<void> }> {
     const path = join(hosts.old.images, `${name}.img`);
     const image = await buildGuestImage({ path, dataBytes: 8 * 2 ** 20, ...options });
@@ -41,8 +44,8 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a real guest', () => {
     return { image, path, stop };
   }
 
-  test('is moved with one command, and runs there exactly as before', async () => {
-    const { image, path } = await bootOnOld('web');
+  test('is moved with one command while it writes, and runs there exactly as before', async () => {
+    const { image, path } = await bootOnOld('web', { programs: [countingProgram] });
     // One store for both hosts.
     const store = join(hosts.old.home, 'store');
     expect(await hosts.run(['init', store, '--no-encrypt'])).toMatchObject({ exitStatus: 0 });
@@ -53,6 +56,11 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a real guest', () => {
     if (moved.exitStatus !== 0) throw new Error(moved.stdout);
     const report = JSON.parse(moved.stdout.trim().split('\n').at(-1) ?? '') as Record<string, unknown>;
     expect(report).toMatchObject({ type: 'moved', guest: 'web', warnings: [] });
+    // It was copied while it ran, and after the halt only what had changed was sent.
+    const passes = report['passes'] as { sentBytes: number }[];
+    expect(passes.length).toBeGreaterThan(1);
+    expect(passes.at(-1)?.sentBytes).toBeLessThan((passes[0]?.sentBytes ?? 0) / 4);
+    expect(report).toMatchObject({ predictedDowntimeSeconds: expect.any(Number) });
     expect(moved.exitStatus).toBe(0);
 
     // It runs only there, with the same memory.
@@ -71,6 +79,10 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a real guest', () => {
     expect(await guestBootCount(path)).toBe(1);
     expect(await guestBootCount(target)).toBe(2);
     expect(await damagedGuestFiles(target, image.files)).toEqual([]);
+    // What it wrote last here is there, and it went on from that.
+    const count = async (disk: string) => Number((await readGuestFile(disk, '/count')).toString());
+    expect(await count(path)).toBeGreaterThan(0);
+    expect(await count(target)).toBeGreaterThanOrEqual(await count(path));
     expect((await stat(target)).mode).toBe((await stat(path)).mode);
     // Its backups continue under its name, although host and path differ.
     expect(await hosts.runOnNew(backup)).toMatchObject({ exitStatus: 0 });

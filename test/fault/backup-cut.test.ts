@@ -144,7 +144,7 @@ describeUnless(missing, 'a broken-off backup of a running guest', () => {
     await world.hosts.lab.rate(null);
     const next = await world.hosts.run(['backup', 'web', '--to', world.store, ...world.access, '--json']);
     expect(warningsOf(next).map(({ message }) => message)).toEqual([
-      expect.stringMatching(/was left by a backup that was killed, and has been removed/),
+      expect.stringMatching(/was left by a vmferry that was killed, and has been removed/),
     ]);
     expect(resultOf(next)).toMatchObject({ guests: [{ consistency: 'frozen' }] });
   });

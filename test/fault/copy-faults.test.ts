@@ -17,7 +17,7 @@ import { watchForDoubleRun, type DoubleRunWatch } from '../support/guests/uml-pr
 
 const MIB = 2 ** 20;
 
-/** Breaks the move of one guest while its image is copied. After each test the guest runs where it ran. */
+/** Breaks the move of one guest while its image is copied, before the halt or after it. After each test the guest runs where it ran. */
 describeUnless(umlMissing() ?? networkLabMissing() ?? toolsMissing('nsenter'), 'a copy that breaks', () => {
   let hosts: TwoHosts;
   let guest: FerriedGuest;
@@ -39,7 +39,7 @@ describeUnless(umlMissing() ?? networkLabMissing() ?? toolsMissing('nsenter'), '
   });
 
   test('the receiver is killed', async () => {
-    const command = hosts.start(await guest.migrateArguments());
+    const command = hosts.start(await guest.migrateArguments({ cold: true }));
     await command.printed(copyHasBegun);
     const startedMs = Date.now();
     for (const pid of await receiversOf(hosts)) process.kill(pid, 'SIGKILL');
@@ -51,7 +51,7 @@ describeUnless(umlMissing() ?? networkLabMissing() ?? toolsMissing('nsenter'), '
 
   test('the new host is full', async () => {
     await using small = await hosts.mountOnNew(64 * MIB);
-    const command = hosts.start(await guest.migrateArguments({ directory: small.path }));
+    const command = hosts.start(await guest.migrateArguments({ directory: small.path, cold: true }));
     await command.printed(copyHasBegun);
     await small.fill();
     expect(errorOf(await command.ended)).toMatchObject({ code: 'target-full', exitStatus: 14 });
@@ -65,17 +65,19 @@ describeUnless(umlMissing() ?? networkLabMissing() ?? toolsMissing('nsenter'), '
     expect(errorOf(await command.ended)).toMatchObject({ code, exitStatus: 15 });
   });
 
-  test('the line is reset', async () => {
+  test('the line is reset while the guest runs, which goes on', async () => {
+    const pid = guest.pid();
     const command = hosts.start(await guest.migrateArguments());
     await command.printed(copyHasBegun);
     await hosts.lab.reset();
     expect(errorOf(await command.ended)).toMatchObject({ code: 'connection-lost', exitStatus: 12 });
+    expect(guest.pid()).toBe(pid);
     await eventually('the new host is clean', 10_000, async () => (await hosts.filesOnNew()).length === 0);
     await eventually('no receiver is left', 10_000, async () => (await receiversOf(hosts)).length === 0);
   });
 
   test('the line is cut for good', async () => {
-    const command = hosts.start(await guest.migrateArguments());
+    const command = hosts.start(await guest.migrateArguments({ cold: true }));
     await command.printed(copyHasBegun);
     await hosts.lab.cut();
     try {

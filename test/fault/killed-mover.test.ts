@@ -42,8 +42,8 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a mover that is killed', ()
     await hosts[Symbol.asyncDispose]();
   });
 
-  const killWhen = async (when: RegExp, rules: Rule[] = []): Promise<void> => {
-    const command = hosts.start(await guest.migrateArguments({ rules }));
+  const killWhen = async (when: RegExp, rules: Rule[] = [], cold = false): Promise<void> => {
+    const command = hosts.start(await guest.migrateArguments({ rules, cold }));
     await command.printed(when);
     command.child.kill('SIGKILL');
     await command.ended;
@@ -77,9 +77,25 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a mover that is killed', ()
     await guest.expectUnmoved();
   });
 
+  test('in the copy while the guest runs: it runs on, and nobody else may move it before', async () => {
+    const pid = guest.pid();
+    const command = hosts.start(await guest.migrateArguments({ rules: [{ on: 'pass', do: 'hold' }] }));
+    await command.printed(copyHasBegun);
+    await meddled(hosts, 'pass');
+    const again = await hosts.run(await guest.migrateArguments());
+    expect(errorOf(again)).toMatchObject({ code: 'guest-fenced', exitStatus: 10 });
+    command.child.kill('SIGKILL');
+    await command.ended;
+    expect(await guest.state()).toBe('running');
+    await expectCleanOnNew();
+    expect(guest.pid()).toBe(pid);
+    const reverted = await hosts.run(['revert', 'web', '--json']);
+    expect(errorOf(reverted)).toMatchObject({ code: 'guest-not-found' });
+  });
+
   test('in the copy: the guest is down, the new host cleans up, and revert starts the guest', async () => {
     await hosts.lab.rate('16mbit');
-    await killWhen(copyHasBegun);
+    await killWhen(copyHasBegun, [], true);
     await hosts.lab.rate(null);
     expect(await guest.state()).toBe('moving');
     expect(guest.runsOn('old')).toBe(false);

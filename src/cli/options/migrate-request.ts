@@ -13,7 +13,9 @@ import { placeOptions, readPlaces, repeatablePlaceOptions } from './place-option
 import { limitRateOption, readLimitRate } from './limit-rate-option.ts';
 import { parseDestination } from './destination.ts';
 import { bootOptions, haltOptions, readBootOptions, readHaltOptions } from './guest-options.ts';
-import { flag, optionalText, text, wholeNumberOr, type Arguments } from './options.ts';
+import { flag, optionalText, text, wholeNumber, wholeNumberOr, type Arguments } from './options.ts';
+
+const LONGEST_GOAL_SECONDS = 86_400;
 
 /** The options that may be given several times. */
 export const repeatableMigrateOptions = [...repeatablePlaceOptions, ...repeatableConversionOptions];
@@ -36,6 +38,16 @@ export function defineMigrateOptions(parser: Argv): Argv {
       'dry-run': {
         type: 'boolean',
         describe: 'Check everything and show what would happen; change nothing',
+      },
+      cold: {
+        type: 'boolean',
+        describe: 'Halt the guest first, instead of copying most of it while it runs',
+      },
+      'downtime-goal': {
+        type: 'number',
+        default: 10,
+        requiresArg: true,
+        describe: 'Copy the running guest again until copying what is left takes fewer seconds than this',
       },
       compression: {
         type: 'string',
@@ -71,7 +83,10 @@ export function defineMigrateOptions(parser: Argv): Argv {
 function withExamples(parser: Argv): Argv {
   return parser
     .example('$0 migrate web --to newhost --dry-run', 'show what would happen, and all problems')
-    .example('$0 migrate web --to newhost', 'halt the guest web, move it, boot it there')
+    .example(
+      '$0 migrate web --to newhost',
+      'copy the guest web while it runs, halt it, send the rest, boot it there',
+    )
     .example('$0 migrate web --to admin@192.0.2.7:/srv/guests', 'put its image into that directory')
     .example(
       '$0 migrate web --to newhost --disk root=/dev/vg0/web',
@@ -116,6 +131,8 @@ export function readMigrateRequest(args: Arguments): MigrateRequest {
     ...readTargetFormat(args),
     ...readHaltOptions(args),
     ...readBootOptions(args),
+    cold: flag(args, 'cold'),
+    downtimeGoalMs: 1000 * wholeNumber(args, 'downtime-goal', 1, LONGEST_GOAL_SECONDS),
     dryRun: flag(args, 'dry-run'),
   };
 }

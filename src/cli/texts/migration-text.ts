@@ -18,13 +18,13 @@ const readBackText: Record<MovedDisk['readBack'], string> = {
 
 /** The summary after a move. */
 export function migrationReportText(report: MigrationReport): string {
-  const { guest, destination, booted, downtimeSeconds, seconds } = report;
+  const { guest, destination, booted, seconds } = report;
   const heading =
     booted === null
       ? `${guest} is on ${destination}. It was not booted, because it did not run here.`
       : `${guest} runs on ${destination}${processText(booted.pid)}.`;
   const times: Field[] = [
-    ...(downtimeSeconds === null ? [] : [['downtime', formatDuration(downtimeSeconds)] as const]),
+    ...downtimeFields(report),
     ['in all', formatDuration(seconds)],
     ...(booted === null ? [] : [['console log', `${destination}:${booted.consoleLog}`] as const]),
   ];
@@ -34,6 +34,33 @@ export function migrationReportText(report: MigrationReport): string {
     formatFields(times),
     whatNext(report),
   ].join('\n\n');
+}
+
+function downtimeFields({
+  downtimeSeconds,
+  downtimeParts,
+  predictedDowntimeSeconds,
+  passes,
+}: MigrationReport): Field[] {
+  if (downtimeSeconds === null || downtimeParts === null) return [];
+  const { haltSeconds, copySeconds, verifySeconds, bootSeconds } = downtimeParts;
+  const parts = [
+    `halt ${formatDuration(haltSeconds)}`,
+    `copy ${formatDuration(copySeconds)}`,
+    `verify ${formatDuration(verifySeconds)}`,
+    `boot ${formatDuration(bootSeconds)}`,
+  ].join(', ');
+  const copied = passes.length - 1;
+  return [
+    ['downtime', formatDuration(downtimeSeconds)],
+    ['made of', parts],
+    ...(predictedDowntimeSeconds === null
+      ? []
+      : [
+          ['predicted', formatDuration(predictedDowntimeSeconds)] as const,
+          ['before it', `${copied} ${copied === 1 ? 'copy' : 'copies'} while the guest ran`] as const,
+        ]),
+  ];
 }
 
 function movedDiskText(disk: MovedDisk, destination: string): string {
@@ -69,8 +96,9 @@ export function migrationPlanText(plan: MigrationPlan): string {
     estimatedDowntimeSeconds,
   } = plan;
   const steps = [
+    ...(plan.warm ? [`copy ${guest} to ${destination} while it runs`] : []),
     ...(willHalt ? [`halt ${guest} here`] : []),
-    `copy it to ${destination} and verify it`,
+    plan.warm ? `copy what has changed, and verify it` : `copy it to ${destination} and verify it`,
     ...(willBoot ? ['boot it there'] : []),
   ];
   const estimates: Field[] = [

@@ -4,7 +4,9 @@ import type { FramePool } from '../../workers/frame-pool.ts';
 import { planFrames, type FramePlan } from '../../workers/frame-plan.ts';
 import { fileSystemOf } from '../../image/file-systems.ts';
 import { intersect, totalLength } from '../../extent/extents.ts';
+import { hasComparablePlaces } from '../../image/clones/placed-extents.ts';
 import { regionReader } from '../../image/probe.ts';
+import { HALT_AND_BOOT_SECONDS } from './passes/downtime.ts';
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
 import type { RemoteReceiver } from '../../wire/remote-receiver.ts';
 import type { SourceDisk } from '../../transfer/source-disk.ts';
@@ -13,8 +15,6 @@ const SAMPLED_FRAMES = 24;
 const MEASURE_PADDING_BYTES = 512 * 1024;
 const LEAST_PADDING_BYTES = 1024;
 const MEASURE_ROUNDS = 4;
-/** Estimate of the time that a guest takes to halt and to boot. */
-const HALT_AND_BOOT_SECONDS = 10;
 
 export interface CompressionSample {
   /** Compressed bytes for each byte read. */
@@ -101,6 +101,22 @@ export function estimateDowntimeSeconds(
   const readSeconds = readBytes / sample.readBytesPerSecond;
   const sendSeconds = (readBytes * sample.ratio) / lineBytesPerSecond;
   return HALT_AND_BOOT_SECONDS + Math.max(readSeconds, sendSeconds);
+}
+
+/** The same for a guest that is copied while it runs, if little of it changes meanwhile. */
+export function estimateWarmDowntimeSeconds(
+  disks: readonly SourceDisk[],
+  sample: CompressionSample,
+  lineBytesPerSecond: number,
+): number {
+  const isRaw = ({ source }: SourceDisk) => source.format === 'raw';
+  // Only a clone on XFS or btrfs tells what changed; anything else is read once more after the halt.
+  const isCompared = (disk: SourceDisk) => isRaw(disk) && !hasComparablePlaces(disk.source.path);
+  const bytesOf = (those: readonly SourceDisk[]) =>
+    those.reduce((sum, disk) => sum + expectedReadBytes(disk), 0);
+  const copied = bytesOf(disks.filter((disk) => !isRaw(disk)));
+  const comparedSeconds = bytesOf(disks.filter(isCompared)) / sample.readBytesPerSecond;
+  return estimateDowntimeSeconds(copied, sample, lineBytesPerSecond) + comparedSeconds;
 }
 
 /**

@@ -4,7 +4,6 @@ import { asFailure, Failure, failureOrReason } from '../../failure.ts';
 import { isImageOnly, type GuestDefinition } from '../../guest/definition.ts';
 import { sourceOf, withSource } from '../../guest/guest-source.ts';
 import { thisMachine } from '../../system/machine.ts';
-import { warnOfDoubtfulFileSystems } from '../../transfer/file-system-warnings.ts';
 import { conversionAccount } from './conversion/account.ts';
 import { adaptThere } from './conversion/adapt-there.ts';
 import { raiseFence } from '../../guest/hypervisor-fence.ts';
@@ -13,11 +12,15 @@ import { awaitReleases } from '../../guest/disks/await-releases.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
 import { planMigration, preflight, type Move } from './preflight.ts';
 import { undoMove } from './undo.ts';
-import type { MigrateRequest, MigrationPlan, MigrationReport, MovedDisk } from './migration-report.ts';
+import type { MigrateRequest, MigrationPlan, MigrationReport } from './migration-report.ts';
 import { refuseUnlessOwn, thisMover } from '../../guest/mover.ts';
-import { sendDisk } from './send-disk.ts';
-import { diskAccount, openSourceDisk } from '../../transfer/source-disk.ts';
+import { removeLeftClones } from '../../hold/still-disks.ts';
+import { claimGuest } from './passes/claim-guest.ts';
+import { DowntimeClock } from './passes/downtime.ts';
+import { MoveCopy } from './passes/move-copy.ts';
+import { isWarm } from './passes/why-not-warm.ts';
 import { refuseSuspension } from '../../system/suspension.ts';
+import { hasComparablePlaces } from '../../image/clones/placed-extents.ts';
 import { refuseChanged, stampImages } from '../../image/usage/image-stamp.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
 import { tellWhenInterrupted } from './when-interrupted.ts';
@@ -36,20 +39,21 @@ export async function migrate(
 ): Promise<MigrationReport | MigrationPlan> {
   const startedMs = performance.now();
   const warnings: string[] = [];
+  const clock = new DowntimeClock();
   const watched: Context = {
     signal: context.signal,
     report(event) {
       if (event.type === 'warning') warnings.push(event.message);
+      clock.note(event);
       context.report(event);
     },
   };
   await using move = await preflight(request, dependencies, watched);
   if (request.dryRun) return { ...(await planMigration(move, watched)), warnings };
 
-  const haltedMs = performance.now();
   const moved = await moveGuest(move, watched);
+  const { downtimeSeconds, parts: downtimeParts } = clock;
   const { guest, directory, devices, there, fixups } = move;
-  const downtimeSeconds = guest.running === null ? null : (performance.now() - haltedMs) / 1000;
   return {
     type: 'moved',
     guest: guest.definition.name,
@@ -60,11 +64,15 @@ export async function migrate(
     ...moved,
     seconds: (performance.now() - startedMs) / 1000,
     downtimeSeconds,
+    downtimeParts,
     warnings,
   };
 }
 
-async function moveGuest(move: Move, context: Context): Promise<Pick<MigrationReport, 'disks' | 'booted'>> {
+async function moveGuest(
+  move: Move,
+  context: Context,
+): Promise<Pick<MigrationReport, 'disks' | 'passes' | 'predictedDowntimeSeconds' | 'booted'>> {
   const { request, guest, receiver } = move;
   const signal = AbortSignal.any([context.signal, receiver.failed]);
   const moving: Context = { ...context, signal };
@@ -76,13 +84,18 @@ async function moveGuest(move: Move, context: Context): Promise<Pick<MigrationRe
   using _suspension = refuseSuspension(() =>
     context.report({
       type: 'notice',
-      message: `Ctrl-Z has no effect now: ${name} is being moved, and would be down until the move went on.`,
+      message: `Ctrl-Z has no effect now: ${name} is being moved, and the line would break meanwhile.`,
     }),
   );
   try {
+    for (const { path } of guest.definition.disks)
+      if (hasComparablePlaces(path)) removeLeftClones(path, context);
+    await using copy = new MoveCopy(move, signal);
+    if (isWarm(move)) await claimGuest(move);
+    if (!request.cold && guest.running !== null) await copy.copyWhileItRuns(moving);
     await haltForMove(move, moving);
     const stamps = await stampImages(guest.definition.disks);
-    const disks = await copyDisks(move, moving);
+    const disks = await copy.copyTheRest(moving);
     signal.throwIfAborted();
     await runStage(
       moving,
@@ -97,34 +110,13 @@ async function moveGuest(move: Move, context: Context): Promise<Pick<MigrationRe
     // From now on Ctrl-C is too late.
     fate = `It is too late to stop: ${name} may already run on ${destination}. The move goes on to its end.`;
     await refuseChanged(stamps, CHANGED_ADVICE);
-    return { disks, booted: await finishMove(move, adapted, context) };
+    const { passes, predictedDowntimeSeconds } = copy;
+    return { disks, passes, predictedDowntimeSeconds, booted: await finishMove(move, adapted, context) };
   } catch (error) {
     const failure = failureOrReason(error, signal);
     if (failure.code === 'outcome-unknown') throw failure;
     throw await undoMove(failure, move, context);
   }
-}
-
-async function copyDisks(
-  { request, dependencies, directory, places, connection, receiver }: Move,
-  context: Context,
-): Promise<MovedDisk[]> {
-  const sending = {
-    pool: dependencies.pool,
-    receiver,
-    openSpool: (spool: string) => connection.store(spool),
-    compression: request.compression,
-  };
-  const moved: MovedDisk[] = [];
-  const { overwrite } = request;
-  for (const place of places) {
-    await using disk = await openSourceDisk(place.disk, request);
-    if (!request.everyBlock) warnOfDoubtfulFileSystems(disk, context);
-    const { warnings, ...sent } = await sendDisk(disk, { directory, place, overwrite }, sending, context);
-    for (const warning of warnings) context.report({ type: 'warning', ...warning });
-    moved.push({ ...diskAccount(disk, place.path), ...sent });
-  }
-  return moved;
 }
 
 /** Fences the guest here, boots it there, and commits. */

@@ -3,27 +3,25 @@ import type { TargetFormat } from '../../image/target/target-format.ts';
 import type { ConversionAccount } from './conversion/account.ts';
 import type { ConversionRequest } from './conversion/guest-there.ts';
 import type { DiskAccount } from '../../transfer/disk-account.ts';
+import type { DowntimeParts } from './passes/downtime.ts';
+import type { CopyRequest, MovedDisk } from './passes/copied-move.ts';
+import type { PassReport } from './passes/pass-report.ts';
 import type { RateLimit } from '../../rate-limit.ts';
-import type { Compression } from '../../transfer/compression-level.ts';
 
 export type { ConversionAccount } from './conversion/account.ts';
+export type { MovedDisk } from './passes/copied-move.ts';
 export type { DiskAccount } from '../../transfer/disk-account.ts';
 
 /** What `vmferry migrate` is asked to do. */
-export interface MigrateRequest {
+export interface MigrateRequest extends CopyRequest {
   /** A guest's name, or the path of an image that no guest uses (the `offline` driver). */
   guest: string;
   target: MigrationTarget;
   /** Where single disks go; the others go into the target's directory. */
   disks: readonly ChosenPlace[];
-  /** Whether the content of block devices there may be lost. */
-  overwrite: boolean;
   /** What starts vmferry on the new hardware: a command line for the login shell there. */
   remoteCommand: string;
   conversion: ConversionRequest;
-  compression: Compression;
-  /** Send free blocks of file systems, too. */
-  everyBlock: boolean;
   /** For what goes over the line; unlimited unless given. */
   limitRate?: RateLimit | null;
   /** The format of an image that is named by its path; by its name unless given. */
@@ -69,6 +67,8 @@ export interface MigrationPlan extends ConversionAccount {
   destination: string;
   willHalt: boolean;
   willBoot: boolean;
+  /** Whether most of it would be copied while the guest runs. */
+  warm: boolean;
   /** The block devices there that would be overwritten. */
   devices: readonly DeviceThere[];
   disks: readonly DiskAccount[];
@@ -81,14 +81,6 @@ export interface MigrationPlan extends ConversionAccount {
   warnings: readonly string[];
 }
 
-export interface MovedDisk extends DiskAccount {
-  /** Packs as sent, compressed. */
-  sentBytes: number;
-  /** `sha256:` and 64 hexadecimal digits; see doc/formats.md. */
-  fingerprint: string;
-  readBack: 'direct' | 'page-cache-dropped';
-}
-
 export interface MigrationReport extends ConversionAccount {
   type: 'moved';
   guest: string;
@@ -98,9 +90,15 @@ export interface MigrationReport extends ConversionAccount {
   /** The block devices there that were overwritten, as they were before. */
   devices: readonly DeviceThere[];
   disks: readonly MovedDisk[];
+  /** The passes over the disks, in order; the last one came after the halt. */
+  passes: readonly PassReport[];
   seconds: number;
   /** From the halt until the guest is up on the new hardware; null if it did not run. */
   downtimeSeconds: number | null;
+  /** What it was made of; null if the guest did not run. */
+  downtimeParts: DowntimeParts | null;
+  /** What was told before the halt; null if the guest was not copied while it ran. */
+  predictedDowntimeSeconds: number | null;
   /** Where it runs now: null when it was not booted (`offline`). */
   booted: { pid: number | null; consoleLog: string } | null;
   warnings: readonly string[];

@@ -1,24 +1,11 @@
 import { basename, dirname } from 'node:path';
 import { Failure } from '../../failure.ts';
 import type { DiskDefinition, GuestDefinition } from '../../guest/definition.ts';
-import {
-  targetFormatFor,
-  targetFormatOf,
-  targetNameOf,
-  type TargetFormat,
-} from '../../image/target/target-format.ts';
+import { targetFormatFor, targetFormatOf, targetNameOf } from '../../image/target/target-format.ts';
+import type { PlacedDisk } from './passes/copied-move.ts';
 import type { MigrateRequest } from './migration-report.ts';
 
-/** A disk, and where it goes on the new hardware. */
-export interface PlacedDisk {
-  disk: DiskDefinition;
-  /** Absolute, on the new hardware. */
-  path: string;
-  /** Whether it was chosen with --disk: it may then be a block device. */
-  isChosen: boolean;
-  /** The format that the copy gets. */
-  format: TargetFormat;
-}
+export type { PlacedDisk } from './passes/copied-move.ts';
 
 export interface DiskPlaces {
   /** For the disks without a place of their own; null if there are none, and no directory was given. */

@@ -9,7 +9,13 @@ import { whyCiphersAreSlow } from '../../ssh/ciphers.ts';
 import type { SshConnection } from '../../store/sftp/ssh-connection.ts';
 import { untilAborted } from '../../pipeline/until-aborted.ts';
 import { levelToEstimateWith } from '../../transfer/compression-level.ts';
-import { estimateDowntimeSeconds, expectedReadBytes, measureLine, sampleCompression } from './estimate.ts';
+import {
+  estimateDowntimeSeconds,
+  estimateWarmDowntimeSeconds,
+  expectedReadBytes,
+  measureLine,
+  sampleCompression,
+} from './estimate.ts';
 import { warnOfDoubtfulFileSystems } from '../../transfer/file-system-warnings.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
 import type { DeviceThere, MigrateRequest, MigrationPlan } from './migration-report.ts';
@@ -18,10 +24,11 @@ import { lookInside, planFixups } from './conversion/adaptation.ts';
 import { conversionAccount } from './conversion/account.ts';
 import { guestThere, tellOfConversion, type GuestThere } from './conversion/guest-there.ts';
 import { kernelNeeds } from './conversion/kernel-needs.ts';
+import { isWarm } from './passes/why-not-warm.ts';
 import { placeDisks, type DiskPlaces, type PlacedDisk } from './place-disks.ts';
 import { lookAtDisks, type Attempt } from './preflight-disks.ts';
 import { tellOfDevice } from './target-devices.ts';
-import { wirePlace } from './wire-place.ts';
+import { wirePlace } from './passes/wire-place.ts';
 import { runningKernelId } from '../../system/machine.ts';
 import { newHardware, receiveCommand } from '../../wire/new-hardware.ts';
 import { RemoteReceiver } from '../../wire/remote-receiver.ts';
@@ -275,6 +282,7 @@ export async function planMigration(
   const rate = limitRate === null ? null : rateAt(limitRate, new Date());
   const lineBytesPerSecond = await measureLine(receiver, rate, context.signal);
   const willBoot = !isImageOnly(guest.definition);
+  const warm = isWarm({ request, guest, places });
   const isDown = guest.running === null || sample === null;
   return {
     type: 'plan',
@@ -282,12 +290,17 @@ export async function planMigration(
     destination: request.target.destination,
     willHalt: guest.running !== null,
     willBoot,
+    warm,
     ...conversionAccount(there, fixups),
     devices,
     disks: disks.map((disk, index) => diskAccount(disk, places[index]?.path ?? '')),
     estimatedSendBytes: sample === null ? null : Math.round(readBytes * sample.ratio),
     mostSendBytes: sample === null ? null : Math.round(mostReadBytes * sample.ratio),
-    estimatedDowntimeSeconds: isDown ? null : estimateDowntimeSeconds(readBytes, sample, lineBytesPerSecond),
+    estimatedDowntimeSeconds: isDown
+      ? null
+      : warm
+        ? estimateWarmDowntimeSeconds(disks, sample, lineBytesPerSecond)
+        : estimateDowntimeSeconds(readBytes, sample, lineBytesPerSecond),
     warnings: [],
   };
 }

@@ -11,6 +11,9 @@ import { noteState } from '../../guest/note-state.ts';
 import { overwrittenDevices, tellOverwritten } from './target-devices.ts';
 import type { DeviceThere } from './migration-report.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
+import type { GuestDriver } from '../../guest/guest-driver.ts';
+import { findRunningGuest } from '../../guest/resolve-guest.ts';
+import { dropClaim } from './passes/claim-guest.ts';
 import { findStayingGuest } from '../../guest/staying-guest.ts';
 
 const RESTART_LIMIT_MS = 120_000;
@@ -56,7 +59,8 @@ function howItEnded(
 }
 
 /** Returns a sentence: the guest's state, or why it is down; null if the guest was not touched. */
-async function restart({ guest, dependencies }: Move, context: Context): Promise<string | Failure | null> {
+async function restart(move: Move, context: Context): Promise<string | Failure | null> {
+  const { guest, dependencies } = move;
   const { drivers, records, consoleLogOf } = dependencies;
   const { definition, running } = guest;
   const { name, driver: kind } = definition;
@@ -66,6 +70,7 @@ async function restart({ guest, dependencies }: Move, context: Context): Promise
   try {
     // Another mover's record, or none yet: this move has not touched the guest.
     const record = await records.read(name);
+    if (await dropClaim(move, context)) return await untouched(name, drivers, context);
     if (record?.move?.mover?.pid !== process.pid) return null;
     await lowerFence(record, dependencies, context);
     if (running === null) {
@@ -94,6 +99,11 @@ async function restart({ guest, dependencies }: Move, context: Context): Promise
   } catch (error) {
     return asFailure(error);
   }
+}
+
+async function untouched(name: string, drivers: readonly GuestDriver[], context: Context): Promise<string> {
+  const running = await findRunningGuest(name, drivers, context);
+  return running === null ? `${name} has ended by itself.` : `${name} still runs here.`;
 }
 
 /**

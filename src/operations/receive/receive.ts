@@ -144,12 +144,19 @@ class Receiver {
         this.#channel.send({ type: 'opened', spool: await this.#session.open(message) });
         return false;
       case 'pack':
-        await this.#session.applyPack(message.id, (plainBytes) => {
+        await this.#session.applyPack(message, (plainBytes) => {
           this.#channel.send({ type: 'applied', id: message.id, plainBytes });
         });
         return false;
       case 'finish':
-        await this.#finish(message.fingerprint);
+        await this.#finish(message);
+        return false;
+      case 'clear':
+        await this.#session.clear(message);
+        return false;
+      case 'pass':
+        await this.#session.endPass(message);
+        this.#channel.send({ type: 'passed' });
         return false;
       case 'publish':
         this.#channel.send({ type: 'published', paths: await this.#session.publish() });
@@ -198,8 +205,8 @@ class Receiver {
     });
   }
 
-  async #finish(expectedFingerprint: string): Promise<void> {
-    const { fingerprint, readBack, ownerKept } = await this.#session.finish(expectedFingerprint);
+  async #finish(message: Extract<MoverMessage, { type: 'finish' }>): Promise<void> {
+    const { fingerprint, readBack, ownerKept } = await this.#session.finish(message);
     if (!ownerKept) {
       const message = 'The owner of the image could not be kept: only root can give files away.';
       this.#warnings.push({ code: 'owner-not-kept', message });

@@ -16,6 +16,7 @@ import { openTarget } from './open-target.ts';
 
 /** Each of two workers applies one while the next one is accepted. */
 const PACKS_AT_ONCE = 2;
+const MOST_DISKS = 256;
 
 export interface OpenRequest extends ImageAttributes {
   /** Null: the disk has a path of its own. */
@@ -31,6 +32,13 @@ export interface OpenRequest extends ImageAttributes {
   format?: TargetFormat;
 }
 
+/** One of the open disks; absent: the last one. */
+interface DiskRequest {
+  disk?: number;
+}
+
+type ClearRequest = Extract<MoverMessage, { type: 'clear' }>;
+type FinishRequest = Omit<Extract<MoverMessage, { type: 'finish' }>, 'type'>;
 type AdaptRequest = Extract<MoverMessage, { type: 'adapt' }>;
 
 interface DiskInTheMaking {
@@ -39,6 +47,7 @@ interface DiskInTheMaking {
   attributes: ImageAttributes;
   /** Packs that are being applied, the oldest first. */
   applying: Promise<void>[];
+  isFinished: boolean;
 }
 
 /**
@@ -49,7 +58,8 @@ export class ReceiveSession {
   readonly #options: SessionOptions;
   readonly #made: ImageTarget[] = [];
   #spool: string | null = null;
-  #disk: DiskInTheMaking | null = null;
+  /** In the order of their opening. */
+  readonly #disks: DiskInTheMaking[] = [];
   #progress: ReceiveProgress = { verifiedBytes: 0, clearedBytes: 0 };
   #published: string[] = [];
   /** Those of the published images that are files, and files that were made for them. */
@@ -62,8 +72,8 @@ export class ReceiveSession {
   /** Begins a disk. Returns the spool directory. */
   async open(request: OpenRequest): Promise<string> {
     const { directory, name, path, format, overwrite, sizeBytes, chunkBytes, ...attributes } = request;
-    if (this.#disk !== null)
-      throw new Failure('protocol-violation', 'A disk was begun before the last one was finished.');
+    if (this.#disks.length === MOST_DISKS)
+      throw new Failure('protocol-violation', 'There are too many disks.');
     const grid = chunkGridFor(sizeBytes);
     if (grid.chunkBytes !== chunkBytes) {
       throw new Failure(
@@ -74,11 +84,11 @@ export class ReceiveSession {
     const target = await openTarget({ directory, name, path, format }, sizeBytes, overwrite ?? false);
     this.#made.push(target);
     this.#spool ??= await this.#makeSpool(directory);
-    this.#progress = { verifiedBytes: 0, clearedBytes: 0 };
+    this.#beginCount();
     const onReadBack = (bytes: number) => this.#progressed('verifiedBytes', bytes);
     const options = { pool: this.#options.pool, signal: this.#options.signal, onReadBack };
     const apply = new ImageApply(target, new ChunkMap(grid), options);
-    this.#disk = { target, apply, attributes, applying: [] };
+    this.#disks.push({ target, apply, attributes, applying: [], isFinished: false });
     return this.#spool;
   }
 
@@ -86,8 +96,11 @@ export class ReceiveSession {
    * Writes a pack of the spool to the image. Returns as soon as another pack may come; calls `onApplied` when this one is in
    * the image. A later call throws what failed.
    */
-  async applyPack(id: string, onApplied: (plainBytes: number) => void): Promise<void> {
-    const disk = this.#currentDisk();
+  async applyPack(
+    { id, disk: index }: DiskRequest & { id: string },
+    onApplied: (plainBytes: number) => void,
+  ): Promise<void> {
+    const disk = this.#openDisk(index);
     const applying = this.#apply(disk, id, this.#spool ?? '').then(onApplied);
     applying.catch(() => undefined);
     disk.applying.push(applying);
@@ -101,9 +114,35 @@ export class ReceiveSession {
     return plainBytes;
   }
 
+  /** Empties chunks that an earlier pass has sent. */
+  async clear({ disk, ranges }: Omit<ClearRequest, 'type'>): Promise<void> {
+    const { apply, target } = this.#openDisk(disk);
+    const { chunkCount } = chunkGridFor(target.imageBytes);
+    const positions: number[] = [];
+    for (const [first, count] of ranges) {
+      if (first + count > chunkCount)
+        throw new Failure('protocol-violation', `${target.path} has no chunk ${first + count - 1}.`);
+      for (let position = first; position < first + count; position++) positions.push(position);
+    }
+    await apply.clear(positions);
+  }
+
+  /** Ends a pass: when everything is read back, chunks may be sent again. */
+  async endPass({ disk }: DiskRequest): Promise<void> {
+    const { apply, applying } = this.#openDisk(disk);
+    await Promise.all(applying.splice(0));
+    await apply.endPass((bytes) => this.#progressed('clearedBytes', bytes));
+    this.#beginCount();
+  }
+
   /** Ends the disk: waits until everything is read back, and sets its attributes. */
-  async finish(expectedFingerprint: string): Promise<Finished> {
-    const { target, apply, attributes, applying } = this.#currentDisk();
+  async finish({
+    disk: index,
+    fingerprint: expectedFingerprint,
+    modifiedMs,
+  }: FinishRequest): Promise<Finished> {
+    const disk = this.#openDisk(index);
+    const { target, apply, attributes, applying } = disk;
     await Promise.all(applying);
     await apply.clearRest((bytes) => this.#progressed('clearedBytes', bytes));
     const fingerprint = await apply.verify();
@@ -113,9 +152,17 @@ export class ReceiveSession {
         `${target.workingPath} is complete, but its fingerprint differs from that of the old image.`,
       );
     }
-    const ownerKept = await target.setAttributes(attributes);
-    this.#disk = null;
+    const ownerKept = await target.setAttributes({
+      ...attributes,
+      ...(modifiedMs !== undefined && { modifiedMs }),
+    });
+    disk.isFinished = true;
+    this.#beginCount();
     return { fingerprint, readBack: target.readBackMethod, ownerKept };
+  }
+
+  #beginCount(): void {
+    this.#progress = { verifiedBytes: 0, clearedBytes: 0 };
   }
 
   #progressed(what: keyof ReceiveProgress, bytes: number): void {
@@ -129,14 +176,18 @@ export class ReceiveSession {
     return mkdtemp(join(directory ?? spoolParent, '.vmferry-spool-'));
   }
 
-  #currentDisk(): DiskInTheMaking {
-    if (this.#disk === null) throw new Failure('protocol-violation', 'No disk was begun.');
-    return this.#disk;
+  /** @param index absent: the last one */
+  #openDisk(index = this.#disks.length - 1): DiskInTheMaking {
+    const disk = this.#disks[index];
+    if (disk === undefined || disk.isFinished)
+      throw new Failure('protocol-violation', 'No such disk was begun, or it is finished.');
+    return disk;
   }
 
   /** Gives all images their names. */
   async publish(): Promise<string[]> {
-    if (this.#disk !== null) throw new Failure('protocol-violation', 'A disk is not finished.');
+    if (this.#disks.some(({ isFinished }) => !isFinished))
+      throw new Failure('protocol-violation', 'A disk is not finished.');
     await this.#removeSpool();
     for (const target of this.#made) {
       await target.publish();
@@ -170,10 +221,10 @@ export class ReceiveSession {
 
   /** Removes as much as possible, then throws the first error. */
   async undo(): Promise<void> {
-    const disk = this.#disk;
-    this.#disk = null;
-    await Promise.allSettled(disk?.applying ?? []);
-    await disk?.apply[Symbol.asyncDispose]();
+    for (const { applying, apply } of this.#disks.splice(0)) {
+      await Promise.allSettled(applying);
+      await apply[Symbol.asyncDispose]();
+    }
     const removals = [
       ...this.#made
         .splice(0)
@@ -194,7 +245,7 @@ export class ReceiveSession {
   }
 }
 
-/** Bytes of the present disk. */
+/** Bytes since a disk was begun, or a pass or a disk was ended. */
 export interface ReceiveProgress {
   verifiedBytes: number;
   clearedBytes: number;

@@ -37,6 +37,7 @@ function captureJob(first: number, overrides: Partial<CaptureJob> = {}): Capture
     plan,
     packNaming: 'sha256',
     known: null,
+    there: null,
     sealKey: null,
     ...overrides,
   };

@@ -21,7 +21,12 @@ export interface FerriedGuest {
   name: string;
   image: GuestImage;
   /** `migrate NAME` with all it needs, and --json; `rules`: see meddling-receiver.mjs. */
-  migrateArguments(options?: { rules?: readonly Rule[]; directory?: string }): Promise<string[]>;
+  migrateArguments(options?: {
+    rules?: readonly Rule[];
+    directory?: string;
+    /** Whether the guest is halted before anything is copied. */
+    cold?: boolean;
+  }): Promise<string[]>;
   runsOn(host: 'old' | 'new'): boolean;
   /** The guest's own process on the old host; null when it does not run there. */
   pid(): number | null;
@@ -78,10 +83,11 @@ export async function ferriedGuest(
     listen,
     pid: () => (runsOn('old') ? Number(readFileSync(join(hosts.old.umlDir, name, 'pid'), 'utf8')) : null),
     state,
-    migrateArguments: async ({ rules = [], directory = hosts.new.images } = {}) => {
+    migrateArguments: async ({ rules = [], directory = hosts.new.images, cold = false } = {}) => {
       const command = `exec '${process.execPath}' '${meddler}' '${JSON.stringify(rules)}' '${hosts.remoteCommand}' "$@"`;
       const remoteCommand = rules.length === 0 ? hosts.remoteCommand : await hosts.remoteScript([command]);
-      return ['migrate', name, ...hosts.targetArguments({ directory, remoteCommand }), '--json'];
+      const target = hosts.targetArguments({ directory, remoteCommand });
+      return ['migrate', name, ...target, ...(cold ? ['--cold'] : []), '--json'];
     },
     expectUnmoved: async () => {
       expect(runsOn('new')).toBe(false);

@@ -29,7 +29,13 @@ const moved: MigrationReport = {
   losses: [],
   disks: [{ ...account, sentBytes: 0.4 * GiB, fingerprint: 'sha256:abc', readBack: 'direct' }],
   seconds: 18,
+  passes: [
+    { readBytes: GiB, changedBytes: GiB, sentBytes: 0.4 * GiB, seconds: 12 },
+    { readBytes: GiB, changedBytes: 0, sentBytes: 0, seconds: 1 },
+  ],
   downtimeSeconds: 14.2,
+  downtimeParts: { haltSeconds: 3, copySeconds: 1, verifySeconds: 2, bootSeconds: 8 },
+  predictedDowntimeSeconds: 11,
   booted: { pid: 77, consoleLog: '/var/log/web.log' },
   warnings: [],
 };
@@ -49,6 +55,9 @@ describe('the summary of a move', () => {
       '  verified     every chunk, read back there from the disk (O_DIRECT)',
       '',
       '  downtime     14 s',
+      '  made of      halt 3.0 s, copy 1.0 s, verify 2.0 s, boot 8.0 s',
+      '  predicted    11 s',
+      '  before it    1 copy while the guest ran',
       '  in all       18 s',
       '  console log  newhost:/var/log/web.log',
       '',
@@ -59,7 +68,7 @@ describe('the summary of a move', () => {
   });
 
   test('of an image that no guest uses: no revert and no downtime', () => {
-    const text = migrationReportText({ ...moved, booted: null, downtimeSeconds: null });
+    const text = migrationReportText({ ...moved, booted: null, downtimeSeconds: null, downtimeParts: null });
     expect(text).toMatch(/^web is on newhost\. It was not booted/);
     expect(text).not.toMatch(/revert|downtime|console/);
   });
@@ -72,6 +81,7 @@ test('a plan shows what would happen, and says that nothing was changed', () => 
     destination: 'newhost',
     willHalt: true,
     willBoot: true,
+    warm: false,
     as: 'qemu',
     changes: ['The disk ubd0 becomes vda.'],
     losses: ['The tape is lost.'],

@@ -1,13 +1,13 @@
-import { constants, openSync, closeSync } from 'node:fs';
-import { open, stat, type FileHandle } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import type { Context } from '../../../events.ts';
 import { Failure } from '../../../failure.ts';
+import { forgetCached } from '../../../image/source/forget-cached.ts';
 import { poll } from '../../../pipeline/polling.ts';
 import { writeLastWill, type LastWill } from '../../../system/last-will.ts';
 import { makeDirectories } from '../../../system/make-directories.ts';
-import { dropPageCache } from '../../../system/native.ts';
 import type { FreezeOptions, FrozenGuest, RunningGuest } from '../../guest-driver.ts';
 import { lockPause } from '../lock-pause.ts';
 import { activityOf, servedDisks } from './host/devices.ts';
@@ -57,7 +57,8 @@ export async function freezeXen(
     try {
       await pausing.pause();
       await awaitQuiet(guest, domid, signal);
-      await forgetCached(guest);
+      // The guest writes to a device past the control domain's page cache, which may have older blocks.
+      for (const { path } of guest.definition.disks) forgetCached(path);
     } catch (error) {
       await pausing.letGo();
       throw error;
@@ -156,20 +157,6 @@ async function awaitQuiet(
     { timeoutMs: settleTimeoutMs, intervalMs: quietMs / 4, signal },
   );
   if (quiet === null) throw cannotFreeze(name, 'its disks are busy although it was paused');
-}
-
-/** The guest writes to a device without the control domain's page cache, which may have older blocks. */
-async function forgetCached({ definition: { disks } }: RunningGuest): Promise<void> {
-  for (const { path } of disks) {
-    if (!(await stat(path)).isBlockDevice()) continue;
-    const fd = openSync(path, constants.O_RDONLY);
-    try {
-      // 0: to the end.
-      dropPageCache(fd, 0, 0);
-    } finally {
-      closeSync(fd);
-    }
-  }
 }
 
 function pathFor({ environment }: XenHost): string {

@@ -64,6 +64,8 @@ describe('migrate', () => {
       compression: 'auto',
       everyBlock: false,
       limitRate: null,
+      cold: false,
+      downtimeGoalMs: 10_000,
       forceHalt: false,
       haltTimeoutMs: 60_000,
       bootTimeoutMs: 60_000,
@@ -73,7 +75,7 @@ describe('migrate', () => {
 
   test('accepts every option', async () => {
     const options =
-      '--as qemu --kernel /boot/k --initrd /boot/i --network eth0=br0 --network=eth1=user --no-fixups --dry-run --disk root=/dev/vg0/web --disk=a=b.img=/srv/a=b.img --overwrite --compression 19 --every-block --limit-rate 20M --force-halt --halt-timeout 5 --boot-timeout=600 -F /etc/my_ssh';
+      '--as qemu --kernel /boot/k --initrd /boot/i --network eth0=br0 --network=eth1=user --no-fixups --dry-run --disk root=/dev/vg0/web --disk=a=b.img=/srv/a=b.img --overwrite --compression 19 --every-block --cold --downtime-goal 3 --limit-rate 20M --force-halt --halt-timeout 5 --boot-timeout=600 -F /etc/my_ssh';
     expect(
       await requestOf(
         '007',
@@ -103,6 +105,8 @@ describe('migrate', () => {
       },
       compression: 19,
       everyBlock: true,
+      cold: true,
+      downtimeGoalMs: 3_000,
       limitRate: { text: '20M', rules: [], otherwise: 20 * 2 ** 20 },
       forceHalt: true,
       haltTimeoutMs: 5000,

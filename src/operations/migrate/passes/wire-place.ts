@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import type { PlacedDisk } from './place-disks.ts';
+import type { PlacedDisk } from './copied-move.ts';
 
 /** A disk's place as `check` and `open` name it (doc/wire.md). */
 export function wirePlace({ path, isChosen, format }: PlacedDisk): {

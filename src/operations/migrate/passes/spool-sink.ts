@@ -1,10 +1,10 @@
-import { packFileName, type Pack } from '../../pack/pack.ts';
-import type { StallWatch } from '../../pipeline/stall-watch.ts';
-import type { Store } from '../../store/store.ts';
-import type { PackSink } from '../../transfer/send-packs.ts';
-import { SPOOL_LIMIT_BYTES } from '../../wire/messages.ts';
-import type { RemoteReceiver } from '../../wire/remote-receiver.ts';
-import { SpoolCredit } from '../../wire/spool-credit.ts';
+import { packFileName, type Pack } from '../../../pack/pack.ts';
+import type { StallWatch } from '../../../pipeline/stall-watch.ts';
+import type { Store } from '../../../store/store.ts';
+import type { PackSink } from '../../../transfer/send-packs.ts';
+import { SPOOL_LIMIT_BYTES } from '../../../wire/messages.ts';
+import type { RemoteReceiver } from '../../../wire/remote-receiver.ts';
+import { SpoolCredit } from '../../../wire/spool-credit.ts';
 
 /** The spool of a receiver, which has room for a limited number of bytes; the receiver is told of each pack in it. */
 export class SpoolSink implements PackSink, AsyncDisposable {
@@ -15,6 +15,8 @@ export class SpoolSink implements PackSink, AsyncDisposable {
   /** Packs in the spool: the size of each by its id. */
   readonly #sizeById = new Map<string, number>();
   #plainBytes = 0;
+  /** The disk that the packs belong to (doc/wire.md). */
+  disk = 0;
 
   constructor(receiver: RemoteReceiver, spool: Store, signal: AbortSignal) {
     this.#receiver = receiver;
@@ -34,6 +36,7 @@ export class SpoolSink implements PackSink, AsyncDisposable {
     signal: AbortSignal,
     onWritten: (bytes: number) => void,
   ): Promise<void> {
+    const { disk } = this;
     const sizeBytes = bytes.length;
     this.#plainBytes += plainBytes;
     using _ = this.#watch.waiting();
@@ -48,7 +51,7 @@ export class SpoolSink implements PackSink, AsyncDisposable {
       durable: false,
     });
     this.#sizeById.set(id, sizeBytes);
-    this.#receiver.send({ type: 'pack', id, sizeBytes });
+    this.#receiver.send({ type: 'pack', id, sizeBytes, disk });
   }
 
   /** Returns whether this pack was in the spool. */

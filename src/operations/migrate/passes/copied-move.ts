@@ -1,0 +1,60 @@
+import type { DiskDefinition } from '../../../guest/definition.ts';
+import type { RecordStore } from '../../../guest/record-store.ts';
+import type { ResolvedGuest } from '../../../guest/resolve-guest.ts';
+import type { TargetFormat } from '../../../image/target/target-format.ts';
+import type { SshConnection } from '../../../store/sftp/ssh-connection.ts';
+import type { Compression } from '../../../transfer/compression-level.ts';
+import type { DiskAccount } from '../../../transfer/disk-account.ts';
+import type { RemoteReceiver } from '../../../wire/remote-receiver.ts';
+import type { FramePool } from '../../../workers/frame-pool.ts';
+
+/** A disk, and where it goes on the new hardware. */
+export interface PlacedDisk {
+  disk: DiskDefinition;
+  /** Absolute, on the new hardware. */
+  path: string;
+  /** Whether it was chosen with --disk: it may then be a block device. */
+  isChosen: boolean;
+  /** The format that the copy gets. */
+  format: TargetFormat;
+}
+
+export interface CopyRequest {
+  compression: Compression;
+  /** Send free blocks of file systems, too. */
+  everyBlock: boolean;
+  /** Whether the content of block devices there may be lost. */
+  overwrite: boolean;
+  /** Copy nothing while the guest runs. */
+  cold: boolean;
+  /** Copies of the running guest end when the rest takes less time than this. */
+  downtimeGoalMs: number;
+}
+
+/** A move, as far as its disks are copied. */
+export interface CopiedMove {
+  request: CopyRequest;
+  guest: ResolvedGuest;
+  /** Absolute, on the new hardware; null if every disk has a place of its own. */
+  directory: string | null;
+  /** All disks of the guest, in its order. */
+  places: readonly PlacedDisk[];
+  connection: SshConnection;
+  receiver: RemoteReceiver;
+  dependencies: { pool: FramePool };
+}
+
+/** What a claim on the guest needs to know of the move. */
+export interface ClaimingMove {
+  request: { target: { destination: string } };
+  guest: ResolvedGuest;
+  dependencies: { records: RecordStore };
+}
+
+export interface MovedDisk extends DiskAccount {
+  /** Packs as sent, compressed, in all passes. */
+  sentBytes: number;
+  /** `sha256:` and 64 hexadecimal digits; see doc/formats.md. */
+  fingerprint: string;
+  readBack: 'direct' | 'page-cache-dropped';
+}

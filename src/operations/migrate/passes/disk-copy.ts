@@ -1,0 +1,237 @@
+import { stat } from 'node:fs/promises';
+import { ChunkMap } from '../../../chunk/chunk-map.ts';
+import { chunkGridFor } from '../../../chunk/chunk-grid.ts';
+import { totalLength, type Extent } from '../../../extent/extents.ts';
+import { Failure } from '../../../failure.ts';
+import type { Context, Warning } from '../../../events.ts';
+import type { FileBeside } from '../../../image/clones/clone.ts';
+import { openImage } from '../../../image/open-image.ts';
+import { forgetCached } from '../../../image/source/forget-cached.ts';
+import type { ImageSource } from '../../../image/source/image-source.ts';
+import type { Compression } from '../../../transfer/compression-level.ts';
+import { extentsToLookAt, sendDifferences } from '../../../transfer/differing-chunks.ts';
+import { SendProgress } from '../../../transfer/send-progress.ts';
+import type { SourceDisk } from '../../../transfer/source-disk.ts';
+import { MOST_RANGES } from '../../../wire/messages.ts';
+import type { RemoteReceiver } from '../../../wire/remote-receiver.ts';
+import type { FramePool } from '../../../workers/frame-pool.ts';
+import { cloneForPass } from './clone-for-pass.ts';
+import type { PlacedDisk } from './copied-move.ts';
+import type { SpoolSink } from './spool-sink.ts';
+import { wirePlace } from './wire-place.ts';
+import { rangesOf } from './chunk-ranges.ts';
+import type { PassBytes } from './pass-report.ts';
+import { areUnchanged, changedChunks, marksOfLastPass, marksOfPass } from './mark-chunks.ts';
+
+/** Shared by all disks of a move. */
+export interface MoveSending {
+  pool: FramePool;
+  receiver: RemoteReceiver;
+  compression: Compression;
+  /** Where packs go. Available when a disk was opened. */
+  sink: (spool: string) => SpoolSink;
+}
+
+export interface DiskDestination {
+  directory: string | null;
+  /** Whether the content of a block device may be lost. */
+  overwrite: boolean;
+}
+
+interface PlannedPass {
+  /** What it does with each chunk. */
+  marks: Uint8Array;
+  extents: () => Iterable<Extent>;
+  isLast: boolean;
+}
+
+export interface VerifiedDisk {
+  fingerprint: string;
+  readBack: 'direct' | 'page-cache-dropped';
+  warnings: readonly Warning[];
+}
+
+/** One disk on its way to the new hardware, in one pass or several. */
+export class DiskCopy implements Disposable {
+  readonly place: PlacedDisk;
+  readonly #number: number;
+  readonly #sizeBytes: number;
+  /** What the new hardware has of it. */
+  readonly #there: ChunkMap;
+  readonly #sending: MoveSending;
+  readonly #sink: SpoolSink;
+  /** The image as the last pass read it, if that can be compared with the image. */
+  #clone: FileBeside | null = null;
+  #passCount = 0;
+  /** Compressed bytes that were sent, in all passes. */
+  sentBytes = 0;
+
+  private constructor(
+    place: PlacedDisk,
+    number: number,
+    sizeBytes: number,
+    sending: MoveSending,
+    sink: SpoolSink,
+  ) {
+    this.place = place;
+    this.#number = number;
+    this.#sizeBytes = sizeBytes;
+    this.#there = ChunkMap.shared(chunkGridFor(sizeBytes));
+    this.#sending = sending;
+    this.#sink = sink;
+  }
+
+  /**
+   * Begins the disk on the new hardware.
+   * @param number how many disks were begun before
+   */
+  static async begin(
+    place: PlacedDisk,
+    number: number,
+    { path, sizeBytes }: Pick<ImageSource, 'path' | 'sizeBytes'>,
+    { directory, overwrite }: DiskDestination,
+    sending: MoveSending,
+    signal: AbortSignal,
+  ): Promise<DiskCopy> {
+    const { mode, uid, gid, mtimeMs } = await stat(path);
+    const { spool } = await sending.receiver.request(
+      {
+        type: 'open',
+        directory,
+        ...wirePlace(place),
+        ...(overwrite && { overwrite: true }),
+        sizeBytes,
+        chunkBytes: chunkGridFor(sizeBytes).chunkBytes,
+        mode: mode & 0o777,
+        uid,
+        gid,
+        modifiedMs: mtimeMs,
+      },
+      'opened',
+      signal,
+    );
+    return new DiskCopy(place, number, sizeBytes, sending, sending.sink(spool));
+  }
+
+  /** A pass while the guest may write to the image. Ends when the new hardware has read back what was sent. */
+  async passWhileItRuns(context: Context): Promise<PassBytes> {
+    const { path } = this.place.disk;
+    forgetCached(path);
+    const clone = cloneForPass(path);
+    try {
+      await using source = await openImage(clone?.path ?? path);
+      this.#refuseOtherSize(source);
+      const changed = clone === null ? null : await this.#changedSinceClone(source, context);
+      const marks = marksOfPass(changed, this.#there);
+      const extents = () => extentsToLookAt(source, marks, this.#there.grid);
+      const passed = await this.#pass(source, { marks, extents, isLast: false }, context);
+      const { receiver } = this.#sending;
+      await receiver.request({ type: 'pass', disk: this.#number }, 'passed', context.signal);
+      this.#keep(clone);
+      this.#passCount++;
+      return passed;
+    } catch (error) {
+      clone?.[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** The pass over the image that no longer changes. Afterwards the new hardware was sent all of it. */
+  async lastPass(disk: SourceDisk, context: Context): Promise<PassBytes> {
+    const { source } = disk;
+    this.#refuseOtherSize(source);
+    if (this.#passCount === 0) {
+      const marks = marksOfPass(null, this.#there);
+      return this.#pass(source, { marks, extents: disk.extents, isLast: true }, context);
+    }
+    const changed = await this.#changedSinceClone(source, context);
+    const marks = marksOfLastPass(disk.extents(), changed, this.#there);
+    const extents = () => extentsToLookAt(source, marks, this.#there.grid);
+    return this.#pass(source, { marks, extents, isLast: true }, context);
+  }
+
+  /** Has the new hardware make sure that the disk there is what was sent. Throws Failure `verification-failed`. */
+  async finish({ source }: SourceDisk, signal: AbortSignal): Promise<VerifiedDisk> {
+    const { receiver } = this.#sending;
+    const fingerprint = this.#there.fingerprint();
+    const { mtimeMs } = await stat(source.path);
+    const verified = await receiver.request(
+      { type: 'finish', fingerprint, disk: this.#number, modifiedMs: mtimeMs },
+      'verified',
+      signal,
+    );
+    if (verified.fingerprint !== fingerprint)
+      throw new Failure(
+        'verification-failed',
+        `The fingerprint of ${this.place.path} on ${receiver.machine.name} differs from the one here.`,
+      );
+    const { readBack, warnings } = verified;
+    return { fingerprint, readBack, warnings };
+  }
+
+  [Symbol.dispose](): void {
+    this.#keep(null);
+  }
+
+  async #pass(
+    source: ImageSource,
+    { marks, extents, isLast }: PlannedPass,
+    context: Context,
+  ): Promise<PassBytes> {
+    const { pool, compression, receiver } = this.#sending;
+    const sink = this.#sink;
+    sink.disk = this.#number;
+    const plainBefore = sink.plainBytes;
+    const readBytes = totalLength(extents());
+    const progress = new SendProgress('copy', readBytes, context);
+    // Also called after the copy, while the rest is read back.
+    receiver.onProgress = ({ verifiedBytes: doneBytes }) => {
+      if (!isLast) return;
+      const totalBytes = Math.max(
+        this.#passCount === 0 ? readBytes : 0,
+        sink.plainBytes - plainBefore,
+        doneBytes,
+      );
+      context.report({
+        type: 'progress',
+        stage: 'verify',
+        doneBytes,
+        totalBytes,
+        sentBytes: progress.sentBytes,
+      });
+    };
+    const pass = { source, extents: extents(), marks, there: this.#there, progress };
+    const emptied = await sendDifferences(
+      pass,
+      { pool, compression, sink, packNaming: 'random' },
+      context.signal,
+    );
+    for (const ranges of rangesOf(emptied, MOST_RANGES))
+      receiver.send({ type: 'clear', disk: this.#number, ranges });
+    this.sentBytes += progress.sentBytes;
+    return { readBytes, changedBytes: sink.plainBytes - plainBefore, sentBytes: progress.sentBytes };
+  }
+
+  /** Null: any chunk may have changed. */
+  async #changedSinceClone(source: ImageSource, context: Context): Promise<Uint8Array | null> {
+    if (this.#clone === null) return null;
+    await using before = await openImage(this.#clone.path);
+    const changed = changedChunks(source, before, this.#there);
+    if (await areUnchanged(changed, source, this.#there, this.#sending.pool)) return changed;
+    const message = `${this.place.disk.path} has changed where its file system reports no change: the file system may be damaged. All of the image is read.`;
+    context.report({ type: 'warning', code: 'other', message });
+    return null;
+  }
+
+  #keep(clone: FileBeside | null): void {
+    this.#clone?.[Symbol.dispose]();
+    this.#clone = clone;
+  }
+
+  #refuseOtherSize({ path, sizeBytes }: ImageSource): void {
+    if (sizeBytes === this.#sizeBytes) return;
+    throw new Failure('image-in-use', `${path} changed its size while it was copied.`, {
+      advice: 'Find out what resized it, and move it again.',
+    });
+  }
+}

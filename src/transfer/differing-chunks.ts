@@ -1,0 +1,54 @@
+import type { ChunkGrid } from '../chunk/chunk-grid.ts';
+import { noChunkId } from '../chunk/chunk-id.ts';
+import { ChunkMap } from '../chunk/chunk-map.ts';
+import { extentsInChunks } from '../chunk/chunk-marks.ts';
+import type { Extent } from '../extent/extents.ts';
+import type { ImageSource } from '../image/source/image-source.ts';
+import { sendPacks, type Sending } from './send-packs.ts';
+import type { SendProgress } from './send-progress.ts';
+
+/** What a pass does with a chunk. */
+export const leave = 0;
+/** Read it, and send it if it differs from what the other side has. */
+export const look = 1;
+/** Nothing of it is in use any more: the other side is to empty it, unread. */
+export const drop = 2;
+
+/** What one pass over an image does. */
+export interface DifferencePass {
+  source: ImageSource;
+  /** What is read: sorted, disjoint, and only in chunks with the mark `look`. */
+  extents: Iterable<Extent>;
+  /** `leave`, `look` or `drop` for each position. */
+  marks: Uint8Array;
+  /** What the other side has, in shared memory. Afterwards: what it has when the pass has been applied there. */
+  there: ChunkMap;
+  progress: SendProgress | null;
+}
+
+/** All data in the chunks with the mark `look`: also free blocks that share a chunk with blocks in use. */
+export function extentsToLookAt(source: ImageSource, marks: Uint8Array, grid: ChunkGrid): Iterable<Extent> {
+  return extentsInChunks(source.dataExtents(), grid, (position) => marks[position] === look);
+}
+
+/**
+ * Sends the chunks that differ from what the other side has. Returns the positions of those that it has to empty, ascending.
+ * Throws the signal's reason when aborted.
+ */
+export async function sendDifferences(
+  { source, extents, marks, there, progress }: DifferencePass,
+  sending: Sending,
+  signal: AbortSignal,
+): Promise<number[]> {
+  // The workers compare with `there`, which therefore does not change before the end.
+  const found = new ChunkMap(there.grid);
+  await sendPacks({ source, extents, map: found, there, progress }, sending, signal);
+  const emptied: number[] = [];
+  for (const [position, mark] of marks.entries()) {
+    if (mark === leave) continue;
+    const id = mark === look ? found.get(position) : null;
+    if (id === null && there.get(position) !== null) emptied.push(position);
+    there.set(position, id ?? noChunkId);
+  }
+  return emptied;
+}

@@ -1,0 +1,101 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Context, Event } from '../../src/events.ts';
+import {
+  DiskCopy,
+  type MoveSending,
+  type VerifiedDisk,
+} from '../../src/operations/migrate/passes/disk-copy.ts';
+import type { PassBytes } from '../../src/operations/migrate/passes/pass-report.ts';
+import type { SpoolSink } from '../../src/operations/migrate/passes/spool-sink.ts';
+import { ReceiveSession } from '../../src/operations/receive/session.ts';
+import { openImage } from '../../src/image/open-image.ts';
+import { packFileName, type Pack } from '../../src/pack/pack.ts';
+import { openSourceDisk } from '../../src/transfer/source-disk.ts';
+import type { MoverMessage } from '../../src/wire/messages.ts';
+import type { RemoteReceiver } from '../../src/wire/remote-receiver.ts';
+import type { FramePool } from '../../src/workers/frame-pool.ts';
+
+/** The copy of one image to a file, by a mover and a receiver of one process: only the wire between them is missing. */
+export interface DirectCopy extends AsyncDisposable {
+  events: Event[];
+  /** The packs that the receiver is told of, but that never reach it. */
+  losesPacks: boolean;
+  pass(): Promise<PassBytes>;
+  lastPass(): Promise<PassBytes>;
+  finish(): Promise<VerifiedDisk>;
+  publish(): Promise<void>;
+}
+
+export async function directCopy(image: string, directory: string, pool: FramePool): Promise<DirectCopy> {
+  const session = new ReceiveSession({
+    pool,
+    signal: new AbortController().signal,
+    spoolParent: directory,
+    initrdOf: () => '',
+    onProgress: () => undefined,
+  });
+  const events: Event[] = [];
+  const context: Context = { signal: new AbortController().signal, report: (event) => events.push(event) };
+  const handle = async (message: MoverMessage): Promise<unknown> => {
+    if (message.type === 'open') return { spool: await session.open(message) };
+    if (message.type === 'clear') return session.clear(message);
+    if (message.type === 'pass') return session.endPass(message);
+    if (message.type === 'finish') return { ...(await session.finish(message)), warnings: [] };
+    throw new Error(`no answer to ${message.type}`);
+  };
+  // One after the other, as they would come by the wire.
+  let handled: Promise<unknown> = Promise.resolve();
+  const request = (message: MoverMessage) => (handled = handled.then(async () => handle(message)));
+  const receiver = {
+    machine: { name: 'newhost' },
+    request,
+    send: (message: MoverMessage) => void request(message).catch(() => undefined),
+  } as unknown as RemoteReceiver;
+  let plainBytes = 0;
+  const copying = { losesPacks: false };
+  const sinkOf = (spool: string) =>
+    ({
+      disk: 0,
+      get plainBytes() {
+        return plainBytes;
+      },
+      async put(pack: Pack, _signal: AbortSignal, onWritten: (bytes: number) => void) {
+        plainBytes += pack.plainBytes;
+        onWritten(pack.bytes.length);
+        if (copying.losesPacks) return;
+        await writeFile(join(spool, packFileName(pack.id)), pack.bytes);
+        await session.applyPack({ id: pack.id }, () => undefined);
+      },
+    }) as unknown as SpoolSink;
+  const sending: MoveSending = { pool, receiver, compression: 1, sink: sinkOf };
+  const place = {
+    disk: { device: 'vda', path: image, readOnly: false },
+    path: join(directory, 'copy'),
+    isChosen: false,
+    format: 'raw',
+  } as const;
+  await using source = await openImage(image);
+  const to = { directory, overwrite: false };
+  const copy = await DiskCopy.begin(place, 0, source, to, sending, context.signal);
+  const opened = () => openSourceDisk({ path: image }, { everyBlock: false });
+  return Object.assign(copying, {
+    events,
+    pass: () => copy.passWhileItRuns(context),
+    async lastPass() {
+      await using disk = await opened();
+      return await copy.lastPass(disk, context);
+    },
+    async finish() {
+      await using disk = await opened();
+      return await copy.finish(disk, context.signal);
+    },
+    async publish() {
+      await session.publish();
+    },
+    async [Symbol.asyncDispose]() {
+      copy[Symbol.dispose]();
+      await session.undo();
+    },
+  });
+}
