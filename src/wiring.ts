@@ -42,6 +42,10 @@ export function createDependencies(version: string, environment: NodeJS.ProcessE
     get pool() {
       return (pool ??= new FramePool(new URL('./workers/frame-worker.js', import.meta.url)));
     },
+    async *bunzip(pieces, signal) {
+      const { bunzipInThread } = await import('./workers/bunzip2-thread.ts');
+      yield* bunzipInThread(new URL('./workers/bunzip2-worker.js', import.meta.url), pieces, signal);
+    },
     drivers: createDrivers(environment),
     loadLanguages,
     records: createRecordStore(join(directory, 'guests')),

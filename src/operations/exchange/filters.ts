@@ -15,6 +15,8 @@ type CommandLine = readonly [string, ...string[]];
 
 export interface FilterDependencies {
   pool: FramePool;
+  /** Unpacks bzip2 without a program; slower than any. */
+  bunzip: (pieces: Bytes, signal: AbortSignal) => Bytes;
   environment: NodeJS.ProcessEnv;
 }
 
@@ -95,11 +97,12 @@ async function* explained(pieces: Bytes, format: CompressionFormat): Bytes {
 export function decompressed(
   format: CompressionFormat,
   reader: ByteReader,
-  { pool, environment }: FilterDependencies,
+  { pool, bunzip, environment }: FilterDependencies,
   signal: AbortSignal,
 ): Bytes {
   const unpack = (kind: keyof typeof unpackers, pieces: Bytes): Bytes => {
     const program = firstInstalled(unpackers[kind], environment);
+    if (program === null && kind === 'bzip2') return bunzip(pieces, signal);
     if (program === null) throw programMissing(kind, unpackers[kind]);
     return unpackedBy(program, kind, pieces, signal);
   };

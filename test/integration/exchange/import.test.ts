@@ -83,6 +83,21 @@ describeWithTools('an import of', ['zstd', 'xz', 'bzip2', 'gzip'], () => {
     expect(await fileSha256(to)).toBe(sha256);
   });
 
+  test('without a program for bzip2, a thread unpacks it; what is cut off is noticed', async () => {
+    const from = join(world.path, 'for-the-thread');
+    await world.export(image, { output: from, format: 'bzip2', content: 'image' });
+    const directory = newDirectory();
+    const environment = { PATH: directory };
+    const to = join(directory, 'back.img');
+    expect(await world.import({ from, to }, { environment })).toMatchObject({ disks: [{ sha256 }] });
+    expect(await fileSha256(to)).toBe(sha256);
+    const cut = fileOf(readFileSync(from).subarray(0, -20));
+    await expect(world.import({ from: cut, to: directory }, { environment })).rejects.toMatchObject({
+      code: 'archive-damaged',
+    });
+    expect(readdirSync(directory)).toEqual(['back.img']);
+  });
+
   test('a directory gets the names of the archive, or the name of the image without its ending', async () => {
     const directory = newDirectory();
     const archive = join(world.path, 'any.tar.zst');

@@ -8,8 +8,12 @@ import type { ExportReport, ExportRequest } from '../../../src/operations/exchan
 import { importArchive } from '../../../src/operations/exchange/import.ts';
 import type { ImportReport, ImportRequest } from '../../../src/operations/exchange/import-report.ts';
 import { FramePool } from '../../../src/workers/frame-pool.ts';
+import { bunzipInThread } from '../../../src/workers/bunzip2-thread.ts';
 import { frameWorkerUrl } from '../assembly.ts';
 import { scratchDirectory } from '../images/images.ts';
+
+/** The built entry of the thread. */
+const bunzipWorkerUrl = new URL('../../../dist/workers/bunzip2-worker.js', import.meta.url);
 
 /** A scratch directory, and everything that exports and imports need. */
 export class ExchangeWorld implements AsyncDisposable {
@@ -30,6 +34,7 @@ export class ExchangeWorld implements AsyncDisposable {
       consoleLogOf: (guest) => join(this.path, `${guest}.log`),
       version: '0.0.0',
       pool: this.pool,
+      bunzip: (pieces, signal) => bunzipInThread(bunzipWorkerUrl, pieces, signal),
       environment,
       now: () => new Date('2026-11-29T12:00:00Z'),
       randomHex: (digits) => randomBytes(digits).toString('hex').slice(0, digits),
