@@ -1,9 +1,10 @@
 import { ext } from './file-systems/ext/ext.ts';
 import type { FileSystem } from './file-systems/file-system.ts';
 import { swap } from './file-systems/swap/swap.ts';
+import { xfs } from './file-systems/xfs/xfs.ts';
 
 /** The file systems, and swap space, whose free blocks vmferry can leave out. */
-export const fileSystems: readonly FileSystem[] = [ext, swap];
+export const fileSystems: readonly FileSystem[] = [ext, swap, xfs];
 
 export function fileSystemOf(kind: string): FileSystem | undefined {
   return fileSystems.find(({ kinds }) => kinds.includes(kind));

@@ -15,6 +15,8 @@ export const packageByProgram = {
   busybox: 'busybox-static',
   ip: 'iproute2',
   'mkfs.xfs': 'xfsprogs',
+  xfs_db: 'xfsprogs',
+  xfs_repair: 'xfsprogs',
   'mkfs.btrfs': 'btrfs-progs',
   'systemd-analyze': 'systemd',
   'systemd-escape': 'systemd',

@@ -41,7 +41,6 @@ const uberblocks = Array.from({ length: 128 }, (_, index) => 131072 + index * 10
 const volumeDescriptors = Array.from({ length: 16 }, (_, index) => 32769 + index * 2048);
 
 const rules: readonly Rule[] = [
-  { kind: 'xfs', offsets: [0], magic: ascii('XFSB'), uuidOffset: 32, label: [108, 12] },
   { kind: 'btrfs', offsets: [0x10040], magic: ascii('_BHRfS_M'), uuidOffset: 0x10020, label: [0x1012b, 256] },
   { kind: 'lvm2', offsets: [0, 512, 1024, 1536], magic: ascii('LABELONE') },
   { kind: 'luks', offsets: [0], magic: [...ascii('LUKS'), 0xba, 0xbe] },

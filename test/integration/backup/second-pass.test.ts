@@ -32,6 +32,7 @@ import {
   seededBytes,
 } from '../../support/images/images.ts';
 import { mountingMissing, mountNew, type MountedKind } from '../../support/images/reflink-file-system.ts';
+import { expectSoundXfs, filesInXfs, liveIn, makeXfs, withMounted } from '../../support/images/xfs-image.ts';
 import { seededRandom, testSeed } from '../../support/seeded-random.ts';
 import { describeUnless, toolsMissing } from '../../support/programs/tools.ts';
 
@@ -104,7 +105,7 @@ function expectRestored({ snapshot }: OneBackup): void {
 }
 
 const missing = (kind: MountedKind) =>
-  mountingMissing(kind) ?? toolsMissing(...imageTools, 'zstd', 'tar', 'fallocate');
+  mountingMissing(kind) ?? toolsMissing(...imageTools, 'xfs_repair', 'zstd', 'tar', 'fallocate');
 
 for (const kind of ['xfs', 'btrfs'] as const)
   describeUnless(missing(kind), `a second backup of an image on ${kind}`, () => {
@@ -322,6 +323,30 @@ function namesIn(directory: string): string[] {
   const { stdout } = spawnSync('ls', ['-a', directory], { encoding: 'utf8' });
   return stdout.split('\n');
 }
+
+describeUnless(missing('xfs'), 'a second backup of an image that holds an XFS', () => {
+  beforeEach(() => begin('xfs'));
+  afterEach(end);
+
+  test('finds the free blocks of an XFS in image and base', async () => {
+    makeXfs(image);
+    withMounted(image, liveIn);
+    const { disk } = await backup();
+    expect(disk.freeBytes).toBeGreaterThan(disk.readBytes);
+    withMounted(image, (directory) => {
+      writeFileSync(join(directory, 'late'), seededBytes(5, MIB));
+      rmSync(join(directory, 'file-599'));
+    });
+    const after = filesInXfs(image);
+    const { disk: changed, snapshot } = await backup();
+    expect(changed.unchangedBytes).toBeGreaterThan(0);
+    const restored = join(world.restoreByScript('disk.img', snapshot), 'disk.img');
+    expectSoundXfs(restored);
+    expect(filesInXfs(restored)).toEqual(after);
+    expect(after.size).toBe(300);
+    expect(warnings()).toEqual([]);
+  });
+});
 
 describeUnless(missing('btrfs'), 'a second backup of a file on btrfs', () => {
   beforeEach(() => begin('btrfs'));

@@ -141,7 +141,7 @@ describeWithTools('a stale ext superblock', [...imageTools, 'mkfs.xfs'], () => {
     const stale = readFileSync(path).subarray(1024, 2048);
     runTool('mkfs.xfs', ['-q', '-f', '-L', 'data', path]);
     expect((await probe(path)).layout.regions).toMatchObject([
-      { kind: 'xfs', label: 'data', skippable: false },
+      { kind: 'xfs', label: 'data', clean: true, skippable: true },
     ]);
     patchFile(path, 1024, stale);
     const { layout, data, used } = await probe(path);
