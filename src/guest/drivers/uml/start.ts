@@ -17,12 +17,9 @@ import { findUmlGuest } from './find.ts';
 import { endSession, isInSession } from './session.ts';
 
 const intervalMs = 50;
-/** A kernel that cannot go on (no root file system, no init, an unknown processor) has panicked by then. */
+/** A first program that ends at once has ended by then, and the kernel with it. */
 const settleMs = 500;
-/** The same, for a first program that uses hardly any memory. */
-const longSettleMs = 3_000;
 const settleIntervalMs = 100;
-const surelyProgramsKibibytes = 40;
 /** No kernel with this much memory was seen to fail for lack of memory. */
 const AMPLE_MEMORY_BYTES = 96 * 2 ** 20;
 
@@ -139,9 +136,9 @@ async function waitUntilUp(
 }
 
 /**
- * Whether the guest's first program runs, and still does after a while. Anonymous memory belongs to programs. But a
- * starting kernel tries to run helpers that are not there, and counts their memory for up to a second after they have
- * failed: 24 KiB were seen, and 56 KiB of a small init with one shell.
+ * Whether the guest's first program runs, and still does after a while. A program that runs has pages of its file mapped. A
+ * kernel that finds no root file system or no first program never has any, however long it takes to panic. (Its anonymous
+ * memory says less: a starting kernel tries to run helpers that are not there, and each has a stack for a moment.)
  */
 async function keepsRunningPrograms(
   mconsole: Mconsole,
@@ -152,16 +149,15 @@ async function keepsRunningPrograms(
   const sinceMs = performance.now();
   for (;;) {
     throwIfEnded(started, name);
-    const kibibytes = await anonymousKibibytes(mconsole);
-    if (kibibytes === 0) return false;
-    const enoughMs = kibibytes < surelyProgramsKibibytes ? longSettleMs : settleMs;
-    if (performance.now() - sinceMs >= enoughMs) return true;
+    if (!(await hasMappedFiles(mconsole))) return false;
+    if (performance.now() - sinceMs >= settleMs) return true;
     await pause(settleIntervalMs, signal);
   }
 }
 
-async function anonymousKibibytes(mconsole: Mconsole): Promise<number> {
-  return Number(/^AnonPages: +(\d+) kB$/m.exec((await mconsole.readProc('meminfo')) ?? '')?.[1] ?? 0);
+/** See proc_meminfo(5): `Mapped` is memory that programs have mapped from files. */
+async function hasMappedFiles(mconsole: Mconsole): Promise<boolean> {
+  return /^Mapped: +[1-9]/m.test((await mconsole.readProc('meminfo')) ?? '');
 }
 
 function throwIfEnded(started: DetachedProcess, name: string): void {
