@@ -1,5 +1,5 @@
 import { chmodSync, mkdirSync } from 'node:fs';
-import { copyFile, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { run } from '../../../src/system/processes.ts';
 import { findTool } from '../programs/tools.ts';
@@ -46,5 +46,16 @@ export const guestAgent: GuestProgram = {
   startLines: [
     "busybox setsid sh -c 'n=0; until [ -c /dev/vport?p1 ] || [ $n -ge 100 ]; do busybox usleep 200000; n=$((n + 1)); done; " +
       "exec qemu-ga -d -p /dev/vport?p1 -t /tmp -f /tmp/qemu-ga.pid -l /tmp/qemu-ga.log' 2>/dev/null &",
+  ],
+};
+
+/** Counts the boots on the guest's second disk as well, if it has one, whatever its hypervisor calls it. */
+export const secondDisk: GuestProgram = {
+  async install(tree) {
+    await mkdir(join(tree, 'mnt'));
+  },
+  startLines: [
+    'for name in vdb xvdb ubdb sdb; do [ -b /dev/$name ] && mount -t ext3 /dev/$name /mnt; done',
+    '[ -f /mnt/boots ] && echo $(( $(cat /mnt/boots) + 1 )) >/mnt/boots && umount /mnt',
   ],
 };
