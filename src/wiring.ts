@@ -15,6 +15,7 @@ import type { ExportDependencies } from './operations/exchange/export.ts';
 import type { MigrateDependencies } from './operations/migrate/migrate-dependencies.ts';
 import type { ReceiveDependencies } from './operations/receive/receive.ts';
 import type { StoreDependencies } from './operations/store-access/store-dependencies.ts';
+import { createRecordingNotes } from './repository/recording-notes.ts';
 import { createStoreMemory } from './repository/store-memory.ts';
 import { openDirectoryStore } from './store/directory/directory-store.ts';
 import { thisMachine } from './system/machine.ts';
@@ -59,6 +60,7 @@ export function createDependencies(version: string, environment: NodeJS.ProcessE
         .slice(0, digits),
     now: () => new Date(),
     machine: () => thisMachine(),
+    recordings: createRecordingNotes(join(directory, 'recordings')),
     async openStoreAt(location, options, context) {
       const { openBackupStore } = await import('./operations/store-access/open-backup-store.ts');
       const opening = { openDirectory: openDirectoryStore, connect, memory: storeMemory };

@@ -1,5 +1,6 @@
 import type { Context } from '../events.ts';
 import type { Failure } from '../failure.ts';
+import type { Extent } from '../extent/extents.ts';
 import type { ImageUser } from '../image/usage/usage.ts';
 import type { DriverKind, GuestDefinition } from './definition.ts';
 
@@ -128,12 +129,39 @@ export interface ViewedGuest extends AsyncDisposable {
   stoppedMs: number;
   /** For each disk of the definition, in its order: the path of a raw file with the disk's bytes at that instant. */
   views: readonly string[];
+  /** The recording that began at that instant; null if none was asked for, or none is possible. */
+  recording: Recording | null;
+}
+
+/** For whom the hypervisor records which parts of a guest's disks are written from the instant of a view on. */
+export interface RecordingRequest {
+  /** 32 hex digits. Each owner has recordings of its own. */
+  owner: string;
+  /** The `Recording.id` of the owner's earlier recording; null if it has none. All its other recordings are removed. */
+  since: string | null;
+}
+
+/** A recording of what is written. It goes on while the guest runs, until `endRecordings`. Nothing of it is in the images. */
+export interface Recording {
+  id: string;
+  /** For each disk of the definition: all that was written since the earlier recording began; null if that is not known. */
+  written: readonly (readonly Extent[] | null)[];
+}
+
+export interface ViewOptions extends FreezeOptions {
+  /** Null: nothing is recorded, and recordings that are there stay. */
+  recording: RecordingRequest | null;
 }
 
 /** A hypervisor that can show a running guest's disks as they were at one instant. */
 export interface ViewingDriver extends GuestDriver {
   /** Throws Failure `guest-unsupported` when this guest's disks cannot be viewed; it then runs on, unchanged. */
-  view(guest: RunningGuest, options: FreezeOptions, context: Context): Promise<ViewedGuest>;
+  view(guest: RunningGuest, options: ViewOptions, context: Context): Promise<ViewedGuest>;
+  /**
+   * Ends the owner's recordings of the guest's writes, except the one with the id `kept`. Those that cannot be ended now are ended by
+   * the owner's next view.
+   */
+  endRecordings(guest: RunningGuest, owner: string, kept: string | null): Promise<void>;
 }
 
 export function isViewingDriver(driver: GuestDriver): driver is ViewingDriver {

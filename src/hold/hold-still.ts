@@ -23,7 +23,7 @@ export async function holdStill(
   if (running?.unsupported !== undefined) throw running.unsupported;
   // A guest that can be read while it runs need not stand still.
   const viewed =
-    running === null || how === 'halt' ? null : await holdByViewing(running, dependencies, context);
+    running === null || how === 'halt' ? null : await holdByViewing(running, options, dependencies, context);
   if (viewed !== null) return viewed;
   // The images are tried first: a guest with an unreadable image is not stopped.
   for (const { path, format = 'raw' } of definition.disks) {

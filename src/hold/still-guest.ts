@@ -1,4 +1,5 @@
 import type { Consistency } from '../guest/consistency.ts';
+import type { Recording, RecordingRequest } from '../guest/guest-driver.ts';
 import type { FileBeside } from '../image/clones/clone.ts';
 import type { ImageFormat } from '../image/formats/image-format.ts';
 
@@ -11,6 +12,8 @@ export interface HoldOptions {
   forceHalt: boolean;
   /** How long the guest may take to come up again; only with `halt`. */
   bootTimeoutMs: number;
+  /** Has what is written to the disks recorded, if its hypervisor shows them while the guest runs. */
+  recording?: RecordingRequest | null;
 }
 
 /** A disk of a guest. Its content does not change while it is held. */
@@ -19,13 +22,18 @@ export interface StillDisk {
   device: string;
   /** The guest's own image. */
   image: string;
-  /** The file to read: the image itself, or a clone beside it whose journal was replayed. */
+  /** The file to read: the image itself, a clone beside it whose journal was replayed, or what the hypervisor shows (`isView`). */
   path: string;
   format: ImageFormat;
   /** That clone; null when the image itself is read. It is removed at the end unless it is handed over. */
   clone: FileBeside | null;
   /** The attributes of the guest's own image at that moment. */
   attributes: { mode: number; uid: number; gid: number; modifiedMs: number };
+}
+
+/** Whether the disk is read as its hypervisor shows it. The guest writes to its image meanwhile. */
+export function isView({ clone, path, image }: StillDisk): boolean {
+  return clone === null && path !== image;
 }
 
 /**
@@ -40,6 +48,8 @@ export interface StillGuest extends AsyncDisposable {
   createdAt: Date;
   /** All disks of the guest's definition, in its order. */
   disks: readonly StillDisk[];
+  /** The recording that began at that moment; absent when there is none. */
+  recording?: Recording;
   /** Call it after the last read. Throws Failure `image-in-use` when something wrote to the images meanwhile. */
   refuseChanged(): Promise<void>;
 }

@@ -3,6 +3,7 @@ import { Failure } from '../failure.ts';
 import type { GuestDependencies } from '../guest/guest-dependencies.ts';
 import {
   isViewingDriver,
+  type RecordingRequest,
   type RunningGuest,
   type ViewedGuest,
   type ViewingDriver,
@@ -11,7 +12,7 @@ import { requireDriver } from '../guest/require-driver.ts';
 import { runStage } from '../pipeline/run-stage.ts';
 import { describeDisk, refuseUsed } from './still-disks.ts';
 import { consistencyOf, SYNC_LIMIT_MS } from './still-frozen.ts';
-import type { StillGuest } from './still-guest.ts';
+import type { HoldOptions, StillGuest } from './still-guest.ts';
 
 /**
  * Reads the guest's disks as its hypervisor shows them, as they were at one instant. The guest runs on meanwhile. Null when
@@ -19,6 +20,7 @@ import type { StillGuest } from './still-guest.ts';
  */
 export async function holdByViewing(
   running: RunningGuest,
+  { recording = null }: Pick<HoldOptions, 'recording'>,
   { drivers }: Pick<GuestDependencies, 'drivers'>,
   context: Context,
 ): Promise<StillGuest | null> {
@@ -26,7 +28,7 @@ export async function holdByViewing(
   const driver = requireDriver(drivers, definition.driver);
   if (!isViewingDriver(driver)) return null;
   await refuseUsed(definition, running, drivers);
-  const viewed = await viewOrNull(driver, running, context);
+  const viewed = await viewOrNull(driver, running, recording, context);
   if (viewed === null) return null;
   try {
     const disks = await Promise.all(
@@ -40,6 +42,7 @@ export async function holdByViewing(
       consistency: consistencyOf(definition.name, viewed, context),
       createdAt: viewed.takenAt,
       disks,
+      ...(viewed.recording !== null && { recording: viewed.recording }),
       // A view does not change. One that breaks cannot be read any more.
       refuseChanged: () => Promise.resolve(),
       [Symbol.asyncDispose]: () => viewed[Symbol.asyncDispose](),
@@ -53,6 +56,7 @@ export async function holdByViewing(
 async function viewOrNull(
   driver: ViewingDriver,
   running: RunningGuest,
+  recording: RecordingRequest | null,
   context: Context,
 ): Promise<ViewedGuest | null> {
   const { name } = running.definition;
@@ -61,7 +65,7 @@ async function viewOrNull(
       context,
       'freeze',
       `freezing ${name}`,
-      () => driver.view(running, { syncTimeoutMs: SYNC_LIMIT_MS }, context),
+      () => driver.view(running, { syncTimeoutMs: SYNC_LIMIT_MS, recording }, context),
       ({ stoppedMs }) => `${name} goes on; it was stopped for ${Math.ceil(stoppedMs)} ms`,
     );
   } catch (error) {

@@ -3,12 +3,11 @@ import { ChunkMap } from '../chunk/chunk-map.ts';
 import { chunkGridFor } from '../chunk/chunk-grid.ts';
 import type { KnownChunks } from '../chunk/known-chunks.ts';
 import type { Context } from '../events.ts';
-import { removeBase } from '../image/clones/base-clone.ts';
 import { totalLength, type Extent } from '../extent/extents.ts';
 import { chooseSample, SAMPLE_CHUNKS } from './choose-sample.ts';
 import { sendPacks, type Sending } from './send-packs.ts';
 import type { SourceDisk } from './source-disk.ts';
-import { findUnchanged, type EarlierMaps } from './unchanged-chunks.ts';
+import type { UnchangedChunks } from './unchanged-chunks.ts';
 
 /** The part of a disk that is still to be read. */
 export interface PlannedPass {
@@ -24,16 +23,15 @@ export interface PlannedPass {
 
 /** How to find the chunks that have not changed. */
 export interface Comparison {
-  /** The guest's own image, beside which bases lie. */
-  image: string;
-  maps: EarlierMaps;
+  /** Null when the disk cannot be compared with an earlier capture. */
+  find(known: KnownChunks, signal: AbortSignal): Promise<UnchangedChunks | null>;
   /** From 0 to 1, 1 excluded. */
   random: () => number;
 }
 
 /**
  * Finds out what has to be read of a disk. Unchanged chunks are left out only after a sample of them was read, sent and
- * found unchanged; if it is not, the base is removed and all is read.
+ * found unchanged; otherwise all is read.
  * @param comparison null: all is read
  */
 export async function planPass(
@@ -43,20 +41,17 @@ export async function planPass(
   context: Context,
 ): Promise<PlannedPass> {
   if (comparison === null) return wholePass(disk);
-  const { image, maps, random } = comparison;
-  const unchanged = await findUnchanged({ disk, image }, sending.known, maps, context.signal);
+  const unchanged = await comparison.find(sending.known, context.signal);
   if (unchanged === null || unchanged.count === 0) return wholePass(disk);
-  const { marks, map, base } = unchanged;
-  const sample = chooseSample(unchanged.marks, SAMPLE_CHUNKS, random);
+  const { marks, map } = unchanged;
+  const sample = chooseSample(marks, SAMPLE_CHUNKS, comparison.random);
   const sampled = () => extentsInChunks(disk.extents(), map.grid, (position) => sample.has(position));
   const read = new ChunkMap(map.grid);
   const pass = { source: disk.source, extents: sampled(), map: read, progress: null };
   await sendPacks(pass, sending, context.signal);
   const isWrong = [...sample].some((position) => !isSameId(map.get(position), read.get(position)));
   if (isWrong) {
-    removeBase(base);
-    const message = `${disk.name} has changed where its file system reports no change: either the file system is damaged, or something has changed ${base.path}. All of the image is read.`;
-    context.report({ type: 'warning', code: 'other', message });
+    context.report({ type: 'warning', code: 'other', message: unchanged.distrust() });
     return wholePass(disk);
   }
   const extents = () => extentsInChunks(disk.extents(), map.grid, (position) => marks[position] === 0);

@@ -3,7 +3,7 @@ import { noChunkId } from '../chunk/chunk-id.ts';
 import type { ChunkMap } from '../chunk/chunk-map.ts';
 import type { KnownChunks } from '../chunk/known-chunks.ts';
 import { Failure } from '../failure.ts';
-import { findBases, openBase, removeBase, type BaseClone } from '../image/clones/base-clone.ts';
+import { findBases, openBase, removeBase, type BaseClone, type BaseOf } from '../image/clones/base-clone.ts';
 import { changedExtents } from '../image/clones/changed-extents.ts';
 import type { Extent } from '../extent/extents.ts';
 import type { ImageSource } from '../image/source/image-source.ts';
@@ -20,7 +20,7 @@ export interface EarlierMaps {
    * Finds what was captured of the disk when the base was kept; null if the two cannot be compared. The map is read
    * only if the base can be opened. Throws Failure `snapshot-missing`.
    */
-  find(base: BaseClone, sizeBytes: number, signal: AbortSignal): Promise<EarlierMap | null>;
+  find(base: BaseOf, sizeBytes: number, signal: AbortSignal): Promise<EarlierMap | null>;
 }
 
 export interface EarlierMap {
@@ -29,12 +29,13 @@ export interface EarlierMap {
 
 /** Chunks of a disk that need not be read. */
 export interface UnchangedChunks {
-  base: BaseClone;
   /** The ids of the unchanged chunks; all others are empty. */
   map: ChunkMap;
   /** 1 at the position of each unchanged chunk. */
   marks: Uint8Array;
   count: number;
+  /** To be called when one of them has changed nevertheless: nothing is left out for the same reason again. Returns what to tell. */
+  distrust(): string;
 }
 
 /**
@@ -77,6 +78,19 @@ async function compareWith(
   const map = await earlier.read();
   const changed = touchedChunks(changesSince(baseImage, disk), map.grid);
   const used = touchedChunks(disk.extents(), map.grid);
+  const distrust = (): string => {
+    removeBase(base);
+    return `${disk.name} has changed where its file system reports no change: either the file system is damaged, or something has changed ${base.path}. All of the image is read.`;
+  };
+  return { ...unchangedAmong(map, { used, changed }, known), distrust };
+}
+
+/** Removes the ids of all other chunks from the map. A chunk that nothing uses need not be read, and is none of these. */
+export function unchangedAmong(
+  map: ChunkMap,
+  { used, changed }: { used: Uint8Array; changed: Uint8Array },
+  known: KnownChunks,
+): Pick<UnchangedChunks, 'map' | 'marks' | 'count'> {
   const marks = new Uint8Array(map.grid.chunkCount);
   let count = 0;
   for (let position = 0; position < marks.length; position++) {
@@ -87,7 +101,7 @@ async function compareWith(
       count++;
     } else if (id !== null) map.set(position, noChunkId);
   }
-  return { base, map, marks, count };
+  return { map, marks, count };
 }
 
 function changesSince(base: ImageSource, { source, extents }: SourceDisk): Iterable<Extent> {

@@ -50,7 +50,8 @@ describeUnless(missing, 'the disks of a running guest of QEMU that writes', () =
     scratch[Symbol.dispose]();
   }, timeoutMs);
 
-  const view = (): Promise<ViewedGuest> => driver.view(web, { syncTimeoutMs: 30_000 }, context);
+  const view = (): Promise<ViewedGuest> =>
+    driver.view(web, { syncTimeoutMs: 30_000, recording: null }, context);
   const leftBeside = () => readdirSync(scratch.path).filter((name) => name.includes('.vmferry-'));
   const digestOf = async (path: string) => (await run('sha256sum', ['--', path])).stdout.split(' ')[0];
 
@@ -87,7 +88,7 @@ describeUnless(missing, 'the disks of a running guest of QEMU that writes', () =
       const driver = createQemuDriver(process.env);
       const context = { signal: new AbortController().signal, report() {} };
       const [web] = await driver.list(context);
-      await driver.view(web, { syncTimeoutMs: 30_000 }, context);
+      await driver.view(web, { syncTimeoutMs: 30_000, recording: null }, context);
       process.kill(process.pid, 'SIGKILL');
     `;
     await run(process.execPath, ['--input-type=module', '-e', program], { env: environment, timeoutMs });

@@ -60,7 +60,7 @@ export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
         'no-clone': {
           type: 'boolean',
           describe:
-            'On XFS and btrfs, keep no clone beside the image, and remove old ones; the next backup then reads everything',
+            'On XFS and btrfs, keep no clone beside the image, and remove old ones; let QEMU record no writes. The next backup then reads everything',
         },
         name: {
           type: 'string',

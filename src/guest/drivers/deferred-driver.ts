@@ -41,7 +41,11 @@ export function deferViewing(
   outline: DriverOutline,
   load: () => Promise<FreezingDriver & ViewingDriver>,
 ): FreezingDriver & ViewingDriver {
-  return { ...deferFreezing(outline, load), view: async (...args) => (await load()).view(...args) };
+  return {
+    ...deferFreezing(outline, load),
+    view: async (...args) => (await load()).view(...args),
+    endRecordings: async (...args) => (await load()).endRecordings(...args),
+  };
 }
 
 export function deferKeeping(

@@ -61,7 +61,7 @@ function parseBase(path: string, prefix: string): BaseClone[] {
 }
 
 /** Whether the base holds the state with this fingerprint. */
-export function isBaseOf(base: BaseClone, fingerprint: string): boolean {
+export function isBaseOf(base: Pick<BaseOf, 'fingerprint'>, fingerprint: string): boolean {
   return fingerprint.startsWith(base.fingerprint);
 }
 

@@ -4,9 +4,11 @@ import type { GuestBackup } from './backup-report.ts';
 import type { GuestBackupJob } from './options.ts';
 import { captureDisks, type CapturedDisk } from './capture-disks.ts';
 import { earlierMapsOf } from './earlier-maps.ts';
+import { GuestRecordings } from './guest-recordings.ts';
 import { keepsLosing, makeSnapshot, MOST_ATTEMPTS, type ReadGuest } from './publish.ts';
 import { BackupWriter, LostFromStore } from './pack-writer.ts';
 import { NextBases, removeBases, removeOldBases } from './next-bases.ts';
+import type { RecordedDisk } from '../../repository/recording-notes.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
 import { Standstill } from './standstill.ts';
 
@@ -15,8 +17,9 @@ export async function backupGuest(job: GuestBackupJob, context: Context): Promis
   const { guest, folder, store, options } = job;
   const startedMs = performance.now();
   using bases = new NextBases();
+  await using recordings = await GuestRecordings.open(job);
   const standstill = new Standstill(guest, folder, options, context);
-  const read = await readStill(job, standstill, bases).catch(async (error: unknown) => {
+  const read = await readStill(job, standstill, { bases, recordings }).catch(async (error: unknown) => {
     throw await standstill.endAfter(error);
   });
   // All disks are read, so the guest may write again. If it cannot be started, its snapshot matters even more.
@@ -25,6 +28,7 @@ export async function backupGuest(job: GuestBackupJob, context: Context): Promis
     throw notLetGo ?? error;
   });
   bases.keep(read.captured, store.id, snapshot.id);
+  await recordings?.keep(read.still, read.captured.map(recordedDisk), snapshot.id);
   if (notLetGo !== null) {
     const { guest: name, id } = snapshot;
     throw notLetGo.withMessage(`${notLetGo.message} The snapshot was made: ${name}@${id}`);
@@ -40,11 +44,15 @@ export async function backupGuest(job: GuestBackupJob, context: Context): Promis
   };
 }
 
+function recordedDisk({ map, report: { fingerprint }, usage }: CapturedDisk): RecordedDisk {
+  return { sizeBytes: map.grid.imageBytes, fingerprint, usage: usage ?? new Uint8Array() };
+}
+
 /** Makes the guest stand still, and reads its disks. The caller ends the standstill. */
 async function readStill(
   { guest, store, options, dependencies }: GuestBackupJob,
   standstill: Standstill,
-  bases: NextBases,
+  { bases, recordings }: { bases: NextBases; recordings: GuestRecordings | null },
 ): Promise<ReadGuest> {
   const { name, disks } = guest.definition;
   const { version, pool, now, randomHex } = dependencies;
@@ -56,13 +64,15 @@ async function readStill(
   const usesBases = keepClones && !everyBlock;
   const comparison = {
     maps: earlierMapsOf({ folder, storeId: store.id, version }),
+    recordings,
     random: () => Number.parseInt(randomHex(8), 16) / 2 ** 32,
   };
   const sealKey = store.key;
   const reading = { sealKey, pool, compression, everyBlock, comparison: usesBases ? comparison : null };
   // Read before the guest has to stand still.
   let writer = await BackupWriter.begin(folder, context);
-  const still = await standstill.begin(dependencies);
+  const still = await standstill.begin(dependencies, recordings?.request ?? null);
+  recordings?.begun(still);
   if (usesBases) bases.take(still.disks, context);
   for (let attempt = 1; ; attempt++) {
     const withWriter = { ...reading, writer };

@@ -1,4 +1,5 @@
 import { chunkGridFor, LARGEST_CHUNK_BYTES } from '../../chunk/chunk-grid.ts';
+import { chunkUsage } from '../../chunk/chunk-usage.ts';
 import type { ChunkMap } from '../../chunk/chunk-map.ts';
 import type { SealKey } from '../../seal/seal.ts';
 import type { Context } from '../../events.ts';
@@ -7,12 +8,13 @@ import { planFrames } from '../../workers/frame-plan.ts';
 import type { FramePool } from '../../workers/frame-pool.ts';
 import { Resources } from '../../pipeline/resources.ts';
 import type { BackedUpDisk } from './backup-report.ts';
+import { comparisonOf, type ComparedDisk, type EarlierCaptures } from './earlier-captures.ts';
 import type { BackupWriter } from './pack-writer.ts';
 import type { Compression } from '../../transfer/compression-level.ts';
 import { tellOfContainer } from '../../transfer/container-notices.ts';
 import { warnOfDoubtfulFileSystems, warnOfUnknownFileSystems } from '../../transfer/file-system-warnings.ts';
 import { targetNameOf } from '../../image/target/target-format.ts';
-import { planPass, type Comparison, type PlannedPass } from '../../transfer/plan-pass.ts';
+import { planPass, type PlannedPass } from '../../transfer/plan-pass.ts';
 import { sendPacks } from '../../transfer/send-packs.ts';
 import { SendProgress } from '../../transfer/send-progress.ts';
 import { openSourceDisk, type SourceDisk } from '../../transfer/source-disk.ts';
@@ -29,7 +31,7 @@ export interface DiskReading {
   compression: Compression;
   everyBlock: boolean;
   /** How to find the chunks that have not changed since an earlier snapshot; null: all are read. */
-  comparison: Omit<Comparison, 'image'> | null;
+  comparison: EarlierCaptures | null;
 }
 
 /** A disk whose chunks are all in the store. */
@@ -37,7 +39,11 @@ export interface CapturedDisk {
   still: StillDisk;
   report: BackedUpDisk;
   map: ChunkMap;
+  /** `chunkUsage` of it, if what is written to it is recorded. */
+  usage: Uint8Array | null;
 }
+
+type NamedDisk = ComparedDisk & { name: string };
 
 /** Reads the guest's disks, and stores the chunks that the store does not have. */
 export async function captureDisks(
@@ -47,26 +53,25 @@ export async function captureDisks(
 ): Promise<CapturedDisk[]> {
   await using held = new Resources();
   const names = storedDiskNames(still.disks.map(storedAs));
-  const disks: { stillDisk: StillDisk; name: string; disk: SourceDisk }[] = [];
+  const disks: NamedDisk[] = [];
   for (const [index, stillDisk] of still.disks.entries()) {
     const disk = held.hold(await openSourceDisk(stillDisk, { everyBlock }));
-    disks.push({ stillDisk, name: names[index] ?? '', disk });
+    const usage = still.recording ? chunkUsage(disk.extents(), chunkGridFor(disk.source.sizeBytes)) : null;
+    disks.push({ stillDisk, index, name: names[index] ?? '', disk, usage });
   }
   for (const { stillDisk, disk } of disks) refuseTooLarge(stillDisk.image, disk.source.sizeBytes);
   const known = writer.knownChunks(disks.reduce((sum, { disk }) => sum + chunksToRead(disk), 0));
   const sending = { ...reading, sink: writer, known };
   const captured: CapturedDisk[] = [];
   try {
-    const passes: { stillDisk: StillDisk; name: string; disk: SourceDisk; pass: PlannedPass }[] = [];
+    const passes: (NamedDisk & { pass: PlannedPass })[] = [];
     for (const one of disks) {
-      // The places of a file's blocks on the disk say nothing of a disk that lies in it in another order.
-      const isComparable = one.stillDisk.format === 'raw';
-      const ofDisk = isComparable ? comparison && { ...comparison, image: one.stillDisk.image } : null;
+      const ofDisk = comparison && comparisonOf(one, still, comparison);
       passes.push({ ...one, pass: await planPass(one.disk, ofDisk, sending, context) });
     }
     const totalBytes = passes.reduce((sum, { pass }) => sum + readBytesOf(pass), 0);
     const progress = new SendProgress('backup', totalBytes, context);
-    for (const { stillDisk, name, disk, pass } of passes) {
+    for (const { stillDisk, name, disk, usage, pass } of passes) {
       tellOfContainer(disk, context);
       if (!everyBlock) {
         warnOfUnknownFileSystems(disk, context);
@@ -75,7 +80,7 @@ export async function captureDisks(
       progress.read(pass.sampledBytes, 0);
       const { map, extents } = pass;
       await sendPacks({ source: disk.source, extents: extents(), map, progress }, sending, context.signal);
-      captured.push({ still: stillDisk, map, report: diskReport(name, disk, pass) });
+      captured.push({ still: stillDisk, map, usage, report: diskReport(name, disk, pass) });
     }
   } catch (error) {
     // Spares the next backup from sending again what has arrived; also after Ctrl-C.

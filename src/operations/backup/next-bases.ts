@@ -7,7 +7,7 @@ import { hasComparablePlaces } from '../../image/clones/placed-extents.ts';
 import { errorCode } from '../../system/error-code.ts';
 import type { CapturedDisk } from './capture-disks.ts';
 import { removeLeftClones } from '../../hold/still-disks.ts';
-import type { StillDisk } from '../../hold/still-guest.ts';
+import { isView, type StillDisk } from '../../hold/still-guest.ts';
 
 /** A store without a new backup for this long may never get one again. */
 const LONGEST_UNUSED_MS = 30 * 24 * 3600 * 1000;
@@ -37,7 +37,7 @@ export class NextBases implements Disposable {
   /** Takes over the clones that are read. Clones images that are read directly, if possible. */
   take(disks: readonly StillDisk[], context: Context): void {
     for (const disk of disks) {
-      if (disk.format !== 'raw' || !hasComparablePlaces(disk.image)) continue;
+      if (isView(disk) || disk.format !== 'raw' || !hasComparablePlaces(disk.image)) continue;
       const target = realpathSync(disk.image);
       if (this.#clones.has(target)) continue;
       const clone = disk.clone?.handOver() ?? cloneOrNull(disk.image, context);

@@ -6,6 +6,7 @@ import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
 import type { ResolvedGuest } from '../../guest/resolve-guest.ts';
 import type { GuestFolder } from '../../repository/guest-folder.ts';
 import type { OpenedStore } from '../../repository/keys/store-keys.ts';
+import type { RecordingNotes } from '../../repository/recording-notes.ts';
 import type { StandstillOptions } from './standstill.ts';
 
 export interface BackupOptions extends StandstillOptions {
@@ -22,6 +23,7 @@ export interface BackupOptions extends StandstillOptions {
 export interface BackupDependencies extends GuestDependencies {
   version: string;
   machine: () => Machine;
+  recordings: RecordingNotes;
   pool: FramePool;
   now: () => Date;
   /** Random hex digits. */

@@ -1,5 +1,6 @@
 import type { Context } from '../../events.ts';
 import { asFailure, Failure, unsuppressed } from '../../failure.ts';
+import type { RecordingRequest } from '../../guest/guest-driver.ts';
 import type { ResolvedGuest } from '../../guest/resolve-guest.ts';
 import { Resources } from '../../pipeline/resources.ts';
 import { StallWatch } from '../../pipeline/stall-watch.ts';
@@ -52,11 +53,11 @@ export class Standstill {
   }
 
   /** Begins the standstill. Throws what `holdStill` throws. */
-  async begin(dependencies: GuestDependencies): Promise<StillGuest> {
+  async begin(dependencies: GuestDependencies, recording: RecordingRequest | null): Promise<StillGuest> {
     const { hold } = this.#options;
     const suspension = this.#guest.running === null ? null : this.#held.hold(this.#refuseSuspension());
     const still = this.#held.hold(
-      await holdStill(this.#guest, hold, this.#options, dependencies, this.context),
+      await holdStill(this.#guest, hold, { ...this.#options, recording }, dependencies, this.context),
     );
     if (!still.guestWaits || hold === 'clone') {
       suspension?.[Symbol.dispose]();

@@ -3,7 +3,7 @@ import type { GuestDriver, RunningGuest } from '../../../src/guest/guest-driver.
 import { run } from '../../../src/system/processes.ts';
 import { guestKernel } from '../../rigs/kernel/guest-kernel.ts';
 import { guestAgent, type GuestProgram } from './guest-programs.ts';
-import { buildGuestImage, readGuestFile } from './uml-guest.ts';
+import { buildGuestImage, readGuestFile, type GuestImageOptions } from './uml-guest.ts';
 
 /** Writes a number to one file, then to another, for ever. So the first is equal to the second, or one higher. */
 const twoFileWriter: GuestProgram = {
@@ -15,14 +15,20 @@ const twoFileWriter: GuestProgram = {
   ],
 };
 
+export interface WritingGuestFiles extends Pick<GuestImageOptions, 'sizeBytes' | 'dataBytes'> {
+  image: string;
+  consoleLog: string;
+  timeoutMs: number;
+}
+
 /** Starts the guest `web` of QEMU, with an ext4 image of its own, QEMU's agent and `twoFileWriter`. */
 export async function startWritingGuest(
   driver: GuestDriver,
-  { image, consoleLog, timeoutMs }: { image: string; consoleLog: string; timeoutMs: number },
+  { image, consoleLog, timeoutMs, ...size }: WritingGuestFiles,
   context: Context,
 ): Promise<RunningGuest> {
   const { kernel, initrd } = await guestKernel();
-  await buildGuestImage({ path: image, fileSystem: 'ext4', programs: [guestAgent, twoFileWriter] });
+  await buildGuestImage({ path: image, fileSystem: 'ext4', programs: [guestAgent, twoFileWriter], ...size });
   return driver.start(
     {
       name: 'web',

@@ -8,6 +8,7 @@ import { Failure } from '../../../src/failure.ts';
 import { FramePool } from '../../../src/workers/frame-pool.ts';
 import { createRecordStore } from '../../../src/guest/record-store.ts';
 import type { BackupDependencies } from '../../../src/operations/backup/options.ts';
+import { createRecordingNotes } from '../../../src/repository/recording-notes.ts';
 import type { BackupReport } from '../../../src/operations/backup/backup-report.ts';
 import { backup, type BackupRequest } from '../../../src/operations/backup/backup.ts';
 import { StoreSession } from '../../../src/operations/store-access/store-session.ts';
@@ -44,6 +45,7 @@ export class BackupWorld implements AsyncDisposable {
       consoleLogOf: (guest) => join(this.path, `${guest}.log`),
       version: '0.0.0',
       machine: () => this.machine,
+      recordings: createRecordingNotes(join(this.path, 'recordings')),
       pool: this.pool,
       // A second passes between any two questions for the time.
       now: () => new Date((this.#time += 1000)),

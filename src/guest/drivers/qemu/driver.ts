@@ -15,6 +15,7 @@ import { qemuOutline } from './outline.ts';
 import { probeQemu, type Accelerator } from './launch/probe.ts';
 import { startQemu } from './start.ts';
 import { viewQemu } from './view.ts';
+import { endRecordings } from './view/recorded-view.ts';
 
 /**
  * QEMU without a manager: each guest is one process. It is found by /proc, described by its arguments, and told what to do
@@ -49,6 +50,7 @@ export function createQemuDriver(environment: NodeJS.ProcessEnv): FreezingDriver
     },
     freeze: (guest, options, context) => freezeQemu(guest, options, environment, context),
     view: (guest, options, context) => viewQemu(guest, options, host, context),
+    endRecordings,
     complete: (definition) => Promise.resolve(completeQemu(definition)),
     async checkBootable(definition, { signal, report }, isVouchedFor = true) {
       if (!isVouchedFor && definition.native !== undefined) return [strangeArguments(definition.name)];

@@ -7,16 +7,19 @@ import process from 'node:process';
 import type { Context } from '../../../events.ts';
 import { Failure } from '../../../failure.ts';
 import type { DiskDefinition } from '../../definition.ts';
-import type { FreezeOptions, RunningGuest, ViewedGuest } from '../../guest-driver.ts';
+import type { RunningGuest, ViewedGuest, ViewOptions } from '../../guest-driver.ts';
 import { processOf } from '../process-identity.ts';
 import type { QemuHost } from './launch/host.ts';
-import { QmpError } from './qmp/qmp.ts';
+import { QmpError, type Qmp } from './qmp/qmp.ts';
 import { openSession, type QemuSession } from './running/session.ts';
 import { Standstill } from './running/standstill.ts';
 import { addFleece, insertFilter, removeView, showView, type DiskView } from './view/disk-view.ts';
 import { makeFleece } from './view/fleece.ts';
 import { findGuestDisk, ownerOfProcess } from './view/guest-disks.ts';
+import { beginAsked, readRecording, type BegunRecording } from './view/recorded-view.ts';
+import { removeRecordings } from './view/recordings.ts';
 import { readNote, removeNote, writeNote } from './view/view-note.ts';
+import { endServer } from './view/written-extents.ts';
 
 /**
  * Shows a running guest's disks as they were at one instant: it is stopped only while a filter is inserted above each disk.
@@ -24,7 +27,7 @@ import { readNote, removeNote, writeNote } from './view/view-note.ts';
  */
 export async function viewQemu(
   guest: RunningGuest,
-  options: FreezeOptions,
+  options: ViewOptions,
   host: QemuHost,
   context: Context,
 ): Promise<ViewedGuest> {
@@ -34,6 +37,8 @@ export async function viewQemu(
   if (typeof session === 'string') throw cannotView(name, session);
   try {
     await removeLeftView(guest, session, host, context);
+    const { recording } = options;
+    if (recording !== null) await removeRecordings(session.qmp, recording.owner, recording.since);
     return await viewWith(session, guest, options, host, context);
   } catch (error) {
     await session[Symbol.asyncDispose]();
@@ -44,7 +49,7 @@ export async function viewQemu(
 async function viewWith(
   session: QemuSession,
   guest: RunningGuest,
-  options: FreezeOptions,
+  options: ViewOptions,
   host: QemuHost,
   context: Context,
 ): Promise<ViewedGuest> {
@@ -54,6 +59,7 @@ async function viewWith(
   const prepared: DiskView[] = [];
   const leave = async (): Promise<string | null> => {
     const left: string[] = [];
+    await endServer(qmp, directory);
     for (const view of prepared) {
       const kept = await removeView(qmp, view);
       if (kept !== null) left.push(kept);
@@ -68,18 +74,22 @@ async function viewWith(
     const standstill = await Standstill.begin(name, session, options, host.environment, context.signal);
     const { notSynced, stoppedAt } = standstill;
     let stoppedMs: number;
+    let begun: BegunRecording | null = null;
     try {
+      begun = await beginAsked(qmp, prepared, views, options);
       for (const view of prepared) await insertFilter(qmp, view);
       for (const [disk, path] of variablesOf(disks, views)) await copyFile(disk.path, path);
     } finally {
       stoppedMs = await standstill.goOn();
     }
     for (const view of prepared) await showView(qmp, view);
+    const recording = begun && (await readRecording(qmp, guest, begun, directory, context));
     return {
       takenAt: stoppedAt,
       notSynced,
       stoppedMs,
       views,
+      recording,
       async [Symbol.asyncDispose]() {
         const left = await leave();
         await session[Symbol.asyncDispose]();
@@ -89,8 +99,17 @@ async function viewWith(
   } catch (error) {
     const left = await leave();
     if (left !== null) reportLeft(name, left, context);
+    await endUnread(qmp, options);
     throw error;
   }
+}
+
+/** The recording of a view that failed. */
+async function endUnread(qmp: Qmp, { recording }: ViewOptions): Promise<void> {
+  if (recording === null) return;
+  await removeRecordings(qmp, recording.owner, recording.since).catch((error: unknown) => {
+    if (!(error instanceof QmpError)) throw error;
+  });
 }
 
 /** Does all that the guest need not stand still for. Returns the paths of the views. */
@@ -140,6 +159,7 @@ async function removeLeftView(
   const { name } = guest.definition;
   const note = await readNote(host, guest);
   if (note === null) return;
+  if (note.run === guest.identity.id) await endServer(qmp, note.directory);
   for (const view of note.views) {
     if (note.run !== guest.identity.id) {
       await rm(view.fleece, { force: true });

@@ -21,6 +21,8 @@ const exportTimeoutMs = 10_000;
 const intervalMs = 20;
 
 export const nodeNames = (id: string) => ({
+  /** Of a bitmap on the disk's node, and of its export. */
+  changes: `vmferry-changes-${id}`,
   fleece: `vmferry-fleece-${id}`,
   filter: `vmferry-filter-${id}`,
   view: `vmferry-view-${id}`,
@@ -81,6 +83,7 @@ export async function showView(qmp: Qmp, { id, mountpoint }: DiskView): Promise<
 export async function removeView(qmp: Qmp, view: DiskView): Promise<string | null> {
   const names = nodeNames(view.id);
   try {
+    await removeChanges(qmp, view);
     await qmp.tryExecute('block-export-del', { id: names.view, mode: 'hard' });
     await awaitExportGone(qmp, names.view);
     await qmp.tryExecute('blockdev-del', { 'node-name': names.limit });
@@ -96,6 +99,14 @@ export async function removeView(qmp: Qmp, view: DiskView): Promise<string | nul
   }
   await rm(view.fleece, { force: true });
   return null;
+}
+
+/** Removes the frozen bitmap of this view, as far as it is there. */
+export async function removeChanges(qmp: Qmp, { id, node }: DiskView): Promise<void> {
+  const { changes } = nodeNames(id);
+  if ((await qmp.tryExecute('block-export-del', { id: changes, mode: 'hard' })) !== null)
+    await awaitExportGone(qmp, changes);
+  await qmp.tryExecute('block-dirty-bitmap-remove', { node, name: changes });
 }
 
 async function awaitExportGone(qmp: Qmp, id: string): Promise<void> {

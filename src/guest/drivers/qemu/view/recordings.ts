@@ -1,0 +1,110 @@
+import { chunkGridFor } from '../../../../chunk/chunk-grid.ts';
+import { asObject, QmpError, type Qmp } from '../qmp/qmp.ts';
+import type { RecordingRequest } from '../../../guest-driver.ts';
+import { nodeNames, type DiskView } from './disk-view.ts';
+
+/*
+ * A recording is a dirty bitmap on the node of each disk, in QEMU's memory alone. OWNER and ID are parts of its name; a copy
+ * of it, as it was at the instant of a view, has a name of that view.
+ */
+
+/** A disk of which the writes are recorded. */
+export interface RecordedDisk {
+  view: DiskView;
+  /** The disk's index in the guest's definition. */
+  index: number;
+}
+
+/** A bitmap that no longer changes: what was written until the instant of a view. */
+export interface FrozenBitmap extends RecordedDisk {
+  name: string;
+}
+
+export interface Bitmap {
+  node: string;
+  name: string;
+  /** Bytes that are dirty, in whole granules. */
+  dirtyBytes: number;
+  granularityBytes: number;
+  /** QEMU records all writes in it, and knows of no gap. */
+  isComplete: boolean;
+}
+
+const ownName = /^vmferry-([0-9a-f]{32})-([0-9a-f]{16})-(\d{1,4})$/;
+
+const bitmapName = (owner: string, id: string, index: number) => `vmferry-${owner}-${id}-${index}`;
+
+/** All bitmaps of this QEMU. Source: BlockDirtyInfo in QEMU's qapi/block-core.json. */
+export async function listBitmaps(qmp: Qmp): Promise<Bitmap[]> {
+  const nodes = await qmp.execute('query-named-block-nodes', { flat: true });
+  const found: Bitmap[] = [];
+  for (const entry of Array.isArray(nodes) ? nodes : []) {
+    const node = asObject(entry);
+    const bitmaps = node?.['dirty-bitmaps'];
+    for (const one of Array.isArray(bitmaps) ? bitmaps : []) {
+      const bitmap = asObject(one);
+      const [nodeName, name, count, granularity] = [
+        node?.['node-name'],
+        bitmap?.['name'],
+        bitmap?.['count'],
+        bitmap?.['granularity'],
+      ];
+      if (typeof nodeName !== 'string' || typeof name !== 'string') continue;
+      if (typeof count !== 'number' || typeof granularity !== 'number') continue;
+      const isComplete =
+        bitmap?.['recording'] === true && bitmap['busy'] !== true && bitmap['inconsistent'] !== true;
+      found.push({ node: nodeName, name, dirtyBytes: count, granularityBytes: granularity, isComplete });
+    }
+  }
+  return found;
+}
+
+/** Removes the recordings of an owner, except one. */
+export async function removeRecordings(qmp: Qmp, owner: string, kept: string | null): Promise<void> {
+  for (const { node, name } of await listBitmaps(qmp)) {
+    const [, itsOwner, id] = ownName.exec(name) ?? [];
+    if (itsOwner === owner && id !== kept) await qmp.tryExecute('block-dirty-bitmap-remove', { node, name });
+  }
+}
+
+/**
+ * Begins a recording, and freezes copies of the earlier one, in one step: all or nothing. To be called while the guest is
+ * stopped. Null when QEMU refuses it.
+ */
+export async function beginRecording(
+  qmp: Qmp,
+  disks: readonly RecordedDisk[],
+  { owner, since }: RecordingRequest,
+  id: string,
+): Promise<FrozenBitmap[] | null> {
+  const present = await listBitmaps(qmp);
+  const frozen: FrozenBitmap[] = [];
+  const actions: { type: string; data: object }[] = [];
+  for (const { view, index } of disks) {
+    const { node } = view;
+    const granularity = chunkGridFor(view.sizeBytes).chunkBytes;
+    actions.push({
+      type: 'block-dirty-bitmap-add',
+      data: { node, name: bitmapName(owner, id, index), granularity, persistent: false },
+    });
+    const before = since === null ? null : bitmapName(owner, since, index);
+    const earlier = present.find((one) => one.node === node && one.name === before);
+    if (earlier?.isComplete !== true) continue;
+    const name = nodeNames(view.id).changes;
+    actions.push(
+      {
+        type: 'block-dirty-bitmap-add',
+        data: { node, name, granularity: earlier.granularityBytes, persistent: false, disabled: true },
+      },
+      { type: 'block-dirty-bitmap-merge', data: { node, target: name, bitmaps: [earlier.name] } },
+    );
+    frozen.push({ view, index, name });
+  }
+  try {
+    await qmp.execute('transaction', { actions });
+    return frozen;
+  } catch (error) {
+    if (error instanceof QmpError && error.errorClass !== null) return null;
+    throw error;
+  }
+}
