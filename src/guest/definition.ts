@@ -3,7 +3,7 @@ import { Failure } from '../failure.ts';
 import { imageFormats, type ImageFormat } from '../image/formats/image-format.ts';
 import { issuesText, shortArray } from './short-array.ts';
 
-export { imageFormats, type ImageFormat as ImageFormatName } from '../image/formats/image-format.ts';
+export { qemuFormats, type ImageFormat as ImageFormatName } from '../image/formats/image-format.ts';
 
 const driverKinds = ['uml', 'qemu', 'libvirt', 'xen', 'offline'] as const;
 export type DriverKind = (typeof driverKinds)[number];
@@ -27,6 +27,8 @@ export interface DiskDefinition {
   serial?: string;
   /** Raw if absent. */
   format?: ImageFormat;
+  /** Only for the format `cow`: absolute path of the file below it. If absent, that which the image names. */
+  backing?: string;
   bus?: DiskBus;
   cache?: CacheMode;
   /** The variables of the UEFI firmware: attached as flash memory, and not seen as a disk by the guest. */
@@ -143,6 +145,7 @@ const diskDefinition = z.strictObject({
     .regex(/^[^\p{C}\s,:]{1,64}$/u)
     .exactOptional(),
   format: z.enum(imageFormats).exactOptional(),
+  backing: absolutePath.exactOptional(),
   bus: z.enum(buses).exactOptional(),
   cache: z.enum(cacheModes).exactOptional(),
   purpose: z.literal('uefi-variables').exactOptional(),

@@ -26,8 +26,8 @@ export async function holdStill(
     running === null || how === 'halt' ? null : await holdByViewing(running, options, dependencies, context);
   if (viewed !== null) return viewed;
   // The images are tried first: a guest with an unreadable image is not stopped.
-  for (const { path, format = 'raw' } of definition.disks) {
-    const image = await openImage(path, { format, isInUse: running !== null });
+  for (const disk of definition.disks) {
+    const image = await openImage(disk.path, { ...disk, isInUse: running !== null });
     await image[Symbol.asyncDispose]();
   }
   if (running === null) return holdOffline(guest, context);

@@ -6,17 +6,18 @@ import { othersThan, refuseUsedDisks } from '../guest/disks/used-disks.ts';
 import { removeStaleClones, type FileBeside } from '../image/clones/clone.ts';
 import { isUnclean } from '../image/unclean.ts';
 import type { UserFilter } from '../image/usage/refuse-used.ts';
-import { refuseChanged, stampImages } from '../image/usage/image-stamp.ts';
+import { refuseChanged, stampImages } from '../image/image-stamp.ts';
 import type { StillDisk } from './still-guest.ts';
 
 /** Describes the disk as it is now. It is read from the clone if there is one. */
 export async function describeDisk(
-  { device, path: image, format = 'raw' }: DiskDefinition,
+  { device, path: image, format = 'raw', backing }: DiskDefinition,
   clone: FileBeside | null = null,
 ): Promise<StillDisk> {
   const { mode, uid, gid, mtimeMs } = await stat(image);
   const attributes = { mode: mode & 0o777, uid, gid, modifiedMs: mtimeMs };
-  return { device, image, path: clone?.path ?? image, format, clone, attributes };
+  const below = backing === undefined ? {} : { backing };
+  return { device, image, path: clone?.path ?? image, format, ...below, clone, attributes };
 }
 
 /** Removes clones of the image that killed runs of vmferry left. */

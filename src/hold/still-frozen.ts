@@ -15,7 +15,7 @@ import type { ImageFormat } from '../image/formats/image-format.ts';
 import { replayJournals } from '../image/clones/journal-replay.ts';
 import { Resources } from '../pipeline/resources.ts';
 import type { GuestDependencies } from '../guest/guest-dependencies.ts';
-import { changedSince, stampImages } from '../image/usage/image-stamp.ts';
+import { changedSince, stampImages } from '../image/image-stamp.ts';
 import { runStage } from '../pipeline/run-stage.ts';
 import { describeDisk, refuseUsed, removeLeftClones, watchForChanges } from './still-disks.ts';
 import type { StillGuest } from './still-guest.ts';

@@ -25,6 +25,8 @@ export interface StillDisk {
   /** The file to read: the image itself, a clone beside it whose journal was replayed, or what the hypervisor shows (`isView`). */
   path: string;
   format: ImageFormat;
+  /** See `FormattedImage`. It is not cloned: nothing writes to it. */
+  backing?: string;
   /** That clone; null when the image itself is read. It is removed at the end unless it is handed over. */
   clone: FileBeside | null;
   /** The attributes of the guest's own image at that moment. */

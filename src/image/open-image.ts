@@ -8,6 +8,8 @@ import type { ImageSource } from './source/image-source.ts';
 export interface OpenImageOptions {
   /** From the guest's definition, the name (`formatOfName`) or the person; never from the image's content. Raw if absent. */
   format?: ImageFormat;
+  /** See `FormattedImage`. */
+  backing?: string;
   /**
    * Looks at an image that its guest may have open, past the locks of QEMU. What is read may be inconsistent: for estimates
    * only.
@@ -21,11 +23,13 @@ export interface OpenImageOptions {
  */
 export async function openImage(
   path: string,
-  { format = 'raw', isInUse = false }: OpenImageOptions = {},
+  { format = 'raw', backing, isInUse = false }: OpenImageOptions = {},
 ): Promise<ImageSource> {
   const file = openImageFile(path);
   try {
-    return format === 'raw' ? openRawImage(file) : await openViewedImage(file, format, { isInUse });
+    return format === 'raw'
+      ? openRawImage(file)
+      : await openViewedImage(file, format, { isInUse, namedBacking: backing ?? null });
   } catch (error) {
     closeSync(file.fd);
     throw error;

@@ -3,7 +3,7 @@ import type { FormattedImage } from './formats/image-format.ts';
 import { probeImage } from './probe.ts';
 
 /** Whether a file system in the image was not unmounted cleanly. Throws the failures of `openImage`, and `read-failed`. */
-export async function isUnclean({ path, format = 'raw' }: FormattedImage): Promise<boolean> {
-  await using image = await openImage(path, { format });
+export async function isUnclean(disk: FormattedImage): Promise<boolean> {
+  await using image = await openImage(disk.path, disk);
   return probeImage(image).regions.some(({ clean }) => clean === false);
 }

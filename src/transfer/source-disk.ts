@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import type { GuestDefinition } from '../guest/definition.ts';
+import { withImage } from '../guest/disks/with-image.ts';
 import { totalLength, type Extent } from '../extent/extents.ts';
 import type { FormattedImage } from '../image/formats/image-format.ts';
 import type { ImageSource } from '../image/source/image-source.ts';
@@ -30,17 +31,17 @@ export interface SourceDisk extends AsyncDisposable {
  * @param isInUse see `openImage`
  */
 export async function openSourceDisk(
-  { path, format = 'raw' }: FormattedImage,
+  image: FormattedImage,
   { everyBlock, isInUse = false }: { everyBlock: boolean; isInUse?: boolean },
 ): Promise<SourceDisk> {
-  const source = await openImage(path, { format, isInUse });
+  const source = await openImage(image.path, { ...image, isInUse });
   try {
     const layout = probeImage(source);
     const extents = keptIfFew(() => usedExtents(source, layout, { everyBlock }));
     const dataBytes = totalLength(source.dataExtents());
     const readBytes = totalLength(extents());
     return {
-      name: basename(path),
+      name: basename(image.path),
       source,
       layout,
       extents,
@@ -86,9 +87,9 @@ export function relocate(
   definition: GuestDefinition,
   places: readonly { path: string; format: TargetFormat }[],
 ): GuestDefinition {
-  const disks = definition.disks.map(({ format: oldFormat = 'raw', ...disk }, index) => {
-    const { path, format } = places[index] ?? { path: disk.path, format: oldFormat };
-    return { ...disk, path, ...(format !== 'raw' && { format }) };
+  const disks = definition.disks.map((disk, index) => {
+    const place = places[index];
+    return place === undefined ? disk : withImage(disk, place);
   });
   return { ...definition, disks };
 }

@@ -66,7 +66,20 @@ describeUnless(missing, 'an image that cannot be moved', () => {
       'guest-unsupported',
       /qcow2/,
     ],
-    ['that is copy-on-write', 'a.cow', (path) => makeContainer(path, 'MOOO'), 'guest-unsupported', /uml-cow/],
+    [
+      'that is copy-on-write of the first kind',
+      'a.cow',
+      (path) => makeContainer(path, 'MOOO'),
+      'image-unsupported',
+      /copy-on-write/,
+    ],
+    [
+      'that begins like copy-on-write',
+      'b.img',
+      (path) => makeContainer(path, 'OOOM'),
+      'guest-unsupported',
+      /uml-cow/,
+    ],
   ])('an image %s', async (_, name, make, code, says) => {
     make(here(name));
     const error = errorOf(await migrate(here(name)));

@@ -5,6 +5,8 @@ import { delimiter, join } from 'node:path';
 export const packageByProgram = {
   'linux.uml': 'user-mode-linux',
   uml_mconsole: 'uml-utilities',
+  uml_mkcow: 'uml-utilities',
+  uml_moo: 'uml-utilities',
   sshd: 'openssh-server',
   'ssh-keygen': 'openssh-client',
   ssh: 'openssh-client',

@@ -29,7 +29,7 @@ export function readImageFormat(args: Arguments): { imageFormat?: ImageFormat } 
 /** The format of the new image. */
 export const targetFormatOption = {
   type: 'string',
-  describe: `The format of the new images: ${targetFormats.join(' or ')} (default: raw stays raw, others become qcow2)`,
+  describe: `The format of the new images: ${targetFormats.join(' or ')} (default: raw for raw and cow, else qcow2)`,
   requiresArg: true,
 } as const satisfies Options;
 

@@ -1,16 +1,23 @@
 import { Failure } from '../../failure.ts';
 import type { HypervisorKind } from '../definition-language.ts';
-import type { DiskBus, DiskDefinition, GuestDefinition, ImageFormatName } from '../definition.ts';
+import {
+  qemuFormats,
+  type DiskBus,
+  type DiskDefinition,
+  type GuestDefinition,
+  type ImageFormatName,
+} from '../definition.ts';
+import { withImage } from '../disks/with-image.ts';
 import { assignSlots, busOfSlot, findDisk, type SlotWish } from './disk-names.ts';
 import type { ConversionTarget } from './choices.ts';
 import type { Ledger } from './ledger.ts';
 
 /** Formats that a hypervisor reads by itself. */
 const readable: Readonly<Record<HypervisorKind, readonly ImageFormatName[]>> = {
-  uml: ['raw'],
+  uml: ['raw', 'cow'],
   xen: ['raw', 'qcow2', 'vpc'],
-  qemu: ['raw', 'qcow2', 'vmdk', 'vdi', 'vpc', 'vhdx'],
-  libvirt: ['raw', 'qcow2', 'vmdk', 'vdi', 'vpc', 'vhdx'],
+  qemu: qemuFormats,
+  libvirt: qemuFormats,
 };
 
 /** One of the four is left for a CD-ROM drive. */
@@ -76,9 +83,9 @@ export function placeDisks(
         `${definition.name} has no disk ${name}. It has ${known === '' ? 'none' : known}.`,
       );
     }
-    const { format: old = 'raw', ...rest } = disk;
+    const { format: old = 'raw' } = disk;
     const chosen = format ?? old;
-    disks[index] = { ...rest, path, ...(chosen === 'raw' ? {} : { format: chosen }) };
+    disks[index] = withImage(disk, { path, format: chosen });
     if (path !== disk.path)
       ledger.changes.push(`The disk ${disk.device} is ${path}, instead of ${disk.path}.`);
     if (chosen !== old)
@@ -159,7 +166,7 @@ function convertSettings(
   driver: HypervisorKind,
   ledger: Ledger,
 ): DiskDefinition {
-  const { cache: _cache, flags: _flags, serial: _serial, format: _format, ...rest } = placed;
+  const { cache: _cache, flags: _flags, serial: _serial, format: _format, backing, ...rest } = placed;
   const name = placed.device;
   const isQemu = driver === 'qemu' || driver === 'libvirt';
   const isSynchronous = flags?.includes('s') === true;
@@ -186,6 +193,7 @@ function convertSettings(
   return {
     ...rest,
     ...(keepsFormat && format !== 'raw' ? { format } : {}),
+    ...(keepsFormat && backing !== undefined ? { backing } : {}),
     ...(newCache === undefined ? {} : { cache: newCache }),
     ...(newFlags === undefined ? {} : { flags: newFlags }),
     ...(serial === undefined || driver === 'xen' ? {} : { serial }),

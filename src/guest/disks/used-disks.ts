@@ -1,18 +1,26 @@
 import { combineFailures, type Failure } from '../../failure.ts';
+import { backingFilesOf } from '../../image/formats/view/image-files.ts';
 import { findUse, type UserFilter } from '../../image/usage/refuse-used.ts';
 import { readProcess } from '../../system/proc-process.ts';
 import type { GuestDefinition } from '../definition.ts';
 import type { GuestDriver, RunningGuest } from '../guest-driver.ts';
 import { requireDriver } from '../require-driver.ts';
 
-/** Failure `image-in-use` for each disk of the guest that is in use. A disk that it only reads may be shared. */
+/** Failure `image-in-use` for each disk of the guest that is in use. A disk that it only reads may be shared, and so may a backing file with those who only read it. */
 export async function findUsedDisks(
   { disks }: GuestDefinition,
   advice: string,
   counted?: UserFilter,
 ): Promise<Failure[]> {
   const written = disks.filter(({ readOnly }) => !readOnly);
-  const uses = await Promise.all(written.map(({ path }) => findUse(path, advice, counted)));
+  const counts: UserFilter = counted ?? ((users) => users);
+  const changers: UserFilter = async (users) =>
+    (await counts(users)).filter(({ onlyReads }) => onlyReads !== true);
+  const backing = [...new Set(disks.flatMap(backingFilesOf))];
+  const uses = await Promise.all([
+    ...written.map(({ path }) => findUse(path, advice, counts)),
+    ...backing.map((path) => findUse(path, advice, changers)),
+  ]);
   return uses.filter((use) => use !== null);
 }
 

@@ -35,8 +35,9 @@ export async function inspectGuestSystem(
 ): Promise<GuestSystem | null> {
   await using opened = new Resources();
   const regions: Region[] = [];
-  for (const [diskIndex, { path, format = 'raw' }] of disks.entries()) {
-    const image = await openOrTell(path, () => openImage(path, { format, isInUse }), onUnseen);
+  for (const [diskIndex, disk] of disks.entries()) {
+    const { path } = disk;
+    const image = await openOrTell(path, () => openImage(path, { ...disk, isInUse }), onUnseen);
     if (image === null) continue;
     opened.hold(image);
     for (const { offset, length } of extRegions(image, path, onUnseen)) {

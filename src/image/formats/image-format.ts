@@ -1,7 +1,16 @@
 import { basename } from 'node:path';
 
-/** The formats of disk images, by QEMU's names: `vpc` is VHD. */
-export const imageFormats = ['raw', 'qcow2', 'vmdk', 'vdi', 'vpc', 'vhdx'] as const;
+/** The formats of disk images, by QEMU's names: `vpc` is VHD, `cow` the copy-on-write file of User Mode Linux. */
+export const imageFormats = ['raw', 'qcow2', 'vmdk', 'vdi', 'vpc', 'vhdx', 'cow'] as const;
+/** Those that QEMU reads by itself. */
+export const qemuFormats = [
+  'raw',
+  'qcow2',
+  'vmdk',
+  'vdi',
+  'vpc',
+  'vhdx',
+] as const satisfies readonly ImageFormat[];
 export type ImageFormat = (typeof imageFormats)[number];
 /** The formats whose bytes are not those of the disk. */
 export type ContainerFormat = Exclude<ImageFormat, 'raw'>;
@@ -10,6 +19,8 @@ export type ContainerFormat = Exclude<ImageFormat, 'raw'>;
 export interface FormattedImage {
   path: string;
   format?: ImageFormat;
+  /** The backing file of a `cow` image, as the guest's definition names it. It may then lie anywhere. */
+  backing?: string;
 }
 
 const formatByEnding: ReadonlyMap<string, ImageFormat> = new Map([
@@ -20,6 +31,7 @@ const formatByEnding: ReadonlyMap<string, ImageFormat> = new Map([
   ['vhd', 'vpc'],
   ['vpc', 'vpc'],
   ['vhdx', 'vhdx'],
+  ['cow', 'cow'],
 ]);
 
 export function isImageFormat(text: string): text is ImageFormat {
@@ -42,11 +54,12 @@ const ownEnding: Record<ImageFormat, string> = {
   vdi: '.vdi',
   vpc: '.vhd',
   vhdx: '.vhdx',
+  cow: '.cow',
 };
 
 /** The file name for the same disk in another format: another ending where the old one would tell a wrong format. */
 export function nameInFormat(name: string, format: ImageFormat): string {
   if (formatOfName(name) === format) return name;
-  const stem = name.replace(/\.(img|raw|qcow2?|vmdk|vdi|vhdx?|vpc)$/i, '');
+  const stem = name.replace(/\.(img|raw|qcow2?|vmdk|vdi|vhdx?|vpc|cow)$/i, '');
   return `${stem === '' ? name : stem}${ownEnding[format]}`;
 }

@@ -11,9 +11,12 @@ import {
 export const targetFormats = ['raw', 'qcow2'] as const;
 export type TargetFormat = (typeof targetFormats)[number];
 
-/** The format of a copy: raw stays raw, and everything else becomes qcow2, unless the person wants another one. */
+/**
+ * The format of a copy, unless the person wants another one: raw stays raw, a copy-on-write file of User Mode Linux becomes raw,
+ * which is what that reads, and everything else becomes qcow2.
+ */
 export function targetFormatOf(source: ImageFormat, wanted: TargetFormat | null | undefined): TargetFormat {
-  return wanted ?? (source === 'raw' ? 'raw' : 'qcow2');
+  return wanted ?? (source === 'raw' || source === 'cow' ? 'raw' : 'qcow2');
 }
 
 /**

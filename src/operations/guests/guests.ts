@@ -111,16 +111,20 @@ async function summarize(
     ...live,
     memoryBytes,
     disks: diskSummaries,
-    imageMissing: live.state !== 'running' && disks.some(({ path }) => !existsSync(path)),
+    imageMissing: live.state !== 'running' && disks.some(isMissing),
     movedTo: record?.move?.destination ?? null,
     unsupported: unsupported?.message ?? null,
   };
 }
 
-async function summarizeDisk({ path, format = 'raw' }: DiskDefinition): Promise<DiskSummary> {
+function isMissing({ path, backing = path }: DiskDefinition): boolean {
+  return !existsSync(path) || !existsSync(backing);
+}
+
+async function summarizeDisk({ path, format = 'raw', backing }: DiskDefinition): Promise<DiskSummary> {
   try {
     if (format !== 'raw') {
-      const { allocatedBytes: usedBytes, ...image } = summarizeContainer(path, format);
+      const { allocatedBytes: usedBytes, ...image } = summarizeContainer(path, format, backing);
       return { path: image.path, sizeBytes: image.sizeBytes, usedBytes };
     }
     await using image = await openImage(path);

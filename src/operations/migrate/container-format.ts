@@ -5,12 +5,7 @@ import type { ImageLayout } from '../../image/probe.ts';
 const adviceByKind: ReadonlyMap<string, (path: string) => string> = new Map([
   ['qcow2', (path) => sayItsFormat(path, 'qcow2')],
   ['vmdk', (path) => sayItsFormat(path, 'vmdk')],
-  [
-    'uml-cow',
-    (path) =>
-      'It holds only the differences from another file, and is useless without it. ' +
-      `Merge the two first: uml_moo ${path} ${path}.raw`,
-  ],
+  ['uml-cow', (path) => sayItsFormat(path, 'cow')],
 ]);
 
 /** The content proves nothing: the guest of a raw image can write such a header. */

@@ -21,7 +21,7 @@ import { MoveCopy } from './passes/move-copy.ts';
 import { isWarm } from './passes/why-not-warm.ts';
 import { refuseSuspension } from '../../system/suspension.ts';
 import { hasComparablePlaces } from '../../image/clones/placed-extents.ts';
-import { refuseChanged, stampImages } from '../../image/usage/image-stamp.ts';
+import { refuseChanged, stampImages } from '../../image/image-stamp.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
 import { tellWhenInterrupted } from './when-interrupted.ts';
 

@@ -26,7 +26,7 @@ export interface MigrateRequest extends CopyRequest {
   limitRate?: RateLimit | null;
   /** The format of an image that is named by its path; by its name unless given. */
   imageFormat?: ImageFormat;
-  /** The format of the new images; null: raw stays raw, and everything else becomes qcow2. */
+  /** The format of the new images; null: see `targetFormatOf`. */
   format?: TargetFormat | null;
   forceHalt: boolean;
   haltTimeoutMs: number;

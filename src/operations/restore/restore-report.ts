@@ -11,7 +11,7 @@ export interface RestoreRequest {
   to: string;
   /** The only disk to restore; null: all. */
   disk: string | null;
-  /** The format of the new images; null: raw stays raw, and everything else becomes qcow2. */
+  /** The format of the new images; null: see `targetFormatOf`. */
   format?: TargetFormat | null;
   /** Whether an existing file or a device may be overwritten. */
   inPlace: boolean;

@@ -1,6 +1,7 @@
 import type { Context } from '../../events.ts';
 import { asFailure, combineFailures, Failure } from '../../failure.ts';
 import type { GuestDefinition } from '../../guest/definition.ts';
+import { withImage } from '../../guest/disks/with-image.ts';
 import { isKeepingDriver } from '../../guest/guest-driver.ts';
 import { describeMove, fenceOf, type GuestRecord } from '../../guest/guest-record.ts';
 import { findRunningGuest } from '../../guest/resolve-guest.ts';
@@ -26,9 +27,9 @@ export function restoredDefinition(
 ): GuestDefinition {
   const placeOf = new Map(places.map((place) => [place.disk.name, place]));
   // The disks of a snapshot are in the order of its definition.
-  const disks = definition.disks.map(({ format: oldFormat = 'raw', ...disk }, index) => {
-    const place = placeOf.get(stored[index]?.name ?? '') ?? { path: disk.path, format: oldFormat };
-    return { ...disk, path: place.path, ...(place.format !== 'raw' && { format: place.format }) };
+  const disks = definition.disks.map((disk, index) => {
+    const place = placeOf.get(stored[index]?.name ?? '');
+    return place === undefined ? disk : withImage(disk, place);
   });
   return { ...definition, disks };
 }

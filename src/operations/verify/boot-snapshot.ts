@@ -5,6 +5,7 @@ import type { Context } from '../../events.ts';
 import { combineFailures, Failure } from '../../failure.ts';
 import type { GuestDriver } from '../../guest/guest-driver.ts';
 import type { GuestDefinition } from '../../guest/definition.ts';
+import { withImage } from '../../guest/disks/with-image.ts';
 import { targetFormatOf } from '../../image/target/target-format.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
 import type { GuestFolder } from '../../repository/guest-folder.ts';
@@ -73,7 +74,9 @@ export async function bootSnapshot(
 /** The formats that `restore` writes unless it is told another one. */
 function inRestoredFormats({ disks, ...definition }: GuestDefinition): GuestDefinition {
   const restored = disks.map((disk) =>
-    disk.format === undefined ? disk : { ...disk, format: targetFormatOf(disk.format, null) },
+    disk.format === undefined
+      ? disk
+      : withImage(disk, { path: disk.path, format: targetFormatOf(disk.format, null) }),
   );
   return { ...definition, disks: restored };
 }

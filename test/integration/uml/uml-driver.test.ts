@@ -19,6 +19,8 @@ import type { GuestDriver, RunningGuest } from '../../../src/guest/guest-driver.
 import { createUmlDriver } from '../../../src/guest/drivers/uml/driver.ts';
 import { listProcesses, readProcess } from '../../../src/system/proc-process.ts';
 import { run } from '../../../src/system/processes.ts';
+import { cowHeader } from '../../support/images/cow-images.ts';
+import { patchFile } from '../../support/images/images.ts';
 import { describeUnless } from '../../support/programs/tools.ts';
 import {
   bootUmlGuest,
@@ -187,13 +189,30 @@ describeUnless(umlMissing(), 'the UML driver', () => {
     const cow = join(directory, 'guest.cow');
     const guest = await bootUmlGuest({ image: `${cow},${path}`, name: 'alpha', umlDir });
     booted.push(guest);
-    expect((await only()).unsupported).toMatchObject({
-      code: 'guest-unsupported',
-      advice: expect.stringContaining(`uml_moo -b ${path} ${cow}`),
-    });
+    const named = await only();
+    const disk = { device: 'ubd0', path: cow, readOnly: false, format: 'cow' };
+    expect(named.definition.disks).toEqual([{ ...disk, backing: path }]);
     await guest.stop();
     await boot(cow, 'beta');
-    expect((await only()).unsupported).toMatchObject({ code: 'guest-unsupported' });
+    const unnamed = await only();
+    expect(unnamed.unsupported).toBeUndefined();
+    expect(unnamed.definition.disks).toEqual([disk]);
+    await driver.halt(unnamed, { timeoutMs, force: false }, context);
+    await driver.start(named.definition, { ...startOptions(), timeoutMs: 120_000 }, context);
+    expect((await only()).definition.disks).toEqual(named.definition.disks);
+  });
+
+  test('does not believe a guest that writes the header of a copy-on-write file on its own disk', async () => {
+    const { path } = await image();
+    const other = join(directory, 'other.img');
+    writeFileSync(other, Buffer.alloc(statSync(path).size / 2));
+    await boot(path, 'alpha');
+    patchFile(path, 0, cowHeader({ backing: other, sizeBytes: statSync(other).size }));
+    expect((await only()).unsupported).toMatchObject({
+      code: 'guest-unsupported',
+      message: expect.stringContaining('does not have the backing file open'),
+      advice: expect.stringContaining(`ubd0d=${path}`),
+    });
   });
 
   test('halts a guest by Ctrl-Alt-Del', async () => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import type { HypervisorKind } from '../../../src/guest/definition-language.ts';
 import {
-  imageFormats,
+  qemuFormats,
   type DiskBus,
   type DiskDefinition,
   type GuestDefinition,
@@ -52,7 +52,7 @@ function disk(kind: HypervisorKind, index: number): fc.Arbitrary<DiskDefinition>
       readOnly: fc.boolean(),
       flags: kind === 'uml' ? optional(fc.constantFrom('s', 'd', 'sc', 't')) : fc.constant(undefined),
       serial: kind === 'xen' ? fc.constant(undefined) : optional(word),
-      format: kind === 'uml' ? fc.constant(undefined) : optional(fc.constantFrom(...imageFormats.slice(1))),
+      format: kind === 'uml' ? fc.constant(undefined) : optional(fc.constantFrom(...qemuFormats.slice(1))),
       cache: isQemu ? optional(fc.constantFrom('none', 'writethrough', 'unsafe')) : fc.constant(undefined),
       isPartition: fc.boolean(),
     })

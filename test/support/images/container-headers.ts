@@ -5,7 +5,10 @@ import type { ContainerFormat } from '../../../src/image/formats/image-format.ts
 const DISK_BYTES = 64 * 2 ** 20;
 const DISK_SECTORS = DISK_BYTES / 512;
 
-export const headers = { qcow2, vmdk, vdi, vpc, vhdx } satisfies Record<ContainerFormat, () => Uint8Array>;
+export const headers = { qcow2, vmdk, vdi, vpc, vhdx } satisfies Record<
+  Exclude<ContainerFormat, 'cow'>,
+  () => Uint8Array
+>;
 
 function qcow2({ backing, format }: { backing?: string; format?: string } = {}): Uint8Array {
   const bytes = Buffer.alloc(64 * 1024);

@@ -50,7 +50,7 @@ export function checkUmlBootable(definition: GuestDefinition, host: UmlHost): Bo
 
 function formatProblems({ disks }: GuestDefinition): Failure[] {
   return disks
-    .filter(({ format = 'raw' }) => format !== 'raw')
+    .filter(({ format = 'raw' }) => format !== 'raw' && format !== 'cow')
     .map(
       ({ path, format }) =>
         new Failure('guest-unsupported', `User Mode Linux reads raw images, and ${path} is ${format}.`, {

@@ -13,12 +13,6 @@ export interface UmlInvocation {
   workingDirectory: string;
 }
 
-export interface ReadCommandLine {
-  definition: GuestDefinition;
-  /** Why the guest cannot be moved; null when it can. If it cannot, its definition is incomplete. */
-  unsupported: Failure | null;
-}
-
 /** The name that the guest asked for; null when it let the kernel choose. */
 export function requestedUmid(argv: readonly string[]): string | null {
   const argument = argv.slice(1).find((one) => one.startsWith('umid='));
@@ -29,39 +23,34 @@ export function requestedUmid(argv: readonly string[]): string | null {
  * The definition of the guest that runs as `name`, which is not always the umid that it asked for. The place of its
  * mconsole socket (`uml_dir=`) belongs to this machine and is left out. Syntax: `linux --help`.
  */
-export function parseUmlCommandLine(name: string, invocation: UmlInvocation): ReadCommandLine {
+export function parseUmlCommandLine(name: string, invocation: UmlInvocation): GuestDefinition {
   const disks = new Map<string, DiskDefinition>();
   const commandLine: string[] = [];
   let memoryBytes: number | null = null;
   let cpuCount: number | null = null;
   let initrd: string | null = null;
-  let unsupported: Failure | null = null;
   for (const argument of invocation.argv.slice(1).flatMap(splitArgument)) {
     const [, key = '', quoted = ''] = /^([^=]+)=(.+)$/s.exec(argument) ?? [];
     const value = quoted.replaceAll('"', '');
     const slot = /^(ubd(?:\d+|[a-z]))([rscdt]*)$/.exec(key);
     if (slot !== null) {
       const disk = parseDisk(slot[1] ?? '', slot[2] ?? '', value, invocation.workingDirectory);
-      if (disk.backing !== null) unsupported ??= copyOnWrite(name, disk.definition, disk.backing);
       // The kernel refuses a second file for the same slot and keeps the first.
-      if (!disks.has(disk.definition.device)) disks.set(disk.definition.device, disk.definition);
+      if (!disks.has(disk.device)) disks.set(disk.device, disk);
     } else if (key === 'mem' && parseMemory(value) !== null) memoryBytes = parseMemory(value);
     else if (key === 'ncpus' && /^[1-9]\d{0,4}$/.test(value)) cpuCount = Number(value);
     else if (key === 'initrd') initrd = resolve(invocation.workingDirectory, value);
     else if (key !== 'umid' && key !== 'uml_dir') commandLine.push(argument);
   }
   return {
-    definition: {
-      name,
-      driver: 'uml',
-      memoryBytes,
-      cpuCount,
-      kernel: invocation.kernel,
-      initrd,
-      disks: [...disks.values()],
-      commandLine,
-    },
-    unsupported,
+    name,
+    driver: 'uml',
+    memoryBytes,
+    cpuCount,
+    kernel: invocation.kernel,
+    initrd,
+    disks: [...disks.values()],
+    commandLine,
   };
 }
 
@@ -73,38 +62,18 @@ export function splitArgument(argument: string): string[] {
   return argument.match(/(?:"[^"]*"?|[^"\s])+/g) ?? [];
 }
 
-/** `FILE`, `COW,BACKING` or `FILE,,SERIAL`; a colon separates as well as a comma. */
-function parseDisk(
-  device: string,
-  letters: string,
-  value: string,
-  workingDirectory: string,
-): { definition: DiskDefinition; backing: string | null } {
+/** `FILE`, `COW,BACKING`, `FILE,,SERIAL` or `COW,BACKING,SERIAL`; a colon separates as well as a comma. */
+function parseDisk(device: string, letters: string, value: string, workingDirectory: string): DiskDefinition {
   const [file = '', backing = '', serial = ''] = value.split(/[,:]/);
   const flags = letters.replaceAll('r', '');
   return {
-    definition: {
-      device,
-      path: resolve(workingDirectory, file),
-      readOnly: letters.includes('r'),
-      ...(flags === '' ? {} : { flags }),
-      ...(serial === '' ? {} : { serial }),
-    },
-    backing: backing === '' ? null : resolve(workingDirectory, backing),
+    device,
+    path: resolve(workingDirectory, file),
+    readOnly: letters.includes('r'),
+    ...(flags === '' ? {} : { flags }),
+    ...(serial === '' ? {} : { serial }),
+    ...(backing === '' ? {} : { format: 'cow', backing: resolve(workingDirectory, backing) }),
   };
-}
-
-/** The failure for a disk that is a copy-on-write file; `backing` is the file below it, null when unknown. */
-export function copyOnWrite(name: string, disk: DiskDefinition, backing: string | null): Failure {
-  const below = backing === null ? 'another file' : backing;
-  const backingOption = backing === null ? '' : `-b ${backing} `;
-  return new Failure(
-    'guest-unsupported',
-    `The disk ${disk.device} of ${name} is a copy-on-write file over ${below}: ${disk.path} alone is not the disk.`,
-    {
-      advice: `Halt the guest, merge the two files with \`uml_moo ${backingOption}${disk.path} NEW\`, and start it with ${disk.device}=NEW.`,
-    },
-  );
 }
 
 const memoryUnits = ['', 'k', 'm', 'g', 't'];
@@ -139,13 +108,18 @@ export function umlCommandLine(definition: GuestDefinition): string[] {
 }
 
 function formatDisk(disk: DiskDefinition): string {
-  if (/[,:"\0]/.test(disk.path))
+  const { device, path, readOnly, flags = '', serial = '', backing } = disk;
+  const files = [quoted(path), backing === undefined ? '' : quoted(backing), serial];
+  const value = files.join(',').replace(/,+$/, '');
+  return `${device}${readOnly ? 'r' : ''}${flags}=${value}`;
+}
+
+function quoted(path: string): string {
+  if (/[,:"\0]/.test(path))
     throw new Failure(
       'guest-unsupported',
-      `User Mode Linux cannot use the disk ${disk.path}: its path holds a comma, a colon or a quotation mark.`,
+      `User Mode Linux cannot use the disk ${path}: its path holds a comma, a colon or a quotation mark.`,
       { advice: 'Rename the file or its directory, or choose another directory.' },
     );
-  const path = /\s/.test(disk.path) ? `"${disk.path}"` : disk.path;
-  const serial = disk.serial === undefined ? '' : `,,${disk.serial}`;
-  return `${disk.device}${disk.readOnly ? 'r' : ''}${disk.flags ?? ''}=${path}${serial}`;
+  return /\s/.test(path) ? `"${path}"` : path;
 }

@@ -1,4 +1,3 @@
-import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import {
   descendantsOf,
@@ -8,10 +7,9 @@ import {
 } from '../../../system/proc-process.ts';
 import { isExecutableFile } from '../../../system/children/find-program.ts';
 import { holdsUnixSocket } from '../../../system/proc-sockets.ts';
-import type { Failure } from '../../../failure.ts';
-import type { DiskDefinition } from '../../definition.ts';
 import type { RunningGuest } from '../../guest-driver.ts';
-import { copyOnWrite, parseUmlCommandLine, requestedUmid } from './command-line.ts';
+import { parseUmlCommandLine, requestedUmid } from './command-line.ts';
+import { detectCopyOnWrite } from './copy-on-write.ts';
 import { identityOf } from '../process-identity.ts';
 import { listUmids, readPidFile, socketPath, type UmlHost } from './host.ts';
 
@@ -32,12 +30,14 @@ export function findUmlGuest(host: UmlHost, name: string): RunningGuest | null {
   const stat = readProcess(pid);
   const invocation = readInvocation(pid);
   if (stat === null || invocation === null || !isThatGuest(host, name, pid, invocation)) return null;
-  const { definition, unsupported } = parseUmlCommandLine(name, {
-    argv: invocation.argv,
-    workingDirectory: invocation.workingDirectory,
-    kernel: kernelOf(invocation),
-  });
-  const reason = unsupported ?? copyOnWriteDisk(name, definition.disks);
+  const { definition, unsupported } = detectCopyOnWrite(
+    parseUmlCommandLine(name, {
+      argv: invocation.argv,
+      workingDirectory: invocation.workingDirectory,
+      kernel: kernelOf(invocation),
+    }),
+    { pid, workingDirectory: invocation.workingDirectory },
+  );
   // A guest is several processes: its kernel, helpers for input and output, and one for each address space in it. The
   // kernel's entry includes its children that have ended; running children have entries of their own.
   const cpuSeconds = descendantsOf(pid).reduce(
@@ -48,7 +48,7 @@ export function findUmlGuest(host: UmlHost, name: string): RunningGuest | null {
     definition,
     identity: identityOf(stat),
     cpuSeconds,
-    ...(reason === null ? {} : { unsupported: reason }),
+    ...(unsupported === null ? {} : { unsupported }),
   };
 }
 
@@ -68,33 +68,4 @@ function kernelOf(invocation: ProcessInvocation): string {
   const [name = ''] = invocation.argv;
   const path = resolve(invocation.workingDirectory, name);
   return name.includes('/') && isExecutableFile(path) ? path : invocation.executable;
-}
-
-/** COW_MAGIC of arch/um/drivers/cow_user.c, in either byte order. */
-const copyOnWriteMagics = ['OOOM', 'MOOO'];
-
-/** The kernel detects a copy-on-write file by itself, unless the slot's flag `d` marks it as plain data. */
-function copyOnWriteDisk(name: string, disks: readonly DiskDefinition[]): Failure | null {
-  const disk = disks.find(
-    ({ path, flags }) => !flags?.includes('d') && copyOnWriteMagics.includes(firstFourBytes(path)),
-  );
-  return disk === undefined ? null : copyOnWrite(name, disk, null);
-}
-
-function firstFourBytes(path: string): string {
-  try {
-    // Opening anything else, such as a pipe, could block.
-    const stat = statSync(path);
-    if (!stat.isFile() && !stat.isBlockDevice()) return '';
-    const fd = openSync(path, 'r');
-    try {
-      const bytes = Buffer.alloc(4);
-      readSync(fd, bytes, 0, 4, 0);
-      return bytes.toString('latin1');
-    } finally {
-      closeSync(fd);
-    }
-  } catch {
-    return '';
-  }
 }

@@ -34,12 +34,12 @@ function readUmlText(text: string, place: DefinitionPlace): ReadDefinition {
   const program = argv[0] ?? '';
   const name = requestedUmid(argv) ?? basename(place.name).replace(/\.[^.]*$/, '');
   const kernel = program.includes('/') ? resolve(place.directory, program) : null;
-  const { definition, unsupported } = parseUmlCommandLine(name, {
+  const definition = parseUmlCommandLine(name, {
     kernel: kernel ?? '/',
     argv,
     workingDirectory: place.directory,
   });
-  return { definition: { ...definition, kernel }, problems: unsupported === null ? [] : [unsupported] };
+  return { definition: { ...definition, kernel }, problems: [] };
 }
 
 /** Leaves out what stands before the kernel: `UML_DIR=/run/uml nohup xterm -e`. */

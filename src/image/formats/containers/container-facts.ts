@@ -7,6 +7,15 @@ export interface ContainerFacts {
   /** The names of internal snapshots, which are not read; at most 100. */
   snapshots: readonly string[];
   snapshotCount: number;
+  /** Only of a copy-on-write file of User Mode Linux. */
+  cow?: CowLayout;
+}
+
+/** Where the parts of a copy-on-write file lie, bytes. */
+export interface CowLayout {
+  bitmapOffset: number;
+  /** Where the disk's first sector lies, or would. */
+  dataOffset: number;
 }
 
 export interface BackingReference {
@@ -14,6 +23,8 @@ export interface BackingReference {
   name: string;
   /** Null where the image does not say. */
   format: string | null;
+  /** The file as it was when the image was made over it, where the image notes that; its time of change in seconds, 32 bits of it. */
+  madeOver?: { sizeBytes: number; modifiedSeconds: number };
 }
 
 export const withoutBacking = { backing: null, snapshots: [], snapshotCount: 0 } as const;

@@ -3,6 +3,7 @@ import type { ContainerFormat } from '../image-format.ts';
 import type { ContainerFacts } from './container-facts.ts';
 import { fieldsUpTo, type HeaderFile } from './header-file.ts';
 import { qcow2Magic, readQcow2 } from './qcow2.ts';
+import { isUmlCow, readUmlCow } from './uml-cow.ts';
 import { readVdi, VDI_MAGIC_AT, vdiMagic } from './vdi.ts';
 import { readVhdx, vhdxMagic } from './vhdx.ts';
 import { readVmdk, severalFiles, vmdkMagic } from './vmdk.ts';
@@ -14,6 +15,7 @@ const readers: Record<ContainerFormat, (file: HeaderFile) => ContainerFacts> = {
   vdi: readVdi,
   vpc: readVpc,
   vhdx: readVhdx,
+  cow: readUmlCow,
 };
 
 /** A descriptor of VMware that is a file of its own. */
@@ -46,6 +48,8 @@ function hasMagic(file: HeaderFile, format: ContainerFormat): boolean {
       return startsWith(file, 0, vpcMagic) || startsWith(file, file.sizeBytes - VPC_FOOTER_BYTES, vpcMagic);
     case 'vhdx':
       return startsWith(file, 0, vhdxMagic);
+    case 'cow':
+      return isUmlCow(file);
   }
 }
 

@@ -22,16 +22,22 @@ const MOST_FILES = 32;
 /**
  * Opens the backing files of an image: the topmost file first. Each lies in the directory of the image, or below it, and its
  * format is stated in the image above it. The caller closes all descriptors but the first. Throws Failure `image-unsupported` for any
- * other backing file, and what `readContainer` and `openImageFile` throw.
+ * other backing file, and for one that was changed since the image was made over it, where the image notes that; and what
+ * `readContainer` and `openImageFile` throw.
+ * @param named the backing file of a `cow` image, as the guest's definition has it: it may lie anywhere
  */
-export function openChain(file: ImageFile, format: ContainerFormat): [Link, ...Link[]] {
+export function openChain(
+  file: ImageFile,
+  format: ContainerFormat,
+  named: string | null = null,
+): [Link, ...Link[]] {
   const top = linkOf(file, format);
   const chain: [Link, ...Link[]] = [top];
   try {
     for (let last: Link = top; last.facts?.backing; chain.push(last)) {
       if (chain.length === MOST_FILES)
-        throw refusedBacking(top.path, `has more than ${MOST_FILES} backing files, or a circle of them`);
-      last = openBacking(top.path, last.path, last.facts.backing);
+        throw refusedBacking(top, `has more than ${MOST_FILES} backing files, or a circle of them`);
+      last = openBacking(top, last.path, last.facts.backing, last === top && format === 'cow' ? named : null);
     }
     return chain;
   } catch (error) {
@@ -45,8 +51,14 @@ export function closeBelow([, ...others]: readonly Link[]): void {
   for (const { fd } of others) closeSync(fd);
 }
 
-function openBacking(top: string, above: string, { name, format }: BackingReference): Link {
-  if (!isPlainPath(name)) throw refusedBacking(top, `has a backing file that is not a plain path: ${name}`);
+function openBacking(
+  top: Link,
+  above: string,
+  { name, format, madeOver }: BackingReference,
+  named: string | null,
+): Link {
+  if (named === null && !isPlainPath(name))
+    throw refusedBacking(top, `has a backing file that is not a plain path: ${name}`);
   if (format === null)
     throw refusedBacking(
       top,
@@ -55,17 +67,56 @@ function openBacking(top: string, above: string, { name, format }: BackingRefere
     );
   if (!isImageFormat(format))
     throw refusedBacking(top, `has a backing file of the format ${format}, which is not read`);
-  const file = openImageFile(resolve(dirname(above), name));
+  const file = openImageFile(named ?? resolve(dirname(above), name));
   try {
-    if (!file.path.startsWith(directoryOf(top)) || readlinkSync(`/proc/self/fd/${file.fd}`) !== file.path)
+    const isInside =
+      file.path.startsWith(directoryOf(top.path)) && readlinkSync(`/proc/self/fd/${file.fd}`) === file.path;
+    if (named === null && !isInside)
       throw refusedBacking(top, `has a backing file outside its own directory: ${file.path}`);
     if (!file.stats.isFile())
       throw refusedBacking(top, `has a backing file that is not a regular file: ${file.path}`);
+    if (madeOver !== undefined) refuseChanged(top.path, file, madeOver);
     return linkOf(file, format);
   } catch (error) {
     closeSync(file.fd);
     throw error;
   }
+}
+
+/** As User Mode Linux does (backing_file_mismatch() in arch/um/drivers/ubd_user.c): the image's blocks fit only the file as it was. */
+function refuseChanged(
+  top: string,
+  { path, stats }: ImageFile,
+  madeOver: { sizeBytes: number; modifiedSeconds: number },
+): void {
+  const modifiedSeconds = Math.floor(stats.mtimeMs / 1000) % 2 ** 32;
+  if (stats.size !== madeOver.sizeBytes)
+    throw unlikeBefore(
+      top,
+      path,
+      `it had ${madeOver.sizeBytes} bytes, and has ${stats.size}`,
+      'Find the file as it was, such as in a backup.',
+    );
+  if (modifiedSeconds === madeOver.modifiedSeconds) return;
+  const [was, is] = [madeOver.modifiedSeconds, modifiedSeconds].map((seconds) =>
+    new Date(seconds * 1000).toISOString(),
+  );
+  throw unlikeBefore(
+    top,
+    path,
+    `it was last changed at ${was}, and now at ${is}`,
+    `If it is certainly the same file, only copied, give it its time back: touch -d @${madeOver.modifiedSeconds} ${quoteForShell(path)}. Else find the file as it was, such as in a backup.`,
+  );
+}
+
+function unlikeBefore(top: string, backing: string, what: string, advice: string): Failure {
+  return new Failure(
+    'image-unsupported',
+    `${top} does not fit its backing file ${backing} any more: ${what}.`,
+    {
+      advice: `User Mode Linux refuses it, too. ${advice}`,
+    },
+  );
 }
 
 function directoryOf(path: string): string {
@@ -101,10 +152,12 @@ export function headerFile({ path, fd, stats }: ImageFile): HeaderFile {
   };
 }
 
-function refusedBacking(path: string, what: string, advice?: string): Failure {
+function refusedBacking({ path, format }: Link, what: string, advice?: string): Failure {
+  const named = quoteForShell(path);
+  const merge = format === 'cow' ? `uml_moo ${named} NEW` : `qemu-img convert -O qcow2 ${named} NEW.qcow2`;
   return new Failure('image-unsupported', `${path} ${what}.`, {
     advice:
       advice ??
-      `A backing file is read only if it lies in the image's own directory. Put it there, or, if you trust it, make one image of both: qemu-img convert -O qcow2 ${quoteForShell(path)} NEW.qcow2`,
+      `A backing file is read only if it lies in the image's own directory. Put it there, or, if you trust it, make one image of both: ${merge}`,
   });
 }

@@ -13,6 +13,8 @@ export interface ChainFile {
   fd: number;
   stats: Stats;
   format: ImageFormat;
+  /** Only of a copy-on-write file of User Mode Linux: the qcow2 image that stands for it (`cow-overlay.ts`). */
+  overlay?: { fd: number; dataOffset: number };
 }
 
 /** The formats that can have a backing file: QEMU would open it by itself unless it is told another one, or none. */
@@ -25,26 +27,46 @@ const withBacking: ReadonlySet<ImageFormat> = new Set(['qcow2', 'vmdk']);
  */
 export function readGraph(chain: readonly ChainFile[], isInUse: boolean): BlockNode[] {
   const access = { 'read-only': true, 'force-share': isInUse };
+  // User Mode Linux locks whole files, those that it only reads, too, and that hinders QEMU's own locks.
+  const locking = chain.some(({ format }) => format === 'cow') ? { locking: 'off' } : {};
   const nodes: BlockNode[] = [];
   let below: string | null = null;
-  for (const [index, { fd, stats, format }] of [...chain.entries()].toReversed()) {
+  for (const [index, { fd, stats, format, overlay }] of [...chain.entries()].toReversed()) {
+    const [file, disk] = [`file${index}`, `disk${index}`];
     nodes.push({
       driver: stats.isBlockDevice() ? 'host_device' : 'file',
-      'node-name': `file${index}`,
+      'node-name': file,
       filename: openedFile(fd),
       'auto-read-only': false,
+      ...locking,
       ...access,
     });
-    nodes.push({
-      driver: format,
-      'node-name': `disk${index}`,
-      file: `file${index}`,
-      ...access,
-      ...(withBacking.has(format) ? { backing: below } : {}),
-    });
-    below = `disk${index}`;
+    if (overlay === undefined)
+      nodes.push({
+        driver: format,
+        'node-name': disk,
+        file,
+        ...access,
+        ...(withBacking.has(format) ? { backing: below } : {}),
+      });
+    else nodes.push(...overlayNodes({ file, disk, below }, overlay, { ...locking, ...access }));
+    below = disk;
   }
   return nodes;
+}
+
+function overlayNodes(
+  { file, disk, below }: { file: string; disk: string; below: string | null },
+  { fd, dataOffset }: { fd: number; dataOffset: number },
+  access: Record<string, unknown>,
+): BlockNode[] {
+  const { locking: _, ...ofFormat } = access;
+  const [overlay, data] = [`overlay-${file}`, `data-${file}`];
+  return [
+    { driver: 'file', 'node-name': overlay, filename: openedFile(fd), 'auto-read-only': false, ...access },
+    { driver: 'raw', 'node-name': data, file, offset: dataOffset, ...ofFormat },
+    { driver: 'qcow2', 'node-name': disk, file: overlay, 'data-file': data, backing: below, ...ofFormat },
+  ];
 }
 
 /**

@@ -14,10 +14,11 @@ const STAT_BLOCK_BYTES = 512;
 export function summarizeContainer(
   namedPath: string,
   format: ContainerFormat,
+  namedBacking: string | null = null,
 ): Pick<ImageSource, 'path' | 'sizeBytes' | 'allocatedBytes'> {
   const file = openImageFile(namedPath);
   try {
-    const chain = openChain(file, format);
+    const chain = openChain(file, format, namedBacking);
     closeBelow(chain);
     return {
       path: file.path,

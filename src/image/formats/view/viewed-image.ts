@@ -9,6 +9,7 @@ import { fileDataExtents } from '../raw/file-data-extents.ts';
 import { readExactly } from '../raw/read-exactly.ts';
 import { closeBelow, openChain, type Link } from './backing-chain.ts';
 import { readGraph } from './block-graph.ts';
+import { makeOverlay } from './overlay-file.ts';
 import { startView, type View } from './view.ts';
 
 const SECTOR_BYTES = 512;
@@ -18,19 +19,24 @@ const STAT_BLOCK_BYTES = 512;
 /**
  * Opens an image of any format that QEMU knows, by a view of it (`view.ts`).
  * Throws Failure `image-not-a-disk`, `image-unsupported`, `image-in-use`, `program-missing` and those of `openImageFile`.
+ * @param namedBacking see `openChain`
  * @param isInUse reads an image that its guest has open: what is read may be inconsistent
  */
 export async function openViewedImage(
   file: ImageFile,
   format: ContainerFormat,
-  { isInUse }: { isInUse: boolean },
+  { isInUse, namedBacking }: { isInUse: boolean; namedBacking: string | null },
 ): Promise<ImageSource> {
-  const chain = openChain(file, format);
+  const chain = openChain(file, format, namedBacking);
   const noted = noteOwnView(chain.map(({ stats }) => stats));
   let view: View | null = null;
+  let overlay: ReturnType<typeof makeOverlay> = null;
   let source: ImageSource;
   try {
-    view = await startView(readGraph(chain, isInUse), { writable: false, image: file.namedPath });
+    const [top, ...below] = chain;
+    overlay = makeOverlay(top);
+    const files = [{ ...top, ...(overlay !== null && { overlay }) }, ...below];
+    view = await startView(readGraph(files, isInUse), { writable: false, image: file.namedPath });
     source = openSource(chain, view, noted);
   } catch (error) {
     await view?.[Symbol.asyncDispose]();
@@ -39,6 +45,7 @@ export async function openViewedImage(
   } finally {
     // The daemon has opened the files itself.
     closeBelow(chain);
+    if (overlay !== null) closeSync(overlay.fd);
   }
   closeSync(file.fd);
   return source;

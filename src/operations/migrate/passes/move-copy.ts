@@ -4,7 +4,7 @@ import { formatBytes } from '../../../figures.ts';
 import { openImage } from '../../../image/open-image.ts';
 import { forgetCached } from '../../../image/source/forget-cached.ts';
 import type { ImageSource } from '../../../image/source/image-source.ts';
-import { refuseChanged, stampImages } from '../../../image/usage/image-stamp.ts';
+import { refuseChanged, stampFiles } from '../../../image/image-stamp.ts';
 import { Resources } from '../../../pipeline/resources.ts';
 import { runStage } from '../../../pipeline/run-stage.ts';
 import { warnOfDoubtfulFileSystems } from '../../../transfer/file-system-warnings.ts';
@@ -108,7 +108,8 @@ export class MoveCopy implements AsyncDisposable {
     forgetCached(place.disk.path);
     await using disk = await openSourceDisk(place.disk, request);
     if (!request.everyBlock) warnOfDoubtfulFileSystems(disk, context);
-    const stamps = await stampImages([disk.source]);
+    const { path, container } = disk.source;
+    const stamps = await stampFiles([path, ...(container?.backingFiles ?? []).map((file) => file.path)]);
     const copy = this.#copies.get(place) ?? (await this.#begin(place, disk.source, context.signal));
     const bytes = await runStage(
       context,

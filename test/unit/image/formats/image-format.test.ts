@@ -11,6 +11,7 @@ describe('the format of an image', () => {
     ['web.vhd', 'vpc'],
     ['web.vpc', 'vpc'],
     ['web.vhdx', 'vhdx'],
+    ['web.cow', 'cow'],
     ['web.img', 'raw'],
     ['web', 'raw'],
     ['/srv/web.qcow2/disk', 'raw'],

@@ -40,7 +40,7 @@ function patched(bytes: Uint8Array, at: number, change: readonly number[] | stri
   return copy;
 }
 
-const formats = Object.keys(headers) as ContainerFormat[];
+const formats = Object.keys(headers) as (keyof typeof headers)[];
 
 describe('the header of an image', () => {
   test.each(formats)('%s: its size is read', (format) => {

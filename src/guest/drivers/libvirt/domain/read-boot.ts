@@ -1,5 +1,5 @@
 import type { Element } from '@xmldom/xmldom';
-import { imageFormats, type DiskDefinition, type GuestDefinition } from '../../../definition.ts';
+import { qemuFormats, type DiskDefinition, type GuestDefinition } from '../../../definition.ts';
 import { attributeOf, find, textOf } from '../xml/elements.ts';
 
 type Boot = Pick<GuestDefinition, 'kernel' | 'initrd' | 'commandLine' | 'boot' | 'firmware'>;
@@ -36,7 +36,7 @@ function readNvram(os: Element | undefined): DiskDefinition[] {
   const path = absolute(attributeOf(find(nvram, 'source'), 'file') ?? textOf(nvram));
   if (path === undefined) return [];
   const named = attributeOf(nvram, 'format') ?? attributeOf(find(os, 'loader'), 'format') ?? 'raw';
-  const format = imageFormats.find((one) => one === named && one !== 'raw');
+  const format = qemuFormats.find((one) => one === named && one !== 'raw');
   return [
     {
       device: NVRAM_DEVICE,

@@ -1,7 +1,7 @@
 import type { Element } from '@xmldom/xmldom';
 import { Failure } from '../../../../failure.ts';
 import {
-  imageFormats,
+  qemuFormats,
   type CacheMode,
   type DiskBus,
   type DiskDefinition,
@@ -46,7 +46,7 @@ export function readDisks(root: Element, guest: string, volumePath: VolumePath):
 function readDisk(element: Element, device: string, path: string): DiskDefinition {
   const driver = find(element, 'driver');
   const serial = textOf(find(element, 'serial'));
-  const format = imageFormats.find((one) => one === attributeOf(driver, 'type') && one !== 'raw');
+  const format = qemuFormats.find((one) => one === attributeOf(driver, 'type') && one !== 'raw');
   const cache = caches.find((one) => one === attributeOf(driver, 'cache'));
   return {
     device,
@@ -106,7 +106,7 @@ function whyNoPath(element: Element): string {
 /** Why vmferry cannot read the disk though it has a path. */
 function whyNotRead(element: Element): string | undefined {
   const format = attributeOf(find(element, 'driver'), 'type');
-  if (format !== undefined && !imageFormats.some((one) => one === format))
+  if (format !== undefined && !qemuFormats.some((one) => one === format))
     return `vmferry does not know its format ${format}`;
   if (find(element, 'encryption') !== undefined || find(element, 'source', 'encryption') !== undefined)
     return 'it is encrypted';

@@ -1,5 +1,5 @@
 import type { CacheMode, ImageFormatName } from '../../../definition.ts';
-import { imageFormats } from '../../../definition.ts';
+import { qemuFormats } from '../../../definition.ts';
 import type { QemuOption } from './option-list.ts';
 import { refused } from './option-list.ts';
 import type { Reading, ValuePlace } from './reading.ts';
@@ -22,7 +22,7 @@ export interface Backend {
   formatPlace: ValuePlace | null;
 }
 
-const formats: readonly string[] = imageFormats;
+const formats: readonly string[] = qemuFormats;
 const protocols = ['file', 'host_device', 'host_cdrom'];
 /** Nodes that pass everything on to the node below. */
 const filters = ['throttle', 'copy-on-read', 'compress', 'preallocate'];

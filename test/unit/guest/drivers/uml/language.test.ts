@@ -41,9 +41,11 @@ describe('a User Mode Linux command line in a file', () => {
     expect(() => umlLanguage.read(text, place)).toThrow(message);
   });
 
-  test('with a copy-on-write disk is a problem', () => {
-    const { problems } = umlLanguage.read('linux ubd0=a.cow,b.img umid=web', place);
-    expect(problems.map(({ code }) => code)).toEqual(['guest-unsupported']);
+  test('keeps a copy-on-write disk, with its backing file', () => {
+    const { definition, problems } = umlLanguage.read('linux ubd0=a.cow,b.img umid=web', place);
+    expect(problems).toEqual([]);
+    const again = umlLanguage.read(umlLanguage.write(definition), place);
+    expect(again.definition.disks).toEqual(definition.disks);
   });
 
   test.each(['<domain type="kvm"/>', 'name = "web"\n', "qemu-system-x86_64 -hda 'a", '', '"'])(

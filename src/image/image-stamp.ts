@@ -1,11 +1,18 @@
 import { stat } from 'node:fs/promises';
-import { Failure } from '../../failure.ts';
+import { Failure } from '../failure.ts';
+import type { FormattedImage } from './formats/image-format.ts';
+import { backingFilesOf } from './formats/view/image-files.ts';
 
-/** When each image was last changed, and its size, by its path. A block device always shows the same. */
+/** When each image and each of its backing files was last changed, and its size, by its path. A block device always shows the same. */
 export type ImageStamps = ReadonlyMap<string, string>;
 
-export async function stampImages(disks: readonly { path: string }[]): Promise<ImageStamps> {
-  const stamps = disks.map(async ({ path }) => {
+export async function stampImages(disks: readonly FormattedImage[]): Promise<ImageStamps> {
+  return stampFiles(disks.flatMap((disk) => [disk.path, ...backingFilesOf(disk)]));
+}
+
+/** The same for single files. */
+export async function stampFiles(paths: readonly string[]): Promise<ImageStamps> {
+  const stamps = paths.map(async (path) => {
     const { mtimeMs, size } = await stat(path);
     return [path, `${mtimeMs} ${size}`] as const;
   });
@@ -15,7 +22,7 @@ export async function stampImages(disks: readonly { path: string }[]): Promise<I
 /** The images that were changed since the stamps were taken. */
 export async function changedSince(stamps: ImageStamps): Promise<string[]> {
   const paths = [...stamps.keys()];
-  const now = await stampImages(paths.map((path) => ({ path })));
+  const now = await stampFiles(paths);
   return paths.filter((path) => now.get(path) !== stamps.get(path));
 }
 

@@ -1,8 +1,8 @@
 import { appendFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
-import { refuseChanged, stampImages } from '../../../../src/image/usage/image-stamp.ts';
-import { scratchDirectory } from '../../../support/images/images.ts';
+import { refuseChanged, stampImages } from '../../../src/image/image-stamp.ts';
+import { scratchDirectory } from '../../support/images/images.ts';
 
 const scratch = scratchDirectory();
 afterAll(() => {
