@@ -7,6 +7,7 @@ export const stageNames = [
   'publish',
   'adapt',
   'boot',
+  'probe',
   'start',
   'freeze',
   'backup',
@@ -33,9 +34,35 @@ export type Event =
       /** Compressed bytes that the other side has acknowledged. */
       sentBytes: number;
     }
+  | ({ type: 'probed' } & ProbeAccount)
   | ({ type: 'warning' } & Warning)
   /** Worth knowing, and nothing wrong. */
   | { type: 'notice'; message: string };
+
+/** A probe of a guest that was moved, both answers side by side. */
+export interface ProbeAccount {
+  /** As it was typed; of a URL without its query. */
+  probe: string;
+  /** Whether `--probe` named it. Any other only warns. */
+  isChosen: boolean;
+  outcome: ProbeOutcome;
+  /** For people: `answered SSH-2.0-OpenSSH_9.2`. */
+  before: string;
+  /** Null if it was not asked after the boot. */
+  after: string | null;
+  /** From the end of the boot until it answered as before; null unless it passed. */
+  seconds: number | null;
+}
+
+export type ProbeOutcome =
+  /** It answered as before. */
+  | 'passed'
+  /** It answered before, and not in the same way after the boot. */
+  | 'failed'
+  /** It did not answer before, so nothing is required. */
+  | 'not-required'
+  /** It was not asked until the end, because of an interruption. */
+  | 'not-finished';
 
 export interface Warning {
   code: WarningCode;
@@ -62,6 +89,7 @@ export const warningCodes = [
   'not-remembered',
   'config-passed-over',
   'hypervisor-silent',
+  'probe-differs',
   'other',
 ] as const;
 export type WarningCode = (typeof warningCodes)[number];

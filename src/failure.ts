@@ -53,6 +53,7 @@ export const exitStatusByCode = {
 
   // After the copy.
   'boot-failed': 16,
+  'probe-failed': 16,
   'outcome-unknown': 17,
   'guest-left-down': 18,
 

@@ -1,5 +1,6 @@
 import { autostartCommand } from './commands/autostart.ts';
 import { backupCommand } from './commands/backup.ts';
+import { commitCommand } from './commands/moves/commit.ts';
 import { convertCommand } from './commands/convert.ts';
 import { diffCommand } from './commands/diff.ts';
 import { exportCommand } from './commands/exchange/export.ts';
@@ -12,6 +13,7 @@ import { inspectCommand } from './commands/inspect.ts';
 import { keyCommand } from './commands/key.ts';
 import { listCommand } from './commands/list.ts';
 import { migrateCommand } from './commands/migrate.ts';
+import { migrationsCommand } from './commands/moves/migrations.ts';
 import { protectCommand, unprotectCommand } from './commands/protect.ts';
 import { pruneCommand } from './commands/prune.ts';
 import { receiveCommand } from './commands/receive.ts';
@@ -25,6 +27,8 @@ import { verifyCommand } from './commands/verify.ts';
 export const commands = [
   migrateCommand,
   revertCommand,
+  commitCommand,
+  migrationsCommand,
   initCommand,
   backupCommand,
   listCommand,

@@ -18,6 +18,10 @@ export interface GuestMove {
   remoteCommand: string | null;
   /** The process here that moves or moved it. */
   mover?: { pid: number; startTimeTicks: number };
+  /** When the guest was seen to be up there, in ISO 8601 (UTC). Absent: that is not known. */
+  upAt?: string;
+  /** When `vmferry commit` ended the way back. */
+  committedAt?: string;
 }
 
 /** What this machine remembers of a guest: how to start it, and whether it may be started. */
@@ -58,6 +62,8 @@ const guestRecord = z.strictObject({
       sshConfigFile: z.string().nullable(),
       remoteCommand: z.string().nullable(),
       mover: mover.exactOptional(),
+      upAt: z.iso.datetime().exactOptional(),
+      committedAt: z.iso.datetime().exactOptional(),
     })
     .exactOptional(),
   copying: z.strictObject({ destination: z.string().min(1), mover }).exactOptional(),
@@ -70,6 +76,7 @@ const guestRecord = z.strictObject({
  * that keeps a guest from running twice.
  */
 export function parseGuestRecord(text: string, file: string): GuestRecord {
+  refuseNewer(text, file);
   try {
     const record = guestRecord.parse(JSON.parse(text));
     const fenced = record.state === 'moving' || record.state === 'moved';
@@ -84,15 +91,26 @@ export function parseGuestRecord(text: string, file: string): GuestRecord {
   }
 }
 
+/** Throws Failure `guest-unsupported` for a record that says that it is of a later version. */
+function refuseNewer(text: string, file: string): void {
+  const version = /^\s*\{\s*"version"\s*:\s*([0-9]{1,9})\s*[,}]/.exec(text)?.[1] ?? '1';
+  if (Number(version) <= 1) return;
+  throw new Failure('guest-unsupported', `The record of a guest in ${file} is of version ${version}.`, {
+    advice: 'It was written by a later version: use that one.',
+  });
+}
+
 /** Failure `guest-fenced` when the guest went to another machine and must not be started here; null when it did not. */
 export function fenceOf(record: GuestRecord): Failure | null {
   if (record.move === undefined || (record.state !== 'moving' && record.state !== 'moved')) return null;
   const { name } = record.definition;
-  const { destination, remoteCommand } = record.move;
+  const { destination, remoteCommand, committedAt } = record.move;
   const advice =
     remoteCommand === null
       ? takenBackAdvice(name, destination)
-      : placed`To have it back ${here}: \`${vmferry('revert', name)}\`.`;
+      : committedAt !== undefined
+        ? committedAdvice(name, destination)
+        : placed`To have it back ${here}: \`${vmferry('revert', name)}\`.`;
   return new Failure(
     'guest-fenced',
     placed`${name} was ${describeMove(record)}. If it also started ${here}, it would run twice.`,
@@ -107,6 +125,11 @@ export function describeMove({ state, move, changedAt }: GuestRecord): string {
   const day = changedAt.slice(0, 10);
   if (state === 'moving') return `being moved to ${place} since ${day}, and the move has not ended`;
   return remoteCommand === null ? `taken back to ${place} on ${day}` : `moved to ${place} on ${day}`;
+}
+
+/** For a guest whose move was committed: it has no way back by revert. */
+export function committedAdvice(name: string, destination: string): PlacedText {
+  return placed`To have it ${here} again, move it from ${destination} (vmferry migrate, typed there). If that machine is gone, restore the latest backup: \`${vmferry('restore', 'STORE', name, '--to', 'DIRECTORY', '--start', '--old-host-is-gone')}\`.`;
 }
 
 /** For a guest that had come from the other machine and was taken back there. A revert cannot contact that machine. */

@@ -1,5 +1,5 @@
 import type { Context } from '../events.ts';
-import { Failure } from '../failure.ts';
+import { asFailure, Failure } from '../failure.ts';
 import type { GuestDefinition } from './definition.ts';
 import type { NewGuestRecord, RecordStore } from './record-store.ts';
 
@@ -17,6 +17,24 @@ export async function noteState(
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     report({ type: 'warning', code: 'not-remembered', message: error.message });
+  }
+}
+
+/**
+ * Records that a guest that was moved was seen to be up on the new hardware. Never throws: the guest runs there, and a failure
+ * now must not start it here.
+ */
+export async function noteUp(
+  name: string,
+  records: RecordStore,
+  { report }: Pick<Context, 'report'>,
+): Promise<void> {
+  try {
+    const record = await records.read(name);
+    if (record?.state !== 'moved' || record.move === undefined) return;
+    await records.write({ ...record, move: { ...record.move, upAt: new Date().toISOString() } });
+  } catch (error) {
+    report({ type: 'warning', code: 'not-remembered', message: asFailure(error).message });
   }
 }
 

@@ -19,6 +19,8 @@ export interface RecordStore {
   write(record: NewGuestRecord): Promise<GuestRecord>;
   /** All records, by name. Throws as `read` does. */
   list(): Promise<GuestRecord[]>;
+  /** The guests that have a record, readable or not, in order. */
+  names(): Promise<string[]>;
   /** Removes the guest's record, if there is one. */
   remove(name: string): Promise<void>;
   /** Throws what `write` would throw, as far as that can be known before. */
@@ -59,8 +61,12 @@ export function createRecordStore(directory: string, now: () => Date = () => new
     return text === null ? null : parseGuestRecord(text, fileOf(name));
   };
 
+  const names = async (): Promise<string[]> =>
+    (await filesIn(directory)).map((file) => file.slice(0, -suffix.length)).toSorted();
+
   return {
     read,
+    names,
 
     async write({ definition, state, move, copying, fence, sources, changedAt = now().toISOString() }) {
       // A record that cannot be read is replaced.
@@ -83,8 +89,8 @@ export function createRecordStore(directory: string, now: () => Date = () => new
 
     async list() {
       const records: GuestRecord[] = [];
-      for (const file of (await filesIn(directory)).toSorted()) {
-        const record = await read(file.slice(0, -suffix.length));
+      for (const name of await names()) {
+        const record = await read(name);
         if (record !== null) records.push(record);
       }
       return records;

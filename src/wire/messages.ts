@@ -168,6 +168,7 @@ const moverMessage = z.discriminatedUnion('type', [
     timeoutMs,
     destination: z.string(),
   }),
+  z.strictObject({ type: z.literal('look'), name: guestName }),
   z.strictObject({ type: z.literal('abort') }),
   alive,
 ]);
@@ -219,6 +220,7 @@ const receiverMessage = z.discriminatedUnion('type', [
   }),
   z.strictObject({ type: z.literal('committed') }),
   z.strictObject({ type: z.literal('halted'), wasRunning: z.boolean() }),
+  z.strictObject({ type: z.literal('seen'), isRunning: z.boolean() }),
   z.strictObject({ type: z.literal('aborted') }),
   z.strictObject({ type: z.literal('failed'), ...failureFields }),
   alive,

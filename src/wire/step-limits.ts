@@ -22,6 +22,7 @@ export const STEP_LIMITS_MS: Readonly<Record<Step, number>> = {
   adapt: 2 * MINUTE_MS,
   boot: 1.5 * MINUTE_MS,
   halt: 1.5 * MINUTE_MS,
+  look: 2 * MINUTE_MS,
   commit: 0.5 * MINUTE_MS,
   abort: 0.5 * MINUTE_MS,
 };

@@ -18,6 +18,8 @@ import type { ImageReport } from '../../src/operations/guests/inspect.ts';
 import type { StoreListing } from '../../src/operations/stores/list-store.ts';
 import type { MigrationPlan, MigrationReport } from '../../src/operations/migrate/migration-report.ts';
 import type { ProtectReport } from '../../src/operations/stores/protect-snapshot.ts';
+import type { CommitReport } from '../../src/operations/moves/commit.ts';
+import type { MoveSummary } from '../../src/operations/moves/list-moves.ts';
 import type { PruneReport } from '../../src/operations/prune/prune-report.ts';
 import type { RestoreReport } from '../../src/operations/restore/restore-report.ts';
 import type { RevertReport } from '../../src/operations/migrate/revert.ts';
@@ -42,6 +44,8 @@ type JsonRecord =
   | MigrationPlan
   | MigrationReport
   | RevertReport
+  | CommitReport
+  | { type: 'migrations'; moves: readonly MoveSummary[] }
   | StoreMadeReport
   | BackupReport
   | StoreListing
@@ -81,6 +85,14 @@ type RecordOf<Type, Candidate = JsonRecord> = Candidate extends { type: infer Ty
     : never
   : never;
 
+const probe = {
+  probe: '',
+  isChosen: true,
+  outcome: 'passed',
+  before: '',
+  after: '',
+  seconds: 0,
+} as const;
 const account = { source: '', target: '', sizeBytes: 0, readBytes: 0, holeBytes: 0, freeBytes: 0 };
 const failure = { code: 'usage', message: '', advice: '' } as const;
 const fileCount = { count: 0, bytes: 0 };
@@ -97,6 +109,7 @@ const samples: { [Type in JsonRecord['type']]: RecordOf<Type> } = {
   progress: { type: 'progress', stage: 'copy', doneBytes: 0, totalBytes: 0, sentBytes: 0 },
   warning: { type: 'warning', code: 'other', message: '' },
   notice: { type: 'notice', message: '' },
+  probed: { type: 'probed', ...probe },
   error: { type: 'error', ...failure, exitStatus: 0, problems: [failure] },
   plan: {
     type: 'plan',
@@ -131,9 +144,17 @@ const samples: { [Type in JsonRecord['type']]: RecordOf<Type> } = {
     downtimeParts: { haltSeconds: 0, copySeconds: 0, verifySeconds: 0, bootSeconds: 0 },
     predictedDowntimeSeconds: 0,
     booted: { pid: 0, consoleLog: '' },
+    probes: [probe],
     warnings: [''],
   },
   reverted: { type: 'reverted', guest: '', pid: 0, consoleLog: '', wasRunningThere: true },
+  committed: { type: 'committed', guest: '', destination: '', images: [''] },
+  migrations: {
+    type: 'migrations',
+    moves: [
+      { guest: '', state: 'moved', other: '', changedAt: '', pid: 0, commands: [''], problem: failure },
+    ],
+  },
   'store-made': { type: 'store-made', store: '', id: '', encrypted: true },
   'backed-up': {
     type: 'backed-up',

@@ -9,6 +9,7 @@ import {
   readTargetFormat,
   targetFormatOption,
 } from './image-format-options.ts';
+import { probeOptions, readProbing, repeatableProbeOptions } from './probe-options.ts';
 import { placeOptions, readPlaces, repeatablePlaceOptions } from './place-options.ts';
 import { limitRateOption, readLimitRate } from './limit-rate-option.ts';
 import { parseDestination } from './destination.ts';
@@ -18,7 +19,11 @@ import { flag, optionalText, text, wholeNumber, wholeNumberOr, type Arguments } 
 const LONGEST_GOAL_SECONDS = 86_400;
 
 /** The options that may be given several times. */
-export const repeatableMigrateOptions = [...repeatablePlaceOptions, ...repeatableConversionOptions];
+export const repeatableMigrateOptions = [
+  ...repeatablePlaceOptions,
+  ...repeatableConversionOptions,
+  ...repeatableProbeOptions,
+];
 
 export function defineMigrateOptions(parser: Argv): Argv {
   const defined = parser
@@ -64,6 +69,7 @@ export function defineMigrateOptions(parser: Argv): Argv {
       format: targetFormatOption,
       ...haltOptions,
       ...bootOptions,
+      ...probeOptions,
       'remote-command': {
         type: 'string',
         default: 'vmferry',
@@ -105,6 +111,10 @@ function withExamples(parser: Argv): Argv {
       'as a domain of libvirt, its network card on the bridge br0',
     )
     .example('$0 migrate web --to newhost --limit-rate 5M', 'leave the rest of the line to others')
+    .example(
+      '$0 migrate web --to newhost --probe tcp:22 --probe http://web.example/',
+      'taken back by itself unless ssh and the web site answer there as they did here',
+    )
     .example('$0 migrate /srv/old.img --to newhost', 'move an image that no guest uses; nothing is booted')
     .example(
       '$0 migrate web --to newhost --remote-command /opt/vmferry/bin/vmferry',
@@ -133,6 +143,7 @@ export function readMigrateRequest(args: Arguments): MigrateRequest {
     ...readBootOptions(args),
     cold: flag(args, 'cold'),
     downtimeGoalMs: 1000 * wholeNumber(args, 'downtime-goal', 1, LONGEST_GOAL_SECONDS),
+    probing: readProbing(args),
     dryRun: flag(args, 'dry-run'),
   };
 }

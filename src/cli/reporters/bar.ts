@@ -72,6 +72,8 @@ export function createBarReporter(options: BarReporterOptions): Reporter {
         case 'notice':
           say(printable(event.message));
           break;
+        case 'probed': // The summary has it, or the failure.
+          break;
       }
     },
     succeeded: ({ text }) => {

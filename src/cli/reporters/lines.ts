@@ -61,6 +61,8 @@ export function createLinesReporter(options: LinesReporterOptions): Reporter {
         case 'notice':
           say(printable(event.message));
           break;
+        case 'probed': // The summary has it, or the failure.
+          break;
       }
     },
     succeeded: ({ text }) => {

@@ -5,6 +5,7 @@ import type {
   MovedDisk,
 } from '../../operations/migrate/migration-report.ts';
 import type { DeviceThere, DiskAccount } from '../../operations/migrate/migration-report.ts';
+import { describeAccount } from '../../operations/migrate/probes/answer.ts';
 import { formatBytes } from '../../figures.ts';
 import { formatDuration, formatFields, formatRatio } from '../terminal/format.ts';
 import { processText } from './process-text.ts';
@@ -32,6 +33,7 @@ export function migrationReportText(report: MigrationReport): string {
     heading,
     ...report.disks.map((disk) => movedDiskText(disk, destination)),
     formatFields(times),
+    ...(report.probes.length === 0 ? [] : [report.probes.map(describeAccount).join('\n')]),
     whatNext(report),
   ].join('\n\n');
 }

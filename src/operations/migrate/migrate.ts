@@ -6,10 +6,13 @@ import { sourceOf, withSource } from '../../guest/guest-source.ts';
 import { thisMachine } from '../../system/machine.ts';
 import { conversionAccount } from './conversion/account.ts';
 import { adaptThere } from './conversion/adapt-there.ts';
+import { noteUp } from '../../guest/note-state.ts';
 import { raiseFence } from '../../guest/hypervisor-fence.ts';
 import { haltForMove } from './halt-for-move.ts';
 import { awaitReleases } from '../../guest/disks/await-releases.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
+import { noteAnswers } from './probes/note-answers.ts';
+import { proveMove } from './prove-move.ts';
 import { planMigration, preflight, type Move } from './preflight.ts';
 import { undoMove } from './undo.ts';
 import type { MigrateRequest, MigrationPlan, MigrationReport } from './migration-report.ts';
@@ -29,7 +32,7 @@ const CHANGED_ADVICE =
   'Something on this machine may have started the guest meanwhile. Stop that, and move it again.';
 
 /**
- * Moves a guest to new hardware: preflight, halt, copy, verify, publish, fence, boot (doc/migration.md). If something
+ * Moves a guest to new hardware: preflight, halt, copy, verify, publish, fence, boot, probe (doc/migration.md). If something
  * fails before the boot, the guest runs on the old hardware, nothing is left on the new hardware, and the Failure is thrown.
  */
 export async function migrate(
@@ -49,11 +52,13 @@ export async function migrate(
     },
   };
   await using move = await preflight(request, dependencies, watched);
+  const noted = await noteAnswers(move.guest, request.probing, watched);
   if (request.dryRun) return { ...(await planMigration(move, watched)), warnings };
 
   const moved = await moveGuest(move, watched);
   const { downtimeSeconds, parts: downtimeParts } = clock;
   const { guest, directory, devices, there, fixups } = move;
+  const probes = await proveMove(noted, request, dependencies, watched);
   return {
     type: 'moved',
     guest: guest.definition.name,
@@ -62,6 +67,7 @@ export async function migrate(
     devices,
     ...conversionAccount(there, fixups),
     ...moved,
+    probes,
     seconds: (performance.now() - startedMs) / 1000,
     downtimeSeconds,
     downtimeParts,
@@ -174,6 +180,7 @@ async function finishMove(
     },
     ({ pid }) => `${definition.name} is up on ${destination}${pid === null ? '' : ` (process ${pid})`}`,
   );
+  await noteUp(definition.name, dependencies.records, context);
   for (const warning of up.warnings) context.report({ type: 'warning', ...warning });
   // The guest runs there whether or not this message arrives.
   await receiver.request({ type: 'commit' }, 'committed', receiver.failed).catch(() => undefined);

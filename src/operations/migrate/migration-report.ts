@@ -7,6 +7,8 @@ import type { DowntimeParts } from './passes/downtime.ts';
 import type { CopyRequest, MovedDisk } from './passes/copied-move.ts';
 import type { PassReport } from './passes/pass-report.ts';
 import type { RateLimit } from '../../rate-limit.ts';
+import type { ProbeAccount } from '../../events.ts';
+import type { ProbeRequest } from './probes/probe.ts';
 
 export type { ConversionAccount } from './conversion/account.ts';
 export type { MovedDisk } from './passes/copied-move.ts';
@@ -28,6 +30,8 @@ export interface MigrateRequest extends CopyRequest {
   imageFormat?: ImageFormat;
   /** The format of the new images; null: see `targetFormatOf`. */
   format?: TargetFormat | null;
+  /** What is asked before the halt, and has to answer in the same way after the boot. */
+  probing: ProbeRequest;
   forceHalt: boolean;
   haltTimeoutMs: number;
   bootTimeoutMs: number;
@@ -101,5 +105,7 @@ export interface MigrationReport extends ConversionAccount {
   predictedDowntimeSeconds: number | null;
   /** Where it runs now: null when it was not booted (`offline`). */
   booted: { pid: number | null; consoleLog: string } | null;
+  /** What was asked before the halt and after the boot. */
+  probes: readonly ProbeAccount[];
   warnings: readonly string[];
 }

@@ -5,13 +5,12 @@ import { combineFailures, Failure } from '../../failure.ts';
 import type { GuestDefinition } from '../../guest/definition.ts';
 import type { RunningGuest } from '../../guest/guest-driver.ts';
 import { lowerFence, raiseFence } from '../../guest/hypervisor-fence.ts';
-import { takenBackAdvice, type GuestRecord } from '../../guest/guest-record.ts';
+import { committedAdvice, takenBackAdvice, type GuestRecord } from '../../guest/guest-record.ts';
 import { putBackRecord } from '../../guest/put-back-record.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
 import { refuseUsedDisks } from '../../guest/disks/used-disks.ts';
 import { refuseWhileMoved } from '../../guest/mover.ts';
-import { newHardware, receiveCommand } from '../../wire/new-hardware.ts';
-import { RemoteReceiver } from '../../wire/remote-receiver.ts';
+import { withReceiver } from './receiver-there.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
 import { findStayingGuest } from '../../guest/staying-guest.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
@@ -55,6 +54,13 @@ export async function revertMigration(
   refuseWhileMoved(record);
   const { definition, state } = record;
   const { name } = definition;
+  const { destination, committedAt } = record.move;
+  if (committedAt !== undefined)
+    throw new Failure(
+      'guest-fenced',
+      `The move of ${name} to ${destination} was committed on ${committedAt.slice(0, 10)}: it is not taken back.`,
+      { advice: committedAdvice(name, destination) },
+    );
   if (state === 'moving') {
     const running = await findStayingGuest(name, drivers, context);
     if (running !== null) {
@@ -125,7 +131,7 @@ async function requireStartableHere(
 async function haltThere(
   { forceHalt, haltTimeoutMs }: RevertRequest,
   { definition, move }: GuestRecord,
-  { connect }: MigrateDependencies,
+  dependencies: MigrateDependencies,
   context: Context,
 ): Promise<boolean> {
   if (move === undefined || move.remoteCommand === null) {
@@ -140,25 +146,17 @@ async function haltThere(
     context,
     'halt',
     `halting ${definition.name} on ${destination}`,
-    async () => {
-      await using connection = await connect(destination, { sshConfigFile }, context);
-      const machine = newHardware({ destination, sshConfigFile }, remoteCommand);
-      const process = await connection.exec(receiveCommand(machine), context.signal);
-      await using receiver = new RemoteReceiver(process, machine);
-      await receiver.ready(context.signal);
-      const { wasRunning } = await receiver.request(
-        {
+    () =>
+      withReceiver({ destination, sshConfigFile, remoteCommand }, dependencies, context, async (receiver) => {
+        const halt = {
           type: 'halt',
           name: definition.name,
           force: forceHalt,
           timeoutMs: haltTimeoutMs,
           destination: hostname(),
-        },
-        'halted',
-        context.signal,
-      );
-      return wasRunning;
-    },
+        } as const;
+        return (await receiver.request(halt, 'halted', context.signal)).wasRunning;
+      }),
     (wasRunning) =>
       wasRunning ? `${definition.name} is down there` : `${definition.name} was not running there`,
   );

@@ -170,6 +170,9 @@ class Receiver {
       case 'halt':
         await this.#halt(message);
         return false;
+      case 'look':
+        await this.#look(message.name);
+        return false;
       case 'commit':
         this.#session.keep();
         this.#channel.send({ type: 'committed' });
@@ -245,6 +248,13 @@ class Receiver {
     }
     this.#session.keep();
     this.#channel.send({ type: 'up', pid: identity.pid ?? null, consoleLog, warnings: this.#takeWarnings() });
+  }
+
+  async #look(name: string): Promise<void> {
+    let isRunning = false;
+    for (const driver of this.#dependencies.drivers)
+      isRunning ||= (await driver.list(this.#context)).some(({ definition }) => definition.name === name);
+    this.#channel.send({ type: 'seen', isRunning });
   }
 
   async #halt({

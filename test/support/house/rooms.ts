@@ -75,6 +75,8 @@ export const purePlaces: Readonly<Record<string, readonly string[]>> = {
   'guest/definition-language.ts': [],
   'guest/conversion/': [],
   'guest/drivers/xen/config/': ['util'],
+  'operations/migrate/probes/answer.ts': [],
+  'operations/migrate/probes/probe.ts': [],
   'schedule/': [],
   'cli/terminal/format.ts': [],
   'cli/reporters/progress-rate.ts': [],

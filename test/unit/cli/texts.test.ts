@@ -37,6 +37,7 @@ const moved: MigrationReport = {
   downtimeParts: { haltSeconds: 3, copySeconds: 1, verifySeconds: 2, bootSeconds: 8 },
   predictedDowntimeSeconds: 11,
   booted: { pid: 77, consoleLog: '/var/log/web.log' },
+  probes: [],
   warnings: [],
 };
 

@@ -69,13 +69,14 @@ describe('migrate', () => {
       forceHalt: false,
       haltTimeoutMs: 60_000,
       bootTimeoutMs: 60_000,
+      probing: { chosen: null, address: null, limitMs: 120_000, keepOpen: false },
       dryRun: false,
     });
   });
 
   test('accepts every option', async () => {
     const options =
-      '--as qemu --kernel /boot/k --initrd /boot/i --network eth0=br0 --network=eth1=user --no-fixups --dry-run --disk root=/dev/vg0/web --disk=a=b.img=/srv/a=b.img --overwrite --compression 19 --every-block --cold --downtime-goal 3 --limit-rate 20M --force-halt --halt-timeout 5 --boot-timeout=600 -F /etc/my_ssh';
+      '--as qemu --kernel /boot/k --initrd /boot/i --network eth0=br0 --network=eth1=user --no-fixups --dry-run --disk root=/dev/vg0/web --disk=a=b.img=/srv/a=b.img --overwrite --compression 19 --every-block --cold --downtime-goal 3 --limit-rate 20M --force-halt --halt-timeout 5 --boot-timeout=600 --probe tcp:22 --probe=http://[::1]/ --probe-for 90s --address 10.0.0.7 --keep-open -F /etc/my_ssh';
     expect(
       await requestOf(
         '007',
@@ -111,6 +112,15 @@ describe('migrate', () => {
       forceHalt: true,
       haltTimeoutMs: 5000,
       bootTimeoutMs: 600_000,
+      probing: {
+        chosen: [
+          { kind: 'tcp', host: null, port: 22 },
+          { kind: 'http', url: 'http://[::1]/' },
+        ],
+        address: '10.0.0.7',
+        limitMs: 90_000,
+        keepOpen: true,
+      },
       dryRun: true,
     });
   });

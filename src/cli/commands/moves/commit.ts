@@ -1,0 +1,29 @@
+import type { MigrateDependencies } from '../../../operations/migrate/migrate-dependencies.ts';
+import type { CommitReport } from '../../../operations/moves/commit.ts';
+import type { Command } from '../../options/command.ts';
+import { text } from '../../options/options.ts';
+
+export const commitCommand: Command<MigrateDependencies> = {
+  usage: 'commit <guest>',
+  summary: 'End the way back of a move, after a look that the guest runs on the new hardware',
+  define: (parser) =>
+    parser
+      .positional('guest', { type: 'string', describe: 'A guest that was moved away from here' })
+      .example('$0 commit web', 'web stays on the new hardware; revert is refused from now on'),
+  read: (args) => {
+    const guest = text(args, 'guest');
+    return async ({ dependencies, context }) => {
+      const { commitMove } = await import('../../../operations/moves/commit.ts');
+      const report = await commitMove(guest, dependencies, context);
+      return { record: report, text: commitReportText(report), isSummary: true };
+    };
+  },
+};
+
+export function commitReportText({ guest, destination, images }: CommitReport): string {
+  return [
+    `${guest} runs on ${destination}, and stays there: the move is committed.`,
+    `Its old image is unchanged: ${images.join(', ')}`,
+    'Delete it when you no longer need it.',
+  ].join('\n');
+}

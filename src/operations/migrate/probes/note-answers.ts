@@ -1,0 +1,110 @@
+import type { Context } from '../../../events.ts';
+import { Failure } from '../../../failure.ts';
+import { isImageOnly } from '../../../guest/definition.ts';
+import type { ResolvedGuest } from '../../../guest/resolve-guest.ts';
+import { describeAnswer, type Answer } from './answer.ts';
+import { askProbe } from './ask.ts';
+import { findGuestAddresses } from './guest-addresses.ts';
+import { nameOfProbe, type Probe, type ProbeRequest } from './probe.ts';
+
+/** What a probe is to answer after the boot. */
+export interface NotedAnswer {
+  probe: Probe;
+  isChosen: boolean;
+  before: Answer;
+}
+
+export interface NotedAnswers {
+  guest: string;
+  address: string | null;
+  /** Of the automatic probes, only those that answered. */
+  answers: readonly NotedAnswer[];
+}
+
+/** ftp, ssh, telnet, smtp, dns, http, pop3, imap, ldap, https, smb, submission, databases, … */
+const wellKnownPorts = [
+  21, 22, 23, 25, 53, 80, 110, 143, 389, 443, 445, 465, 587, 636, 993, 995, 3306, 5432, 6379, 8080, 8443,
+];
+
+/**
+ * Asks all probes before the halt, and notes what they answer. A guest that does not run is not asked. Throws Failure `usage` if a chosen
+ * probe needs the guest's address and it is not known.
+ */
+export async function noteAnswers(
+  { definition, running }: ResolvedGuest,
+  request: ProbeRequest,
+  context: Context,
+): Promise<NotedAnswers> {
+  const { name } = definition;
+  const nothing = { guest: name, address: request.address, answers: [] };
+  if (request.chosen?.length === 0 || isImageOnly(definition)) return nothing;
+  if (running === null) {
+    if (request.chosen !== null)
+      tell(context, `${name} does not run, so there is no answer to compare with: it is not probed.`);
+    return nothing;
+  }
+  const addresses = request.address === null ? await findGuestAddresses(definition) : [request.address];
+  if (request.chosen === null) return noteAutomatic(name, addresses, context);
+  const address = request.chosen.some(needsAddress) ? theAddress(name, addresses) : (addresses[0] ?? null);
+  const answers = await askAll(request.chosen, { name, address }, true, context.signal);
+  for (const { probe, before } of answers) {
+    const isRequired = before.answered ? '' : ' It is not required after the boot.';
+    tell(context, `Before the halt, ${nameOfProbe(probe)} ${describeAnswer(before)}.${isRequired}`);
+  }
+  return { guest: name, address, answers };
+}
+
+async function noteAutomatic(
+  name: string,
+  addresses: readonly string[],
+  context: Context,
+): Promise<NotedAnswers> {
+  if (addresses.length === 0) {
+    const message = `No address of ${name} is known here, so none of its ports is probed. To have that done, give its address: --address 192.0.2.7`;
+    tell(context, message);
+    return { guest: name, address: null, answers: [] };
+  }
+  const probes = addresses.flatMap((host) =>
+    wellKnownPorts.map((port): Probe => ({ kind: 'tcp', host, port })),
+  );
+  const asked = await askAll(probes, { name, address: addresses[0] ?? null }, false, context.signal);
+  const answers = asked.filter(({ before }) => before.answered);
+  const open = answers.map(({ probe }) => nameOfProbe(probe)).join(', ');
+  const found = open === '' ? 'no well-known TCP port answers' : `these answer: ${open}`;
+  tell(context, `${name} is at ${addresses.join(', ')}; ${found}.`);
+  return { guest: name, address: addresses[0] ?? null, answers };
+}
+
+function askAll(
+  probes: readonly Probe[],
+  guest: { name: string; address: string | null },
+  isChosen: boolean,
+  signal: AbortSignal,
+): Promise<NotedAnswer[]> {
+  return Promise.all(
+    probes.map(async (probe) => {
+      const before = await askProbe(probe, { ...guest, phase: 'before' }, signal);
+      return { probe, isChosen, before };
+    }),
+  );
+}
+
+function needsAddress(probe: Probe): boolean {
+  return probe.kind === 'tcp' && probe.host === null;
+}
+
+function theAddress(name: string, [first, ...others]: readonly string[]): string {
+  if (first === undefined)
+    throw new Failure('usage', `The address of ${name} is not known here, and a probe needs it.`, {
+      advice: 'Give it (--address 192.0.2.7), or name it in the probe (--probe tcp:192.0.2.7:22).',
+    });
+  if (others.length > 0)
+    throw new Failure('usage', `${name} has several addresses: ${[first, ...others].join(', ')}.`, {
+      advice: `Say which one to probe: --address ${first}`,
+    });
+  return first;
+}
+
+function tell({ report }: Context, message: string): void {
+  report({ type: 'notice', message });
+}

@@ -1,0 +1,64 @@
+import type { GuestRecord } from '../../guest/guest-record.ts';
+
+/** What became of a move, as far as this machine knows (doc/migration.md, The states of a move). */
+export type MoveState =
+  /** A process here moves the guest right now. */
+  | 'moving'
+  /** The process that moved the guest is gone, and the new hardware was never told to boot it. */
+  | 'broken-off'
+  /** The guest was fenced here, and it is not recorded that it came up there. */
+  | 'unknown'
+  /** The guest came up there. The way back is open. */
+  | 'moved'
+  /** The same, and `vmferry commit` ended the way back. */
+  | 'committed'
+  /** The guest had come from another machine, which took it back. */
+  | 'taken-back'
+  /** The guest is at home here, and was on another machine before: it came here, or came home. */
+  | 'here';
+
+/**
+ * The state of the move that a record tells of; null for a guest that never moved.
+ * @param isMoverAlive whether the process that the record names still lives
+ */
+export function moveStateOf(
+  { state, move, sources = [] }: Pick<GuestRecord, 'state' | 'move' | 'sources'>,
+  isMoverAlive: boolean,
+): MoveState | null {
+  if (move === undefined || state === 'running' || state === 'halted')
+    return sources.length === 0 ? null : 'here';
+  if (isMoverAlive) return 'moving';
+  if (state === 'moving') return 'broken-off';
+  if (move.remoteCommand === null) return 'taken-back';
+  if (move.committedAt !== undefined) return 'committed';
+  return move.upAt === undefined ? 'unknown' : 'moved';
+}
+
+/** The commands of vmferry that go on from there, each as words; the first is the usual one. */
+export function nextCommands(
+  state: MoveState,
+  { definition, move }: Pick<GuestRecord, 'definition' | 'move'>,
+): string[][] {
+  const { name } = definition;
+  const { destination = '', directory = null } = move ?? {};
+  switch (state) {
+    case 'broken-off': {
+      const to = directory === null ? destination : `${destination}:${directory}`;
+      return [
+        ['revert', name],
+        ['migrate', name, '--to', to],
+      ];
+    }
+    case 'unknown':
+    case 'moved':
+      return [
+        ['commit', name],
+        ['revert', name],
+      ];
+    case 'moving':
+    case 'committed':
+    case 'taken-back':
+    case 'here':
+      return [];
+  }
+}
