@@ -20,7 +20,7 @@ export const stageNames = [
 export type StageName = (typeof stageNames)[number];
 
 /** What an operation reports while it runs. Reporters turn these into a bar, plain lines or JSON lines. */
-export type Event =
+export type Event = (
   | { type: 'stage-started'; stage: StageName; message: string }
   | { type: 'stage-finished'; stage: StageName; message: string; seconds: number }
   /** The operation's own failure gives the reason. */
@@ -37,7 +37,11 @@ export type Event =
   | ({ type: 'probed' } & ProbeAccount)
   | ({ type: 'warning' } & Warning)
   /** Worth knowing, and nothing wrong. */
-  | { type: 'notice'; message: string };
+  | { type: 'notice'; message: string }
+) & {
+  /** Which guest it is about, if a command moves several. */
+  guest?: string;
+};
 
 /** A probe of a guest that was moved, both answers side by side. */
 export interface ProbeAccount {

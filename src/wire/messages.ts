@@ -88,6 +88,15 @@ const kernelNeeds = z.strictObject({
   modulesOf: z.array(z.string().max(128)).max(64).readonly().nullable(),
 });
 
+/** What other guests of the same command take there before this one. */
+const besides = z.strictObject({
+  files: z
+    .array(z.strictObject({ directory: absolutePath, neededBytes: bytes }))
+    .max(4096)
+    .readonly(),
+  memoryBytes: bytes,
+});
+
 const hypervisorKinds = ['uml', 'qemu', 'libvirt', 'xen'] as const;
 
 const alive = z.strictObject({ type: z.literal('alive') });
@@ -113,6 +122,7 @@ const moverMessage = z.discriminatedUnion('type', [
     /** The kernel that the mover runs under: if it is the receiver's own, both are on one machine. */
     sourceKernel: z.string().max(64).exactOptional(),
     needs: kernelNeeds.exactOptional(),
+    besides: besides.exactOptional(),
   }),
   z.strictObject({ type: z.literal('measure'), padding: z.string() }),
   z.strictObject({

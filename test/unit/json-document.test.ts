@@ -17,6 +17,10 @@ import type { HaltReport } from '../../src/operations/guests/halt-guest.ts';
 import type { ImageReport } from '../../src/operations/guests/inspect.ts';
 import type { StoreListing } from '../../src/operations/stores/list-store.ts';
 import type { MigrationPlan, MigrationReport } from '../../src/operations/migrate/migration-report.ts';
+import type {
+  MovedGuestsReport,
+  PlannedGuestsReport,
+} from '../../src/operations/migrate/several/moves-report.ts';
 import type { ProtectReport } from '../../src/operations/stores/protect-snapshot.ts';
 import type { CommitReport } from '../../src/operations/moves/commit.ts';
 import type { MoveSummary } from '../../src/operations/moves/list-moves.ts';
@@ -43,6 +47,8 @@ type JsonRecord =
   | Event
   | MigrationPlan
   | MigrationReport
+  | MovedGuestsReport
+  | PlannedGuestsReport
   | RevertReport
   | CommitReport
   | { type: 'migrations'; moves: readonly MoveSummary[] }
@@ -98,55 +104,66 @@ const failure = { code: 'usage', message: '', advice: '' } as const;
 const fileCount = { count: 0, bytes: 0 };
 const extents = [{ offset: 0, length: 0 }] as const;
 
+const plan = {
+  type: 'plan',
+  guest: '',
+  destination: '',
+  willHalt: true,
+  willBoot: true,
+  warm: true,
+  devices: [{ path: '', sizeBytes: 0, holds: [''] }],
+  as: 'xen',
+  changes: [''],
+  losses: [''],
+  disks: [account],
+  estimatedSendBytes: 0,
+  mostSendBytes: 0,
+  estimatedDowntimeSeconds: 0,
+  warnings: [''],
+} as const;
+const moved = {
+  type: 'moved',
+  guest: '',
+  destination: '',
+  directory: '',
+  devices: [{ path: '', sizeBytes: 0, holds: [''] }],
+  as: 'xen',
+  changes: [''],
+  losses: [''],
+  disks: [{ ...account, sentBytes: 0, fingerprint: '', readBack: 'direct' }],
+  passes: [{ readBytes: 0, changedBytes: 0, sentBytes: 0, seconds: 0 }],
+  seconds: 0,
+  downtimeSeconds: 0,
+  downtimeParts: { haltSeconds: 0, copySeconds: 0, verifySeconds: 0, bootSeconds: 0 },
+  predictedDowntimeSeconds: 0,
+  booted: { pid: 0, consoleLog: '' },
+  probes: [probe],
+  warnings: [''],
+} as const;
+
 /**
  * A record of each type. The type checker finds a type or a field that is missing here, and the test one that is missing
  * in the document.
  */
 const samples: { [Type in JsonRecord['type']]: RecordOf<Type> } = {
-  'stage-started': { type: 'stage-started', stage: 'copy', message: '' },
-  'stage-finished': { type: 'stage-finished', stage: 'copy', message: '', seconds: 0 },
-  'stage-failed': { type: 'stage-failed', stage: 'copy', message: '', seconds: 0 },
-  progress: { type: 'progress', stage: 'copy', doneBytes: 0, totalBytes: 0, sentBytes: 0 },
-  warning: { type: 'warning', code: 'other', message: '' },
-  notice: { type: 'notice', message: '' },
-  probed: { type: 'probed', ...probe },
+  'stage-started': { type: 'stage-started', stage: 'copy', message: '', guest: '' },
+  'stage-finished': { type: 'stage-finished', stage: 'copy', message: '', seconds: 0, guest: '' },
+  'stage-failed': { type: 'stage-failed', stage: 'copy', message: '', seconds: 0, guest: '' },
+  progress: { type: 'progress', stage: 'copy', doneBytes: 0, totalBytes: 0, sentBytes: 0, guest: '' },
+  warning: { type: 'warning', code: 'other', message: '', guest: '' },
+  notice: { type: 'notice', message: '', guest: '' },
+  probed: { type: 'probed', ...probe, guest: '' },
   error: { type: 'error', ...failure, exitStatus: 0, problems: [failure] },
-  plan: {
-    type: 'plan',
-    guest: '',
+  plan,
+  moved,
+  'guests-moved': {
+    type: 'guests-moved',
     destination: '',
-    willHalt: true,
-    willBoot: true,
-    warm: true,
-    devices: [{ path: '', sizeBytes: 0, holds: [''] }],
-    as: 'xen',
-    changes: [''],
-    losses: [''],
-    disks: [account],
-    estimatedSendBytes: 0,
-    mostSendBytes: 0,
-    estimatedDowntimeSeconds: 0,
-    warnings: [''],
+    guests: [moved],
+    failed: [{ guest: '', ...failure }],
+    notBegun: [''],
   },
-  moved: {
-    type: 'moved',
-    guest: '',
-    destination: '',
-    directory: '',
-    devices: [{ path: '', sizeBytes: 0, holds: [''] }],
-    as: 'xen',
-    changes: [''],
-    losses: [''],
-    disks: [{ ...account, sentBytes: 0, fingerprint: '', readBack: 'direct' }],
-    passes: [{ readBytes: 0, changedBytes: 0, sentBytes: 0, seconds: 0 }],
-    seconds: 0,
-    downtimeSeconds: 0,
-    downtimeParts: { haltSeconds: 0, copySeconds: 0, verifySeconds: 0, bootSeconds: 0 },
-    predictedDowntimeSeconds: 0,
-    booted: { pid: 0, consoleLog: '' },
-    probes: [probe],
-    warnings: [''],
-  },
+  'guests-planned': { type: 'guests-planned', destination: '', guests: [plan] },
   reverted: { type: 'reverted', guest: '', pid: 0, consoleLog: '', wasRunningThere: true },
   committed: { type: 'committed', guest: '', destination: '', images: [''] },
   migrations: {

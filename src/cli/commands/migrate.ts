@@ -1,24 +1,68 @@
+import { Failure } from '../../failure.ts';
 import type { MigrateDependencies } from '../../operations/migrate/migrate-dependencies.ts';
 import type { Command } from '../options/command.ts';
+import { allOption, readGuests } from '../options/guest-options.ts';
 import {
   defineMigrateOptions,
   readMigrateRequest,
   repeatableMigrateOptions,
 } from '../options/migrate-request.ts';
+import { flag, type Arguments } from '../options/options.ts';
 import { migrationPlanText, migrationReportText } from '../texts/migration-text.ts';
+import { movedGuestsResult } from '../texts/moved-guests-text.ts';
 
 export const migrateCommand: Command<MigrateDependencies> = {
-  usage: 'migrate <guest>',
-  summary: 'Move a guest to new hardware and boot it there',
+  usage: 'migrate [guests..]',
+  summary: 'Move guests to new hardware and boot them there',
   repeatable: repeatableMigrateOptions,
-  define: defineMigrateOptions,
+  define: (parser) =>
+    defineMigrateOptions(
+      parser
+        .positional('guests', {
+          type: 'string',
+          array: true,
+          describe:
+            'Names of running guests, in the order in which they move, or paths of images that no guest uses',
+        })
+        .options({
+          ...allOption,
+          'keep-going': {
+            type: 'boolean',
+            describe: 'With several guests: one that cannot be moved does not keep the next ones here',
+          },
+        }),
+    ).example('$0 migrate db web --to newhost', 'two guests, db first; both are checked before'),
   read: (args) => {
-    const request = readMigrateRequest(args);
+    const guests = readMovingGuests(args);
+    const requestFor = (guest: string) => readMigrateRequest({ ...args, guest });
+    const request = requestFor(guests?.[0] ?? 'all');
+    if (guests?.length === 1)
+      return async ({ dependencies, context }) => {
+        const { migrate } = await import('../../operations/migrate/migrate.ts');
+        const answer = await migrate(request, dependencies, context);
+        const text = answer.type === 'plan' ? migrationPlanText(answer) : migrationReportText(answer);
+        return { record: answer, text, isSummary: answer.type !== 'plan' };
+      };
+    if (request.disks.length > 0)
+      throw new Failure('usage', '--disk names a disk of one guest, and several are to move.', {
+        advice: 'Move that guest by itself.',
+      });
+    const { target, dryRun } = request;
+    const keepGoing = flag(args, 'keep-going');
     return async ({ dependencies, context }) => {
-      const { migrate } = await import('../../operations/migrate/migrate.ts');
-      const answer = await migrate(request, dependencies, context);
-      const text = answer.type === 'plan' ? migrationPlanText(answer) : migrationReportText(answer);
-      return { record: answer, text, isSummary: answer.type !== 'plan' };
+      const { migrateGuests } = await import('../../operations/migrate/several/migrate-guests.ts');
+      const all = { guests, requestFor, destination: target.destination, dryRun, keepGoing };
+      return movedGuestsResult(await migrateGuests(all, dependencies, context));
     };
   },
 };
+
+/** Throws Failure `usage`, also for a guest that is named twice. */
+function readMovingGuests(args: Arguments): string[] | null {
+  const given: unknown = args['guests'];
+  const names = Array.isArray(given) ? given.map(String) : [];
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined)
+    throw new Failure('usage', `${twice} is named twice.`, { advice: 'Name each guest once.' });
+  return readGuests(args);
+}

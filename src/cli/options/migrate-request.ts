@@ -26,63 +26,58 @@ export const repeatableMigrateOptions = [
 ];
 
 export function defineMigrateOptions(parser: Argv): Argv {
-  const defined = parser
-    .positional('guest', {
+  const defined = parser.options({
+    to: {
       type: 'string',
-      describe: 'Name of a running guest, or path of an image that no guest uses',
-    })
-    .options({
-      to: {
-        type: 'string',
-        demandOption: true,
-        requiresArg: true,
-        describe: '[USER@]HOST[:DIR], the host as for ssh; DIR is by default the same directory as here',
-      },
-      ...asOptions,
-      ...placeOptions,
-      'dry-run': {
-        type: 'boolean',
-        describe: 'Check everything and show what would happen; change nothing',
-      },
-      cold: {
-        type: 'boolean',
-        describe: 'Halt the guest first, instead of copying most of it while it runs',
-      },
-      'downtime-goal': {
-        type: 'number',
-        default: 10,
-        requiresArg: true,
-        describe: 'Copy the running guest again until copying what is left takes fewer seconds than this',
-      },
-      compression: {
-        type: 'string',
-        default: 'auto',
-        requiresArg: true,
-        describe: 'zstd level, 1 to 19; auto: 1 to 9, to suit the line and the cores',
-      },
-      'every-block': {
-        type: 'boolean',
-        describe: 'Send free blocks of the file system, too',
-      },
-      ...limitRateOption,
-      'image-format': imageFormatOption,
-      format: targetFormatOption,
-      ...haltOptions,
-      ...bootOptions,
-      ...probeOptions,
-      'remote-command': {
-        type: 'string',
-        default: 'vmferry',
-        requiresArg: true,
-        describe: 'Command that starts vmferry on the new hardware',
-      },
-      'ssh-config': {
-        alias: 'F',
-        type: 'string',
-        requiresArg: true,
-        describe: 'ssh configuration file to use instead of your own',
-      },
-    });
+      demandOption: true,
+      requiresArg: true,
+      describe: '[USER@]HOST[:DIR], the host as for ssh; DIR is by default the same directory as here',
+    },
+    ...asOptions,
+    ...placeOptions,
+    'dry-run': {
+      type: 'boolean',
+      describe: 'Check everything and show what would happen; change nothing',
+    },
+    cold: {
+      type: 'boolean',
+      describe: 'Halt the guest first, instead of copying most of it while it runs',
+    },
+    'downtime-goal': {
+      type: 'number',
+      default: 10,
+      requiresArg: true,
+      describe: 'Copy the running guest again until copying what is left takes fewer seconds than this',
+    },
+    compression: {
+      type: 'string',
+      default: 'auto',
+      requiresArg: true,
+      describe: 'zstd level, 1 to 19; auto: 1 to 9, to suit the line and the cores',
+    },
+    'every-block': {
+      type: 'boolean',
+      describe: 'Send free blocks of the file system, too',
+    },
+    ...limitRateOption,
+    'image-format': imageFormatOption,
+    format: targetFormatOption,
+    ...haltOptions,
+    ...bootOptions,
+    ...probeOptions,
+    'remote-command': {
+      type: 'string',
+      default: 'vmferry',
+      requiresArg: true,
+      describe: 'Command that starts vmferry on the new hardware',
+    },
+    'ssh-config': {
+      alias: 'F',
+      type: 'string',
+      requiresArg: true,
+      describe: 'ssh configuration file to use instead of your own',
+    },
+  });
   return withExamples(defined);
 }
 

@@ -17,6 +17,8 @@ export interface ComingGuest {
   mayOverwrite: boolean;
   /** Absent: unknown. */
   needs?: KernelNeeds;
+  /** Memory that other guests take before it comes; none unless given. */
+  besidesBytes?: number;
 }
 
 /**
@@ -25,7 +27,7 @@ export interface ComingGuest {
  * @param told what was found before; it is not said again
  */
 export async function checkGuestHere(
-  { definition: guest, isFromHere, mayOverwrite, needs }: ComingGuest,
+  { definition: guest, isFromHere, mayOverwrite, needs, besidesBytes }: ComingGuest,
   { drivers, records }: GuestSources,
   told: readonly Failure[],
   context: Context,
@@ -42,7 +44,7 @@ export async function checkGuestHere(
     ...checkNetwork(definition),
     ...(needs === undefined ? [] : checkKernel(definition, needs, context)),
     // Its memory is in use as long as it runs here.
-    ...(isFromHere ? [] : checkMemory(definition)),
+    ...(isFromHere ? [] : checkMemory(definition, besidesBytes)),
     ...(await checkUnique(definition, others, mayOverwrite)),
   ];
   return [...found, ...more.filter((problem) => !isToldBy([...told, ...found], problem))];

@@ -35,6 +35,12 @@ export interface MigrateRequest extends CopyRequest {
   forceHalt: boolean;
   haltTimeoutMs: number;
   bootTimeoutMs: number;
+  /** What other guests of the same command take on the new hardware before this one; nothing unless given. */
+  besides?: {
+    /** For new files; a directory may come several times. */
+    files: readonly { directory: string; neededBytes: number }[];
+    memoryBytes: number;
+  };
   /** Stop after the preflight, and report what would happen. */
   dryRun: boolean;
 }

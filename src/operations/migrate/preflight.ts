@@ -233,6 +233,7 @@ async function checkRemote(
       guest: isImageOnly(definition) ? null : there.definition,
       ...(sourceKernel !== null && { sourceKernel }),
       needs: kernelNeeds(disks, system),
+      ...(request.besides !== undefined && { besides: request.besides }),
     },
     'checked',
     context.signal,

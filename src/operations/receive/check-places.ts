@@ -19,6 +19,8 @@ export interface PlacesRequest {
   disks: readonly (Omit<DiskPlace, 'directory'> & { sizeBytes: number; neededBytes: number })[];
   /** Whether the content of block devices may be lost. */
   overwrite: boolean;
+  /** What other guests take here before this one; nothing unless given. */
+  besides?: { files: readonly { directory: string; neededBytes: number }[]; memoryBytes: number };
 }
 
 export interface CheckedPlaces {
@@ -30,7 +32,7 @@ export interface CheckedPlaces {
 
 /** Finds everything that keeps the disks from their places. Changes nothing. */
 export async function checkPlaces(
-  { directory, disks, overwrite }: PlacesRequest,
+  { directory, disks, overwrite, besides }: PlacesRequest,
   spoolParent: string,
 ): Promise<CheckedPlaces> {
   const problems: Failure[] = [];
@@ -60,7 +62,8 @@ export async function checkPlaces(
   const spoolBytes = Math.min(imageBytes, SPOOL_LIMIT_BYTES);
   neededBy.set(spoolDirectory, (neededBy.get(spoolDirectory) ?? 0) + spoolBytes);
   if (inDirectories.every((problem) => problem === null))
-    for (const [place, neededBytes] of neededBy) problems.push(...(await checkRoom(place, neededBytes)));
+    for (const [place, neededBytes] of neededBy)
+      problems.push(...(await checkRoom(place, neededBytes, await bytesBeside(place, besides?.files ?? []))));
   const freeBytes = await freeBytesOf(spoolDirectory).catch(() => 0);
   return { problems, freeBytes, devices };
 }
@@ -120,13 +123,31 @@ async function freeBytesOf(directory: string): Promise<number> {
   return bavail * bsize;
 }
 
-async function checkRoom(directory: string, neededBytes: number): Promise<Failure[]> {
+/** What others take of the directory's file system. */
+async function bytesBeside(
+  directory: string,
+  others: readonly { directory: string; neededBytes: number }[],
+): Promise<number> {
+  const { dev } = await stat(directory);
+  let sum = 0;
+  for (const other of others) {
+    // A directory that is missing was told of when the guest that goes there was checked.
+    const stats = await stat(other.directory).catch(() => null);
+    if (stats?.dev === dev) sum += other.neededBytes;
+  }
+  return sum;
+}
+
+async function checkRoom(directory: string, ownBytes: number, besidesBytes: number): Promise<Failure[]> {
   const freeBytes = await freeBytesOf(directory);
+  const neededBytes = ownBytes + besidesBytes;
   if (freeBytes >= neededBytes) return [];
+  const together =
+    besidesBytes === 0 ? '' : `: ${formatBytes(besidesBytes)} of them by the guests that come before it`;
   return [
     new Failure(
       'target-full',
-      placed`${directory} ${here} has ${formatBytes(freeBytes)} free, and ${formatBytes(neededBytes)} may be needed.`,
+      placed`${directory} ${here} has ${formatBytes(freeBytes)} free, and ${formatBytes(neededBytes)} may be needed${together}.`,
       { advice: 'Make room there, or choose another directory with --to HOST:DIR.' },
     ),
   ];

@@ -36,11 +36,17 @@ export async function checkTarget(
   { spoolParent, ...sources }: GuestSources & { spoolParent: string },
   context: Context,
 ): Promise<CheckedTarget> {
-  const { guest, overwrite, needs } = request;
+  const { guest, overwrite, needs, besides } = request;
   const { problems, freeBytes, devices } = await checkPlaces(request, spoolParent);
   if (!overwrite) problems.push(...(await findOwners(devices, guest, sources, context)));
   const isFromHere = request.sourceKernel !== undefined && request.sourceKernel === runningKernelId();
-  const coming = guest && { definition: guest, isFromHere, mayOverwrite: overwrite, ...(needs && { needs }) };
+  const coming = guest && {
+    definition: guest,
+    isFromHere,
+    mayOverwrite: overwrite,
+    ...(needs && { needs }),
+    ...(besides && { besidesBytes: besides.memoryBytes }),
+  };
   const found = coming === null ? [] : await checkGuestHere(coming, sources, problems, context);
   problems.push(...found);
   const isMissing = found.some(({ code }) => code === 'hypervisor-missing');

@@ -87,6 +87,23 @@ test('all that another guest has is found at once, and each problem says what to
   expect(problems.filter(({ advice }) => advice === undefined)).toEqual([]);
 });
 
+test('memory that other guests take before it comes is not free for it', async () => {
+  const guest = { ...coming, networkCards: [], memoryBytes: 2 ** 20 };
+  const check = (besidesBytes: number) =>
+    checkGuestHere(
+      { definition: guest, isFromHere: false, mayOverwrite: false, besidesBytes },
+      { drivers: [driverOf('qemu')], records },
+      [],
+      context,
+    );
+  expect(await check(0)).toEqual([]);
+  expect((await check(2 ** 50)).map(({ message }) => message)).toEqual([
+    expect.stringMatching(
+      /^web has 1\.00 MiB of memory, the guests that come before it 1\.00 PiB, and .* are free here\.$/,
+    ),
+  ]);
+});
+
 test('a guest of the same name under another hypervisor is found, also if it does not run', async () => {
   const other = { ...fakeDefinition('web'), name: 'web' };
   expect(await codes(coming, [driverOf('qemu'), driverOf('xen', other)])).toEqual([

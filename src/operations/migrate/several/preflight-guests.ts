@@ -1,0 +1,83 @@
+import { dirname } from 'node:path';
+import type { Context } from '../../../events.ts';
+import { asFailure, combineFailures, Failure } from '../../../failure.ts';
+import { isImageOnly } from '../../../guest/definition.ts';
+import type { MigrateDependencies } from '../migrate-dependencies.ts';
+import type { MigrationPlan } from '../migration-report.ts';
+import { planMigration, preflight, type Move } from '../preflight.ts';
+import type { MoveGuestsRequest } from './moves-report.ts';
+import { conflictsWith, takenBy, type GuestToMove } from './together.ts';
+
+/** Exit statuses of a new hardware that cannot be reached, or has no vmferry: it would be the same for every guest. */
+const OF_THE_HOST: readonly number[] = [12, 13];
+
+/**
+ * The preflight of all guests, one after the other, each as if the earlier ones were there already. Changes nothing. Throws one
+ * Failure with everything that is wrong, each with its guest.
+ * @returns with `dryRun` the plan of each
+ */
+export async function preflightGuests(
+  names: readonly string[],
+  { requestFor, dryRun }: Pick<MoveGuestsRequest, 'requestFor' | 'dryRun'>,
+  dependencies: MigrateDependencies,
+  contextOf: (guest: string) => Context,
+): Promise<MigrationPlan[]> {
+  const plans: MigrationPlan[] = [];
+  const problems: Failure[] = [];
+  const earlier: GuestToMove[] = [];
+  for (const name of names) {
+    const context = contextOf(name);
+    const own: Failure[] = [];
+    try {
+      const request = { ...requestFor(name), besides: takenBy(earlier) };
+      await using move = await preflight(request, dependencies, context);
+      const guest = guestToMove(name, move);
+      own.push(...conflictsWith(guest, earlier));
+      if (move.guest.running === null && !isImageOnly(move.guest.definition)) own.push(notRunning(name));
+      earlier.push(guest);
+      if (dryRun) plans.push(await planned(move, context));
+    } catch (error) {
+      context.signal.throwIfAborted();
+      own.push(...asFailure(error).all);
+    }
+    problems.push(...own.map((problem) => problem.withMessage(`${name}: ${problem.message}`)));
+    if (own.some(({ exitStatus }) => OF_THE_HOST.includes(exitStatus))) break;
+  }
+  const [first, ...others] = problems;
+  if (first !== undefined) throw combineFailures([first, ...others]);
+  return plans;
+}
+
+async function planned(move: Move, context: Context): Promise<MigrationPlan> {
+  const warnings: string[] = [];
+  const plan = await planMigration(move, {
+    ...context,
+    report(event) {
+      if (event.type === 'warning') warnings.push(event.message);
+      context.report(event);
+    },
+  });
+  return { ...plan, warnings };
+}
+
+function guestToMove(typed: string, { guest, there, places, devices, disks }: Move): GuestToMove {
+  const isDevice = (path: string): boolean => devices.some((device) => device.path === path);
+  return {
+    typed,
+    definition: guest.definition,
+    sources: guest.definition.disks.map(({ path }) => path),
+    targets: places.map(({ path }) => path),
+    takes: {
+      files: places.flatMap(({ path }, index) =>
+        isDevice(path) ? [] : [{ directory: dirname(path), neededBytes: disks[index]?.readBytes ?? 0 }],
+      ),
+      memoryBytes: there.definition.memoryBytes ?? 0,
+    },
+  };
+}
+
+function notRunning(name: string): Failure {
+  return new Failure('guest-not-running', 'It does not run here.', {
+    advice: `Start it first (vmferry start ${name}), or move it by itself: it is then booted on the new hardware.`,
+  });
+}
