@@ -3,7 +3,8 @@ import koffi from 'koffi';
 /**
  * Linux system calls that Node lacks. All are synchronous and quick (no data moves).
  * Constants: linux/fs.h (BLKGETSIZE64, FICLONERANGE, FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_NOCOW_FL), unistd.h
- * (SEEK_DATA, SEEK_HOLE), fcntl.h (F_GETLK, F_OFD_SETLK, F_RDLCK, F_WRLCK, POSIX_FADV_DONTNEED).
+ * (SEEK_DATA, SEEK_HOLE), fcntl.h (F_GETLK, F_OFD_SETLK, F_RDLCK, F_WRLCK, POSIX_FADV_DONTNEED), linux/ioprio.h, asm/unistd.h
+ * (ioprio_set, which glibc does not wrap).
  */
 const libc = koffi.load(null);
 const lseek = libc.func('int64_t lseek(int fd, int64_t offset, int whence)');
@@ -11,6 +12,7 @@ const ioctl = libc.func('int ioctl(int fd, unsigned long request, ...)');
 const fcntl = libc.func('int fcntl(int fd, int command, ...)');
 const posixFadvise = libc.func('int posix_fadvise(int fd, int64_t offset, int64_t length, int advice)');
 const fallocate = libc.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)');
+const syscall = libc.func('long syscall(long number, int which, int who, int priority)');
 
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
@@ -27,6 +29,11 @@ const F_UNLCK = 2;
 const POSIX_FADV_DONTNEED = 4;
 const FALLOC_FL_KEEP_SIZE = 1;
 const FALLOC_FL_PUNCH_HOLE = 2;
+const SYS_IOPRIO_SET: Partial<Record<NodeJS.Architecture, number>> = { x64: 251, arm64: 30 };
+const IOPRIO_WHO_PROCESS = 1;
+const IOPRIO_CLASS_SHIFT = 13;
+const IOPRIO_CLASS_NONE = 0;
+const IOPRIO_CLASS_IDLE = 3;
 /** The file system or device cannot punch holes, or not this one (on a device, less than a block). */
 const cannotPunch = ['EOPNOTSUPP', 'ENOSYS', 'EINVAL'].map((name) => koffi.os.errno[name]);
 /** `struct flock` of 64-bit Linux: l_type and l_whence (2 bytes each), l_start, l_len (8 each), l_pid (4). */
@@ -170,4 +177,15 @@ export function punchHole(fd: number, offset: number, length: number): boolean {
   const errno = koffi.errno();
   if (cannotPunch.includes(errno)) return false;
   throw new SystemCallError('fallocate', errno);
+}
+
+/**
+ * Lets the disk serve everybody else before this thread (the class "idle"), or as usual again. Neither needs rights. Other threads
+ * keep their class. A scheduler without classes (`none`) ignores it. Returns whether the kernel has taken it.
+ */
+export function yieldDisk(yields: boolean): boolean {
+  const number = SYS_IOPRIO_SET[process.arch];
+  if (number === undefined) return false;
+  const priority = (yields ? IOPRIO_CLASS_IDLE : IOPRIO_CLASS_NONE) << IOPRIO_CLASS_SHIFT;
+  return Number(syscall(number, IOPRIO_WHO_PROCESS, 0, priority)) === 0;
 }

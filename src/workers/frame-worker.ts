@@ -3,6 +3,7 @@ import { PackMemory } from '../pack/pack-memory.ts';
 import { bestZstd } from '../codec/zstd.ts';
 import { asFailure, toFailureParts } from '../failure.ts';
 import { tidyUpAfterJobs } from '../system/memory/garbage.ts';
+import { yieldDisk } from '../system/native.ts';
 import { tuneMemory } from '../system/memory/memory.ts';
 import { applyFrames, clearChunks } from './apply-jobs.ts';
 import { checkFrames, checkPack } from './check-jobs.ts';
@@ -59,6 +60,8 @@ async function execute(job: Job): Promise<JobResult> {
       return compressInPlace(job, zstd, scratch);
     case 'decompress':
       return decompressInPlace(job, zstd, scratch);
+    case 'yield-disk':
+      return { isSet: yieldDisk(job.yields) };
   }
 }
 

@@ -219,6 +219,17 @@ export interface InPlaceResult {
   sizeBytes: number;
 }
 
+/** Let the disk serve everybody else before this worker, or as usual. Every worker gets this job. */
+export interface YieldDiskJob {
+  kind: 'yield-disk';
+  yields: boolean;
+}
+
+export interface YieldDiskResult {
+  /** Whether the kernel has taken it. */
+  isSet: boolean;
+}
+
 interface ResultByKind {
   capture: CaptureResult;
   flush: CaptureResult;
@@ -232,6 +243,7 @@ interface ResultByKind {
   'check-frames': CheckResult;
   compress: InPlaceResult;
   decompress: InPlaceResult;
+  'yield-disk': YieldDiskResult;
 }
 
 export type Job =
@@ -246,6 +258,7 @@ export type Job =
   | CheckJob
   | CheckFramesJob
   | CompressJob
-  | DecompressJob;
+  | DecompressJob
+  | YieldDiskJob;
 export type JobResult = ResultByKind[Job['kind']];
 export type ResultOf<OneJob extends Job> = ResultByKind[OneJob['kind']];

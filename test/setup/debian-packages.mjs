@@ -35,6 +35,7 @@ export const packageByProgram = {
   ps: 'procps',
   modprobe: 'kmod',
   unshare: 'util-linux',
+  ionice: 'util-linux',
   losetup: 'mount',
   tar: 'tar',
   bsdtar: 'libarchive-tools',

@@ -9,6 +9,7 @@ import { keepsLosing, makeSnapshot, MOST_ATTEMPTS, type ReadGuest } from './publ
 import { BackupWriter, LostFromStore } from './pack-writer.ts';
 import { NextBases, removeBases, removeOldBases } from './next-bases.ts';
 import type { RecordedDisk } from '../../repository/recording-notes.ts';
+import { yieldingDisk } from '../../workers/yielding-disk.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
 import { Standstill } from './standstill.ts';
 
@@ -74,13 +75,15 @@ async function readStill(
   const still = await standstill.begin(dependencies, recordings?.request ?? null);
   recordings?.begun(still);
   if (usesBases) bases.take(still.disks, context);
+  const runsOn = guest.running !== null && !still.guestWaits;
   for (let attempt = 1; ; attempt++) {
     const withWriter = { ...reading, writer };
+    const capture = () => captureDisks(still, withWriter, context);
     const captured = await runStage(
       context,
       'backup',
       `reading ${name}`,
-      () => captureDisks(still, withWriter, context),
+      () => (runsOn ? yieldingDisk(pool, capture) : capture()),
       () => `read ${name}`,
     );
     await still.refuseChanged();
