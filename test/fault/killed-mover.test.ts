@@ -48,6 +48,11 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a mover that is killed', ()
     command.child.kill('SIGKILL');
     await command.ended;
   };
+  /** The state of the move, as `migrations` lists it on the old host. */
+  const expectMove = async (state: string): Promise<void> => {
+    const listed = resultOf(await hosts.run(['migrations', '--json']));
+    expect(listed).toMatchObject({ moves: [{ guest: 'web', state }] });
+  };
   const expectCleanOnNew = async (): Promise<void> => {
     await eventually('no receiver is left', 30_000, async () => (await receiversOf(hosts)).length === 0);
     expect(await hosts.filesOnNew()).toEqual([]);
@@ -100,6 +105,7 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a mover that is killed', ()
     expect(await guest.state()).toBe('moving');
     expect(guest.runsOn('old')).toBe(false);
     expect(await hosts.guests()).toMatchObject([{ name: 'web', state: 'moving' }]);
+    await expectMove('broken-off');
     await expectCleanOnNew();
     expect(resultOf(await hosts.run(['revert', 'web', '--json']))).toMatchObject({ wasRunningThere: null });
     await guest.expectUnmoved();
@@ -117,6 +123,9 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a mover that is killed', ()
     await killWhen(stageStarted('boot'), [{ on: 'boot', do: 'hold' }]);
     expect(await guest.state()).toBe('moved');
     await expectCleanOnNew();
+    await expectMove('unknown');
+    const committed = await hosts.run(['commit', 'web', '--json']);
+    expect(errorOf(committed)).toMatchObject({ code: 'guest-not-running', exitStatus: 10 });
     const again = await hosts.run(await guest.migrateArguments());
     expect(errorOf(again)).toMatchObject({ code: 'guest-fenced', exitStatus: 10 });
     expect(resultOf(await hosts.run(['revert', 'web', '--json']))).toMatchObject({ wasRunningThere: false });
@@ -129,12 +138,14 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a mover that is killed', ()
     for (const args of [
       ['revert', 'web', '--json'],
       ['start', 'web', '--json'],
+      ['commit', 'web', '--json'],
       await guest.migrateArguments(),
     ]) {
       const error = errorOf(await hosts.run(args));
       expect(error).toMatchObject({ code: 'guest-fenced', exitStatus: 10 });
     }
     expect(guest.runsOn('old')).toBe(false);
+    await expectMove('moving');
     // After a kill the guest can be moved again at once.
     command.child.kill('SIGKILL');
     await command.ended;
@@ -146,6 +157,7 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a mover that is killed', ()
     const moved = resultOf(await hosts.run(await guest.migrateArguments()));
     expect(moved).toMatchObject({ type: 'moved', downtimeSeconds: null });
     await guest.expectMoved();
+    await expectMove('moved');
   });
 
   test('a guest that was moved on to a third host is not reverted', async () => {

@@ -1,0 +1,101 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ferriedGuest, type FerriedGuest } from '../support/guests/ferried-guest.ts';
+import { GUEST_PORT } from '../support/guests/uml-guest.ts';
+import { umlMissing } from '../support/guests/uml-kernel.ts';
+import { errorOf, recordsOf, resultOf } from '../support/programs/command-records.ts';
+import { describeUnless } from '../support/programs/tools.ts';
+import { networkLabMissing } from '../support/ssh/network-lab.ts';
+import { GUEST_ADDRESS, GUEST_TAP, joinGuest, shareNetwork } from '../support/ssh/shared-network.ts';
+import { startTwoHosts, type TwoHosts } from '../support/ssh/two-hosts.ts';
+
+const MAC = '52:54:00:07:07:77';
+const missing =
+  umlMissing() ?? networkLabMissing() ?? (existsSync('/dev/net/tun') ? null : 'there is no /dev/net/tun');
+
+/** The tests run in this order, and each begins with the guest on the old host. */
+describeUnless(missing, 'a guest that answers in the network', () => {
+  let hosts: TwoHosts;
+  let guest: FerriedGuest;
+  beforeAll(async () => {
+    hosts = await startTwoHosts();
+    await shareNetwork(hosts);
+    guest = await ferriedGuest(hosts, 'web', {
+      network: { hostName: 'web', address: `${GUEST_ADDRESS}/24` },
+      extraArgs: [`eth0=tuntap,${GUEST_TAP},${MAC}`],
+    });
+  });
+  afterAll(async () => {
+    await hosts[Symbol.asyncDispose]();
+  });
+
+  const migrate = async (...options: string[]) =>
+    hosts.run([...(await guest.migrateArguments()), ...options]);
+
+  test('is not halted if a probe needs an address that is not known', async () => {
+    await hosts.lab.runOn('old', ['ip', 'neigh', 'flush', 'dev', 'br0']);
+    const pid = guest.pid();
+    const error = errorOf(await migrate('--probe', 'tcp:22'));
+    expect(error).toMatchObject({ code: 'usage', exitStatus: 2 });
+    expect(error.advice).toContain('--address');
+    expect(guest.pid()).toBe(pid);
+  });
+
+  test('comes back by itself if it does not answer on the new host as before', async () => {
+    await joinGuest(hosts, 'new', false);
+    const probes = ['--address', GUEST_ADDRESS, '--probe', `tcp:${GUEST_PORT}`, '--probe', 'tcp:22'];
+    const moved = await migrate(...probes, '--probe-for', '5s');
+    await joinGuest(hosts, 'new', true);
+    expect(errorOf(moved)).toMatchObject({ code: 'probe-failed', exitStatus: 16 });
+    expect(errorOf(moved).message).toContain('It runs here again');
+    expect(recordsOf(moved).filter(({ type }) => type === 'probed')).toMatchObject([
+      { probe: `tcp:${GUEST_PORT}`, outcome: 'failed', before: `answered web boots=1 ${MAC}` },
+      { probe: 'tcp:22', outcome: 'not-required', after: null },
+    ]);
+    expect(guest.runsOn('new')).toBe(false);
+    expect(await hosts.guests()).toMatchObject([{ name: 'web', state: 'running' }]);
+    expect(await guest.state()).toBe('running');
+    await rm(join(hosts.new.images, 'web.img'));
+  });
+
+  test('stays there with --keep-open, and is taken back by hand', async () => {
+    const command = `test "$VMFERRY_PHASE" = before && test "$VMFERRY_GUEST" = web`;
+    const moved = await migrate('--keep-open', '--probe', `exec:${command}`, '--probe-for', '1s');
+    expect(errorOf(moved)).toMatchObject({ code: 'probe-failed' });
+    expect(errorOf(moved).advice).toContain('vmferry revert web');
+    await guest.expectMoved();
+    expect(resultOf(await hosts.run(['revert', 'web', '--json']))).toMatchObject({ wasRunningThere: true });
+    await rm(join(hosts.new.images, 'web.img'));
+    await guest.expectUnmoved();
+  });
+
+  test('moves if it answers as before; what it says of itself may differ', async () => {
+    const moved = await migrate('--address', GUEST_ADDRESS, '--probe', `tcp:${GUEST_PORT}`);
+    const report = resultOf(moved);
+    expect(report).toMatchObject({
+      type: 'moved',
+      probes: [{ probe: `tcp:${GUEST_PORT}`, isChosen: true, outcome: 'passed' }],
+    });
+    const [warning] = recordsOf(moved).filter(({ code }) => code === 'probe-differs');
+    expect(warning?.['message']).toContain('introduces itself in another way');
+    await guest.expectMoved();
+  });
+
+  test('has a way back until the move is committed', async () => {
+    const committed = resultOf(await hosts.run(['commit', 'web', '--json']));
+    expect(committed).toMatchObject({ type: 'committed', guest: 'web', destination: 'new' });
+    const error = errorOf(await hosts.run(['revert', 'web', '--json']));
+    expect(error).toMatchObject({ code: 'guest-fenced', exitStatus: 10 });
+    expect(error.message).toContain('was committed');
+    await guest.expectMoved();
+    expect(existsSync(join(hosts.old.images, 'web.img'))).toBe(true);
+    // It may be repeated, and only while the guest runs there.
+    resultOf(await hosts.run(['commit', 'web', '--json']));
+    expect((await hosts.runOnNew(['halt', 'web'])).exitStatus).toBe(0);
+    expect(errorOf(await hosts.run(['commit', 'web', '--json']))).toMatchObject({
+      code: 'guest-not-running',
+    });
+  });
+});
