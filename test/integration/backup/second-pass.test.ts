@@ -288,7 +288,7 @@ for (const kind of ['xfs', 'btrfs'] as const)
       await backup();
       expect(filesBeside()).toEqual(bases());
       expect(bases()).toHaveLength(1);
-      expect(warnings()).toEqual([expect.stringContaining('left by a backup that was killed')]);
+      expect(warnings()).toEqual([expect.stringContaining('left by a vmferry that was killed')]);
     });
 
     test('reads all if the base is on another file system, or no base can be named', async () => {
