@@ -11,7 +11,7 @@ import { probeInitrd } from './probe-initrd.ts';
 import type { UmlHost } from './host.ts';
 import { endSession } from './session.ts';
 
-const timeoutMs = 20_000;
+const timeoutMs = 60_000;
 const intervalMs = 20;
 
 /**
