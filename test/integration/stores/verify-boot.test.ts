@@ -73,7 +73,7 @@ describeUnless(umlMissing(), 'a snapshot that is verified by booting it', () => 
   }
 
   async function boot(reference = 'alpha', context = world.context()) {
-    const request = { reference: parseSnapshotReference(reference), scratchDirectory, bootTimeoutMs: 30_000 };
+    const request = { reference: parseSnapshotReference(reference), scratchDirectory, bootTimeoutMs: 60_000 };
     return bootSnapshot(request, await world.session(), dependencies, context);
   }
 

@@ -108,7 +108,7 @@ describeUnless(umlMissing(), 'the UML driver', () => {
     return path;
   }
 
-  const startOptions = () => ({ consoleLog: join(directory, 'log', 'console.log'), timeoutMs });
+  const startOptions = () => ({ consoleLog: join(directory, 'log', 'console.log'), timeoutMs: 60_000 });
 
   async function failureOf(promise: Promise<unknown>): Promise<Failure> {
     const thrown = await promise.then(
