@@ -48,9 +48,16 @@ auth_unix_ro = "none"
 auth_unix_rw = "none"
 `;
 
+/** Debian's libvirtd does not start without this account, which only the package with the services makes. It is not used. */
+const qemuAccount = 'libvirt-qemu';
+const passwdLine = `${qemuAccount}:x:64055:64055:Libvirt Qemu:/var/lib/libvirt:/usr/sbin/nologin\n`;
+const groupLine = `${qemuAccount}:x:64055:\n`;
+
 /** libvirt's directories are fixed; in a mount namespace of its own, the lab's are there instead. */
 const startScript = `set -e
 mount --make-rprivate /
+mount --bind "$1/passwd" /etc/passwd
+mount --bind "$1/group" /etc/group
 for pair in etc:/etc/libvirt run:/run/libvirt lib:/var/lib/libvirt log:/var/log/libvirt cache:/var/cache/libvirt; do
   mkdir -p "\${pair#*:}"
   mount --bind "$1/\${pair%%:*}" "\${pair#*:}"
@@ -67,6 +74,8 @@ export async function startLibvirt(): Promise<LibvirtLab> {
   for (const name of ['etc', 'run', 'lib', 'log', 'cache']) mkdirSync(join(directory, name));
   writeFileSync(join(directory, 'etc/libvirtd.conf'), daemonConfiguration);
   writeFileSync(join(directory, 'etc/qemu.conf'), qemuConfiguration);
+  writeWithLine('/etc/passwd', passwdLine, join(directory, 'passwd'));
+  writeWithLine('/etc/group', groupLine, join(directory, 'group'));
   const uri = `qemu+unix:///system?socket=${join(directory, 'run/libvirt-sock')}`;
   const environment = { ...process.env, LIBVIRT_DEFAULT_URI: uri, VIRSH_DEFAULT_CONNECT_URI: uri };
   const virsh = (...args: readonly string[]) =>
@@ -109,6 +118,13 @@ export async function startLibvirt(): Promise<LibvirtLab> {
     throw error;
   }
   return { uri, environment, directory, virsh, stop, start, [Symbol.asyncDispose]: end };
+}
+
+/** A copy of the machine's file, with this line at its end unless the account is there already. */
+function writeWithLine(file: string, line: string, copy: string): void {
+  const text = readFileSync(file, 'utf8');
+  const isThere = new RegExp(`^${qemuAccount}:`, 'm').test(text);
+  writeFileSync(copy, isThere ? text : text.replace(/\n*$/, '\n') + line);
 }
 
 function launch(directory: string): ChildProcess {
