@@ -8,6 +8,9 @@ export const GUEST_TAP = 'tap0';
 /** An address of the network that the two hosts share. */
 export const GUEST_ADDRESS = '10.231.7.77';
 
+/** Otherwise a bridge takes the lowest address of its ports, and changes it when a port leaves: its neighbours then lose it. */
+const bridgeMac = { old: '52:54:00:07:07:01', new: '52:54:00:07:07:02' } as const;
+
 /**
  * Gives both hosts a bridge that joins the cable between them with a tap device for a guest, as on two machines in one
  * network: the guest has the same address on either, and the other host reaches it.
@@ -15,7 +18,8 @@ export const GUEST_ADDRESS = '10.231.7.77';
 export async function shareNetwork({ lab }: TwoHosts): Promise<void> {
   for (const host of ['old', 'new'] as const) {
     const address = `${lab.addresses[host]}/24`;
-    await ip(lab.prefix(host), 'link', 'add', 'br0', 'type', 'bridge', 'forward_delay', '0');
+    const bridge = ['br0', 'address', bridgeMac[host], 'type', 'bridge', 'forward_delay', '0'];
+    await ip(lab.prefix(host), 'link', 'add', ...bridge);
     await ip(lab.prefix(host), 'tuntap', 'add', GUEST_TAP, 'mode', 'tap');
     await ip(lab.prefix(host), 'link', 'set', GUEST_TAP, 'master', 'br0', 'up');
     await ip(lab.prefix(host), 'link', 'set', 'wan0', 'master', 'br0');

@@ -72,7 +72,7 @@ export class MoveCopy implements AsyncDisposable {
         `copying ${name} while it runs (pass ${number})`,
         () => this.#passOver(warm, context),
         ({ readBytes, changedBytes }) =>
-          `pass ${number}: ${formatBytes(changedBytes)} of ${formatBytes(readBytes)} differed`,
+          `pass ${number}: ${formatBytes(readBytes)} read, ${formatBytes(changedBytes)} differed`,
       );
       this.passes.push(pass);
     }
