@@ -72,8 +72,8 @@ describeUnless(umlMissing() ?? networkLabMissing() ?? toolsMissing('nsenter'), '
     await hosts.lab.reset();
     expect(errorOf(await command.ended)).toMatchObject({ code: 'connection-lost', exitStatus: 12 });
     expect(guest.pid()).toBe(pid);
-    await eventually('the new host is clean', 10_000, async () => (await hosts.filesOnNew()).length === 0);
-    await eventually('no receiver is left', 10_000, async () => (await receiversOf(hosts)).length === 0);
+    await eventually('the new host is clean', 60_000, async () => (await hosts.filesOnNew()).length === 0);
+    await eventually('no receiver is left', 60_000, async () => (await receiversOf(hosts)).length === 0);
   });
 
   test('the line is cut for good', async () => {

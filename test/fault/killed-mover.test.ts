@@ -54,7 +54,7 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a mover that is killed', ()
     expect(listed).toMatchObject({ moves: [{ guest: 'web', state }] });
   };
   const expectCleanOnNew = async (): Promise<void> => {
-    await eventually('no receiver is left', 30_000, async () => (await receiversOf(hosts)).length === 0);
+    await eventually('no receiver is left', 60_000, async () => (await receiversOf(hosts)).length === 0);
     expect(await hosts.filesOnNew()).toEqual([]);
     expect(guest.runsOn('new')).toBe(false);
   };
@@ -181,7 +181,7 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a mover that is killed', ()
     await meddled(hosts, 'up');
     command.child.kill('SIGKILL');
     await command.ended;
-    await eventually('no receiver is left', 30_000, async () => (await receiversOf(hosts)).length === 0);
+    await eventually('no receiver is left', 60_000, async () => (await receiversOf(hosts)).length === 0);
     expect(await guest.state()).toBe('moved');
     await guest.expectMoved();
     expect(resultOf(await hosts.run(['revert', 'web', '--json']))).toMatchObject({ wasRunningThere: true });

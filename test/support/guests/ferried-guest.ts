@@ -72,7 +72,7 @@ export async function ferriedGuest(
     const heard = () => consoleLogs.map((log) => (existsSync(log) ? readFileSync(log, 'latin1') : ''));
     const before = heard().map(({ length }) => length);
     return () =>
-      eventually(`${name} says ${text}`, 20_000, () =>
+      eventually(`${name} says ${text}`, 90_000, () =>
         heard().some((log, index) => log.slice(before[index]).includes(text)),
       );
   };
