@@ -4,7 +4,7 @@ import { damagedArchive } from '../../codec/damaged-archive.ts';
 import { gunzipped, gzipped } from '../../codec/gzip-stream.ts';
 import { Failure } from '../../failure.ts';
 import { FilterError, filterThrough } from '../../system/children/filter-program.ts';
-import { isExecutableFile, pathsOfProgram } from '../../system/children/find-program.ts';
+import { findProgramOnPath } from '../../system/children/find-program.ts';
 import type { Compression } from '../../transfer/compression-level.ts';
 import { compressStream } from '../../transfer/compress-stream.ts';
 import { decompressStream } from '../../transfer/decompress-stream.ts';
@@ -51,8 +51,8 @@ function firstInstalled(
   environment: NodeJS.ProcessEnv,
 ): CommandLine | null {
   for (const [name, ...args] of programs) {
-    const path = pathsOfProgram(name, environment).find(isExecutableFile);
-    if (path !== undefined) return [path, ...args];
+    const path = findProgramOnPath(name, environment);
+    if (path !== null) return [path, ...args];
   }
   return null;
 }

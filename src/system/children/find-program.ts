@@ -7,6 +7,11 @@ export function pathsOfProgram(name: string, environment: NodeJS.ProcessEnv): st
   return directories.map((directory) => join(directory, name));
 }
 
+/** The path of that program on the PATH; null when there is none. Starts nothing. */
+export function findProgramOnPath(name: string, environment: NodeJS.ProcessEnv): string | null {
+  return pathsOfProgram(name, environment).find(isExecutableFile) ?? null;
+}
+
 export function isExecutableFile(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);

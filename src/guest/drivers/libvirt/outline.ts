@@ -1,4 +1,4 @@
-import { isExecutableFile, pathsOfProgram } from '../../../system/children/find-program.ts';
+import { findProgramOnPath } from '../../../system/children/find-program.ts';
 import type { DriverOutline } from '../deferred-driver.ts';
 
 /** Without virsh, no domain can be seen. */
@@ -13,6 +13,6 @@ export function libvirtOutline(environment: NodeJS.ProcessEnv): DriverOutline {
       'XDG_CONFIG_HOME',
       'HOME',
     ],
-    mayHaveGuests: () => pathsOfProgram('virsh', environment).some(isExecutableFile),
+    mayHaveGuests: () => findProgramOnPath('virsh', environment) !== null,
   };
 }

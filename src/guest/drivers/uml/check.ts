@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { Failure } from '../../../failure.ts';
 import { command, here, placed, vmferry } from '../../../placed-text.ts';
-import { isExecutableFile, pathsOfProgram } from '../../../system/children/find-program.ts';
+import { findProgramOnPath, isExecutableFile } from '../../../system/children/find-program.ts';
 import type { GuestDefinition } from '../../definition.ts';
 import { mconsoleMissing } from './mconsole/mconsole.ts';
 import { umlCommandLine } from './command-line.ts';
@@ -27,7 +27,7 @@ export function checkUmlBootable(definition: GuestDefinition, host: UmlHost): Bo
   const kernel = findKernel(definition, host);
   const problems: Failure[] = [];
   if (kernel === null) problems.push(kernelMissing(definition));
-  if (findOnPath('uml_mconsole', host) === null) problems.push(mconsoleMissing());
+  if (findProgramOnPath('uml_mconsole', host.environment) === null) problems.push(mconsoleMissing());
   if (initrd !== null && !existsSync(initrd))
     problems.push(
       new Failure('hypervisor-missing', placed`The guest's initial RAM disk ${initrd} is not ${here}.`, {
@@ -61,11 +61,8 @@ function formatProblems({ disks }: GuestDefinition): Failure[] {
 
 function findKernel({ kernel }: GuestDefinition, host: UmlHost): string | null {
   if (kernel !== null && isExecutableFile(kernel)) return kernel;
-  return findOnPath('linux.uml', host) ?? findOnPath(basename(kernel ?? 'linux'), host);
-}
-
-function findOnPath(program: string, host: UmlHost): string | null {
-  return pathsOfProgram(program, host.environment).find(isExecutableFile) ?? null;
+  const onPath = (program: string) => findProgramOnPath(program, host.environment);
+  return onPath('linux.uml') ?? onPath(basename(kernel ?? 'linux'));
 }
 
 function kernelMissing({ kernel }: GuestDefinition): Failure {
