@@ -1,4 +1,4 @@
-import { createHash, type Hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type { Extent } from '../extent/extents.ts';
 import { CHECKSUMS_NAME, checksumsText } from './checksums.ts';
 import { MANIFEST_NAME } from './manifest.ts';
@@ -76,17 +76,29 @@ function* sparseMember(disk: ArchivedDisk, modifiedAt: Date): Generator<Uint8Arr
   });
   for (const piece of sparseMapText(extents, sizeBytes)) yield Buffer.from(piece);
   yield zeros.subarray(0, mapPadding);
-  const sum = yield* diskData({ ...disk, extents });
+  const sum = yield* diskData({ ...disk, extents }, false);
   yield zeros.subarray(0, paddingBytes(dataBytes));
   return sum;
 }
 
-/** The bytes of the extents. Returns the SHA-256 of the whole disk: `sha256sum` reads the holes, too. */
-function* diskData({ sizeBytes, extents, read }: ArchivedDisk): Generator<Uint8Array, string> {
+/**
+ * The bytes of the extents, with the zeros between them if `withGaps`. Returns the SHA-256 of the whole disk: `sha256sum` reads the holes,
+ * too.
+ */
+function* diskData(
+  { sizeBytes, extents, read }: ArchivedDisk,
+  withGaps: boolean,
+): Generator<Uint8Array, string> {
   const hash = createHash('sha256');
+  const gap = function* (length: number): Iterable<Uint8Array> {
+    for (const piece of zeroPieces(length)) {
+      hash.update(piece);
+      yield withGaps ? piece : zeros.subarray(0, 0);
+    }
+  };
   let position = 0;
   for (const { offset, length } of extents()) {
-    yield* hashZeros(hash, offset - position);
+    yield* gap(offset - position);
     const end = offset + length;
     for (let at = offset; at < end; at += PIECE_BYTES) {
       const piece = read(at, Math.min(PIECE_BYTES, end - at));
@@ -95,15 +107,8 @@ function* diskData({ sizeBytes, extents, read }: ArchivedDisk): Generator<Uint8A
     }
     position = end;
   }
-  yield* hashZeros(hash, sizeBytes - position);
+  yield* gap(sizeBytes - position);
   return hash.digest('hex');
-}
-
-function* hashZeros(hash: Hash, length: number): Iterable<Uint8Array> {
-  for (const gap of zeroPieces(length)) {
-    hash.update(gap);
-    yield zeros.subarray(0, 0);
-  }
 }
 
 /** That many zero bytes, in pieces. */
@@ -112,24 +117,6 @@ export function* zeroPieces(length: number): Iterable<Uint8Array> {
 }
 
 /** A bare image: all bytes of the disk, zeros too. */
-export function* imagePieces(
-  { name, sizeBytes, extents, read }: ArchivedDisk,
-  onDisk: ArchiveContent['onDisk'],
-): Iterable<Uint8Array> {
-  const hash = createHash('sha256');
-  let position = 0;
-  const withGaps = function* (): Iterable<Uint8Array> {
-    for (const { offset, length } of extents()) {
-      yield* zeroPieces(offset - position);
-      const end = offset + length;
-      for (let at = offset; at < end; at += PIECE_BYTES) yield read(at, Math.min(PIECE_BYTES, end - at));
-      position = end;
-    }
-    yield* zeroPieces(sizeBytes - position);
-  };
-  for (const piece of withGaps()) {
-    hash.update(piece);
-    yield piece;
-  }
-  onDisk(name, hash.digest('hex'));
+export function* imagePieces(disk: ArchivedDisk, onDisk: ArchiveContent['onDisk']): Iterable<Uint8Array> {
+  onDisk(disk.name, yield* diskData(disk, true));
 }
