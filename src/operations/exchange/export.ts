@@ -59,8 +59,8 @@ export async function exportGuest(
     request.output === null
       ? openOutputStream(stdout)
       : await openOutputFile(request.output, dependencies.randomHex(8));
-  const work = () => writeHeld(guest, request, { output, compress, dependencies }, context);
-  const { still, disks, sizeBytes, letGo } = await work();
+  const writing = { output, compress, dependencies };
+  const { still, disks, sizeBytes, letGo } = await writeHeld(guest, request, writing, context);
   await output.publish();
   if (letGo !== null) throw letGo;
   return {
