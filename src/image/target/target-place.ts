@@ -80,6 +80,11 @@ export async function findTargetPlace(request: PlaceRequest): Promise<TargetPlac
   return { kind, path, sizeBytes: deviceBytes, allocatedBytes: deviceBytes, identity: there };
 }
 
+/** The place of a file that does not exist yet. */
+export function newFilePlace(path: string, sizeBytes: number): TargetPlace {
+  return { kind: 'new-file', path, sizeBytes, allocatedBytes: 0, identity: null };
+}
+
 async function findNewPlace({ path, sizeBytes, claim }: PlaceRequest): Promise<TargetPlace> {
   await requireDirectory(dirname(path));
   const partial = partialPath(path);
@@ -87,7 +92,7 @@ async function findNewPlace({ path, sizeBytes, claim }: PlaceRequest): Promise<T
     if (errorCode(error) === 'ENOENT') return null;
     throw error;
   });
-  if (there === null) return { kind: 'new-file', path, sizeBytes, allocatedBytes: 0, identity: null };
+  if (there === null) return newFilePlace(path, sizeBytes);
   await requireOwnFile(there, partial);
   if (!isSameClaim(await readClaim(path), claim))
     throw new Failure(

@@ -6,7 +6,7 @@ import { ImageTarget } from '../../image/target/image-target.ts';
 import { findDeviceProblems, findTargetDevice } from '../../image/target/target-device.ts';
 import { directoryMissing } from '../../image/target/target-failures.ts';
 import { isFileNameShort } from '../../image/target/target-path.ts';
-import { requireRoom } from '../../image/target/target-place.ts';
+import { newFilePlace, requireRoom } from '../../image/target/target-place.ts';
 
 /** The largest image whose size is not known before its end: its chunks have 1 MiB (doc/formats.md). */
 export const LARGEST_UNKNOWN_BYTES = 2 ** 40;
@@ -56,14 +56,7 @@ export async function openImportTarget(request: TargetRequest): Promise<ImportTa
       throw new Failure('image-unsupported', `${name} is larger than 64 TiB.`);
     const directory = await stat(dirname(path)).catch(() => null);
     if (directory === null || !directory.isDirectory()) throw directoryMissing(dirname(path));
-    const place = {
-      kind: 'new-file',
-      path,
-      sizeBytes: imageBytes,
-      allocatedBytes: 0,
-      identity: null,
-    } as const;
-    await requireRoom([{ place, neededBytes: dataBytes }]);
+    await requireRoom([{ place: newFilePlace(path, imageBytes), neededBytes: dataBytes }]);
     const target = await ImageTarget.create(path, imageBytes);
     return { target, grid: chunkGridFor(imageBytes), limitBytes: imageBytes };
   }

@@ -49,7 +49,7 @@ export function readGraph(chain: readonly ChainFile[], isInUse: boolean): BlockN
         ...access,
         ...(withBacking.has(format) ? { backing: below } : {}),
       });
-    else nodes.push(...overlayNodes({ file, disk, below }, overlay, { ...locking, ...access }));
+    else nodes.push(...overlayNodes({ file, disk, below }, overlay, { locking, access }));
     below = disk;
   }
   return nodes;
@@ -58,14 +58,20 @@ export function readGraph(chain: readonly ChainFile[], isInUse: boolean): BlockN
 function overlayNodes(
   { file, disk, below }: { file: string; disk: string; below: string | null },
   { fd, dataOffset }: { fd: number; dataOffset: number },
-  access: Record<string, unknown>,
+  { locking, access }: { locking: object; access: object },
 ): BlockNode[] {
-  const { locking: _, ...ofFormat } = access;
   const [overlay, data] = [`overlay-${file}`, `data-${file}`];
   return [
-    { driver: 'file', 'node-name': overlay, filename: openedFile(fd), 'auto-read-only': false, ...access },
-    { driver: 'raw', 'node-name': data, file, offset: dataOffset, ...ofFormat },
-    { driver: 'qcow2', 'node-name': disk, file: overlay, 'data-file': data, backing: below, ...ofFormat },
+    {
+      driver: 'file',
+      'node-name': overlay,
+      filename: openedFile(fd),
+      'auto-read-only': false,
+      ...locking,
+      ...access,
+    },
+    { driver: 'raw', 'node-name': data, file, offset: dataOffset, ...access },
+    { driver: 'qcow2', 'node-name': disk, file: overlay, 'data-file': data, backing: below, ...access },
   ];
 }
 
