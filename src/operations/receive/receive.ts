@@ -4,6 +4,7 @@ import type { FramePool } from '../../workers/frame-pool.ts';
 import { parseGuestDefinition, type GuestDefinition } from '../../guest/definition.ts';
 import type { GuestDriver, GuestIdentity } from '../../guest/guest-driver.ts';
 import type { RecordStore } from '../../guest/record-store.ts';
+import { surveyRunning } from '../../guest/survey-guests.ts';
 import { Queue } from '../../pipeline/queue.ts';
 import { here, placed, vmferry } from '../../placed-text.ts';
 import { thisMachine } from '../../system/machine.ts';
@@ -251,9 +252,10 @@ class Receiver {
   }
 
   async #look(name: string): Promise<void> {
-    let isRunning = false;
-    for (const driver of this.#dependencies.drivers)
-      isRunning ||= (await driver.list(this.#context)).some(({ definition }) => definition.name === name);
+    const { running, failures } = await surveyRunning(this.#dependencies.drivers, this.#context);
+    const isRunning = running.some(({ definition }) => definition.name === name);
+    // A hypervisor that could not be asked may hide it.
+    if (!isRunning) for (const { failure } of failures) throw failure;
     this.#channel.send({ type: 'seen', isRunning });
   }
 
