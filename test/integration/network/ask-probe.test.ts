@@ -137,8 +137,12 @@ describe('a command', () => {
 describe('after the boot', () => {
   test('each probe is asked until it answers as before, or the time is over', async () => {
     const stays = await serve((socket) => socket.write('220 mail\n'));
-    const late = await serve(() => undefined);
-    await new Promise((resolve) => servers.pop()?.close(resolve));
+    let asked: () => void = () => undefined;
+    const wasAsked = new Promise<void>((resolve) => (asked = resolve));
+    const late = await serve((socket) => {
+      socket.destroy();
+      asked();
+    });
     const before = { answered: true, way: 'open', greeting: '220 mail' } as const;
     const gone: Probe = { kind: 'exec', command: 'false' };
     const answers = [port(stays), port(late), gone].map((probe) => ({ probe, isChosen: true, before }));
@@ -148,8 +152,9 @@ describe('after the boot', () => {
       5_000,
       never,
     );
-    // Listens again only after it was asked once.
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    // Answers only after it was asked once.
+    await wasAsked;
+    await new Promise((resolve) => servers.pop()?.close(resolve));
     await serve((socket) => socket.write('220 mail\n'), late);
     const again = await asking;
     expect(again.map(({ account }) => account.outcome)).toEqual([
