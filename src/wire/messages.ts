@@ -96,6 +96,7 @@ const besides = z.strictObject({
     .readonly(),
   memoryBytes: bytes,
 });
+export type TakenBesides = z.infer<typeof besides>;
 
 const hypervisorKinds = ['uml', 'qemu', 'libvirt', 'xen'] as const;
 

@@ -13,7 +13,8 @@ import { awaitReleases } from '../../guest/disks/await-releases.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
 import { noteAnswers } from './probes/note-answers.ts';
 import { proveMove } from './prove-move.ts';
-import { planMigration, preflight, type Move } from './preflight.ts';
+import { planMigration } from './plan-migration.ts';
+import { preflight, type Move } from './preflight.ts';
 import { undoMove } from './undo.ts';
 import type { MigrateRequest, MigrationPlan, MigrationReport } from './migration-report.ts';
 import { refuseUnlessOwn, thisMover } from '../../guest/mover.ts';
@@ -25,6 +26,7 @@ import { isWarm } from './passes/why-not-warm.ts';
 import { refuseSuspension } from '../../system/suspension.ts';
 import { hasComparablePlaces } from '../../image/clones/placed-extents.ts';
 import { refuseChanged, stampImages } from '../../image/image-stamp.ts';
+import { collectWarnings } from '../../pipeline/collect-warnings.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
 import { tellWhenInterrupted } from './when-interrupted.ts';
 
@@ -41,16 +43,14 @@ export async function migrate(
   context: Context,
 ): Promise<MigrationReport | MigrationPlan> {
   const startedMs = performance.now();
-  const warnings: string[] = [];
   const clock = new DowntimeClock();
-  const watched: Context = {
-    signal: context.signal,
+  const { watched, warnings } = collectWarnings({
+    ...context,
     report(event) {
-      if (event.type === 'warning') warnings.push(event.message);
       clock.note(event);
       context.report(event);
     },
-  };
+  });
   await using move = await preflight(request, dependencies, watched);
   const noted = await noteAnswers(move.guest, request.probing, watched);
   if (request.dryRun) return { ...(await planMigration(move, watched)), warnings };

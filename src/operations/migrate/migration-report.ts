@@ -9,6 +9,7 @@ import type { PassReport } from './passes/pass-report.ts';
 import type { RateLimit } from '../../rate-limit.ts';
 import type { ProbeAccount } from '../../events.ts';
 import type { ProbeRequest } from './probes/probe.ts';
+import type { TakenBesides } from '../../wire/messages.ts';
 
 export type { ConversionAccount } from './conversion/account.ts';
 export type { MovedDisk } from './passes/copied-move.ts';
@@ -36,11 +37,7 @@ export interface MigrateRequest extends CopyRequest {
   haltTimeoutMs: number;
   bootTimeoutMs: number;
   /** What other guests of the same command take on the new hardware before this one; nothing unless given. */
-  besides?: {
-    /** For new files; a directory may come several times. */
-    files: readonly { directory: string; neededBytes: number }[];
-    memoryBytes: number;
-  };
+  besides?: TakenBesides;
   /** Stop after the preflight, and report what would happen. */
   dryRun: boolean;
 }

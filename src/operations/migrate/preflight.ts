@@ -8,23 +8,13 @@ import { Resources } from '../../pipeline/resources.ts';
 import { whyCiphersAreSlow } from '../../ssh/ciphers.ts';
 import type { SshConnection } from '../../store/sftp/ssh-connection.ts';
 import { untilAborted } from '../../pipeline/until-aborted.ts';
-import { levelToEstimateWith } from '../../transfer/compression-level.ts';
-import {
-  estimateDowntimeSeconds,
-  estimateWarmDowntimeSeconds,
-  expectedReadBytes,
-  measureLine,
-  sampleCompression,
-} from './estimate.ts';
-import { warnOfDoubtfulFileSystems } from '../../transfer/file-system-warnings.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
-import type { DeviceThere, MigrateRequest, MigrationPlan } from './migration-report.ts';
+import type { DeviceThere, MigrateRequest } from './migration-report.ts';
 import { refuseWhileMoved } from '../../guest/mover.ts';
 import { lookInside, planFixups } from './conversion/adaptation.ts';
 import { conversionAccount } from './conversion/account.ts';
 import { guestThere, tellOfConversion, type GuestThere } from './conversion/guest-there.ts';
 import { kernelNeeds } from './conversion/kernel-needs.ts';
-import { isWarm } from './passes/why-not-warm.ts';
 import { placeDisks, type DiskPlaces, type PlacedDisk } from './place-disks.ts';
 import { lookAtDisks, type Attempt } from './preflight-disks.ts';
 import { tellOfDevice } from './target-devices.ts';
@@ -34,9 +24,8 @@ import { newHardware, receiveCommand } from '../../wire/new-hardware.ts';
 import { RemoteReceiver } from '../../wire/remote-receiver.ts';
 import { fromWireFailure } from '../../wire/messages.ts';
 import { explainNoReceiver } from './sftp-only-account.ts';
-import { diskAccount, relocate, type SourceDisk } from '../../transfer/source-disk.ts';
+import { relocate, type SourceDisk } from '../../transfer/source-disk.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
-import { rateAt } from '../../rate-limit.ts';
 
 /** A move that passed the preflight. */
 export interface Move extends AsyncDisposable {
@@ -264,44 +253,4 @@ function withOtherHypervisors(failure: Failure, hypervisors: readonly string[]):
     advice: advice.filter((text) => text !== undefined).join(' '),
     cause: failure,
   });
-}
-
-/** Predicts a move, from samples of the image and of the line. */
-export async function planMigration(
-  { request, dependencies, guest, places, devices, there, fixups, disks, receiver }: Move,
-  context: Context,
-): Promise<MigrationPlan> {
-  const mostReadBytes = disks.reduce((sum, disk) => sum + disk.readBytes, 0);
-  const readBytes =
-    guest.running === null || request.everyBlock
-      ? mostReadBytes
-      : disks.reduce((sum, disk) => sum + expectedReadBytes(disk), 0);
-  if (guest.running === null && !request.everyBlock)
-    for (const disk of disks) warnOfDoubtfulFileSystems(disk, context);
-  const sample = await sampleCompression(disks, dependencies.pool, levelToEstimateWith(request.compression));
-  const { limitRate = null } = request;
-  const rate = limitRate === null ? null : rateAt(limitRate, new Date());
-  const lineBytesPerSecond = await measureLine(receiver, rate, context.signal);
-  const willBoot = !isImageOnly(guest.definition);
-  const warm = isWarm({ request, guest, places });
-  const isDown = guest.running === null || sample === null;
-  return {
-    type: 'plan',
-    guest: guest.definition.name,
-    destination: request.target.destination,
-    willHalt: guest.running !== null,
-    willBoot,
-    warm,
-    ...conversionAccount(there, fixups),
-    devices,
-    disks: disks.map((disk, index) => diskAccount(disk, places[index]?.path ?? '')),
-    estimatedSendBytes: sample === null ? null : Math.round(readBytes * sample.ratio),
-    mostSendBytes: sample === null ? null : Math.round(mostReadBytes * sample.ratio),
-    estimatedDowntimeSeconds: isDown
-      ? null
-      : warm
-        ? estimateWarmDowntimeSeconds(disks, sample, lineBytesPerSecond)
-        : estimateDowntimeSeconds(readBytes, sample, lineBytesPerSecond),
-    warnings: [],
-  };
 }

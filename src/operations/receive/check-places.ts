@@ -10,7 +10,7 @@ import { qcow2Problem } from '../../image/target/qcow2-probe.ts';
 import { exists, isFileNameShort, partialPath } from '../../image/target/target-path.ts';
 import { command, here, placed } from '../../placed-text.ts';
 import { errorCode } from '../../system/error-code.ts';
-import { SPOOL_LIMIT_BYTES } from '../../wire/messages.ts';
+import { SPOOL_LIMIT_BYTES, type TakenBesides } from '../../wire/messages.ts';
 import { pathOfDisk, type DiskPlace } from './open-target.ts';
 
 export interface PlacesRequest {
@@ -20,7 +20,7 @@ export interface PlacesRequest {
   /** Whether the content of block devices may be lost. */
   overwrite: boolean;
   /** What other guests take here before this one; nothing unless given. */
-  besides?: { files: readonly { directory: string; neededBytes: number }[]; memoryBytes: number };
+  besides?: TakenBesides;
 }
 
 export interface CheckedPlaces {
@@ -124,10 +124,7 @@ async function freeBytesOf(directory: string): Promise<number> {
 }
 
 /** What others take of the directory's file system. */
-async function bytesBeside(
-  directory: string,
-  others: readonly { directory: string; neededBytes: number }[],
-): Promise<number> {
+async function bytesBeside(directory: string, others: TakenBesides['files']): Promise<number> {
   const { dev } = await stat(directory);
   let sum = 0;
   for (const other of others) {

@@ -2,9 +2,11 @@ import { dirname } from 'node:path';
 import type { Context } from '../../../events.ts';
 import { asFailure, combineFailures, Failure } from '../../../failure.ts';
 import { isImageOnly } from '../../../guest/definition.ts';
+import { collectWarnings } from '../../../pipeline/collect-warnings.ts';
 import type { MigrateDependencies } from '../migrate-dependencies.ts';
 import type { MigrationPlan } from '../migration-report.ts';
-import { planMigration, preflight, type Move } from '../preflight.ts';
+import { planMigration } from '../plan-migration.ts';
+import { preflight, type Move } from '../preflight.ts';
 import type { MoveGuestsRequest } from './moves-report.ts';
 import { conflictsWith, takenBy, type GuestToMove } from './together.ts';
 
@@ -26,7 +28,7 @@ export async function preflightGuests(
   const problems: Failure[] = [];
   const earlier: GuestToMove[] = [];
   for (const name of names) {
-    const context = contextOf(name);
+    const { watched: context, warnings } = collectWarnings(contextOf(name));
     const own: Failure[] = [];
     try {
       const request = { ...requestFor(name), besides: takenBy(earlier) };
@@ -35,7 +37,7 @@ export async function preflightGuests(
       own.push(...conflictsWith(guest, earlier));
       if (move.guest.running === null && !isImageOnly(move.guest.definition)) own.push(notRunning(name));
       earlier.push(guest);
-      if (dryRun) plans.push(await planned(move, context));
+      if (dryRun) plans.push({ ...(await planMigration(move, context)), warnings });
     } catch (error) {
       context.signal.throwIfAborted();
       own.push(...asFailure(error).all);
@@ -46,18 +48,6 @@ export async function preflightGuests(
   const [first, ...others] = problems;
   if (first !== undefined) throw combineFailures([first, ...others]);
   return plans;
-}
-
-async function planned(move: Move, context: Context): Promise<MigrationPlan> {
-  const warnings: string[] = [];
-  const plan = await planMigration(move, {
-    ...context,
-    report(event) {
-      if (event.type === 'warning') warnings.push(event.message);
-      context.report(event);
-    },
-  });
-  return { ...plan, warnings };
 }
 
 function guestToMove(typed: string, { guest, there, places, devices, disks }: Move): GuestToMove {

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import { Failure } from '../../../failure.ts';
 import type { GuestDefinition } from '../../../guest/definition.ts';
-import type { MigrateRequest } from '../migration-report.ts';
+import type { TakenBesides } from '../../../wire/messages.ts';
 
 /** What is needed of one guest's preflight to judge it together with others. */
 export interface GuestToMove {
@@ -9,7 +9,7 @@ export interface GuestToMove {
   typed: string;
   definition: Pick<GuestDefinition, 'name' | 'driver'>;
   /** What it takes there: its disks in new files, and memory. */
-  takes: Required<MigrateRequest>['besides'];
+  takes: TakenBesides;
   /** All its disks here. */
   sources: readonly string[];
   /** The same, absolute, on the new hardware. */
@@ -17,7 +17,7 @@ export interface GuestToMove {
 }
 
 /** What several guests take together. */
-export function takenBy(guests: readonly GuestToMove[]): Required<MigrateRequest>['besides'] {
+export function takenBy(guests: readonly GuestToMove[]): TakenBesides {
   return {
     files: guests.flatMap(({ takes }) => takes.files),
     memoryBytes: guests.reduce((sum, { takes }) => sum + takes.memoryBytes, 0),
