@@ -39,16 +39,17 @@ async function storesOverCutLines(server: Server): Promise<BackupStoreUnderTest>
     `  HostKeyAlias [127.0.0.1]:${server.port}`,
   );
   const opened: BackupStore[] = [];
-  const connect = async (directory: string): Promise<BackupStore> => {
+  const connect = async (directory: string, unsettledFolders: Set<string>): Promise<BackupStore> => {
     const connection = await connectSsh(server.destination, { sshConfigFile }, context);
-    const store = connection.store(directory);
+    const store = connection.store(directory, unsettledFolders);
     store[Symbol.asyncDispose] = () => connection[Symbol.asyncDispose]();
     return store;
   };
   const open = async (directory: string): Promise<BackupStore> => {
+    const unsettledFolders = new Set<string>();
     for (;;) {
       try {
-        const store = await reconnectingStore(() => connect(directory), {
+        const store = await reconnectingStore(() => connect(directory, unsettledFolders), {
           waitsMs: Array.from({ length: 100 }, () => 0),
           sleep: () => Promise.resolve(),
         });

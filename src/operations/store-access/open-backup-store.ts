@@ -62,6 +62,7 @@ export async function openBackupStore(
     return prepared(dependencies.openDirectory(resolve(location.path)), preparing);
   const { destination, port, path } = location;
   let isFirst = true;
+  const unsettledFolders = new Set<string>();
   const connectTo = async (): Promise<OwningStore> => {
     const options = { sshConfigFile, port, limitRate, meanwhile: isFirst ? meanwhile : () => undefined };
     const connection = await dependencies.connect(destination, options, context);
@@ -69,7 +70,7 @@ export async function openBackupStore(
       const directory = path.startsWith('/')
         ? path
         : joined(await connection.loginDirectory(context.signal), path);
-      return owning(connection.store(directory), connection);
+      return owning(connection.store(directory, unsettledFolders), connection);
     });
   };
   const store = await reconnectingStore(

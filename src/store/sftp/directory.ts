@@ -25,12 +25,14 @@ export class SftpDirectory {
   readonly #session: SftpSession;
   readonly #directory: string;
   readonly #location: string;
+  readonly #unsettledFolders: Set<string>;
 
   /**
    * @param directory an absolute path; Failure `usage` otherwise
    * @param location for messages
+   * @param unsettledFolders the paths of folders that an earlier connection may have made without having set their mode
    */
-  constructor(session: SftpSession, directory: string, location: string) {
+  constructor(session: SftpSession, directory: string, location: string, unsettledFolders: Set<string>) {
     if (!directory.startsWith('/'))
       throw new Failure('usage', `‘${directory}’ is not an absolute path.`, {
         advice: 'Give the directory on the other machine as a path that begins with /',
@@ -38,6 +40,7 @@ export class SftpDirectory {
     this.#session = session;
     this.#directory = directory.replace(/\/+$/, '');
     this.#location = location;
+    this.#unsettledFolders = unsettledFolders;
   }
 
   /** The path of a name in the store; of the store's own directory for an empty name. */
@@ -100,20 +103,46 @@ export class SftpDirectory {
     for (const folder of foldersOf(name)) await this.#makeFolder(folder);
   }
 
+  /** Makes the store's own directory. Throws the server's refusal, also if it exists. */
+  async make(): Promise<void> {
+    await this.#makeFolderAt(this.path(''));
+    await this.syncFolder(this.folderAbove);
+  }
+
   /** Makes a folder unless it exists. Servers refuse an existing folder with various statuses. */
   async #makeFolder(folder: string): Promise<void> {
+    const path = this.path(folder);
     for (let attempt = 1; ; attempt++) {
       try {
-        await this.#session.makeDirectory(this.path(folder), FOLDER_MODE);
+        await this.#makeFolderAt(path);
         await this.syncFolder(this.folderOf(folder));
         return;
       } catch (error) {
         ignoreRefusal(error);
-        if ((await factsIfThere(this.#session, this.path(folder))) !== null) return;
+        if ((await factsIfThere(this.#session, path)) !== null) return;
         // A prune may have removed the empty folder between the two requests.
         if (attempt === 2) throw error;
       }
     }
+  }
+
+  /**
+   * Some servers ignore the mode of a new folder, so it is set again. If the line is cut between the two requests, the next
+   * connection finds a folder that exists, and still has to set its mode.
+   */
+  async #makeFolderAt(path: string): Promise<void> {
+    const mayBeOurs = this.#unsettledFolders.has(path);
+    this.#unsettledFolders.add(path);
+    try {
+      await this.#session.makeDirectory(path, FOLDER_MODE);
+    } catch (error) {
+      ignoreRefusal(error);
+      if (mayBeOurs) await this.#session.setMode(path, FOLDER_MODE);
+      this.#unsettledFolders.delete(path);
+      throw error;
+    }
+    await this.#session.setMode(path, FOLDER_MODE);
+    this.#unsettledFolders.delete(path);
   }
 
   /** Makes the names in a folder durable. OpenSSH opens folders like files; other servers may refuse. */

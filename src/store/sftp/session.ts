@@ -157,10 +157,14 @@ export class SftpSession {
     return this.#request<void>((done) => this.#sftp.ext_openssh_fsync(handle, (error) => done(error)));
   }
 
-  /** Some servers ignore the mode of mkdir, so it is set again afterwards, if the server permits that. */
-  async makeDirectory(path: string, mode: number): Promise<void> {
-    await this.#request<void>((done) => this.#sftp.mkdir(path, { mode }, done));
-    await this.#request<void>((done) => this.#sftp.chmod(path, mode, done)).catch(ignoreRefusal);
+  /** Some servers ignore the mode, so set it again afterwards with `setMode`. */
+  makeDirectory(path: string, mode: number): Promise<void> {
+    return this.#request<void>((done) => this.#sftp.mkdir(path, { mode }, done));
+  }
+
+  /** Sets the mode of a file or a folder, if the server permits that. */
+  setMode(path: string, mode: number): Promise<void> {
+    return this.#request<void>((done) => this.#sftp.chmod(path, mode, done)).catch(ignoreRefusal);
   }
 
   remove(path: string): Promise<void> {

@@ -9,7 +9,7 @@ import type { FileHandle, SftpSession } from './session.ts';
 import { shortcomingsWithout } from './shortcomings.ts';
 import { settle, shortFile, writeParts } from './write.ts';
 import { checkStoreName, isTemporaryName, temporaryNameFor } from '../store-name.ts';
-import { FOLDER_MODE, type ByteRange, type PlacedStore, type PutOptions, type StoreEntry } from '../store.ts';
+import type { ByteRange, PlacedStore, PutOptions, StoreEntry } from '../store.ts';
 import { untilAborted } from '../../pipeline/until-aborted.ts';
 
 /** How long an aborted put waits for the removal of its temporary file, which queues behind requests in flight. */
@@ -20,14 +20,16 @@ const CLEAN_UP_LIMIT_MS = 5000;
  * @param directory an absolute path there
  * @param hostName of the server, for messages
  * @param port null: the one that ssh uses for this host
+ * @param unsettledFolders as for SftpDirectory
  */
 export function openSftpStore(
   session: SftpSession,
   directory: string,
   hostName: string,
   port: number | null,
+  unsettledFolders: Set<string>,
 ): PlacedStore {
-  return new SftpStore(session, directory, hostName, port);
+  return new SftpStore(session, directory, hostName, port, unsettledFolders);
 }
 
 class SftpStore implements PlacedStore {
@@ -40,12 +42,18 @@ class SftpStore implements PlacedStore {
   /** Lets files be sent one after the other. */
   readonly #turns = new Turns();
 
-  constructor(session: SftpSession, directory: string, hostName: string, port: number | null) {
+  constructor(
+    session: SftpSession,
+    directory: string,
+    hostName: string,
+    port: number | null,
+    unsettledFolders: Set<string>,
+  ) {
     this.#hostName = hostName;
     this.#port = port;
     this.#session = session;
     this.location = this.#locationOf(directory);
-    this.#place = new SftpDirectory(session, directory, this.location);
+    this.#place = new SftpDirectory(session, directory, this.location, unsettledFolders);
     this.shortcomings = shortcomingsWithout((extension) => session.offers(extension), hostName);
   }
 
@@ -64,7 +72,7 @@ class SftpStore implements PlacedStore {
     if (await this.exists(signal)) return;
     await this.#writing(signal, async () => {
       try {
-        await this.#session.makeDirectory(this.#place.path(''), FOLDER_MODE);
+        await this.#place.make();
       } catch (error) {
         // Another process has made it.
         if (await this.#place.exists()) return;
@@ -73,7 +81,6 @@ class SftpStore implements PlacedStore {
           ? explainRefusedWrite(error, { location, neededBytes: 0, room: null, isThere: false })
           : error;
       }
-      await this.#place.syncFolder(this.#place.folderAbove);
     });
   }
 

@@ -27,8 +27,11 @@ export interface SshConnection extends AsyncDisposable {
    * to end, and its channel is closed.
    */
   exec(command: string, signal: AbortSignal): Promise<RemoteProcess>;
-  /** A store in a directory there, by absolute path. Usable as long as the connection is. */
-  store(directory: string): PlacedStore;
+  /**
+   * A store in a directory there, by absolute path. Usable as long as the connection is.
+   * @param unsettledFolders one set for all connections to this store: what the last one could not finish, the next one does
+   */
+  store(directory: string, unsettledFolders?: Set<string>): PlacedStore;
   /** The absolute path of the directory in which logins begin there. */
   loginDirectory(signal: AbortSignal): Promise<string>;
   /**
@@ -133,8 +136,8 @@ class OpenConnection implements SshConnection {
     );
   }
 
-  store(directory: string): PlacedStore {
-    return openSftpStore(this.#session, directory, this.destination, this.#port);
+  store(directory: string, unsettledFolders = new Set<string>()): PlacedStore {
+    return openSftpStore(this.#session, directory, this.destination, this.#port, unsettledFolders);
   }
 
   async loginDirectory(signal: AbortSignal): Promise<string> {

@@ -11,5 +11,5 @@ test.each([
   ['backup@fe80::1', 2222, 'sftp://backup@[fe80::1]:2222/srv'],
   ['::1', 2222, 'sftp://[::1]:2222/srv'],
 ])('a store on %s, port %s, is at %s', (hostName, port, location) => {
-  expect(openSftpStore(session, '/srv', hostName, port).location).toBe(location);
+  expect(openSftpStore(session, '/srv', hostName, port, new Set()).location).toBe(location);
 });
