@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { damagedArchive } from '../codec/damaged-archive.ts';
+import { FINGERPRINTS_NAME } from './fingerprints.ts';
 
 export const MANIFEST_NAME = 'manifest.json';
 export const LONGEST_MANIFEST_BYTES = 4 * 2 ** 20;
@@ -15,6 +16,8 @@ const manifest = z.looseObject({
   createdAt: z.iso.datetime(),
   guest: z.string().min(1).max(255),
   consistency: z.enum(['halted', 'frozen', 'after-a-crash']),
+  /** Present if the archive has this member behind its disks. */
+  fingerprints: z.literal(FINGERPRINTS_NAME).optional(),
   /** As in doc/definition.md. */
   definition: z.unknown(),
   disks: z

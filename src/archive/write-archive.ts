@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
+import { RunningChunkMap } from '../chunk/running-chunk-map.ts';
 import type { Extent } from '../extent/extents.ts';
 import { CHECKSUMS_NAME, checksumsText } from './checksums.ts';
+import { FINGERPRINTS_NAME, fingerprintsText } from './fingerprints.ts';
 import { MANIFEST_NAME } from './manifest.ts';
 import { fewExtents, sparseMapText } from './sparse-map.ts';
 import { END_BYTES, memberHeader, paddingBytes } from './tar-header.ts';
@@ -34,16 +36,26 @@ export interface ArchiveContent {
  */
 export function* archivePieces({ manifest, createdAt, disks, onDisk }: ArchiveContent): Iterable<Uint8Array> {
   const sums = new Map<string, string>();
+  const fingerprints = new Map<string, string>();
   const content = Buffer.from(manifest);
-  sums.set(MANIFEST_NAME, createHash('sha256').update(content).digest('hex'));
+  sums.set(MANIFEST_NAME, sha256Of(content));
   yield* smallMember(MANIFEST_NAME, content, createdAt);
   for (const disk of disks) {
-    const sum = yield* sparseMember(disk, createdAt);
+    const map = new RunningChunkMap(disk.sizeBytes);
+    const sum = yield* sparseMember(disk, createdAt, map);
     sums.set(disk.name, sum);
+    fingerprints.set(disk.name, map.fingerprint());
     onDisk(disk.name, sum);
   }
+  const stated = Buffer.from(fingerprintsText(fingerprints));
+  sums.set(FINGERPRINTS_NAME, sha256Of(stated));
+  yield* smallMember(FINGERPRINTS_NAME, stated, createdAt);
   yield* smallMember(CHECKSUMS_NAME, Buffer.from(checksumsText(sums)), createdAt);
   yield zeros.subarray(0, END_BYTES);
+}
+
+function sha256Of(content: Uint8Array): string {
+  return createHash('sha256').update(content).digest('hex');
 }
 
 function* smallMember(name: string, content: Uint8Array, modifiedAt: Date): Iterable<Uint8Array> {
@@ -53,10 +65,19 @@ function* smallMember(name: string, content: Uint8Array, modifiedAt: Date): Iter
   yield zeros.subarray(0, paddingBytes(content.length));
 }
 
-/** Returns the SHA-256 of the whole disk. */
-function* sparseMember(disk: ArchivedDisk, modifiedAt: Date): Generator<Uint8Array, string> {
+/** Returns the SHA-256 of the whole disk. Adds its bytes to the map. */
+function* sparseMember(
+  disk: ArchivedDisk,
+  modifiedAt: Date,
+  map: RunningChunkMap,
+): Generator<Uint8Array, string> {
   const { name, sizeBytes } = disk;
   const extents = fewExtents(disk.extents);
+  const read = (offset: number, length: number) => {
+    const bytes = disk.read(offset, length);
+    map.add(offset, bytes);
+    return bytes;
+  };
   let mapBytes = 0;
   for (const piece of sparseMapText(extents, sizeBytes)) mapBytes += piece.length;
   const mapPadding = paddingBytes(mapBytes);
@@ -76,7 +97,7 @@ function* sparseMember(disk: ArchivedDisk, modifiedAt: Date): Generator<Uint8Arr
   });
   for (const piece of sparseMapText(extents, sizeBytes)) yield Buffer.from(piece);
   yield zeros.subarray(0, mapPadding);
-  const sum = yield* diskData({ ...disk, extents }, false);
+  const sum = yield* diskData({ ...disk, extents, read }, false);
   yield zeros.subarray(0, paddingBytes(dataBytes));
   return sum;
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import { chunkLength, frameLimitBytes, type ChunkGrid } from '../chunk/chunk-grid.ts';
 import type { Failure } from '../failure.ts';
@@ -19,12 +19,12 @@ const ZEROS_AT_ONCE = 64;
 export interface ImportedDisk {
   /** Of the disk. */
   sizeBytes: number;
-  /** Hexadecimal, of all bytes of the disk. */
-  sha256: string;
+  /** Hexadecimal, of all bytes of the disk; null unless it was asked for. */
+  sha256: string | null;
 }
 
 /**
- * Writes the bytes of a disk to a target, and hashes them. On a target that held something before, every byte up to the end of the disk
+ * Writes the bytes of a disk to a target. On a target that held something before, every byte up to the end of the disk
  * is written or cleared.
  */
 export class DiskImport {
@@ -35,7 +35,7 @@ export class DiskImport {
   readonly #mostRuns: number;
   readonly #signal: AbortSignal;
   readonly #spare: SpareMemory;
-  readonly #hash = createHash('sha256');
+  readonly #hash: Hash | null;
   readonly #inWork = new Set<Promise<void>>();
   #failure: { error: unknown } | null = null;
   /** The run that is being filled: where it begins, and how far it is filled. */
@@ -45,8 +45,15 @@ export class DiskImport {
   /** How far the disk is hashed. */
   #position = 0;
 
-  constructor(target: ImageTarget, apply: ImageApply, grid: ChunkGrid, signal: AbortSignal) {
+  /** @param hashes whether the SHA-256 of the whole disk is wanted: it takes as long as everything else */
+  constructor(
+    target: ImageTarget,
+    apply: ImageApply,
+    grid: ChunkGrid,
+    { signal, hashes }: { signal: AbortSignal; hashes: boolean },
+  ) {
     this.#signal = signal;
+    this.#hash = hashes ? createHash('sha256') : null;
     this.#target = target;
     this.#apply = apply;
     this.#grid = grid;
@@ -64,7 +71,7 @@ export class DiskImport {
       for await (const { offset, bytes } of data) {
         if (this.#failure !== null) throw this.#failure.error;
         await this.#zerosUntil(offset);
-        this.#hash.update(bytes);
+        this.#hash?.update(bytes);
         await this.#fill(bytes);
       }
       await this.#zerosUntil(sizeBytes ?? this.#position);
@@ -73,16 +80,12 @@ export class DiskImport {
     } finally {
       await Promise.allSettled(this.#inWork);
     }
-    return { sizeBytes: this.#position, sha256: this.#hash.digest('hex') };
+    return { sizeBytes: this.#position, sha256: this.#hash?.digest('hex') ?? null };
   }
 
   async #zerosUntil(end: number): Promise<void> {
     if (end <= this.#position) return;
-    let pieces = 0;
-    for (const gap of zeroPieces(end - this.#position)) {
-      this.#hash.update(gap);
-      if (++pieces % ZEROS_AT_ONCE === 0) await this.#pause();
-    }
+    await this.#hashZeros(end - this.#position);
     if (this.#target.isEmpty) {
       // The run that a gap begins in ends with zeros; runs inside the gap are not written.
       const next = Math.floor(end / this.#runBytes) * this.#runBytes;
@@ -100,9 +103,15 @@ export class DiskImport {
     }
   }
 
-  async #pause(): Promise<void> {
-    await setImmediate();
-    this.#signal.throwIfAborted();
+  async #hashZeros(length: number): Promise<void> {
+    if (this.#hash === null) return;
+    let pieces = 0;
+    for (const gap of zeroPieces(length)) {
+      this.#hash.update(gap);
+      if (++pieces % ZEROS_AT_ONCE > 0) continue;
+      await setImmediate();
+      this.#signal.throwIfAborted();
+    }
   }
 
   /** Zeros in the run that is being filled. */

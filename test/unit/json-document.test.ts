@@ -304,7 +304,17 @@ const samples: { [Type in JsonRecord['type']]: RecordOf<Type> } = {
     compression: 'zstd',
     guest: '',
     checked: 'sha256sums',
-    disks: [{ name: '', target: '', sizeBytes: 0, writtenBytes: 0, sha256: '', readBack: 'direct' }],
+    disks: [
+      {
+        name: '',
+        target: '',
+        sizeBytes: 0,
+        writtenBytes: 0,
+        sha256: '',
+        fingerprint: '',
+        readBack: 'direct',
+      },
+    ],
     seconds: 0,
   },
   pruned: {

@@ -31,10 +31,13 @@ function exportedText({ name, sizeBytes, holeBytes, freeBytes, readBytes, sha256
   ]);
 }
 
+const checkedText = { fingerprints: 'fingerprints', sha256sums: 'checksums' };
+
 /** The summary after an import. */
 export function importReportText({ guest, content, checked, disks, seconds }: ImportReport): string {
   const place = disks.map(({ target }) => target).join(', ');
-  const compared = checked === null ? `the ${content} has no checksums` : 'the checksums of the archive';
+  const compared =
+    checked === null ? `the ${content} has no checksums` : `the ${checkedText[checked]} of the archive`;
   const fields = formatFields([
     ['compared with', compared],
     ['in all', formatDuration(seconds)],
@@ -48,6 +51,7 @@ function importedText({
   sizeBytes,
   writtenBytes,
   sha256,
+  fingerprint,
   readBack,
 }: ImportedDiskReport): string {
   const how = readBack === 'direct' ? 'O_DIRECT' : 'page cache dropped';
@@ -56,7 +60,7 @@ function importedText({
     ['to', target],
     ['size', formatBytes(sizeBytes)],
     ['written', formatBytes(writtenBytes)],
-    ['sha256', sha256],
+    sha256 === null ? ['fingerprint', fingerprint ?? ''] : ['sha256', sha256],
     ['verified', `everything, read back from the disk (${how})`],
   ]);
 }

@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { setImmediate } from 'node:timers/promises';
 import type { Writable } from 'node:stream';
 import { manifestText, MANIFEST_NAME } from '../../archive/manifest.ts';
+import { FINGERPRINTS_NAME } from '../../archive/fingerprints.ts';
 import { CHECKSUMS_NAME } from '../../archive/checksums.ts';
 import { archivePieces, imagePieces, PIECE_BYTES, type ArchivedDisk } from '../../archive/write-archive.ts';
 import type { Context } from '../../events.ts';
@@ -31,6 +32,9 @@ export interface ExportDependencies extends GuestDependencies, FilterDependencie
   /** Random hex digits. */
   randomHex: (digits: number) => string;
 }
+
+/** The archive's own members. */
+const ownNames = [MANIFEST_NAME, FINGERPRINTS_NAME, CHECKSUMS_NAME];
 
 /** A disk that stands still, opened. */
 interface OpenedDisk {
@@ -139,11 +143,9 @@ async function openDisks(
   context: Context,
 ): Promise<OpenedDisk[]> {
   const names = storedDiskNames([
-    // These two are the archive's own.
-    MANIFEST_NAME,
-    CHECKSUMS_NAME,
+    ...ownNames,
     ...still.disks.map(({ image, format }) => targetNameOf({ path: image, format }, 'raw')),
-  ]).slice(2);
+  ]).slice(ownNames.length);
   const opened: OpenedDisk[] = [];
   for (const [index, one] of still.disks.entries()) {
     const disk = held.hold(await openSourceDisk(one, { everyBlock }));
@@ -180,6 +182,7 @@ async function writeDisks(
     createdAt: still.createdAt.toISOString(),
     guest: definition.name,
     consistency: still.consistency,
+    fingerprints: FINGERPRINTS_NAME,
     definition: isImageOnly(definition) ? null : definition,
     disks: opened.map(({ name, device, disk }) => ({
       name,

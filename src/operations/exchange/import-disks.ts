@@ -20,6 +20,8 @@ export interface IncomingDisk {
   sizeBytes: number | null;
   dataBytes: number;
   data: PlacedBytes;
+  /** Whether its SHA-256 is wanted. */
+  hashes: boolean;
 }
 
 /** The disks of an import: written and read back, but without their names until `publish`. */
@@ -47,10 +49,11 @@ export class ImportedDisks {
     this.#held.hold(target);
     this.#targets.push(target);
     const { signal } = this.#context;
+    const map = new ChunkMap(grid);
     const apply = this.#held.hold(
-      new ImageApply(target, new ChunkMap(grid), { pool: this.#pool, signal, onReadBack: () => undefined }),
+      new ImageApply(target, map, { pool: this.#pool, signal, onReadBack: () => undefined }),
     );
-    const writing = new DiskImport(target, apply, grid, signal);
+    const writing = new DiskImport(target, apply, grid, { signal, hashes: disk.hashes });
     const written = await writing.write(
       bounded(disk.data, opened.limitBytes, () => tooLong(disk, opened)),
       disk.sizeBytes,
@@ -62,17 +65,18 @@ export class ImportedDisks {
     // On a device, every byte of the disk was written, and has been read back.
     if (target.isEmpty) await apply.verify();
     if (disk.sizeBytes === null) await target.cutTo(written.sizeBytes);
-    this.#note(disk, target, apply, written);
+    const fingerprint = disk.sizeBytes === null ? null : map.fingerprint();
+    this.#note(disk, target, apply, { ...written, fingerprint });
   }
 
   #note(
     { name }: IncomingDisk,
     target: ImageTarget,
     { writtenBytes }: ImageApply,
-    { sizeBytes, sha256 }: ImportedDisk,
+    written: ImportedDisk & Pick<ImportedDiskReport, 'fingerprint'>,
   ): void {
     const { path, readBackMethod } = target;
-    this.reports.push({ name, target: path, sizeBytes, writtenBytes, sha256, readBack: readBackMethod });
+    this.reports.push({ name, target: path, ...written, writtenBytes, readBack: readBackMethod });
   }
 
   /** Gives all of them their names. */

@@ -16,8 +16,10 @@ export interface ImportedDiskReport {
   sizeBytes: number;
   /** Written to the target, or cleared there. */
   writtenBytes: number;
-  /** Hexadecimal, of the whole disk. */
-  sha256: string;
+  /** Hexadecimal, of the whole disk; null if its fingerprint was compared instead. */
+  sha256: string | null;
+  /** Of the target now; null if the size of the disk was known only at its end. */
+  fingerprint: string | null;
   readBack: 'direct' | 'page-cache-dropped';
 }
 
@@ -29,8 +31,8 @@ export interface ImportReport {
   compression: CompressionFormat;
   /** The guest's name in the manifest; null without one. */
   guest: string | null;
-  /** What the disks were compared with: checksums of the archive; null where it has none. */
-  checked: 'sha256sums' | null;
+  /** What the disks were compared with; null where the archive has neither. */
+  checked: 'fingerprints' | 'sha256sums' | null;
   disks: readonly ImportedDiskReport[];
   seconds: number;
 }

@@ -61,7 +61,7 @@ describeWithTools('an archive', ['tar', 'bsdtar', 'sha256sum', 'zstd', 'xz', 'bz
         const directory = newDirectory();
         runTool(program, ['-xf', output, '-C', directory]);
         expect(runTool('sh', ['-c', `cd ${directory} && sha256sum -c SHA256SUMS`])).toBe(
-          'manifest.json: OK\nweb.img: OK\n',
+          'manifest.json: OK\nweb.img: OK\nfingerprints.json: OK\n',
         );
         expect(await fileSha256(join(directory, 'web.img'))).toBe(sha256);
         expect(allocatedBytes(join(directory, 'web.img'))).toBeLessThan(8 * MIB);

@@ -11,6 +11,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { CompressionFormat } from '../../../src/codec/compression-format.ts';
 import { checksumsText } from '../../../src/archive/checksums.ts';
+import { fingerprintsText } from '../../../src/archive/fingerprints.ts';
+import { RunningChunkMap } from '../../../src/chunk/running-chunk-map.ts';
 import { ExchangeWorld } from '../../support/archives/exchange-world.ts';
 import { sha256Of } from '../../support/archives/read-back.ts';
 import { member, sparseMember, tarOf } from '../../support/archives/tar-members.ts';
@@ -23,6 +25,7 @@ const MIB = 2 ** 20;
 const world = new ExchangeWorld();
 const image = join(world.path, 'web.img');
 let sha256 = '';
+let fingerprint = '';
 let number = 0;
 
 beforeAll(async () => {
@@ -35,6 +38,9 @@ beforeAll(async () => {
     ],
   });
   sha256 = await fileSha256(image);
+  const map = new RunningChunkMap(statSync(image).size);
+  map.add(0, readFileSync(image));
+  fingerprint = map.fingerprint();
 });
 afterAll(() => world[Symbol.asyncDispose]());
 
@@ -66,8 +72,16 @@ describeWithTools('an import of', ['zstd', 'xz', 'bzip2', 'gzip'], () => {
         content,
         compression: format,
         guest: content === 'archive' ? 'web.img' : null,
-        checked: content === 'archive' ? 'sha256sums' : null,
-        disks: [{ target: to, sizeBytes: statSync(image).size, sha256 }],
+        checked: content === 'archive' ? 'fingerprints' : null,
+        disks: [
+          {
+            target: to,
+            sizeBytes: statSync(image).size,
+            sha256: content === 'archive' ? null : sha256,
+            // The size of a compressed image is known at its end.
+            fingerprint: content === 'image' && format !== 'none' ? null : fingerprint,
+          },
+        ],
       });
       expect(await fileSha256(to)).toBe(sha256);
       expect(statSync(to).mode & 0o777).toBe(0o600);
@@ -134,7 +148,7 @@ describeUnless(loopDevicesMissing(), 'onto a block device', () => {
       const from = join(world.path, `${content}-for-device.bz2`);
       await world.export(image, { output: from, format: 'bzip2', content });
       expect(await world.import({ from, to: device.path, overwrite: true })).toMatchObject({
-        disks: [{ target: device.path, sha256 }],
+        disks: [{ target: device.path, fingerprint: content === 'archive' ? fingerprint : null }],
       });
       const now = readFileSync(device.path);
       const sizeBytes = statSync(image).size;
@@ -157,9 +171,10 @@ describeUnless(loopDevicesMissing(), 'onto a block device', () => {
 
 describe('refused, with nothing under the final name:', () => {
   const disk = Buffer.from(seededBytes(1, 1024));
-  const manifest = (name: string, sizeBytes: number) =>
+  const manifest = (name: string, sizeBytes: number, others: object = {}) =>
     Buffer.from(
       JSON.stringify({
+        ...others,
         format: 'vmferry-archive',
         version: 1,
         createdBy: 'x',
@@ -177,6 +192,16 @@ describe('refused, with nothing under the final name:', () => {
     );
   const stated = manifest('a.img', 1024);
   const good = [member('manifest.json', stated), member('a.img', disk)];
+  const announced = manifest('a.img', 1024, { fingerprints: 'fingerprints.json' });
+  const fingerprinted = (text: string) => {
+    const content = Buffer.from(text);
+    return tarOf(
+      member('manifest.json', announced),
+      member('a.img', disk),
+      member('fingerprints.json', content),
+      sums(['manifest.json', announced], ['a.img', disk], ['fingerprints.json', content]),
+    );
+  };
   const goodSums = sums(['manifest.json', stated], ['a.img', disk]);
 
   const cases: readonly (readonly [what: string, bytes: Buffer, says: string])[] = [
@@ -184,6 +209,22 @@ describe('refused, with nothing under the final name:', () => {
       'a checksum that does not match',
       tarOf(...good, sums(['manifest.json', stated], ['a.img', stated])),
       'match its checksum',
+    ],
+    [
+      'a fingerprint that does not match',
+      fingerprinted(fingerprintsText(new Map([['a.img', `sha256:${'0'.repeat(64)}`]]))),
+      'match its fingerprint',
+    ],
+    ['a disk without a fingerprint', fingerprinted('{}'), 'no fingerprint of a.img'],
+    ['fingerprints that are no fingerprints', fingerprinted('{"a.img":"x"}'), 'not valid'],
+    [
+      'no fingerprints, though the manifest names them',
+      tarOf(
+        member('manifest.json', announced),
+        member('a.img', disk),
+        sums(['manifest.json', announced], ['a.img', disk]),
+      ),
+      'lacks fingerprints.json',
     ],
     ['a file without a checksum', tarOf(...good, sums(['manifest.json', stated])), 'no checksum of a.img'],
     [

@@ -4,8 +4,10 @@ import { extract } from 'tar-stream';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { parseChecksums } from '../../../src/archive/checksums.ts';
+import { parseFingerprints } from '../../../src/archive/fingerprints.ts';
 import { fewExtents } from '../../../src/archive/sparse-map.ts';
 import { archivePieces, type ArchivedDisk } from '../../../src/archive/write-archive.ts';
+import { RunningChunkMap } from '../../../src/chunk/running-chunk-map.ts';
 import { paxRecord } from '../../../src/archive/tar-header.ts';
 import { mergeTouching, totalLength, type Extent } from '../../../src/extent/extents.ts';
 import { sha256Of, unpackTar } from '../../support/archives/read-back.ts';
@@ -68,7 +70,7 @@ test('a disk comes back as it was, in its extents, and its checksum is that of t
         const sums = new Map<string, string>();
         const tar = archiveOf([diskOf(name, content, extents)], sums);
         expect(tar.length % 512).toBe(0);
-        const [manifest, disk, checksums] = await unpackTar(tar, pieceBytes);
+        const [manifest, disk, fingerprints, checksums] = await unpackTar(tar, pieceBytes);
         expect(manifest?.content.toString()).toBe('{}\n');
         expect(disk?.name).toBe(name);
         expect(disk?.dataBytes).toBe(totalLength(extents));
@@ -78,7 +80,13 @@ test('a disk comes back as it was, in its extents, and its checksum is that of t
           new Map([
             ['manifest.json', sha256Of(Buffer.from('{}\n'))],
             [name, sha256Of(kept(content, extents))],
+            ['fingerprints.json', sha256Of(fingerprints?.content ?? Buffer.alloc(0))],
           ]),
+        );
+        const map = new RunningChunkMap(SIZE);
+        map.add(0, kept(content, extents));
+        expect(parseFingerprints(fingerprints?.content.toString() ?? '')).toEqual(
+          new Map([[name, map.fingerprint()]]),
         );
         expect(sums.get(name)).toBe(stated.get(name));
       },
@@ -106,7 +114,8 @@ test('tar-stream reads the members, too', async () => {
     ['manifest.json', undefined, 3],
     // A map of one block, and the data.
     ['GNUSparseFile.0/web.img', 'web.img', 512 + 1024],
-    ['SHA256SUMS', undefined, 154],
+    ['fingerprints.json', undefined, 91],
+    ['SHA256SUMS', undefined, 238],
   ]);
 });
 
