@@ -12,6 +12,7 @@ import type { GuestDriver } from './guest/guest-driver.ts';
 import type { ConvertDependencies } from './operations/convert/convert.ts';
 import type { BackupDependencies } from './operations/backup/options.ts';
 import type { ExportDependencies } from './operations/exchange/export.ts';
+import type { ImportDependencies } from './operations/exchange/import.ts';
 import type { MigrateDependencies } from './operations/migrate/migrate-dependencies.ts';
 import type { ReceiveDependencies } from './operations/receive/receive.ts';
 import type { StoreDependencies } from './operations/store-access/store-dependencies.ts';
@@ -28,6 +29,7 @@ export type Dependencies = MigrateDependencies &
   StoreDependencies &
   ConvertDependencies &
   ExportDependencies &
+  ImportDependencies &
   AsyncDisposable;
 
 /** The drivers, stores and workers that the operations use. Workers start when they are first needed. */

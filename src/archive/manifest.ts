@@ -14,6 +14,9 @@ const manifest = z.looseObject({
   createdBy: z.string().max(100),
   /** The disks are as they were at this moment. */
   createdAt: z.iso.datetime(),
+  /** The machine that it was made on (`Machine`). Both are optional. */
+  host: z.string().max(255).optional(),
+  machine: z.string().max(64).optional(),
   guest: z.string().min(1).max(255),
   consistency: z.enum(['halted', 'frozen', 'after-a-crash']),
   /** Present if the archive has this member behind its disks. */

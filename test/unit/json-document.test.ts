@@ -315,6 +315,7 @@ const samples: { [Type in JsonRecord['type']]: RecordOf<Type> } = {
         readBack: 'direct',
       },
     ],
+    started: { pid: 0, consoleLog: '' },
     seconds: 0,
   },
   pruned: {

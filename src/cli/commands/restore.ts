@@ -1,7 +1,6 @@
 import { resolve } from 'node:path';
 import process from 'node:process';
 import type { Argv } from 'yargs';
-import { Failure } from '../../failure.ts';
 import type { RestoreDependencies } from '../../operations/restore/restore.ts';
 import type { StoreDependencies } from '../../operations/store-access/store-dependencies.ts';
 import {
@@ -12,13 +11,13 @@ import {
   type OpenedArguments,
 } from '../options/backup-store-options.ts';
 import { readTargetFormat, targetFormatOption } from '../options/image-format-options.ts';
-import { asOptions, readConversion } from '../options/as-options.ts';
+import { asOptions, oldHostIsGoneOption, readStart } from '../options/as-options.ts';
 import { repeatableConversionOptions } from '../options/conversion-options.ts';
 import { limitRateOption } from '../options/limit-rate-option.ts';
 import type { Command } from '../options/command.ts';
 import { confirmation } from '../terminal/confirmation.ts';
 import { flag, optionalText, text } from '../options/options.ts';
-import { bootOptions, readBootOptions } from '../options/guest-options.ts';
+import { bootOptions } from '../options/guest-options.ts';
 import { restoreReportText } from '../texts/restore-text.ts';
 
 export const restoreCommand: Command<RestoreDependencies & StoreDependencies> = {
@@ -50,11 +49,7 @@ export const restoreCommand: Command<RestoreDependencies & StoreDependencies> = 
           describe: 'Restore what is left of a damaged snapshot; missing data reads as zero',
         },
         start: { type: 'boolean', describe: 'Boot the guest here after the restore' },
-        'old-host-is-gone': {
-          type: 'boolean',
-          describe:
-            'With --start: the machine that ran the guest is off for good. Without it, vmferry asks on the terminal',
-        },
+        'old-host-is-gone': oldHostIsGoneOption,
         ...asOptions,
         ...bootOptions,
         ...limitRateOption,
@@ -70,7 +65,6 @@ export const restoreCommand: Command<RestoreDependencies & StoreDependencies> = 
     const storeArguments = readStoreArguments(args, 'store');
     const to = text(args, 'to');
     const snapshot = text(args, 'snapshot');
-    const { bootTimeoutMs } = readBootOptions(args);
     const options = {
       // A slash at the end means a directory.
       to: `${resolve(to)}${/[^/]\/+$/.test(to) ? '/' : ''}`,
@@ -79,16 +73,7 @@ export const restoreCommand: Command<RestoreDependencies & StoreDependencies> = 
       inPlace: flag(args, 'in-place'),
       allowMissing: flag(args, 'allow-missing'),
     };
-    if (flag(args, 'old-host-is-gone') && !flag(args, 'start'))
-      throw new Failure('usage', '--old-host-is-gone has an effect only with --start.', {
-        advice: 'Add --start to boot the guest here, or omit --old-host-is-gone.',
-      });
-    for (const name of ['as', 'kernel', 'initrd', 'network', 'no-fixups'])
-      if (args[name] !== undefined && !flag(args, 'start'))
-        throw new Failure('usage', `--${name} has an effect only with --start.`);
-    const start = flag(args, 'start')
-      ? { bootTimeoutMs, conversion: readConversion(args), oldHostIsGone: flag(args, 'old-host-is-gone') }
-      : null;
+    const start = readStart(args);
     const mayAsk = !flag(args, 'json');
     return async (environment) => {
       const { parseSnapshotReference } = await import('../../operations/store-access/choose-snapshot.ts');

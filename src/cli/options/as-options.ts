@@ -1,7 +1,9 @@
 import type { Options } from 'yargs';
 import { Failure } from '../../failure.ts';
 import type { ConversionRequest } from '../../operations/migrate/conversion/guest-there.ts';
+import type { StartAfterRestore } from '../../operations/restore/restore-report.ts';
 import { conversionOptions, readConversionOptions } from './conversion-options.ts';
+import { readBootOptions } from './guest-options.ts';
 import { flag, optionalText, type Arguments } from './options.ts';
 
 const kinds = ['xen', 'qemu', 'libvirt', 'uml'] as const;
@@ -31,4 +33,27 @@ export function readConversion(args: Arguments): ConversionRequest {
     ...readConversionOptions(args),
     fixups: !flag(args, 'no-fixups'),
   };
+}
+
+export const oldHostIsGoneOption = {
+  type: 'boolean',
+  describe:
+    'With --start: the machine that ran the guest is off for good. Without it, vmferry asks on the terminal',
+} as const satisfies Options;
+
+/** How a guest is started whose disks were restored or imported; null without --start. Throws Failure `usage`. */
+export function readStart(args: Arguments): Omit<StartAfterRestore, 'ask'> | null {
+  if (flag(args, 'start'))
+    return {
+      ...readBootOptions(args),
+      conversion: readConversion(args),
+      oldHostIsGone: flag(args, 'old-host-is-gone'),
+    };
+  if (flag(args, 'old-host-is-gone'))
+    throw new Failure('usage', '--old-host-is-gone has an effect only with --start.', {
+      advice: 'Add --start to boot the guest here, or omit --old-host-is-gone.',
+    });
+  for (const name of ['as', 'kernel', 'initrd', 'network', 'no-fixups'])
+    if (args[name] !== undefined) throw new Failure('usage', `--${name} has an effect only with --start.`);
+  return null;
 }

@@ -1,6 +1,7 @@
 import { formatBytes } from '../../figures.ts';
 import type { ExportedDisk, ExportReport } from '../../operations/exchange/export-report.ts';
 import type { ImportedDiskReport, ImportReport } from '../../operations/exchange/import-report.ts';
+import { processText } from './process-text.ts';
 import { formatDuration, formatFields } from '../terminal/format.ts';
 
 const consistencyText: Record<ExportReport['consistency'], string> = {
@@ -34,15 +35,19 @@ function exportedText({ name, sizeBytes, holeBytes, freeBytes, readBytes, sha256
 const checkedText = { fingerprints: 'fingerprints', sha256sums: 'checksums' };
 
 /** The summary after an import. */
-export function importReportText({ guest, content, checked, disks, seconds }: ImportReport): string {
+export function importReportText({ guest, content, checked, disks, started, seconds }: ImportReport): string {
   const place = disks.map(({ target }) => target).join(', ');
   const compared =
     checked === null ? `the ${content} has no checksums` : `the ${checkedText[checked]} of the archive`;
   const fields = formatFields([
     ['compared with', compared],
     ['in all', formatDuration(seconds)],
+    ...(started === null ? [] : [['console log', started.consoleLog] as const]),
   ]);
-  return [`${guest ?? 'The image'} is imported to ${place}`, ...disks.map(importedText), fields].join('\n\n');
+  const runs = started === null ? '' : `, and runs${processText(started.pid)}`;
+  return [`${guest ?? 'The image'} is imported to ${place}${runs}`, ...disks.map(importedText), fields].join(
+    '\n\n',
+  );
 }
 
 function importedText({

@@ -17,6 +17,7 @@ import { readExactlyInto } from '../../image/formats/raw/read-exactly.ts';
 import { targetNameOf } from '../../image/target/target-format.ts';
 import { Resources } from '../../pipeline/resources.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
+import type { Machine } from '../../system/machine.ts';
 import { refuseSuspension } from '../../system/suspension.ts';
 import { tellOfContainer } from '../../transfer/container-notices.ts';
 import { warnOfDoubtfulFileSystems, warnOfUnknownFileSystems } from '../../transfer/file-system-warnings.ts';
@@ -29,6 +30,7 @@ import { openOutputFile, openOutputStream, type ExportOutput } from './output.ts
 export interface ExportDependencies extends GuestDependencies, FilterDependencies {
   version: string;
   now: () => Date;
+  machine: () => Machine;
   /** Random hex digits. */
   randomHex: (digits: number) => string;
 }
@@ -164,7 +166,7 @@ async function writeDisks(
   still: StillGuest,
   opened: readonly OpenedDisk[],
   request: ExportRequest,
-  { output, compress, dependencies: { version } }: Writing,
+  { output, compress, dependencies: { version, machine } }: Writing,
   { signal, report }: Context,
 ): Promise<{ disks: ExportedDisk[]; sizeBytes: number }> {
   const sums = new Map<string, string>();
@@ -175,11 +177,14 @@ async function writeDisks(
   const archived = opened.map((one) => archivedDisk(one, onRead));
   const onDisk = (name: string, sum: string) => void sums.set(name, sum);
   const [only] = archived;
+  const here = machine();
   const manifest = manifestText({
     format: 'vmferry-archive',
     version: 1,
     createdBy: `vmferry ${version}`,
     createdAt: still.createdAt.toISOString(),
+    host: here.host,
+    ...(here.id !== null && { machine: here.id }),
     guest: definition.name,
     consistency: still.consistency,
     fingerprints: FINGERPRINTS_NAME,

@@ -1,3 +1,4 @@
+import type { StartAfterRestore } from '../restore/restore-report.ts';
 import type { CompressionFormat } from '../../codec/compression-format.ts';
 
 export interface ImportRequest {
@@ -7,6 +8,13 @@ export interface ImportRequest {
   to: string;
   /** Whether what a block device holds may be lost. */
   overwrite: boolean;
+  /** Null: the guest is not started. */
+  start: StartAfterImport | null;
+}
+
+export interface StartAfterImport extends StartAfterRestore {
+  /** Absolute path of a file that describes the guest; null: the archive does. */
+  definitionFile: string | null;
 }
 
 export interface ImportedDiskReport {
@@ -34,5 +42,7 @@ export interface ImportReport {
   /** What the disks were compared with; null where the archive has neither. */
   checked: 'fingerprints' | 'sha256sums' | null;
   disks: readonly ImportedDiskReport[];
+  /** Null unless it was to be started. */
+  started: { pid: number | null; consoleLog: string } | null;
   seconds: number;
 }

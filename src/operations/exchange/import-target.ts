@@ -38,13 +38,18 @@ export async function isDirectory(to: string): Promise<boolean> {
   return false;
 }
 
+/** Where the disk of this name goes. Throws as `isDirectory`. */
+export async function targetPathOf(to: string, name: string): Promise<string> {
+  return (await isDirectory(to)) ? join(to, name) : to;
+}
+
 /**
  * Opens the place for a disk: a new file, or a block device. Throws Failure `target-exists`, `target-missing`, `target-full`,
  * `image-in-use` and others of `ImageTarget.open`.
  */
 export async function openImportTarget(request: TargetRequest): Promise<ImportTarget> {
   const { to, name, sizeBytes, dataBytes, overwrite } = request;
-  const path = (await isDirectory(to)) ? join(to, name) : to;
+  const path = await targetPathOf(to, name);
   if (!isFileNameShort(path))
     throw new Failure('target-not-writable', `The file name of ${path} is too long.`, {
       advice: 'Name a file: --to FILE',

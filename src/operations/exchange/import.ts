@@ -11,21 +11,25 @@ import type { PlacedBytes } from '../../transfer/disk-import.ts';
 import { decompressed, type FilterDependencies } from './filters.ts';
 import { ImportedDisks } from './import-disks.ts';
 import type { ImportReport, ImportRequest } from './import-report.ts';
+import { ImportedGuest, type StartDependencies } from './imported-guest.ts';
 import { openInputFile, openInputStream, type ImportInput } from './input.ts';
 import { refuseContainer } from './refuse-container.ts';
 import { unpackMembers } from './unpack-members.ts';
+
+export type ImportDependencies = FilterDependencies & StartDependencies;
 
 /** The name of an image from standard input. */
 const UNNAMED = 'disk.img';
 
 /**
  * Unpacks an archive or a compressed image to a new file or a device, and reads it back. Nothing gets its name before all of it is right.
- * Throws Failure `archive-damaged`, `program-missing`, `verification-failed`, and what `openImportTarget` throws.
+ * Starts the guest then, on request. Throws Failure `archive-damaged`, `program-missing`, `verification-failed`, and what `openImportTarget`
+ * and `ImportedGuest` throw.
  */
 export async function importArchive(
   request: ImportRequest,
   stdin: Readable,
-  dependencies: FilterDependencies,
+  dependencies: ImportDependencies,
   context: Context,
 ): Promise<ImportReport> {
   const startedMs = performance.now();
@@ -47,22 +51,29 @@ export async function importArchive(
   await using held = new Resources();
   held.hold({ [Symbol.asyncDispose]: () => plain.close() });
   const disks = new ImportedDisks(request, dependencies.pool, held, context);
+  const guest =
+    request.start === null ? null : new ImportedGuest(request.start, request.to, dependencies, context);
+  let unpacked: Unpacked;
   try {
-    const unpacked = await runStage(
+    unpacked = await runStage(
       context,
       'import',
       `importing ${input.path}`,
-      () => unpack(plain, disks, { request, input, isPlain: compression === 'none' }),
+      () => unpack(plain, disks, { request, input, guest, isPlain: compression === 'none' }),
       () => `imported ${input.path}; everything was read back`,
     );
     signal.throwIfAborted();
     await disks.publish();
-    const seconds = (performance.now() - startedMs) / 1000;
-    return { type: 'imported', from: request.from, compression, ...unpacked, disks: disks.reports, seconds };
   } catch (error) {
     await disks.discard();
     throw error;
   }
+  // Frees the images for the guest.
+  await held[Symbol.asyncDispose]();
+  const started = guest === null ? null : await guest.start();
+  const seconds = (performance.now() - startedMs) / 1000;
+  const { reports } = disks;
+  return { type: 'imported', from: request.from, compression, ...unpacked, disks: reports, started, seconds };
 }
 
 async function headOf(reader: ByteReader, ifEmpty: string): Promise<Uint8Array> {
@@ -71,17 +82,25 @@ async function headOf(reader: ByteReader, ifEmpty: string): Promise<Uint8Array> 
   return head;
 }
 
+interface Unpacking {
+  request: ImportRequest;
+  input: ImportInput;
+  guest: ImportedGuest | null;
+  isPlain: boolean;
+}
+
 type Unpacked = Pick<ImportReport, 'content' | 'guest' | 'checked'>;
 
 async function unpack(
   plain: ByteReader,
   disks: ImportedDisks,
-  { request, input, isPlain }: { request: ImportRequest; input: ImportInput; isPlain: boolean },
+  { request, input, guest, isPlain }: Unpacking,
 ): Promise<Unpacked> {
   const head = await headOf(plain, 'is empty when it is unpacked');
-  if (isTar(head)) return { content: 'archive', ...(await unpackMembers(plain, disks, request.to)) };
+  if (isTar(head)) return { content: 'archive', ...(await unpackMembers(plain, disks, guest, request.to)) };
   refuseContainer(head, input.path);
   const name = request.from === null ? UNNAMED : splitCompressedName(basename(request.from)).stem;
+  await guest?.requireStartable(null, name);
   const sizeBytes = isPlain ? input.sizeBytes : null;
   await disks.add({ name, sizeBytes, dataBytes: 0, data: placed(plain.others()), hashes: true });
   return { content: 'image', guest: null, checked: null };

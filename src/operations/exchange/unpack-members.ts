@@ -16,6 +16,7 @@ import type { ByteReader } from '../../codec/byte-reader.ts';
 import { damagedArchive } from '../../codec/damaged-archive.ts';
 import { Failure } from '../../failure.ts';
 import type { ImportedDisks } from './import-disks.ts';
+import type { ImportedGuest } from './imported-guest.ts';
 import type { ImportReport } from './import-report.ts';
 import { isDirectory } from './import-target.ts';
 
@@ -28,11 +29,12 @@ interface Stated {
 
 /**
  * Writes the disks of an archive. Throws Failure `archive-damaged` unless they are what manifest, fingerprints and checksums say, as far as
- * it has these. With fingerprints the SHA-256 of whole disks is not computed: it would take longer than everything else.
+ * it has these, and what makes sure that its guest can be started. With fingerprints the SHA-256 of whole disks is not computed: it would take longer than everything else.
  */
 export async function unpackMembers(
   plain: ByteReader,
   disks: ImportedDisks,
+  guest: ImportedGuest | null,
   to: string,
 ): Promise<Pick<ImportReport, 'guest' | 'checked'>> {
   const toOneFile = !(await isDirectory(to));
@@ -58,6 +60,7 @@ export async function unpackMembers(
     } else {
       requireStated(member, stated);
       if (toOneFile && disks.reports.length > 0) throw severalDisks(to);
+      await guest?.requireStartable(stated.manifest, name);
       const hashes = stated.manifest?.fingerprints === undefined;
       await disks.add({ ...member, data: member.data(), hashes });
       sums.set(name, disks.reports.at(-1)?.sha256 ?? null);

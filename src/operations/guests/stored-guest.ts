@@ -26,7 +26,17 @@ export async function checkStoredBootable(
   sources: GuestSources,
   context: Context,
 ): Promise<Failure[]> {
-  const isVouchedFor = key !== null || (await isKernelInUse(definition.kernel, sources, context));
+  return checkForeignBootable(definition, key !== null, sources, context);
+}
+
+/** The same for any definition that was not made here. @param isTrusted whether it may name any program as the kernel */
+export async function checkForeignBootable(
+  definition: GuestDefinition,
+  isTrusted: boolean,
+  sources: GuestSources,
+  context: Context,
+): Promise<Failure[]> {
+  const isVouchedFor = isTrusted || (await isKernelInUse(definition.kernel, sources, context));
   return requireDriver(sources.drivers, definition.driver).checkBootable(definition, context, isVouchedFor);
 }
 

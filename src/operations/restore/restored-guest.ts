@@ -1,24 +1,20 @@
 import type { Context } from '../../events.ts';
-import { asFailure, combineFailures, Failure } from '../../failure.ts';
+import { asFailure, Failure } from '../../failure.ts';
 import type { GuestDefinition } from '../../guest/definition.ts';
 import { withImage } from '../../guest/disks/with-image.ts';
 import { isKeepingDriver } from '../../guest/guest-driver.ts';
 import { describeMove, fenceOf, type GuestRecord } from '../../guest/guest-record.ts';
-import { findRunningGuest } from '../../guest/resolve-guest.ts';
 import type { Snapshot } from '../../repository/snapshot.ts';
 import type { OpenedStore } from '../../repository/keys/store-keys.ts';
-import { fileIdentity } from '../../system/file-identity.ts';
-import { thisMachine } from '../../system/machine.ts';
 import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
-import { refuseWhileMoved } from '../../guest/mover.ts';
 import type { StartAfterRestore } from './restore-report.ts';
 import { startGuest } from '../guests/start-guest.ts';
-import { checkStoredBootable, refuseImageOnly } from '../guests/stored-guest.ts';
+import { refuseImageOnly } from '../guests/stored-guest.ts';
 import type { DiskPlace } from './disk-places.ts';
 import { putBackRecord } from '../../guest/put-back-record.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
 import { forgetAgain, keepGuest, type KeptHere } from '../receive/keep-guest.ts';
-import { requireOldHostGone } from './old-host.ts';
+import { requireArrivingStartable } from './arriving-guest.ts';
 
 /** The snapshot's guest, with the new paths and formats of its restored disks. */
 export function restoredDefinition(
@@ -51,7 +47,6 @@ export async function requireStartable(
   const { definition, disks } = snapshot;
   // The name that the guest runs under. The store may have it under another.
   const guest = definition.name;
-  const { drivers, records } = dependencies;
   if (places.length < disks.length)
     throw new Failure('usage', `--start needs all disks of ${guest}, and --disk restores only one.`);
   refuseImageOnly({ guest, definition }, 'Restore it without --start.');
@@ -63,36 +58,14 @@ export async function requireStartable(
         advice: 'Somebody has changed the snapshot. Restore it without --start.',
       },
     );
-  const running = await findRunningGuest(guest, drivers, context);
-  if (running !== null)
-    throw new Failure('guest-already-running', `${guest} runs here already (${running.identity.label}).`, {
-      advice: `Halt it first (vmferry halt ${guest}), or restore without --start.`,
-    });
-  const record = await records.read(guest);
-  refuseWhileMoved(record);
-  await requireOldHostGone({ ...snapshot, guest }, record, start, thisMachine(), context);
-  // Checked first, because the restore may take hours.
-  await records.requireWritable();
-  await refuseOther(record, places);
-  const restored = start.converted ?? restoredDefinition(snapshot, places);
-  const [first, ...others] = await checkStoredBootable(restored, store, dependencies, context);
-  if (first !== undefined) throw combineFailures([first, ...others]);
-  return record;
-}
-
-/** The record of a different guest of the same name must not be replaced. */
-async function refuseOther(record: GuestRecord | null, places: readonly DiskPlace[]): Promise<void> {
-  if (record === null) return;
-  const { name, disks } = record.definition;
-  const restored = await Promise.all(places.map(({ path }) => fileIdentity(path)));
-  for (const { path, readOnly } of disks) {
-    // A read-only image may be shared with other guests.
-    const image = readOnly ? null : await fileIdentity(path);
-    if (image === null || restored.includes(image)) continue;
-    throw new Failure('target-exists', `A guest ${name} is known here already, and has the image ${path}.`, {
-      advice: `To replace that guest, restore onto its image (--to ${path} --in-place), or move that image away. To leave it alone, omit --start.`,
-    });
-  }
+  const converted = start.converted ?? restoredDefinition(snapshot, places);
+  const arriving = {
+    definition: converted,
+    paths: places.map(({ path }) => path),
+    origin: { what: 'backup', ...snapshot },
+    isTrusted: store.key !== null,
+  } as const;
+  return requireArrivingStartable(arriving, start, dependencies, context);
 }
 
 /**

@@ -5,8 +5,11 @@ import type { Context, Event } from '../../../src/events.ts';
 import { createRecordStore } from '../../../src/guest/record-store.ts';
 import { exportGuest, type ExportDependencies } from '../../../src/operations/exchange/export.ts';
 import type { ExportReport, ExportRequest } from '../../../src/operations/exchange/export-report.ts';
-import { importArchive } from '../../../src/operations/exchange/import.ts';
+import { umlLanguage } from '../../../src/guest/drivers/uml/language.ts';
+import { importArchive, type ImportDependencies } from '../../../src/operations/exchange/import.ts';
+import type { GuestDriver } from '../../../src/guest/guest-driver.ts';
 import type { ImportReport, ImportRequest } from '../../../src/operations/exchange/import-report.ts';
+import { thisMachine } from '../../../src/system/machine.ts';
 import { FramePool } from '../../../src/workers/frame-pool.ts';
 import { bunzipInThread } from '../../../src/workers/bunzip2-thread.ts';
 import { frameWorkerUrl } from '../assembly.ts';
@@ -20,6 +23,7 @@ export class ExchangeWorld implements AsyncDisposable {
   readonly #scratch = scratchDirectory();
   readonly path = this.#scratch.path;
   readonly events: Event[] = [];
+  drivers: readonly GuestDriver[] = [];
   readonly pool = new FramePool(frameWorkerUrl, 2);
   readonly #aborting = new AbortController();
 
@@ -27,15 +31,18 @@ export class ExchangeWorld implements AsyncDisposable {
     return { signal: this.#aborting.signal, report: (event) => void this.events.push(event) };
   }
 
-  dependencies(environment: NodeJS.ProcessEnv = process.env): ExportDependencies {
+  dependencies(environment: NodeJS.ProcessEnv = process.env): ExportDependencies & ImportDependencies {
     return {
-      drivers: [],
+      drivers: this.drivers,
+      loadLanguages: () => Promise.resolve([umlLanguage]),
+      initrdOf: (guest) => join(this.path, 'initrd', guest),
       records: createRecordStore(join(this.path, 'guests')),
       consoleLogOf: (guest) => join(this.path, `${guest}.log`),
       version: '0.0.0',
       pool: this.pool,
       bunzip: (pieces, signal) => bunzipInThread(bunzipWorkerUrl, pieces, signal),
       environment,
+      machine: () => thisMachine(),
       now: () => new Date('2026-11-29T12:00:00Z'),
       randomHex: (digits) => randomBytes(digits).toString('hex').slice(0, digits),
     };
@@ -63,10 +70,10 @@ export class ExchangeWorld implements AsyncDisposable {
   }
 
   import(
-    request: Omit<ImportRequest, 'overwrite'> & Partial<ImportRequest>,
+    request: Pick<ImportRequest, 'from' | 'to'> & Partial<ImportRequest>,
     { stdin = new PassThrough(), environment }: { stdin?: Readable; environment?: NodeJS.ProcessEnv } = {},
   ): Promise<ImportReport> {
-    const whole = { overwrite: false, ...request };
+    const whole = { overwrite: false, start: null, ...request };
     return importArchive(whole, stdin, this.dependencies(environment), this.context);
   }
 

@@ -8,8 +8,8 @@ const start = { bootTimeoutMs: 1000, oldHostIsGone: false, ask: null };
 const here = { host: 'debian', id: 'a'.repeat(32) };
 
 function check(backup: { host: string; machine?: string }, record: GuestRecord | null = null) {
-  const made = { guest: 'web', createdAt: '2026-11-22T03:00:00Z', ...backup };
-  return requireOldHostGone(made, record, start, here, context);
+  const made = { what: 'backup', createdAt: '2026-11-22T03:00:00Z', ...backup } as const;
+  return requireOldHostGone('web', made, record, start, here, context);
 }
 
 test('a backup made on this machine is started without a question', async () => {
@@ -23,4 +23,8 @@ test('a backup made on another machine with the same host name is refused', asyn
     code: 'guest-fenced',
     advice: expect.stringContaining('If the other machine that is called debian is off'),
   });
+});
+
+test('a copy that says nothing of its origin is started without a question', async () => {
+  await requireOldHostGone('web', null, null, start, here, context);
 });
