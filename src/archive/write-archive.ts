@@ -18,8 +18,8 @@ export interface ArchivedDisk {
   sizeBytes: number;
   /** What it holds: sorted, disjoint. The rest counts as zero. The same each time. */
   extents: () => Iterable<Extent>;
-  /** Reads exactly these bytes. They may be overwritten by the next read. */
-  read: (offset: number, length: number) => Uint8Array;
+  /** Reads exactly these bytes. They may be overwritten by the next read. Called in ascending order. */
+  read: (offset: number, length: number) => Uint8Array | Promise<Uint8Array>;
 }
 
 export interface ArchiveContent {
@@ -34,7 +34,12 @@ export interface ArchiveContent {
  * An archive (doc/formats.md), in pieces of 1 MiB at most. A piece is valid until the next one is asked for. Empty pieces come while
  * large holes are hashed, so that the caller can do something else meanwhile.
  */
-export function* archivePieces({ manifest, createdAt, disks, onDisk }: ArchiveContent): Iterable<Uint8Array> {
+export async function* archivePieces({
+  manifest,
+  createdAt,
+  disks,
+  onDisk,
+}: ArchiveContent): AsyncGenerator<Uint8Array, void, undefined> {
   const sums = new Map<string, string>();
   const fingerprints = new Map<string, string>();
   const content = Buffer.from(manifest);
@@ -66,15 +71,15 @@ function* smallMember(name: string, content: Uint8Array, modifiedAt: Date): Iter
 }
 
 /** Returns the SHA-256 of the whole disk. Adds its bytes to the map. */
-function* sparseMember(
+async function* sparseMember(
   disk: ArchivedDisk,
   modifiedAt: Date,
   map: RunningChunkMap,
-): Generator<Uint8Array, string> {
+): AsyncGenerator<Uint8Array, string, undefined> {
   const { name, sizeBytes } = disk;
   const extents = fewExtents(disk.extents);
-  const read = (offset: number, length: number) => {
-    const bytes = disk.read(offset, length);
+  const read = async (offset: number, length: number) => {
+    const bytes = await disk.read(offset, length);
     map.add(offset, bytes);
     return bytes;
   };
@@ -106,10 +111,10 @@ function* sparseMember(
  * The bytes of the extents, with the zeros between them if `withGaps`. Returns the SHA-256 of the whole disk: `sha256sum` reads the holes,
  * too.
  */
-function* diskData(
+async function* diskData(
   { sizeBytes, extents, read }: ArchivedDisk,
   withGaps: boolean,
-): Generator<Uint8Array, string> {
+): AsyncGenerator<Uint8Array, string, undefined> {
   const hash = createHash('sha256');
   const gap = function* (length: number): Iterable<Uint8Array> {
     for (const piece of zeroPieces(length)) {
@@ -122,7 +127,7 @@ function* diskData(
     yield* gap(offset - position);
     const end = offset + length;
     for (let at = offset; at < end; at += PIECE_BYTES) {
-      const piece = read(at, Math.min(PIECE_BYTES, end - at));
+      const piece = await read(at, Math.min(PIECE_BYTES, end - at));
       hash.update(piece);
       yield piece;
     }
@@ -138,6 +143,9 @@ export function* zeroPieces(length: number): Iterable<Uint8Array> {
 }
 
 /** A bare image: all bytes of the disk, zeros too. */
-export function* imagePieces(disk: ArchivedDisk, onDisk: ArchiveContent['onDisk']): Iterable<Uint8Array> {
+export async function* imagePieces(
+  disk: ArchivedDisk,
+  onDisk: ArchiveContent['onDisk'],
+): AsyncGenerator<Uint8Array, void, undefined> {
   onDisk(disk.name, yield* diskData(disk, true));
 }

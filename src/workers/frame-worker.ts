@@ -7,6 +7,7 @@ import { yieldDisk } from '../system/native.ts';
 import { tuneMemory } from '../system/memory/memory.ts';
 import { applyFrames, clearChunks } from './apply-jobs.ts';
 import { checkFrames, checkPack } from './check-jobs.ts';
+import { gatherChunks } from './gather-job.ts';
 import { compressInPlace, decompressInPlace } from './in-place-jobs.ts';
 import { freeMemoryOf } from './job-memory.ts';
 import {
@@ -47,6 +48,8 @@ async function execute(job: Job): Promise<JobResult> {
       return sampleFrame(job, zstd, scratch);
     case 'apply':
       return applyFrames(job, zstd, scratch);
+    case 'gather':
+      return gatherChunks(job, zstd, scratch);
     case 'read-back':
     case 'compare':
       return readBack(job, scratch);

@@ -25,6 +25,7 @@ function handedOver(job: Job): readonly Uint8Array[] {
     case 'check':
       return job.packParts;
     case 'apply':
+    case 'gather':
       return 'frames' in job.from ? job.from.frames.map(({ bytes }) => bytes) : [];
     case 'check-frames':
       return job.frames.map(({ bytes }) => bytes);
@@ -40,6 +41,8 @@ export function withIdsOfTheirOwn(job: Job): Job {
       const { from } = job;
       return 'frames' in from ? { ...job, from: { ...from, frames: withOwnIds(from.frames) } } : job;
     }
+    case 'gather':
+      return { ...job, from: { ...job.from, frames: withOwnIds(job.from.frames) } };
     case 'check-frames':
       return { ...job, frames: withOwnIds(job.frames) };
     default:

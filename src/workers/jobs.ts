@@ -121,6 +121,22 @@ export interface ApplyResult {
   damagedIds: Uint8Array;
 }
 
+/** Unpack chunks of a store's frames into memory that is shared between threads. */
+export interface GatherJob {
+  kind: 'gather';
+  grid: ChunkGrid;
+  from: WantedFrames;
+  memory: SharedArrayBuffer;
+  /** The position of the chunk at the beginning of the memory. */
+  first: number;
+}
+
+export interface GatherResult {
+  plainBytes: number;
+  /** Ids of wanted chunks that are damaged in their frames, one after the other. */
+  damagedIds: Uint8Array;
+}
+
 /** Read chunks back from the image and compare their ids. */
 export interface ReadBackJob {
   kind: 'read-back';
@@ -236,6 +252,7 @@ interface ResultByKind {
   abandon: CaptureResult;
   sample: SampleResult;
   apply: ApplyResult;
+  gather: GatherResult;
   'read-back': ReadBackResult;
   compare: ReadBackResult;
   clear: ClearResult;
@@ -252,6 +269,7 @@ export type Job =
   | AbandonJob
   | SampleJob
   | ApplyJob
+  | GatherJob
   | ReadBackJob
   | CompareJob
   | ClearJob

@@ -291,6 +291,7 @@ const samples: { [Type in JsonRecord['type']]: RecordOf<Type> } = {
   exported: {
     type: 'exported',
     guest: '',
+    snapshot: '',
     output: '',
     consistency: 'halted',
     disks: [{ name: '', sizeBytes: 0, holeBytes: 0, freeBytes: 0, readBytes: 0, sha256: '' }],

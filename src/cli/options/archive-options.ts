@@ -1,3 +1,4 @@
+import type { ExportFile } from '../../operations/exchange/export-report.ts';
 import {
   compressionFormats,
   splitCompressedName,
@@ -7,16 +8,8 @@ import { basename, resolve } from 'node:path';
 import { Failure } from '../../failure.ts';
 import { flag, optionalText, text, type Arguments } from './options.ts';
 
-/** What an export writes, and where. */
-export interface ExportFile {
-  /** Absolute; null: standard output. */
-  output: string | null;
-  content: 'archive' | 'image';
-  format: CompressionFormat;
-}
-
 /** By the name of the file, and by the options. Throws Failure `usage`. */
-export function readExportFile(args: Arguments): ExportFile {
+export function readExportFile(args: Arguments): Omit<ExportFile, 'compression'> {
   const named = text(args, 'output');
   const codec = readCodec(args);
   const isImage = flag(args, 'image');

@@ -44,7 +44,7 @@ export interface StoreArguments {
  * Throws Failure `usage`.
  * @param name of the argument or option that names the store
  */
-export function readStoreArguments(args: Arguments, name: 'store' | 'to'): StoreArguments {
+export function readStoreArguments(args: Arguments, name: 'store' | 'to' | 'source'): StoreArguments {
   const sshConfigFile = optionalText(args, 'ssh-config');
   return {
     store: optionalText(args, name),

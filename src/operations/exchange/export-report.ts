@@ -4,9 +4,8 @@ import type { HoldMethod, HoldOptions } from '../../hold/still-guest.ts';
 import type { ImageFormat } from '../../image/formats/image-format.ts';
 import type { Compression } from '../../transfer/compression-level.ts';
 
-export interface ExportRequest extends HoldOptions {
-  /** A guest's name, or the path of an image that no guest uses. */
-  guest: string;
+/** What is written, and where. */
+export interface ExportFile {
   /** Absolute; null: standard output. */
   output: string | null;
   /** An archive of the guest, or the image of its only disk alone. */
@@ -14,6 +13,11 @@ export interface ExportRequest extends HoldOptions {
   format: CompressionFormat;
   /** Of zstd. */
   compression: Compression;
+}
+
+export interface ExportRequest extends HoldOptions, ExportFile {
+  /** A guest's name, or the path of an image that no guest uses. */
+  guest: string;
   everyBlock: boolean;
   hold: HoldMethod;
   /** Of an image that is named by its path; by its name unless given. */
@@ -36,6 +40,8 @@ export interface ExportedDisk {
 export interface ExportReport {
   type: 'exported';
   guest: string;
+  /** The id of the snapshot that was exported; null for a guest or an image of this machine. */
+  snapshot: string | null;
   /** The file; null: standard output. */
   output: string | null;
   consistency: Consistency;

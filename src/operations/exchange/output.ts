@@ -17,6 +17,15 @@ export interface ExportOutput extends AsyncDisposable {
   publish(): Promise<void>;
 }
 
+/** A new file; standard output for null. Throws as `openOutputFile` and `openOutputStream`. */
+export async function openOutput(
+  path: string | null,
+  stdout: Writable,
+  { randomHex }: { randomHex: (digits: number) => string },
+): Promise<ExportOutput> {
+  return path === null ? openOutputStream(stdout) : openOutputFile(path, randomHex(8));
+}
+
 /** Bytes after which the kernel is asked to write them out, while more are written. */
 const SYNC_BYTES = 64 * 2 ** 20;
 
@@ -25,7 +34,7 @@ const SYNC_BYTES = 64 * 2 ** 20;
  * `target-missing`, `target-not-writable`, `target-full` or `write-failed`.
  * @param random keeps two exports to one name apart
  */
-export async function openOutputFile(path: string, random: string): Promise<ExportOutput> {
+async function openOutputFile(path: string, random: string): Promise<ExportOutput> {
   if (await exists(path)) throw targetExists(path);
   const directory = dirname(path);
   const there = await stat(directory).catch(() => null);
@@ -96,7 +105,7 @@ class OutputFile implements ExportOutput {
 }
 
 /** Standard output. Throws Failure `usage` if it is a terminal, `write-failed` when its reader has gone. */
-export function openOutputStream(stream: Writable & { isTTY?: boolean }): ExportOutput {
+function openOutputStream(stream: Writable & { isTTY?: boolean }): ExportOutput {
   if (stream.isTTY === true)
     throw new Failure('usage', 'An archive is not written to a terminal.', {
       advice:

@@ -3,9 +3,8 @@ import { packedRowsOf } from '../../pack/pack-layout.ts';
 import type { SealKey } from '../../seal/seal.ts';
 import { Failure } from '../../failure.ts';
 import type { FramePool } from '../../workers/frame-pool.ts';
-import type { ApplyResult, WantedFrame } from '../../workers/jobs.ts';
+import type { ApplyResult, WantedFrame, WantedFrames } from '../../workers/jobs.ts';
 import { CHUNK_ID_BYTES } from '../../chunk/chunk-id.ts';
-import type { ImageApply } from '../../transfer/image-apply.ts';
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
 import type { PlannedFrame, PlannedRequest } from './fetch-plan.ts';
 import type { PackReader } from './pack-reader.ts';
@@ -35,10 +34,15 @@ export interface DamagedChunk {
   positions: number[];
 }
 
+/** What takes the chunks: an `ImageApply`, or memory. */
+export interface WantedFramesSink {
+  write: (from: WantedFrames) => Promise<Pick<ApplyResult, 'plainBytes' | 'damagedIds'>>;
+}
+
 /** Reads the requests from the store, several at a time, and writes their chunks to the target. */
 export async function* fetchFrames(
   requests: Iterable<PlannedRequest>,
-  apply: ImageApply,
+  apply: WantedFramesSink,
   { packs, pool, sealKey, signal }: FetchOptions,
 ): AsyncIterable<FetchedFrames> {
   const fetched = mapOrdered(requests, REQUESTS_IN_FLIGHT, async (request) => {
@@ -71,7 +75,10 @@ function wantedFrame({ place, targets }: PlannedFrame, bytes: Uint8Array, startB
   return { bytes: bytes.subarray(from, from + place.sizeBytes), chunks };
 }
 
-function damagedChunks({ frames }: PlannedRequest, { damagedIds }: ApplyResult): DamagedChunk[] {
+function damagedChunks(
+  { frames }: PlannedRequest,
+  { damagedIds }: Pick<ApplyResult, 'damagedIds'>,
+): DamagedChunk[] {
   if (damagedIds.length === 0) return [];
   const ids = new Set<string>();
   for (let offset = 0; offset < damagedIds.length; offset += CHUNK_ID_BYTES)

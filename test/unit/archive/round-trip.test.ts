@@ -34,14 +34,16 @@ function diskOf(name: string, content: Uint8Array, extents: readonly Extent[]): 
   };
 }
 
-function archiveOf(disks: readonly ArchivedDisk[], sums = new Map<string, string>()): Buffer {
+async function archiveOf(disks: readonly ArchivedDisk[], sums = new Map<string, string>()): Promise<Buffer> {
   const pieces = archivePieces({
     manifest: '{}\n',
     createdAt: new Date('2026-11-29T00:00:00Z'),
     disks,
     onDisk: (name, sum) => void sums.set(name, sum),
   });
-  return Buffer.concat([...pieces].map((piece) => Buffer.from(piece)));
+  const parts: Buffer[] = [];
+  for await (const piece of pieces) parts.push(Buffer.from(piece));
+  return Buffer.concat(parts);
 }
 
 /** The disk as the archive holds it: zero outside of the extents. */
@@ -68,7 +70,7 @@ test('a disk comes back as it was, in its extents, and its checksum is that of t
       fc.integer({ min: 100, max: 70_000 }),
       async (extents, name, pieceBytes) => {
         const sums = new Map<string, string>();
-        const tar = archiveOf([diskOf(name, content, extents)], sums);
+        const tar = await archiveOf([diskOf(name, content, extents)], sums);
         expect(tar.length % 512).toBe(0);
         const [manifest, disk, fingerprints, checksums] = await unpackTar(tar, pieceBytes);
         expect(manifest?.content.toString()).toBe('{}\n');
@@ -97,7 +99,7 @@ test('a disk comes back as it was, in its extents, and its checksum is that of t
 
 test('tar-stream reads the members, too', async () => {
   const content = seededBytes(2, 10_240);
-  const tar = archiveOf([diskOf('web.img', content, [{ offset: 512, length: 1024 }])]);
+  const tar = await archiveOf([diskOf('web.img', content, [{ offset: 512, length: 1024 }])]);
   const found: [string, string | undefined, number][] = [];
   const reading = extract();
   const done = (async () => {

@@ -1,21 +1,37 @@
 import type { Argv } from 'yargs';
+import type { Context } from '../../../events.ts';
 import { Failure } from '../../../failure.ts';
 import type { ExportDependencies } from '../../../operations/exchange/export.ts';
+import type { ExportFile, ExportReport } from '../../../operations/exchange/export-report.ts';
+import type { StoreDependencies } from '../../../operations/store-access/store-dependencies.ts';
+import {
+  backupStoreOptions,
+  readStoreArguments,
+  withStore,
+  type OpenedArguments,
+} from '../../options/backup-store-options.ts';
 import { readExportFile } from '../../options/archive-options.ts';
 import type { Command } from '../../options/command.ts';
 import { bootOptions, haltOptions, readBootOptions, readHaltOptions } from '../../options/guest-options.ts';
 import { imageFormatOption, readImageFormat } from '../../options/image-format-options.ts';
-import { flag, text, wholeNumberOr } from '../../options/options.ts';
+import { flag, optionalText, text, wholeNumberOr, type Arguments } from '../../options/options.ts';
 import { exportReportText } from '../../texts/exchange-text.ts';
 
-export const exportCommand: Command<ExportDependencies> = {
-  usage: 'export <guest>',
-  summary: 'Write a guest, or an image, to one file that any machine can open',
+export const exportCommand: Command<ExportDependencies & StoreDependencies> = {
+  usage: 'export <source> [snapshot]',
+  summary: 'Write a guest, an image or a backup to one file that any machine can open',
   define: (parser: Argv) =>
     parser
-      .positional('guest', {
+      .positional('source', {
         type: 'string',
-        describe: 'A guest, by its name, or the path of an image that no guest uses',
+        describe:
+          'A guest, by its name, or the path of an image that no guest uses. With a snapshot, a store of backups: a ' +
+          'directory, HOST:PATH, sftp://[USER@]HOST[:PORT]/PATH, or a name from the configuration file',
+      })
+      .positional('snapshot', {
+        type: 'string',
+        describe:
+          'GUEST[@WHEN] of that store; WHEN is latest (the default), an id or its beginning, or a time',
       })
       .options({
         output: {
@@ -51,35 +67,68 @@ export const exportCommand: Command<ExportDependencies> = {
         'image-format': imageFormatOption,
         ...haltOptions,
         ...bootOptions,
+        ...backupStoreOptions,
       })
       .example('$0 export web -o web.tar.zst', 'a halted guest, its definition and its disks')
       .example('$0 export web --halt -o /mnt/usb/web.tar.xz', 'halts it, and starts it again')
       .example('$0 export /srv/debian.img -o debian.img.bz2', 'one image, compressed with bzip2')
+      .example('$0 export box:vmferry web@2026-11-20 -o web.tar.xz', 'a backup, without an image in between')
       .example('$0 export web -o - | ssh newhost vmferry import - --to /srv/guests/', 'through a pipe'),
   read: (args) => {
-    const [pause, halt] = [flag(args, 'pause'), flag(args, 'halt')];
-    if (pause && halt) throw new Failure('usage', '--pause and --halt exclude each other.');
-    const file = readExportFile(args);
+    const file = { ...readExportFile(args), compression: wholeNumberOr(args, 'compression', 1, 19, 'auto') };
     if (file.output === null && flag(args, 'json'))
       throw new Failure('usage', 'With --json, standard output is for JSON: name a file with -o.');
-    const request = {
-      guest: text(args, 'guest'),
-      ...file,
-      compression: wholeNumberOr(args, 'compression', 1, 19, 'auto'),
-      everyBlock: flag(args, 'every-block'),
-      hold: halt ? 'halt' : pause ? 'pause' : 'clone',
-      ...readImageFormat(args),
-      ...readHaltOptions(args),
-      ...readBootOptions(args),
-    } as const;
-    return async ({ dependencies, context, stdout }) => {
-      const { exportGuest } = await import('../../../operations/exchange/export.ts');
-      const report = await exportGuest(request, stdout, dependencies, context);
-      const summary = exportReportText(report);
-      if (report.output !== null) return { record: report, text: summary, isSummary: true };
-      // Standard output is the archive's.
-      context.report({ type: 'notice', message: summary });
-      return { record: report, text: '' };
-    };
+    const snapshot = optionalText(args, 'snapshot');
+    return snapshot === null ? readGuestExport(args, file) : readSnapshotExport(args, snapshot, file);
   },
 };
+
+type ExportRun = ReturnType<(typeof exportCommand)['read']>;
+
+function readGuestExport(args: Arguments, file: ExportFile): ExportRun {
+  const [pause, halt] = [flag(args, 'pause'), flag(args, 'halt')];
+  if (pause && halt) throw new Failure('usage', '--pause and --halt exclude each other.');
+  const request = {
+    guest: text(args, 'source'),
+    ...file,
+    everyBlock: flag(args, 'every-block'),
+    hold: halt ? 'halt' : pause ? 'pause' : 'clone',
+    ...readImageFormat(args),
+    ...readHaltOptions(args),
+    ...readBootOptions(args),
+  } as const;
+  return async ({ dependencies, context, stdout }) => {
+    const { exportGuest } = await import('../../../operations/exchange/export.ts');
+    return outcome(await exportGuest(request, stdout, dependencies, context), context);
+  };
+}
+
+function readSnapshotExport(args: Arguments, snapshot: string, file: ExportFile): ExportRun {
+  for (const name of ['pause', 'halt', 'every-block', 'force-halt', 'image-format'])
+    if (args[name] !== undefined)
+      throw new Failure('usage', `--${name} has no effect on a snapshot of a store.`);
+  const storeArguments = readStoreArguments(args, 'source');
+  return async (environment) => {
+    const { parseSnapshotReference } = await import('../../../operations/store-access/choose-snapshot.ts');
+    const { dependencies, context, stdout } = environment;
+    const reference = parseSnapshotReference(snapshot);
+    const load = () => {
+      // Reading the property starts its threads.
+      void dependencies.pool;
+      return import('../../../operations/exchange/export-snapshot.ts');
+    };
+    const work = async ({ session }: OpenedArguments) => {
+      const { exportSnapshot } = await load();
+      return outcome(await exportSnapshot(reference, file, stdout, session, dependencies, context), context);
+    };
+    return withStore(storeArguments, null, environment, work, null, { load });
+  };
+}
+
+function outcome(report: ExportReport, { report: tell }: Context) {
+  const summary = exportReportText(report);
+  if (report.output !== null) return { record: report, text: summary, isSummary: true };
+  // Standard output is the archive's.
+  tell({ type: 'notice', message: summary });
+  return { record: report, text: '' };
+}
