@@ -11,7 +11,7 @@ export const placeOptions = {
     requiresArg: true,
     describe:
       'NAME=PATH: where one disk goes on the new hardware: a partition, a logical volume, a whole disk, or a new ' +
-      'file. NAME: its slot in the guest (ubd0, vda), its file name, or root for the first disk. May be repeated',
+      'file. NAME: its slot in the guest (ubd0, vda), its file name, or root for that of the root file system. May be repeated',
   },
   overwrite: {
     type: 'boolean',

@@ -95,7 +95,7 @@ export function diskFate(name: string, { renames, present }: DiskChanges): DiskF
 }
 
 /** The number of a partition of the disk; null if the name is not of one. */
-function partitionOf(name: string, disk: string): string | null {
+export function partitionOf(name: string, disk: string): string | null {
   if (!name.startsWith(disk) || isPartition(disk)) return null;
   const [, separator, number] = /^(p?)([1-9]\d*)$/.exec(name.slice(disk.length)) ?? [];
   if (number === undefined || (separator === 'p') !== /\d$/.test(disk)) return null;

@@ -1,6 +1,7 @@
 import { diskFate, type DiskChanges } from '../adaptation/disk-names.ts';
 import type { GuestDefinition } from '../definition.ts';
 import type { Ledger } from './ledger.ts';
+import { umlDiskByNumber } from './root-device.ts';
 
 type Console = NonNullable<GuestDefinition['console']>;
 
@@ -21,15 +22,6 @@ export function renameDevices(commandLine: readonly string[], disks: DiskChanges
     ledger.changes.push(`${argument} becomes ${renamed}.`);
     return renamed;
   });
-}
-
-/** `ubda1` for `root=98:1`: the major number is User Mode Linux's, and each disk has 16 minor numbers (ubd_kern.c). */
-function umlDiskByNumber(argument: string): string | null {
-  const [, decimal, hexadecimal] = /^root=(?:98:(\d{1,3})|(?:0x)?0*62([0-9a-f]{2}))$/i.exec(argument) ?? [];
-  const minor = decimal === undefined ? Number.parseInt(hexadecimal ?? '', 16) : Number(decimal);
-  if (Number.isNaN(minor)) return null;
-  const partition = minor % 16 === 0 ? '' : String(minor % 16);
-  return `ubd${String.fromCodePoint(97 + Math.floor(minor / 16))}${partition}`;
 }
 
 /**

@@ -1,6 +1,7 @@
-import { diskNames } from '../adaptation/disk-names.ts';
+import { diskNames, partitionOf } from '../adaptation/disk-names.ts';
 import type { HypervisorKind } from '../definition-language.ts';
 import type { DiskBus, GuestDefinition } from '../definition.ts';
+import { rootDevice } from './root-device.ts';
 
 /** The letters of the n-th disk, as Linux counts: a … z, aa … */
 function letters(index: number): string {
@@ -91,7 +92,7 @@ export function busOfSlot(slot: string): DiskBus | undefined {
 
 /**
  * The index of the disk that a person names: by its slot, by its name in the guest (`ubda`), by its file's name, or `root`, for
- * the disk of the root file system. -1 if there is none.
+ * the disk of the root file system. That is the first disk if the kernel's command line does not name another one. -1 if there is none.
  */
 export function findDisk(definition: GuestDefinition, name: string): number {
   const { disks, commandLine } = definition;
@@ -104,9 +105,8 @@ export function findDisk(definition: GuestDefinition, name: string): number {
   const indexIn = (place: number) => disks.findIndex((disk) => disk === seen[place]);
   const byName = names.findIndex((all) => all.includes(name));
   if (byName >= 0 || name !== 'root') return indexIn(byName);
-  const root = commandLine.findLast((argument) => argument.startsWith('root='))?.slice('root=/dev/'.length);
-  const holds = (one: string) => root !== undefined && new RegExp(`^${one}(?:p?\\d+)?$`).test(root);
+  const root = rootDevice(commandLine) ?? '';
+  const holds = (disk: string) => root === disk || partitionOf(root, disk) !== null;
   const byRoot = names.findIndex((all) => all.some(holds));
-  // A single disk has the root file system, whatever the guest calls it.
-  return indexIn(byRoot < 0 && seen.length === 1 ? 0 : byRoot);
+  return indexIn(Math.max(byRoot, 0));
 }

@@ -44,7 +44,7 @@ export interface MigrateRequest extends CopyRequest {
 
 /** `--disk NAME=PATH` */
 export interface ChosenPlace {
-  /** The disk's slot in the guest, its file name, or `root` for the first disk. */
+  /** The disk's slot or name in the guest, its file name, or `root` for the disk of the root file system (`findDisk`). */
   name: string;
   /** Absolute, on the new hardware: a block device, or a new file. */
   path: string;

@@ -1,5 +1,6 @@
 import { basename, dirname } from 'node:path';
 import { Failure } from '../../failure.ts';
+import { findDisk } from '../../guest/conversion/disk-names.ts';
 import type { DiskDefinition, GuestDefinition } from '../../guest/definition.ts';
 import { targetFormatFor, targetFormatOf, targetNameOf } from '../../image/target/target-format.ts';
 import type { PlacedDisk } from './passes/copied-move.ts';
@@ -21,15 +22,16 @@ type PlacesRequest = Pick<MigrateRequest, 'target' | 'disks' | 'format' | 'conve
 
 /** Throws Failure `usage` for a choice that does not fit the guest, and `guest-unsupported` for names that cannot be kept. */
 export function placeDisks(
-  { name: guest, disks }: Pick<GuestDefinition, 'name' | 'disks'>,
+  definition: GuestDefinition,
   { target, disks: chosen, format = null, conversion }: PlacesRequest,
 ): DiskPlaces {
+  const { name: guest, disks } = definition;
   // User Mode Linux reads nothing else.
   const wanted = format ?? (conversion.as === 'uml' ? 'raw' : null);
   if (disks.length === 0) throw new Failure('guest-unsupported', `${guest} has no disk to move.`);
   const pathOf = new Map<DiskDefinition, string>();
   for (const { name, path } of chosen) {
-    const disk = findDisk(disks, name);
+    const disk = disks[findDisk(definition, name)];
     if (disk === undefined)
       throw new Failure('usage', `${guest} has no disk ${name}.`, {
         advice: `Its disks: ${namesOf(disks)}.`,
@@ -55,13 +57,6 @@ export function placeDisks(
   });
   refuseSamePath(places);
   return { directory, places };
-}
-
-/** By the guest's name for its slot, by its file name, or `root` for the first disk. */
-function findDisk(disks: readonly DiskDefinition[], name: string): DiskDefinition | undefined {
-  const named =
-    disks.find(({ device }) => device === name) ?? disks.find(({ path }) => basename(path) === name);
-  return named ?? (name === 'root' ? disks[0] : undefined);
 }
 
 function namesOf(disks: readonly DiskDefinition[]): string {

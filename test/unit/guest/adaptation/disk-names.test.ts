@@ -1,5 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
-import { diskChanges, diskFate, diskNames } from '../../../../src/guest/adaptation/disk-names.ts';
+import fc from 'fast-check';
+import {
+  diskChanges,
+  diskFate,
+  diskNames,
+  type DiskChanges,
+} from '../../../../src/guest/adaptation/disk-names.ts';
+import { convertDefinition } from '../../../../src/guest/conversion/convert.ts';
+import { definitionOf, hypervisorKinds } from '../../../support/guests/definitions.ts';
 import { guestWithDisks } from './definitions.ts';
 
 describe('names of disks in the guest', () => {
@@ -31,6 +39,34 @@ describe('names of disks in the guest', () => {
     expect(diskNames(guestWithDisks('uml', ['ubd26']))[0]?.[0]).toBe('ubdaa');
   });
 });
+
+describe.each(hypervisorKinds)('a guest of %s', (from) => {
+  test.each(hypervisorKinds.filter((kind) => kind !== from))(
+    'finds each disk and each partition in its place again as a guest of %s',
+    (to) => {
+      fc.assert(
+        fc.property(definitionOf(from), fc.integer({ min: 1, max: 99 }), (before, number) => {
+          const { definition, disks } = convertDefinition(before, { driver: to, choices: {} });
+          const newIndexes = disks.map((disk) => (disk === null ? null : definition.disks.indexOf(disk)));
+          const changes = diskChanges(before, definition, newIndexes);
+          const newNames = diskNames(definition);
+          for (const [index, names] of diskNames(before).entries())
+            for (const name of names) {
+              const [now = ''] = newNames[newIndexes[index] ?? -1] ?? [];
+              expect(nameNow(name, changes)).toBe(now);
+              // A name that ends in a digit is of a partition, or of an old kernel.
+              if (/[a-z]$/.test(name)) expect(nameNow(`${name}${number}`, changes)).toBe(`${now}${number}`);
+            }
+        }),
+      );
+    },
+  );
+});
+
+function nameNow(name: string, changes: DiskChanges): string | null {
+  const fate = diskFate(name, changes);
+  return fate.kind === 'renamed' ? fate.name : fate.kind === 'same' ? name : null;
+}
 
 describe('what becomes of a name', () => {
   const toQemu = diskChanges(guestWithDisks('uml', ['ubd0', 'ubd1']), guestWithDisks('qemu', ['vda', 'vdb']));

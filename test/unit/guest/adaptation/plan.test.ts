@@ -79,6 +79,47 @@ describe('a guest whose initial RAM disk is supplied', () => {
   });
 });
 
+describe('a guest with its root file system on a partition', () => {
+  const system1: GuestSystem = {
+    ...system,
+    files: { '/etc/fstab': '/dev/ubda1 / ext3 defaults 0 1\n/dev/ubda2 none swap sw 0 0\n' },
+  };
+
+  test('finds the same partition at boot', () => {
+    const { bootArchive, edits, commandLine } = planAdaptation({ from, to, system: system1 });
+    expect(edits).toEqual([]);
+    expect(archived(bootArchive)).toContain('ln -s /dev/vda1 /dev/ubda1\nln -s /dev/vda2 /dev/ubda2\n');
+    expect(archived(bootArchive)).toContain(
+      'KERNEL=="vda[0-9]*", ENV{DEVTYPE}=="partition", SYMLINK+="ubda%n"',
+    );
+    expect(commandLine.join(' ')).not.toContain('systemd.mask');
+  });
+
+  test('finds the same partition by an edit', () => {
+    const { edits } = planAdaptation({ from, to: { ...to, initrd: null }, system: system1 });
+    expect(edits[0]?.after).toBe('/dev/vda1 / ext3 defaults 0 1\n/dev/vda2 none swap sw 0 0\n');
+  });
+});
+
+describe('a guest of Xen whose disks are single partitions', () => {
+  const xen = guestWithDisks('xen', ['sda1', 'sda2']);
+  const files = { '/etc/fstab': '/dev/sda1 / ext3 defaults 0 1\n/dev/xvda2 none swap sw 0 0\n' };
+
+  test('finds them as whole disks, by both of their former names', () => {
+    const whole = { ...to, ...guestWithDisks('qemu', ['vda', 'vdb']), initrd: '/boot/initrd.img' };
+    const { bootArchive, edits } = planAdaptation({ from: xen, to: whole, system: { ...system, files } });
+    expect(edits).toEqual([]);
+    expect(archived(bootArchive)).toContain('ln -s /dev/vda /dev/sda1\nln -s /dev/vdb /dev/xvda2\n');
+  });
+
+  test('gets edits where a former name would be a partition of another disk', () => {
+    const whole = { ...to, ...guestWithDisks('qemu', ['sda', 'sdb']), initrd: '/boot/initrd.img' };
+    const { bootArchive, edits } = planAdaptation({ from: xen, to: whole, system: { ...system, files } });
+    expect(archived(bootArchive)).not.toContain('ln -s');
+    expect(edits[0]?.after).toBe('/dev/sda / ext3 defaults 0 1\n/dev/sdb none swap sw 0 0\n');
+  });
+});
+
 describe('a guest without an initial RAM disk', () => {
   test('gets edits of its files', () => {
     const { bootArchive, edits, commandLine } = planAdaptation({ from, to: { ...to, initrd: null }, system });

@@ -157,6 +157,29 @@ test('partitions that are disks of their own under Xen become whole disks', () =
 });
 
 test.each([
+  ['uml', 'ubd0', 'root=/dev/ubda2'],
+  ['uml', 'ubd0', 'root=/dev/ubd0p2'],
+  ['uml', 'ubd0', 'root=98:2'],
+  ['uml', 'ubd0', 'root=6202'],
+  ['xen', 'xvda', 'root=/dev/xvda2'],
+  ['xen', 'sda', 'root=/dev/sda2'],
+  ['xen', 'sda', 'root=/dev/xvda2'],
+  ['xen', 'hda', 'root=/dev/hda2'],
+  ['qemu', 'vda', 'root=/dev/vda2'],
+] as const)('a partition keeps its number: %s, %s, %s', (driver, device, root) => {
+  const guest: GuestDefinition = {
+    ...uml,
+    driver,
+    kernel: '/boot/kernel',
+    disks: [{ device, path: '/srv/web.img', readOnly: false }],
+    commandLine: [root],
+  };
+  const there = { uml: '/dev/ubda2', qemu: '/dev/vda2', libvirt: '/dev/vda2', xen: '/dev/xvda2' } as const;
+  for (const [to, name] of Object.entries(there) as [keyof typeof there, string][])
+    if (to !== driver) expect(convert(guest, to).definition.commandLine[0]).toBe(`root=${name}`);
+});
+
+test.each([
   ['root=98:0', 'root=/dev/vda'],
   ['root=98:17', 'root=/dev/vdb1'],
   ['root=6200', 'root=/dev/vda'],

@@ -40,6 +40,28 @@ test.each(['ubd1', 'web-data.img'])('a disk is chosen by its slot or its file na
   expect(places.places.map(({ isChosen }) => isChosen)).toEqual([false, true]);
 });
 
+test.each(['ubda', 'ubd0'])('a disk is chosen by its name in the guest: %s', (name) => {
+  expect(pathsOf(placed({ [name]: '/dev/vg0/web' }))).toEqual(['/dev/vg0/web', '/data/web-data.img']);
+});
+
+test.each([
+  ['root=/dev/ubdb', 1],
+  ['root=/dev/ubdb2', 1],
+  ['root=98:17', 1],
+  ['root=/dev/ubda1', 0],
+  ['root=UUID=ab', 0],
+  ['root=/dev/md0', 0],
+])("with %s on the kernel's command line, root is the disk %i", (root, index) => {
+  const guest = fakeDefinition('web', ['/srv/a', '/srv/b'], { commandLine: ['root=/dev/ubda', root] });
+  expect(pathsOf(placed({ root: '/dev/sdb1' }, null, guest)).indexOf('/dev/sdb1')).toBe(index);
+});
+
+test('root is the partition itself where partitions are disks of their own, and no other that begins so', () => {
+  const disks = ['xvda1', 'xvda11'].map((device) => ({ device, path: `/srv/${device}`, readOnly: false }));
+  const guest = fakeDefinition('web', [], { driver: 'xen', disks, commandLine: ['root=/dev/xvda11', 'ro'] });
+  expect(pathsOf(placed({ root: '/dev/sdb1' }, null, guest))).toEqual(['/srv/xvda1', '/dev/sdb1']);
+});
+
 test('root is the first disk, unless another one has that name', () => {
   expect(pathsOf(placed({ root: '/dev/sdb1' }))).toEqual(['/dev/sdb1', '/data/web-data.img']);
   expect(placed({ root: '/dev/sdb1' }).directory).toBe('/data');
