@@ -4,6 +4,7 @@ import { writeDomain } from '../../src/guest/drivers/libvirt/domain/write-domain
 import { createLibvirtDriver } from '../../src/guest/drivers/libvirt/driver.ts';
 import { guestKernel, guestKernelMissing } from '../rigs/kernel/guest-kernel.ts';
 import { libvirtMissing, startLibvirt } from '../rigs/libvirt/libvirt-lab.ts';
+import { powerButton } from '../support/guests/guest-programs.ts';
 import { buildGuestImage } from '../support/guests/uml-guest.ts';
 import { scratchDirectory } from '../support/images/images.ts';
 import { describeUnless } from '../support/programs/tools.ts';
@@ -23,8 +24,13 @@ describeUnless(libvirtMissing() ?? guestKernelMissing(), 'with real guests', () 
       timeoutMs,
       async make(name, temper) {
         const path = join(scratch.path, `${name}.img`);
-        const onCtrlAltDel = temper === 'stubborn' ? 'ignore' : 'quick-poweroff';
-        await buildGuestImage({ path, dataBytes: 65_536, onCtrlAltDel });
+        await buildGuestImage({
+          path,
+          dataBytes: 65_536,
+          ...(temper === 'stubborn'
+            ? { onCtrlAltDel: 'ignore' }
+            : { onCtrlAltDel: 'quick-poweroff', programs: [powerButton] }),
+        });
         const definition: GuestDefinition = {
           name,
           driver: 'libvirt',

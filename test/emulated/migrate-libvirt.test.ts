@@ -8,6 +8,7 @@ import { writeDomain } from '../../src/guest/drivers/libvirt/domain/write-domain
 import { succeed } from '../rigs/base/command.ts';
 import { guestKernel, guestKernelMissing } from '../rigs/kernel/guest-kernel.ts';
 import { libvirtMissing, startLibvirt, type LibvirtLab } from '../rigs/libvirt/libvirt-lab.ts';
+import { powerButton } from '../support/guests/guest-programs.ts';
 import { buildGuestImage, damagedGuestFiles, guestBootCount } from '../support/guests/uml-guest.ts';
 import { resultOf } from '../support/programs/command-records.ts';
 import { describeUnless } from '../support/programs/tools.ts';
@@ -36,7 +37,13 @@ describeUnless(missing, 'a guest of libvirt', () => {
   async function startOnOld(name: string, format: 'raw' | 'qcow2') {
     const { kernel, initrd } = await guestKernel();
     const raw = join(hosts.old.images, `${name}.img`);
-    const image = await buildGuestImage({ path: raw, dataBytes: 2 ** 20, onCtrlAltDel: 'quick-poweroff' });
+    const image = await buildGuestImage({
+      path: raw,
+      dataBytes: 2 ** 20,
+      onCtrlAltDel: 'quick-poweroff',
+      // The other one is halted by Ctrl-Alt-Del.
+      programs: format === 'raw' ? [powerButton] : [],
+    });
     const path = format === 'raw' ? raw : join(hosts.old.images, `${name}.qcow2`);
     if (format === 'qcow2') {
       await succeed('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', raw, path]);

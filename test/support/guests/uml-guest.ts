@@ -61,7 +61,7 @@ export interface GuestImage {
 
 /**
  * Makes a guest's disk without mounting anything: a file system with busybox in it, whose init counts the boots in
- * `/boots` and then says `GUEST-UP boots=N` on the console.
+ * `/boots` and then says `GUEST-UP boots=N` on the console, and shows a prompt (unless it is to ignore Ctrl-Alt-Del).
  */
 export async function buildGuestImage(options: GuestImageOptions): Promise<GuestImage> {
   const tree = mkdtempSync(join(tmpdir(), 'vmferry-guest-tree-'));
@@ -115,6 +115,8 @@ async function writeSystem(
     'boots=$(( $(cat /boots) + 1 )); echo $boots >/boots; sync',
     ...programs.flatMap(({ startLines }) => startLines),
     'echo GUEST-UP boots=$boots',
+    // Most guests show it. Drivers must also see that a guest without one is up.
+    ...(onCtrlAltDel === 'ignore' ? [] : ['echo "guest login: "']),
   ];
   for (const { install } of programs) await install(tree);
   await writeFile(join(tree, 'etc/rc'), `${rc.join('\n')}\n`, { mode: 0o755 });
