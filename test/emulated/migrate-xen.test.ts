@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import process from 'node:process';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { EXTRA_DISK_BYTES } from '../rigs/xen/machine.ts';
 import { makeBlankDisk } from '../rigs/xen/program-disk.ts';
@@ -16,13 +17,19 @@ import {
 import { umlMissing } from '../support/guests/uml-kernel.ts';
 import { umlProcessesOf } from '../support/guests/uml-processes.ts';
 import { vmferry } from '../support/programs/command-line.ts';
+import { killTree } from '../support/programs/process-tree.ts';
 import { describeUnless } from '../support/programs/tools.ts';
 
 const slowMs = 10 * 60_000;
-const address = '10.0.2.77';
 const mac = '00:16:3e:00:00:07';
 
-describeUnless(umlMissing() ?? xenMissing(), 'a guest of User Mode Linux moves to Xen', () => {
+/** A guest that runs under User Mode Linux on this machine, for the first time. */
+interface GuestHere extends GuestImage, AsyncDisposable {
+  name: string;
+  address: string;
+}
+
+describeUnless(umlMissing() ?? xenMissing(), 'Xen', () => {
   let directory: string;
   let environment: NodeJS.ProcessEnv;
   let dom0: Dom0;
@@ -35,17 +42,16 @@ describeUnless(umlMissing() ?? xenMissing(), 'a guest of User Mode Linux moves t
     const extraDisk = join(directory, 'extra.img');
     await makeBlankDisk(extraDisk, EXTRA_DISK_BYTES);
     dom0 = await startXen({ extraDisk });
-    // A first start takes twice as long as later ones, and a move waits only 2 minutes for it.
-    await dom0.run('vmferry', ['--version']);
   }, slowMs);
 
   afterAll(async () => {
     await dom0?.[Symbol.asyncDispose]();
+    // After a failed test, a guest may still run.
+    for (const pid of umlProcessesOf(null, environment['UML_DIR'] ?? '')) await killTree(pid);
     await rm(directory, { recursive: true, force: true });
   });
 
-  /** A guest that runs under User Mode Linux on this machine, for the first time. */
-  async function bootHere(name: string): Promise<GuestImage & AsyncDisposable> {
+  async function bootHere(name: string, address: string): Promise<GuestHere> {
     const path = join(directory, `${name}.img`);
     const network = { hostName: name, address: `${address}/24` };
     const image = await buildGuestImage({ path, network, onCtrlAltDel: 'quick-poweroff' });
@@ -55,45 +61,94 @@ describeUnless(umlMissing() ?? xenMissing(), 'a guest of User Mode Linux moves t
       umlDir: environment['UML_DIR'] ?? '',
       extraArgs: [`eth0=daemon,${mac}`],
     });
-    return { ...image, [Symbol.asyncDispose]: stop };
+    return { ...image, name, address, [Symbol.asyncDispose]: stop };
   }
 
-  async function moveToXen(name: string, to: string, ...options: string[]): Promise<object> {
-    const there = ['--to', to, '-F', dom0.sshConfigFile, '--as', 'xen', '--network', 'eth0=xenbr0'];
-    const { exitStatus, stdout, stderr } = await vmferry(
-      ['migrate', name, ...there, ...options, '--json'],
-      environment,
-    );
-    if (exitStatus !== 0) throw new Error(`${stdout}${stderr}${await dom0.guestConsole(name)}`);
+  async function here(...args: string[]): Promise<object> {
+    const { exitStatus, stdout, stderr } = await vmferry([...args, '--json'], environment);
+    if (exitStatus !== 0) throw new Error(`${stdout}${stderr}${await dom0.guestConsole(args[1] ?? '')}`);
     return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as object;
   }
 
+  function moveToXen(name: string, to: string, ...options: string[]): Promise<object> {
+    const there = ['--to', to, '-F', dom0.sshConfigFile, '--as', 'xen', '--network', 'eth0=xenbr0'];
+    return here('migrate', name, ...there, ...options);
+  }
+
   /** It runs there and nowhere else, and its image here is as the guest left it. */
-  async function expectMoved(name: string, image: GuestImage): Promise<void> {
+  async function expectMoved({ name, address, path, files }: GuestHere): Promise<void> {
     await dom0.waitForGuest(name, 'GUEST-UP boots=2');
     expect(await dom0.answerOf(address)).toBe(`${name} boots=2 ${mac}`);
     expect(umlProcessesOf(name, environment['UML_DIR'] ?? '')).toEqual([]);
-    expect(await guestBootCount(image.path)).toBe(1);
-    expect(await isFileSystemClean(image.path)).toBe(true);
-    expect(await damagedGuestFiles(image.path, image.files)).toEqual([]);
-  }
-
-  async function haltThere(name: string): Promise<void> {
-    await dom0.run('vmferry', ['halt', name]);
-    await dom0.waitUntilGone(name);
+    expect(await guestBootCount(path)).toBe(1);
+    expect(await isFileSystemClean(path)).toBe(true);
+    expect(await damagedGuestFiles(path, files)).toEqual([]);
   }
 
   test(
-    'onto a partition, and runs there as before',
+    'is in the rig, with Node and the program that is tested',
     async () => {
-      await using web = await bootHere('web');
+      expect(await dom0.run('xl', ['list'])).toMatch(/^Domain-0 +0 +512 /m);
+      expect(await dom0.run('node', ['--version'])).toBe(`${process.version}\n`);
+      // A first start takes twice as long as later ones, and a move waits only 2 minutes for it.
+      expect(await dom0.run('vmferry', ['--version'])).toMatch(/^\d+\.\d+\.\d+$/m);
+      expect(dom0.console()).not.toMatch(/panic/i);
+    },
+    slowMs,
+  );
+
+  test(
+    'runs a guest of User Mode Linux from a partition as it ran before, and xendomains starts it with the machine',
+    async () => {
+      await using web = await bootHere('web', '10.0.2.77');
       const report = await moveToXen('web', 'dom0', '--disk', 'root=/dev/vdc');
       expect(report).toMatchObject({ type: 'moved', guest: 'web' });
-      await expectMoved('web', web);
-      await haltThere('web');
-      expect(await guestBootCount(dom0.extraDisk)).toBe(2);
+      await expectMoved(web);
+
+      await dom0.run('vmferry', ['autostart', 'web']);
+      // What the machine does when it goes down, and when it comes up.
+      await dom0.run('/etc/init.d/xendomains', ['stop']);
+      expect(await dom0.run('xl', ['list'])).not.toMatch(/^web /m);
+      await dom0.run('/etc/init.d/xendomains', ['start']);
+      await dom0.waitForGuest('web', 'GUEST-UP boots=3');
+      expect(await dom0.answerOf(web.address)).toBe(`web boots=3 ${mac}`);
+      await dom0.run('vmferry', ['halt', 'web']);
+      await dom0.waitUntilGone('web');
+      expect(await guestBootCount(dom0.extraDisk)).toBe(3);
       expect(await damagedGuestFiles(dom0.extraDisk, web.files)).toEqual([]);
       expect(await isFileSystemClean(dom0.extraDisk)).toBe(true);
+    },
+    slowMs,
+  );
+
+  test(
+    'runs a guest of User Mode Linux from a file, and the move is taken back',
+    async () => {
+      await using shop = await bootHere('shop', '10.0.2.78');
+      const report = await moveToXen('shop', 'dom0:/srv/guests');
+      expect(report).toMatchObject({ type: 'moved', guest: 'shop' });
+      await expectMoved(shop);
+      expect(await dom0.run('losetup', ['--list'])).toContain('/srv/guests/shop.img');
+
+      expect(await here('revert', 'shop')).toMatchObject({ type: 'reverted', wasRunningThere: true });
+      expect(umlProcessesOf('shop', environment['UML_DIR'] ?? '')).not.toEqual([]);
+      await dom0.waitUntilGone('shop');
+      await here('halt', 'shop');
+      expect(await guestBootCount(shop.path)).toBe(2);
+    },
+    slowMs,
+  );
+
+  test(
+    'ends a wait in the rig for a guest that halts instead',
+    async () => {
+      const noInit = `extra='console=hvc0 quiet init=/sbin/nothing'`;
+      const { kernel, initrd } = dom0.guestKernel;
+      const disk = `disk = ['file:/srv/guests/shop.img,xvda,w']`;
+      const lines = [`name = 'gone'`, `kernel = '${kernel}'`, `ramdisk = '${initrd}'`, `memory = 128`, disk];
+      await dom0.write('/etc/xen/gone.cfg', [...lines, `root = '/dev/xvda rw'`, noInit].join('\n'));
+      await dom0.run('xl', ['create', '/etc/xen/gone.cfg', `on_crash='destroy'`]);
+      await expect(dom0.waitForGuest('gone', 'GUEST-UP boots=2')).rejects.toThrow('was gone before');
     },
     slowMs,
   );

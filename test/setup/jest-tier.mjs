@@ -30,6 +30,9 @@ function runJest(tier, patterns, resultsFile) {
     `--maxWorkers=${tier.workers}`,
     `--testTimeout=${tier.testTimeoutMs}`,
     '--passWithNoTests',
+    ...(tier.longest === undefined
+      ? []
+      : [`--testSequencer=${join(import.meta.dirname, 'longest-first.mjs')}`]),
     ...patterns,
   ];
   const options = [
