@@ -1,6 +1,7 @@
 import type { GuestDefinition } from '../definition.ts';
 import type { GuestSystem } from '../inspection/guest-system.ts';
 import { isCardName, type CardName } from './card-names.ts';
+import { hasBootWork } from './former-names.ts';
 
 export interface CardPlan {
   cards: readonly CardName[];
@@ -15,8 +16,8 @@ export interface CardPlan {
 export function planCards(from: GuestDefinition, to: GuestDefinition, system: GuestSystem): CardPlan {
   const newCards = cardsOf(to);
   const names = system.cardNames.filter((name) => isCardName(name));
-  if (from.driver === to.driver || names.length === 0 || newCards.length === 0)
-    return { cards: [], warnings: [] };
+  const isKept = from.driver === to.driver && !hasBootWork(from.commandLine);
+  if (isKept || names.length === 0 || newCards.length === 0) return { cards: [], warnings: [] };
   const cards: CardName[] = [];
   const warnings: string[] = [];
   for (const [index, name] of namesOfCards(names, newCards.length).entries()) {

@@ -5,6 +5,7 @@ import { bootArchive, isBootWorkEmpty, startsBootWork, type BootWork } from './b
 import { planCards } from './card-plan.ts';
 import { diskChanges, diskFate, type DiskChanges } from './disk-names.ts';
 import { cardEdits, gettyEdits } from './file-edits.ts';
+import { formerNames, withFormerNames, withoutBootWork } from './former-names.ts';
 import { planFstab } from './fstab-plan.ts';
 
 export interface AdaptationRequest {
@@ -37,23 +38,27 @@ export interface Adaptation {
 /** Plans all that a guest needs to run under another hypervisor as it did before. Pure. */
 export function planAdaptation(request: AdaptationRequest): Adaptation {
   const { from, to, system } = request;
-  const disks = diskChanges(from, to, request.newDiskIndexes);
+  const changed = diskChanges(from, to, request.newDiskIndexes);
+  const disks = withFormerNames(changed, from.commandLine);
   const isKernelGiven = (to.boot ?? 'kernel') === 'kernel' && to.driver !== 'offline';
   const mayUseBoot = (request.useBoot ?? true) && isKernelGiven && to.initrd !== null;
-  const rooted = isKernelGiven ? withRoot(from, to, disks) : to.commandLine;
+  const given = withoutBootWork(to.commandLine);
+  const rooted = isKernelGiven ? withRoot(from, given, disks) : given;
   const fstab = planFstab(system, disks, mayUseBoot, from.driver !== to.driver);
   const cards = system === null ? { cards: [], warnings: [] } : planCards(from, to, system);
   const getty = system === null ? noEdits : gettyEdits(system, consoleOf(from), to.console);
   const named = system === null || mayUseBoot ? noEdits : cardEdits(system, cards.cards);
   const work: BootWork = { disks: fstab.disks, links: fstab.links, cards: mayUseBoot ? cards.cards : [] };
   const boots = mayUseBoot && !isBootWorkEmpty(work);
-  const commandLine = [...rooted, ...(boots ? [startsBootWork] : []), ...fstab.commandLine];
+  const masks = fstab.commandLine.filter((argument) => !rooted.includes(argument));
+  const names = fstab.disks.length === 0 ? [] : [formerNames(fstab.disks)];
+  const commandLine = [...rooted, ...(boots ? [startsBootWork, ...names] : []), ...masks];
   return {
     bootArchive: boots ? bootArchive(work) : null,
     edits: [...fstab.edits, ...getty.edits, ...named.edits],
     commandLine,
     changes: [
-      ...(rooted.length > to.commandLine.length ? [`The kernel is told its root disk: ${rooted[0]}.`] : []),
+      ...(rooted.length > given.length ? [`The kernel is told its root disk: ${rooted[0]}.`] : []),
       ...fstab.changes,
       ...getty.changes,
       ...named.changes,
@@ -81,7 +86,7 @@ function consoleOf(definition: GuestDefinition): string | undefined {
 /** User Mode Linux takes the first disk unless it is told another; other kernels have to be told. */
 function withRoot(
   from: GuestDefinition,
-  { commandLine }: GuestDefinition,
+  commandLine: readonly string[],
   disks: DiskChanges,
 ): readonly string[] {
   const [first] = disks.present;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { planAdaptation } from '../../../../src/guest/adaptation/plan.ts';
+import { convertDefinition } from '../../../../src/guest/conversion/convert.ts';
 import type { GuestDefinition, NetworkCard } from '../../../../src/guest/definition.ts';
 import type { GuestSystem } from '../../../../src/guest/inspection/guest-system.ts';
 import { guestWithDisks } from './definitions.ts';
@@ -39,6 +40,7 @@ describe('a guest whose initial RAM disk is supplied', () => {
       'rw',
       'console=ttyS0',
       'rdinit=/vmferry/init',
+      'vmferry.former=ubda:vda',
       'systemd.mask=dev-ubdb.swap',
     ]);
     const script = archived(bootArchive);
@@ -117,6 +119,53 @@ describe('a guest of Xen whose disks are single partitions', () => {
     const { bootArchive, edits } = planAdaptation({ from: xen, to: whole, system: { ...system, files } });
     expect(archived(bootArchive)).not.toContain('ln -s');
     expect(edits[0]?.after).toBe('/dev/sda / ext3 defaults 0 1\n/dev/sdb none swap sw 0 0\n');
+  });
+});
+
+describe('a guest that was adapted at boot, and moves on', () => {
+  const { commandLine: adapted } = planAdaptation({ from, to, system });
+  const moved: GuestDefinition = { ...to, commandLine: adapted };
+  const moveOn = (driver: 'xen' | 'uml' | 'libvirt') => {
+    const { definition } = convertDefinition(moved, { driver, choices: {} });
+    const initrd = driver === 'uml' ? null : '/boot/initrd.img';
+    return planAdaptation({ from: moved, to: { ...definition, initrd }, system });
+  };
+
+  test('keeps the names of its first machine under a third hypervisor', () => {
+    const { bootArchive, edits, commandLine, warnings } = moveOn('xen');
+    expect({ edits, warnings }).toEqual({ edits: [], warnings: [] });
+    expect(archived(bootArchive)).toContain('ln -s /dev/xvda /dev/ubda\n');
+    expect(commandLine.filter((argument) => /vmferry|mask/.test(argument))).toEqual([
+      'systemd.mask=dev-ubdb.swap',
+      'rdinit=/vmferry/init',
+      'vmferry.former=ubda:xvda',
+    ]);
+  });
+
+  test('keeps its names where only the initial RAM disk is another one', () => {
+    for (const plan of [moveOn('libvirt'), planAdaptation({ from: moved, to: moved, system })]) {
+      expect(archived(plan.bootArchive)).toContain('ln -s /dev/vda /dev/ubda\n');
+      expect(archived(plan.bootArchive)).toContain("echo 'Name=eth0'");
+      expect(plan.commandLine.toSorted()).toEqual(adapted.toSorted());
+    }
+  });
+
+  test('needs none of it where its names are right again', () => {
+    const { bootArchive, edits, commandLine } = moveOn('uml');
+    expect(bootArchive).toBeNull();
+    expect(edits.map(({ after }) => after)).toEqual([
+      '/dev/ubda / ext3 errors=remount-ro 0 1\n# vmferry: /dev/ubdb none swap sw 0 0\n',
+      expect.stringContaining('Name=eth0'),
+    ]);
+    expect(commandLine.join(' ')).not.toMatch(/vmferry/);
+  });
+
+  test('has several disks in their places, and passes over names that make no sense', () => {
+    const odd = ['rdinit=/vmferry/init', 'vmferry.former=ubda:vdb,x,ubdc:vdz,y:z:a,;:vda'];
+    const two: GuestDefinition = { ...moved, ...guestWithDisks('qemu', ['vda', 'vdb']), commandLine: odd };
+    const { definition } = convertDefinition(two, { driver: 'uml', choices: {} });
+    const plan = planAdaptation({ from: two, to: definition, system });
+    expect(plan.edits[0]?.after).toMatch(/^\/dev\/ubdb \/ /);
   });
 });
 
