@@ -21,12 +21,12 @@ import { killTree } from '../support/programs/process-tree.ts';
 import { describeUnless } from '../support/programs/tools.ts';
 
 const slowMs = 10 * 60_000;
-const mac = '00:16:3e:00:00:07';
 
 /** A guest that runs under User Mode Linux on this machine, for the first time. */
 interface GuestHere extends GuestImage, AsyncDisposable {
   name: string;
   address: string;
+  mac: string;
 }
 
 describeUnless(umlMissing() ?? xenMissing(), 'Xen', () => {
@@ -51,8 +51,9 @@ describeUnless(umlMissing() ?? xenMissing(), 'Xen', () => {
     await rm(directory, { recursive: true, force: true });
   });
 
-  async function bootHere(name: string, address: string): Promise<GuestHere> {
+  async function bootHere(name: string, number: number): Promise<GuestHere> {
     const path = join(directory, `${name}.img`);
+    const [address, mac] = [`10.0.2.${number}`, `00:16:3e:00:00:${number}`];
     const network = { hostName: name, address: `${address}/24` };
     const image = await buildGuestImage({ path, network, onCtrlAltDel: 'quick-poweroff' });
     const { stop } = await bootUmlGuest({
@@ -61,7 +62,7 @@ describeUnless(umlMissing() ?? xenMissing(), 'Xen', () => {
       umlDir: environment['UML_DIR'] ?? '',
       extraArgs: [`eth0=daemon,${mac}`],
     });
-    return { ...image, name, address, [Symbol.asyncDispose]: stop };
+    return { ...image, name, address, mac, [Symbol.asyncDispose]: stop };
   }
 
   async function here(...args: string[]): Promise<object> {
@@ -76,7 +77,7 @@ describeUnless(umlMissing() ?? xenMissing(), 'Xen', () => {
   }
 
   /** It runs there and nowhere else, and its image here is as the guest left it. */
-  async function expectMoved({ name, address, path, files }: GuestHere): Promise<void> {
+  async function expectMoved({ name, address, mac, path, files }: GuestHere): Promise<void> {
     await dom0.waitForGuest(name, 'GUEST-UP boots=2');
     expect(await dom0.answerOf(address)).toBe(`${name} boots=2 ${mac}`);
     expect(umlProcessesOf(name, environment['UML_DIR'] ?? '')).toEqual([]);
@@ -100,7 +101,7 @@ describeUnless(umlMissing() ?? xenMissing(), 'Xen', () => {
   test(
     'runs a guest of User Mode Linux from a partition as it ran before, and xendomains starts it with the machine',
     async () => {
-      await using web = await bootHere('web', '10.0.2.77');
+      await using web = await bootHere('web', 77);
       const report = await moveToXen('web', 'dom0', '--disk', 'root=/dev/vdc');
       expect(report).toMatchObject({ type: 'moved', guest: 'web' });
       await expectMoved(web);
@@ -111,7 +112,7 @@ describeUnless(umlMissing() ?? xenMissing(), 'Xen', () => {
       expect(await dom0.run('xl', ['list'])).not.toMatch(/^web /m);
       await dom0.run('/etc/init.d/xendomains', ['start']);
       await dom0.waitForGuest('web', 'GUEST-UP boots=3');
-      expect(await dom0.answerOf(web.address)).toBe(`web boots=3 ${mac}`);
+      expect(await dom0.answerOf(web.address)).toBe(`web boots=3 ${web.mac}`);
       await dom0.run('vmferry', ['halt', 'web']);
       await dom0.waitUntilGone('web');
       expect(await guestBootCount(dom0.extraDisk)).toBe(3);
@@ -124,7 +125,7 @@ describeUnless(umlMissing() ?? xenMissing(), 'Xen', () => {
   test(
     'runs a guest of User Mode Linux from a file, and the move is taken back',
     async () => {
-      await using shop = await bootHere('shop', '10.0.2.78');
+      await using shop = await bootHere('shop', 78);
       const report = await moveToXen('shop', 'dom0:/srv/guests');
       expect(report).toMatchObject({ type: 'moved', guest: 'shop' });
       await expectMoved(shop);
