@@ -75,7 +75,8 @@ async function configure(tree: string, init: DebianInit): Promise<void> {
     'etc/fstab',
     '/dev/ubda / ext3 errors=remount-ro 0 1',
     'proc /proc proc defaults 0 0',
-    '/dev/ubdb none swap sw,nofail 0 0',
+    // With the usual time limit, systemd would wait for it for 90 s.
+    '/dev/ubdb none swap sw,nofail,x-systemd.device-timeout=5s 0 0',
   );
   await write('etc/network/interfaces', 'auto lo eth0', 'iface lo inet loopback', 'iface eth0 inet dhcp');
   await rm(join(tree, 'usr/lib/udev/hwdb.bin'), { force: true });

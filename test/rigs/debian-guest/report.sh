@@ -1,5 +1,5 @@
 #!/bin/sh
-# Says on the guest's console how it has booted; then switches it off, if the kernel's command line says so.
+# Says on the guest's console how it has booted.
 exec >/dev/console 2>&1
 # sysvinit starts it beside the scripts of the runlevel.
 while pgrep -x rc >/dev/null; do sleep 1; done
@@ -14,12 +14,3 @@ echo "REPORT root=$(findmnt -no OPTIONS / | cut -d, -f1)"
 echo "REPORT former=$(readlink -f /dev/ubda)"
 echo "REPORT getty=$(pgrep -ax agetty | xargs) $(pgrep -ax getty | xargs)"
 echo "REPORT end"
-grep -q report=poweroff /proc/cmdline || exit 0
-# The prompt comes a moment after getty has made its terminal ready.
-n=0
-until stty -F /dev/ttyS0 -a | grep -q -- -icanon || [ $n -ge 60 ]; do
-  sleep 1
-  n=$((n + 1))
-done
-sleep 2
-poweroff

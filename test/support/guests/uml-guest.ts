@@ -199,6 +199,10 @@ export interface BootOptions {
   workingDirectory?: string;
   /** A program and its arguments that start the kernel, such as `ip netns exec NAME`. */
   startedBy?: readonly string[];
+  /** What the console shows when the guest is up: GUEST-UP unless told. */
+  upText?: RegExp;
+  /** How long that may take; a minute unless told. */
+  timeoutMs?: number;
 }
 
 export interface BootedGuest {
@@ -210,7 +214,7 @@ export interface BootedGuest {
   stop: () => Promise<void>;
 }
 
-/** Boots a guest by hand, without vmferry, and returns when it has printed GUEST-UP. */
+/** Boots a guest by hand, without vmferry, and returns when it is up. */
 export async function bootUmlGuest(options: BootOptions): Promise<BootedGuest> {
   const directory = mkdtempSync(join(tmpdir(), 'vmferry-uml-'));
   const umlDir = options.umlDir ?? join(directory, 'uml');
@@ -257,7 +261,8 @@ export async function bootUmlGuest(options: BootOptions): Promise<BootedGuest> {
     if (isPidFileOf(join(umidDirectory, 'pid'), pid)) rmSync(umidDirectory, { recursive: true });
   };
   try {
-    await waitForConsole(consoleLog, /GUEST-UP/, () => child.exitCode === null && child.signalCode === null);
+    const isAlive = () => child.exitCode === null && child.signalCode === null;
+    await waitForConsole(consoleLog, options.upText ?? /GUEST-UP/, isAlive, options.timeoutMs);
   } catch (error) {
     await stop();
     throw error;
@@ -266,14 +271,15 @@ export async function bootUmlGuest(options: BootOptions): Promise<BootedGuest> {
 }
 
 /**
- * Waits until the console log holds the text; throws, with the end of the log, when the guest is gone or after 60 s.
+ * Waits until the console log holds the text; throws, with the end of the log, when the guest is gone or after a minute.
  */
 export async function waitForConsole(
   consoleLog: string,
   text: RegExp,
   isAlive: () => boolean = () => true,
+  timeoutMs = 60_000,
 ): Promise<void> {
-  const deadline = Date.now() + 60_000;
+  const deadline = Date.now() + timeoutMs;
   for (;;) {
     const alive = isAlive();
     const console = readFileSync(consoleLog, 'latin1');
