@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { readdirSync } from 'node:fs';
-import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { readdirSync, readFileSync } from 'node:fs';
+import { appendFile, copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
 import { createQemuDriver } from '../../src/guest/drivers/qemu/driver.ts';
@@ -10,7 +10,7 @@ import type { RunningGuest, ViewingDriver } from '../../src/guest/guest-driver.t
 import type { BackupReport } from '../../src/operations/backup/backup-report.ts';
 import { poll } from '../../src/pipeline/polling.ts';
 import { guestKernelMissing } from '../rigs/kernel/guest-kernel.ts';
-import { numbersOfOneTime, startWritingGuest } from '../support/guests/writing-guest.ts';
+import { longestPauseMs, numbersOfOneTime, startWritingGuest } from '../support/guests/writing-guest.ts';
 import { scratchDirectory } from '../support/images/images.ts';
 import { recordsOf, resultOf } from '../support/programs/command-records.ts';
 import { BackupWorld } from '../support/stores/backup-world.ts';
@@ -36,17 +36,23 @@ describeUnless(missing, 'a running guest of QEMU that writes', () => {
   const context = { signal: new AbortController().signal, report: () => undefined };
   const images = join(scratch.path, 'images');
   const store = join(scratch.path, 'store');
+  const consoleLog = join(scratch.path, 'web.log');
+  const consoleText = () => readFileSync(consoleLog, 'latin1');
+  /** For doc/benchmarks.md. */
+  const figures: string[] = [];
   let web: RunningGuest;
   let restores = 0;
 
   beforeAll(async () => {
     await mkdir(environment.XDG_RUNTIME_DIR);
     await mkdir(images);
-    const files = { image: join(images, 'web.img'), consoleLog: join(scratch.path, 'web.log'), timeoutMs };
+    const files = { image: join(images, 'web.img'), consoleLog, timeoutMs };
     web = await startWritingGuest(driver, { ...files, sizeBytes: 96 * MIB, dataBytes: 24 * MIB }, context);
     resultOf(await vmferry(['init', store, '--no-encrypt', '--json'], environment));
   }, 2 * timeoutMs);
   afterAll(async () => {
+    const { VMFERRY_FIGURES: file } = process.env;
+    if (file !== undefined) await appendFile(file, `${figures.join('\n')}\n`);
     if (web !== undefined) await driver.halt(web, { timeoutMs: 1, force: true }, context);
     scratch[Symbol.dispose]();
   }, timeoutMs);
@@ -91,12 +97,19 @@ describeUnless(missing, 'a running guest of QEMU that writes', () => {
     const details = recordsOf(ended).map((record) => JSON.stringify(record));
     const stopped = details.map((line) => /it was stopped for (\d+) ms/.exec(line)?.[1]).find(Boolean);
     expect(Number(stopped)).toBeLessThan(LONGEST_STOP_MS);
+    figures.push(`QEMU stopped it for ${stopped} ms`);
     expect(leftBeside()).toEqual([]);
     await stillRuns();
 
     const number = await restoredNumber();
+    const before = consoleText().length;
     resultOf(await backup());
+    const pauseMs = longestPauseMs(consoleText().slice(before));
+    figures.push(`while its backup was viewed, the guest's longest wait for its disk was ${pauseMs} ms`);
+    expect(pauseMs).toBeLessThan(LONGEST_STOP_MS);
+    const after = consoleText().length;
     expect(await restoredNumber()).toBeGreaterThan(number);
+    figures.push(`during the restore that followed, ${longestPauseMs(consoleText().slice(after))} ms`);
   });
 
   test('is read only where it was written since its last backup', async () => {
@@ -125,6 +138,9 @@ describeUnless(missing, 'a running guest of QEMU that writes', () => {
     const second = await backUp('web');
     expect(second.readBytes).toBeGreaterThan(0);
     expect(second.readBytes).toBeLessThan(first.readBytes / 2);
+    figures.push(
+      `of ${96 * MIB} bytes, the first backup read ${first.readBytes}, the second ${second.readBytes}`,
+    );
     expect(world.warnings).toEqual([]);
     // The same as if all had been read at that instant.
     const all = await backUp(seen);

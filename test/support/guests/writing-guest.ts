@@ -5,15 +5,29 @@ import { guestKernel } from '../../rigs/kernel/guest-kernel.ts';
 import { guestAgent, type GuestProgram } from './guest-programs.ts';
 import { buildGuestImage, readGuestFile, type GuestImageOptions } from './uml-guest.ts';
 
-/** Writes a number to one file, then to another, for ever. So the first is equal to the second, or one higher. */
+/** A shorter wait for the disk is not told. In hundredths of a second. */
+const TOLD_PAUSE = 10;
+
+/**
+ * Writes a number to one file, then to another, for ever. So the first is equal to the second, or one higher. When that takes long,
+ * it says how long on the console: `PAUSE 37`, in hundredths of a second of the guest's own clock.
+ */
 const twoFileWriter: GuestProgram = {
   install: () => Promise.resolve(),
   startLines: [
-    // A file is replaced whole: at the instant of a view, one that is overwritten may be empty.
-    "busybox setsid sh -c 'n=0; while :; do n=$((n + 1)); for f in first second; do " +
-      "echo $n >/$f.new; sync; busybox mv /$f.new /$f; sync; done; done' &",
+    "busybox setsid sh -c 'n=0; last=; while :; do n=$((n + 1)); for f in first second; do " +
+      // A file is replaced whole: at the instant of a view, one that is overwritten may be empty.
+      'echo $n >/$f.new; sync; busybox mv /$f.new /$f; sync; done; ' +
+      'read -r up idle </proc/uptime; now=${up%.*}${up#*.}; ' +
+      `[ $((now - \${last:-now})) -lt ${TOLD_PAUSE} ] || echo PAUSE $((now - last)); last=$now; done' &`,
   ],
 };
+
+/** The longest pause in what the guest's program has written to the console; 0 if none was worth telling. */
+export function longestPauseMs(console: string): number {
+  const told = [...console.matchAll(/^PAUSE (\d+)\s*$/gm)].map(([, hundredths]) => Number(hundredths) * 10);
+  return Math.max(0, ...told);
+}
 
 export interface WritingGuestFiles extends Pick<GuestImageOptions, 'sizeBytes' | 'dataBytes'> {
   image: string;
