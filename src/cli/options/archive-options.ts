@@ -6,6 +6,8 @@ import {
 } from '../../operations/exchange/formats.ts';
 import { basename, resolve } from 'node:path';
 import { Failure } from '../../failure.ts';
+import type { FilePlace } from '../../operations/exchange/file-place.ts';
+import { parseLocation } from './store-location.ts';
 import { flag, optionalText, text, type Arguments } from './options.ts';
 
 /** By the name of the file, and by the options. Throws Failure `usage`. */
@@ -22,7 +24,7 @@ export function readExportFile(args: Arguments): Omit<ExportFile, 'compression'>
         'End it with .tar.zst, .tar.gz, .tar.xz, .tar.bz2 or .tar for an archive, or with .img.zst, .img.bz2, .img and so on for the bare image. Or use --codec.',
     });
   const content = isImage ? 'image' : (byName ?? 'archive');
-  return { output: resolve(named), content, format: codec ?? format };
+  return { output: readFilePlace(args, named), content, format: codec ?? format };
 }
 
 /** Null when not given. Throws Failure `usage`. */
@@ -32,4 +34,16 @@ function readCodec(args: Arguments): CompressionFormat | null {
   const format = compressionFormats.find((one) => one === value);
   if (format !== undefined) return format;
   throw new Failure('usage', `--codec takes one of ${compressionFormats.join(', ')}.`);
+}
+
+/** A path of this machine, or HOST:PATH as for a store. Throws Failure `usage`. */
+export function readFilePlace(args: Arguments, named: string): FilePlace {
+  const location = parseLocation(named, 'file');
+  if (location.kind === 'directory') return { path: resolve(named), host: null };
+  const sshConfigFile = optionalText(args, 'ssh-config');
+  const { destination, port, path } = location;
+  return {
+    path,
+    host: { destination, port, sshConfigFile: sshConfigFile === null ? null : resolve(sshConfigFile) },
+  };
 }

@@ -14,15 +14,20 @@ import { openPassphraseSource, passphraseOptions, readPassphraseOptions } from '
 import { withConfiguredReports } from './run-report-options.ts';
 import { parseStoreLocation } from './store-location.ts';
 
-/** For every command that opens a store. */
-export const backupStoreOptions = {
-  ...passphraseOptions,
+/** For every command that may connect by ssh. */
+export const sshConfigOption = {
   'ssh-config': {
     alias: 'F',
     type: 'string',
     requiresArg: true,
     describe: 'ssh configuration file to use instead of your own',
   },
+} as const satisfies Record<string, Options>;
+
+/** For every command that opens a store. */
+export const backupStoreOptions = {
+  ...passphraseOptions,
+  ...sshConfigOption,
 } as const satisfies Record<string, Options>;
 
 /** For the help of the argument. */

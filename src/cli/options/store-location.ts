@@ -19,25 +19,55 @@ const withPassword = /^(?:[a-z][a-z0-9+.-]*:\/\/)?[^/@]*:[^/]*@/is;
  * Throws Failure `usage` for anything else, and for passwords.
  */
 export function parseStoreLocation(text: string): StoreLocation {
-  if (text === '') throw badStore(text, 'it is empty');
-  if (controlCharacter.test(text)) throw badStore(text, 'it contains a control character');
+  return parseLocation(text, 'store');
+}
+
+/** The same for a file, whose path takes the place of the directory. */
+export function parseLocation(text: string, what: Located): StoreLocation {
+  try {
+    return parse(text);
+  } catch (error) {
+    if (!(error instanceof BadLocation)) throw error;
+    throw new Failure('usage', `${JSON.stringify(text)} cannot be a ${what}: ${error.message}.`, {
+      advice: advice[what],
+    });
+  }
+}
+
+type Located = 'store' | 'file';
+
+const advice: Readonly<Record<Located, string>> = {
+  store:
+    'Give a directory, HOST:PATH as for scp, or sftp://USER@HOST:PORT/PATH. ' +
+    'For a directory with a colon in its name, type ./NAME.',
+  file:
+    'Give a file, HOST:PATH as for scp, or sftp://USER@HOST:PORT/PATH. ' +
+    'For a file with a colon in its name, type ./NAME.',
+};
+
+/** Why a text is no location. */
+class BadLocation extends Error {}
+
+function parse(text: string): StoreLocation {
+  if (text === '') throw new BadLocation('it is empty');
+  if (controlCharacter.test(text)) throw new BadLocation('it contains a control character');
   if (isDirectory(text)) return { kind: 'directory', path: withoutSlashesAtEnd(text) };
   if (withPassword.test(text) && !withoutAddress(text))
-    throw new Failure('usage', 'A store’s location cannot contain a password.', {
+    throw new Failure('usage', 'A location cannot contain a password.', {
       advice: 'Others could read it. Use an ssh key: ssh-keygen, then ssh-copy-id USER@HOST',
     });
   if (/^sftp:\/\//i.test(text)) return parseUrl(text);
-  if (otherUrl.test(text)) throw badStore(text, 'only URLs that begin with sftp:// are supported');
-  if (/^sftp:/i.test(text)) throw badStore(text, 'a URL must begin with sftp://');
-  if (bareAddress.test(text)) throw badStore(text, 'an IPv6 address must be in brackets: [::1]:/PATH');
+  if (otherUrl.test(text)) throw new BadLocation('only URLs that begin with sftp:// are supported');
+  if (/^sftp:/i.test(text)) throw new BadLocation('a URL must begin with sftp://');
+  if (bareAddress.test(text)) throw new BadLocation('an IPv6 address must be in brackets: [::1]:/PATH');
   const { destination = '', path = '' } = scpStyle.exec(text)?.groups ?? {};
-  if (destination === '') throw badStore(text, 'the host is missing or not valid');
-  if (path === '') throw badStore(text, 'the path after the colon is missing');
+  if (destination === '') throw new BadLocation('the host is missing or not valid');
+  if (path === '') throw new BadLocation('the path after the colon is missing');
   return {
     kind: 'sftp',
-    destination: parseHost(text, destination),
+    destination: parseHost(destination),
     port: null,
-    path: parsePath(text, path),
+    path: parsePath(path),
   };
 }
 
@@ -52,56 +82,48 @@ function withoutAddress(text: string): boolean {
 
 function parseUrl(text: string): StoreLocation {
   const { user, host = '', port, path = '' } = sftpUrl.exec(text)?.groups ?? {};
-  if (host === '') throw badStore(text, 'the host is missing or not valid');
+  if (host === '') throw new BadLocation('the host is missing or not valid');
   const number = Number(port ?? '0');
   if (port !== undefined && (!/^\d{1,5}$/.test(port) || number < 1 || number > 65_535))
-    throw badStore(text, 'the port is not a number from 1 to 65535');
-  if (path === '') throw badStore(text, 'the path is missing');
-  const destination = user === undefined ? host : `${decoded(text, user)}@${host}`;
+    throw new BadLocation('the port is not a number from 1 to 65535');
+  if (path === '') throw new BadLocation('the path is missing');
+  const destination = user === undefined ? host : `${decoded(user)}@${host}`;
   // these two mark a path that starts in the login directory
   const isRelative = /^\/[.~](?:\/|$)/.test(path);
   return {
     kind: 'sftp',
-    destination: parseHost(text, destination),
+    destination: parseHost(destination),
     port: port === undefined ? null : number,
-    path: parsePath(text, decoded(text, isRelative ? path.slice(1) : path)),
+    path: parsePath(decoded(isRelative ? path.slice(1) : path)),
   };
 }
 
-function parseHost(text: string, destination: string): string {
+function parseHost(destination: string): string {
   try {
     const parsed = parseDestination(destination);
     if (parsed.directory === null) return parsed.destination;
   } catch (cause) {
     if (!(cause instanceof Failure)) throw cause;
   }
-  throw badStore(text, `‘${destination}’ is not a host`);
+  throw new BadLocation(`‘${destination}’ is not a host`);
 }
 
 /** An absolute path, or a relative one without `../` or `~/`; no slash at the end and no double slashes. */
-function parsePath(text: string, path: string): string {
-  if (controlCharacter.test(path)) throw badStore(text, 'the path contains a control character');
-  if (/^~[^/]/.test(path)) throw badStore(text, '~USER is not supported: give the path of the directory');
+function parsePath(path: string): string {
+  if (controlCharacter.test(path)) throw new BadLocation('the path contains a control character');
+  if (/^~[^/]/.test(path)) throw new BadLocation('~USER is not supported: give the path of the directory');
   const plain = withoutSlashesAtEnd(path.replace(/^~(?=\/|$)/, '.').replace(/\/{2,}/g, '/'));
   return plain.replace(/^(?:\.\/)+/, '') || '.';
 }
 
-function decoded(text: string, part: string): string {
+function decoded(part: string): string {
   try {
     return decodeURIComponent(part);
   } catch {
-    throw badStore(text, 'a % in a URL must be followed by two hex digits; % itself is written %25');
+    throw new BadLocation('a % in a URL must be followed by two hex digits; % itself is written %25');
   }
 }
 
 function withoutSlashesAtEnd(path: string): string {
   return path.replace(/\/+$/, '') || '/';
-}
-
-function badStore(text: string, reason: string): Failure {
-  return new Failure('usage', `${JSON.stringify(text)} cannot be a store: ${reason}.`, {
-    advice:
-      'Give a directory, HOST:PATH as for scp, or sftp://USER@HOST:PORT/PATH. ' +
-      'For a directory with a colon in its name, type ./NAME.',
-  });
 }

@@ -1,6 +1,7 @@
-import { lstat } from 'node:fs/promises';
+import { lstat, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errorCode } from '../../system/error-code.ts';
+import { directoryMissing } from './target-failures.ts';
 
 const LONGEST_FILE_NAME_BYTES = 255;
 /** Added to the name of a file while it is made: `.partial`, and for its claim `.partial.vmferry`. */
@@ -25,4 +26,10 @@ export async function exists(path: string): Promise<boolean> {
     if (errorCode(error) === 'ENOENT') return false;
     throw error;
   }
+}
+
+/** Throws Failure `target-missing` unless the directory is there. */
+export async function requireDirectory(path: string): Promise<void> {
+  const there = await stat(path).catch(() => null);
+  if (there?.isDirectory() !== true) throw directoryMissing(path);
 }

@@ -1,4 +1,5 @@
 import type { CompressionFormat } from '../../codec/compression-format.ts';
+import type { FilePlace } from './file-place.ts';
 import type { Consistency } from '../../guest/consistency.ts';
 import type { HoldMethod, HoldOptions } from '../../hold/still-guest.ts';
 import type { ImageFormat } from '../../image/formats/image-format.ts';
@@ -6,8 +7,8 @@ import type { Compression } from '../../transfer/compression-level.ts';
 
 /** What is written, and where. */
 export interface ExportFile {
-  /** Absolute; null: standard output. */
-  output: string | null;
+  /** Null: standard output. */
+  output: FilePlace | null;
   /** An archive of the guest, or the image of its only disk alone. */
   content: 'archive' | 'image';
   format: CompressionFormat;

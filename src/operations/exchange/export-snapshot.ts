@@ -17,13 +17,12 @@ import type { SnapshotReference } from '../store-access/choose-snapshot.ts';
 import type { ReadSession } from '../store-access/store-session.ts';
 import type { ExportFile, ExportReport } from './export-report.ts';
 import { compressorFor, type FilterDependencies } from './filters.ts';
-import { openOutput } from './output.ts';
+import { openOutput, type OutputDependencies } from './output.ts';
 import { StoredDisk } from './stored-disk.ts';
 import { archivedNames, requireDisks, writeExport, type ContentDisk } from './write-export.ts';
 
-export interface SnapshotExportDependencies extends FilterDependencies {
+export interface SnapshotExportDependencies extends FilterDependencies, OutputDependencies {
   version: string;
-  randomHex: (digits: number) => string;
 }
 
 /**
@@ -43,7 +42,7 @@ export async function exportSnapshot(
   const { snapshot, folder } = await readChosenSnapshot(reference, session, context);
   const { guest, id, consistency, createdAt } = snapshot;
   requireDisks(guest, snapshot.disks.length, file.content);
-  await using output = await openOutput(file.output, stdout, dependencies);
+  await using output = await openOutput(file.output, stdout, dependencies, context);
   await using held = new Resources();
   const disks = await openDisks(snapshot, folder, session, dependencies, held, context);
   const writer = { output, compress, version: dependencies.version };
@@ -55,8 +54,9 @@ export async function exportSnapshot(
     () => `exported ${guest}`,
   );
   await output.publish();
+  const path = file.output === null ? null : output.path;
   const seconds = (performance.now() - startedMs) / 1000;
-  return { type: 'exported', guest, snapshot: id, output: file.output, consistency, ...written, seconds };
+  return { type: 'exported', guest, snapshot: id, output: path, consistency, ...written, seconds };
 }
 
 function aboutSnapshot({ definition, consistency, createdAt, host, machine }: Snapshot) {

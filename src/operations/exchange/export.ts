@@ -19,7 +19,7 @@ import { warnOfDoubtfulFileSystems, warnOfUnknownFileSystems } from '../../trans
 import { openSourceDisk, type SourceDisk } from '../../transfer/source-disk.ts';
 import type { ExportReport, ExportRequest } from './export-report.ts';
 import { compressorFor, type FilterDependencies } from './filters.ts';
-import { openOutput } from './output.ts';
+import { openOutput, type OutputDependencies } from './output.ts';
 import {
   archivedNames,
   requireDisks,
@@ -30,12 +30,10 @@ import {
   type WrittenExport,
 } from './write-export.ts';
 
-export interface ExportDependencies extends GuestDependencies, FilterDependencies {
+export interface ExportDependencies extends GuestDependencies, FilterDependencies, OutputDependencies {
   version: string;
   now: () => Date;
   machine: () => Machine;
-  /** Random hex digits. */
-  randomHex: (digits: number) => string;
 }
 
 /**
@@ -54,7 +52,7 @@ export async function exportGuest(
   const guest = await resolveGuest(name, dependencies, context, request.imageFormat);
   refuseWhileMoved(guest.record);
   requireDisks(guest.definition.name, guest.definition.disks.length, content);
-  await using output = await openOutput(request.output, stdout, dependencies);
+  await using output = await openOutput(request.output, stdout, dependencies, context);
   const writer = { output, compress, version: dependencies.version };
   const { still, disks, sizeBytes, letGo } = await writeHeld(guest, request, writer, dependencies, context);
   await output.publish();
@@ -63,7 +61,7 @@ export async function exportGuest(
     type: 'exported',
     guest: guest.definition.name,
     snapshot: null,
-    output: request.output,
+    output: request.output === null ? null : output.path,
     consistency: still.consistency,
     disks,
     sizeBytes,

@@ -1,9 +1,10 @@
 import type { StartAfterRestore } from '../restore/restore-report.ts';
+import type { FilePlace } from './file-place.ts';
 import type { CompressionFormat } from '../../codec/compression-format.ts';
 
 export interface ImportRequest {
-  /** Absolute path of an archive or of a compressed image; null: standard input. */
-  from: string | null;
+  /** An archive or a compressed image; null: standard input. */
+  from: FilePlace | null;
   /** Absolute path of a new file, a directory, or a block device. With a slash at its end it must be a directory. */
   to: string;
   /** Whether what a block device holds may be lost. */

@@ -5,7 +5,7 @@ import { combineFailures, Failure } from '../../failure.ts';
 import { ImageTarget } from '../../image/target/image-target.ts';
 import { findDeviceProblems, findTargetDevice } from '../../image/target/target-device.ts';
 import { directoryMissing } from '../../image/target/target-failures.ts';
-import { isFileNameShort } from '../../image/target/target-path.ts';
+import { isFileNameShort, requireDirectory } from '../../image/target/target-path.ts';
 import { newFilePlace, requireRoom } from '../../image/target/target-place.ts';
 
 /** The largest image whose size is not known before its end: its chunks have 1 MiB (doc/formats.md). */
@@ -59,8 +59,7 @@ export async function openImportTarget(request: TargetRequest): Promise<ImportTa
     const imageBytes = sizeBytes ?? LARGEST_UNKNOWN_BYTES;
     if (chunkGridFor(imageBytes).chunkBytes > LARGEST_CHUNK_BYTES)
       throw new Failure('image-unsupported', `${name} is larger than 64 TiB.`);
-    const directory = await stat(dirname(path)).catch(() => null);
-    if (directory === null || !directory.isDirectory()) throw directoryMissing(dirname(path));
+    await requireDirectory(dirname(path));
     await requireRoom([{ place: newFilePlace(path, imageBytes), neededBytes: dataBytes }]);
     const target = await ImageTarget.create(path, imageBytes);
     return { target, grid: chunkGridFor(imageBytes), limitBytes: imageBytes };

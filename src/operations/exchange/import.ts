@@ -12,11 +12,12 @@ import { decompressed, type FilterDependencies } from './filters.ts';
 import { ImportedDisks } from './import-disks.ts';
 import type { ImportReport, ImportRequest } from './import-report.ts';
 import { ImportedGuest, type StartDependencies } from './imported-guest.ts';
-import { openInputFile, openInputStream, type ImportInput } from './input.ts';
+import { openInput, type ImportInput } from './input.ts';
+import type { FileDependencies } from './output.ts';
 import { refuseContainer } from './refuse-container.ts';
 import { unpackMembers } from './unpack-members.ts';
 
-export type ImportDependencies = FilterDependencies & StartDependencies;
+export type ImportDependencies = FilterDependencies & StartDependencies & FileDependencies;
 
 /** The name of an image from standard input. */
 const UNNAMED = 'disk.img';
@@ -41,10 +42,7 @@ export async function importArchive(
     if (totalBytes === null) return;
     report({ type: 'progress', stage: 'import', doneBytes: readBytes, totalBytes, sentBytes: readBytes });
   };
-  await using input: ImportInput =
-    request.from === null
-      ? openInputStream(stdin, signal, onRead)
-      : await openInputFile(request.from, signal, onRead);
+  await using input: ImportInput = await openInput(request.from, stdin, dependencies, onRead, context);
   const raw = new ByteReader(input.pieces);
   const compression = compressionOf(await headOf(raw, 'is empty'));
   const plain = new ByteReader(decompressed(compression, raw, dependencies, signal));
@@ -73,7 +71,15 @@ export async function importArchive(
   const started = guest === null ? null : await guest.start();
   const seconds = (performance.now() - startedMs) / 1000;
   const { reports } = disks;
-  return { type: 'imported', from: request.from, compression, ...unpacked, disks: reports, started, seconds };
+  return {
+    type: 'imported',
+    from: request.from === null ? null : input.path,
+    compression,
+    ...unpacked,
+    disks: reports,
+    started,
+    seconds,
+  };
 }
 
 async function headOf(reader: ByteReader, ifEmpty: string): Promise<Uint8Array> {
@@ -99,7 +105,7 @@ async function unpack(
   const head = await headOf(plain, 'is empty when it is unpacked');
   if (isTar(head)) return { content: 'archive', ...(await unpackMembers(plain, disks, guest, request.to)) };
   refuseContainer(head, input.path);
-  const name = request.from === null ? UNNAMED : splitCompressedName(basename(request.from)).stem;
+  const name = request.from === null ? UNNAMED : splitCompressedName(basename(request.from.path)).stem;
   await guest?.requireStartable(null, name);
   const sizeBytes = isPlain ? input.sizeBytes : null;
   await disks.add({ name, sizeBytes, dataBytes: 0, data: placed(plain.others()), hashes: true });

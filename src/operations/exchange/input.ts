@@ -1,7 +1,10 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { addAbortSignal, type Readable } from 'node:stream';
+import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import { errorCode, errorMessage } from '../../system/error-code.ts';
+import { placeText, type FilePlace } from './file-place.ts';
+import type { FileDependencies } from './output.ts';
 
 /** What an import reads. */
 export interface ImportInput extends AsyncDisposable {
@@ -16,10 +19,47 @@ export interface ImportInput extends AsyncDisposable {
 const PIECE_BYTES = 2 ** 20;
 
 /**
- * A file, or whatever else can be read to its end. Throws Failure `image-missing` or `image-unreadable`; its pieces throw `read-failed`.
+ * A file, here or on another machine; standard input for null. Throws as `openInputFile` and `SshConnection.openFile`.
  * @param onRead called with the bytes that were read since the last call
  */
-export async function openInputFile(
+export async function openInput(
+  place: FilePlace | null,
+  stdin: Readable,
+  { connect }: FileDependencies,
+  onRead: (bytes: number) => void,
+  context: Context,
+): Promise<ImportInput> {
+  const { signal } = context;
+  if (place === null) return openInputStream(stdin, signal, onRead);
+  const { path, host } = place;
+  if (host === null) return openInputFile(path, signal, onRead);
+  const connection = await connect(host.destination, host, context);
+  try {
+    const { sizeBytes, pieces } = await connection.openFile(path, signal);
+    return {
+      path: placeText(place),
+      sizeBytes,
+      pieces: counted(pieces, onRead),
+      [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
+    };
+  } catch (error) {
+    await connection[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function* counted(
+  pieces: AsyncIterable<Uint8Array>,
+  onRead: (bytes: number) => void,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const piece of pieces) {
+    onRead(piece.length);
+    yield piece;
+  }
+}
+
+/** A file, or whatever else can be read to its end. Throws Failure `image-missing` or `image-unreadable`; its pieces throw `read-failed`. */
+async function openInputFile(
   path: string,
   signal: AbortSignal,
   onRead: (bytes: number) => void,
@@ -74,7 +114,7 @@ async function* readFile(
 }
 
 /** Standard input, or another stream. */
-export function openInputStream(
+function openInputStream(
   stream: Readable,
   signal: AbortSignal,
   onRead: (bytes: number) => void,

@@ -1,10 +1,14 @@
 import { constants } from 'node:fs';
-import { link, open, rm, stat, type FileHandle } from 'node:fs/promises';
+import { link, open, rm, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Writable } from 'node:stream';
+import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
-import { directoryMissing, targetExists, writeFailureOf } from '../../image/target/target-failures.ts';
-import { exists } from '../../image/target/target-path.ts';
+import { Resources } from '../../pipeline/resources.ts';
+import type { ConnectOptions, SshConnection } from '../../store/sftp/ssh-connection.ts';
+import { placeText, type FilePlace } from './file-place.ts';
+import { targetExists, writeFailureOf } from '../../image/target/target-failures.ts';
+import { exists, requireDirectory } from '../../image/target/target-path.ts';
 import { errorCode } from '../../system/error-code.ts';
 import { syncDirectory } from '../../system/sync-directory.ts';
 
@@ -17,13 +21,39 @@ export interface ExportOutput extends AsyncDisposable {
   publish(): Promise<void>;
 }
 
-/** A new file; standard output for null. Throws as `openOutputFile` and `openOutputStream`. */
+export interface FileDependencies {
+  connect: (destination: string, options: ConnectOptions, context: Context) => Promise<SshConnection>;
+}
+
+export interface OutputDependencies extends FileDependencies {
+  /** Random hex digits. */
+  randomHex: (digits: number) => string;
+}
+
+/** A new file, here or on another machine; standard output for null. Throws as `openOutputFile`, `openOutputStream` and `newFile`. */
 export async function openOutput(
-  path: string | null,
+  place: FilePlace | null,
   stdout: Writable,
-  { randomHex }: { randomHex: (digits: number) => string },
+  { randomHex, connect }: OutputDependencies,
+  context: Context,
 ): Promise<ExportOutput> {
-  return path === null ? openOutputStream(stdout) : openOutputFile(path, randomHex(8));
+  if (place === null) return openOutputStream(stdout);
+  const { path, host } = place;
+  if (host === null) return openOutputFile(path, randomHex(8));
+  const resources = new Resources();
+  try {
+    const connection = resources.hold(await connect(host.destination, host, context));
+    const file = resources.hold(await connection.newFile(path, context.signal));
+    return {
+      path: placeText(place),
+      write: (bytes) => file.write(bytes),
+      publish: () => file.publish(),
+      [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
+    };
+  } catch (error) {
+    await resources[Symbol.asyncDispose]();
+    throw error;
+  }
 }
 
 /** Bytes after which the kernel is asked to write them out, while more are written. */
@@ -37,8 +67,7 @@ const SYNC_BYTES = 64 * 2 ** 20;
 async function openOutputFile(path: string, random: string): Promise<ExportOutput> {
   if (await exists(path)) throw targetExists(path);
   const directory = dirname(path);
-  const there = await stat(directory).catch(() => null);
-  if (there === null || !there.isDirectory()) throw directoryMissing(directory);
+  await requireDirectory(directory);
   const partial = join(directory, `.${basename(path)}.${random}.partial`);
   let file: FileHandle;
   try {

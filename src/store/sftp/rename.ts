@@ -65,24 +65,29 @@ export async function moveFile(
   }
 }
 
-/** Renames a file if the new name is free. If it is taken, that file stays, and this one is removed. */
+/**
+ * Renames a file if the new name is free. If it is taken, that file stays, this one is removed, and it returns false. Another process
+ * may still replace the file if the server has no other way than to look first.
+ */
 export async function nameIfFree(
   session: SftpSession,
   from: string,
   to: string,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<boolean> {
   const canLink = session.offers('hardlink@openssh.com');
   const isLinked = canLink && (await isGranted(session.link(from, to)));
   const isTaken = isLinked || (await factsIfThere(session, to)) !== null;
+  let isRenamed = false;
   if (!isTaken) {
     const renaming = session.renameUnreplacing(from, to);
-    const isRenamed = await isGranted(renaming);
-    if (!isRenamed && (await factsIfThere(session, to)) === null) return renaming;
+    isRenamed = await isGranted(renaming);
+    if (!isRenamed && (await factsIfThere(session, to)) === null) await renaming;
   }
   // If the server replaces files, another process that looked before this rename may still rename after it.
   if (!canLink || !isTaken) await pause(OVERLAP_MS, signal);
   await removeIfThere(session, from);
+  return isLinked || isRenamed;
 }
 
 /** null if nothing has that name. Links are not followed. */

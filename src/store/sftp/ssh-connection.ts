@@ -5,6 +5,7 @@ import { nameOf, openSshTransport } from '../../ssh/open-transport.ts';
 import { SftpRefusal } from './refusal.ts';
 import { SftpSession } from './session.ts';
 import { openSftpStore } from './sftp-store.ts';
+import { NewRemoteFile, openRemoteFile, type RemoteFile } from './whole-file.ts';
 import { hasNativeCiphers } from '../../ssh/ciphers.ts';
 import { handshake, type LoggedIn } from '../../ssh/handshake.ts';
 import { watchForSilence } from '../../ssh/liveness.ts';
@@ -32,6 +33,10 @@ export interface SshConnection extends AsyncDisposable {
    * @param unsettledFolders one set for all connections to this store: what the last one could not finish, the next one does
    */
   store(directory: string, unsettledFolders?: Set<string>): PlacedStore;
+  /** A file there: by an absolute path, or one from the directory in which logins begin. Throws as `openRemoteFile`. */
+  openFile(path: string, signal: AbortSignal): Promise<RemoteFile>;
+  /** A new file there. Throws as `NewRemoteFile.open`. */
+  newFile(path: string, signal: AbortSignal): Promise<NewRemoteFile>;
   /** The absolute path of the directory in which logins begin there. */
   loginDirectory(signal: AbortSignal): Promise<string>;
   /**
@@ -138,6 +143,14 @@ class OpenConnection implements SshConnection {
 
   store(directory: string, unsettledFolders = new Set<string>()): PlacedStore {
     return openSftpStore(this.#session, directory, this.destination, this.#port, unsettledFolders);
+  }
+
+  openFile(path: string, signal: AbortSignal): Promise<RemoteFile> {
+    return openRemoteFile(this.#session, path, `${this.destination}:${path}`, signal);
+  }
+
+  newFile(path: string, signal: AbortSignal): Promise<NewRemoteFile> {
+    return NewRemoteFile.open(this.#session, path, `${this.destination}:${path}`, signal);
   }
 
   async loginDirectory(signal: AbortSignal): Promise<string> {

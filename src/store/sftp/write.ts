@@ -9,9 +9,9 @@ import { untilAborted } from '../../pipeline/until-aborted.ts';
  * The size of the window that OpenSSH's servers give a channel. More would only wait in this process, and other requests
  * would wait behind it.
  */
-const BYTES_IN_FLIGHT = 2 * 2 ** 20;
+export const BYTES_IN_FLIGHT = 2 * 2 ** 20;
 /** The limit for servers that only accept small writes. */
-const MOST_WRITES_IN_FLIGHT = 64;
+export const MOST_WRITES_IN_FLIGHT = 64;
 
 /**
  * Writes the parts one after the other, from the beginning of the file.

@@ -41,15 +41,21 @@ describeUnless(missing === null ? null : `${missing} is not installed`, 'the exp
     await world.backup(image);
   }
 
-  async function exported(reference: string, file: Partial<ExportFile> = {}): Promise<ExportReport> {
+  async function exported(
+    reference: string,
+    file: Partial<Omit<ExportFile, 'output'>> & { output?: string } = {},
+  ): Promise<ExportReport> {
     const dependencies = {
       ...world.dependencies,
       bunzip: () => {
         throw new Error('nothing is unpacked');
       },
       environment: process.env,
+      connect: () => Promise.reject(new Error('there is no other machine')),
     };
-    const whole = { output, content: 'archive', format: 'zstd', compression: 3, ...file } as const;
+    const path = file.output ?? output;
+    const defaults = { content: 'archive', format: 'zstd', compression: 3 } as const;
+    const whole = { ...defaults, ...file, output: { path, host: null } };
     const session = await world.session();
     return exportSnapshot(
       parseSnapshotReference(reference),

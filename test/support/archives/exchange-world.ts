@@ -9,6 +9,7 @@ import { umlLanguage } from '../../../src/guest/drivers/uml/language.ts';
 import { importArchive, type ImportDependencies } from '../../../src/operations/exchange/import.ts';
 import type { GuestDriver } from '../../../src/guest/guest-driver.ts';
 import type { ImportReport, ImportRequest } from '../../../src/operations/exchange/import-report.ts';
+import { connectSsh } from '../../../src/store/sftp/ssh-connection.ts';
 import { thisMachine } from '../../../src/system/machine.ts';
 import { FramePool } from '../../../src/workers/frame-pool.ts';
 import { bunzipInThread } from '../../../src/workers/bunzip2-thread.ts';
@@ -18,6 +19,11 @@ import { scratchDirectory } from '../images/images.ts';
 /** The built entry of the thread. */
 const bunzipWorkerUrl = new URL('../../../dist/workers/bunzip2-worker.js', import.meta.url);
 
+/** A path of this machine, or any other place. */
+export function placeOf<Place>(place: Place | string): Place | { path: string; host: null } {
+  return typeof place === 'string' ? { path: place, host: null } : place;
+}
+
 /** A scratch directory, and everything that exports and imports need. */
 export class ExchangeWorld implements AsyncDisposable {
   readonly #scratch = scratchDirectory();
@@ -26,9 +32,19 @@ export class ExchangeWorld implements AsyncDisposable {
   drivers: readonly GuestDriver[] = [];
   readonly pool = new FramePool(frameWorkerUrl, 2);
   readonly #aborting = new AbortController();
+  /** Called with each event. */
+  onEvent: (event: Event) => void = () => undefined;
 
   get context(): Context {
-    return { signal: this.#aborting.signal, report: (event) => void this.events.push(event) };
+    return {
+      signal: this.#aborting.signal,
+      report: (event) => (this.events.push(event), this.onEvent(event)),
+    };
+  }
+
+  /** Interrupts whatever runs. */
+  abort(reason: Error): void {
+    this.#aborting.abort(reason);
   }
 
   dependencies(environment: NodeJS.ProcessEnv = process.env): ExportDependencies & ImportDependencies {
@@ -42,6 +58,7 @@ export class ExchangeWorld implements AsyncDisposable {
       pool: this.pool,
       bunzip: (pieces, signal) => bunzipInThread(bunzipWorkerUrl, pieces, signal),
       environment,
+      connect: connectSsh,
       machine: () => thisMachine(),
       now: () => new Date('2026-11-29T12:00:00Z'),
       randomHex: (digits) => randomBytes(digits).toString('hex').slice(0, digits),
@@ -51,7 +68,7 @@ export class ExchangeWorld implements AsyncDisposable {
   /** Exports an image to a file of the scratch directory. */
   export(
     guest: string,
-    request: Partial<ExportRequest> & Pick<ExportRequest, 'output'>,
+    request: Partial<Omit<ExportRequest, 'output'>> & { output: ExportRequest['output'] | string },
     { stdout = new PassThrough(), environment }: { stdout?: Writable; environment?: NodeJS.ProcessEnv } = {},
   ): Promise<ExportReport> {
     const whole: ExportRequest = {
@@ -65,15 +82,19 @@ export class ExchangeWorld implements AsyncDisposable {
       forceHalt: false,
       bootTimeoutMs: 1000,
       ...request,
+      output: placeOf(request.output),
     };
     return exportGuest(whole, stdout, this.dependencies(environment), this.context);
   }
 
   import(
-    request: Pick<ImportRequest, 'from' | 'to'> & Partial<ImportRequest>,
+    request: Partial<Omit<ImportRequest, 'from'>> & {
+      from: ImportRequest['from'] | string;
+      to: string;
+    },
     { stdin = new PassThrough(), environment }: { stdin?: Readable; environment?: NodeJS.ProcessEnv } = {},
   ): Promise<ImportReport> {
-    const whole = { overwrite: false, start: null, ...request };
+    const whole = { overwrite: false, start: null, ...request, from: placeOf(request.from) };
     return importArchive(whole, stdin, this.dependencies(environment), this.context);
   }
 

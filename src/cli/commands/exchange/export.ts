@@ -41,7 +41,7 @@ export const exportCommand: Command<ExportDependencies & StoreDependencies> = {
           requiresArg: true,
           describe:
             'A new file; its name tells the format: .tar.zst, .tar.gz, .tar.xz, .tar.bz2, .tar, or .img.bz2 and so on for ' +
-            'the bare image. - is standard output',
+            'the bare image. HOST:PATH is a file on another machine, - is standard output',
         },
         codec: {
           type: 'string',
@@ -73,6 +73,7 @@ export const exportCommand: Command<ExportDependencies & StoreDependencies> = {
       .example('$0 export web --halt -o /mnt/usb/web.tar.xz', 'halts it, and starts it again')
       .example('$0 export /srv/debian.img -o debian.img.bz2', 'one image, compressed with bzip2')
       .example('$0 export box:vmferry web@2026-11-20 -o web.tar.xz', 'a backup, without an image in between')
+      .example('$0 export web -o box:archives/web.tar.zst', 'to another machine, by SFTP')
       .example('$0 export web -o - | ssh newhost vmferry import - --to /srv/guests/', 'through a pipe'),
   read: (args) => {
     const file = { ...readExportFile(args), compression: wholeNumberOr(args, 'compression', 1, 19, 'auto') };

@@ -5,6 +5,8 @@ import { Failure } from '../../../failure.ts';
 import type { ImportDependencies } from '../../../operations/exchange/import.ts';
 import type { Command } from '../../options/command.ts';
 import { flag, optionalText, text } from '../../options/options.ts';
+import { readFilePlace } from '../../options/archive-options.ts';
+import { sshConfigOption } from '../../options/backup-store-options.ts';
 import { asOptions, oldHostIsGoneOption, readStart } from '../../options/as-options.ts';
 import { repeatableConversionOptions } from '../../options/conversion-options.ts';
 import { bootOptions } from '../../options/guest-options.ts';
@@ -21,7 +23,7 @@ export const importCommand: Command<ImportDependencies> = {
         type: 'string',
         describe:
           'An archive of vmferry export, another tar of images, or an image that is compressed with bzip2, gzip, xz or ' +
-          'zstd: the content tells which. - is standard input',
+          'zstd: the content tells which. HOST:PATH is a file on another machine, - is standard input',
       })
       // Without this, the parser takes - for an option without a name.
       .nargs('file', 1)
@@ -43,6 +45,7 @@ export const importCommand: Command<ImportDependencies> = {
         'old-host-is-gone': oldHostIsGoneOption,
         ...asOptions,
         ...bootOptions,
+        ...sshConfigOption,
         overwrite: { type: 'boolean', describe: 'Lose what the block device holds now' },
       })
       .example('$0 import debian-root.bz2 --to /srv/guests/debian.img', 'an image from 2005')
@@ -51,15 +54,16 @@ export const importCommand: Command<ImportDependencies> = {
         'all disks of an archive, compared with its checksums',
       )
       .example(
-        '$0 import debian-root.bz2 --to /srv/guests/debian.img --start --definition debian.sh',
+        '$0 import old.bz2 --to /srv/old.img --start --definition old.sh',
         'and booted by its old command line',
       )
       .example('$0 import web.tar.zst --to /srv/guests/ --start --as qemu', 'and booted under QEMU')
+      .example('$0 import box:archives/web.tar.zst --to /srv/guests/', 'from another machine')
       .example('$0 import web.img.gz --to /dev/vg0/web', 'onto a logical volume'),
   read: (args) => {
     const [file, to] = [text(args, 'file'), text(args, 'to')];
     const request = {
-      from: file === '-' ? null : resolve(file),
+      from: file === '-' ? null : readFilePlace(args, file),
       // A slash at the end means a directory.
       to: `${resolve(to)}${/[^/]\/+$/.test(to) ? '/' : ''}`,
       overwrite: flag(args, 'overwrite'),

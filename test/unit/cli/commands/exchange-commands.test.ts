@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { PassThrough } from 'node:stream';
-import { readExportFile } from '../../../../src/cli/options/archive-options.ts';
+import { readExportFile, readFilePlace } from '../../../../src/cli/options/archive-options.ts';
 import { exportCommand } from '../../../../src/cli/commands/exchange/export.ts';
 import { importCommand } from '../../../../src/cli/commands/exchange/import.ts';
 import { parseCommandLine } from '../../../../src/cli/options/parse.ts';
@@ -20,7 +20,11 @@ describe('what an export writes, by the name of its file', () => {
     ['/a/web.raw.zst', 'image', 'zstd'],
     ['/a/WEB.IMG.BZ2', 'image', 'bzip2'],
   ])('%s', (output, content, format) => {
-    expect(readExportFile({ output })).toEqual({ output, content, format });
+    expect(readExportFile({ output })).toEqual({
+      output: { path: output, host: null },
+      content,
+      format,
+    });
   });
 
   test('is refused where the name does not tell it, unless --codec does', () => {
@@ -31,6 +35,21 @@ describe('what an export writes, by the name of its file', () => {
       format: 'xz',
     });
     expect(() => readExportFile({ output: '/a/web', codec: 'rar' })).toThrow('--codec takes one of');
+  });
+
+  test('may be on another machine; a colon behind a slash belongs to a path', () => {
+    const host = { destination: 'me@box', port: null, sshConfigFile: '/etc/my' };
+    expect(readExportFile({ output: 'me@box:old/web.img.bz2', 'ssh-config': '/etc/my' })).toEqual({
+      output: { path: 'old/web.img.bz2', host },
+      content: 'image',
+      format: 'bzip2',
+    });
+    expect(readFilePlace({}, 'sftp://box:2022/srv/web.tar')).toEqual({
+      path: '/srv/web.tar',
+      host: { destination: 'box', port: 2022, sshConfigFile: null },
+    });
+    expect(readFilePlace({}, '/a:b/web.tar')).toEqual({ path: '/a:b/web.tar', host: null });
+    expect(() => readFilePlace({}, 'ftp://box/web.tar')).toThrow('cannot be a file: only URLs');
   });
 
   test('to standard output is an archive in zstd, unless it is told otherwise', () => {
