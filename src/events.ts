@@ -94,6 +94,7 @@ export const warningCodes = [
   'config-passed-over',
   'hypervisor-silent',
   'probe-differs',
+  'line-lost',
   'other',
 ] as const;
 export type WarningCode = (typeof warningCodes)[number];

@@ -20,8 +20,20 @@ export function chunkListOf(chunks: readonly { position: number; id: Uint8Array 
   return list;
 }
 
-export function* rowsOf({ positions, ids }: ChunkList): Iterable<{ position: number; id: Uint8Array }> {
-  for (const [row, position] of positions.entries()) {
-    yield { position, id: ids.subarray(row * CHUNK_ID_BYTES, (row + 1) * CHUNK_ID_BYTES) };
+export function* rowsOf(list: ChunkList): Iterable<{ position: number; id: Uint8Array }> {
+  for (const row of list.positions.keys()) yield rowAt(list, row);
+}
+
+export function rowAt({ positions, ids }: ChunkList, row: number): { position: number; id: Uint8Array } {
+  const id = ids.subarray(row * CHUNK_ID_BYTES, (row + 1) * CHUNK_ID_BYTES);
+  return { position: positions[row] ?? 0, id };
+}
+
+/** The chunks of a list that lie side by side: the position of the first, and their ids, one after the other. */
+export function* runsOf({ positions, ids }: ChunkList): Iterable<{ first: number; ids: Uint8Array }> {
+  for (let start = 0, end = 1; start < positions.length; start = end++) {
+    const first = positions[start] ?? 0;
+    while (end < positions.length && positions[end] === first + end - start) end++;
+    yield { first, ids: ids.subarray(start * CHUNK_ID_BYTES, end * CHUNK_ID_BYTES) };
   }
 }

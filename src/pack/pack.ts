@@ -57,13 +57,21 @@ export class OpenPack {
   readonly #seal: Seal;
   readonly #packMemory: PackMemory;
   readonly #naming: PackNaming;
+  readonly #limitBytes: number;
   /** The contents of the members, each at its place in the pack file; the bytes between them are undefined. */
   #memory = new Uint8Array();
   #members: Member[] = [];
   #frames: PackedFrame[] = [];
   #plainBytes = 0;
 
-  constructor(seal: Seal = noSeal, packMemory = new PackMemory(), naming: PackNaming = 'sha256') {
+  /** @param limitBytes it is full when it passes this size, at most `PACK_LIMIT_BYTES` */
+  constructor(
+    seal: Seal = noSeal,
+    packMemory = new PackMemory(),
+    naming: PackNaming = 'sha256',
+    limitBytes = PACK_LIMIT_BYTES,
+  ) {
+    this.#limitBytes = limitBytes;
     this.#seal = seal;
     this.#packMemory = packMemory;
     this.#naming = naming;
@@ -111,7 +119,7 @@ export class OpenPack {
   /** Whether the pack is full and must be closed. */
   get isFull(): boolean {
     const framesBytes = this.#endBytes - memberBytes(FORMAT_TEXT.length);
-    return framesBytes >= PACK_LIMIT_BYTES || this.#plainBytes >= PACK_PLAIN_LIMIT_BYTES;
+    return framesBytes >= this.#limitBytes || this.#plainBytes >= PACK_PLAIN_LIMIT_BYTES;
   }
 
   /** Returns the pack, and begins an empty one. */

@@ -1,5 +1,5 @@
 import type { PackNaming } from '../pack/pack-format.ts';
-import type { Pack } from '../pack/pack.ts';
+import { PACK_LIMIT_BYTES, type Pack } from '../pack/pack.ts';
 import { rowsOf } from '../chunk/chunk-list.ts';
 import type { ChunkMap } from '../chunk/chunk-map.ts';
 import type { KnownChunks } from '../chunk/known-chunks.ts';
@@ -20,6 +20,8 @@ export interface CaptureOptions {
   pool: FramePool;
   /** `sha256` unless given. */
   packNaming?: PackNaming;
+  /** A pack is closed when it passes this size; `PACK_LIMIT_BYTES` unless given. */
+  packLimitBytes?: number;
   /**
    * The chunks that the other side has: no pack will hold them. Each chunk that is captured is added, so that a chunk
    * that occurs in several places or images is packed once. After a failed capture the set is unreliable; discard it.
@@ -42,8 +44,10 @@ let lastCapture = 0;
 /** Reads an image: fills the map, and makes packs of the chunks while they are consumed. */
 export async function* captureImage(
   source: ImageSource,
-  { extents, map, level, pool, packNaming = 'sha256', known, there, sealKey = null, onRead }: CaptureOptions,
+  options: CaptureOptions,
 ): AsyncGenerator<Pack, void, undefined> {
+  const { extents, map, level, pool, packNaming = 'sha256', known, there, sealKey = null, onRead } = options;
+  const { packLimitBytes = PACK_LIMIT_BYTES } = options;
   const { grid } = map;
   const capture = ++lastCapture;
   let isOpen = true;
@@ -57,6 +61,7 @@ export async function* captureImage(
         level: level(),
         plan,
         packNaming,
+        packLimitBytes,
         known: known?.shared ?? null,
         there: there?.sharedMemory ?? null,
         sealKey,

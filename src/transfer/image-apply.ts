@@ -1,13 +1,13 @@
 import { chunkLength, type ChunkGrid } from '../chunk/chunk-grid.ts';
 import { noChunkId } from '../chunk/chunk-id.ts';
-import { rowsOf } from '../chunk/chunk-list.ts';
+import { rowsOf, type ChunkList } from '../chunk/chunk-list.ts';
 import type { ChunkMap } from '../chunk/chunk-map.ts';
 import { touchedChunks } from '../chunk/chunk-marks.ts';
 import { Failure } from '../failure.ts';
 import type { ImageTarget } from '../image/target/image-target.ts';
 import { command, placed } from '../placed-text.ts';
 import type { ApplyResult, PackFile, PlainRun, WantedFrames } from '../workers/jobs.ts';
-import { compareChunks, type ApplyPool } from './compare-chunks.ts';
+import { compareChunks, identifyChunks, type ApplyPool } from './compare-chunks.ts';
 import { ReadBackQueue } from './read-back-queue.ts';
 
 /** Chunks made empty by one job. */
@@ -17,7 +17,7 @@ const CLEARED_AT_ONCE = 1024;
 const unknown = 0;
 const written = 1;
 const right = 2;
-/** Right, and from an earlier pass: it may be written once more. */
+/** Right, and from an earlier pass or process: it may be written once more. */
 const kept = 3;
 
 /** Called with the plain bytes that were done since the last call. */
@@ -42,7 +42,7 @@ export interface Differences {
  * Makes a target hold what a chunk map says. While more is written, what was written is read back from the disk and
  * compared with its id. Within a pass no chunk is written twice, so what was read back stays on the disk.
  *
- * In this order: `survey`, if the target may hold some chunks already; `clear` and `write`, which may run at the same
+ * In this order: `survey` or `identify`, if the target may hold some chunks already; `clear` and `write`, which may run at the same
  * time; `settled`; `sync`, if anything was cleared; `verify`. Without a survey `clearRest` comes before `verify`.
  * There may be several passes of `clear` and `write`, each but the last ended by `endPass`. Dispose of it before the target.
  */
@@ -77,6 +77,30 @@ export class ImageApply implements AsyncDisposable {
       await target.sync();
       await this.#prove(positions, onReadBack);
     });
+  }
+
+  /**
+   * Finds out what the target holds, which an earlier process has written. Fills the map with that; packs may replace it. Changes
+   * nothing on the disk, and reads from it, not from memory.
+   */
+  async identify(onFound: (found: ChunkList) => void, onDone: OnDone): Promise<void> {
+    await this.target.sync();
+    const touched = this.#touchedChunks();
+    const positions = this.#positions((position) => touched[position] === 1);
+    for await (const { chunks, plainBytes } of identifyChunks(
+      this.target,
+      this.#grid,
+      positions,
+      this.#pool,
+    )) {
+      this.#signal.throwIfAborted();
+      for (const { position, id } of rowsOf(chunks)) {
+        this.#map.set(position, id);
+        this.#known[position] = kept;
+      }
+      onFound(chunks);
+      onDone(plainBytes);
+    }
   }
 
   /** Compares what the target holds with the map. Changes nothing. */

@@ -33,7 +33,10 @@ export interface Pass {
  * What all passes of a backup or a move share. With the same `known`, a later pass sends only what the earlier ones did
  * not.
  */
-export interface Sending extends Pick<CaptureOptions, 'pool' | 'packNaming' | 'known' | 'sealKey'> {
+export interface Sending extends Pick<
+  CaptureOptions,
+  'pool' | 'packNaming' | 'packLimitBytes' | 'known' | 'sealKey'
+> {
   sink: PackSink;
   compression: Compression;
 }

@@ -48,6 +48,10 @@ const disk = z.int().min(0).max(255).exactOptional();
 /** Positions of chunks: the first, and how many. */
 const chunkRange = z.tuple([z.int().nonnegative(), z.int().positive()]).readonly();
 const guestName = z.string().min(1).max(200);
+/** Whose incomplete images the receiver may continue, and leave for later: the guest, and the machine that it comes from. */
+const claim = z
+  .strictObject({ machine: z.string().max(300), guest: z.string().min(1).max(4096) })
+  .exactOptional();
 const failureCode = z.custom<FailureCode>(
   (code) => typeof code === 'string' && Object.hasOwn(exitStatusByCode, code),
 );
@@ -119,6 +123,7 @@ const moverMessage = z.discriminatedUnion('type', [
       )
       .min(1),
     overwrite,
+    claim,
     guest: z.unknown(),
     /** The kernel that the mover runs under: if it is the receiver's own, both are on one machine. */
     sourceKernel: z.string().max(64).exactOptional(),
@@ -133,6 +138,9 @@ const moverMessage = z.discriminatedUnion('type', [
     path: diskPath,
     format: imageFormat,
     overwrite,
+    claim,
+    /** A block device that this move has begun over an earlier connection. */
+    begun: z.literal(true).exactOptional(),
     sizeBytes: imageBytes,
     chunkBytes: bytes.min(65536),
     mode: z.int().min(0).max(0o7777),
@@ -140,6 +148,7 @@ const moverMessage = z.discriminatedUnion('type', [
     gid: bytes,
     modifiedMs: z.number(),
   }),
+  z.strictObject({ type: z.literal('survey'), disk }),
   z.strictObject({ type: z.literal('pack'), id: packId, sizeBytes: bytes, disk }),
   z.strictObject({
     type: z.literal('clear'),
@@ -206,7 +215,20 @@ const receiverMessage = z.discriminatedUnion('type', [
     hypervisors: z.array(z.enum(hypervisorKinds)).exactOptional(),
   }),
   z.strictObject({ type: z.literal('measured') }),
-  z.strictObject({ type: z.literal('opened'), spool: absolutePath }),
+  z.strictObject({
+    type: z.literal('opened'),
+    spool: absolutePath,
+    /** It holds something of an earlier connection. */
+    continued: z.literal(true).exactOptional(),
+  }),
+  z.strictObject({
+    type: z.literal('has'),
+    disk,
+    /** A position, and the ids of the chunks from there on, one after the other. */
+    first: z.int().nonnegative(),
+    ids: z.base64().max(LINE_LIMIT_BYTES),
+  }),
+  z.strictObject({ type: z.literal('surveyed') }),
   z.strictObject({ type: z.literal('applied'), id: packId, plainBytes: bytes }),
   z.strictObject({ type: z.literal('passed') }),
   z.strictObject({
@@ -221,7 +243,11 @@ const receiverMessage = z.discriminatedUnion('type', [
     readBack: z.enum(['direct', 'page-cache-dropped']),
     warnings,
   }),
-  z.strictObject({ type: z.literal('published'), paths: z.array(absolutePath) }),
+  z.strictObject({
+    type: z.literal('published'),
+    paths: z.array(absolutePath),
+    warnings: warnings.exactOptional(),
+  }),
   z.strictObject({ type: z.literal('adapted'), guest: z.unknown() }),
   z.strictObject({
     type: z.literal('up'),

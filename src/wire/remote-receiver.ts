@@ -39,6 +39,7 @@ export class RemoteReceiver implements AsyncDisposable {
   /** Returns whether the pack was in the spool. */
   onApplied: (message: MessageOf<'applied'>) => boolean = () => false;
   onProgress: (message: MessageOf<'progress'>) => void = () => undefined;
+  onHas: (message: MessageOf<'has'>) => void = () => undefined;
   readonly #process: RemoteProcess;
   readonly #channel: MessageChannel<MoverMessage, ReceiverMessage>;
   readonly #failing = new AbortController();
@@ -194,6 +195,9 @@ export class RemoteReceiver implements AsyncDisposable {
     switch (message.type) {
       case 'applied':
         if (this.onApplied(message)) this.#watch?.progressed();
+        return;
+      case 'has':
+        this.onHas(message);
         return;
       case 'progress':
         this.#noteProgress(message);

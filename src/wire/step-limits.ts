@@ -14,6 +14,7 @@ export const STEP_LIMITS_MS: Readonly<Record<Step, number>> = {
   check: 2 * MINUTE_MS,
   measure: 5 * MINUTE_MS,
   open: 2 * MINUTE_MS,
+  survey: 5 * MINUTE_MS,
   copy: 2 * MINUTE_MS,
   // Before the first byte is read back, all that was written may have to reach the disk.
   pass: 5 * MINUTE_MS,

@@ -19,7 +19,7 @@ import {
 } from './job-message.ts';
 import type { Job, JobResult } from './jobs.ts';
 import { nothingCaptured, OpenCapture, sampleFrame } from './open-capture.ts';
-import { readBack } from './read-back-job.ts';
+import { identify, readBack } from './read-back-job.ts';
 import { Scratch } from './scratch.ts';
 
 /* The entry of a worker thread: does jobs one after the other, and answers each. */
@@ -53,6 +53,8 @@ async function execute(job: Job): Promise<JobResult> {
     case 'read-back':
     case 'compare':
       return readBack(job, scratch);
+    case 'identify':
+      return identify(job, scratch);
     case 'clear':
       return clearChunks(job);
     case 'check':

@@ -19,6 +19,8 @@ export interface CaptureJob {
   level: number;
   plan: FramePlan;
   packNaming: PackNaming;
+  /** A pack is full when it passes this size. */
+  packLimitBytes: number;
   /** The chunks that the other side has (`KnownChunks.shared`); new ones are added. Null: every chunk is new. */
   known: SharedArrayBuffer | null;
   /** What the other side has at each position (`ChunkMap.sharedMemory`): only other chunks are new. Null: nothing. */
@@ -158,6 +160,22 @@ export interface CompareJob extends Omit<ReadBackJob, 'kind'> {
   kind: 'compare';
 }
 
+/** Read chunks of an image, and find out their ids. */
+export interface IdentifyJob {
+  kind: 'identify';
+  /** As for `ReadBackJob`. */
+  fd: number;
+  grid: ChunkGrid;
+  /** Ascending. */
+  positions: Uint32Array;
+}
+
+export interface IdentifyResult {
+  /** The chunks that could be read; an id of zeros stands for an empty chunk. */
+  chunks: ChunkList;
+  plainBytes: number;
+}
+
 /** A frame as it lies in a pack. */
 export interface SealedFrame {
   /** Handed over: do not use them afterwards. */
@@ -255,6 +273,7 @@ interface ResultByKind {
   gather: GatherResult;
   'read-back': ReadBackResult;
   compare: ReadBackResult;
+  identify: IdentifyResult;
   clear: ClearResult;
   check: CheckResult;
   'check-frames': CheckResult;
@@ -272,6 +291,7 @@ export type Job =
   | GatherJob
   | ReadBackJob
   | CompareJob
+  | IdentifyJob
   | ClearJob
   | CheckJob
   | CheckFramesJob

@@ -35,12 +35,12 @@ export class OpenCapture {
   #level: number;
 
   constructor(
-    { known, there, grid, sealKey, level, packNaming }: CaptureJob,
+    { known, there, grid, sealKey, level, packNaming, packLimitBytes }: CaptureJob,
     zstd: Zstd,
     scratch: Scratch,
     packMemory: PackMemory,
   ) {
-    this.#pack = new OpenPack(sealFor(sealKey), packMemory, packNaming);
+    this.#pack = new OpenPack(sealFor(sealKey), packMemory, packNaming, packLimitBytes);
     this.#gathering = new FrameGathering();
     this.#known = known === null ? null : KnownChunks.over(known);
     this.#there = there === null ? null : new ChunkMap(grid, there);

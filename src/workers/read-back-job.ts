@@ -1,10 +1,10 @@
 import { readSync } from 'node:fs';
-import { chunkLength, frameLimitBytes } from '../chunk/chunk-grid.ts';
-import { chunkId, isAllZero } from '../chunk/chunk-id.ts';
-import { rowsOf } from '../chunk/chunk-list.ts';
+import { chunkLength, frameLimitBytes, type ChunkGrid } from '../chunk/chunk-grid.ts';
+import { chunkId, isAllZero, noChunkId } from '../chunk/chunk-id.ts';
+import { chunkListOf, rowAt } from '../chunk/chunk-list.ts';
 import { Failure } from '../failure.ts';
 import { errorMessage } from '../system/error-code.ts';
-import type { CompareJob, ReadBackJob, ReadBackResult } from './jobs.ts';
+import type { CompareJob, IdentifyJob, IdentifyResult, ReadBackJob, ReadBackResult } from './jobs.ts';
 import type { Scratch } from './scratch.ts';
 
 /**
@@ -12,24 +12,51 @@ import type { Scratch } from './scratch.ts';
  * `verification-failed` when reading back; when comparing, it counts as different.
  */
 export function readBack(job: ReadBackJob | CompareJob, scratch: Scratch): ReadBackResult {
-  const { fd, grid, chunks } = job;
-  const { chunkBytes } = grid;
   const mismatches: number[] = [];
   let plainBytes = 0;
-  for (const run of adjacentRuns(rowsOf(chunks), frameLimitBytes(grid) / chunkBytes)) {
-    const offset = run[0].position * chunkBytes;
-    const buffer = scratch.plain.take(run.length * chunkBytes);
-    const neededBytes = Math.min(buffer.length, grid.imageBytes - offset);
-    const count = readAtLeast(fd, buffer, neededBytes, offset, job.kind === 'compare');
-    for (const [index, { position, id }] of run.entries()) {
-      const start = index * chunkBytes;
-      const length = chunkLength(grid, position);
-      const isWhole = start + length <= count;
-      if (!isWhole || !holdsChunk(buffer.subarray(start, start + length), id)) mismatches.push(position);
-      plainBytes += length;
-    }
+  for (const [row, plain] of readChunks(job, job.chunks.positions, job.kind === 'compare', scratch)) {
+    const { position, id } = rowAt(job.chunks, row);
+    if (plain === null || !holdsChunk(plain, id)) mismatches.push(position);
+    plainBytes += chunkLength(job.grid, position);
   }
   return { plainBytes, mismatches };
+}
+
+/** Reads chunks, and returns their ids. Leaves out those that cannot be read, or lie beyond the end of the file. */
+export function identify(job: IdentifyJob, scratch: Scratch): IdentifyResult {
+  const found: { position: number; id: Uint8Array }[] = [];
+  let plainBytes = 0;
+  for (const [row, plain] of readChunks(job, job.positions, true, scratch)) {
+    if (plain === null) continue;
+    const id = isAllZero(plain) ? noChunkId : chunkId(plain);
+    found.push({ position: job.positions[row] ?? 0, id });
+    plainBytes += plain.length;
+  }
+  return { chunks: chunkListOf(found), plainBytes };
+}
+
+/**
+ * The bytes of each chunk, with its row in the list; null for one that could not be read as a whole. They are valid until the next one.
+ * @param positions ascending
+ */
+function* readChunks(
+  { fd, grid }: { fd: number; grid: ChunkGrid },
+  positions: Uint32Array,
+  maySkip: boolean,
+  scratch: Scratch,
+): Iterable<[row: number, plain: Uint8Array | null]> {
+  const { chunkBytes } = grid;
+  for (const { row, first, count } of adjacentRuns(positions, frameLimitBytes(grid) / chunkBytes)) {
+    const offset = first * chunkBytes;
+    const buffer = scratch.plain.take(count * chunkBytes);
+    const neededBytes = Math.min(buffer.length, grid.imageBytes - offset);
+    const readBytes = readAtLeast(fd, buffer, neededBytes, offset, maySkip);
+    for (let index = 0; index < count; index++) {
+      const start = index * chunkBytes;
+      const end = start + chunkLength(grid, first + index);
+      yield [row + index, end <= readBytes ? buffer.subarray(start, end) : null];
+    }
+  }
 }
 
 /** Whether the bytes are the chunk with this id. An id of zeros stands for an empty chunk. */
@@ -38,19 +65,21 @@ function holdsChunk(plain: Uint8Array, id: Uint8Array): boolean {
   return Buffer.compare(chunkId(plain), id) === 0;
 }
 
-interface Row {
-  position: number;
-  id: Uint8Array;
+interface Run {
+  /** Of its first chunk. */
+  row: number;
+  /** The position of its first chunk. */
+  first: number;
+  count: number;
 }
 
-function* adjacentRuns(rows: Iterable<Row>, mostChunks: number): Iterable<[Row, ...Row[]]> {
-  let run: [Row, ...Row[]] | null = null;
-  for (const row of rows) {
-    if (run !== null && run.length < mostChunks && run[0].position + run.length === row.position)
-      run.push(row);
+function* adjacentRuns(positions: Uint32Array, mostChunks: number): Iterable<Run> {
+  let run: Run | null = null;
+  for (const [row, position] of positions.entries()) {
+    if (run !== null && run.count < mostChunks && run.first + run.count === position) run.count++;
     else {
       if (run !== null) yield run;
-      run = [row];
+      run = { row, first: position, count: 1 };
     }
   }
   if (run !== null) yield run;

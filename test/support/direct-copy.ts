@@ -10,7 +10,7 @@ import type { PassBytes } from '../../src/operations/migrate/passes/pass-report.
 import type { SpoolSink } from '../../src/operations/migrate/passes/spool-sink.ts';
 import { ReceiveSession } from '../../src/operations/receive/session.ts';
 import { openImage } from '../../src/image/open-image.ts';
-import { packFileName, type Pack } from '../../src/pack/pack.ts';
+import { PACK_LIMIT_BYTES, packFileName, type Pack } from '../../src/pack/pack.ts';
 import { openSourceDisk } from '../../src/transfer/source-disk.ts';
 import type { MoverMessage } from '../../src/wire/messages.ts';
 import type { RemoteReceiver } from '../../src/wire/remote-receiver.ts';
@@ -38,7 +38,7 @@ export async function directCopy(image: string, directory: string, pool: FramePo
   const events: Event[] = [];
   const context: Context = { signal: new AbortController().signal, report: (event) => events.push(event) };
   const handle = async (message: MoverMessage): Promise<unknown> => {
-    if (message.type === 'open') return { spool: await session.open(message) };
+    if (message.type === 'open') return session.open(message);
     if (message.type === 'clear') return session.clear(message);
     if (message.type === 'pass') return session.endPass(message);
     if (message.type === 'finish') return { ...(await session.finish(message)), warnings: [] };
@@ -68,7 +68,14 @@ export async function directCopy(image: string, directory: string, pool: FramePo
         await session.applyPack({ id: pack.id }, () => undefined);
       },
     }) as unknown as SpoolSink;
-  const sending: MoveSending = { pool, receiver, compression: 1, sink: sinkOf };
+  const sending: MoveSending = {
+    pool,
+    receiver,
+    compression: 1,
+    claim: { machine: 'old', guest: 'web' },
+    packLimitBytes: PACK_LIMIT_BYTES,
+    sink: sinkOf,
+  };
   const place = {
     disk: { device: 'vda', path: image, readOnly: false },
     path: join(directory, 'copy'),
@@ -76,15 +83,19 @@ export async function directCopy(image: string, directory: string, pool: FramePo
     format: 'raw',
   } as const;
   await using source = await openImage(image);
-  const to = { directory, overwrite: false };
-  const copy = await DiskCopy.begin(place, 0, source, to, sending, context.signal);
+  const to = { directory, overwrite: false, begun: false };
+  const copy = await DiskCopy.begin(place, 0, source, to, sending, context);
+  let hasPassed = false;
   const opened = () => openSourceDisk({ path: image }, { everyBlock: false });
   return Object.assign(copying, {
     events,
-    pass: () => copy.passWhileItRuns(context),
+    pass() {
+      hasPassed = true;
+      return copy.passWhileItRuns(context);
+    },
     async lastPass() {
       await using disk = await opened();
-      return await copy.lastPass(disk, context);
+      return await copy.lastPass(disk, hasPassed, context);
     },
     async finish() {
       await using disk = await opened();

@@ -11,6 +11,7 @@ import {
 } from './image-format-options.ts';
 import { probeOptions, readProbing, repeatableProbeOptions } from './probe-options.ts';
 import { placeOptions, readPlaces, repeatablePlaceOptions } from './place-options.ts';
+import { readRetrying, retryOptions } from './retry-options.ts';
 import { limitRateOption, readLimitRate } from './limit-rate-option.ts';
 import { parseDestination } from './destination.ts';
 import { bootOptions, haltOptions, readBootOptions, readHaltOptions } from './guest-options.ts';
@@ -60,6 +61,7 @@ export function defineMigrateOptions(parser: Argv): Argv {
       describe: 'Send free blocks of the file system, too',
     },
     ...limitRateOption,
+    ...retryOptions,
     'image-format': imageFormatOption,
     format: targetFormatOption,
     ...haltOptions,
@@ -132,6 +134,7 @@ export function readMigrateRequest(args: Arguments): MigrateRequest {
     compression: wholeNumberOr(args, 'compression', 1, 19, 'auto'),
     everyBlock: flag(args, 'every-block'),
     limitRate: readLimitRate(args),
+    retrying: readRetrying(args),
     ...readImageFormat(args),
     ...readTargetFormat(args),
     ...readHaltOptions(args),

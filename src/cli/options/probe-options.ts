@@ -2,7 +2,10 @@ import { isIP } from 'node:net';
 import type { Options } from 'yargs';
 import { Failure } from '../../failure.ts';
 import { parseProbe, type Probe, type ProbeRequest } from '../../operations/migrate/probes/probe.ts';
+import { readTimeSpanMs } from './time-span.ts';
 import { flag, optionalText, texts, type Arguments } from './options.ts';
+
+const USUAL_LIMIT_MS = 120_000;
 
 /** What has to answer after the boot as it did before the halt. */
 export const probeOptions = {
@@ -15,9 +18,8 @@ export const probeOptions = {
   },
   'probe-for': {
     type: 'string',
-    default: '2m',
     requiresArg: true,
-    describe: 'How long the probes may take after the boot: 30s, 2m, 1h',
+    describe: 'How long the probes may take after the boot: 30s, 1h; 2m unless given',
   },
   address: {
     type: 'string',
@@ -38,11 +40,12 @@ export function readProbing(args: Arguments): ProbeRequest {
   const given = texts(args, 'probe');
   if (given.length > 1 && given.includes('none'))
     throw new Failure('usage', '--probe none excludes other probes.');
+  const limitMs = readTimeSpanMs(args, 'probe-for') ?? USUAL_LIMIT_MS;
   const chosen = given.length === 0 ? null : given.filter((text) => text !== 'none').map(readProbe);
   return {
     chosen,
     address: readAddress(args),
-    limitMs: readLimitMs(args),
+    limitMs,
     keepOpen: flag(args, 'keep-open'),
   };
 }
@@ -60,17 +63,4 @@ function readAddress(args: Arguments): string | null {
   const address = optionalText(args, 'address');
   if (address === null || isIP(address) !== 0) return address;
   throw new Failure('usage', `--address ${JSON.stringify(address)} is not an IP address.`);
-}
-
-const unitMs = { s: 1_000, m: 60_000, h: 3_600_000 } as const;
-const LONGEST_MS = 24 * unitMs.h;
-
-function readLimitMs(args: Arguments): number {
-  const text = optionalText(args, 'probe-for') ?? '';
-  const { count, unit } = /^(?<count>[1-9][0-9]{0,5})(?<unit>[smh])$/.exec(text)?.groups ?? {};
-  const limitMs = unit === undefined ? Number.NaN : Number(count) * unitMs[unit as keyof typeof unitMs];
-  if (limitMs <= LONGEST_MS) return limitMs;
-  throw new Failure('usage', `--probe-for ${JSON.stringify(text)} is not understood.`, {
-    advice: 'Give seconds, minutes or hours, at most a day: 30s, 2m, 1h.',
-  });
 }

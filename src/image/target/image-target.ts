@@ -55,8 +55,13 @@ export class ImageTarget implements AsyncDisposable {
     this.#hasClaim = files.hasClaim;
   }
 
-  /** Makes a new file that no later restore continues. Throws as `open`. */
-  static async create(path: string, imageBytes: number, format: TargetFormat = 'raw'): Promise<ImageTarget> {
+  /** Makes a new file. Parameters and errors are those of `open`. */
+  static async create(
+    path: string,
+    imageBytes: number,
+    format: TargetFormat = 'raw',
+    claim: PartialClaim | null = null,
+  ): Promise<ImageTarget> {
     if (await exists(path)) throw targetExists(path);
     const place = {
       kind: 'new-file',
@@ -65,13 +70,13 @@ export class ImageTarget implements AsyncDisposable {
       allocatedBytes: 0,
       identity: null,
     } as const;
-    return ImageTarget.open(place, imageBytes, null, format);
+    return ImageTarget.open(place, imageBytes, claim, format);
   }
 
   /**
    * Opens the place. Does not change what is there already. Throws Failure `image-in-use`, `target-exists`,
    * `target-missing`, `target-not-writable`, `target-full` or `write-failed`; for qcow2 also `program-missing` and `usage`.
-   * @param claim lets a later restore continue an incomplete file; null: no restore may
+   * @param claim lets a later process continue an incomplete file; null: none may
    */
   static async open(
     place: TargetPlace,
@@ -90,7 +95,8 @@ export class ImageTarget implements AsyncDisposable {
       // Another process can have opened a new file only if the file has a claim.
       if ((kind !== 'new-file' || claim !== null) && !tryLock(handle.fd))
         throw new Failure('image-in-use', `${path} is locked by another process.`, {
-          advice: 'Another restore may be writing it at this moment.',
+          advice: 'Another vmferry may be writing it at this moment.',
+          transient: true,
         });
       isMade = kind === 'new-file';
       if (isMade && format === 'raw') await handle.truncate(imageBytes);
@@ -115,6 +121,11 @@ export class ImageTarget implements AsyncDisposable {
   /** The same with O_DIRECT; null if that is not possible. */
   get directFd(): number | null {
     return this.#requireContent().directFd;
+  }
+
+  /** Whether a later process can continue it. */
+  get hasClaim(): boolean {
+    return this.#hasClaim;
   }
 
   /** Whether it certainly held nothing but zeros when it was opened. */
@@ -186,7 +197,12 @@ export class ImageTarget implements AsyncDisposable {
 
   /** Removes a new file, also if it has got its final name. What was there before stays. */
   async discard(): Promise<void> {
-    if (this.kind !== 'new-file') return;
+    if (this.kind === 'new-file') await this.remove();
+  }
+
+  /** Removes a new file, and an incomplete one that an earlier process has begun. */
+  async remove(): Promise<void> {
+    if (this.kind !== 'new-file' && this.kind !== 'partial-file') return;
     await removePartial(this.path, this.#hasClaim);
     if (this.#hasName) await rm(this.path, { force: true });
   }

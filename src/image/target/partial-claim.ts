@@ -1,10 +1,13 @@
 import { constants, open, rm, writeFile } from 'node:fs/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { partialPath } from './target-path.ts';
 import { requireOwnFile } from './trusted-partial.ts';
 
-/** Says which disk a restore is writing to `PATH.partial`, so that the same restore can continue it later. */
-export interface PartialClaim {
+/** Says what writes to `PATH.partial`, so that the same restore or move can continue it later. */
+export type PartialClaim = RestoreClaim | MoveClaim;
+
+export interface RestoreClaim {
   /** The store's id. */
   store: string;
   guest: string;
@@ -14,18 +17,33 @@ export interface PartialClaim {
   imageFormat?: 'qcow2';
 }
 
+export interface MoveClaim {
+  /** The machine that the guest comes from. */
+  machine: string;
+  guest: string;
+  /** Of the disk. */
+  sizeBytes: number;
+  /** Raw if absent. */
+  imageFormat?: 'qcow2';
+}
+
 /** No claim is longer. */
 const LIMIT_BYTES = 4096;
 
-const claimFile = z.strictObject({
-  format: z.literal('vmferry-partial'),
-  version: z.literal(1),
-  store: z.string(),
-  guest: z.string(),
-  snapshot: z.string(),
-  disk: z.string(),
-  imageFormat: z.literal('qcow2').exactOptional(),
-});
+const header = { format: z.literal('vmferry-partial'), version: z.literal(1) };
+const imageFormat = z.literal('qcow2').exactOptional();
+
+const claimFile = z.union([
+  z.strictObject({
+    ...header,
+    store: z.string(),
+    guest: z.string(),
+    snapshot: z.string(),
+    disk: z.string(),
+    imageFormat,
+  }),
+  z.strictObject({ ...header, machine: z.string(), guest: z.string(), sizeBytes: z.int(), imageFormat }),
+]);
 
 /** The claim lies beside `PATH.partial`. */
 export function claimPath(finalPath: string): string {
@@ -73,12 +91,5 @@ export async function removeClaim(finalPath: string): Promise<void> {
 }
 
 export function isSameClaim(one: PartialClaim | null, other: PartialClaim): boolean {
-  return (
-    one !== null &&
-    one.store === other.store &&
-    one.guest === other.guest &&
-    one.snapshot === other.snapshot &&
-    one.disk === other.disk &&
-    one.imageFormat === other.imageFormat
-  );
+  return one !== null && isDeepStrictEqual(one, other);
 }

@@ -1,13 +1,13 @@
 import { constants, type BigIntStats } from 'node:fs';
-import { access, lstat, open, stat, statfs } from 'node:fs/promises';
+import { access, open, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Failure } from '../../failure.ts';
 import { formatBytes } from '../../figures.ts';
 import { errorCode, errorMessage } from '../../system/error-code.ts';
 import { blockDeviceSizeBytes } from '../../system/native.ts';
-import { isSameClaim, readClaim, type PartialClaim } from './partial-claim.ts';
+import { findPartial } from './find-partial.ts';
+import type { PartialClaim } from './partial-claim.ts';
 import { isFileNameShort, partialPath } from './target-path.ts';
-import { requireOwnFile } from './trusted-partial.ts';
 import { refuseUsed } from '../usage/refuse-used.ts';
 
 const END_IT_FIRST = 'End that use first: two writers destroy a disk.';
@@ -21,7 +21,7 @@ interface FileIdentity {
 export interface TargetPlace {
   /**
    * `new-file`: made as `PATH.partial`, and renamed at the end. `partial-file`: a `PATH.partial` that an earlier restore
-   * of this disk has left. `file`, `block-device`: overwritten in place.
+   * or move of this disk has left. `file`, `block-device`: overwritten in place.
    */
   kind: 'new-file' | 'partial-file' | 'file' | 'block-device';
   path: string;
@@ -88,13 +88,9 @@ export function newFilePlace(path: string, sizeBytes: number): TargetPlace {
 async function findNewPlace({ path, sizeBytes, claim }: PlaceRequest): Promise<TargetPlace> {
   await requireDirectory(dirname(path));
   const partial = partialPath(path);
-  const there = await lstat(partial).catch((error: unknown) => {
-    if (errorCode(error) === 'ENOENT') return null;
-    throw error;
-  });
-  if (there === null) return newFilePlace(path, sizeBytes);
-  await requireOwnFile(there, partial);
-  if (!isSameClaim(await readClaim(path), claim))
+  const found = await findPartial(path, sizeBytes, claim);
+  if (found === null) return newFilePlace(path, sizeBytes);
+  if (found === 'foreign')
     throw new Failure(
       'target-exists',
       `${partial} exists already, and does not belong to a restore of this disk and snapshot.`,
@@ -103,8 +99,7 @@ async function findNewPlace({ path, sizeBytes, claim }: PlaceRequest): Promise<T
       },
     );
   await refuseUsed(partial, END_IT_FIRST);
-  const identity = { dev: BigInt(there.dev), ino: BigInt(there.ino) };
-  return { kind: 'partial-file', path, sizeBytes, allocatedBytes: Number(there.blocks) * 512, identity };
+  return found;
 }
 
 /** Throws Failure `target-full` if the file systems of the directories have too little room. */

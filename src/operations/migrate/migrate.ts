@@ -21,6 +21,9 @@ import { refuseUnlessOwn, thisMover } from '../../guest/mover.ts';
 import { removeLeftClones } from '../../hold/still-disks.ts';
 import { claimGuest } from './passes/claim-guest.ts';
 import { DowntimeClock } from './passes/downtime.ts';
+import { overLostLines } from './line/over-lost-lines.ts';
+import { Patience } from './line/patience.ts';
+import type { MovedDisk } from './passes/copied-move.ts';
 import { MoveCopy } from './passes/move-copy.ts';
 import { isWarm } from './passes/why-not-warm.ts';
 import { refuseSuspension } from '../../system/suspension.ts';
@@ -79,9 +82,7 @@ async function moveGuest(
   move: Move,
   context: Context,
 ): Promise<Pick<MigrationReport, 'disks' | 'passes' | 'predictedDowntimeSeconds' | 'booted'>> {
-  const { request, guest, receiver } = move;
-  const signal = AbortSignal.any([context.signal, receiver.failed]);
-  const moving: Context = { ...context, signal };
+  const { request, guest, line } = move;
   const { name } = guest.definition;
   const { destination } = request.target;
   const runsOn = guest.running === null ? '' : `, and ${name} runs on here`;
@@ -96,33 +97,73 @@ async function moveGuest(
   try {
     for (const { path } of guest.definition.disks)
       if (hasComparablePlaces(path)) removeLeftClones(path, context);
-    await using copy = new MoveCopy(move, signal);
+    await using copy = new MoveCopy(move);
     if (isWarm(move)) await claimGuest(move);
-    if (!request.cold && guest.running !== null) await copy.copyWhileItRuns(moving);
-    await haltForMove(move, moving);
-    const stamps = await stampImages(guest.definition.disks);
-    const disks = await copy.copyTheRest(moving);
-    signal.throwIfAborted();
-    await runStage(
-      moving,
-      'publish',
-      'giving the images their names',
-      () => receiver.request({ type: 'publish' }, 'published', moving.signal),
-      ({ paths }) => paths.join(', '),
+    const progress = () => copy.sentBytes;
+    await overLostLines(
+      {
+        line,
+        patience: new Patience(request.retrying, null),
+        progress,
+        async work(moving) {
+          await copy.useLine(moving.signal);
+          if (!request.cold && guest.running !== null) await copy.copyWhileItRuns(moving);
+          // The guest is not halted for a line that is lost.
+          moving.signal.throwIfAborted();
+        },
+      },
+      context,
     );
-    signal.throwIfAborted();
-    const adapted = await adaptThere(move, moving);
-    signal.throwIfAborted();
+    const downSinceMs = guest.running === null ? null : performance.now();
+    await haltForMove(move, context);
+    const stamps = await stampImages(guest.definition.disks);
+    let isFirst = true;
+    const { disks, adapted } = await overLostLines(
+      {
+        line,
+        patience: new Patience(request.retrying, downSinceMs),
+        progress,
+        async work(moving) {
+          if (!isFirst) await copy.useLine(moving.signal);
+          isFirst = false;
+          return completeThere(move, copy, moving);
+        },
+      },
+      context,
+    );
     // From now on Ctrl-C is too late.
     fate = `It is too late to stop: ${name} may already run on ${destination}. The move goes on to its end.`;
     await refuseChanged(stamps, CHANGED_ADVICE);
     const { passes, predictedDowntimeSeconds } = copy;
     return { disks, passes, predictedDowntimeSeconds, booted: await finishMove(move, adapted, context) };
   } catch (error) {
-    const failure = failureOrReason(error, signal);
+    const failure = failureOrReason(error, context.signal);
     if (failure.code === 'outcome-unknown') throw failure;
     throw await undoMove(failure, move, context);
   }
+}
+
+/** Copies the rest of the halted guest, gives its images their names, and adapts them. */
+async function completeThere(
+  move: Move,
+  copy: MoveCopy,
+  moving: Context,
+): Promise<{ disks: MovedDisk[]; adapted: GuestDefinition }> {
+  const { receiver } = move.line;
+  const disks = await copy.copyTheRest(moving);
+  moving.signal.throwIfAborted();
+  const { warnings = [] } = await runStage(
+    moving,
+    'publish',
+    'giving the images their names',
+    () => receiver.request({ type: 'publish' }, 'published', moving.signal),
+    ({ paths }) => paths.join(', '),
+  );
+  for (const warning of warnings) moving.report({ type: 'warning', ...warning });
+  moving.signal.throwIfAborted();
+  const adapted = await adaptThere(move, moving);
+  moving.signal.throwIfAborted();
+  return { disks, adapted };
 }
 
 /** Fences the guest here, boots it there, and commits. */
@@ -131,7 +172,8 @@ async function finishMove(
   guestThere: GuestDefinition,
   context: Context,
 ): Promise<MigrationReport['booted']> {
-  const { request, dependencies, guest, directory, receiver } = move;
+  const { request, dependencies, guest, directory, line } = move;
+  const { receiver } = line;
   const { definition } = guest;
   if (isImageOnly(definition)) {
     await receiver.request({ type: 'commit' }, 'committed', receiver.failed);

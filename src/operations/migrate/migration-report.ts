@@ -3,6 +3,7 @@ import type { TargetFormat } from '../../image/target/target-format.ts';
 import type { ConversionAccount } from './conversion/account.ts';
 import type { ConversionRequest } from './conversion/guest-there.ts';
 import type { DiskAccount } from '../../transfer/disk-account.ts';
+import type { RetryRequest } from './line/patience.ts';
 import type { DowntimeParts } from './passes/downtime.ts';
 import type { CopyRequest, MovedDisk } from './passes/copied-move.ts';
 import type { PassReport } from './passes/pass-report.ts';
@@ -25,6 +26,7 @@ export interface MigrateRequest extends CopyRequest {
   /** What starts vmferry on the new hardware: a command line for the login shell there. */
   remoteCommand: string;
   conversion: ConversionRequest;
+  retrying: RetryRequest;
   /** For what goes over the line; unlimited unless given. */
   limitRate?: RateLimit | null;
   /** The format of an image that is named by its path; by its name unless given. */

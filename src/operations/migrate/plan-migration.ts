@@ -18,7 +18,7 @@ import type { Move } from './preflight.ts';
 
 /** Predicts a move, from samples of the image and of the line. */
 export async function planMigration(
-  { request, dependencies, guest, places, devices, there, fixups, disks, receiver }: Move,
+  { request, dependencies, guest, places, devices, there, fixups, disks, line }: Move,
   context: Context,
 ): Promise<MigrationPlan> {
   const mostReadBytes = disks.reduce((sum, disk) => sum + disk.readBytes, 0);
@@ -31,7 +31,7 @@ export async function planMigration(
   const sample = await sampleCompression(disks, dependencies.pool, levelToEstimateWith(request.compression));
   const { limitRate = null } = request;
   const rate = limitRate === null ? null : rateAt(limitRate, new Date());
-  const lineBytesPerSecond = await measureLine(receiver, rate, context.signal);
+  const lineBytesPerSecond = await measureLine(line.receiver, rate, context.signal);
   const willBoot = !isImageOnly(guest.definition);
   const warm = isWarm({ request, guest, places });
   const isDown = guest.running === null || sample === null;

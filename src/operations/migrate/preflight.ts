@@ -5,9 +5,6 @@ import { isImageOnly, parseGuestDefinition } from '../../guest/definition.ts';
 import type { GuestSystem } from '../../guest/inspection/guest-system.ts';
 import { resolveGuest, type ResolvedGuest } from '../../guest/resolve-guest.ts';
 import { Resources } from '../../pipeline/resources.ts';
-import { whyCiphersAreSlow } from '../../ssh/ciphers.ts';
-import type { SshConnection } from '../../store/sftp/ssh-connection.ts';
-import { untilAborted } from '../../pipeline/until-aborted.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
 import type { DeviceThere, MigrateRequest } from './migration-report.ts';
 import { refuseWhileMoved } from '../../guest/mover.ts';
@@ -15,15 +12,15 @@ import { lookInside, planFixups } from './conversion/adaptation.ts';
 import { conversionAccount } from './conversion/account.ts';
 import { guestThere, tellOfConversion, type GuestThere } from './conversion/guest-there.ts';
 import { kernelNeeds } from './conversion/kernel-needs.ts';
+import { Line } from './line/line.ts';
+import { ownerClaim } from './line/owner-claim.ts';
 import { placeDisks, type DiskPlaces, type PlacedDisk } from './place-disks.ts';
 import { lookAtDisks, type Attempt } from './preflight-disks.ts';
 import { tellOfDevice } from './target-devices.ts';
 import { wirePlace } from './passes/wire-place.ts';
 import { runningKernelId } from '../../system/machine.ts';
-import { newHardware, receiveCommand } from '../../wire/new-hardware.ts';
-import { RemoteReceiver } from '../../wire/remote-receiver.ts';
+import type { RemoteReceiver } from '../../wire/remote-receiver.ts';
 import { fromWireFailure } from '../../wire/messages.ts';
-import { explainNoReceiver } from './sftp-only-account.ts';
 import { relocate, type SourceDisk } from '../../transfer/source-disk.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
 
@@ -44,8 +41,7 @@ export interface Move extends AsyncDisposable {
   system: GuestSystem | null;
   /** What it needs there, as far as it can be known before the halt; null if it stays as it is. */
   fixups: Adaptation | null;
-  connection: SshConnection;
-  receiver: RemoteReceiver;
+  line: Line;
   /** As they were before the halt. */
   disks: readonly SourceDisk[];
 }
@@ -81,28 +77,27 @@ async function look(
   const attemptThere = attemptNoting(problemsThere, context.signal);
 
   // The other side takes a while to start; this side is checked meanwhile.
-  const remote = await attemptThere(() => startReceiver(request, dependencies, context, cleanup));
+  const line = await attemptThere(() => Line.open(request, dependencies, context));
+  if (line !== null) cleanup.hold(line);
   const guest = await attempt(() => resolveGuest(request.guest, dependencies, context, request.imageFormat));
   await attempt(() => refuseWhileMoved(guest?.record ?? null));
   const disks =
     guest === null ? [] : await lookAtDisks(guest, request, dependencies.drivers, attempt, cleanup, context);
-  await attemptThere(() => remote && receiverReady(remote, context.signal));
+  await attemptThere(() => line && line.ready(context.signal));
   const placed = await attempt(() => guest && placeDisks(guest.definition, request));
   const planned = await attempt(() => guest && placed && planGuest(guest, placed, request, context));
   // A disk that stays behind has no place.
   const moving = (planned?.places ?? []).map(
     ({ disk }) => disks[planned?.guest.definition.disks.indexOf(disk) ?? -1] ?? null,
   );
-  const isThere = remote !== null && problemsThere.length === 0;
+  const isThere = line !== null && problemsThere.length === 0;
   const answer =
     isThere && planned !== null
-      ? await attemptThere(() =>
-          checkRemote(remote.receiver, { request, disks: moving, ...planned }, context),
-        )
+      ? await attemptThere(() => checkRemote(line.receiver, { request, disks: moving, ...planned }, context))
       : null;
   const [firstProblem, ...others] = [...problemsHere, ...problemsThere];
   if (firstProblem !== undefined) throw combineFailures([firstProblem, ...others]);
-  if (guest === null || remote === null || planned === null || answer === null)
+  if (guest === null || line === null || planned === null || answer === null)
     throw new Failure('internal', 'There is nothing to move.');
   tellOfFormats(planned.places, context);
   const resources = cleanup.release();
@@ -111,7 +106,7 @@ async function look(
     dependencies,
     ...planned,
     ...answer,
-    ...remote,
+    line,
     disks: moving.filter((disk) => disk !== null),
     [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
   };
@@ -137,36 +132,6 @@ function attemptNoting(problems: Failure[], signal: AbortSignal): Attempt {
       return null;
     }
   };
-}
-
-/** Returns before the receiver is ready, so that this side can be checked meanwhile. */
-async function startReceiver(
-  { target, remoteCommand, limitRate = null }: MigrateRequest,
-  dependencies: MigrateDependencies,
-  context: Context,
-  cleanup: Resources,
-): Promise<{ connection: SshConnection; receiver: RemoteReceiver }> {
-  const where = { ...target, limitRate };
-  const connection = cleanup.hold(await dependencies.connect(target.destination, where, context));
-  if (!connection.nativeCiphers)
-    context.report({ type: 'warning', code: 'slow-ciphers', message: whyCiphersAreSlow() });
-  const machine = newHardware(target, remoteCommand);
-  // An interruption does not end the receiver: it must be told to undo its work, and answer.
-  const patient = new AbortController().signal;
-  const process = await untilAborted(context.signal, () => connection.exec(receiveCommand(machine), patient));
-  return { connection, receiver: cleanup.hold(new RemoteReceiver(process, machine)) };
-}
-
-async function receiverReady(
-  { connection, receiver }: { connection: SshConnection; receiver: RemoteReceiver },
-  signal: AbortSignal,
-): Promise<void> {
-  try {
-    await receiver.ready(signal);
-  } catch (error) {
-    signal.throwIfAborted();
-    throw error instanceof Failure ? await explainNoReceiver(error, connection) : error;
-  }
 }
 
 interface PlannedGuest extends DiskPlaces {
@@ -219,6 +184,7 @@ async function checkRemote(
         return { ...wirePlace(place), sizeBytes: source.sizeBytes, neededBytes: readBytes };
       }),
       ...(request.overwrite && { overwrite: true }),
+      claim: ownerClaim(definition),
       guest: isImageOnly(definition) ? null : there.definition,
       ...(sourceKernel !== null && { sourceKernel }),
       needs: kernelNeeds(disks, system),

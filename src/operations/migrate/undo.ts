@@ -5,11 +5,13 @@ import { lowerFence } from '../../guest/hypervisor-fence.ts';
 import { isImageOnly } from '../../guest/definition.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
 import { partialPath } from '../../image/target/target-path.ts';
+import type { OtherMachine } from '../../placed-text.ts';
 import { shellLine } from '../../quote-for-shell.ts';
 import type { Move } from './preflight.ts';
 import { noteState } from '../../guest/note-state.ts';
 import { overwrittenDevices, tellOverwritten } from './target-devices.ts';
 import type { DeviceThere } from './migration-report.ts';
+import type { RemoteReceiver } from '../../wire/remote-receiver.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
 import type { GuestDriver } from '../../guest/guest-driver.ts';
 import { findRunningGuest } from '../../guest/resolve-guest.ts';
@@ -21,15 +23,17 @@ const REMOTE_UNDO_LIMIT_MS = 15_000;
 
 /**
  * After a failure before the boot: starts the guest here again, if it ran, and has the new hardware remove what it was
- * sent. Returns the failure to show. An interruption does not stop this: Ctrl-C waits for it.
+ * sent. If the line is lost, what was sent stays there: the next attempt goes on with it. Returns the failure to show. An interruption does
+ * not stop this: Ctrl-C waits for it.
  */
 export async function undoMove(failure: Failure, move: Move, context: Context): Promise<Failure> {
   const patient: Context = { ...context, signal: new AbortController().signal };
+  const { machine } = move.line.receiver;
   // Start the guest first: every second counts, and the new hardware boots nothing unless told to.
   const restarted = await restart(move, patient);
-  const isClean = await undoRemote(move, patient);
-  const overwritten = overwrittenDevices(move.devices, move.receiver.opened);
-  for (const device of overwritten) tellOverwritten(device, move.receiver.machine.name, patient);
+  const there = await undoRemote(move, patient);
+  const overwritten = overwrittenDevices(move.devices, move.line.begun);
+  for (const device of overwritten) tellOverwritten(device, machine.name, patient);
   if (restarted instanceof Failure) {
     const { name } = move.guest.definition;
     return new Failure(
@@ -38,24 +42,37 @@ export async function undoMove(failure: Failure, move: Move, context: Context): 
       { advice: restarted.advice ?? `Start it with: vmferry start ${name}`, cause: failure },
     );
   }
-  return failure.code === 'interrupted'
-    ? howItEnded(failure, restarted, isClean, move, overwritten)
-    : failure;
+  const shown =
+    failure.code === 'interrupted'
+      ? howItEnded(failure, restarted, there.isClean, machine.name, overwritten)
+      : failure;
+  return there.left.length === 0 ? shown : withWayOn(shown, there.left, machine);
 }
 
 function howItEnded(
   { code, message }: Failure,
   guestNow: string | null,
   isClean: boolean,
-  { receiver }: Move,
+  destination: string,
   overwritten: readonly DeviceThere[],
 ): Failure {
   const but =
     overwritten.length === 0
       ? ''
       : ` but what was written to ${overwritten.map(({ path }) => path).join(', ')}`;
-  const there = isClean ? `Nothing was left on ${receiver.machine.name}${but}.` : null;
+  const there = isClean ? `Nothing was left on ${destination}${but}.` : null;
   return new Failure(code, [message, guestNow, there].filter((text) => text !== null).join(' '));
+}
+
+/** Says what becomes of the incomplete images that stay there. */
+function withWayOn(failure: Failure, partials: readonly string[], { name, ssh }: OtherMachine): Failure {
+  const files = partials.flatMap((path) => [path, `${path}.vmferry`]);
+  const advice = `What was copied stays on ${name}: the same command goes on from there. To give it up: ${ssh} ${shellLine(['rm', '-f', ...files])}`;
+  return new Failure(failure.code, failure.message, {
+    advice: [failure.advice, advice].filter((text) => text !== undefined).join(' '),
+    transient: failure.transient,
+    cause: failure,
+  });
 }
 
 /** Returns a sentence: the guest's state, or why it is down; null if the guest was not touched. */
@@ -106,36 +123,56 @@ async function untouched(name: string, drivers: readonly GuestDriver[], context:
   return running === null ? `${name} has ended by itself.` : `${name} still runs here.`;
 }
 
+interface LeftThere {
+  /** Whether it is known that nothing is left. */
+  isClean: boolean;
+  /** The incomplete images that stay for the next attempt. */
+  left: string[];
+}
+
 /**
- * A living receiver undoes its own work. The files of a dead receiver are removed over the same connection.
- * Returns false, with a warning, if something may be left.
+ * A living receiver undoes its own work. If it is lost, incomplete images stay for the next attempt, and the rest is removed over the same
+ * connection, if that still works. Warns if it cannot be known what is left.
  */
-async function undoRemote(
-  { receiver, connection, places, devices }: Move,
-  context: Context,
-): Promise<boolean> {
+async function undoRemote({ line, places, devices }: Move, context: Context): Promise<LeftThere> {
+  const { receiver, connection } = line;
   const limit = AbortSignal.timeout(REMOTE_UNDO_LIMIT_MS);
   const isFile = (path: string) => devices.every((device) => device.path !== path);
   // Only of disks that were begun: any other partial image there is not ours.
-  const partials = receiver.opened.filter(isFile).map(partialPath);
+  const partials = line.begun.filter(isFile).map(partialPath);
+  const lost = await callOff(receiver, limit);
+  if (lost === null) return { isClean: true, left: [] };
+  const { code, transient } = lost;
+  // It has undone everything before it ended.
+  if (!transient && code !== 'protocol-violation') return { isClean: true, left: [] };
+  if (code === 'connection-lost') return { isClean: false, left: partials };
   try {
-    if (!receiver.failed.aborted) {
-      await receiver.request({ type: 'abort' }, 'aborted', limit);
-      return true;
-    }
-    const { code } = asFailure(receiver.failed.reason);
-    const isGone = code === 'receiver-died' || code === 'connection-lost' || code === 'protocol-violation';
     // No spool: nothing was begun.
-    if (!isGone || receiver.spool === null) return true;
-    const leftovers = [receiver.spool, ...partials, ...receiver.published.filter(isFile)];
-    const command = `rm -rf -- ${shellLine(leftovers)}`;
-    const removing = await connection.exec(command, limit);
+    if (receiver.spool === null) return { isClean: partials.length === 0, left: partials };
+    const left = transient ? partials : [];
+    const leftovers = [receiver.spool, ...receiver.published.filter(isFile), ...(transient ? [] : partials)];
+    const removing = await connection.exec(`rm -rf -- ${shellLine(leftovers)}`, limit);
     const { exitStatus } = await removing.exited;
     if (exitStatus !== 0) throw new Failure('transfer-failed', removing.stderrText());
-    return true;
+    return { isClean: left.length === 0, left };
   } catch {
     const message = `${receiver.machine.name} did not confirm that it removed the data of the move: look at ${places.map(({ path }) => path).join(', ')} there.`;
     context.report({ type: 'warning', code: 'clean-up-incomplete', message });
-    return false;
+    return { isClean: false, left: [] };
+  }
+}
+
+/** Has the receiver undo its work. Returns why it did not; null if it did. */
+async function callOff(receiver: RemoteReceiver, limit: AbortSignal): Promise<Failure | null> {
+  try {
+    receiver.failed.throwIfAborted();
+    await receiver.request({ type: 'abort' }, 'aborted', limit);
+    return null;
+  } catch (error) {
+    if (!limit.aborted) return asFailure(error);
+    const seconds = REMOTE_UNDO_LIMIT_MS / 1000;
+    return new Failure('connection-lost', `${receiver.machine.name} did not answer for ${seconds} s.`, {
+      transient: true,
+    });
   }
 }

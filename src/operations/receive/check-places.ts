@@ -1,17 +1,19 @@
 import { constants } from 'node:fs';
 import { access, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { Failure } from '../../failure.ts';
+import { asFailure, Failure } from '../../failure.ts';
 import { formatBytes } from '../../figures.ts';
+import { findPartial } from '../../image/target/find-partial.ts';
+import type { MoveClaim } from '../../image/target/partial-claim.ts';
 import { findDeviceProblems, findTargetDevice, type TargetDevice } from '../../image/target/target-device.ts';
 import { directoryMissing, targetExists } from '../../image/target/target-failures.ts';
 import { qcow2OnDevice } from '../../image/target/qcow2-content.ts';
 import { qcow2Problem } from '../../image/target/qcow2-probe.ts';
 import { exists, isFileNameShort, partialPath } from '../../image/target/target-path.ts';
-import { command, here, placed } from '../../placed-text.ts';
+import { here, placed } from '../../placed-text.ts';
 import { errorCode } from '../../system/error-code.ts';
 import { SPOOL_LIMIT_BYTES, type TakenBesides } from '../../wire/messages.ts';
-import { pathOfDisk, type DiskPlace } from './open-target.ts';
+import { foreignPartial, moveClaim, pathOfDisk, type DiskPlace, type OwnerClaim } from './open-target.ts';
 
 export interface PlacesRequest {
   /** Null: every disk has a path of its own. */
@@ -19,6 +21,8 @@ export interface PlacesRequest {
   disks: readonly (Omit<DiskPlace, 'directory'> & { sizeBytes: number; neededBytes: number })[];
   /** Whether the content of block devices may be lost. */
   overwrite: boolean;
+  /** Whose incomplete files may be continued; nobody's unless given. */
+  claim?: OwnerClaim;
   /** What other guests take here before this one; nothing unless given. */
   besides?: TakenBesides;
 }
@@ -32,7 +36,7 @@ export interface CheckedPlaces {
 
 /** Finds everything that keeps the disks from their places. Changes nothing. */
 export async function checkPlaces(
-  { directory, disks, overwrite, besides }: PlacesRequest,
+  { directory, disks, overwrite, claim, besides }: PlacesRequest,
   spoolParent: string,
 ): Promise<CheckedPlaces> {
   const problems: Failure[] = [];
@@ -46,8 +50,13 @@ export async function checkPlaces(
     const device = disk.path === undefined ? null : await findTargetDevice(path);
     if (device === null) {
       const parent = dirname(path);
-      neededBy.set(parent, (neededBy.get(parent) ?? 0) + disk.neededBytes);
-      problems.push(...(await checkName(path)));
+      const { problem, allocatedBytes } = await checkName(
+        path,
+        claim && moveClaim(claim, disk.sizeBytes, disk.format),
+      );
+      const neededBytes = Math.max(0, disk.neededBytes - allocatedBytes);
+      neededBy.set(parent, (neededBy.get(parent) ?? 0) + neededBytes);
+      if (problem !== null) problems.push(problem);
       continue;
     }
     devices.push(device);
@@ -87,9 +96,14 @@ async function checkDirectory(directory: string): Promise<Failure | null> {
   }
 }
 
-async function checkName(path: string): Promise<Failure[]> {
+/** @param claim of incomplete files that may be continued */
+async function checkName(
+  path: string,
+  claim: MoveClaim | undefined,
+): Promise<{ problem: Failure | null; allocatedBytes: number }> {
+  const refused = (problem: Failure) => ({ problem, allocatedBytes: 0 });
   if (!isFileNameShort(path))
-    return [
+    return refused(
       new Failure(
         'target-not-writable',
         placed`The file name of ${path} ${here} is too long: a move adds a suffix to it while it works.`,
@@ -97,20 +111,23 @@ async function checkName(path: string): Promise<Failure[]> {
           advice: 'Give the image a shorter name (up to 239 bytes).',
         },
       ),
-    ];
+    );
   if ((await findTargetDevice(path)) !== null)
-    return [
+    return refused(
       new Failure('target-exists', placed`${path} ${here} is a block device.`, {
         advice: `To overwrite it, name it: --disk NAME=${path}`,
       }),
-    ];
-  if (await isThere(path)) return [targetExists(path)];
-  if (!(await isThere(partialPath(path)))) return [];
-  return [
-    new Failure('target-exists', placed`${partialPath(path)} exists already ${here}.`, {
-      advice: placed`Another move of this guest is under way, or was cut short. If none is under way, remove that file: ${command('rm', partialPath(path))}`,
-    }),
-  ];
+    );
+  if (await isThere(path)) return refused(targetExists(path));
+  if (!(await isThere(partialPath(path)))) return { problem: null, allocatedBytes: 0 };
+  if (claim === undefined) return refused(foreignPartial(path));
+  try {
+    const partial = await findPartial(path, claim.sizeBytes, claim);
+    if (partial === 'foreign') return refused(foreignPartial(path));
+    return { problem: null, allocatedBytes: partial?.allocatedBytes ?? 0 };
+  } catch (error) {
+    return refused(asFailure(error));
+  }
 }
 
 /** The check of the directory tells of a path that cannot be looked at. */

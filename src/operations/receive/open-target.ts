@@ -1,8 +1,13 @@
 import { join } from 'node:path';
 import { combineFailures, Failure } from '../../failure.ts';
+import { findPartial } from '../../image/target/find-partial.ts';
 import { ImageTarget } from '../../image/target/image-target.ts';
 import { findDeviceProblems, findTargetDevice } from '../../image/target/target-device.ts';
+import type { MoveClaim } from '../../image/target/partial-claim.ts';
 import type { TargetFormat } from '../../image/target/target-format.ts';
+import { partialPath } from '../../image/target/target-path.ts';
+import { command, here, placed } from '../../placed-text.ts';
+import type { MoverMessage } from '../../wire/messages.ts';
 
 /** Where the mover wants a disk. */
 export interface DiskPlace {
@@ -22,19 +27,47 @@ export function pathOfDisk({ directory, name, path }: DiskPlace): string {
   throw new Failure('protocol-violation', `No directory was given for ${name}.`);
 }
 
+/** What a mover has to know to continue what an earlier process has begun. */
+export type OwnerClaim = NonNullable<Extract<MoverMessage, { type: 'open' }>['claim']>;
+
+export function moveClaim(owner: OwnerClaim, sizeBytes: number, format: TargetFormat = 'raw'): MoveClaim {
+  return { ...owner, sizeBytes, ...(format === 'qcow2' && { imageFormat: format }) };
+}
+
+export function foreignPartial(path: string): Failure {
+  return new Failure('target-exists', placed`${partialPath(path)} exists already ${here}.`, {
+    advice: placed`Another move is under way, or was cut short. If none is under way, remove that file: ${command('rm', partialPath(path))}`,
+  });
+}
+
+export interface TargetRequest {
+  sizeBytes: number;
+  /** Whether the content of a block device may be lost. */
+  mayOverwrite: boolean;
+  /** Null: an incomplete file is neither continued nor left for later. */
+  owner: OwnerClaim | null;
+}
+
 /**
- * Makes a new file, or opens the block device that the mover named. It looks at a device once more, because much may have happened since the
- * check. Throws what `findDeviceProblems` finds, and as `ImageTarget.open`.
+ * Makes a new file, continues the incomplete one of an earlier process, or opens the block device that the mover named. It looks at a device
+ * once more, because much may have happened since the check. Throws what `findDeviceProblems` finds, and as `ImageTarget.open`.
  */
 export async function openTarget(
   place: DiskPlace,
-  sizeBytes: number,
-  mayOverwrite: boolean,
+  { sizeBytes, mayOverwrite, owner }: TargetRequest,
 ): Promise<ImageTarget> {
   const path = pathOfDisk(place);
   const device = place.path === undefined ? null : await findTargetDevice(path);
-  if (device === null) return ImageTarget.create(path, sizeBytes, place.format);
-  const [first, ...others] = await findDeviceProblems(device, sizeBytes, mayOverwrite);
-  if (first !== undefined) throw combineFailures([first, ...others]);
-  return ImageTarget.open(device.place, sizeBytes, null, place.format);
+  if (device !== null) {
+    const [first, ...others] = await findDeviceProblems(device, sizeBytes, mayOverwrite);
+    if (first !== undefined) throw combineFailures([first, ...others]);
+    return ImageTarget.open(device.place, sizeBytes, null, place.format);
+  }
+  if (owner === null) return ImageTarget.create(path, sizeBytes, place.format);
+  const claim = moveClaim(owner, sizeBytes, place.format);
+  const partial = await findPartial(path, sizeBytes, claim);
+  if (partial === 'foreign') throw foreignPartial(path);
+  return partial === null
+    ? ImageTarget.create(path, sizeBytes, place.format, claim)
+    : ImageTarget.open(partial, sizeBytes, claim, place.format);
 }

@@ -12,6 +12,7 @@ import { MessageChannel } from '../../wire/message-channel.ts';
 import { raiseFence } from '../../guest/hypervisor-fence.ts';
 import { forgetAgain, keepGuest, type KeptHere } from './keep-guest.ts';
 import { checkTarget } from './check.ts';
+import { runsOf, type ChunkList } from '../../chunk/chunk-list.ts';
 import { ReceiveSession } from './session.ts';
 import {
   parseMoverMessage,
@@ -62,6 +63,7 @@ export async function receive(
     onMessage(message) {
       if (message.type === 'abort') stop(calledOff);
       else inbox.push(message);
+      if (message.type === 'pack') receiver.expectPack(message);
     },
     onEnd(failure) {
       stop(failure ?? new Failure('connection-lost', 'The other machine closed the connection.'));
@@ -84,7 +86,9 @@ export async function receive(
     const tellsOfBoot = thrown.code === 'boot-failed' || thrown.code === 'outcome-unknown';
     const failure = asFailure(stopping.signal.aborted && !tellsOfBoot ? stopping.signal.reason : thrown);
     // The mover must be told how it ended, even if something cannot be removed.
-    const leftover = await receiver.undo().then(
+    // Nobody has called the move off: the line or this process came to an end, and the move may go on.
+    const forLater = stopping.signal.aborted && failure !== calledOff && !tellsOfBoot;
+    const leftover = await receiver.undo(forLater).then(
       () => null,
       (cause: unknown) => asFailure(cause),
     );
@@ -142,7 +146,11 @@ class Receiver {
         this.#channel.send({ type: 'measured' });
         return false;
       case 'open':
-        this.#channel.send({ type: 'opened', spool: await this.#session.open(message) });
+        await this.#open(message);
+        return false;
+      case 'survey':
+        await this.#session.survey(message, (found) => this.#tellFound(message.disk, found));
+        this.#channel.send({ type: 'surveyed' });
         return false;
       case 'pack':
         await this.#session.applyPack(message, (plainBytes) => {
@@ -160,7 +168,7 @@ class Receiver {
         this.#channel.send({ type: 'passed' });
         return false;
       case 'publish':
-        this.#channel.send({ type: 'published', paths: await this.#session.publish() });
+        await this.#publish();
         return false;
       case 'adapt':
         this.#channel.send({ type: 'adapted', guest: await this.#session.adapt(message) });
@@ -184,8 +192,13 @@ class Receiver {
     }
   }
 
-  async undo(): Promise<void> {
-    await this.#session.undo();
+  expectPack(message: Extract<MoverMessage, { type: 'pack' }>): void {
+    this.#session.expectPack(message);
+  }
+
+  /** @param forLater what the same move can continue stays */
+  async undo(forLater: boolean): Promise<void> {
+    await this.#session.undo(forLater);
   }
 
   #takeWarnings(): Warning[] {
@@ -210,12 +223,32 @@ class Receiver {
   }
 
   async #finish(message: Extract<MoverMessage, { type: 'finish' }>): Promise<void> {
-    const { fingerprint, readBack, ownerKept } = await this.#session.finish(message);
-    if (!ownerKept) {
+    const { fingerprint, readBack } = await this.#session.finish(message);
+    this.#channel.send({ type: 'verified', fingerprint, readBack, warnings: this.#takeWarnings() });
+  }
+
+  async #publish(): Promise<void> {
+    const { paths, ownersKept } = await this.#session.publish();
+    if (!ownersKept) {
       const message = 'The owner of the image could not be kept: only root can give files away.';
       this.#warnings.push({ code: 'owner-not-kept', message });
     }
-    this.#channel.send({ type: 'verified', fingerprint, readBack, warnings: this.#takeWarnings() });
+    this.#channel.send({ type: 'published', paths, warnings: this.#takeWarnings() });
+  }
+
+  async #open(message: Extract<MoverMessage, { type: 'open' }>): Promise<void> {
+    const { spool, isContinued } = await this.#session.open(message);
+    this.#channel.send({ type: 'opened', spool, ...(isContinued && { continued: true }) });
+  }
+
+  #tellFound(disk: number | undefined, found: ChunkList): void {
+    for (const { first, ids } of runsOf(found))
+      this.#channel.send({
+        type: 'has',
+        ...(disk !== undefined && { disk }),
+        first,
+        ids: Buffer.from(ids).toString('base64'),
+      });
   }
 
   async #boot({ guest: json, sources, timeoutMs }: Extract<MoverMessage, { type: 'boot' }>): Promise<void> {

@@ -1,6 +1,8 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { hash } from 'node:crypto';
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { chunkGridFor } from '../../chunk/chunk-grid.ts';
+import type { ChunkList } from '../../chunk/chunk-list.ts';
 import { ChunkMap } from '../../chunk/chunk-map.ts';
 import { packFileName } from '../../pack/pack.ts';
 import { asFailure, Failure } from '../../failure.ts';
@@ -12,11 +14,12 @@ import type { ImageAttributes } from '../../image/target/file-attributes.ts';
 import type { TargetFormat } from '../../image/target/target-format.ts';
 import type { ImageTarget } from '../../image/target/image-target.ts';
 import { ImageApply } from '../../transfer/image-apply.ts';
-import { openTarget } from './open-target.ts';
+import { openTarget, type OwnerClaim } from './open-target.ts';
 
 /** Each of two workers applies one while the next one is accepted. */
 const PACKS_AT_ONCE = 2;
 const MOST_DISKS = 256;
+const SPOOL_PREFIX = '.vmferry-spool-';
 
 export interface OpenRequest extends ImageAttributes {
   /** Null: the disk has a path of its own. */
@@ -26,6 +29,10 @@ export interface OpenRequest extends ImageAttributes {
   path?: string;
   /** Whether the content of a block device may be lost. */
   overwrite?: true;
+  /** Whose incomplete files are continued, and left for later; nobody's if absent. */
+  claim?: OwnerClaim;
+  /** A block device that the same move has begun over an earlier connection. */
+  begun?: true;
   sizeBytes: number;
   chunkBytes: number;
   /** Raw if absent. */
@@ -51,13 +58,15 @@ interface DiskInTheMaking {
 }
 
 /**
- * Everything that a receiver makes on the disk: a spool, incomplete images, published images. `undo` removes all of it, at any time;
+ * Everything that a receiver makes on the disk: a spool, incomplete images, published images. `undo` removes it, at any time;
  * after `keep` the published images stay. What was written to a block device stays there in any case.
  */
 export class ReceiveSession {
   readonly #options: SessionOptions;
   readonly #made: ImageTarget[] = [];
   #spool: string | null = null;
+  /** The disk that the next packs are for, as far as that is known. */
+  #fillingDisk: DiskInTheMaking | null = null;
   /** In the order of their opening. */
   readonly #disks: DiskInTheMaking[] = [];
   #progress: ReceiveProgress = { verifiedBytes: 0, clearedBytes: 0 };
@@ -69,9 +78,10 @@ export class ReceiveSession {
     this.#options = options;
   }
 
-  /** Begins a disk. Returns the spool directory. */
-  async open(request: OpenRequest): Promise<string> {
-    const { directory, name, path, format, overwrite, sizeBytes, chunkBytes, ...attributes } = request;
+  /** Begins a disk, or continues it. */
+  async open(request: OpenRequest): Promise<OpenedDisk> {
+    const { directory, name, path, format, overwrite = false, begun = false, claim, ...rest } = request;
+    const { sizeBytes, chunkBytes, ...attributes } = rest;
     if (this.#disks.length === MOST_DISKS)
       throw new Failure('protocol-violation', 'There are too many disks.');
     const grid = chunkGridFor(sizeBytes);
@@ -81,15 +91,26 @@ export class ReceiveSession {
         `Chunks of ${chunkBytes} bytes do not fit an image of ${sizeBytes}.`,
       );
     }
-    const target = await openTarget({ directory, name, path, format }, sizeBytes, overwrite ?? false);
+    const place = { directory, name, path, format };
+    const mayOverwrite = overwrite || begun;
+    const target = await openTarget(place, { sizeBytes, mayOverwrite, owner: claim ?? null });
     this.#made.push(target);
-    this.#spool ??= await this.#makeSpool(directory);
+    this.#spool ??= await this.#makeSpool(directory, claim ?? null);
     this.#beginCount();
     const onReadBack = (bytes: number) => this.#progressed('verifiedBytes', bytes);
     const options = { pool: this.#options.pool, signal: this.#options.signal, onReadBack };
     const apply = new ImageApply(target, new ChunkMap(grid), options);
     this.#disks.push({ target, apply, attributes, applying: [], isFinished: false });
-    return this.#spool;
+    this.#fillingDisk ??= this.#disks[0] ?? null;
+    const isContinued = target.kind === 'partial-file' || (begun && target.kind === 'block-device');
+    return { spool: this.#spool, isContinued };
+  }
+
+  /** Finds out what a continued disk holds. */
+  async survey({ disk }: DiskRequest, onFound: (found: ChunkList) => void): Promise<void> {
+    const { apply } = this.#openDisk(disk);
+    await apply.identify(onFound, (bytes) => this.#progressed('verifiedBytes', bytes));
+    this.#beginCount();
   }
 
   /**
@@ -107,11 +128,33 @@ export class ReceiveSession {
     if (disk.applying.length > PACKS_AT_ONCE) await disk.applying.shift();
   }
 
+  /** Call it when a pack has arrived, before it can be applied: it is not lost if the line breaks meanwhile. */
+  expectPack({ disk: index = this.#disks.length - 1 }: DiskRequest): void {
+    this.#fillingDisk = this.#disks[index] ?? null;
+  }
+
   async #apply({ apply }: DiskInTheMaking, id: string, spool: string): Promise<number> {
     const packPath = join(spool, packFileName(id));
     const { plainBytes } = await apply.write({ packId: id, packPath });
     await rm(packPath);
     return plainBytes;
+  }
+
+  /**
+   * Writes what has arrived of packs to the image that stays for later: also the frames at the beginning of a pack that is not complete. Who
+   * continues the image reads it first, so nothing is checked here.
+   */
+  async #applyLeftPacks(): Promise<void> {
+    const disk = this.#fillingDisk;
+    if (this.#spool === null || disk === null || disk.isFinished) return;
+    const { fd, directFd, imageBytes } = disk.target;
+    const grid = chunkGridFor(imageBytes);
+    for (const name of await readdir(this.#spool)) {
+      const from = { packId: name, packPath: join(this.#spool, name) };
+      const job = { kind: 'apply', fd, directFd, grid, targetReadsAsZero: false, from } as const;
+      // It fails at the first frame that is not whole.
+      await this.#options.pool.run(job).catch(() => undefined);
+    }
   }
 
   /** Empties chunks that an earlier pass has sent. */
@@ -135,14 +178,14 @@ export class ReceiveSession {
     this.#beginCount();
   }
 
-  /** Ends the disk: waits until everything is read back, and sets its attributes. */
+  /** Ends the disk: waits until everything is read back. */
   async finish({
     disk: index,
     fingerprint: expectedFingerprint,
     modifiedMs,
   }: FinishRequest): Promise<Finished> {
     const disk = this.#openDisk(index);
-    const { target, apply, attributes, applying } = disk;
+    const { target, apply, applying } = disk;
     await Promise.all(applying);
     await apply.clearRest((bytes) => this.#progressed('clearedBytes', bytes));
     const fingerprint = await apply.verify();
@@ -152,13 +195,10 @@ export class ReceiveSession {
         `${target.workingPath} is complete, but its fingerprint differs from that of the old image.`,
       );
     }
-    const ownerKept = await target.setAttributes({
-      ...attributes,
-      ...(modifiedMs !== undefined && { modifiedMs }),
-    });
+    if (modifiedMs !== undefined) disk.attributes.modifiedMs = modifiedMs;
     disk.isFinished = true;
     this.#beginCount();
-    return { fingerprint, readBack: target.readBackMethod, ownerKept };
+    return { fingerprint, readBack: target.readBackMethod };
   }
 
   #beginCount(): void {
@@ -170,10 +210,17 @@ export class ReceiveSession {
     this.#options.onProgress(this.#progress);
   }
 
-  async #makeSpool(directory: string | null): Promise<string> {
-    const { spoolParent } = this.#options;
-    if (directory === null) await mkdir(spoolParent, { recursive: true, mode: 0o700 });
-    return mkdtemp(join(directory ?? spoolParent, '.vmferry-spool-'));
+  /**
+   * Removes what receivers of the same move that were killed have left. None of them lives: the disk that was opened before is locked.
+   */
+  async #makeSpool(directory: string | null, owner: OwnerClaim | null): Promise<string> {
+    const parent = directory ?? this.#options.spoolParent;
+    if (directory === null) await mkdir(parent, { recursive: true, mode: 0o700 });
+    if (owner === null) return mkdtemp(join(parent, SPOOL_PREFIX));
+    const prefix = `${SPOOL_PREFIX}${hash('sha256', JSON.stringify(owner), 'hex').slice(0, 16)}-`;
+    for (const name of await readdir(parent))
+      if (name.startsWith(prefix)) await rm(join(parent, name), { recursive: true, force: true });
+    return mkdtemp(join(parent, prefix));
   }
 
   /** @param index absent: the last one */
@@ -184,19 +231,22 @@ export class ReceiveSession {
     return disk;
   }
 
-  /** Gives all images their names. */
-  async publish(): Promise<string[]> {
+  /** Gives all images their attributes and their names. */
+  async publish(): Promise<PublishedDisks> {
     if (this.#disks.some(({ isFinished }) => !isFinished))
       throw new Failure('protocol-violation', 'A disk is not finished.');
     await this.#removeSpool();
-    for (const target of this.#made) {
+    let ownersKept = true;
+    for (const { target, attributes } of this.#disks) {
+      // Not earlier: an incomplete file of another account is not continued.
+      ownersKept = (await target.setAttributes(attributes)) && ownersKept;
       await target.publish();
       this.#published.push(target.path);
       if (target.kind !== 'block-device') this.#publishedFiles.push(target.path);
       await target[Symbol.asyncDispose]();
     }
     this.#made.length = 0;
-    return this.#published;
+    return { paths: this.#published, ownersKept };
   }
 
   /** Adapts the published copies of a guest to this machine. Returns the definition to boot. */
@@ -219,16 +269,21 @@ export class ReceiveSession {
     this.#publishedFiles = [];
   }
 
-  /** Removes as much as possible, then throws the first error. */
-  async undo(): Promise<void> {
+  /**
+   * Removes as much as possible, then throws the first error.
+   * @param forLater incomplete images with a claim stay: the same move can be continued
+   */
+  async undo(forLater = false): Promise<void> {
     for (const { applying, apply } of this.#disks.splice(0)) {
       await Promise.allSettled(applying);
       await apply[Symbol.asyncDispose]();
     }
+    if (forLater) await this.#applyLeftPacks().catch(() => undefined);
+    const made = this.#made.splice(0);
+    const unwanted = made.filter(({ hasClaim }) => !(forLater && hasClaim));
     const removals = [
-      ...this.#made
-        .splice(0)
-        .flatMap((target) => [() => target.discard(), () => target[Symbol.asyncDispose]()]),
+      ...unwanted.map((target) => () => target.remove()),
+      ...made.map((target) => () => target[Symbol.asyncDispose]()),
       ...this.#publishedFiles.splice(0).map((path) => () => rm(path, { force: true })),
       () => this.#removeSpool(),
     ];
@@ -261,8 +316,18 @@ export interface SessionOptions {
   onProgress: (progress: ReceiveProgress) => void;
 }
 
+export interface OpenedDisk {
+  spool: string;
+  /** Whether it may hold something of an earlier connection. */
+  isContinued: boolean;
+}
+
 export interface Finished {
   fingerprint: string;
   readBack: 'direct' | 'page-cache-dropped';
-  ownerKept: boolean;
+}
+
+export interface PublishedDisks {
+  paths: string[];
+  ownersKept: boolean;
 }

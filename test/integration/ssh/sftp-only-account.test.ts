@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { asFailure, Failure } from '../../../src/failure.ts';
-import { explainNoReceiver } from '../../../src/operations/migrate/sftp-only-account.ts';
+import { explainNoReceiver } from '../../../src/operations/migrate/line/sftp-only-account.ts';
 import { connectSsh } from '../../../src/store/sftp/ssh-connection.ts';
 import { startSshServer } from '../../support/ssh/ssh-server.ts';
 import { describeWithTools } from '../../support/programs/tools.ts';

@@ -1,3 +1,4 @@
+import { PACK_LIMIT_BYTES } from '../../../src/pack/pack.ts';
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -36,6 +37,7 @@ function captureJob(first: number, overrides: Partial<CaptureJob> = {}): Capture
     level: 3,
     plan,
     packNaming: 'sha256',
+    packLimitBytes: PACK_LIMIT_BYTES,
     known: null,
     there: null,
     sealKey: null,

@@ -12,7 +12,7 @@ interface AdaptedMove {
   there: GuestThere;
   /** As it was before the halt; null if nobody could look into it. */
   system: GuestSystem | null;
-  receiver: RemoteReceiver;
+  line: { receiver: RemoteReceiver };
 }
 
 /**
@@ -20,7 +20,7 @@ interface AdaptedMove {
  * again. Returns the definition to boot there.
  */
 export async function adaptThere(
-  { request: { conversion }, guest: { definition }, there, system: before, receiver }: AdaptedMove,
+  { request: { conversion }, guest: { definition }, there, system: before, line }: AdaptedMove,
   context: Context,
 ): Promise<GuestDefinition> {
   const system = await lookInside(definition, conversion, { isToldBefore: before === null }, context);
@@ -40,7 +40,7 @@ export async function adaptThere(
     'adapt',
     `adapting ${definition.name} to ${adapted.driver}`,
     () =>
-      receiver.request(
+      line.receiver.request(
         {
           type: 'adapt',
           guest: adapted,

@@ -39,9 +39,17 @@ export interface CopiedMove {
   directory: string | null;
   /** All disks of the guest, in its order. */
   places: readonly PlacedDisk[];
+  /** To the new hardware. */
+  line: CurrentLine;
+  dependencies: { pool: FramePool };
+}
+
+/** A lost line is replaced by another one. */
+export interface CurrentLine {
   connection: SshConnection;
   receiver: RemoteReceiver;
-  dependencies: { pool: FramePool };
+  /** The paths of the disks that were begun there, over this connection or an earlier one. */
+  begun: readonly string[];
 }
 
 /** What a claim on the guest needs to know of the move. */

@@ -15,6 +15,10 @@ import type { SourceDisk } from '../../../transfer/source-disk.ts';
 import { MOST_RANGES } from '../../../wire/messages.ts';
 import type { RemoteReceiver } from '../../../wire/remote-receiver.ts';
 import type { FramePool } from '../../../workers/frame-pool.ts';
+import { formatBytes } from '../../../figures.ts';
+import { runStage } from '../../../pipeline/run-stage.ts';
+import { surveyThere } from '../line/survey-there.ts';
+import { type OwnerClaim } from '../line/owner-claim.ts';
 import { cloneForPass } from './clone-for-pass.ts';
 import type { PlacedDisk } from './copied-move.ts';
 import type { SpoolSink } from './spool-sink.ts';
@@ -28,6 +32,8 @@ export interface MoveSending {
   pool: FramePool;
   receiver: RemoteReceiver;
   compression: Compression;
+  claim: OwnerClaim;
+  packLimitBytes: number;
   /** Where packs go. Available when a disk was opened. */
   sink: (spool: string) => SpoolSink;
 }
@@ -36,6 +42,8 @@ export interface DiskDestination {
   directory: string | null;
   /** Whether the content of a block device may be lost. */
   overwrite: boolean;
+  /** Whether this move has begun it over an earlier line. */
+  begun: boolean;
 }
 
 interface PlannedPass {
@@ -82,24 +90,26 @@ export class DiskCopy implements Disposable {
   }
 
   /**
-   * Begins the disk on the new hardware.
+   * Begins the disk on the new hardware. If an earlier attempt has left something of it there, finds out what.
    * @param number how many disks were begun before
    */
   static async begin(
     place: PlacedDisk,
     number: number,
     { path, sizeBytes }: Pick<ImageSource, 'path' | 'sizeBytes'>,
-    { directory, overwrite }: DiskDestination,
+    { directory, overwrite, begun }: DiskDestination,
     sending: MoveSending,
-    signal: AbortSignal,
+    context: Context,
   ): Promise<DiskCopy> {
     const { mode, uid, gid, mtimeMs } = await stat(path);
-    const { spool } = await sending.receiver.request(
+    const { spool, continued = false } = await sending.receiver.request(
       {
         type: 'open',
         directory,
         ...wirePlace(place),
         ...(overwrite && { overwrite: true }),
+        claim: sending.claim,
+        ...(begun && { begun: true }),
         sizeBytes,
         chunkBytes: chunkGridFor(sizeBytes).chunkBytes,
         mode: mode & 0o777,
@@ -108,9 +118,24 @@ export class DiskCopy implements Disposable {
         modifiedMs: mtimeMs,
       },
       'opened',
-      signal,
+      context.signal,
     );
-    return new DiskCopy(place, number, sizeBytes, sending, sending.sink(spool));
+    const copy = new DiskCopy(place, number, sizeBytes, sending, sending.sink(spool));
+    if (continued) await copy.#survey(context);
+    return copy;
+  }
+
+  /** Has the new hardware read what is there of the disk. */
+  async #survey(context: Context): Promise<void> {
+    const { receiver } = this.#sending;
+    const there = this.#there;
+    await runStage(
+      context,
+      'copy',
+      `looking at what ${receiver.machine.name} has of ${this.place.path}`,
+      () => surveyThere(receiver, this.#number, there, context.signal),
+      (plainBytes) => `${formatBytes(plainBytes)} of ${this.place.path} are there already`,
+    );
   }
 
   /** A pass while the guest may write to the image. Ends when the new hardware has read back what was sent. */
@@ -136,11 +161,14 @@ export class DiskCopy implements Disposable {
     }
   }
 
-  /** The pass over the image that no longer changes. Afterwards the new hardware was sent all of it. */
-  async lastPass(disk: SourceDisk, context: Context): Promise<PassBytes> {
+  /**
+   * The pass over the image that no longer changes. Afterwards the new hardware was sent all of it.
+   * @param wasCopiedWhileRunning then what is there has free blocks beside the bytes in use, and they are read again
+   */
+  async lastPass(disk: SourceDisk, wasCopiedWhileRunning: boolean, context: Context): Promise<PassBytes> {
     const { source } = disk;
     this.#refuseOtherSize(source);
-    if (this.#passCount === 0) {
+    if (!wasCopiedWhileRunning) {
       const marks = marksOfPass(null, this.#there);
       return this.#pass(source, { marks, extents: disk.extents, isLast: true }, context);
     }
@@ -178,7 +206,7 @@ export class DiskCopy implements Disposable {
     { marks, extents, isLast }: PlannedPass,
     context: Context,
   ): Promise<PassBytes> {
-    const { pool, compression, receiver } = this.#sending;
+    const { pool, compression, packLimitBytes, receiver } = this.#sending;
     const sink = this.#sink;
     sink.disk = this.#number;
     const plainBefore = sink.plainBytes;
@@ -201,14 +229,14 @@ export class DiskCopy implements Disposable {
       });
     };
     const pass = { source, extents: extents(), marks, there: this.#there, progress };
-    const emptied = await sendDifferences(
-      pass,
-      { pool, compression, sink, packNaming: 'random' },
-      context.signal,
-    );
-    for (const ranges of rangesOf(emptied, MOST_RANGES))
-      receiver.send({ type: 'clear', disk: this.#number, ranges });
-    this.sentBytes += progress.sentBytes;
+    const sending = { pool, compression, sink, packNaming: 'random', packLimitBytes } as const;
+    try {
+      const emptied = await sendDifferences(pass, sending, context.signal);
+      for (const ranges of rangesOf(emptied, MOST_RANGES))
+        receiver.send({ type: 'clear', disk: this.#number, ranges });
+    } finally {
+      this.sentBytes += progress.sentBytes;
+    }
     return { readBytes, changedBytes: sink.plainBytes - plainBefore, sentBytes: progress.sentBytes };
   }
 

@@ -5,10 +5,12 @@ import { openImage } from '../../../image/open-image.ts';
 import { forgetCached } from '../../../image/source/forget-cached.ts';
 import type { ImageSource } from '../../../image/source/image-source.ts';
 import { refuseChanged, stampFiles } from '../../../image/image-stamp.ts';
+import { PACK_LIMIT_BYTES } from '../../../pack/pack.ts';
 import { Resources } from '../../../pipeline/resources.ts';
 import { runStage } from '../../../pipeline/run-stage.ts';
 import { warnOfDoubtfulFileSystems } from '../../../transfer/file-system-warnings.ts';
 import { diskAccount, openSourceDisk } from '../../../transfer/source-disk.ts';
+import { ownerClaim } from '../line/owner-claim.ts';
 import type { CopiedMove, MovedDisk, PlacedDisk } from './copied-move.ts';
 import { HALT_AND_BOOT_SECONDS } from './downtime.ts';
 import { SpoolSink } from './spool-sink.ts';
@@ -17,26 +19,53 @@ import type { PassBytes, PassReport } from './pass-report.ts';
 import { whyNotWarm } from './why-not-warm.ts';
 import { isTimeToHalt, predictLastPass } from './when-to-halt.ts';
 
-/** The copies of all disks of a move, while they are made: in passes while the guest runs, and one after the halt. */
+/** Once a line was lost. Small packs compress and travel a little worse, and less is lost with a line. */
+const SMALL_PACK_BYTES = 2 ** 20;
+
+/**
+ * The copies of all disks of a move, while they are made: in passes while the guest runs, and one after the halt. `useLine` comes first, and again
+ * whenever another line took the place of a lost one: what the new hardware has is not sent again then.
+ */
 export class MoveCopy implements AsyncDisposable {
   readonly passes: PassReport[] = [];
   /** The downtime that was told before the halt; null if the guest was not copied while it ran. */
   predictedDowntimeSeconds: number | null = null;
   readonly #move: CopiedMove;
-  readonly #sending: MoveSending;
+  #sending: MoveSending | null = null;
   readonly #copies = new Map<PlacedDisk, DiskCopy>();
+  /** Of the current line. */
   readonly #resources = new Resources();
-  #sink: SpoolSink | null = null;
+  /** Compressed bytes that went over lost lines. */
+  readonly #sentBefore = new Map<PlacedDisk, number>();
+  /** The disks that a pass has copied while the guest ran, also over a lost line. */
+  readonly #copiedWhileRunning = new Set<PlacedDisk>();
 
-  constructor(move: CopiedMove, signal: AbortSignal) {
-    const { request, dependencies, receiver, connection } = move;
+  constructor(move: CopiedMove) {
     this.#move = move;
+  }
+
+  /** Compressed bytes of all disks, over all lines. */
+  get sentBytes(): number {
+    return this.#move.places.reduce((sum, place) => sum + this.#sentBytesOf(place), 0);
+  }
+
+  /** @param signal aborted when the line is lost */
+  async useLine(signal: AbortSignal): Promise<void> {
+    for (const place of this.#copies.keys()) this.#sentBefore.set(place, this.#sentBytesOf(place));
+    this.#copies.clear();
+    await this.#resources[Symbol.asyncDispose]();
+    const { request, dependencies, guest, line } = this.#move;
+    const { receiver, connection } = line;
+    let sink: SpoolSink | null = null;
     this.#sending = {
       pool: dependencies.pool,
       receiver,
       compression: request.compression,
+      claim: ownerClaim(guest.definition),
+      // A pack that does not arrive as a whole is sent again.
+      packLimitBytes: this.#sending === null ? PACK_LIMIT_BYTES : SMALL_PACK_BYTES,
       sink: (spool) =>
-        (this.#sink ??= this.#resources.hold(new SpoolSink(receiver, connection.store(spool), signal))),
+        (sink ??= this.#resources.hold(new SpoolSink(receiver, connection.store(spool), signal))),
     };
   }
 
@@ -52,7 +81,7 @@ export class MoveCopy implements AsyncDisposable {
     if (warm.length === 0) return;
     for (const place of warm) {
       await using image = await openImage(place.disk.path);
-      await this.#begin(place, image, context.signal);
+      await this.#begin(place, image, context);
     }
     await this.#passUntilShort(warm, context);
     const { changedBytes, seconds } = predictLastPass(this.passes);
@@ -84,6 +113,7 @@ export class MoveCopy implements AsyncDisposable {
     for (const place of warm) {
       const done = await this.#copies.get(place)?.passWhileItRuns(context);
       if (done !== undefined) add(pass, done);
+      this.#copiedWhileRunning.add(place);
     }
     return { ...pass, seconds: (performance.now() - startedMs) / 1000 };
   }
@@ -103,41 +133,46 @@ export class MoveCopy implements AsyncDisposable {
   }
 
   async #copyRestOf(place: PlacedDisk, context: Context): Promise<{ disk: MovedDisk; bytes: PassBytes }> {
-    const { request, receiver } = this.#move;
+    const { request, line } = this.#move;
     // After the passes, which have read a device by way of the page cache.
     forgetCached(place.disk.path);
     await using disk = await openSourceDisk(place.disk, request);
     if (!request.everyBlock) warnOfDoubtfulFileSystems(disk, context);
     const { path, container } = disk.source;
     const stamps = await stampFiles([path, ...(container?.backingFiles ?? []).map((file) => file.path)]);
-    const copy = this.#copies.get(place) ?? (await this.#begin(place, disk.source, context.signal));
+    const copy = this.#copies.get(place) ?? (await this.#begin(place, disk.source, context));
     const bytes = await runStage(
       context,
       'copy',
       `copying ${disk.name}`,
-      () => copy.lastPass(disk, context),
+      () => copy.lastPass(disk, this.#copiedWhileRunning.has(place), context),
       () => `copied ${disk.name}`,
     );
     await refuseChanged(stamps, 'Find out what writes to it, and move it again.');
     const { warnings, ...verified } = await runStage(
       context,
       'verify',
-      `reading ${disk.name} back on ${receiver.machine.name}`,
+      `reading ${disk.name} back on ${line.receiver.machine.name}`,
       () => copy.finish(disk, context.signal),
       () => `${disk.name} reads back as it was sent`,
     );
     for (const warning of warnings) context.report({ type: 'warning', ...warning });
-    const account = { ...diskAccount(disk, place.path), sentBytes: copy.sentBytes, ...verified };
+    const account = { ...diskAccount(disk, place.path), sentBytes: this.#sentBytesOf(place), ...verified };
     return { disk: account, bytes };
   }
 
-  /** Begins the disk on the new hardware. */
-  async #begin(place: PlacedDisk, image: ImageSource, signal: AbortSignal): Promise<DiskCopy> {
-    const { directory, request } = this.#move;
-    const to = { directory, overwrite: request.overwrite };
-    const copy = await DiskCopy.begin(place, this.#copies.size, image, to, this.#sending, signal);
+  /** Begins the disk on the new hardware, or goes on with what is there. */
+  async #begin(place: PlacedDisk, image: ImageSource, context: Context): Promise<DiskCopy> {
+    if (this.#sending === null) throw new Error('useLine comes first');
+    const { directory, request, line } = this.#move;
+    const to = { directory, overwrite: request.overwrite, begun: line.begun.includes(place.path) };
+    const copy = await DiskCopy.begin(place, this.#copies.size, image, to, this.#sending, context);
     this.#copies.set(place, this.#resources.hold(copy));
     return copy;
+  }
+
+  #sentBytesOf(place: PlacedDisk): number {
+    return (this.#sentBefore.get(place) ?? 0) + (this.#copies.get(place)?.sentBytes ?? 0);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,5 +1,5 @@
-import { Failure } from '../../failure.ts';
-import type { SshConnection } from '../../store/sftp/ssh-connection.ts';
+import { Failure } from '../../../failure.ts';
+import type { SshConnection } from '../../../store/sftp/ssh-connection.ts';
 
 const PROBE_LIMIT_MS = 5000;
 /** SFTP's first message, version 3: its length, SSH_FXP_INIT, the version (draft-ietf-secsh-filexfer-02, 4). */

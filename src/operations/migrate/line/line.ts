@@ -1,0 +1,92 @@
+import type { Context } from '../../../events.ts';
+import { Failure } from '../../../failure.ts';
+import { untilAborted } from '../../../pipeline/until-aborted.ts';
+import { whyCiphersAreSlow } from '../../../ssh/ciphers.ts';
+import type { SshConnection } from '../../../store/sftp/ssh-connection.ts';
+import { newHardware, receiveCommand } from '../../../wire/new-hardware.ts';
+import { RemoteReceiver } from '../../../wire/remote-receiver.ts';
+import type { MigrateDependencies } from '../migrate-dependencies.ts';
+import type { MigrateRequest } from '../migration-report.ts';
+import { explainNoReceiver } from './sftp-only-account.ts';
+
+interface Ends {
+  connection: SshConnection;
+  receiver: RemoteReceiver;
+}
+
+/** The way to the new hardware: a connection, and a receiver at its end. When it is lost, another one can take its place. */
+export class Line implements AsyncDisposable {
+  readonly #open: (context: Context) => Promise<Ends>;
+  #ends: Ends;
+  /** The paths of the disks that lost receivers have begun. */
+  readonly #begunBefore = new Set<string>();
+
+  private constructor(open: (context: Context) => Promise<Ends>, ends: Ends) {
+    this.#open = open;
+    this.#ends = ends;
+  }
+
+  /** Returns before the receiver is ready, so that this side can be checked meanwhile. */
+  static async open(
+    request: MigrateRequest,
+    { connect }: Pick<MigrateDependencies, 'connect'>,
+    context: Context,
+  ): Promise<Line> {
+    const { target, remoteCommand, limitRate = null } = request;
+    const open = async (opening: Context): Promise<Ends> => {
+      const connection = await connect(target.destination, { ...target, limitRate }, opening);
+      try {
+        const machine = newHardware(target, remoteCommand);
+        // An interruption does not end the receiver: it must be told to undo its work, and answer.
+        const patient = new AbortController().signal;
+        const starting = () => connection.exec(receiveCommand(machine), patient);
+        const process = await untilAborted(opening.signal, starting);
+        return { connection, receiver: new RemoteReceiver(process, machine) };
+      } catch (error) {
+        await connection[Symbol.asyncDispose]();
+        throw error;
+      }
+    };
+    const ends = await open(context);
+    if (!ends.connection.nativeCiphers)
+      context.report({ type: 'warning', code: 'slow-ciphers', message: whyCiphersAreSlow() });
+    return new Line(open, ends);
+  }
+
+  get connection(): SshConnection {
+    return this.#ends.connection;
+  }
+
+  get receiver(): RemoteReceiver {
+    return this.#ends.receiver;
+  }
+
+  /** The paths of the disks that were begun there, over this connection or an earlier one. */
+  get begun(): string[] {
+    return [...new Set([...this.#begunBefore, ...this.receiver.opened])];
+  }
+
+  /** Waits until the receiver speaks. */
+  async ready(signal: AbortSignal): Promise<void> {
+    try {
+      await this.receiver.ready(signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw error instanceof Failure ? await explainNoReceiver(error, this.connection) : error;
+    }
+  }
+
+  /** Puts another connection in the place of this one. It is ready then. */
+  async openAgain(context: Context): Promise<void> {
+    for (const path of this.receiver.opened) this.#begunBefore.add(path);
+    await this[Symbol.asyncDispose]();
+    this.#ends = await this.#open(context);
+    await this.receiver.ready(context.signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { connection, receiver } = this.#ends;
+    await receiver[Symbol.asyncDispose]();
+    await connection[Symbol.asyncDispose]();
+  }
+}

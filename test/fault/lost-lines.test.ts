@@ -1,0 +1,162 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import process from 'node:process';
+import { seededRandom, testSeed } from '../support/seeded-random.ts';
+import { errorOf, resultOf, warningsOf } from '../support/programs/command-records.ts';
+import { eventually, receiversOf } from '../support/guests/ferried-guest.ts';
+import { makeSparseFile, patchFile, seededBytes } from '../support/images/images.ts';
+import { networkLabMissing } from '../support/ssh/network-lab.ts';
+import { describeUnless } from '../support/programs/tools.ts';
+import {
+  startTwoHosts,
+  type CommandEnd,
+  type RunningCommand,
+  type TwoHosts,
+} from '../support/ssh/two-hosts.ts';
+
+const MIB = 2 ** 20;
+const dataBytes = 48 * MIB;
+const sizeBytes = 100 * MIB + 512;
+const seed = testSeed();
+
+interface Moved {
+  disks: { sentBytes: number; fingerprint: string }[];
+}
+
+/** An image without a guest, which moves over a line that breaks. Its bytes do not compress. */
+describeUnless(networkLabMissing(), `a move whose line breaks (VMFERRY_TEST_SEED=${seed})`, () => {
+  let hosts: TwoHosts;
+  let image: string;
+  let target: string;
+  beforeAll(async () => {
+    hosts = await startTwoHosts();
+    image = join(hosts.old.images, 'disk.img');
+    target = join(hosts.new.images, 'disk.img');
+    makeSparseFile(image, sizeBytes);
+    patchFile(image, MIB, seededBytes(seed, dataBytes / 2));
+    patchFile(image, 60 * MIB, seededBytes(seed + 1, dataBytes / 2));
+    await hosts.lab.rate('64mbit');
+  });
+  beforeEach(async () => {
+    for (const name of await readdir(hosts.new.images)) await rm(join(hosts.new.images, name));
+  });
+  afterEach(async () => {
+    await eventually('no receiver is left', 60_000, async () => (await receiversOf(hosts)).length === 0);
+  });
+  afterAll(async () => {
+    await hosts[Symbol.asyncDispose]();
+  });
+
+  const start = (...more: string[]): RunningCommand =>
+    hosts.start(['migrate', image, ...hosts.targetArguments(), '--json', ...more]);
+  /** Resolves when so many bytes are sent since the last line was opened. */
+  const sent = (command: RunningCommand, mib: number): Promise<void> =>
+    command.printed(new RegExp(`"stage":"copy"(?:(?!line-lost)[\\s\\S])*"sentBytes":(?:${sizesFrom(mib)})`));
+  const expectMoved = async (ended: CommandEnd): Promise<Moved> => {
+    const moved = resultOf<Moved>(ended);
+    expect(readFileSync(target).equals(readFileSync(image))).toBe(true);
+    expect(await hosts.filesOnNew()).toEqual(['disk.img']);
+    return moved;
+  };
+
+  test('ends, and sends at most a fifth more than over a line that holds', async () => {
+    const command = start();
+    const random = seededRandom(seed);
+    let breaks = 0;
+    let told = 0;
+    // A break for each 10 MiB or so.
+    command.child.stdout?.on('data', (text: string) => {
+      for (const [, bytes] of text.matchAll(
+        /"stage":"copy","doneBytes":\d+,"totalBytes":\d+,"sentBytes":(\d+)/g,
+      )) {
+        if (Number(bytes) < told) told = 0;
+        if (Number(bytes) - told < (8 + 4 * random()) * MIB) continue;
+        told = Number(bytes);
+        breaks++;
+        void hosts.lab.reset();
+      }
+    });
+    const ended = await command.ended;
+    const { disks } = await expectMoved(ended);
+    expect(breaks).toBeGreaterThan(3);
+    expect(warningsOf(ended).filter(({ code }) => code === 'line-lost').length).toBeGreaterThan(3);
+    expect(disks[0]?.sentBytes).toBeLessThan(1.2 * dataBytes);
+  });
+
+  test('goes on when its receiver is killed', async () => {
+    const command = start();
+    await sent(command, 12);
+    for (const pid of await receiversOf(hosts)) process.kill(pid, 'SIGKILL');
+    const { disks } = await expectMoved(await command.ended);
+    expect(disks[0]?.sentBytes).toBeLessThan(1.5 * dataBytes);
+  });
+
+  test('goes on with the next command when its mover is killed, and mends what was damaged meanwhile', async () => {
+    const command = start();
+    await sent(command, 20);
+    command.child.kill('SIGKILL');
+    await command.ended;
+    await eventually('no receiver is left', 60_000, async () => (await receiversOf(hosts)).length === 0);
+    expect(await hosts.filesOnNew()).toEqual(['disk.img.partial', 'disk.img.partial.vmferry']);
+    // Of the part that was sent first, and in a hole of the image.
+    patchFile(`${target}.partial`, MIB + 12_345, Buffer.from('flipped'));
+    patchFile(`${target}.partial`, 40 * MIB + 1, Buffer.from('not empty'));
+    const { disks } = await expectMoved(await start().ended);
+    expect(disks[0]?.sentBytes).toBeGreaterThan(0);
+    expect(disks[0]?.sentBytes).toBeLessThan(0.8 * dataBytes);
+  });
+
+  test('is not tried again with --retry-for 0, and says how to go on or to give it up', async () => {
+    const command = start('--retry-for', '0');
+    await sent(command, 12);
+    await hosts.lab.reset();
+    const error = errorOf(await command.ended);
+    expect(error).toMatchObject({ code: 'connection-lost', exitStatus: 12 });
+    expect(error.advice).toMatch(/the same command goes on from there/);
+    await eventually('no receiver is left', 60_000, async () => (await receiversOf(hosts)).length === 0);
+    const [, remove = ''] = /To give it up: ssh \S+ \S+ \S+ (.+)$/.exec(error.advice ?? '') ?? [];
+    expect((await hosts.runInNew('sh', '-c', remove.replaceAll("'", ''))).trim()).toBe('');
+    expect(await hosts.filesOnNew()).toEqual([]);
+  });
+
+  test('leaves nothing when a person ends it, also of what an earlier one has left', async () => {
+    const first = start();
+    await sent(first, 12);
+    first.child.kill('SIGKILL');
+    await first.ended;
+    await eventually('no receiver is left', 60_000, async () => (await receiversOf(hosts)).length === 0);
+    expect((await stat(`${target}.partial`)).blocks).toBeGreaterThan(0);
+    const second = start();
+    await second.printed(/are there already/);
+    second.signal('SIGINT');
+    expect(errorOf(await second.ended)).toMatchObject({ code: 'interrupted' });
+    expect(await hosts.filesOnNew()).toEqual([]);
+  });
+
+  test('does not touch what belongs to another guest', async () => {
+    writeFileSync(`${target}.partial`, 'of another', { mode: 0o600 });
+    const claim = {
+      format: 'vmferry-partial',
+      version: 1,
+      machine: 'other',
+      guest: 'web',
+      sizeBytes,
+    };
+    writeFileSync(`${target}.partial.vmferry`, JSON.stringify(claim), { mode: 0o600 });
+    const error = errorOf(await start().ended);
+    expect(error).toMatchObject({ code: 'target-exists', exitStatus: 14 });
+    expect(readFileSync(`${target}.partial`, 'utf8')).toBe('of another');
+  });
+});
+
+/** Matches decimal numbers of at least so many MiB, below 100 MB. */
+function sizesFrom(mib: number): string {
+  const text = String(mib * MIB);
+  const tails = [...text].map((digit, index) => {
+    const larger = digit === '9' ? '' : `[${Number(digit) + 1}-9]`;
+    return larger === '' ? null : `${text.slice(0, index)}${larger}\\d{${text.length - index - 1}}`;
+  });
+  return [...tails.filter((tail) => tail !== null), text, `\\d{${text.length + 1}}`].join('|');
+}
