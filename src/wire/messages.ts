@@ -246,7 +246,7 @@ const receiverMessage = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('published'),
     paths: z.array(absolutePath),
-    warnings: warnings.exactOptional(),
+    warnings,
   }),
   z.strictObject({ type: z.literal('adapted'), guest: z.unknown() }),
   z.strictObject({

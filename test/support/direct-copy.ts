@@ -9,6 +9,7 @@ import {
 import type { PassBytes } from '../../src/operations/migrate/passes/pass-report.ts';
 import type { SpoolSink } from '../../src/operations/migrate/passes/spool-sink.ts';
 import { ReceiveSession } from '../../src/operations/receive/session.ts';
+import { runsOf, type ChunkList } from '../../src/chunk/chunk-list.ts';
 import { openImage } from '../../src/image/open-image.ts';
 import { PACK_LIMIT_BYTES, packFileName, type Pack } from '../../src/pack/pack.ts';
 import { openSourceDisk } from '../../src/transfer/source-disk.ts';
@@ -25,9 +26,17 @@ export interface DirectCopy extends AsyncDisposable {
   lastPass(): Promise<PassBytes>;
   finish(): Promise<VerifiedDisk>;
   publish(): Promise<void>;
+  /** Ends as after a lost line: what another copy can go on with stays. */
+  breakOff(): Promise<void>;
 }
 
-export async function directCopy(image: string, directory: string, pool: FramePool): Promise<DirectCopy> {
+/** @param wasCopiedWhileRunning whether an earlier copy, which this one goes on with, was made in passes */
+export async function directCopy(
+  image: string,
+  directory: string,
+  pool: FramePool,
+  wasCopiedWhileRunning = false,
+): Promise<DirectCopy> {
   const session = new ReceiveSession({
     pool,
     signal: new AbortController().signal,
@@ -37,8 +46,16 @@ export async function directCopy(image: string, directory: string, pool: FramePo
   });
   const events: Event[] = [];
   const context: Context = { signal: new AbortController().signal, report: (event) => events.push(event) };
+  const tellFound = (found: ChunkList) => {
+    for (const { first, ids } of runsOf(found))
+      receiver.onHas({ type: 'has', disk: 0, first, ids: Buffer.from(ids).toString('base64') });
+  };
   const handle = async (message: MoverMessage): Promise<unknown> => {
-    if (message.type === 'open') return session.open(message);
+    if (message.type === 'open') {
+      const { spool, isContinued } = await session.open(message);
+      return { spool, continued: isContinued };
+    }
+    if (message.type === 'survey') return session.survey(message, tellFound);
     if (message.type === 'clear') return session.clear(message);
     if (message.type === 'pass') return session.endPass(message);
     if (message.type === 'finish') return { ...(await session.finish(message)), warnings: [] };
@@ -85,7 +102,7 @@ export async function directCopy(image: string, directory: string, pool: FramePo
   await using source = await openImage(image);
   const to = { directory, overwrite: false, begun: false };
   const copy = await DiskCopy.begin(place, 0, source, to, sending, context);
-  let hasPassed = false;
+  let hasPassed = wasCopiedWhileRunning;
   const opened = () => openSourceDisk({ path: image }, { everyBlock: false });
   return Object.assign(copying, {
     events,
@@ -103,6 +120,10 @@ export async function directCopy(image: string, directory: string, pool: FramePo
     },
     async publish() {
       await session.publish();
+    },
+    async breakOff() {
+      copy[Symbol.dispose]();
+      await session.undo(true);
     },
     async [Symbol.asyncDispose]() {
       copy[Symbol.dispose]();

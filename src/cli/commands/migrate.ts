@@ -6,7 +6,7 @@ import {
   defineMigrateOptions,
   readMigrateRequest,
   repeatableMigrateOptions,
-} from '../options/migrate-request.ts';
+} from '../options/migrate/migrate-request.ts';
 import { flag, type Arguments } from '../options/options.ts';
 import { migrationPlanText, migrationReportText } from '../texts/migration-text.ts';
 import { movedGuestsResult } from '../texts/moved-guests-text.ts';

@@ -1,7 +1,7 @@
 import { lstat } from 'node:fs/promises';
 import { errorCode } from '../../system/error-code.ts';
 import { isSameClaim, readClaim, type PartialClaim } from './partial-claim.ts';
-import type { TargetPlace } from './target-place.ts';
+import type { TargetPlace } from './place.ts';
 import { partialPath } from './target-path.ts';
 import { requireOwnFile } from './trusted-partial.ts';
 

@@ -15,7 +15,7 @@ import type { TargetFormat } from './target-format.ts';
 import { removeClaim, writeClaim, type PartialClaim } from './partial-claim.ts';
 import { directoryMissing, targetExists, writeFailureOf } from './target-failures.ts';
 import { exists, partialPath } from './target-path.ts';
-import type { TargetPlace } from './target-place.ts';
+import type { TargetPlace } from './place.ts';
 import { requireOwnFile } from './trusted-partial.ts';
 
 /**
@@ -94,8 +94,8 @@ export class ImageTarget implements AsyncDisposable {
       await requireFound(handle, place);
       // Another process can have opened a new file only if the file has a claim.
       if ((kind !== 'new-file' || claim !== null) && !tryLock(handle.fd))
-        throw new Failure('image-in-use', `${path} is locked by another process.`, {
-          advice: 'Another vmferry may be writing it at this moment.',
+        throw new Failure('image-in-use', `${path} is being written by another process.`, {
+          advice: 'Wait until that has ended.',
           transient: true,
         });
       isMade = kind === 'new-file';

@@ -12,7 +12,7 @@ import { startView } from '../formats/view/view.ts';
 import { fileDataExtents } from '../formats/raw/file-data-extents.ts';
 import { openDirectAgain } from '../source/open-again.ts';
 import type { TargetContent } from './target-content.ts';
-import type { TargetPlace } from './target-place.ts';
+import type { TargetPlace } from './place.ts';
 
 type Place = Pick<TargetPlace, 'kind' | 'path'>;
 

@@ -4,7 +4,7 @@ import type { Extent } from '../../extent/extents.ts';
 import { dropPageCache } from '../../system/native.ts';
 import { fileDataExtents } from '../formats/raw/file-data-extents.ts';
 import { openDirectAgain } from '../source/open-again.ts';
-import type { TargetPlace } from './target-place.ts';
+import type { TargetPlace } from './place.ts';
 
 /** The disk in an image that is being written, as a file that has its layout. */
 export interface TargetContent {

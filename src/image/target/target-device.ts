@@ -6,7 +6,7 @@ import { errorMessage } from '../../system/error-code.ts';
 import { contentNames } from '../content-names.ts';
 import { openImage } from '../open-image.ts';
 import { findUse } from '../usage/refuse-used.ts';
-import type { TargetPlace } from './target-place.ts';
+import type { TargetPlace } from './place.ts';
 
 /** A block device that an image is to be written to, as it was found; nothing was changed. */
 export interface TargetDevice {

@@ -6,32 +6,12 @@ import { formatBytes } from '../../figures.ts';
 import { errorCode, errorMessage } from '../../system/error-code.ts';
 import { blockDeviceSizeBytes } from '../../system/native.ts';
 import { findPartial } from './find-partial.ts';
+import { newFilePlace, type TargetPlace } from './place.ts';
 import type { PartialClaim } from './partial-claim.ts';
 import { isFileNameShort, partialPath } from './target-path.ts';
 import { refuseUsed } from '../usage/refuse-used.ts';
 
 const END_IT_FIRST = 'End that use first: two writers destroy a disk.';
-
-interface FileIdentity {
-  dev: bigint;
-  ino: bigint;
-}
-
-/** The place for an image, as it was found; nothing was changed. */
-export interface TargetPlace {
-  /**
-   * `new-file`: made as `PATH.partial`, and renamed at the end. `partial-file`: a `PATH.partial` that an earlier restore
-   * or move of this disk has left. `file`, `block-device`: overwritten in place.
-   */
-  kind: 'new-file' | 'partial-file' | 'file' | 'block-device';
-  path: string;
-  /** For a block device, its own size, which is at least that of the image. */
-  sizeBytes: number;
-  /** What the file system has allocated to it already. */
-  allocatedBytes: number;
-  /** Identifies what is there, so that nothing else is opened in its place; null for a new file. */
-  identity: FileIdentity | null;
-}
 
 export interface PlaceRequest {
   path: string;
@@ -78,11 +58,6 @@ export async function findTargetPlace(request: PlaceRequest): Promise<TargetPlac
       { advice: 'Name a larger device, or a file.' },
     );
   return { kind, path, sizeBytes: deviceBytes, allocatedBytes: deviceBytes, identity: there };
-}
-
-/** The place of a file that does not exist yet. */
-export function newFilePlace(path: string, sizeBytes: number): TargetPlace {
-  return { kind: 'new-file', path, sizeBytes, allocatedBytes: 0, identity: null };
 }
 
 async function findNewPlace({ path, sizeBytes, claim }: PlaceRequest): Promise<TargetPlace> {

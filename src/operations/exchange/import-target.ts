@@ -5,8 +5,9 @@ import { combineFailures, Failure } from '../../failure.ts';
 import { ImageTarget } from '../../image/target/image-target.ts';
 import { findDeviceProblems, findTargetDevice } from '../../image/target/target-device.ts';
 import { directoryMissing } from '../../image/target/target-failures.ts';
+import { newFilePlace } from '../../image/target/place.ts';
 import { isFileNameShort, requireDirectory } from '../../image/target/target-path.ts';
-import { newFilePlace, requireRoom } from '../../image/target/target-place.ts';
+import { requireRoom } from '../../image/target/target-place.ts';
 
 /** The largest image whose size is not known before its end: its chunks have 1 MiB (doc/formats.md). */
 export const LARGEST_UNKNOWN_BYTES = 2 ** 40;

@@ -152,7 +152,7 @@ async function completeThere(
   const { receiver } = move.line;
   const disks = await copy.copyTheRest(moving);
   moving.signal.throwIfAborted();
-  const { warnings = [] } = await runStage(
+  const { warnings } = await runStage(
     moving,
     'publish',
     'giving the images their names',

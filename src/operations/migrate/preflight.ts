@@ -77,7 +77,7 @@ async function look(
   const attemptThere = attemptNoting(problemsThere, context.signal);
 
   // The other side takes a while to start; this side is checked meanwhile.
-  const line = await attemptThere(() => Line.open(request, dependencies, context));
+  const line = await attemptThere(() => Line.open(request, dependencies.connect, context));
   if (line !== null) cleanup.hold(line);
   const guest = await attempt(() => resolveGuest(request.guest, dependencies, context, request.imageFormat));
   await attempt(() => refuseWhileMoved(guest?.record ?? null));

@@ -1,18 +1,13 @@
 import type { Context, Event, Warning } from '../../events.ts';
 import { asFailure, Failure, toFailureParts } from '../../failure.ts';
 import type { FramePool } from '../../workers/frame-pool.ts';
-import { parseGuestDefinition, type GuestDefinition } from '../../guest/definition.ts';
-import type { GuestDriver, GuestIdentity } from '../../guest/guest-driver.ts';
-import type { RecordStore } from '../../guest/record-store.ts';
-import { surveyRunning } from '../../guest/survey-guests.ts';
+import { parseGuestDefinition } from '../../guest/definition.ts';
 import { Queue } from '../../pipeline/queue.ts';
-import { here, placed, vmferry } from '../../placed-text.ts';
 import { thisMachine } from '../../system/machine.ts';
 import { MessageChannel } from '../../wire/message-channel.ts';
-import { raiseFence } from '../../guest/hypervisor-fence.ts';
-import { forgetAgain, keepGuest, type KeptHere } from './keep-guest.ts';
 import { checkTarget } from './check.ts';
 import { runsOf, type ChunkList } from '../../chunk/chunk-list.ts';
+import { bootGuest, haltGuest, lookForGuest, type GuestsHere } from './guest-requests.ts';
 import { ReceiveSession } from './session.ts';
 import {
   parseMoverMessage,
@@ -21,13 +16,9 @@ import {
   type ReceiverMessage,
 } from '../../wire/messages.ts';
 
-export interface ReceiveDependencies {
+export interface ReceiveDependencies extends GuestsHere {
   version: string;
   pool: FramePool;
-  drivers: readonly GuestDriver[];
-  records: RecordStore;
-  /** The file that the console of this guest is written to. */
-  consoleLogOf: (guest: string) => string;
   /** The directory for packs when no disk goes into a directory that the mover named. */
   spoolParent: string;
   /** The initial RAM disk that is made for this guest. */
@@ -41,8 +32,8 @@ export interface ReceiveEnds {
 
 /**
  * The new hardware's side of a migration (doc/wire.md): answers the mover's messages until `commit`, `abort` or the end
- * of the line. If it ends before `commit` or `up`, it removes all that it made. Throws the Failure that ended it, after
- * it has told the mover.
+ * of the line. If it ends before `commit` or `up`, it removes all that it made; if the line or this process came to an end, incomplete
+ * images stay, and the same move can go on with them. Throws the Failure that ended it, after it has told the mover.
  */
 export async function receive(
   ends: ReceiveEnds,
@@ -174,13 +165,13 @@ class Receiver {
         this.#channel.send({ type: 'adapted', guest: await this.#session.adapt(message) });
         return false;
       case 'boot':
-        await this.#boot(message);
+        this.#channel.send(await this.#boot(message));
         return false;
       case 'halt':
-        await this.#halt(message);
+        this.#channel.send(await haltGuest(message, this.#dependencies, this.#context));
         return false;
       case 'look':
-        await this.#look(message.name);
+        this.#channel.send(await lookForGuest(message.name, this.#dependencies, this.#context));
         return false;
       case 'commit':
         this.#session.keep();
@@ -251,81 +242,15 @@ class Receiver {
       });
   }
 
-  async #boot({ guest: json, sources, timeoutMs }: Extract<MoverMessage, { type: 'boot' }>): Promise<void> {
-    const guest = parseGuestDefinition(json);
-    const { records, consoleLogOf } = this.#dependencies;
-    const consoleLog = consoleLogOf(guest.name);
-    const earlier = await records.read(guest.name);
-    let identity: GuestIdentity;
-    let kept: KeptHere | null = null;
+  async #boot(message: Extract<MoverMessage, { type: 'boot' }>): Promise<ReceiverMessage> {
     try {
-      // Written before the boot. A failure after it would make the old hardware start the guest, too.
-      await records.write({ definition: guest, state: 'running', sources });
-      kept = await keepGuest(guest, earlier, this.#dependencies, this.#context);
-      ({ identity } = await this.#driverOf(guest).start(guest, { consoleLog, timeoutMs }, this.#context));
+      const up = await bootGuest(message, this.#dependencies, this.#context);
+      this.#session.keep();
+      return { ...up, warnings: this.#takeWarnings() };
     } catch (error) {
-      const failure = asFailure(error);
-      if (failure.code === 'outcome-unknown') {
-        // Processes of the guest may be left: its disks and its record must stay.
-        this.#session.keep();
-        throw failure;
-      }
-      await forgetAgain(kept, this.#context);
-      await (
-        earlier === null ? records.remove(guest.name) : records.write({ sources: [], ...earlier })
-      ).catch(() => undefined);
-      const { message, advice } = failure.placed;
-      throw new Failure('boot-failed', placed`The guest did not boot ${here}: ${message}`, {
-        advice,
-        cause: error,
-      });
+      // Processes of the guest may be left: its disks must stay.
+      if (asFailure(error).code === 'outcome-unknown') this.#session.keep();
+      throw error;
     }
-    this.#session.keep();
-    this.#channel.send({ type: 'up', pid: identity.pid ?? null, consoleLog, warnings: this.#takeWarnings() });
-  }
-
-  async #look(name: string): Promise<void> {
-    const { running, failures } = await surveyRunning(this.#dependencies.drivers, this.#context);
-    const isRunning = running.some(({ definition }) => definition.name === name);
-    // A hypervisor that could not be asked may hide it.
-    if (!isRunning) for (const { failure } of failures) throw failure;
-    this.#channel.send({ type: 'seen', isRunning });
-  }
-
-  async #halt({
-    name,
-    force,
-    timeoutMs,
-    destination,
-  }: Extract<MoverMessage, { type: 'halt' }>): Promise<void> {
-    const { drivers, records } = this.#dependencies;
-    const record = await records.read(name);
-    // The guest was moved on from here, and may run elsewhere.
-    if (record?.move !== undefined && record.move.remoteCommand !== null) {
-      const { destination: next } = record.move;
-      throw new Failure('guest-fenced', placed`${name} is no longer ${here}: it was moved on to ${next}.`, {
-        advice: placed`First take that move back: ${vmferry('revert', name)}`,
-      });
-    }
-    let wasRunning = false;
-    for (const driver of drivers) {
-      const guest = (await driver.list(this.#context)).find(({ definition }) => definition.name === name);
-      if (guest === undefined) continue;
-      await driver.halt(guest, { force, timeoutMs }, this.#context);
-      wasRunning = true;
-    }
-    if (record !== null) {
-      const move = { destination, directory: null, sshConfigFile: null, remoteCommand: null };
-      const { definition } = record;
-      await raiseFence({ definition, state: 'moved', move }, this.#dependencies, this.#context);
-    }
-    this.#channel.send({ type: 'halted', wasRunning });
-  }
-
-  #driverOf(guest: GuestDefinition): GuestDriver {
-    const driver = this.#dependencies.drivers.find(({ kind }) => kind === guest.driver);
-    if (driver === undefined)
-      throw new Failure('hypervisor-missing', `This vmferry cannot boot ${guest.driver} guests.`);
-    return driver;
   }
 }

@@ -1,10 +1,8 @@
-import { hash } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { chunkGridFor } from '../../chunk/chunk-grid.ts';
 import type { ChunkList } from '../../chunk/chunk-list.ts';
 import { ChunkMap } from '../../chunk/chunk-map.ts';
-import { packFileName } from '../../pack/pack.ts';
 import { asFailure, Failure } from '../../failure.ts';
 import { makeAdaptation } from '../../guest/adaptation/make-adaptation.ts';
 import { parseGuestDefinition, type GuestDefinition } from '../../guest/definition.ts';
@@ -14,12 +12,12 @@ import type { ImageAttributes } from '../../image/target/file-attributes.ts';
 import type { TargetFormat } from '../../image/target/target-format.ts';
 import type { ImageTarget } from '../../image/target/image-target.ts';
 import { ImageApply } from '../../transfer/image-apply.ts';
+import { Spool } from './spool.ts';
 import { openTarget, type OwnerClaim } from './open-target.ts';
 
 /** Each of two workers applies one while the next one is accepted. */
 const PACKS_AT_ONCE = 2;
 const MOST_DISKS = 256;
-const SPOOL_PREFIX = '.vmferry-spool-';
 
 export interface OpenRequest extends ImageAttributes {
   /** Null: the disk has a path of its own. */
@@ -64,7 +62,7 @@ interface DiskInTheMaking {
 export class ReceiveSession {
   readonly #options: SessionOptions;
   readonly #made: ImageTarget[] = [];
-  #spool: string | null = null;
+  #spool: Spool | null = null;
   /** The disk that the next packs are for, as far as that is known. */
   #fillingDisk: DiskInTheMaking | null = null;
   /** In the order of their opening. */
@@ -95,7 +93,7 @@ export class ReceiveSession {
     const mayOverwrite = overwrite || begun;
     const target = await openTarget(place, { sizeBytes, mayOverwrite, owner: claim ?? null });
     this.#made.push(target);
-    this.#spool ??= await this.#makeSpool(directory, claim ?? null);
+    this.#spool ??= await Spool.make(directory, this.#options.spoolParent, claim ?? null);
     this.#beginCount();
     const onReadBack = (bytes: number) => this.#progressed('verifiedBytes', bytes);
     const options = { pool: this.#options.pool, signal: this.#options.signal, onReadBack };
@@ -103,7 +101,7 @@ export class ReceiveSession {
     this.#disks.push({ target, apply, attributes, applying: [], isFinished: false });
     this.#fillingDisk ??= this.#disks[0] ?? null;
     const isContinued = target.kind === 'partial-file' || (begun && target.kind === 'block-device');
-    return { spool: this.#spool, isContinued };
+    return { spool: this.#spool.directory, isContinued };
   }
 
   /** Finds out what a continued disk holds. */
@@ -122,7 +120,7 @@ export class ReceiveSession {
     onApplied: (plainBytes: number) => void,
   ): Promise<void> {
     const disk = this.#openDisk(index);
-    const applying = this.#apply(disk, id, this.#spool ?? '').then(onApplied);
+    const applying = this.#apply(disk, id).then(onApplied);
     applying.catch(() => undefined);
     disk.applying.push(applying);
     if (disk.applying.length > PACKS_AT_ONCE) await disk.applying.shift();
@@ -133,8 +131,8 @@ export class ReceiveSession {
     this.#fillingDisk = this.#disks[index] ?? null;
   }
 
-  async #apply({ apply }: DiskInTheMaking, id: string, spool: string): Promise<number> {
-    const packPath = join(spool, packFileName(id));
+  async #apply({ apply }: DiskInTheMaking, id: string): Promise<number> {
+    const packPath = this.#spool?.pathOf(id) ?? '';
     const { plainBytes } = await apply.write({ packId: id, packPath });
     await rm(packPath);
     return plainBytes;
@@ -149,8 +147,8 @@ export class ReceiveSession {
     if (this.#spool === null || disk === null || disk.isFinished) return;
     const { fd, directFd, imageBytes } = disk.target;
     const grid = chunkGridFor(imageBytes);
-    for (const name of await readdir(this.#spool)) {
-      const from = { packId: name, packPath: join(this.#spool, name) };
+    for (const packPath of await this.#spool.files()) {
+      const from = { packId: packPath, packPath };
       const job = { kind: 'apply', fd, directFd, grid, targetReadsAsZero: false, from } as const;
       // It fails at the first frame that is not whole.
       await this.#options.pool.run(job).catch(() => undefined);
@@ -210,19 +208,6 @@ export class ReceiveSession {
     this.#options.onProgress(this.#progress);
   }
 
-  /**
-   * Removes what receivers of the same move that were killed have left. None of them lives: the disk that was opened before is locked.
-   */
-  async #makeSpool(directory: string | null, owner: OwnerClaim | null): Promise<string> {
-    const parent = directory ?? this.#options.spoolParent;
-    if (directory === null) await mkdir(parent, { recursive: true, mode: 0o700 });
-    if (owner === null) return mkdtemp(join(parent, SPOOL_PREFIX));
-    const prefix = `${SPOOL_PREFIX}${hash('sha256', JSON.stringify(owner), 'hex').slice(0, 16)}-`;
-    for (const name of await readdir(parent))
-      if (name.startsWith(prefix)) await rm(join(parent, name), { recursive: true, force: true });
-    return mkdtemp(join(parent, prefix));
-  }
-
   /** @param index absent: the last one */
   #openDisk(index = this.#disks.length - 1): DiskInTheMaking {
     const disk = this.#disks[index];
@@ -235,7 +220,7 @@ export class ReceiveSession {
   async publish(): Promise<PublishedDisks> {
     if (this.#disks.some(({ isFinished }) => !isFinished))
       throw new Failure('protocol-violation', 'A disk is not finished.');
-    await this.#removeSpool();
+    await this.#spool?.remove();
     let ownersKept = true;
     for (const { target, attributes } of this.#disks) {
       // Not earlier: an incomplete file of another account is not continued.
@@ -285,18 +270,11 @@ export class ReceiveSession {
       ...unwanted.map((target) => () => target.remove()),
       ...made.map((target) => () => target[Symbol.asyncDispose]()),
       ...this.#publishedFiles.splice(0).map((path) => () => rm(path, { force: true })),
-      () => this.#removeSpool(),
+      () => this.#spool?.remove() ?? Promise.resolve(),
     ];
     const errors: unknown[] = [];
     for (const remove of removals) await remove().catch((error: unknown) => errors.push(error));
     if (errors.length > 0) throw asFailure(errors[0]);
-  }
-
-  async #removeSpool(): Promise<void> {
-    // Retried: the SFTP server may still be writing a pack there.
-    const options = { recursive: true, force: true, maxRetries: 5, retryDelay: 100 };
-    if (this.#spool !== null) await rm(this.#spool, options);
-    this.#spool = null;
   }
 }
 

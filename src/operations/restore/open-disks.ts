@@ -1,7 +1,8 @@
 import type { Context } from '../../events.ts';
 import type { FramePool } from '../../workers/frame-pool.ts';
 import type { PartialClaim } from '../../image/target/partial-claim.ts';
-import { findTargetPlace, requireRoom, type TargetPlace } from '../../image/target/target-place.ts';
+import type { TargetPlace } from '../../image/target/place.ts';
+import { findTargetPlace, requireRoom } from '../../image/target/target-place.ts';
 import { ImageTarget } from '../../image/target/image-target.ts';
 import type { Resources } from '../../pipeline/resources.ts';
 import type { GuestReader } from '../../repository/guest-reader.ts';

@@ -26,6 +26,8 @@ export interface FerriedGuest {
     directory?: string;
     /** Whether the guest is halted before anything is copied. */
     cold?: boolean;
+    /** `--retry-for`: a lost line ends the move at once unless given. */
+    retryFor?: string;
   }): Promise<string[]>;
   runsOn(host: 'old' | 'new'): boolean;
   /** The guest's own process on the old host; null when it does not run there. */
@@ -34,7 +36,10 @@ export interface FerriedGuest {
   listen(text: string): () => Promise<void>;
   /** The guest's state in the record on the old host. */
   state(): Promise<string>;
-  /** Checks that it runs where it ran, and that nothing of it is on the new host: no file, no receiver, no guest. */
+  /**
+   * Checks that it runs where it ran, and that nothing of it is on the new host: no receiver, no guest, and no file but an incomplete
+   * image that the next attempt goes on with.
+   */
   expectUnmoved(): Promise<void>;
   /** Checks that it runs on the new host, and nowhere else. */
   expectMoved(): Promise<void>;
@@ -83,18 +88,23 @@ export async function ferriedGuest(
     listen,
     pid: () => (runsOn('old') ? Number(readFileSync(join(hosts.old.umlDir, name, 'pid'), 'utf8')) : null),
     state,
-    migrateArguments: async ({ rules = [], directory = hosts.new.images, cold = false } = {}) => {
+    migrateArguments: async ({
+      rules = [],
+      directory = hosts.new.images,
+      cold = false,
+      retryFor = '0',
+    } = {}) => {
       const command = `exec '${process.execPath}' '${meddler}' '${JSON.stringify(rules)}' '${hosts.remoteCommand}' "$@"`;
       const remoteCommand = rules.length === 0 ? hosts.remoteCommand : await hosts.remoteScript([command]);
       const target = hosts.targetArguments({ directory, remoteCommand });
-      return ['migrate', name, ...target, ...(cold ? ['--cold'] : []), '--json'];
+      return ['migrate', name, ...target, '--retry-for', retryFor, ...(cold ? ['--cold'] : []), '--json'];
     },
     expectUnmoved: async () => {
       expect(runsOn('new')).toBe(false);
       expect(await hosts.guests()).toMatchObject([{ name, state: 'running' }]);
       expect(await state()).toBe('running');
       expect(await receiversOf(hosts)).toEqual([]);
-      expect(await hosts.filesOnNew()).toEqual([]);
+      expect(await filesBesidePartial(hosts, name)).toEqual([]);
     },
     expectMoved: async () => {
       expect(runsOn('old')).toBe(false);
@@ -103,6 +113,12 @@ export async function ferriedGuest(
       expect(await hosts.filesOnNew()).toEqual([`${name}.img`]);
     },
   };
+}
+
+/** The files on the new host, without the incomplete image of a guest that the next attempt goes on with. */
+export async function filesBesidePartial(hosts: TwoHosts, name: string): Promise<string[]> {
+  const partial = `${name}.img.partial`;
+  return (await hosts.filesOnNew()).filter((file) => file !== partial && file !== `${partial}.vmferry`);
 }
 
 /** The receivers that run on the new host, by pid; also those that sshd has left behind. */

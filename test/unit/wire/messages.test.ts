@@ -51,6 +51,8 @@ const moverMessages: MoverMessage[] = [
   { type: 'measure', padding: 'x'.repeat(1000) },
   open,
   { ...open, directory: null, path: '/dev/vg0/web', overwrite: true },
+  { ...open, claim: { machine: '0b3c1b1e', guest: 'web' }, begun: true },
+  { type: 'survey', disk: 1 },
   { type: 'pack', id, sizeBytes: 0 },
   { type: 'finish', fingerprint },
   { type: 'publish' },
@@ -91,6 +93,9 @@ const receiverMessages: ReceiverMessage[] = [
   },
   { type: 'measured' },
   { type: 'opened', spool: '/srv/guests/.vmferry-spool' },
+  { type: 'opened', spool: '/srv/guests/.vmferry-spool', continued: true },
+  { type: 'has', disk: 0, first: 7, ids: Buffer.alloc(64, 1).toString('base64') },
+  { type: 'surveyed' },
   { type: 'applied', id, plainBytes: 65536 },
   { type: 'progress', verifiedBytes: 1 },
   { type: 'verified', fingerprint, readBack: 'direct', warnings: [] },
@@ -100,7 +105,8 @@ const receiverMessages: ReceiverMessage[] = [
     readBack: 'page-cache-dropped',
     warnings: [{ code: 'owner-not-kept', message: 'the owner was not kept' }],
   },
-  { type: 'published', paths: ['/srv/guests/root.img'] },
+  { type: 'published', paths: ['/srv/guests/root.img'], warnings: [] },
+  { type: 'published', paths: [], warnings: [{ code: 'owner-not-kept', message: 'Not kept.' }] },
   { type: 'up', pid: 4711, consoleLog: '/srv/guests/web.console', warnings: [] },
   { type: 'committed' },
   { type: 'halted', wasRunning: true },
@@ -191,7 +197,18 @@ describe('refused as a violation of the protocol:', () => {
   });
 
   /** Every message with each of its required fields. */
-  const optional = ['advice', 'transient', 'path', 'overwrite', 'sourceKernel', 'needs'];
+  const optional = [
+    'advice',
+    'transient',
+    'path',
+    'overwrite',
+    'sourceKernel',
+    'needs',
+    'claim',
+    'begun',
+    'continued',
+    'disk',
+  ];
   const lacking = [...moverMessages, ...receiverMessages].flatMap((message) =>
     Object.keys(message)
       .filter((field) => !optional.includes(field))
@@ -271,7 +288,7 @@ describe('refused as a violation of the protocol:', () => {
     ],
     ['another way of reading back', { type: 'verified', fingerprint, readBack: 'not at all', warnings: [] }],
     ['a process 0', { type: 'up', pid: 0, consoleLog: '/log', warnings: [] }],
-    ['a relative path', { type: 'published', paths: ['root.img'] }],
+    ['a relative path', { type: 'published', paths: ['root.img'], warnings: [] }],
   ])('%s', (_, message) => {
     expectViolation(() => parseReceiverMessage(lineOf(message)));
   });

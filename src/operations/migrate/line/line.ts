@@ -2,12 +2,20 @@ import type { Context } from '../../../events.ts';
 import { Failure } from '../../../failure.ts';
 import { untilAborted } from '../../../pipeline/until-aborted.ts';
 import { whyCiphersAreSlow } from '../../../ssh/ciphers.ts';
-import type { SshConnection } from '../../../store/sftp/ssh-connection.ts';
+import type { RateLimit } from '../../../rate-limit.ts';
+import type { ConnectOptions, SshConnection } from '../../../store/sftp/ssh-connection.ts';
 import { newHardware, receiveCommand } from '../../../wire/new-hardware.ts';
 import { RemoteReceiver } from '../../../wire/remote-receiver.ts';
-import type { MigrateDependencies } from '../migrate-dependencies.ts';
-import type { MigrateRequest } from '../migration-report.ts';
 import { explainNoReceiver } from './sftp-only-account.ts';
+
+export interface LineRequest {
+  target: { destination: string; sshConfigFile: string | null };
+  remoteCommand: string;
+  /** Unlimited unless given. */
+  limitRate?: RateLimit | null;
+}
+
+type Connect = (destination: string, options: ConnectOptions, context: Context) => Promise<SshConnection>;
 
 interface Ends {
   connection: SshConnection;
@@ -28,11 +36,10 @@ export class Line implements AsyncDisposable {
 
   /** Returns before the receiver is ready, so that this side can be checked meanwhile. */
   static async open(
-    request: MigrateRequest,
-    { connect }: Pick<MigrateDependencies, 'connect'>,
+    { target, remoteCommand, limitRate = null }: LineRequest,
+    connect: Connect,
     context: Context,
   ): Promise<Line> {
-    const { target, remoteCommand, limitRate = null } = request;
     const open = async (opening: Context): Promise<Ends> => {
       const connection = await connect(target.destination, { ...target, limitRate }, opening);
       try {

@@ -4,7 +4,7 @@ import {
   defineMigrateOptions,
   readMigrateRequest,
   repeatableMigrateOptions,
-} from '../../../../src/cli/options/migrate-request.ts';
+} from '../../../../src/cli/options/migrate/migrate-request.ts';
 import type { Arguments } from '../../../../src/cli/options/options.ts';
 import { parseCommandLine } from '../../../../src/cli/options/parse.ts';
 import type { MigrateRequest } from '../../../../src/operations/migrate/migration-report.ts';
@@ -64,6 +64,7 @@ describe('migrate', () => {
       compression: 'auto',
       everyBlock: false,
       limitRate: null,
+      retrying: { retryForMs: null, maxDowntimeMs: null },
       cold: false,
       downtimeGoalMs: 10_000,
       forceHalt: false,
@@ -76,7 +77,7 @@ describe('migrate', () => {
 
   test('accepts every option', async () => {
     const options =
-      '--as qemu --kernel /boot/k --initrd /boot/i --network eth0=br0 --network=eth1=user --no-fixups --dry-run --disk root=/dev/vg0/web --disk=a=b.img=/srv/a=b.img --overwrite --compression 19 --every-block --cold --downtime-goal 3 --limit-rate 20M --force-halt --halt-timeout 5 --boot-timeout=600 --probe tcp:22 --probe=http://[::1]/ --probe-for 90s --address 10.0.0.7 --keep-open -F /etc/my_ssh';
+      '--as qemu --kernel /boot/k --initrd /boot/i --network eth0=br0 --network=eth1=user --no-fixups --dry-run --disk root=/dev/vg0/web --disk=a=b.img=/srv/a=b.img --overwrite --compression 19 --every-block --cold --downtime-goal 3 --limit-rate 20M --retry-for 0 --max-downtime 5m --force-halt --halt-timeout 5 --boot-timeout=600 --probe tcp:22 --probe=http://[::1]/ --probe-for 90s --address 10.0.0.7 --keep-open -F /etc/my_ssh';
     expect(
       await requestOf(
         '007',
@@ -109,6 +110,7 @@ describe('migrate', () => {
       cold: true,
       downtimeGoalMs: 3_000,
       limitRate: { text: '20M', rules: [], otherwise: 20 * 2 ** 20 },
+      retrying: { retryForMs: 0, maxDowntimeMs: 300_000 },
       forceHalt: true,
       haltTimeoutMs: 5000,
       bootTimeoutMs: 600_000,

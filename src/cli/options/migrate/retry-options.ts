@@ -1,7 +1,7 @@
 import type { Options } from 'yargs';
-import type { RetryRequest } from '../../operations/migrate/line/patience.ts';
-import { optionalText, type Arguments } from './options.ts';
-import { readTimeSpanMs } from './time-span.ts';
+import type { RetryRequest } from '../../../operations/migrate/line/patience.ts';
+import { optionalText, type Arguments } from '../options.ts';
+import { readTimeSpanMs } from '../time-span.ts';
 
 /** What a move does when its line is lost. */
 export const retryOptions = {

@@ -4,23 +4,24 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
-import { errorOf, resultOf } from '../support/programs/command-records.ts';
+import { errorOf, resultOf } from '../../support/programs/command-records.ts';
 import {
   copyHasBegun,
   eventually,
   ferriedGuest,
+  filesBesidePartial,
   meddled,
   receiversOf,
   stageStarted,
   type FerriedGuest,
   type Rule,
-} from '../support/guests/ferried-guest.ts';
-import { seededBytes } from '../support/images/images.ts';
-import { networkLabMissing } from '../support/ssh/network-lab.ts';
-import { describeUnless } from '../support/programs/tools.ts';
-import { startTwoHosts, type TwoHosts } from '../support/ssh/two-hosts.ts';
-import { umlMissing } from '../support/guests/uml-kernel.ts';
-import { watchForDoubleRun, type DoubleRunWatch } from '../support/guests/uml-processes.ts';
+} from '../../support/guests/ferried-guest.ts';
+import { seededBytes } from '../../support/images/images.ts';
+import { networkLabMissing } from '../../support/ssh/network-lab.ts';
+import { describeUnless } from '../../support/programs/tools.ts';
+import { startTwoHosts, type TwoHosts } from '../../support/ssh/two-hosts.ts';
+import { umlMissing } from '../../support/guests/uml-kernel.ts';
+import { watchForDoubleRun, type DoubleRunWatch } from '../../support/guests/uml-processes.ts';
 
 const LONGEST_MOVE_MS = 8_000;
 
@@ -55,7 +56,7 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a mover that is killed', ()
   };
   const expectCleanOnNew = async (): Promise<void> => {
     await eventually('no receiver is left', 60_000, async () => (await receiversOf(hosts)).length === 0);
-    expect(await hosts.filesOnNew()).toEqual([]);
+    expect(await filesBesidePartial(hosts, 'web')).toEqual([]);
     expect(guest.runsOn('new')).toBe(false);
   };
 
@@ -225,6 +226,6 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a mover that is killed', ()
     expect(guest.runsOn('new')).toBe(false);
     expect(await hosts.guests()).toMatchObject([{ name: 'web', state: 'running' }]);
     await rm(join(hosts.new.images, 'web.img'), { force: true });
-    expect(await hosts.filesOnNew()).toEqual([]);
+    expect(await filesBesidePartial(hosts, 'web')).toEqual([]);
   }
 });

@@ -1,19 +1,19 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorOf, resultOf } from '../support/programs/command-records.ts';
+import { errorOf, resultOf } from '../../support/programs/command-records.ts';
 import {
   copyHasBegun,
   ferriedGuest,
   stageStarted,
   type FerriedGuest,
   type Rule,
-} from '../support/guests/ferried-guest.ts';
-import { networkLabMissing } from '../support/ssh/network-lab.ts';
-import { describeUnless } from '../support/programs/tools.ts';
-import { startTwoHosts, type TwoHosts } from '../support/ssh/two-hosts.ts';
-import { umlMissing } from '../support/guests/uml-kernel.ts';
-import { watchForDoubleRun, type DoubleRunWatch } from '../support/guests/uml-processes.ts';
+} from '../../support/guests/ferried-guest.ts';
+import { networkLabMissing } from '../../support/ssh/network-lab.ts';
+import { describeUnless } from '../../support/programs/tools.ts';
+import { startTwoHosts, type TwoHosts } from '../../support/ssh/two-hosts.ts';
+import { umlMissing } from '../../support/guests/uml-kernel.ts';
+import { watchForDoubleRun, type DoubleRunWatch } from '../../support/guests/uml-processes.ts';
 
 describeUnless(umlMissing() ?? networkLabMissing(), 'an interrupted move', () => {
   let hosts: TwoHosts;

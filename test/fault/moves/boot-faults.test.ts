@@ -2,20 +2,24 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/
 import { existsSync, renameSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorOf, resultOf } from '../support/programs/command-records.ts';
+import { errorOf, resultOf } from '../../support/programs/command-records.ts';
 import {
   eventually,
   ferriedGuest,
   receiversOf,
   stageStarted,
   type FerriedGuest,
-} from '../support/guests/ferried-guest.ts';
-import { networkLabMissing } from '../support/ssh/network-lab.ts';
-import { describeUnless, toolsMissing } from '../support/programs/tools.ts';
-import { startTwoHosts, type TwoHosts } from '../support/ssh/two-hosts.ts';
-import { bootUmlGuest, buildGuestImage } from '../support/guests/uml-guest.ts';
-import { umlKernel, umlMissing } from '../support/guests/uml-kernel.ts';
-import { umlProcessesOf, watchForDoubleRun, type DoubleRunWatch } from '../support/guests/uml-processes.ts';
+} from '../../support/guests/ferried-guest.ts';
+import { networkLabMissing } from '../../support/ssh/network-lab.ts';
+import { describeUnless, toolsMissing } from '../../support/programs/tools.ts';
+import { startTwoHosts, type TwoHosts } from '../../support/ssh/two-hosts.ts';
+import { bootUmlGuest, buildGuestImage } from '../../support/guests/uml-guest.ts';
+import { umlKernel, umlMissing } from '../../support/guests/uml-kernel.ts';
+import {
+  umlProcessesOf,
+  watchForDoubleRun,
+  type DoubleRunWatch,
+} from '../../support/guests/uml-processes.ts';
 
 /** One guest, which runs on the old host before and after each test. */
 describeUnless(

@@ -1,21 +1,21 @@
 import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
-import type { MigrateRequest } from '../../operations/migrate/migration-report.ts';
-import { asOptions, readConversion } from './as-options.ts';
-import { repeatableConversionOptions } from './conversion-options.ts';
+import type { MigrateRequest } from '../../../operations/migrate/migration-report.ts';
+import { asOptions, readConversion } from '../as-options.ts';
+import { repeatableConversionOptions } from '../conversion-options.ts';
 import {
   imageFormatOption,
   readImageFormat,
   readTargetFormat,
   targetFormatOption,
-} from './image-format-options.ts';
+} from '../image-format-options.ts';
 import { probeOptions, readProbing, repeatableProbeOptions } from './probe-options.ts';
-import { placeOptions, readPlaces, repeatablePlaceOptions } from './place-options.ts';
+import { placeOptions, readPlaces, repeatablePlaceOptions } from '../place-options.ts';
 import { readRetrying, retryOptions } from './retry-options.ts';
-import { limitRateOption, readLimitRate } from './limit-rate-option.ts';
-import { parseDestination } from './destination.ts';
-import { bootOptions, haltOptions, readBootOptions, readHaltOptions } from './guest-options.ts';
-import { flag, optionalText, text, wholeNumber, wholeNumberOr, type Arguments } from './options.ts';
+import { limitRateOption, readLimitRate } from '../limit-rate-option.ts';
+import { parseDestination } from '../destination.ts';
+import { bootOptions, haltOptions, readBootOptions, readHaltOptions } from '../guest-options.ts';
+import { flag, optionalText, text, wholeNumber, wholeNumberOr, type Arguments } from '../options.ts';
 
 const LONGEST_GOAL_SECONDS = 86_400;
 

@@ -1,9 +1,9 @@
 import { isIP } from 'node:net';
 import type { Options } from 'yargs';
-import { Failure } from '../../failure.ts';
-import { parseProbe, type Probe, type ProbeRequest } from '../../operations/migrate/probes/probe.ts';
-import { readTimeSpanMs } from './time-span.ts';
-import { flag, optionalText, texts, type Arguments } from './options.ts';
+import { Failure } from '../../../failure.ts';
+import { parseProbe, type Probe, type ProbeRequest } from '../../../operations/migrate/probes/probe.ts';
+import { readTimeSpanMs } from '../time-span.ts';
+import { flag, optionalText, texts, type Arguments } from '../options.ts';
 
 const USUAL_LIMIT_MS = 120_000;
 
