@@ -32,6 +32,8 @@ export const packageByProgram = {
   'qemu-io': 'qemu-utils',
   'qemu-storage-daemon': 'qemu-system-common',
   'mkfs.vfat': 'dosfstools',
+  'fsck.fat': 'dosfstools',
+  mcopy: 'mtools',
   ps: 'procps',
   modprobe: 'kmod',
   unshare: 'util-linux',
