@@ -28,6 +28,11 @@ export function crc32(bytes: Uint8Array): number {
   return ~update(crc32Table, 0xffffffff, bytes) >>> 0;
 }
 
+/** CRC-32 without the inversion at the start and the end; LVM starts with a number of its own. */
+export function continueCrc32(seed: number, bytes: Uint8Array): number {
+  return update(crc32Table, seed, bytes);
+}
+
 /** CRC-32C without the inversion at the start and the end, so that pieces chain; ext4 starts with 0xffffffff. */
 export function crc32c(seed: number, bytes: Uint8Array): number {
   return update(crc32cTable, seed, bytes);

@@ -1,29 +1,15 @@
-import type { FileSystem, FileSystemIdentity } from './file-systems/file-system.ts';
-import { fileSystems } from './file-systems.ts';
-import type { ImageSource } from './source/image-source.ts';
+import type { Extent } from '../extent/extents.ts';
+import { Doubt } from './file-systems/doubt.ts';
 import { readPartitionTable } from './partitions/partition-table.ts';
+import { contentOf, identify, type RegionContent } from './region-content.ts';
+import type { ImageSource } from './source/image-source.ts';
 import type { ReadAt } from './source/read-at.ts';
-import { HEAD_BYTES, TAIL_BYTES, findSignatures, type Signature } from './file-systems/signatures.ts';
+import { probeVolumeGroup, type VolumeGroup } from './volume-group.ts';
 
 /** The content of the whole disk, or of a partition. */
-export interface ImageRegion {
-  offset: number;
-  length: number;
-  /**
-   * One of `fileSystems`, such as `ext4` or `swap`; or by signature `btrfs`, `lvm2`, `luks`, `md-raid` and others; `ambiguous` when there is more than one; `partition-table` for a disk whose table is not understood;
-   * `unknown`.
-   */
-  kind: string;
-  label?: string;
-  uuid?: string;
-  /** Null for kinds that are not in `fileSystems`. */
-  clean: boolean | null;
-  /** Bytes in use in the file system; null where not known. */
-  usedBytes: number | null;
-  /** Whether its free blocks are known for certain, and can be left out. */
-  skippable: boolean;
-  /** Why not skippable, as the end of a sentence that begins with "All allocated blocks are read: ". */
-  reason?: string;
+export interface ImageRegion extends Extent, RegionContent {
+  /** For a physical volume of LVM (`lvm2`) that is `skippable`: what is in it. */
+  volumeGroup?: VolumeGroup;
 }
 
 export interface ImageLayout {
@@ -49,74 +35,34 @@ export function probeImage(source: Pick<ImageSource, 'read' | 'sizeBytes'>): Ima
   const partitioned = table.kind === 'mbr' || table.kind === 'gpt';
   // The copy of a valid GPT belongs to that GPT.
   const others = onWholeDisk.filter(({ kind }) => !(table.kind === 'gpt' && kind === 'gpt-copy'));
-  if (!partitioned || others.length > 0) return { sizeBytes, regions: [probeRegion(read, 0, sizeBytes)] };
-  return {
-    sizeBytes,
-    regions: table.partitions.map(({ offset, length }) =>
-      probeRegion(regionReader(source, offset), offset, length),
-    ),
-  };
+  const places = !partitioned || others.length > 0 ? [{ offset: 0, length: sizeBytes }] : table.partitions;
+  return { sizeBytes, regions: places.map((place) => probeRegion(source, place)) };
 }
 
-/** A file system whose free blocks can be left out, or the signature of anything else. */
-type Found = { kind: string } & (
-  { fileSystem: FileSystem; identity: FileSystemIdentity } | { fileSystem: null; signature: Signature }
-);
-
-function identify(read: ReadAt, length: number): Found[] {
-  const headBytes = Math.min(length, HEAD_BYTES);
-  const tailBytes = Math.min(length, TAIL_BYTES);
-  const head = read(0, headBytes);
-  const tail = read(length - tailBytes, tailBytes);
-  const known = fileSystems.flatMap((fileSystem): Found[] => {
-    const identity = fileSystem.identify(head);
-    return identity === null ? [] : [{ kind: identity.kind, fileSystem, identity }];
-  });
-  const others = findSignatures({ sizeBytes: length, head, tail }).map((signature): Found => ({
-    kind: signature.kind,
-    fileSystem: null,
-    signature,
-  }));
-  return [...known, ...others];
-}
-
-function probeRegion(read: ReadAt, offset: number, length: number): ImageRegion {
-  const place = { offset, length, clean: null, usedBytes: null, skippable: false };
-  const found = identify(read, length);
-  const table = readPartitionTable(read, length);
-  const names = found.map(({ kind }) => (kind === 'gpt-copy' ? 'a GPT partition table' : kind));
-  if (table.kind !== 'none') names.push('a partition table');
-  const [only] = found;
-  if (names.length > 1)
-    return { ...place, kind: 'ambiguous', reason: `it has the signatures of ${names.join(' and of ')}` };
-  if (table.kind !== 'none') {
-    const reason = table.kind === 'not-understood' ? table.reason : 'it has partitions of its own';
-    return { ...place, kind: 'partition-table', reason };
+function probeRegion(source: Pick<ImageSource, 'read'>, { offset, length }: Extent): ImageRegion {
+  const content = contentOf(regionReader(source, offset), length);
+  const region = { offset, length, ...content };
+  if (content.kind !== 'lvm2') return region;
+  try {
+    const { usedBytes, uuid, volumeGroup } = probeVolumeGroup(source, { offset, length });
+    return { offset, length, kind: 'lvm2', uuid, clean: null, usedBytes, skippable: true, volumeGroup };
+  } catch (error) {
+    if (error instanceof Doubt) return { ...region, reason: error.message };
+    throw error;
   }
-  if (only === undefined) return { ...place, kind: 'unknown', reason: 'nothing in it was recognised' };
-  if (only.kind === 'gpt-copy')
-    return { ...place, kind: 'partition-table', reason: 'its GPT partition table is damaged' };
-  if (only.fileSystem === null)
-    return { ...place, ...only.signature, reason: 'vmferry cannot tell which of its blocks are free' };
-  return probeFileSystem(read, place, only.fileSystem, only.identity);
 }
 
-function probeFileSystem(
-  read: ReadAt,
-  place: Pick<ImageRegion, 'offset' | 'length'>,
-  fileSystem: FileSystem,
-  { kind, label, uuid, clean, dirtyReason }: FileSystemIdentity,
-): ImageRegion {
-  const region = {
-    ...place,
-    kind,
-    ...(label === '' ? {} : { label }),
-    ...(uuid === '' ? {} : { uuid }),
-    clean,
-  };
-  const notSkippable = { ...region, usedBytes: null, skippable: false };
-  if (dirtyReason !== null) return { ...notSkippable, reason: dirtyReason };
-  const usage = fileSystem.checkUsage(read, place.length);
-  if (!usage.understood) return { ...notSkippable, clean: clean && !usage.isUnclean, reason: usage.reason };
-  return { ...region, usedBytes: usage.usedBytes, skippable: true };
+/** A region, or a logical volume in one. */
+export interface Content extends RegionContent {
+  length: number;
+  /** Where it is in the image: extents in its own order. */
+  pieces: readonly Extent[];
+}
+
+/** What the regions hold: the volumes of a volume group instead of the group itself. */
+export function contentsOf({ regions }: Pick<ImageLayout, 'regions'>): Content[] {
+  return regions.flatMap(
+    ({ offset, volumeGroup, ...region }): readonly Content[] =>
+      volumeGroup?.volumes ?? [{ ...region, pieces: [{ offset, length: region.length }] }],
+  );
 }

@@ -1,6 +1,7 @@
 import { type Extent, intersect, mergeTouching, shift } from '../extent/extents.ts';
 import { fileSystemOf } from './file-systems.ts';
 import type { ImageSource } from './source/image-source.ts';
+import { usedByGroup } from './volume-group.ts';
 import { regionReader, type ImageLayout } from './probe.ts';
 
 export interface UsedExtentsOptions {
@@ -28,10 +29,11 @@ function usedByLayout(source: ImageSource, layout: ImageLayout): Generator<Exten
 
 function* usedPieces(source: ImageSource, { sizeBytes, regions }: ImageLayout): Generator<Extent> {
   let position = 0;
-  for (const { offset, length, kind, skippable } of regions) {
+  for (const { offset, length, kind, skippable, volumeGroup } of regions) {
     yield { offset: position, length: offset - position };
     const fileSystem = skippable ? fileSystemOf(kind) : undefined;
-    if (fileSystem === undefined) yield { offset, length };
+    if (volumeGroup !== undefined) yield* usedByGroup(source, { offset, length }, volumeGroup);
+    else if (fileSystem === undefined) yield { offset, length };
     else yield* shift(fileSystem.usedExtents(regionReader(source, offset), length), offset);
     position = offset + length;
   }

@@ -1,5 +1,6 @@
 import type { Context, WarningCode } from '../events.ts';
-import type { ImageRegion } from '../image/probe.ts';
+import { contentsOf } from '../image/probe.ts';
+import type { RegionContent } from '../image/region-content.ts';
 import type { SourceDisk } from './source-disk.ts';
 
 /**
@@ -18,10 +19,10 @@ export function warnOfDoubtfulFileSystems(disk: SourceDisk, context: Context): v
 function warn(
   { name, layout }: SourceDisk,
   code: WarningCode,
-  isMeant: (region: ImageRegion) => boolean,
+  isMeant: (region: RegionContent) => boolean,
   { report }: Context,
 ): void {
-  for (const region of layout.regions) {
+  for (const region of contentsOf(layout)) {
     if (region.skippable || region.reason === undefined || !isMeant(region)) continue;
     const message = `All allocated blocks of ${name} are read: ${region.reason}.`;
     report({ type: 'warning', code, message });

@@ -34,6 +34,7 @@ export const packageByProgram = {
   'mkfs.vfat': 'dosfstools',
   'fsck.fat': 'dosfstools',
   mcopy: 'mtools',
+  lvm: 'lvm2',
   ps: 'procps',
   modprobe: 'kmod',
   unshare: 'util-linux',

@@ -30,6 +30,8 @@ export const inspectCommand: Command<Pick<GuestDependencies, 'drivers'>> = {
   },
 };
 
+type Content = Omit<ImageReport['regions'][number], 'offset' | 'volumeGroup'>;
+
 /** The size comes first. A raw image has nothing else. */
 function containerFields({ sizeBytes, format, container }: ImageReport): [string, string][] {
   if (container === null) return [['size', formatBytes(sizeBytes)]];
@@ -54,6 +56,22 @@ function containerFields({ sizeBytes, format, container }: ImageReport): [string
   ];
 }
 
+function contentRow(place: string, content: Content): string[] {
+  const { length, kind, label = '', clean, usedBytes } = content;
+  return [
+    place,
+    formatBytes(length),
+    kind,
+    label,
+    clean === null ? '' : clean ? 'clean' : 'not clean',
+    usedBytes === null ? '' : formatBytes(usedBytes),
+  ];
+}
+
+function reasonText(content: string, { reason }: Pick<Content, 'reason'>): string[] {
+  return reason === undefined ? [] : [`${content}: all its blocks are moved: ${reason}`];
+}
+
 /** @param usage how the image is used, as the end of a sentence; empty if nobody uses it */
 export function imageReportText(report: ImageReport, usage: string): string {
   const { regions } = report;
@@ -65,23 +83,22 @@ export function imageReportText(report: ImageReport, usage: string): string {
     ['to move', `${formatBytes(report.sendBytes)} before compression`],
     ['used by', usage === '' ? 'nobody' : `it ${usage}`],
   ]);
-  const rows = regions.map((region) => [
-    formatBytes(region.offset),
-    formatBytes(region.length),
-    region.kind,
-    region.label ?? '',
-    region.clean === null ? '' : region.clean ? 'clean' : 'not clean',
-    region.usedBytes === null ? '' : formatBytes(region.usedBytes),
+  const rows = regions.flatMap((region) => [
+    contentRow(formatBytes(region.offset), region),
+    ...(region.volumeGroup?.volumes ?? []).map((volume) =>
+      contentRow(`${region.volumeGroup?.name}/${volume.name}`, volume),
+    ),
   ]);
   const table = formatTable(
     ['offset', 'size', 'holds', 'label', 'state', 'in use'],
     rows,
     new Set([0, 1, 5]),
   );
-  const reasons = regions
-    .filter(({ reason }) => reason !== undefined)
-    .map(
-      ({ kind, offset, reason }) => `${kind} at ${formatBytes(offset)}: all its blocks are moved: ${reason}`,
-    );
+  const reasons = regions.flatMap((region) => [
+    ...reasonText(`${region.kind} at ${formatBytes(region.offset)}`, region),
+    ...(region.volumeGroup?.volumes ?? []).flatMap((volume) =>
+      reasonText(`${volume.kind} in ${volume.name}`, volume),
+    ),
+  ]);
   return [report.path, fields, ...(rows.length === 0 ? [] : [table]), ...reasons].join('\n\n');
 }

@@ -1,4 +1,5 @@
 import { fstatSync } from 'node:fs';
+import type { Extent } from '../../extent/extents.ts';
 import { Failure } from '../../failure.ts';
 import { errorCode } from '../../system/error-code.ts';
 import { cloneRange } from '../../system/native.ts';
@@ -6,7 +7,8 @@ import { run, type CommandResult } from '../../system/processes.ts';
 import { createBeside, type FileBeside } from './clone.ts';
 import { hasJournalToReplay } from '../file-systems/ext/journal.ts';
 import { openImage } from '../open-image.ts';
-import { probeImage, regionReader, type ImageRegion } from '../probe.ts';
+import { contentsOf, probeImage, type Content } from '../probe.ts';
+import { volumeReader } from '../volume-group.ts';
 
 /** The PATH of an ordinary account lacks the directories where e2fsck is. */
 function withSystemDirectories(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
@@ -25,53 +27,71 @@ export async function replayJournals(
   environment: NodeJS.ProcessEnv = withSystemDirectories(process.env),
 ): Promise<string[]> {
   const problems: string[] = [];
-  for (const region of await regionsToReplay(clone.path)) {
-    const problem = await replayRegion(clone, region, environment, signal);
+  for (const content of await contentsToReplay(clone.path)) {
+    const problem = await replayContent(clone, content, environment, signal);
     if (problem !== null) problems.push(problem);
   }
   return problems;
 }
 
-async function regionsToReplay(path: string): Promise<ImageRegion[]> {
+async function contentsToReplay(path: string): Promise<Content[]> {
   await using image = await openImage(path);
-  return probeImage(image).regions.filter(
-    ({ kind, clean, offset, length }) =>
+  return contentsOf(probeImage(image)).filter(
+    ({ kind, clean, pieces, length }) =>
       clean === false &&
       (kind === 'ext3' || kind === 'ext4') &&
-      hasJournalToReplay(regionReader(image, offset), length),
+      hasJournalToReplay(volumeReader(image, pieces), length),
   );
 }
 
-async function replayRegion(
+async function replayContent(
   clone: FileBeside,
-  { offset, length }: ImageRegion,
+  { pieces, length }: Content,
   environment: NodeJS.ProcessEnv,
   signal: AbortSignal,
 ): Promise<string | null> {
   using part = createPart(clone.image);
   try {
     // e2fsck 1.47 cannot replay a journal at an offset in a file: the file system needs a file of its own.
-    cloneRange({
-      sourceFd: clone.fd,
-      sourceOffset: offset,
-      length,
-      targetFd: part.fd,
-      targetOffset: 0,
-    });
+    for (const { at, offset, length: bytes } of placed(pieces))
+      cloneRange({
+        sourceFd: clone.fd,
+        sourceOffset: offset,
+        length: bytes,
+        targetFd: part.fd,
+        targetOffset: at,
+      });
   } catch (error) {
     if (errorCode(error) !== 'EINVAL') throw cannotWrite(part.path, error);
-    return `its partition at byte ${offset} is not aligned to the blocks of the disk below`;
+    return `its partition at byte ${pieces[0]?.offset ?? 0} is not aligned to the blocks of the disk below`;
   }
   const problem = await checkFileSystem(part.path, environment, signal);
   if (problem !== null) return problem;
   if (fstatSync(part.fd).size !== length || !(await isClean(part.path)))
     return 'e2fsck did not leave it clean';
   try {
-    cloneRange({ sourceFd: part.fd, sourceOffset: 0, length, targetFd: clone.fd, targetOffset: offset });
+    for (const { at, offset, length: bytes } of placed(pieces))
+      cloneRange({
+        sourceFd: part.fd,
+        sourceOffset: at,
+        length: bytes,
+        targetFd: clone.fd,
+        targetOffset: offset,
+      });
   } catch (error) {
     throw cannotWrite(clone.path, error);
   }
   return null;
+}
+
+/** The pieces with their places in the whole. */
+function placed(pieces: readonly Extent[]): (Extent & { at: number })[] {
+  let end = 0;
+  return pieces.map((piece) => {
+    const at = end;
+    end += piece.length;
+    return { ...piece, at };
+  });
 }
 
 function createPart(beside: string): FileBeside {

@@ -5,7 +5,8 @@ import { planFrames, type FramePlan } from '../../workers/frame-plan.ts';
 import { fileSystemOf } from '../../image/file-systems.ts';
 import { intersect, totalLength } from '../../extent/extents.ts';
 import { hasComparablePlaces } from '../../image/clones/placed-extents.ts';
-import { regionReader } from '../../image/probe.ts';
+import { contentsOf } from '../../image/probe.ts';
+import { volumeReader } from '../../image/volume-group.ts';
 import { HALT_AND_BOOT_SECONDS } from './passes/downtime.ts';
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
 import type { RemoteReceiver } from '../../wire/remote-receiver.ts';
@@ -124,11 +125,12 @@ export function estimateWarmDowntimeSeconds(
  * only after the halt, when the file systems are clean.
  */
 export function expectedReadBytes({ source, layout, readBytes }: SourceDisk): number {
-  const savings = layout.regions.map(({ offset, length, kind, clean }) => {
+  const savings = contentsOf(layout).map(({ pieces, length, kind, clean }) => {
     const fileSystem = clean === false ? fileSystemOf(kind) : undefined;
-    const usedBytes = fileSystem?.estimateUsedBytes(regionReader(source, offset), length) ?? null;
+    const usedBytes = fileSystem?.estimateUsedBytes(volumeReader(source, pieces), length) ?? null;
     if (usedBytes === null) return 0;
-    return Math.max(0, totalLength(intersect(source.dataExtents(), [{ offset, length }])) - usedBytes);
+    const places = pieces.toSorted((one, other) => one.offset - other.offset);
+    return Math.max(0, totalLength(intersect(source.dataExtents(), places)) - usedBytes);
   });
   return savings.reduce((rest, saving) => rest - saving, readBytes);
 }

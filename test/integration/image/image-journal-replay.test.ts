@@ -1,6 +1,7 @@
 import { copyFileSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
+import { subtract } from '../../../src/extent/extents.ts';
 import { cloneImage, type FileBeside } from '../../../src/image/clones/clone.ts';
 import { replayJournals } from '../../../src/image/clones/journal-replay.ts';
 import { openImage } from '../../../src/image/open-image.ts';
@@ -17,7 +18,15 @@ import {
   setSuperblockFields,
 } from '../../support/images/images.ts';
 import { mountingMissing, mountNew } from '../../support/images/reflink-file-system.ts';
-import { describeUnless } from '../../support/programs/tools.ts';
+import {
+  extractVolume,
+  fillVolume,
+  GROUP,
+  makeVolumeGroup,
+  placesByPvs,
+  withLvm,
+} from '../../support/images/lvm-image.ts';
+import { describeUnless, toolsMissing } from '../../support/programs/tools.ts';
 
 const { signal } = new AbortController();
 const MIB = 2 ** 20;
@@ -50,7 +59,7 @@ function expectNothingElse(directory: string, clone: FileBeside): void {
   expect(clones.map((name) => join(directory, name))).toEqual([clone.path]);
 }
 
-describeUnless(mountingMissing('xfs'), 'replaying the journal of a clone', () => {
+describeUnless(mountingMissing('xfs') ?? toolsMissing('lvm'), 'replaying the journal of a clone', () => {
   test.each([
     ['ext3', ['-t', 'ext3']],
     ['ext4', ['-t', 'ext4']],
@@ -96,6 +105,37 @@ describeUnless(mountingMissing('xfs'), 'replaying the journal of a clone', () =>
       [99, 104],
     ] as const)
       expect(now.subarray(from * MIB, to * MIB).equals(old.subarray(from * MIB, to * MIB))).toBe(true);
+  });
+
+  test('works in a logical volume that is in two pieces', async () => {
+    using mounted = mountNew('xfs');
+    const live = join(mounted.path, 'live.img');
+    makeLiveImage(live, mounted.path);
+    const image = join(mounted.path, 'guest.img');
+    makeVolumeGroup(image, 48 * MIB, [
+      ['root', '20M'],
+      ['other', '1M'],
+    ]);
+    withLvm([image], (lvm) => lvm('lvextend', '-L', '32M', `${GROUP}/root`));
+    const pieces = placesByPvs(image).volumes.get('root') ?? [];
+    expect(pieces).toHaveLength(2);
+    fillVolume(image, pieces, live);
+    using clone = cloneImage(image);
+    expect(await replayJournals(clone, signal)).toEqual([]);
+    expect(await regionsOf(clone.path)).toMatchObject([
+      { volumeGroup: { volumes: [{ name: 'root', clean: true, skippable: true }, { name: 'other' }] } },
+    ]);
+    const root = join(mounted.path, 'root.img');
+    extractVolume(clone.path, pieces, root);
+    runTool('e2fsck', ['-fn', root]);
+    expect(filesInExt(root).size).toBe(20);
+    const gap = [...subtract([{ offset: 0, length: 48 * MIB }], pieces)];
+    for (const { offset, length } of gap)
+      expect(
+        readFileSync(clone.path)
+          .subarray(offset, offset + length)
+          .equals(readFileSync(image).subarray(offset, offset + length)),
+      ).toBe(true);
   });
 
   test('changes nothing when it fails', async () => {

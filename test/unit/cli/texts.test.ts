@@ -160,6 +160,7 @@ test('an image shows its regions, its users, and why free blocks are not skipped
   const users = [
     { kind: 'process', pid: 12, name: 'qemu', description: 'is open in qemu (process 12)' },
   ] as const;
+  const nothing = { length: GiB, pieces: [], clean: null, usedBytes: null, skippable: false };
   const report: ImageReport = {
     path: '/srv/web.vhd',
     format: 'vpc',
@@ -184,6 +185,22 @@ test('an image shows its regions, its users, and why free blocks are not skipped
         skippable: false,
         reason: 'it was not unmounted',
       },
+      {
+        offset: GiB,
+        length: GiB,
+        kind: 'lvm2',
+        clean: null,
+        usedBytes: 2 ** 20,
+        skippable: true,
+        volumeGroup: {
+          name: 'vg0',
+          unallocated: [],
+          volumes: [
+            { ...nothing, name: 'root', kind: 'ext4', clean: true, usedBytes: 2 ** 20, skippable: true },
+            { ...nothing, name: 'data', kind: 'luks', reason: 'it is secret' },
+          ],
+        },
+      },
     ],
     users,
   };
@@ -195,6 +212,9 @@ test('an image shows its regions, its users, and why free blocks are not skipped
   expect(text).toMatch(/snapshots +1, which are not read or moved: monday/);
   expect(text).toMatch(/^1\.00 MiB +1\.00 GiB +ext3 +not clean/m);
   expect(text).toContain('ext3 at 1.00 MiB: all its blocks are moved: it was not unmounted');
+  expect(text).toMatch(/^1\.00 GiB +1\.00 GiB +lvm2 +1\.00 MiB$/m);
+  expect(text).toMatch(/^vg0\/root +1\.00 GiB +ext4 +clean +1\.00 MiB$/m);
+  expect(text).toContain('luks in data: all its blocks are moved: it is secret');
 });
 
 test('the summary of autostart says how to start and halt the guest from then on', () => {

@@ -1,0 +1,98 @@
+import { Doubt } from '../file-systems/doubt.ts';
+
+/*
+ * The language of LVM's metadata: `name = value`, `name { … }`, lists in brackets, texts in quotes, comments from # to the end of the
+ * line. Source: LVM2, libdm/libdm-config.c.
+ */
+
+export type ConfigValue = string | number | readonly (string | number)[];
+export type ConfigSection = ReadonlyMap<string, ConfigValue | ConfigSection>;
+
+const DEEPEST = 8;
+const token =
+  /[ \t\r\n\0]+|#[^\n]*|(?<text>"[^"\\]*(?:\\.[^"\\]*)*")|(?<number>-?\d+(?![\w.+@-]))|(?<name>[\w.+@-]+)|(?<mark>[={}[\],])/sy;
+
+type Token = { kind: 'text' | 'name' | 'mark'; value: string } | { kind: 'number'; value: number };
+
+/** Throws Doubt for anything else than such a text. */
+export function parseConfig(text: string): ConfigSection {
+  const tokens = tokensOf(text);
+  let next = tokens.next();
+
+  const take = (): Token => {
+    if (next.done === true) throw invalid();
+    const { value } = next;
+    next = tokens.next();
+    return value;
+  };
+  const isMark = (mark: string): boolean =>
+    next.done !== true && next.value.kind === 'mark' && next.value.value === mark;
+  const expectMark = (mark: string): void => {
+    if (!isMark(mark)) throw invalid();
+    take();
+  };
+
+  const section = (depth: number): ConfigSection => {
+    if (depth > DEEPEST) throw invalid();
+    const entries = new Map<string, ConfigValue | ConfigSection>();
+    while (next.done !== true && !isMark('}')) {
+      const name = take();
+      // A volume may be called 7.
+      const key = name.kind === 'name' || name.kind === 'number' ? String(name.value) : null;
+      if (key === null || entries.has(key)) throw invalid();
+      if (isMark('{')) {
+        take();
+        entries.set(key, section(depth + 1));
+        expectMark('}');
+      } else {
+        expectMark('=');
+        entries.set(key, isMark('[') ? list() : scalar());
+      }
+    }
+    return entries;
+  };
+
+  const list = (): (string | number)[] => {
+    const values: (string | number)[] = [];
+    expectMark('[');
+    while (!isMark(']')) {
+      values.push(scalar());
+      if (isMark(',')) take();
+      else if (!isMark(']')) throw invalid();
+    }
+    take();
+    return values;
+  };
+
+  const scalar = (): string | number => {
+    const value = take();
+    if (value.kind !== 'text' && value.kind !== 'number') throw invalid();
+    return value.value;
+  };
+
+  const root = section(0);
+  if (next.done !== true) throw invalid();
+  return root;
+}
+
+function invalid(): Doubt {
+  return new Doubt("its volume group's metadata cannot be read");
+}
+
+function* tokensOf(text: string): Generator<Token, undefined> {
+  const matcher = new RegExp(token);
+  while (matcher.lastIndex < text.length) {
+    const groups = matcher.exec(text)?.groups;
+    if (groups === undefined) throw invalid();
+    const { text: quoted, number, name, mark } = groups;
+    if (quoted !== undefined) yield { kind: 'text', value: quoted.slice(1, -1).replaceAll(/\\(.)/gs, '$1') };
+    else if (number !== undefined) yield { kind: 'number', value: safe(Number(number)) };
+    else if (name !== undefined) yield { kind: 'name', value: name };
+    else if (mark !== undefined) yield { kind: 'mark', value: mark };
+  }
+}
+
+function safe(value: number): number {
+  if (!Number.isSafeInteger(value)) throw invalid();
+  return value;
+}
