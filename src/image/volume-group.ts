@@ -2,7 +2,7 @@ import { type Extent, mergeTouching, shift, subtract, totalLength } from '../ext
 import { fileSystemOf } from './file-systems.ts';
 import { contentOf, type RegionContent } from './region-content.ts';
 import type { ImageSource } from './source/image-source.ts';
-import { mappedReader, placedInPiece } from './volumes/mapped-reader.ts';
+import { mappedReader, placedInPiece } from './source/mapped-reader.ts';
 import { readPhysicalVolume, type LogicalVolume } from './volumes/physical-volume.ts';
 
 /** A volume in more pieces is moved whole: each piece takes another look at all of its file system. */

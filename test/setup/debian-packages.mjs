@@ -35,6 +35,8 @@ export const packageByProgram = {
   'fsck.fat': 'dosfstools',
   mcopy: 'mtools',
   lvm: 'lvm2',
+  'ntfs-3g': 'ntfs-3g',
+  mkntfs: 'ntfs-3g',
   ps: 'procps',
   modprobe: 'kmod',
   unshare: 'util-linux',

@@ -49,7 +49,6 @@ const rules: readonly Rule[] = [
     offsets: [0x4000, 0x8000, 0x10000, 0x20000, 0x40000],
     magic: [...ascii('SKUL'), 0xba, 0xbe],
   },
-  { kind: 'ntfs', offsets: [3], magic: ascii('NTFS    ') },
   { kind: 'exfat', offsets: [3], magic: ascii('EXFAT   ') },
   { kind: 'iso9660', offsets: volumeDescriptors, magic: ascii('CD001') },
   { kind: 'udf', offsets: volumeDescriptors, magic: ascii('NSR0') },

@@ -8,7 +8,7 @@ import type { FileSystem } from '../../../src/image/file-systems/file-system.ts'
 import { openImage } from '../../../src/image/open-image.ts';
 import { contentsOf, probeImage } from '../../../src/image/probe.ts';
 import { usedExtents } from '../../../src/image/used-extents.ts';
-import { placedInPiece } from '../../../src/image/volumes/mapped-reader.ts';
+import { placedInPiece } from '../../../src/image/source/mapped-reader.ts';
 import { probeVolumeGroup, usedByGroup } from '../../../src/image/volume-group.ts';
 import { damagedReader, expectDamageNoticed } from '../../support/images/damage.ts';
 import {

@@ -34,7 +34,6 @@ const signatures = [
   ['lvm2', 512, 'LABELONE'],
   ['luks', 0, 'LUKS\xba\xbe\x00\x02'],
   ['luks', 0x4000, 'SKUL\xba\xbe\x00\x02'],
-  ['ntfs', 3, 'NTFS    '],
   ['iso9660', 32769, 'CD001'],
   ['f2fs', 1024, [0x10, 0x20, 0xf5, 0xf2]],
   ['reiserfs', 65588, 'ReIsEr2Fs'],
@@ -54,6 +53,7 @@ const knownSignatures = [
   ['swap', 4086, 'SWAPSPACE2'],
   ['swap', 65526, 'SWAPSPACE2'],
   ['swap', 4086, 'SWAP-SPACE'],
+  ['ntfs', 3, 'NTFS    '],
   ['vfat', 54, 'FAT12   '],
   ['vfat', 82, 'FAT32   '],
 ] as const;

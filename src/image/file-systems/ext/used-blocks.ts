@@ -3,7 +3,7 @@ import type { FileSystemUsage } from '../file-system.ts';
 import { SUPERBLOCK_BYTES, SUPERBLOCK_OFFSET } from './identity.ts';
 import { Doubt, orDoubt } from '../doubt.ts';
 import { checkedUsage } from '../checked-usage.ts';
-import { allSet, countFree, setBits, usedRuns } from './bitmap.ts';
+import { allSet, countFree, setBits, usedRuns } from '../bitmap.ts';
 import {
   type BlockRun,
   type GroupDescriptor,

@@ -1,6 +1,6 @@
 /*
- * A block bitmap of ext2/3/4: bit n is set when cluster n of the group is in use; the lowest bit of a byte comes first.
- * Source: Linux, Documentation/filesystems/ext4/bitmaps.rst.
+ * A bitmap of ext2/3/4 or NTFS: bit n is set when block n is in use; the lowest bit of a byte comes first. Sources: Linux,
+ * Documentation/filesystems/ext4/bitmaps.rst; ntfs-3g, libntfs-3g/bitmap.c.
  */
 
 const setBitsOfByte = Uint8Array.from({ length: 256 }, (_, byte) => {
@@ -25,6 +25,11 @@ export function countFree(bitmap: Uint8Array, bitCount: number): number {
 /** Whether all bits from `from` up to, not including, `end` are set. */
 export function allSet(bitmap: Uint8Array, from: number, end: number): boolean {
   return findBit(bitmap, from, end, false) === end;
+}
+
+/** Whether one of these bits is set. */
+export function anySet(bitmap: Uint8Array, from: number, end: number): boolean {
+  return findBit(bitmap, from, end, true) < end;
 }
 
 export function setBits(bitmap: Uint8Array, from: number, end: number): void {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { allSet, countFree, setBits, usedRuns } from '../../../../../src/image/file-systems/ext/bitmap.ts';
+import { allSet, anySet, countFree, setBits, usedRuns } from '../../../../src/image/file-systems/bitmap.ts';
 
 const bitmaps = fc
   .uint8Array({ minLength: 1, maxLength: 12 })
@@ -43,6 +43,8 @@ describe('a block bitmap', () => {
         const bytes = new Uint8Array(8);
         setBits(bytes, from, end);
         expect(toBits(bytes, 64)).toEqual(Array.from({ length: 64 }, (_, bit) => bit >= from && bit < end));
+        expect(anySet(bytes, from, end)).toBe(from < end);
+        expect(anySet(bytes, 0, from)).toBe(false);
       }),
     );
   });

@@ -1,5 +1,5 @@
 import { type Extent, intersect, totalLength } from '../../extent/extents.ts';
-import type { ReadAt } from '../source/read-at.ts';
+import type { ReadAt } from './read-at.ts';
 
 /** Reads pieces of a disk as if they were one, in the order given. */
 export function mappedReader(read: ReadAt, pieces: readonly Extent[]): ReadAt {

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { Extent } from '../../../../src/extent/extents.ts';
-import { mappedReader, placedInPiece } from '../../../../src/image/volumes/mapped-reader.ts';
+import { mappedReader, placedInPiece } from '../../../../src/image/source/mapped-reader.ts';
 
 const disk = Uint8Array.from({ length: 200 }, (_, index) => index);
 const read = (offset: number, length: number): Uint8Array => disk.slice(offset, offset + length);
