@@ -3,7 +3,8 @@ import { Debugfs } from '../../image/contents/debugfs.ts';
 import { listExtDirectory, readExtFile, statExtFile } from '../../image/contents/ext-files.ts';
 import type { FormattedImage } from '../../image/formats/image-format.ts';
 import { openImage } from '../../image/open-image.ts';
-import { probeImage } from '../../image/probe.ts';
+import type { Extent } from '../../extent/extents.ts';
+import { contentsOf, probeImage } from '../../image/probe.ts';
 import type { ImageSource } from '../../image/source/image-source.ts';
 import { Failure } from '../../failure.ts';
 import { Resources } from '../../pipeline/resources.ts';
@@ -24,7 +25,7 @@ export interface InspectOptions {
 
 /**
  * Looks into a guest's disks, of any format and without changing them, for the root file system, and into that. Null if there
- * is none on an ext2, ext3 or ext4 file system, directly on a disk or on a partition. A disk that cannot be opened is
+ * is none on an ext2, ext3 or ext4 file system: directly on a disk, on a partition, or on a logical volume in one piece. A disk that cannot be opened is
  * passed over. Throws Failure `read-failed`.
  * @param disks in the order of the definition
  */
@@ -92,15 +93,18 @@ async function inspectRoot(
   };
 }
 
-function extRegions(
-  image: ImageSource,
-  path: string,
-  onUnseen: (reason: string) => void,
-): { offset: number; length: number }[] {
-  const { regions } = probeImage(image);
-  const kinds = [...new Set(regions.map(({ kind }) => (kind === 'unknown' ? 'unknown data' : kind)))];
+function extRegions(image: ImageSource, path: string, onUnseen: (reason: string) => void): Extent[] {
+  const contents = contentsOf(probeImage(image));
+  const names = contents.map(({ kind, pieces }) => {
+    const name = kind === 'unknown' ? 'unknown data' : kind;
+    return pieces.length === 1 ? name : `${name} in ${pieces.length} pieces`;
+  });
+  const kinds = [...new Set(names)];
   onUnseen(`${path} holds ${kinds.length === 0 ? 'no partitions' : kinds.join(', ')}`);
-  return regions.filter(({ kind }) => /^ext[234]$/.test(kind));
+  // debugfs(8) finds a file system by where it begins.
+  return contents.flatMap(({ kind, pieces }) =>
+    /^ext[234]$/.test(kind) && pieces.length === 1 ? pieces : [],
+  );
 }
 
 async function isRoot(debugfs: Debugfs): Promise<boolean> {

@@ -10,6 +10,8 @@ import { lookInside } from '../../../src/operations/migrate/conversion/adaptatio
 import { noConversion } from '../../../src/operations/migrate/conversion/guest-there.ts';
 import { fakeDefinition } from '../../support/guests/fake-driver.ts';
 import { convert, viewsMissing, viewsOf } from '../../support/images/containers.ts';
+import { loopDevicesMissing } from '../../support/images/loop-device.ts';
+import { fillVolume, GROUP, makeVolumeGroup, placesByPvs, withLvm } from '../../support/images/lvm-image.ts';
 import { scratchDirectory } from '../../support/images/images.ts';
 import { describeUnless, findTool, toolsMissing } from '../../support/programs/tools.ts';
 
@@ -57,7 +59,7 @@ function guestOn(path: string, format: ImageFormat) {
   });
 }
 
-const missing = viewsMissing() ?? toolsMissing('mke2fs', 'debugfs', 'sfdisk');
+const missing = viewsMissing() ?? loopDevicesMissing() ?? toolsMissing('mke2fs', 'debugfs', 'sfdisk', 'lvm');
 
 describeUnless(missing, 'a look into a guest that is to be converted', () => {
   test.each(['raw', 'qcow2', 'vmdk', 'vdi', 'vpc', 'vhdx'] as const)('sees a %s image', async (format) => {
@@ -90,6 +92,35 @@ describeUnless(missing, 'a look into a guest that is to be converted', () => {
     }
   });
 
+  test('sees a root file system on a logical volume that is in one piece', async () => {
+    const [tree, root, path] = ['tree', 'root', 'web.img'].map((name) => join(scratch.path, name)) as [
+      string,
+      string,
+      string,
+    ];
+    for (const directory of ['etc', 'sbin']) mkdirSync(join(tree, directory), { recursive: true });
+    writeFileSync(join(tree, 'etc/fstab'), '/dev/mapper/vg0-root / ext4 defaults 0 1\n');
+    writeFileSync(join(tree, 'sbin/init'), '');
+    writeFileSync(root, '');
+    await truncate(root, 4 * MIB);
+    tool('mke2fs', ['-qF', '-t', 'ext4', '-d', tree, root]);
+    makeVolumeGroup(path, 12 * MIB, [
+      ['root', '4M'],
+      ['other', '1M'],
+    ]);
+    const [piece] = placesByPvs(path).volumes.get('root') ?? [];
+    fillVolume(path, piece === undefined ? [] : [piece], root);
+    expect(await lookInside(guestOn(path, 'raw'), toXen, {}, context)).toMatchObject({
+      root: { diskIndex: 0, ...piece },
+      files: { '/etc/fstab': expect.stringContaining('vg0-root') },
+    });
+    expect(events).toEqual([]);
+
+    withLvm([path], (lvm) => lvm('lvextend', '-L', '+2M', `${GROUP}/root`));
+    expect(await lookInside(guestOn(path, 'raw'), toXen, {}, context)).toBeNull();
+    expect(events).toMatchObject([{ message: expect.stringContaining('holds ext4 in 2 pieces') }]);
+  });
+
   test.each([
     ['lvm2', 512, 'LABELONE'],
     ['xfs', 0, 'XFSB'],
@@ -101,7 +132,7 @@ describeUnless(missing, 'a look into a guest that is to be converted', () => {
     convert(raw, path, 'qcow2');
     const guest = guestOn(path, 'qcow2');
     expect(await lookInside(guest, toXen, {}, context)).toBeNull();
-    const message = `vmferry could not look into web, so nothing in it is adapted: ${path} holds ${kind}. It looks for a root file system of ext2, ext3 or ext4, on a disk or on a partition.`;
+    const message = `vmferry could not look into web, so nothing in it is adapted: ${path} holds ${kind}. It looks for a root file system of ext2, ext3 or ext4, on a disk, a partition or a logical volume in one piece.`;
     expect(events).toEqual([{ type: 'warning', code: 'guest-not-adapted', message }]);
     expect(await lookInside(guest, toXen, { isToldBefore: true }, context)).toBeNull();
     expect(events).toHaveLength(1);

@@ -30,7 +30,8 @@ export async function lookInside(
   };
   try {
     const system = await inspectGuestSystem(disks, context, { isInUse, onUnseen });
-    const looksFor = 'It looks for a root file system of ext2, ext3 or ext4, on a disk or on a partition.';
+    const looksFor =
+      'It looks for a root file system of ext2, ext3 or ext4, on a disk, a partition or a logical volume in one piece.';
     return system ?? cannotLook([...unseen, looksFor].join('. '));
   } catch (error) {
     context.signal.throwIfAborted();
