@@ -8,6 +8,8 @@ import { magicOf, unprotect } from './record.ts';
  * include/ntfs-3g/logfile.h, libntfs-3g/logfile.c (ntfs_is_logfile_clean).
  */
 
+/** Windows makes none that is larger. */
+const MOST_BYTES = 2 ** 32;
 const PIECE_BYTES = 2 ** 18;
 const HEAD_BYTES = 512;
 const NO_CLIENT = 0xffff;
@@ -15,7 +17,7 @@ const VOLUME_IS_CLEAN = 2;
 
 /** Throws Doubt unless nothing in the journal waits to be done. */
 export function requireCleanLog(read: ReadAt, sizeBytes: number): void {
-  if (sizeBytes < 2 * HEAD_BYTES) throw new Doubt('its journal is not valid');
+  if (sizeBytes < 2 * HEAD_BYTES || sizeBytes > MOST_BYTES) throw new Doubt('its journal is not valid');
   if (isEmpty(read, sizeBytes)) return;
   const first = readPage(read, 0, sizeBytes);
   const second = readPage(read, first.pageBytes, sizeBytes);

@@ -24,6 +24,8 @@ import {
 /** The records of the first files, which are those of the file system itself. */
 const record = { table: 0, mirror: 1, log: 2, volume: 3, root: 5, bitmap: 6 };
 const MIRRORED_RECORDS = 4;
+/** With more files it is not looked into: each record is read. */
+const MOST_RECORDS = 2 ** 24;
 /** Several at once. */
 const BATCH_RECORDS = 64;
 /** The flags of a volume that needs nothing done. */
@@ -89,6 +91,7 @@ function openFiles(read: ReadAt, regionBytes: number): NtfsFiles {
   const recordCount = Math.floor(table.initialized / recordBytes);
   if (recordCount <= record.bitmap || table.firstCluster !== tableCluster)
     throw new Doubt('its master file table is not valid');
+  if (recordCount > MOST_RECORDS) throw new Doubt('it has too many files');
   const files = { layout, table: table.read, recordCount, bitmap: new Uint8Array(0) };
   const content = contentOf(read, layout, fileAttributes(files, record.bitmap));
   const bitmapBytes = Math.ceil(clusterCount / 8);
