@@ -12,7 +12,11 @@ const DEEPEST = 8;
 const token =
   /[ \t\r\n\0]+|#[^\n]*|(?<text>"[^"\\]*(?:\\.[^"\\]*)*")|(?<number>-?\d+(?![\w.+@-]))|(?<name>[\w.+@-]+)|(?<mark>[={}[\],])/sy;
 
-type Token = { kind: 'text' | 'name' | 'mark'; value: string } | { kind: 'number'; value: number };
+interface Token {
+  /** A volume may be called 007: a number may be a name, too. */
+  kind: 'text' | 'number' | 'name' | 'mark';
+  value: string;
+}
 
 /** Throws Doubt for anything else than such a text. */
 export function parseConfig(text: string): ConfigSection {
@@ -37,8 +41,7 @@ export function parseConfig(text: string): ConfigSection {
     const entries = new Map<string, ConfigValue | ConfigSection>();
     while (next.done !== true && !isMark('}')) {
       const name = take();
-      // A volume may be called 7.
-      const key = name.kind === 'name' || name.kind === 'number' ? String(name.value) : null;
+      const key = name.kind === 'name' || name.kind === 'number' ? name.value : null;
       if (key === null || entries.has(key)) throw invalid();
       if (isMark('{')) {
         take();
@@ -65,9 +68,11 @@ export function parseConfig(text: string): ConfigSection {
   };
 
   const scalar = (): string | number => {
-    const value = take();
-    if (value.kind !== 'text' && value.kind !== 'number') throw invalid();
-    return value.value;
+    const { kind, value } = take();
+    if (kind === 'text') return value;
+    const number = kind === 'number' ? Number(value) : NaN;
+    if (!Number.isSafeInteger(number)) throw invalid();
+    return number;
   };
 
   const root = section(0);
@@ -86,13 +91,8 @@ function* tokensOf(text: string): Generator<Token, undefined> {
     if (groups === undefined) throw invalid();
     const { text: quoted, number, name, mark } = groups;
     if (quoted !== undefined) yield { kind: 'text', value: quoted.slice(1, -1).replaceAll(/\\(.)/gs, '$1') };
-    else if (number !== undefined) yield { kind: 'number', value: safe(Number(number)) };
+    else if (number !== undefined) yield { kind: 'number', value: number };
     else if (name !== undefined) yield { kind: 'name', value: name };
     else if (mark !== undefined) yield { kind: 'mark', value: mark };
   }
-}
-
-function safe(value: number): number {
-  if (!Number.isSafeInteger(value)) throw invalid();
-  return value;
 }

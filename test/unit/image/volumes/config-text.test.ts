@@ -10,7 +10,7 @@ import {
 type Tree = { [name: string]: ConfigValue | Tree };
 
 const scalars = fc.oneof(fc.string(), fc.maxSafeInteger());
-const names = fc.stringMatching(/^[\w+.][\w+.-]{0,8}$/);
+const names = fc.oneof(fc.stringMatching(/^[\w+.][\w+.-]{0,8}$/), fc.stringMatching(/^\d{1,20}$/));
 const { tree } = fc.letrec<{ tree: Tree }>((tie) => ({
   tree: fc.dictionary(names, fc.oneof({ maxDepth: 4 }, scalars, fc.array(scalars), tie('tree')), {
     noNullPrototype: true,
