@@ -34,6 +34,7 @@ import {
   placesByPvs,
   withLvm,
 } from '../../support/images/lvm-image.ts';
+import { expectSoundXfs, freeExtentsByXfsDb, makeXfs } from '../../support/images/xfs-image.ts';
 import { describeUnless, toolsMissing } from '../../support/programs/tools.ts';
 
 const MIB = 2 ** 20;
@@ -80,7 +81,8 @@ function freeByTools(path: string, root: string): Extent[] {
 }
 
 describeUnless(
-  loopDevicesMissing() ?? toolsMissing('lvm', 'mkswap', 'sfdisk', ...imageTools),
+  loopDevicesMissing() ??
+    toolsMissing('lvm', 'mkswap', 'sfdisk', 'mkfs.xfs', 'xfs_db', 'xfs_repair', ...imageTools),
   'a physical volume of LVM',
   () => {
     test('its volumes are looked into, and what belongs to none is left out', async () => {
@@ -123,6 +125,33 @@ describeUnless(
       extractVolume(copied, volumes.get('root') ?? [], copiedRoot);
       runTool('e2fsck', ['-fn', copiedRoot]);
       expect(filesInExt(copiedRoot)).toEqual(filesInExt(root));
+    });
+
+    test('an XFS on a volume in two pieces loses its free blocks only', async () => {
+      using scratch = scratchDirectory();
+      const [path, file] = [join(scratch.path, 'image'), join(scratch.path, 'xfs')];
+      makeVolumeGroup(path, 48 * MIB, [
+        ['root', '20M'],
+        ['other', '1M'],
+      ]);
+      withLvm([path], (lvm) => lvm('lvextend', '-L', '40M', `${GROUP}/root`));
+      const { volumes, unallocated } = placesByPvs(path);
+      const pieces = volumes.get('root') ?? [];
+      expect(pieces).toHaveLength(2);
+      makeXfs(file, ['-b', 'size=1024', '-d', 'agcount=2'], 40 * MIB);
+      fillVolume(path, pieces, file);
+
+      const { layout, used } = await probe(path);
+      expect(contentsOf(layout)).toMatchObject([{ kind: 'xfs', skippable: true }, { name: 'other' }]);
+      const { free, spareBytes } = freeExtentsByXfsDb(file);
+      const placed = pieces.flatMap((_, index) => [...placedInPiece(pieces, index, () => free)]);
+      const left = [...subtract([{ offset: 0, length: 48 * MIB }], used)];
+      expect(totalLength(left)).toBe(totalLength(placed) - spareBytes + totalLength(unallocated));
+      const copy = join(scratch.path, 'copy');
+      const copied = join(scratch.path, 'copied');
+      copyExtents(path, copy, 48 * MIB, used);
+      extractVolume(copy, pieces, copied);
+      expectSoundXfs(copied);
     });
 
     test('with two copies of its metadata is looked into, too', async () => {
