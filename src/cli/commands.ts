@@ -1,6 +1,7 @@
 import { autostartCommand } from './commands/autostart.ts';
 import { backupCommand } from './commands/backup.ts';
 import { commitCommand } from './commands/moves/commit.ts';
+import { cutoverCommand } from './commands/moves/cutover.ts';
 import { convertCommand } from './commands/convert.ts';
 import { diffCommand } from './commands/diff.ts';
 import { exportCommand } from './commands/exchange/export.ts';
@@ -27,6 +28,7 @@ import { verifyCommand } from './commands/verify.ts';
 export const commands = [
   migrateCommand,
   revertCommand,
+  cutoverCommand,
   commitCommand,
   migrationsCommand,
   initCommand,

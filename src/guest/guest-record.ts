@@ -24,6 +24,14 @@ export interface GuestMove {
   committedAt?: string;
 }
 
+/** A copy of a running guest that is under way. */
+export interface GuestCopying {
+  destination: string;
+  mover: NonNullable<GuestMove['mover']>;
+  /** `waiting`: the copy is kept close to the guest until a time, or until `vmferry cutover`, which makes it `released`. */
+  hold?: 'waiting' | 'released';
+}
+
 /** What this machine remembers of a guest: how to start it, and whether it may be started. */
 export interface GuestRecord {
   version: 1;
@@ -35,7 +43,7 @@ export interface GuestRecord {
   /** Present in the states `moving` and `moved`. */
   move?: GuestMove;
   /** Present while a process here copies the guest, which runs on: it may then become `moving`. Means nothing once that process has ended. */
-  copying?: { destination: string; mover: NonNullable<GuestMove['mover']> };
+  copying?: GuestCopying;
   /**
    * Present while the guest's hypervisor fences it, too: what `KeepingDriver.unfence` needs to put all back. The text is null
    * until the fence is complete.
@@ -66,7 +74,13 @@ const guestRecord = z.strictObject({
       committedAt: z.iso.datetime().exactOptional(),
     })
     .exactOptional(),
-  copying: z.strictObject({ destination: z.string().min(1), mover }).exactOptional(),
+  copying: z
+    .strictObject({
+      destination: z.string().min(1),
+      mover,
+      hold: z.enum(['waiting', 'released']).exactOptional(),
+    })
+    .exactOptional(),
   fence: z.strictObject({ text: z.string().max(65_536).nullable() }).exactOptional(),
   sources: z.array(guestSourceSchema).max(MOST_SOURCES).exactOptional(),
 });

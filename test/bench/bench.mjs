@@ -11,6 +11,7 @@
  *   npm run bench -- --list                     the peers and their commands (for backups: with --backups)
  *   npm run bench -- --parts                    each part of a move alone, and a whole move; --level 1 to 19
  *   npm run bench -- --growth                   time and memory for more data, and for larger images
+ *   npm run bench -- --downtime                 how long a guest that writes all the time is down
  *
  * Needs root: it mounts images and installs the peers' Debian packages. Everything that it makes is in
  * $XDG_CACHE_HOME/vmferry-bench, else in vmferry-bench in the temporary directory; the next run uses the work image again.
@@ -20,7 +21,7 @@ import { spawnSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { prepare, runVisibly } from '../setup/prepare.mjs';
+import { prepare, projectDirectory, runVisibly } from '../setup/prepare.mjs';
 import { backupPeers } from './peers/backup-peers.mjs';
 import { downloadPackages, downloadPackagesFor } from './peers/guest-packages.mjs';
 import { fetchNewerPrograms, newerProgramDirectory } from './peers/newer-programs.mjs';
@@ -46,6 +47,15 @@ function list(bench) {
   else for (const { name, title, command } of peers) console.log(`${name}: ${title}\n  ${command}\n`);
 }
 
+/** By jest, because it uses the hosts and guests of the tests. */
+function measureDowntime(request) {
+  process.env.VMFERRY_BENCH = JSON.stringify(request);
+  process.env.NODE_OPTIONS = '--experimental-vm-modules --disable-warning=ExperimentalWarning';
+  const jest = join(projectDirectory, 'node_modules', 'jest', 'bin', 'jest.js');
+  const args = [`--roots=${join(here, 'downtime')}`, '--maxWorkers=1'];
+  return runVisibly(process.execPath, [jest, ...args]) ? 0 : 1;
+}
+
 function main() {
   const { bench, list: onlyList, quick, lines, level, peers: chosen, rounds } = readOptions();
   if (onlyList) {
@@ -60,6 +70,7 @@ function main() {
   process.env.PATH = `${newerProgramDirectory}:${process.env.PATH}`;
   if (!runVisibly('npm', ['run', '--silent', 'build']))
     throw new Error('vmferry could not be built; the lines above say why.');
+  if (bench === 'downtime') return measureDowntime({ quick, rounds });
   const recipe = quick || bench === 'growth' ? recipes.quick : recipes.full;
   // growth makes its images each time
   if (bench === 'growth') downloadPackages(recipe.packages);

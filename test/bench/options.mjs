@@ -8,8 +8,11 @@ export const benches = {
   moves: { script: 'rounds.mjs', rounds: null },
   backups: { script: 'backup-rounds.mjs', rounds: 3 },
   parts: { script: 'parts/parts-rounds.mjs', rounds: 3 },
+  downtime: { script: null, rounds: 3 },
   growth: { script: 'growth/growth-rounds.mjs', rounds: 3 },
 };
+
+const vmferryAlone = new Set(['parts', 'growth', 'downtime']);
 
 /** zstd's default level, also of e2image's pipe. */
 const USUAL_LEVEL = 3;
@@ -21,6 +24,7 @@ export function readOptions() {
       backups: { type: 'boolean', default: false },
       parts: { type: 'boolean', default: false },
       growth: { type: 'boolean', default: false },
+      downtime: { type: 'boolean', default: false },
       quick: { type: 'boolean', default: false },
       list: { type: 'boolean', default: false },
       line: { type: 'string', multiple: true },
@@ -44,20 +48,19 @@ export function readOptions() {
 }
 
 function chosenBench(values) {
-  const chosen = ['backups', 'parts', 'growth'].filter((name) => values[name]);
+  const chosen = ['backups', 'parts', 'growth', 'downtime'].filter((name) => values[name]);
   if (chosen.length > 1) throw new Error(`One at a time: ${chosen.map((name) => `--${name}`).join(' or ')}.`);
   return chosen[0] ?? 'moves';
 }
 
 function chosenLines(bench, values) {
   if (values.length === 0) return ['loopback'];
-  if (bench === 'parts' || bench === 'growth')
-    throw new Error(`--${bench} is measured on the loopback alone: leave out --line.`);
+  if (vmferryAlone.has(bench)) throw new Error(`--${bench} has lines of its own, or none: leave out --line.`);
   return findLines(values.flatMap((value) => value.split(','))).map(({ name }) => name);
 }
 
 function chosenPeers(bench, names, quick) {
-  if (bench === 'parts' || bench === 'growth') {
+  if (vmferryAlone.has(bench)) {
     if (names !== undefined) throw new Error(`--${bench} measures vmferry alone: leave out --peers.`);
     return findPeers(['vmferry']);
   }

@@ -23,6 +23,7 @@ import type {
 } from '../../src/operations/migrate/several/moves-report.ts';
 import type { ProtectReport } from '../../src/operations/stores/protect-snapshot.ts';
 import type { CommitReport } from '../../src/operations/moves/commit.ts';
+import type { CutoverReport } from '../../src/operations/moves/cutover.ts';
 import type { MoveSummary } from '../../src/operations/moves/list-moves.ts';
 import type { PruneReport } from '../../src/operations/prune/prune-report.ts';
 import type { RestoreReport } from '../../src/operations/restore/restore-report.ts';
@@ -51,6 +52,7 @@ type JsonRecord =
   | PlannedGuestsReport
   | RevertReport
   | CommitReport
+  | CutoverReport
   | { type: 'migrations'; moves: readonly MoveSummary[] }
   | StoreMadeReport
   | BackupReport
@@ -166,6 +168,7 @@ const samples: { [Type in JsonRecord['type']]: RecordOf<Type> } = {
   'guests-planned': { type: 'guests-planned', destination: '', guests: [plan] },
   reverted: { type: 'reverted', guest: '', pid: 0, consoleLog: '', wasRunningThere: true },
   committed: { type: 'committed', guest: '', destination: '', images: [''] },
+  cutover: { type: 'cutover', guest: '', destination: '', pid: 0 },
   migrations: {
     type: 'migrations',
     moves: [

@@ -47,6 +47,10 @@ export const migrateCommand: Command<MigrateDependencies> = {
       throw new Failure('usage', '--disk names a disk of one guest, and several are to move.', {
         advice: 'Move that guest by itself.',
       });
+    if (request.hold !== null)
+      throw new Failure('usage', '--hold and --cutover are for one guest, and several are to move.', {
+        advice: 'Give one command for each guest.',
+      });
     const { target, dryRun } = request;
     const keepGoing = flag(args, 'keep-going');
     return async ({ dependencies, context }) => {

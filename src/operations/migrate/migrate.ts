@@ -24,6 +24,7 @@ import { DowntimeClock } from './passes/downtime.ts';
 import { overLostLines } from './line/over-lost-lines.ts';
 import { Patience } from './line/patience.ts';
 import type { MovedDisk } from './passes/copied-move.ts';
+import { holdUntilCutover } from './passes/hold.ts';
 import { MoveCopy } from './passes/move-copy.ts';
 import { isWarm } from './passes/why-not-warm.ts';
 import { refuseSuspension } from '../../system/suspension.ts';
@@ -99,7 +100,8 @@ async function moveGuest(
       if (hasComparablePlaces(path)) removeLeftClones(path, context);
     await using copy = new MoveCopy(move);
     if (isWarm(move)) await claimGuest(move);
-    const progress = () => copy.sentBytes;
+    // An idle guest has little to send, but its passes show that the line holds.
+    const progress = () => copy.sentBytes + copy.passes.length;
     await overLostLines(
       {
         line,
@@ -108,6 +110,12 @@ async function moveGuest(
         async work(moving) {
           await copy.useLine(moving.signal);
           if (!request.cold && guest.running !== null) await copy.copyWhileItRuns(moving);
+          if (request.hold !== null && guest.running !== null)
+            await holdUntilCutover(
+              request.hold,
+              { guest: name, records: move.dependencies.records, passAgain: (held) => copy.passAgain(held) },
+              moving,
+            );
           // The guest is not halted for a line that is lost.
           moving.signal.throwIfAborted();
         },

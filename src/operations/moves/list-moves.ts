@@ -31,14 +31,16 @@ async function summarize(name: string, records: Pick<RecordStore, 'read'>): Prom
   try {
     const record = await records.read(name);
     if (record === null) return null;
-    const { move, changedAt, sources = [] } = record;
-    const mover = move?.mover !== undefined && isAlive(move.mover) ? move.mover : null;
+    const { move, copying, changedAt, sources = [] } = record;
+    // The process of an earlier move has ended; the one that copies the guest now may not have.
+    const under = copying ?? move;
+    const mover = under?.mover !== undefined && isAlive(under.mover) ? under.mover : null;
     const state = moveStateOf(record, mover !== null);
     if (state === null) return null;
     return {
       guest: name,
       state,
-      other: (state === 'here' ? sources.at(-1)?.host : move?.destination) ?? null,
+      other: (state === 'here' ? sources.at(-1)?.host : under?.destination) ?? null,
       changedAt,
       pid: mover?.pid ?? null,
       commands: nextCommands(state, record).map((words) => shellLine(['vmferry', ...words])),

@@ -2,6 +2,10 @@ import type { GuestRecord } from '../../guest/guest-record.ts';
 
 /** What became of a move, as far as this machine knows (doc/migration.md, The states of a move). */
 export type MoveState =
+  /** A process here copies the guest, which runs on. */
+  | 'copying'
+  /** The same, and it waits for a time or for `vmferry cutover`. */
+  | 'held'
   /** A process here moves the guest right now. */
   | 'moving'
   /** The process that moved the guest is gone, and the new hardware was never told to boot it. */
@@ -22,9 +26,10 @@ export type MoveState =
  * @param isMoverAlive whether the process that the record names still lives
  */
 export function moveStateOf(
-  { state, move, sources = [] }: Pick<GuestRecord, 'state' | 'move' | 'sources'>,
+  { state, move, copying, sources = [] }: Pick<GuestRecord, 'state' | 'move' | 'copying' | 'sources'>,
   isMoverAlive: boolean,
 ): MoveState | null {
+  if (copying !== undefined && isMoverAlive) return copying.hold === 'waiting' ? 'held' : 'copying';
   if (move === undefined || state === 'running' || state === 'halted')
     return sources.length === 0 ? null : 'here';
   if (isMoverAlive) return 'moving';
@@ -55,6 +60,9 @@ export function nextCommands(
         ['commit', name],
         ['revert', name],
       ];
+    case 'held':
+      return [['cutover', name]];
+    case 'copying':
     case 'moving':
     case 'committed':
     case 'taken-back':

@@ -7,7 +7,6 @@ import {
   eventually,
   ferriedGuest,
   receiversOf,
-  stageStarted,
   type FerriedGuest,
 } from '../../support/guests/ferried-guest.ts';
 import { networkLabMissing } from '../../support/ssh/network-lab.ts';
@@ -68,22 +67,33 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a guest whose line is lost'
     await rm(join(hosts.new.images, 'web.img'));
   });
 
-  test('runs on here, and moves when the line holds', async () => {
+  test('runs on here; its copy is kept close when the line is back, and it moves when somebody says so', async () => {
     const pid = guest.pid();
     const boots = await guestBootCount(guest.image.path);
-    const command = hosts.start(await guest.migrateArguments({ retryFor: '5m' }));
+    const early = await hosts.run(['cutover', 'web', '--json']);
+    expect(errorOf(early)).toMatchObject({ code: 'guest-not-found' });
+    const command = hosts.start([...(await guest.migrateArguments({ retryFor: '5m' })), '--hold']);
     await command.printed(copyHasBegun);
     await hosts.lab.reset();
     await command.printed(/"code":"line-lost"/);
+    await command.printed(/its copy is kept close to it/);
     expect(guest.pid()).toBe(pid);
-    await command.printed(stageStarted('halt'));
+    const held = resultOf(await hosts.run(['migrations', '--json']));
+    expect(held).toMatchObject({
+      moves: [{ guest: 'web', state: 'held', commands: ['vmferry cutover web'] }],
+    });
+    const told = resultOf(await hosts.run(['cutover', 'web', '--json']));
+    expect(told).toMatchObject({ type: 'cutover', guest: 'web', pid: command.child.pid });
     const ended = await command.ended;
-    expect(resultOf(ended)).toMatchObject({ type: 'moved' });
+    const moved = resultOf<{ passes: unknown[] }>(ended);
+    expect(moved).toMatchObject({ type: 'moved' });
+    // The first was broken off; after the second it was held, and the third came with the order. The last one followed the halt.
+    expect(moved.passes.length).toBeGreaterThanOrEqual(3);
     expect(warningsOf(ended).filter(({ code }) => code === 'line-lost')).toHaveLength(1);
     await guest.expectMoved();
     resultOf(await hosts.runOnNew(['halt', 'web', '--json']));
-    const moved = join(hosts.new.images, 'web.img');
-    expect(await guestBootCount(moved)).toBe(boots + 1);
-    expect(await damagedGuestFiles(moved, guest.image.files)).toEqual([]);
+    const image = join(hosts.new.images, 'web.img');
+    expect(await guestBootCount(image)).toBe(boots + 1);
+    expect(await damagedGuestFiles(image, guest.image.files)).toEqual([]);
   });
 });

@@ -20,6 +20,8 @@ export interface Rule {
 export interface FerriedGuest {
   name: string;
   image: GuestImage;
+  /** Of the guest that was started by hand. */
+  consoleLog: string;
   /** `migrate NAME` with all it needs, and --json; `rules`: see meddling-receiver.mjs. */
   migrateArguments(options?: {
     rules?: readonly Rule[];
@@ -48,10 +50,14 @@ export interface FerriedGuest {
 export async function ferriedGuest(
   hosts: TwoHosts,
   name: string,
-  options: Omit<GuestImageOptions, 'path'> & { extraArgs?: readonly string[] } = {},
+  options: Omit<GuestImageOptions, 'path'> & {
+    /** Of the image; the usual one unless given. */
+    directory?: string;
+    extraArgs?: readonly string[];
+  } = {},
 ): Promise<FerriedGuest> {
-  const { extraArgs = [], ...imageOptions } = options;
-  const path = join(hosts.old.images, `${name}.img`);
+  const { directory: imageDirectory = hosts.old.images, extraArgs = [], ...imageOptions } = options;
+  const path = join(imageDirectory, `${name}.img`);
   const image = await buildGuestImage({
     path,
     dataBytes: 6 * 2 ** 20,
@@ -84,6 +90,7 @@ export async function ferriedGuest(
   return {
     name,
     image,
+    consoleLog: booted.consoleLog,
     runsOn,
     listen,
     pid: () => (runsOn('old') ? Number(readFileSync(join(hosts.old.umlDir, name, 'pid'), 'utf8')) : null),

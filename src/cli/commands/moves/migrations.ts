@@ -21,6 +21,8 @@ export const migrationsCommand: Command<MigrateDependencies> = {
 };
 
 const stateTexts: Readonly<Record<MoveSummary['state'], (other: string) => string>> = {
+  copying: (other) => `runs here, and is being copied to ${other}`,
+  held: (other) => `runs here; its copy on ${other} is kept close`,
   moving: (other) => `is being moved to ${other}`,
   'broken-off': (other) => `on its way to ${other}, and the move broke off`,
   unknown: (other) => `moved to ${other}, and may not have come up there`,
@@ -37,7 +39,7 @@ export function migrationsText(moves: readonly MoveSummary[]): string {
     guest,
     stateTexts[state](other ?? 'another machine'),
     changedAt === null ? '-' : formatTime(changedAt),
-    pid === null ? commands.join(', or ') : `wait for process ${pid}`,
+    pid === null || commands.length > 0 ? commands.join(', or ') : `wait for process ${pid}`,
   ]);
   const problems = moves.flatMap(({ guest, problem }) =>
     problem === null ? [] : [[`${guest}: ${problem.message}`, problem.advice].filter(Boolean).join(' ')],

@@ -11,6 +11,7 @@ import {
 } from '../image-format-options.ts';
 import { probeOptions, readProbing, repeatableProbeOptions } from './probe-options.ts';
 import { placeOptions, readPlaces, repeatablePlaceOptions } from '../place-options.ts';
+import { holdOptions, readHold } from './hold-options.ts';
 import { readRetrying, retryOptions } from './retry-options.ts';
 import { limitRateOption, readLimitRate } from '../limit-rate-option.ts';
 import { parseDestination } from '../destination.ts';
@@ -44,6 +45,7 @@ export function defineMigrateOptions(parser: Argv): Argv {
       type: 'boolean',
       describe: 'Halt the guest first, instead of copying most of it while it runs',
     },
+    ...holdOptions,
     'downtime-goal': {
       type: 'number',
       default: 10,
@@ -108,6 +110,7 @@ function withExamples(parser: Argv): Argv {
       'as a domain of libvirt, its network card on the bridge br0',
     )
     .example('$0 migrate web --to newhost --limit-rate 5M', 'leave the rest of the line to others')
+    .example('$0 migrate web --to newhost --cutover 03:00', 'copy it now, and halt it at three')
     .example(
       '$0 migrate web --to newhost --probe tcp:22 --probe http://web.example/',
       'taken back by itself unless ssh and the web site answer there as they did here',
@@ -140,6 +143,7 @@ export function readMigrateRequest(args: Arguments): MigrateRequest {
     ...readHaltOptions(args),
     ...readBootOptions(args),
     cold: flag(args, 'cold'),
+    hold: readHold(args),
     downtimeGoalMs: 1000 * wholeNumber(args, 'downtime-goal', 1, LONGEST_GOAL_SECONDS),
     probing: readProbing(args),
     dryRun: flag(args, 'dry-run'),

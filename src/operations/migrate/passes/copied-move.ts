@@ -3,6 +3,7 @@ import type { RecordStore } from '../../../guest/record-store.ts';
 import type { ResolvedGuest } from '../../../guest/resolve-guest.ts';
 import type { TargetFormat } from '../../../image/target/target-format.ts';
 import type { SshConnection } from '../../../store/sftp/ssh-connection.ts';
+import type { HoldRequest } from './hold.ts';
 import type { Compression } from '../../../transfer/compression-level.ts';
 import type { DiskAccount } from '../../../transfer/disk-account.ts';
 import type { RemoteReceiver } from '../../../wire/remote-receiver.ts';
@@ -27,6 +28,8 @@ export interface CopyRequest {
   overwrite: boolean;
   /** Copy nothing while the guest runs. */
   cold: boolean;
+  /** Whether the copy is kept close to the running guest before the halt; null: it is halted as soon as that is worth it. */
+  hold: HoldRequest | null;
   /** Copies of the running guest end when the rest takes less time than this. */
   downtimeGoalMs: number;
 }

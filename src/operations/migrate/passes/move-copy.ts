@@ -69,10 +69,9 @@ export class MoveCopy implements AsyncDisposable {
     };
   }
 
-  /** Copies the disks that can be copied while the guest runs, until the rest takes little time. The guest is not touched. */
+  /** Copies the disks that can be copied while the guest runs, until the rest takes little time. The guest is not touched. `passAgain` goes on. */
   async copyWhileItRuns(context: Context): Promise<void> {
-    const { guest, places } = this.#move;
-    const { name } = guest.definition;
+    const { places } = this.#move;
     const reasons = places.map(({ disk }) => whyNotWarm(disk));
     const warm = places.filter((_, index) => reasons[index] === null);
     for (const reason of reasons)
@@ -83,36 +82,40 @@ export class MoveCopy implements AsyncDisposable {
       await using image = await openImage(place.disk.path);
       await this.#begin(place, image, context);
     }
-    await this.#passUntilShort(warm, context);
+    while (!isTimeToHalt(this.passes, this.#move.request.downtimeGoalMs / 1000))
+      await this.passAgain(context);
+    this.#tellPrediction(context);
+  }
+
+  /** One more pass over the disks that can be copied while the guest runs. Returns its seconds. */
+  async passAgain(context: Context): Promise<number> {
+    const { name } = this.#move.guest.definition;
+    if (this.#copies.size === 0) return 0;
+    const pass = await runStage(
+      context,
+      'copy',
+      `copying ${name} while it runs (pass ${this.passes.length + 1})`,
+      () => this.#passOver(context),
+      ({ readBytes, changedBytes }) =>
+        `pass ${this.passes.length + 1}: ${formatBytes(readBytes)} read, ${formatBytes(changedBytes)} differed`,
+    );
+    this.passes.push(pass);
+    return pass.seconds;
+  }
+
+  #tellPrediction({ report }: Context): void {
     const { changedBytes, seconds } = predictLastPass(this.passes);
     this.predictedDowntimeSeconds = HALT_AND_BOOT_SECONDS + seconds;
+    const { name } = this.#move.guest.definition;
     const message = `After the halt, about ${formatBytes(changedBytes)} are left to send (${Math.ceil(seconds)} s). ${name} will be down for about ${Math.ceil(this.predictedDowntimeSeconds)} s.`;
-    context.report({ type: 'notice', message });
+    report({ type: 'notice', message });
   }
 
-  async #passUntilShort(warm: readonly PlacedDisk[], context: Context): Promise<void> {
-    const { request, guest } = this.#move;
-    const { name } = guest.definition;
-    while (!isTimeToHalt(this.passes, request.downtimeGoalMs / 1000)) {
-      const number = this.passes.length + 1;
-      const pass = await runStage(
-        context,
-        'copy',
-        `copying ${name} while it runs (pass ${number})`,
-        () => this.#passOver(warm, context),
-        ({ readBytes, changedBytes }) =>
-          `pass ${number}: ${formatBytes(readBytes)} read, ${formatBytes(changedBytes)} differed`,
-      );
-      this.passes.push(pass);
-    }
-  }
-
-  async #passOver(warm: readonly PlacedDisk[], context: Context): Promise<PassReport> {
+  async #passOver(context: Context): Promise<PassReport> {
     const startedMs = performance.now();
     const pass = { readBytes: 0, changedBytes: 0, sentBytes: 0 };
-    for (const place of warm) {
-      const done = await this.#copies.get(place)?.passWhileItRuns(context);
-      if (done !== undefined) add(pass, done);
+    for (const [place, copy] of this.#copies) {
+      add(pass, await copy.passWhileItRuns(context));
       this.#copiedWhileRunning.add(place);
     }
     return { ...pass, seconds: (performance.now() - startedMs) / 1000 };

@@ -6,7 +6,7 @@ import { migrationsText } from '../../../../src/cli/commands/moves/migrations.ts
 import { commitReportText } from '../../../../src/cli/commands/moves/commit.ts';
 import type { Event } from '../../../../src/events.ts';
 import type { GuestDefinition } from '../../../../src/guest/definition.ts';
-import { fenceOf, type GuestMove } from '../../../../src/guest/guest-record.ts';
+import { fenceOf, type GuestCopying, type GuestMove } from '../../../../src/guest/guest-record.ts';
 import { thisMover } from '../../../../src/guest/mover.ts';
 import { noteUp } from '../../../../src/guest/note-state.ts';
 import { createRecordStore } from '../../../../src/guest/record-store.ts';
@@ -49,6 +49,17 @@ describe('the moves of this machine', () => {
     const sources = [{ host: 'oldhost', machine: null, images: ['/srv/h.img'] }];
     await records.write({ definition: guest('h-home'), state: 'running', sources });
     await records.write({ definition: guest('i-never'), state: 'halted' });
+    const { mover = gone } = thisMover();
+    const copied = (name: string, more: Omit<GuestCopying, 'destination'>) =>
+      records.write({
+        definition: guest(name),
+        state: 'running',
+        copying: { destination: 'newhost', ...more },
+      });
+    await copied('l-copying', { mover });
+    await copied('m-held', { mover, hold: 'waiting' });
+    await copied('n-released', { mover, hold: 'released' });
+    await copied('o-killed', { mover: gone, hold: 'waiting' });
     const broken = { 'j-damaged': '{"version":1,', 'k-newer': '{"version":2,"more":[]}' };
     for (const [name, text] of Object.entries(broken))
       writeFileSync(join(directory.path, 'guests', `${name}.json`), text);
@@ -71,13 +82,18 @@ describe('the moves of this machine', () => {
       ['h-home', 'here', 'oldhost', []],
       ['j-damaged', 'unreadable', null, []],
       ['k-newer', 'unreadable', null, []],
+      ['l-copying', 'copying', 'newhost', []],
+      ['m-held', 'held', 'newhost', ['vmferry cutover m-held']],
+      ['n-released', 'copying', 'newhost', []],
     ]);
     expect(moves.slice(0, 3).map(({ pid, changedAt }) => [pid, changedAt])).toEqual([
       [process.pid, at],
       [process.pid, at],
       [null, at],
     ]);
-    expect(moves.at(-1)?.problem?.message).toContain('k-newer.json is of version 2.');
+    expect(moves.find(({ guest: name }) => name === 'k-newer')?.problem?.message).toContain(
+      'k-newer.json is of version 2.',
+    );
     for (const [name, text] of Object.entries(broken))
       expect(readFileSync(join(directory.path, 'guests', `${name}.json`), 'utf8')).toBe(text);
 

@@ -1,0 +1,85 @@
+import { join } from 'node:path';
+import process from 'node:process';
+import { createQemuDriver } from '../../../src/guest/drivers/qemu/driver.ts';
+import { guestKernel } from '../../rigs/kernel/guest-kernel.ts';
+import { ferriedGuest } from '../../support/guests/ferried-guest.ts';
+import { powerButton } from '../../support/guests/guest-programs.ts';
+import { buildGuestImage } from '../../support/guests/uml-guest.ts';
+import type { HostFiles, TwoHosts } from '../../support/ssh/two-hosts.ts';
+import { writingProgram } from './writing-program.ts';
+
+const context = { signal: new AbortController().signal, report: () => undefined };
+
+export interface GuestSize {
+  imageBytes: number;
+  /** In use, all but a few MiB. */
+  bulkBytes: number;
+  /** Where its image goes. */
+  directory: string;
+}
+
+/** A guest that writes all the time, and runs on the old host. */
+export interface MovedGuest extends AsyncDisposable {
+  /** The arguments of the move. */
+  migrateArguments: string[];
+  consoleLog: string;
+}
+
+export async function startUmlGuest(
+  hosts: TwoHosts,
+  { imageBytes, bulkBytes, directory }: GuestSize,
+): Promise<MovedGuest> {
+  const guest = await ferriedGuest(hosts, 'web', {
+    sizeBytes: imageBytes,
+    dataBytes: 65_536,
+    programs: [writingProgram(bulkBytes)],
+    directory,
+  });
+  return {
+    migrateArguments: await guest.migrateArguments(),
+    consoleLog: guest.consoleLog,
+    // The hosts end it.
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
+/** Without hardware virtualization: it boots slowly. */
+export async function startQemuGuest(
+  hosts: TwoHosts,
+  { imageBytes, bulkBytes, directory }: GuestSize,
+): Promise<MovedGuest> {
+  const driverOf = ({ stateDir, home, environment }: HostFiles) =>
+    createQemuDriver({ ...process.env, ...environment, HOME: home, VMFERRY_MACHINE: stateDir });
+  const { kernel, initrd } = await guestKernel();
+  const path = join(directory, 'web.img');
+  await buildGuestImage({
+    path,
+    sizeBytes: imageBytes,
+    dataBytes: 65_536,
+    onCtrlAltDel: 'quick-poweroff',
+    programs: [powerButton, writingProgram(bulkBytes)],
+  });
+  const consoleLog = join(hosts.old.home, 'web.console');
+  const definition = {
+    name: 'web',
+    driver: 'qemu',
+    memoryBytes: 192 * 2 ** 20,
+    cpuCount: 1,
+    kernel,
+    initrd,
+    disks: [{ device: 'vda', path, readOnly: false, bus: 'virtio' }],
+    commandLine: ['root=/dev/vda', 'rw', 'console=ttyS0'],
+    console: 'ttyS0',
+  } as const;
+  await driverOf(hosts.old).start(definition, { consoleLog, timeoutMs: 300_000 }, context);
+  const patience = ['--boot-timeout', '300', '--halt-timeout', '120'];
+  return {
+    migrateArguments: ['migrate', 'web', ...hosts.targetArguments(), ...patience, '--json'],
+    consoleLog,
+    async [Symbol.asyncDispose]() {
+      for (const host of [hosts.old, hosts.new])
+        for (const guest of await driverOf(host).list(context))
+          await driverOf(host).halt(guest, { timeoutMs: 1, force: true }, context);
+    },
+  };
+}
