@@ -26,7 +26,6 @@ import { Patience } from './line/patience.ts';
 import type { MovedDisk } from './passes/copied-move.ts';
 import { holdUntilCutover } from './passes/hold.ts';
 import { MoveCopy } from './passes/move-copy.ts';
-import { isWarm } from './passes/why-not-warm.ts';
 import { refuseSuspension } from '../../system/suspension.ts';
 import { hasComparablePlaces } from '../../image/clones/placed-extents.ts';
 import { refuseChanged, stampImages } from '../../image/image-stamp.ts';
@@ -83,7 +82,7 @@ async function moveGuest(
   move: Move,
   context: Context,
 ): Promise<Pick<MigrationReport, 'disks' | 'passes' | 'predictedDowntimeSeconds' | 'booted'>> {
-  const { request, guest, line } = move;
+  const { request, guest } = move;
   const { name } = guest.definition;
   const { destination } = request.target;
   const runsOn = guest.running === null ? '' : `, and ${name} runs on here`;
@@ -99,46 +98,12 @@ async function moveGuest(
     for (const { path } of guest.definition.disks)
       if (hasComparablePlaces(path)) removeLeftClones(path, context);
     await using copy = new MoveCopy(move);
-    if (isWarm(move)) await claimGuest(move);
-    // An idle guest has little to send, but its passes show that the line holds.
-    const progress = () => copy.sentBytes + copy.passes.length;
-    await overLostLines(
-      {
-        line,
-        patience: new Patience(request.retrying, null),
-        progress,
-        async work(moving) {
-          await copy.useLine(moving.signal);
-          if (!request.cold && guest.running !== null) await copy.copyWhileItRuns(moving);
-          if (request.hold !== null && guest.running !== null)
-            await holdUntilCutover(
-              request.hold,
-              { guest: name, records: move.dependencies.records, passAgain: (held) => copy.passAgain(held) },
-              moving,
-            );
-          // The guest is not halted for a line that is lost.
-          moving.signal.throwIfAborted();
-        },
-      },
-      context,
-    );
+    if (guest.running !== null && !request.cold) await claimGuest(move);
+    await copyBeforeHalt(move, copy, context);
     const downSinceMs = guest.running === null ? null : performance.now();
     await haltForMove(move, context);
     const stamps = await stampImages(guest.definition.disks);
-    let isFirst = true;
-    const { disks, adapted } = await overLostLines(
-      {
-        line,
-        patience: new Patience(request.retrying, downSinceMs),
-        progress,
-        async work(moving) {
-          if (!isFirst) await copy.useLine(moving.signal);
-          isFirst = false;
-          return completeThere(move, copy, moving);
-        },
-      },
-      context,
-    );
+    const { disks, adapted } = await copyAfterHalt(move, copy, downSinceMs, context);
     // From now on Ctrl-C is too late.
     fate = `It is too late to stop: ${name} may already run on ${destination}. The move goes on to its end.`;
     await refuseChanged(stamps, CHANGED_ADVICE);
@@ -149,6 +114,48 @@ async function moveGuest(
     if (failure.code === 'outcome-unknown') throw failure;
     throw await undoMove(failure, move, context);
   }
+}
+
+/** An idle guest has little to send, but its passes show that the line holds. */
+function progressOf(copy: MoveCopy): () => number {
+  return () => copy.sentBytes + copy.passes.length;
+}
+
+/** Copies the guest while it runs, if that was asked for, and waits until it is time for the halt. The line holds then. */
+function copyBeforeHalt(move: Move, copy: MoveCopy, context: Context): Promise<void> {
+  const { request, guest, line, dependencies } = move;
+  const { cold, hold, retrying } = request;
+  const held = {
+    guest: guest.definition.name,
+    records: dependencies.records,
+    passAgain: (moving: Context) => copy.passAgain(moving),
+  };
+  const work = async (moving: Context): Promise<void> => {
+    await copy.useLine(moving.signal);
+    if (guest.running !== null && !cold) await copy.copyWhileItRuns(moving);
+    if (guest.running !== null && hold !== null) await holdUntilCutover(hold, held, moving);
+    moving.signal.throwIfAborted();
+  };
+  const patience = new Patience(retrying, null);
+  return overLostLines({ line, patience, progress: progressOf(copy), work }, context);
+}
+
+/** @param downSinceMs null if the guest did not run */
+function copyAfterHalt(
+  move: Move,
+  copy: MoveCopy,
+  downSinceMs: number | null,
+  context: Context,
+): Promise<{ disks: MovedDisk[]; adapted: GuestDefinition }> {
+  const { request, line } = move;
+  let isFirst = true;
+  const work = async (moving: Context) => {
+    if (!isFirst) await copy.useLine(moving.signal);
+    isFirst = false;
+    return completeThere(move, copy, moving);
+  };
+  const patience = new Patience(request.retrying, downSinceMs);
+  return overLostLines({ line, patience, progress: progressOf(copy), work }, context);
 }
 
 /** Copies the rest of the halted guest, gives its images their names, and adapts them. */
