@@ -14,6 +14,7 @@ import type { BackupDependencies } from './operations/backup/options.ts';
 import type { ExportDependencies } from './operations/exchange/export.ts';
 import type { ImportDependencies } from './operations/exchange/import.ts';
 import type { MigrateDependencies } from './operations/migrate/migrate-dependencies.ts';
+import type { PlainMoveDependencies } from './operations/plain-move/plain-move.ts';
 import type { ReceiveDependencies } from './operations/receive/receive.ts';
 import type { StoreDependencies } from './operations/store-access/store-dependencies.ts';
 import { createRecordingNotes } from './repository/recording-notes.ts';
@@ -30,6 +31,7 @@ export type Dependencies = MigrateDependencies &
   ConvertDependencies &
   ExportDependencies &
   ImportDependencies &
+  PlainMoveDependencies &
   AsyncDisposable;
 
 /** The drivers, stores and workers that the operations use. Workers start when they are first needed. */

@@ -14,8 +14,13 @@ export interface GuestMove {
   /** The directory of its images there; null when unknown. */
   directory: string | null;
   sshConfigFile: string | null;
-  /** The command that starts vmferry there; null when the guest came from there and the command is unknown. */
+  /**
+   * The command that starts vmferry there; null when the guest came from there and the command is unknown, and when there is no vmferry
+   * (`via`).
+   */
   remoteCommand: string | null;
+  /** The guest went to a machine without vmferry, through this program. */
+  via?: 'bzip2';
   /** The process here that moves or moved it. */
   mover?: { pid: number; startTimeTicks: number };
   /** When the guest was seen to be up there, in ISO 8601 (UTC). Absent: that is not known. */
@@ -69,6 +74,7 @@ const guestRecord = z.strictObject({
       directory: z.string().nullable(),
       sshConfigFile: z.string().nullable(),
       remoteCommand: z.string().nullable(),
+      via: z.literal('bzip2').exactOptional(),
       mover: mover.exactOptional(),
       upAt: z.iso.datetime().exactOptional(),
       committedAt: z.iso.datetime().exactOptional(),
@@ -121,7 +127,7 @@ export function fenceOf(record: GuestRecord): Failure | null {
   const { destination, remoteCommand, committedAt } = record.move;
   const advice =
     remoteCommand === null
-      ? takenBackAdvice(name, destination)
+      ? noCommandAdvice(name, record.move)
       : committedAt !== undefined
         ? committedAdvice(name, destination)
         : placed`To have it back ${here}: \`${vmferry('revert', name)}\`.`;
@@ -134,11 +140,13 @@ export function fenceOf(record: GuestRecord): Failure | null {
 
 /** How a guest went to another machine, as the end of a sentence: `moved to new:/srv on 2026-11-29`. */
 export function describeMove({ state, move, changedAt }: GuestRecord): string {
-  const { destination = 'another machine', directory = null, remoteCommand = null } = move ?? {};
+  const { destination = 'another machine', directory = null, remoteCommand = null, via } = move ?? {};
   const place = directory === null ? destination : `${destination}:${directory}`;
   const day = changedAt.slice(0, 10);
   if (state === 'moving') return `being moved to ${place} since ${day}, and the move has not ended`;
-  return remoteCommand === null ? `taken back to ${place} on ${day}` : `moved to ${place} on ${day}`;
+  return remoteCommand === null && via === undefined
+    ? `taken back to ${place} on ${day}`
+    : `moved to ${place} on ${day}`;
 }
 
 /** For a guest whose move was committed: it has no way back by revert. */
@@ -146,7 +154,16 @@ export function committedAdvice(name: string, destination: string): PlacedText {
   return placed`To have it ${here} again, move it from ${destination} (vmferry migrate, typed there). If that machine is gone, restore the latest backup: \`${vmferry('restore', 'STORE', name, '--to', 'DIRECTORY', '--start', '--old-host-is-gone')}\`.`;
 }
 
+/** For a guest on a machine whose vmferry cannot be asked. */
+export function noCommandAdvice(
+  name: string,
+  { destination, via }: Pick<GuestMove, 'destination' | 'via'>,
+): PlacedText {
+  if (via === undefined) return takenBackAdvice(name, destination);
+  return placed`${destination} has no vmferry. To have ${name} back ${here} as it was before the move, end it there, and then: \`${vmferry('revert', name, '--new-host-is-gone')}\`.`;
+}
+
 /** For a guest that had come from the other machine and was taken back there. A revert cannot contact that machine. */
-export function takenBackAdvice(name: string, destination: string): PlacedText {
+function takenBackAdvice(name: string, destination: string): PlacedText {
   return placed`To have it ${here} again, move it from ${destination}. If that machine is gone, restore the latest backup: \`${vmferry('restore', 'STORE', name, '--to', 'DIRECTORY', '--start', '--old-host-is-gone')}\`. Or start it as it was when it was taken back: \`${vmferry('revert', name, '--new-host-is-gone')}\`.`;
 }

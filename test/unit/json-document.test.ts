@@ -21,6 +21,7 @@ import type {
   MovedGuestsReport,
   PlannedGuestsReport,
 } from '../../src/operations/migrate/several/moves-report.ts';
+import type { PlainMoveReport } from '../../src/operations/plain-move/plain-move-report.ts';
 import type { ProtectReport } from '../../src/operations/stores/protect-snapshot.ts';
 import type { CommitReport } from '../../src/operations/moves/commit.ts';
 import type { CutoverReport } from '../../src/operations/moves/cutover.ts';
@@ -61,6 +62,7 @@ type JsonRecord =
   | VerifyReport
   | DiffReport
   | ExportReport
+  | PlainMoveReport
   | ImportReport
   | PruneReport
   | ProtectReport
@@ -290,6 +292,15 @@ const samples: { [Type in JsonRecord['type']]: RecordOf<Type> } = {
         ranges: [{ offset: 0, length: 0, difference: 'changed' }],
       },
     ],
+  },
+  'moved-via': {
+    type: 'moved-via',
+    via: 'bzip2',
+    guest: '',
+    destination: '',
+    disks: [{ source: '', target: '', sizeBytes: 0, readBytes: 0, sentBytes: 0, sha256: '' }],
+    startText: '',
+    seconds: 0,
   },
   exported: {
     type: 'exported',

@@ -1,5 +1,6 @@
 import { Failure } from '../../failure.ts';
 import type { MigrateDependencies } from '../../operations/migrate/migrate-dependencies.ts';
+import type { PlainMoveDependencies } from '../../operations/plain-move/plain-move.ts';
 import type { Command } from '../options/command.ts';
 import { allOption, readGuests } from '../options/guest-options.ts';
 import {
@@ -9,9 +10,11 @@ import {
 } from '../options/migrate/migrate-request.ts';
 import { flag, type Arguments } from '../options/options.ts';
 import { migrationPlanText, migrationReportText } from '../texts/migration-text.ts';
+import { readPlainMove } from '../options/migrate/plain-move-options.ts';
+import { plainMoveText } from '../texts/plain-move-text.ts';
 import { movedGuestsResult } from '../texts/moved-guests-text.ts';
 
-export const migrateCommand: Command<MigrateDependencies> = {
+export const migrateCommand: Command<MigrateDependencies & PlainMoveDependencies> = {
   usage: 'migrate [guests..]',
   summary: 'Move guests to new hardware and boot them there',
   repeatable: repeatableMigrateOptions,
@@ -34,6 +37,13 @@ export const migrateCommand: Command<MigrateDependencies> = {
     ).example('$0 migrate db web --to newhost', 'two guests, db first; both are checked before'),
   read: (args) => {
     const guests = readMovingGuests(args);
+    const plain = readPlainMove(args, guests);
+    if (plain !== null)
+      return async ({ dependencies, context }) => {
+        const { movePlainly } = await import('../../operations/plain-move/plain-move.ts');
+        const report = await movePlainly(plain, dependencies, context);
+        return { record: report, text: plainMoveText(report), isSummary: true };
+      };
     const requestFor = (guest: string) => readMigrateRequest({ ...args, guest });
     const request = requestFor(guests?.[0] ?? 'all');
     if (guests?.length === 1)

@@ -1,6 +1,5 @@
 import { performance } from 'node:perf_hooks';
 import type { Writable } from 'node:stream';
-import { PIECE_BYTES } from '../../archive/write-archive.ts';
 import type { Context } from '../../events.ts';
 import { isImageOnly } from '../../guest/definition.ts';
 import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
@@ -8,23 +7,17 @@ import { refuseWhileMoved } from '../../guest/mover.ts';
 import { resolveGuest, type ResolvedGuest } from '../../guest/resolve-guest.ts';
 import { holdStill } from '../../hold/hold-still.ts';
 import type { StillGuest } from '../../hold/still-guest.ts';
-import { readExactlyInto } from '../../image/formats/raw/read-exactly.ts';
-import { targetNameOf } from '../../image/target/target-format.ts';
 import { Resources } from '../../pipeline/resources.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
 import type { Machine } from '../../system/machine.ts';
 import { refuseSuspension } from '../../system/suspension.ts';
-import { tellOfContainer } from '../../transfer/container-notices.ts';
-import { warnOfDoubtfulFileSystems, warnOfUnknownFileSystems } from '../../transfer/file-system-warnings.ts';
-import { openSourceDisk, type SourceDisk } from '../../transfer/source-disk.ts';
+import { openContentDisks } from './content-disks.ts';
 import type { ExportReport, ExportRequest } from './export-report.ts';
 import { compressorFor, type FilterDependencies } from './filters.ts';
 import { openOutput, type OutputDependencies } from './output.ts';
 import {
-  archivedNames,
   requireDisks,
   writeExport,
-  type ContentDisk,
   type ExportContent,
   type ExportWriter,
   type WrittenExport,
@@ -88,7 +81,7 @@ async function writeHeld(
   if (guest.running !== null)
     held.hold(refuseSuspension(() => context.report({ type: 'notice', message: waitingText(name) })));
   const still = held.hold(await holdStill(guest, request.hold, request, dependencies, context));
-  const disks = await openDisks(still, request, held, context);
+  const disks = await openContentDisks(still, request.everyBlock, held, context);
   const about = aboutGuest(guest, still, dependencies.machine());
   const written = await runStage(
     context,
@@ -122,42 +115,5 @@ function aboutGuest(
     guest: definition.name,
     consistency,
     definition: isImageOnly(definition) ? null : definition,
-  };
-}
-
-async function openDisks(
-  still: StillGuest,
-  { everyBlock }: ExportRequest,
-  held: Resources,
-  context: Context,
-): Promise<ContentDisk[]> {
-  const names = archivedNames(
-    still.disks.map(({ image, format }) => targetNameOf({ path: image, format }, 'raw')),
-  );
-  const opened: ContentDisk[] = [];
-  for (const [index, one] of still.disks.entries()) {
-    const disk = held.hold(await openSourceDisk(one, { everyBlock }));
-    tellOfContainer(disk, context);
-    if (!everyBlock) {
-      warnOfUnknownFileSystems(disk, context);
-      warnOfDoubtfulFileSystems(disk, context);
-    }
-    opened.push(contentDisk(names[index] ?? '', one.device, disk));
-  }
-  return opened;
-}
-
-function contentDisk(name: string, device: string, disk: SourceDisk): ContentDisk {
-  const { source, extents, holeBytes, freeBytes, readBytes } = disk;
-  const memory = Buffer.allocUnsafeSlow(PIECE_BYTES);
-  return {
-    name,
-    device,
-    sizeBytes: source.sizeBytes,
-    holeBytes,
-    freeBytes,
-    readBytes,
-    extents,
-    read: (offset, length) => readExactlyInto(memory.subarray(0, length), source.path, source.fd, offset),
   };
 }

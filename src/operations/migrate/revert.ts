@@ -5,7 +5,7 @@ import { combineFailures, Failure } from '../../failure.ts';
 import type { GuestDefinition } from '../../guest/definition.ts';
 import type { RunningGuest } from '../../guest/guest-driver.ts';
 import { lowerFence, raiseFence } from '../../guest/hypervisor-fence.ts';
-import { committedAdvice, takenBackAdvice, type GuestRecord } from '../../guest/guest-record.ts';
+import { committedAdvice, noCommandAdvice, type GuestRecord } from '../../guest/guest-record.ts';
 import { putBackRecord } from '../../guest/put-back-record.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
 import { refuseUsedDisks } from '../../guest/disks/used-disks.ts';
@@ -137,8 +137,12 @@ async function haltThere(
   if (move === undefined || move.remoteCommand === null) {
     const { name } = definition;
     const destination = move?.destination ?? 'another machine';
-    throw new Failure('guest-fenced', `${name} came from ${destination} and was taken back there.`, {
-      advice: takenBackAdvice(name, destination),
+    const how =
+      move?.via === undefined
+        ? `came from ${destination} and was taken back there`
+        : `went to ${destination}, where no vmferry can halt it`;
+    throw new Failure('guest-fenced', `${name} ${how}.`, {
+      advice: noCommandAdvice(name, { ...move, destination }),
     });
   }
   const { destination, sshConfigFile, remoteCommand } = move;

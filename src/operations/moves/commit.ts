@@ -1,6 +1,6 @@
 import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
-import { describeMove, takenBackAdvice, type GuestMove, type GuestRecord } from '../../guest/guest-record.ts';
+import { describeMove, noCommandAdvice, type GuestMove, type GuestRecord } from '../../guest/guest-record.ts';
 import { refuseWhileMoved } from '../../guest/mover.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
 import type { MigrateDependencies } from '../migrate/migrate-dependencies.ts';
@@ -62,14 +62,14 @@ function requireMoved(
       advice: 'See which moves are known here: vmferry migrations',
     });
   refuseWhileMoved(record);
-  const { destination, remoteCommand } = move;
+  const { remoteCommand } = move;
   if (record.state !== 'moved')
     throw new Failure('guest-fenced', `${guest} is ${describeMove(record)}.`, {
       advice: `Take it back: vmferry revert ${guest}. Or move it again.`,
     });
   if (remoteCommand === null)
-    throw new Failure('guest-fenced', `${guest} came from ${destination} and was taken back there.`, {
-      advice: takenBackAdvice(guest, destination),
+    throw new Failure('guest-fenced', `${guest} was ${describeMove(record)}.`, {
+      advice: noCommandAdvice(guest, move),
     });
   return { record, move: { ...move, remoteCommand } };
 }

@@ -34,6 +34,7 @@ export function moveStateOf(
     return sources.length === 0 ? null : 'here';
   if (isMoverAlive) return 'moving';
   if (state === 'moving') return 'broken-off';
+  if (move.via !== undefined) return 'moved';
   if (move.remoteCommand === null) return 'taken-back';
   if (move.committedAt !== undefined) return 'committed';
   return move.upAt === undefined ? 'unknown' : 'moved';
@@ -56,6 +57,7 @@ export function nextCommands(
     }
     case 'unknown':
     case 'moved':
+      if (move?.via !== undefined) return [['revert', name, '--new-host-is-gone']];
       return [
         ['commit', name],
         ['revert', name],

@@ -66,6 +66,13 @@ export function defineMigrateOptions(parser: Argv): Argv {
     ...retryOptions,
     'image-format': imageFormatOption,
     format: targetFormatOption,
+    via: {
+      choices: ['bzip2'],
+      requiresArg: true,
+      describe:
+        'To a machine without vmferry: halt the guest and send its disks through bzip2, ssh, bunzip2 and dd; sha256sum ' +
+        'checks them there. You start it there yourself',
+    },
     ...haltOptions,
     ...bootOptions,
     ...probeOptions,
@@ -115,6 +122,7 @@ function withExamples(parser: Argv): Argv {
       '$0 migrate web --to newhost --probe tcp:22 --probe http://web.example/',
       'taken back by itself unless ssh and the web site answer there as they did here',
     )
+    .example('$0 migrate web --to oldbox:/srv --via bzip2', 'to a machine that has neither vmferry nor Node')
     .example('$0 migrate /srv/old.img --to newhost', 'move an image that no guest uses; nothing is booted')
     .example(
       '$0 migrate web --to newhost --remote-command /opt/vmferry/bin/vmferry',
