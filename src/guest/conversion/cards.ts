@@ -46,13 +46,14 @@ export function nameOf({ mac }: NetworkCard, index: number): string {
 export function convertCards(
   cards: readonly NetworkCard[],
   target: ConversionTarget,
-  virtualization: GuestDefinition['virtualization'],
+  { virtualization, boot = 'kernel' }: Pick<GuestDefinition, 'virtualization' | 'boot'>,
   ledger: Ledger,
 ): NetworkCard[] {
   return attachCards(cards, target, ledger).map(({ card, isChosen }, index) => {
     const name = nameOf(card, index);
     const attachedTo = attachmentFor(target.driver, card.attachedTo, isChosen, name, ledger);
-    const model = modelFor(target, virtualization, card.model, name, ledger);
+    const isEmulated = virtualization === 'hvm';
+    const model = modelFor(target, { isEmulated, boot }, card.model, name, ledger);
     const { model: _model, ...rest } = card;
     return { ...rest, ...(model === undefined ? {} : { model }), attachedTo };
   });
@@ -88,19 +89,23 @@ const substitutes: Readonly<Record<HypervisorKind, AttachedTo>> = {
   xen: { kind: 'bridge', name: XEN_BRIDGE },
 };
 
-/** Undefined for the card that the hypervisor gives by itself. */
+/**
+ * Undefined for the card that the hypervisor gives by itself. That of libvirt is an old one: a kernel from the new machine drives
+ * virtio, as for the disks.
+ */
 function modelFor(
   { driver, choices }: ConversionTarget,
-  virtualization: GuestDefinition['virtualization'],
+  guest: { isEmulated: boolean; boot: NonNullable<GuestDefinition['boot']> },
   model: string | undefined,
   name: string,
   ledger: Ledger,
 ): string | undefined {
   const isQemu = driver === 'qemu' || driver === 'libvirt';
-  const isEmulated = isQemu || virtualization === 'hvm';
+  const isEmulated = isQemu || guest.isEmulated;
   const hasDriver = (one: string) => choices.cardModels?.includes(one) ?? true;
   if (isEmulated && model !== undefined && emulated(isQemu).test(model) && hasDriver(model)) return model;
-  const chosen = isQemu ? choices.cardModels?.find((one) => emulated(isQemu).test(one)) : undefined;
+  const offered = choices.cardModels ?? (guest.boot === 'kernel' ? ['virtio-net-pci'] : []);
+  const chosen = isQemu ? offered.find((one) => emulated(isQemu).test(one)) : undefined;
   if (model !== undefined || chosen !== undefined)
     ledger.changes.push(
       `The card ${name}${model === undefined ? '' : `, model ${model},`} becomes ${chosen === undefined ? `the usual card of ${driver}` : `model ${chosen}`}.`,

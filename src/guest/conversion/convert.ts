@@ -93,7 +93,7 @@ function convertPlaced(
   const booted = convertBoot(definition, from, target, boot, ledger);
   const guestConsole = convertConsole(definition, from, driver, boot, ledger);
   const cards = [...(definition.networkCards ?? []), ...own.cards.map(({ card }) => card)];
-  const newCards = convertCards(cards, target, booted.virtualization, ledger);
+  const newCards = convertCards(cards, target, booted, ledger);
   const kept = disks.filter((disk) => disk !== null);
   const seen = disks.filter((_, index) => definition.disks[index]?.purpose === undefined);
   const names = diskChanges(

@@ -179,6 +179,20 @@ test.each([
     if (to !== driver) expect(convert(guest, to).definition.commandLine[0]).toBe(`root=${name}`);
 });
 
+test.each(['qemu', 'libvirt'] as const)(
+  'a guest of User Mode Linux or Xen whose kernel is given has a virtio card under %s',
+  (driver) => {
+    const vif = [{ mac: '52:54:00:00:00:03', attachedTo: { kind: 'bridge', name: 'br0' } }] as const;
+    const xen: GuestDefinition = { ...uml, driver: 'xen', virtualization: 'pv', networkCards: vif };
+    const withCard = { ...uml, commandLine: ['eth0=tuntap,tap0,52:54:00:00:00:03'] };
+    for (const guest of [withCard, { ...xen, commandLine: ['root=/dev/xvda'] }]) {
+      const { definition, changes } = convert(guest, driver);
+      expect(definition.networkCards).toMatchObject([{ model: 'virtio-net-pci' }]);
+      expect(changes.join(' ')).toContain('becomes model virtio-net-pci');
+    }
+  },
+);
+
 test.each([
   ['root=98:0', 'root=/dev/vda'],
   ['root=98:17', 'root=/dev/vdb1'],
