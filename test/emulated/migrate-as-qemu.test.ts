@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { join } from 'node:path';
 import { guestKernel, guestKernelMissing, type GuestKernel } from '../rigs/kernel/guest-kernel.ts';
-import { powerButton } from '../support/guests/guest-programs.ts';
 import { eventually, ferriedGuest, type FerriedGuest } from '../support/guests/ferried-guest.ts';
 import { damagedGuestFiles, GUEST_PORT, guestBootCount } from '../support/guests/uml-guest.ts';
 import { umlMissing } from '../support/guests/uml-kernel.ts';
@@ -32,8 +31,6 @@ describeUnless(missing, 'a guest of User Mode Linux that becomes a guest of QEMU
     guest = await ferriedGuest(hosts, 'web', {
       network: { hostName: 'web', address: `${GUEST_ADDRESS}/24` },
       extraArgs: [`eth0=tuntap,${GUEST_TAP},${MAC}`],
-      // Without it, a halt under QEMU waits a minute before it goes on to Ctrl-Alt-Del.
-      programs: [powerButton],
     });
   });
   afterAll(async () => {
@@ -96,7 +93,8 @@ describeUnless(missing, 'a guest of User Mode Linux that becomes a guest of QEMU
     const there = JSON.parse((await hosts.runOnNew(['guests', '--json'])).stdout) as object;
     expect(there).toMatchObject({ guests: [{ name: 'web', driver: 'qemu', state: 'running' }] });
 
-    const reverted = await hosts.run(['revert', 'web', '--json']);
+    // It knows nothing of a power button. When it has not reacted to that for so long, it is halted by Ctrl-Alt-Del.
+    const reverted = await hosts.run(['revert', 'web', '--halt-timeout', '20', '--json']);
     expect(resultOf(reverted)).toMatchObject({ type: 'reverted', wasRunningThere: true });
     const target = join(hosts.new.images, 'web.img');
     expect(await guestBootCount(target)).toBe(boots + 1);

@@ -26,13 +26,14 @@ find_root() {
   esac
 }
 
-# Drivers add devices, which ask for further drivers: go on until there are no new ones.
-file_system='crc32c_generic ext4' attempts=0 seen=
+# Drivers add devices, which ask for further drivers: go on until there are no new ones. No device asks for evdev, by which
+# programs hear of the power button.
+unasked='crc32c_generic ext4 evdev' attempts=0 seen=
 until
   before=$seen
   seen=$(cat /sys/bus/[apsvx]*/devices/*/modalias 2>/dev/null)
-  [ "$before" = "$seen" ] || modprobe -qab $file_system $seen 2>/dev/null
-  file_system=
+  [ "$before" = "$seen" ] || modprobe -qab $unasked $seen 2>/dev/null
+  unasked=
   [ "$before" = "$seen" ] && device=$(find_root)
 do
   attempts=$((attempts + 1))

@@ -183,15 +183,21 @@ async function makeHost(directory: string, environment: HostFiles['environment']
 
 /** Each of the two has its own guests, though they run on one machine. */
 function variablesOf({ umlDir, stateDir, home }: Pick<HostFiles, 'umlDir' | 'stateDir' | 'home'>) {
-  return { UML_DIR: umlDir, VMFERRY_STATE_DIR: stateDir, HOME: home, VMFERRY_MACHINE: stateDir };
+  return {
+    UML_DIR: umlDir,
+    VMFERRY_STATE_DIR: stateDir,
+    HOME: home,
+    VMFERRY_MACHINE: stateDir,
+    XDG_RUNTIME_DIR: join(home, 'run'),
+  };
 }
 
 function environmentOf({ umlDir, stateDir, home, environment }: HostFiles): NodeJS.ProcessEnv {
-  return { ...process.env, ...environment, ...variablesOf({ umlDir, stateDir, home }) };
+  return { ...process.env, ...variablesOf({ umlDir, stateDir, home }), ...environment };
 }
 
 function shellExports({ umlDir, stateDir, home, environment }: HostFiles): string {
-  const variables = { ...environment, ...variablesOf({ umlDir, stateDir, home }) };
+  const variables = { ...variablesOf({ umlDir, stateDir, home }), ...environment };
   const words = Object.entries(variables).map(([name, value]) => `${name}='${value}'`);
   return `export ${words.join(' ')}\n`;
 }
