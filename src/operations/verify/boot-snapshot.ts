@@ -1,8 +1,8 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { performance } from 'node:perf_hooks';
 import type { Context } from '../../events.ts';
 import { combineFailures, Failure } from '../../failure.ts';
+import { bootIsolated } from '../../guest/boot-isolated.ts';
 import type { GuestDriver } from '../../guest/guest-driver.ts';
 import type { GuestDefinition } from '../../guest/definition.ts';
 import { withImage } from '../../guest/disks/with-image.ts';
@@ -18,9 +18,6 @@ import type { StoreSession } from '../store-access/store-session.ts';
 import { checkStoredBootable, refuseImageOnly } from '../guests/stored-guest.ts';
 import { readCheckRecord, writeCheckRecord } from '../store-access/stored-check-records.ts';
 import type { BootVerdict } from './verify-report.ts';
-
-/** Time limit for each way of halting the copy; then it is killed. */
-const haltTimeoutMs = 10_000;
 
 export interface BootRequest {
   reference: SnapshotReference;
@@ -129,23 +126,14 @@ async function bootOnce(
   { driver, scratch, bootTimeoutMs }: Booting,
   context: Context,
 ): Promise<number> {
-  const work = async () => {
-    const startedMs = performance.now();
-    const options = { consoleLog: join(scratch, 'console.log'), timeoutMs: bootTimeoutMs };
-    const running = await driver.start(isolated, options, context).catch((error: unknown) => {
+  const work = () =>
+    bootIsolated(driver, isolated, { scratch, bootTimeoutMs }, context).catch((error: unknown) => {
       if (!(error instanceof Failure) || error.code !== 'start-failed') throw error;
       throw new Failure('boot-failed', `The snapshot ${id} of ${guest} does not boot: ${error.message}`, {
         advice: 'To examine the snapshot, restore it elsewhere. To try an older one: --boot GUEST@WHEN',
         cause: error,
       });
     });
-    const seconds = (performance.now() - startedMs) / 1000;
-    // The copy is not needed any more, so it is killed if it does not halt. It is ended also after an interruption.
-    const patient: Context = { signal: new AbortController().signal, report: () => undefined };
-    await driver.halt(running, { timeoutMs: haltTimeoutMs, force: true }, patient);
-    context.signal.throwIfAborted();
-    return seconds;
-  };
   const message = `booting a copy of ${guest}, with no network`;
   return runStage(context, 'boot', message, work, (seconds) => `the copy was up in ${seconds.toFixed(1)} s`);
 }
