@@ -180,6 +180,8 @@ const moverMessage = z.discriminatedUnion('type', [
     sources: z.array(guestSourceSchema).max(MOST_SOURCES).readonly(),
     timeoutMs,
   }),
+  z.strictObject({ type: z.literal('rehearse'), guest: z.unknown(), timeoutMs }),
+  z.strictObject({ type: z.literal('leave') }),
   z.strictObject({ type: z.literal('commit') }),
   z.strictObject({
     type: z.literal('halt'),
@@ -255,6 +257,14 @@ const receiverMessage = z.discriminatedUnion('type', [
     consoleLog: absolutePath,
     warnings,
   }),
+  z.strictObject({
+    type: z.literal('rehearsed'),
+    /** Until it was up; if it did not come up, the failure instead. */
+    bootMs: z.int().nonnegative().exactOptional(),
+    failure: z.strictObject(failureFields).exactOptional(),
+    warnings,
+  }),
+  z.strictObject({ type: z.literal('left') }),
   z.strictObject({ type: z.literal('committed') }),
   z.strictObject({ type: z.literal('halted'), wasRunning: z.boolean() }),
   z.strictObject({ type: z.literal('seen'), isRunning: z.boolean() }),

@@ -6,7 +6,7 @@ export type Step = 'ready' | 'copy' | Exclude<MoverMessage['type'], 'pack' | 'cl
 const MINUTE_MS = 60_000;
 
 /**
- * How long each step may go without progress (doc/wire.md); `alive` is no progress. For `boot` and `halt`, the time that
+ * How long each step may go without progress (doc/wire.md); `alive` is no progress. For `rehearse`, `boot` and `halt`, the time that
  * the guest is given is added.
  */
 export const STEP_LIMITS_MS: Readonly<Record<Step, number>> = {
@@ -21,6 +21,8 @@ export const STEP_LIMITS_MS: Readonly<Record<Step, number>> = {
   finish: 5 * MINUTE_MS,
   publish: 5 * MINUTE_MS,
   adapt: 2 * MINUTE_MS,
+  rehearse: 5 * MINUTE_MS,
+  leave: 5 * MINUTE_MS,
   boot: 1.5 * MINUTE_MS,
   halt: 1.5 * MINUTE_MS,
   look: 2 * MINUTE_MS,
@@ -33,7 +35,7 @@ const WAYS_OF_HALTING = 4;
 
 /** The time that the request gives the guest. */
 export function guestTimeMs(message: MoverMessage): number {
-  if (message.type === 'boot') return message.timeoutMs;
+  if (message.type === 'boot' || message.type === 'rehearse') return message.timeoutMs;
   return message.type === 'halt' ? WAYS_OF_HALTING * message.timeoutMs : 0;
 }
 

@@ -14,6 +14,7 @@ import { basename, dirname, join } from 'node:path';
 import { Failure } from '../../failure.ts';
 import { errorCode } from '../../system/error-code.ts';
 import { cloneRange, copyNoCopyOnWrite, tryLock } from '../../system/native.ts';
+import { saysWithoutReflinks } from './without-reflinks.ts';
 
 /** A file of ours beside an image, removed when disposed of. It is locked; a file that was left behind is not. */
 export interface FileBeside extends Disposable {
@@ -109,13 +110,10 @@ function clone(image: string, mostBytes: number): FileBeside {
   }
 }
 
-/** The errors of ioctl_ficlonerange(2) on file systems without reflinks. */
-const withoutReflinks = new Set(['EOPNOTSUPP', 'ENOTSUP', 'ENOTTY', 'EXDEV', 'EINVAL', 'ENOSYS']);
-
 function asCloneFailure(image: string, error: unknown): unknown {
   const code = errorCode(error);
   if (error instanceof Failure || code === '') return error;
-  if (withoutReflinks.has(code)) return cannotClone(image, 'its file system has no reflinks');
+  if (saysWithoutReflinks(error)) return cannotClone(image, 'its file system has no reflinks');
   if (['EACCES', 'EPERM', 'EROFS'].includes(code))
     return new Failure('not-permitted', `No file can be created beside the image ${image}: ${code}.`, {
       advice: `vmferry puts a clone of the image there while it reads it: run it as a user that may write there. Or do without a clone: ${withoutClone}`,

@@ -8,6 +8,7 @@ import type { TargetFormat } from '../../image/target/target-format.ts';
 import { partialPath } from '../../image/target/target-path.ts';
 import { command, here, placed } from '../../placed-text.ts';
 import type { MoverMessage } from '../../wire/messages.ts';
+import { removeLeftCopy } from './rehearsal/copy-for-rehearsal.ts';
 
 /** Where the mover wants a disk. */
 export interface DiskPlace {
@@ -67,7 +68,10 @@ export async function openTarget(
   const claim = moveClaim(owner, sizeBytes, place.format);
   const partial = await findPartial(path, sizeBytes, claim);
   if (partial === 'foreign') throw foreignPartial(path);
-  return partial === null
-    ? ImageTarget.create(path, sizeBytes, place.format, claim)
-    : ImageTarget.open(partial, sizeBytes, claim, place.format);
+  const target =
+    partial === null
+      ? await ImageTarget.create(path, sizeBytes, place.format, claim)
+      : await ImageTarget.open(partial, sizeBytes, claim, place.format);
+  removeLeftCopy(target.workingPath);
+  return target;
 }

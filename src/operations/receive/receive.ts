@@ -8,6 +8,7 @@ import { MessageChannel } from '../../wire/message-channel.ts';
 import { checkTarget } from './check.ts';
 import { runsOf, type ChunkList } from '../../chunk/chunk-list.ts';
 import { bootGuest, haltGuest, lookForGuest, type GuestsHere } from './guest-requests.ts';
+import { rehearseBoot } from './rehearsal/rehearse-boot.ts';
 import { ReceiveSession } from './session.ts';
 import {
   parseMoverMessage,
@@ -164,6 +165,13 @@ class Receiver {
       case 'adapt':
         this.#channel.send({ type: 'adapted', guest: await this.#session.adapt(message) });
         return false;
+      case 'rehearse':
+        this.#channel.send(await this.#rehearse(message));
+        return false;
+      case 'leave':
+        await this.#session.undo(true);
+        this.#channel.send({ type: 'left' });
+        return true;
       case 'boot':
         this.#channel.send(await this.#boot(message));
         return false;
@@ -240,6 +248,20 @@ class Receiver {
         first,
         ids: Buffer.from(ids).toString('base64'),
       });
+  }
+
+  /** A guest that does not boot is no failure of the session: the incomplete images are as they should be. */
+  async #rehearse(message: Extract<MoverMessage, { type: 'rehearse' }>): Promise<ReceiverMessage> {
+    const onCopied = (verifiedBytes: number) => this.#channel.send({ type: 'progress', verifiedBytes });
+    const rehearsal = { ...message, targets: this.#session.targets, onCopied };
+    try {
+      const seconds = await rehearseBoot(rehearsal, this.#dependencies, this.#context);
+      return { type: 'rehearsed', bootMs: Math.round(1000 * seconds), warnings: this.#takeWarnings() };
+    } catch (error) {
+      this.#context.signal.throwIfAborted();
+      const failure = toFailureParts(asFailure(error));
+      return { type: 'rehearsed', failure, warnings: this.#takeWarnings() };
+    }
   }
 
   async #boot(message: Extract<MoverMessage, { type: 'boot' }>): Promise<ReceiverMessage> {

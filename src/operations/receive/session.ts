@@ -76,6 +76,11 @@ export class ReceiveSession {
     this.#options = options;
   }
 
+  /** The disks that were begun and are not published. */
+  get targets(): readonly ImageTarget[] {
+    return this.#made;
+  }
+
   /** Begins a disk, or continues it. */
   async open(request: OpenRequest): Promise<OpenedDisk> {
     const { directory, name, path, format, overwrite = false, begun = false, claim, ...rest } = request;

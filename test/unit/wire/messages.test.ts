@@ -69,6 +69,8 @@ const moverMessages: MoverMessage[] = [
     guest: { name: 'Grüße \n "quoted" \u2028 🚢' },
     timeoutMs: 1,
   },
+  { type: 'rehearse', guest: { name: 'web' }, timeoutMs: 60_000 },
+  { type: 'leave' },
   { type: 'commit' },
   halt,
   { type: 'abort' },
@@ -108,6 +110,13 @@ const receiverMessages: ReceiverMessage[] = [
   { type: 'published', paths: ['/srv/guests/root.img'], warnings: [] },
   { type: 'published', paths: [], warnings: [{ code: 'owner-not-kept', message: 'Not kept.' }] },
   { type: 'up', pid: 4711, consoleLog: '/srv/guests/web.console', warnings: [] },
+  { type: 'rehearsed', bootMs: 6250, warnings: [] },
+  {
+    type: 'rehearsed',
+    failure: { code: 'boot-failed', message: ['it does not boot ', { place: 'here' }] },
+    warnings: [{ code: 'other', message: 'slow' }],
+  },
+  { type: 'left' },
   { type: 'committed' },
   { type: 'halted', wasRunning: true },
   { type: 'aborted' },
@@ -208,6 +217,8 @@ describe('refused as a violation of the protocol:', () => {
     'begun',
     'continued',
     'disk',
+    'bootMs',
+    'failure',
   ];
   const lacking = [...moverMessages, ...receiverMessages].flatMap((message) =>
     Object.keys(message)

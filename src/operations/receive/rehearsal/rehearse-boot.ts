@@ -1,0 +1,62 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Context } from '../../../events.ts';
+import { Failure } from '../../../failure.ts';
+import { bootIsolated } from '../../../guest/boot-isolated.ts';
+import { parseGuestDefinition } from '../../../guest/definition.ts';
+import type { GuestDependencies } from '../../../guest/guest-dependencies.ts';
+import { requireDriver } from '../../../guest/require-driver.ts';
+import type { ImageTarget } from '../../../image/target/image-target.ts';
+import { Resources } from '../../../pipeline/resources.ts';
+import { here, placed } from '../../../placed-text.ts';
+import { copyForRehearsal } from './copy-for-rehearsal.ts';
+
+export interface Rehearsal {
+  /** Its disks at their final places. */
+  guest: unknown;
+  timeoutMs: number;
+  /** The incomplete images. They hold all of the guest's disks, and are not changed. */
+  targets: readonly ImageTarget[];
+  /** @param copiedBytes in all, where the images have to be copied */
+  onCopied: (copiedBytes: number) => void;
+}
+
+/**
+ * Boots clones of incomplete images, cut off from everything, halts that guest and removes the clones. Returns the seconds until it was
+ * up. Throws Failure `boot-failed`, `target-full`, and what keeps this machine from making the clones.
+ */
+export async function rehearseBoot(
+  { guest, timeoutMs, targets, onCopied }: Rehearsal,
+  { drivers }: Pick<GuestDependencies, 'drivers'>,
+  context: Context,
+): Promise<number> {
+  const definition = parseGuestDefinition(guest);
+  const driver = requireDriver(drivers, definition.driver);
+  await using cleanup = new Resources();
+  const copies: string[] = [];
+  let copiedBytes = 0;
+  const onMore = (bytes: number) => onCopied((copiedBytes += bytes));
+  for (const { path } of definition.disks) {
+    const target = targets.find((made) => made.path === path);
+    if (target === undefined) throw new Failure('protocol-violation', `${path} was not begun.`);
+    const copy = cleanup.hold(await copyForRehearsal(target, onMore, context));
+    copies.push(copy.path);
+  }
+  const scratch = await mkdtemp(join(tmpdir(), 'vmferry-rehearse-'));
+  try {
+    const emptyDirectory = join(scratch, 'empty');
+    await mkdir(emptyDirectory);
+    const name = `vmferry-rehearse-${randomBytes(4).toString('hex')}`;
+    const isolated = await driver.isolate(definition, { name, copies, emptyDirectory });
+    return await bootIsolated(driver, isolated, { scratch, bootTimeoutMs: timeoutMs }, context);
+  } catch (error) {
+    if (!(error instanceof Failure) || error.code !== 'start-failed') throw error;
+    throw new Failure('boot-failed', placed`A copy of the guest does not boot ${here}: ${error.message}`, {
+      cause: error,
+    });
+  } finally {
+    await rm(scratch, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+  }
+}
