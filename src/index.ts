@@ -8,6 +8,8 @@ export type {
   MigrationPlan,
   MigrationReport,
 } from './operations/migrate/migration-report.ts';
+export { rehearse } from './operations/rehearse/rehearse.ts';
+export type { RehearsalReport, RehearseRequest } from './operations/rehearse/rehearsal-report.ts';
 export { revertMigration, type RevertReport, type RevertRequest } from './operations/migrate/revert.ts';
 export { inspectImage, type ImageReport } from './operations/guests/inspect.ts';
 export { backup, type BackupRequest } from './operations/backup/backup.ts';

@@ -18,6 +18,7 @@ import { migrationsCommand } from './commands/moves/migrations.ts';
 import { protectCommand, unprotectCommand } from './commands/protect.ts';
 import { pruneCommand } from './commands/prune.ts';
 import { receiveCommand } from './commands/receive.ts';
+import { rehearseCommand } from './commands/moves/rehearse.ts';
 import { restoreCommand } from './commands/restore.ts';
 import { revertCommand } from './commands/revert.ts';
 import { scheduleCommand } from './commands/schedule.ts';
@@ -27,6 +28,7 @@ import { verifyCommand } from './commands/verify.ts';
 /** All commands, in the order of the help. */
 export const commands = [
   migrateCommand,
+  rehearseCommand,
   revertCommand,
   cutoverCommand,
   commitCommand,

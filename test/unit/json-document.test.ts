@@ -22,6 +22,7 @@ import type {
   PlannedGuestsReport,
 } from '../../src/operations/migrate/several/moves-report.ts';
 import type { PlainMoveReport } from '../../src/operations/plain-move/plain-move-report.ts';
+import type { RehearsalReport } from '../../src/operations/rehearse/rehearsal-report.ts';
 import type { ProtectReport } from '../../src/operations/stores/protect-snapshot.ts';
 import type { CommitReport } from '../../src/operations/moves/commit.ts';
 import type { CutoverReport } from '../../src/operations/moves/cutover.ts';
@@ -49,6 +50,7 @@ type JsonRecord =
   | Event
   | MigrationPlan
   | MigrationReport
+  | RehearsalReport
   | MovedGuestsReport
   | PlannedGuestsReport
   | RevertReport
@@ -160,6 +162,21 @@ const samples: { [Type in JsonRecord['type']]: RecordOf<Type> } = {
   error: { type: 'error', ...failure, exitStatus: 0, problems: [failure] },
   plan,
   moved,
+  rehearsed: {
+    type: 'rehearsed',
+    guest: '',
+    destination: '',
+    as: 'xen',
+    changes: [''],
+    losses: [''],
+    disks: [{ source: '', target: '', partial: '', sizeBytes: 0, sentBytes: 0 }],
+    passes: moved.passes,
+    bootSeconds: 0,
+    predictedDowntimeSeconds: 0,
+    giveUp: '',
+    seconds: 0,
+    warnings: [''],
+  },
   'guests-moved': {
     type: 'guests-moved',
     destination: '',

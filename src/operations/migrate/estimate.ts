@@ -7,7 +7,7 @@ import { intersect, totalLength } from '../../extent/extents.ts';
 import { hasComparablePlaces } from '../../image/clones/placed-extents.ts';
 import { contentsOf } from '../../image/probe.ts';
 import { volumeReader } from '../../image/volume-group.ts';
-import { HALT_AND_BOOT_SECONDS } from './passes/downtime.ts';
+import { HALT_SECONDS, USUAL_BOOT_SECONDS } from './passes/downtime.ts';
 import { mapOrdered } from '../../pipeline/map-ordered.ts';
 import type { RemoteReceiver } from '../../wire/remote-receiver.ts';
 import type { SourceDisk } from '../../transfer/source-disk.ts';
@@ -101,7 +101,7 @@ export function estimateDowntimeSeconds(
 ): number {
   const readSeconds = readBytes / sample.readBytesPerSecond;
   const sendSeconds = (readBytes * sample.ratio) / lineBytesPerSecond;
-  return HALT_AND_BOOT_SECONDS + Math.max(readSeconds, sendSeconds);
+  return HALT_SECONDS + USUAL_BOOT_SECONDS + Math.max(readSeconds, sendSeconds);
 }
 
 /** The same for a guest that is copied while it runs, if little of it changes meanwhile. */

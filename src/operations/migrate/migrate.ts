@@ -133,6 +133,7 @@ function copyBeforeHalt(move: Move, copy: MoveCopy, context: Context): Promise<v
   const work = async (moving: Context): Promise<void> => {
     await copy.useLine(moving.signal);
     if (guest.running !== null && !cold) await copy.copyWhileItRuns(moving);
+    copy.tellPrediction(moving);
     if (guest.running !== null && hold !== null) await holdUntilCutover(hold, held, moving);
     moving.signal.throwIfAborted();
   };

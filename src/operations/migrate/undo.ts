@@ -7,6 +7,7 @@ import { requireDriver } from '../../guest/require-driver.ts';
 import { partialPath } from '../../image/target/target-path.ts';
 import type { OtherMachine } from '../../placed-text.ts';
 import { shellLine } from '../../quote-for-shell.ts';
+import { giveUpCommand } from './line/left-there.ts';
 import type { Move } from './preflight.ts';
 import { noteState } from '../../guest/note-state.ts';
 import { overwrittenDevices, tellOverwritten } from './target-devices.ts';
@@ -65,9 +66,8 @@ function howItEnded(
 }
 
 /** Says what becomes of the incomplete images that stay there. */
-function withWayOn(failure: Failure, partials: readonly string[], { name, ssh }: OtherMachine): Failure {
-  const files = partials.flatMap((path) => [path, `${path}.vmferry`]);
-  const advice = `What was copied stays on ${name}: the same command goes on from there. To give it up: ${ssh} ${shellLine(['rm', '-f', ...files])}`;
+function withWayOn(failure: Failure, partials: readonly string[], machine: OtherMachine): Failure {
+  const advice = `What was copied stays on ${machine.name}: the same command goes on from there. To give it up: ${giveUpCommand(partials, machine)}`;
   return new Failure(failure.code, failure.message, {
     advice: [failure.advice, advice].filter((text) => text !== undefined).join(' '),
     transient: failure.transient,

@@ -6,6 +6,7 @@ import type { ImageReport } from '../../../src/operations/guests/inspect.ts';
 import { describeUsers } from '../../../src/image/usage/describe-users.ts';
 import { imageReportText } from '../../../src/cli/commands/inspect.ts';
 import { migrationPlanText, migrationReportText } from '../../../src/cli/texts/migration-text.ts';
+import { rehearsalText } from '../../../src/cli/texts/rehearsal-text.ts';
 import { revertReportText } from '../../../src/cli/commands/revert.ts';
 import type { MigrationReport } from '../../../src/operations/migrate/migration-report.ts';
 
@@ -247,4 +248,41 @@ test('the summaries of halt and revert', () => {
   const reverted = { type: 'reverted', guest: 'web', pid: 5, consoleLog: '/l' } as const;
   expect(revertReportText({ ...reverted, wasRunningThere: null })).toContain('not contacted');
   expect(revertReportText({ ...reverted, wasRunningThere: true })).toContain('halted; its image stays there');
+});
+
+test('the summary of a rehearsal says how long the move will take, and what stays there', () => {
+  const report = {
+    type: 'rehearsed',
+    guest: 'web',
+    destination: 'newhost',
+    as: 'uml',
+    changes: [],
+    losses: [],
+    disks: [
+      {
+        source: '/srv/web.img',
+        target: '/guests/web.img',
+        partial: '/guests/web.img.partial',
+        sizeBytes: GiB,
+        sentBytes: 0.4 * GiB,
+      },
+    ],
+    passes: [],
+    bootSeconds: 6.04,
+    predictedDowntimeSeconds: 11.2,
+    giveUp: 'ssh newhost rm -f /guests/web.img.partial',
+    seconds: 90,
+    warnings: [],
+  } as const;
+  expect(rehearsalText(report).split('\n')).toEqual([
+    'web boots on newhost in 6.0 s; downtime will be about 12 s.',
+    '',
+    '  kept there  /guests/web.img.partial',
+    '  sent        410 MiB',
+    '  in all      1 min 30 s',
+    '',
+    'web runs on here. The copy that was booted there is removed.',
+    'vmferry migrate web with the same --to sends only what changes from now on.',
+    'To give that up: ssh newhost rm -f /guests/web.img.partial',
+  ]);
 });

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { Argv } from 'yargs';
+import type { Argv, Options } from 'yargs';
 import type { MigrateRequest } from '../../../operations/migrate/migration-report.ts';
 import { asOptions, readConversion } from '../as-options.ts';
 import { repeatableConversionOptions } from '../conversion-options.ts';
@@ -27,14 +27,51 @@ export const repeatableMigrateOptions = [
   ...repeatableProbeOptions,
 ];
 
+/** Where a guest goes. */
+export const toOption = {
+  to: {
+    type: 'string',
+    demandOption: true,
+    requiresArg: true,
+    describe: '[USER@]HOST[:DIR], the host as for ssh; DIR is by default the same directory as here',
+  },
+} as const satisfies Record<string, Options>;
+
+/** How a running guest is copied. */
+export const passOptions = {
+  'downtime-goal': {
+    type: 'number',
+    default: 10,
+    requiresArg: true,
+    describe: 'Copy the running guest again until copying what is left takes fewer seconds than this',
+  },
+  compression: {
+    type: 'string',
+    default: 'auto',
+    requiresArg: true,
+    describe: 'zstd level, 1 to 19; auto: 1 to 9, to suit the line and the cores',
+  },
+} as const satisfies Record<string, Options>;
+
+/** How the new hardware is reached. */
+export const lineOptions = {
+  'remote-command': {
+    type: 'string',
+    default: 'vmferry',
+    requiresArg: true,
+    describe: 'Command that starts vmferry on the new hardware',
+  },
+  'ssh-config': {
+    alias: 'F',
+    type: 'string',
+    requiresArg: true,
+    describe: 'ssh configuration file to use instead of your own',
+  },
+} as const satisfies Record<string, Options>;
+
 export function defineMigrateOptions(parser: Argv): Argv {
   const defined = parser.options({
-    to: {
-      type: 'string',
-      demandOption: true,
-      requiresArg: true,
-      describe: '[USER@]HOST[:DIR], the host as for ssh; DIR is by default the same directory as here',
-    },
+    ...toOption,
     ...asOptions,
     ...placeOptions,
     'dry-run': {
@@ -46,18 +83,7 @@ export function defineMigrateOptions(parser: Argv): Argv {
       describe: 'Halt the guest first, instead of copying most of it while it runs',
     },
     ...holdOptions,
-    'downtime-goal': {
-      type: 'number',
-      default: 10,
-      requiresArg: true,
-      describe: 'Copy the running guest again until copying what is left takes fewer seconds than this',
-    },
-    compression: {
-      type: 'string',
-      default: 'auto',
-      requiresArg: true,
-      describe: 'zstd level, 1 to 19; auto: 1 to 9, to suit the line and the cores',
-    },
+    ...passOptions,
     'every-block': {
       type: 'boolean',
       describe: 'Send free blocks of the file system, too',
@@ -76,18 +102,7 @@ export function defineMigrateOptions(parser: Argv): Argv {
     ...haltOptions,
     ...bootOptions,
     ...probeOptions,
-    'remote-command': {
-      type: 'string',
-      default: 'vmferry',
-      requiresArg: true,
-      describe: 'Command that starts vmferry on the new hardware',
-    },
-    'ssh-config': {
-      alias: 'F',
-      type: 'string',
-      requiresArg: true,
-      describe: 'ssh configuration file to use instead of your own',
-    },
+    ...lineOptions,
   });
   return withExamples(defined);
 }
@@ -132,6 +147,22 @@ function withExamples(parser: Argv): Argv {
 
 /** Throws Failure `usage`. */
 export function readMigrateRequest(args: Arguments): MigrateRequest {
+  return {
+    ...readCopiedMove(args),
+    ...readImageFormat(args),
+    ...readTargetFormat(args),
+    ...readHaltOptions(args),
+    cold: flag(args, 'cold'),
+    hold: readHold(args),
+    probing: readProbing(args),
+    dryRun: flag(args, 'dry-run'),
+  };
+}
+
+type WithHalt = 'forceHalt' | 'haltTimeoutMs' | 'cold' | 'hold' | 'probing' | 'dryRun';
+
+/** All but what comes with the halt. Throws Failure `usage`. */
+export function readCopiedMove(args: Arguments): Omit<MigrateRequest, WithHalt> {
   const sshConfigFile = optionalText(args, 'ssh-config');
   return {
     guest: text(args, 'guest'),
@@ -146,14 +177,7 @@ export function readMigrateRequest(args: Arguments): MigrateRequest {
     everyBlock: flag(args, 'every-block'),
     limitRate: readLimitRate(args),
     retrying: readRetrying(args),
-    ...readImageFormat(args),
-    ...readTargetFormat(args),
-    ...readHaltOptions(args),
     ...readBootOptions(args),
-    cold: flag(args, 'cold'),
-    hold: readHold(args),
     downtimeGoalMs: 1000 * wholeNumber(args, 'downtime-goal', 1, LONGEST_GOAL_SECONDS),
-    probing: readProbing(args),
-    dryRun: flag(args, 'dry-run'),
   };
 }

@@ -5,6 +5,7 @@ import { totalLength, type Extent } from '../../../extent/extents.ts';
 import { Failure } from '../../../failure.ts';
 import type { Context, Warning } from '../../../events.ts';
 import type { FileBeside } from '../../../image/clones/clone.ts';
+import { hasComparablePlaces } from '../../../image/clones/placed-extents.ts';
 import { openImage } from '../../../image/open-image.ts';
 import { forgetCached } from '../../../image/source/forget-cached.ts';
 import type { ImageSource } from '../../../image/source/image-source.ts';
@@ -138,15 +139,20 @@ export class DiskCopy implements Disposable {
     );
   }
 
-  /** A pass while the guest may write to the image. Ends when the new hardware has read back what was sent. */
-  async passWhileItRuns(context: Context): Promise<PassBytes> {
+  /**
+   * A pass while the guest may write to the image. Ends when the new hardware has read back what was sent.
+   * @param held a file with the image's bytes at one moment, which does not change; null: the image itself is read, or a clone of it
+   */
+  async passWhileItRuns(context: Context, held: string | null = null): Promise<PassBytes> {
     const { path } = this.place.disk;
     forgetCached(path);
-    const clone = cloneForPass(path);
+    const clone = held === null ? cloneForPass(path) : null;
+    const read = held ?? clone?.path ?? path;
+    const isComparable = clone !== null || (held !== null && hasComparablePlaces(held));
     try {
-      await using source = await openImage(clone?.path ?? path);
+      await using source = await openImage(read);
       this.#refuseOtherSize(source);
-      const changed = clone === null ? null : await this.#changedSinceClone(source, context);
+      const changed = isComparable ? await this.#changedSinceClone(source, context) : null;
       const marks = marksOfPass(changed, this.#there);
       const extents = () => extentsToLookAt(source, marks, this.#there.grid);
       const passed = await this.#pass(source, { marks, extents, isLast: false }, context);

@@ -1,8 +1,9 @@
 import { performance } from 'node:perf_hooks';
 import type { Event, StageName } from '../../../events.ts';
 
-/** Estimate of the time that a guest takes to halt and to boot. */
-export const HALT_AND_BOOT_SECONDS = 10;
+/** Estimates of the time that a guest takes to halt, and to boot. */
+export const HALT_SECONDS = 5;
+export const USUAL_BOOT_SECONDS = 5;
 
 /** What a guest's downtime was made of, in seconds. */
 export interface DowntimeParts {

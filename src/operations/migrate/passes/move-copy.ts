@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Context } from '../../../events.ts';
 import { formatBytes } from '../../../figures.ts';
+import type { DiskDefinition } from '../../../guest/definition.ts';
 import { openImage } from '../../../image/open-image.ts';
 import { forgetCached } from '../../../image/source/forget-cached.ts';
 import type { ImageSource } from '../../../image/source/image-source.ts';
@@ -12,7 +13,7 @@ import { warnOfDoubtfulFileSystems } from '../../../transfer/file-system-warning
 import { diskAccount, openSourceDisk } from '../../../transfer/source-disk.ts';
 import { ownerClaim } from '../line/owner-claim.ts';
 import type { CopiedMove, MovedDisk, PlacedDisk } from './copied-move.ts';
-import { HALT_AND_BOOT_SECONDS } from './downtime.ts';
+import { HALT_SECONDS, USUAL_BOOT_SECONDS } from './downtime.ts';
 import { SpoolSink } from './spool-sink.ts';
 import { DiskCopy, type MoveSending } from './disk-copy.ts';
 import type { PassBytes, PassReport } from './pass-report.ts';
@@ -46,12 +47,12 @@ export class MoveCopy implements AsyncDisposable {
 
   /** Compressed bytes of all disks, over all lines. */
   get sentBytes(): number {
-    return this.#move.places.reduce((sum, place) => sum + this.#sentBytesOf(place), 0);
+    return this.#move.places.reduce((sum, place) => sum + this.sentBytesOf(place), 0);
   }
 
   /** @param signal aborted when the line is lost */
   async useLine(signal: AbortSignal): Promise<void> {
-    for (const place of this.#copies.keys()) this.#sentBefore.set(place, this.#sentBytesOf(place));
+    for (const place of this.#copies.keys()) this.#sentBefore.set(place, this.sentBytesOf(place));
     this.#copies.clear();
     await this.#resources[Symbol.asyncDispose]();
     const { request, dependencies, guest, line } = this.#move;
@@ -84,7 +85,6 @@ export class MoveCopy implements AsyncDisposable {
     }
     while (!isTimeToHalt(this.passes, this.#move.request.downtimeGoalMs / 1000))
       await this.passAgain(context);
-    this.#tellPrediction(context);
   }
 
   /** One more pass over the disks that can be copied while the guest runs. Returns its seconds. */
@@ -103,19 +103,39 @@ export class MoveCopy implements AsyncDisposable {
     return pass.seconds;
   }
 
-  #tellPrediction({ report }: Context): void {
+  /** Predicts the downtime, and tells of it. Call it before the halt. */
+  tellPrediction({ report }: Context): void {
+    if (this.passes.length === 0) return;
     const { changedBytes, seconds } = predictLastPass(this.passes);
-    this.predictedDowntimeSeconds = HALT_AND_BOOT_SECONDS + seconds;
+    this.predictedDowntimeSeconds = HALT_SECONDS + USUAL_BOOT_SECONDS + seconds;
     const { name } = this.#move.guest.definition;
     const message = `After the halt, about ${formatBytes(changedBytes)} are left to send (${Math.ceil(seconds)} s). ${name} will be down for about ${Math.ceil(this.predictedDowntimeSeconds)} s.`;
     report({ type: 'notice', message });
   }
 
-  async #passOver(context: Context): Promise<PassReport> {
+  /**
+   * A further pass over the disks that `copyWhileItRuns` has copied, as they were at one moment.
+   * @param heldPathOf the file that has the disk's bytes at that moment
+   */
+  async copyAsHeld(heldPathOf: (disk: DiskDefinition) => string, context: Context): Promise<void> {
+    const pass = await runStage(
+      context,
+      'copy',
+      `copying ${this.#move.guest.definition.name} as it was at one moment`,
+      () => this.#passOver(context, heldPathOf),
+      ({ changedBytes }) => `last pass: ${formatBytes(changedBytes)} differed`,
+    );
+    this.passes.push(pass);
+  }
+
+  async #passOver(
+    context: Context,
+    heldPathOf: (disk: DiskDefinition) => string | null = () => null,
+  ): Promise<PassReport> {
     const startedMs = performance.now();
     const pass = { readBytes: 0, changedBytes: 0, sentBytes: 0 };
     for (const [place, copy] of this.#copies) {
-      add(pass, await copy.passWhileItRuns(context));
+      add(pass, await copy.passWhileItRuns(context, heldPathOf(place.disk)));
       this.#copiedWhileRunning.add(place);
     }
     return { ...pass, seconds: (performance.now() - startedMs) / 1000 };
@@ -160,7 +180,7 @@ export class MoveCopy implements AsyncDisposable {
       () => `${disk.name} reads back as it was sent`,
     );
     for (const warning of warnings) context.report({ type: 'warning', ...warning });
-    const account = { ...diskAccount(disk, place.path), sentBytes: this.#sentBytesOf(place), ...verified };
+    const account = { ...diskAccount(disk, place.path), sentBytes: this.sentBytesOf(place), ...verified };
     return { disk: account, bytes };
   }
 
@@ -174,7 +194,8 @@ export class MoveCopy implements AsyncDisposable {
     return copy;
   }
 
-  #sentBytesOf(place: PlacedDisk): number {
+  /** The same of one disk. */
+  sentBytesOf(place: PlacedDisk): number {
     return (this.#sentBefore.get(place) ?? 0) + (this.#copies.get(place)?.sentBytes ?? 0);
   }
 
