@@ -9,6 +9,7 @@ import { refuseChanged, stampFiles } from '../../../image/image-stamp.ts';
 import { PACK_LIMIT_BYTES } from '../../../pack/pack.ts';
 import { Resources } from '../../../pipeline/resources.ts';
 import { runStage } from '../../../pipeline/run-stage.ts';
+import { yieldingDisk } from '../../../workers/yielding-disk.ts';
 import { warnOfDoubtfulFileSystems } from '../../../transfer/file-system-warnings.ts';
 import { diskAccount, openSourceDisk } from '../../../transfer/source-disk.ts';
 import { ownerClaim } from '../line/owner-claim.ts';
@@ -89,13 +90,14 @@ export class MoveCopy implements AsyncDisposable {
 
   /** One more pass over the disks that can be copied while the guest runs. Returns its seconds. */
   async passAgain(context: Context): Promise<number> {
-    const { name } = this.#move.guest.definition;
+    const { guest, dependencies } = this.#move;
+    const { name } = guest.definition;
     if (this.#copies.size === 0) return 0;
     const pass = await runStage(
       context,
       'copy',
       `copying ${name} while it runs (pass ${this.passes.length + 1})`,
-      () => this.#passOver(context),
+      () => yieldingDisk(dependencies.pool, () => this.#passOver(context)),
       ({ readBytes, changedBytes }) =>
         `pass ${this.passes.length + 1}: ${formatBytes(readBytes)} read, ${formatBytes(changedBytes)} differed`,
     );
