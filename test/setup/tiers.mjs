@@ -10,8 +10,8 @@ export const tiers = [
   { name: 'contract', workers: 2, testTimeoutMs: minuteMs, tierTimeoutMs: 10 * minuteMs },
   { name: 'golden', workers: 2, testTimeoutMs: minuteMs, tierTimeoutMs: 10 * minuteMs },
   { name: 'integration', workers: 3, testTimeoutMs: 2 * minuteMs, tierTimeoutMs: 20 * minuteMs },
-  { name: 'fault', workers: 2, testTimeoutMs: 3 * minuteMs, tierTimeoutMs: 20 * minuteMs },
-  { name: 'e2e', workers: 2, testTimeoutMs: 5 * minuteMs, tierTimeoutMs: 20 * minuteMs },
+  { name: 'fault', workers: 3, testTimeoutMs: 3 * minuteMs, tierTimeoutMs: 20 * minuteMs },
+  { name: 'e2e', workers: 3, testTimeoutMs: 5 * minuteMs, tierTimeoutMs: 20 * minuteMs },
   // Emulated machines take as many processors as they get: more of them at once would run into limits of time.
   {
     name: 'emulated',

@@ -1,9 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import process from 'node:process';
-import { setTimeout as delay } from 'node:timers/promises';
 import { errorOf, resultOf } from '../../support/programs/command-records.ts';
 import {
   copyHasBegun,
@@ -16,16 +14,13 @@ import {
   type FerriedGuest,
   type Rule,
 } from '../../support/guests/ferried-guest.ts';
-import { seededBytes } from '../../support/images/images.ts';
 import { networkLabMissing } from '../../support/ssh/network-lab.ts';
 import { describeUnless } from '../../support/programs/tools.ts';
 import { startTwoHosts, type TwoHosts } from '../../support/ssh/two-hosts.ts';
 import { umlMissing } from '../../support/guests/uml-kernel.ts';
 import { watchForDoubleRun, type DoubleRunWatch } from '../../support/guests/uml-processes.ts';
 
-const LONGEST_MOVE_MS = 8_000;
-
-/** kill -9 at each step. All tests except the last ones leave the guest running on the old host. */
+/** kill -9 at each step; killed-at-random.test.ts has the moments in between. All tests except the last ones leave the guest running on the old host. */
 describeUnless(umlMissing() ?? networkLabMissing(), 'a mover that is killed', () => {
   let hosts: TwoHosts;
   let guest: FerriedGuest;
@@ -194,38 +189,4 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a mover that is killed', ()
     const started = await hosts.runOnNew(['start', 'web', '--json']);
     expect(errorOf(started)).toMatchObject({ code: 'guest-fenced' });
   });
-
-  test('at any moment: the guest never runs twice, and revert brings it back', async () => {
-    await rm(join(hosts.new.images, 'web.img'), { force: true });
-    const seed = Number(process.env['VMFERRY_TEST_SEED'] ?? Date.now() % 1_000_000);
-    const random = seededBytes(seed, 2);
-    for (const [round, byte] of random.entries()) {
-      const afterMs = Math.round((byte / 255) * LONGEST_MOVE_MS);
-      try {
-        await killAfter(afterMs);
-      } catch (error) {
-        throw new Error(`VMFERRY_TEST_SEED=${seed}, round ${round}, killed after ${afterMs} ms`, {
-          cause: error,
-        });
-      }
-    }
-  });
-
-  const recordFile = (): string => join(hosts.old.stateDir, 'guests', 'web.json');
-
-  async function killAfter(afterMs: number): Promise<void> {
-    const command = hosts.start(await guest.migrateArguments());
-    await delay(afterMs);
-    command.child.kill('SIGKILL');
-    await command.ended;
-    await eventually('no receiver is left', 60_000, async () => (await receiversOf(hosts)).length === 0);
-    const state = existsSync(recordFile()) ? await guest.state() : 'not yet known';
-    if (state === 'moved') expect(guest.runsOn('old')).toBe(false);
-    else expect(guest.runsOn('new')).toBe(false);
-    if (state === 'moved' || state === 'moving') resultOf(await hosts.run(['revert', 'web', '--json']));
-    expect(guest.runsOn('new')).toBe(false);
-    expect(await hosts.guests()).toMatchObject([{ name: 'web', state: 'running' }]);
-    await rm(join(hosts.new.images, 'web.img'), { force: true });
-    expect(await filesBesidePartial(hosts, 'web')).toEqual([]);
-  }
 });
