@@ -102,6 +102,16 @@ const besides = z.strictObject({
 });
 export type TakenBesides = z.infer<typeof besides>;
 
+/** What is to be changed in the copy of a guest, or at its boot. */
+const adaptationFields = {
+  root: z.strictObject({ path: absolutePath, offset: bytes }).nullable(),
+  edits: z
+    .array(z.strictObject({ path: absolutePath, before: fileText, after: fileText }))
+    .max(256)
+    .readonly(),
+  bootArchive: z.base64().max(LINE_LIMIT_BYTES).nullable(),
+};
+
 const hypervisorKinds = ['uml', 'qemu', 'libvirt', 'xen'] as const;
 
 const alive = z.strictObject({ type: z.literal('alive') });
@@ -167,12 +177,7 @@ const moverMessage = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('adapt'),
     guest: z.unknown(),
-    root: z.strictObject({ path: absolutePath, offset: bytes }).nullable(),
-    edits: z
-      .array(z.strictObject({ path: absolutePath, before: fileText, after: fileText }))
-      .max(256)
-      .readonly(),
-    bootArchive: z.base64().max(LINE_LIMIT_BYTES).nullable(),
+    ...adaptationFields,
   }),
   z.strictObject({
     type: z.literal('boot'),
@@ -180,7 +185,12 @@ const moverMessage = z.discriminatedUnion('type', [
     sources: z.array(guestSourceSchema).max(MOST_SOURCES).readonly(),
     timeoutMs,
   }),
-  z.strictObject({ type: z.literal('rehearse'), guest: z.unknown(), timeoutMs }),
+  z.strictObject({
+    type: z.literal('rehearse'),
+    guest: z.unknown(),
+    ...adaptationFields,
+    timeoutMs,
+  }),
   z.strictObject({ type: z.literal('leave') }),
   z.strictObject({ type: z.literal('commit') }),
   z.strictObject({

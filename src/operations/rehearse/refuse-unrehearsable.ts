@@ -12,8 +12,7 @@ export function requireRehearsable({
   guest,
   places,
   devices,
-  fixups,
-}: Pick<Move, 'guest' | 'places' | 'devices' | 'fixups'>): RunningGuest {
+}: Pick<Move, 'guest' | 'places' | 'devices'>): RunningGuest {
   const { name } = guest.definition;
   if (isImageOnly(guest.definition))
     throw new Failure(
@@ -38,14 +37,6 @@ export function requireRehearsable({
       throw new Failure('guest-unsupported', `${disk.path} cannot be rehearsed: only raw images can.`, {
         advice: 'To try a copy of it here: back it up, then vmferry verify STORE --boot GUEST',
       });
-  if (fixups !== null && (fixups.edits.length > 0 || fixups.bootArchive !== null))
-    throw new Failure(
-      'guest-unsupported',
-      `Something in ${name} has to be changed there, and a rehearsal changes nothing.`,
-      {
-        advice: 'To see whether it boots there as it is: --no-fixups',
-      },
-    );
   return guest.running;
 }
 

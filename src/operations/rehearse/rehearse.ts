@@ -12,6 +12,7 @@ import { runStage } from '../../pipeline/run-stage.ts';
 import { refuseSuspension } from '../../system/suspension.ts';
 import { fromWireFailure } from '../../wire/messages.ts';
 import { conversionAccount } from '../migrate/conversion/account.ts';
+import { adaptationWork } from '../migrate/conversion/adaptation-work.ts';
 import { giveUpCommand } from '../migrate/line/left-there.ts';
 import { overLostLines } from '../migrate/line/over-lost-lines.ts';
 import { Patience } from '../migrate/line/patience.ts';
@@ -117,16 +118,18 @@ async function copyHeld(
 }
 
 /** Returns the seconds until the copy was up there, or why it did not come up. */
-function bootThere({ line, there, fixups, request }: Move, context: Context): Promise<number | Failure> {
+function bootThere(
+  { line, there, fixups, system, request }: Move,
+  context: Context,
+): Promise<number | Failure> {
   const { receiver } = line;
-  const { definition } = there;
-  const guest = fixups === null ? definition : { ...definition, commandLine: fixups.commandLine };
+  const work = adaptationWork(there, fixups, system);
   return runStage(
     context,
     'boot',
-    `booting a copy of ${definition.name} on ${receiver.machine.name}, with no network`,
+    `booting a copy of ${there.definition.name} on ${receiver.machine.name}, with no network`,
     async () => {
-      const message = { type: 'rehearse', guest, timeoutMs: request.bootTimeoutMs } as const;
+      const message = { type: 'rehearse', ...work, timeoutMs: request.bootTimeoutMs } as const;
       const { bootMs, failure, warnings } = await receiver.request(message, 'rehearsed', context.signal);
       for (const warning of warnings) context.report({ type: 'warning', ...warning });
       if (failure !== undefined) return fromWireFailure(failure, receiver.machine);

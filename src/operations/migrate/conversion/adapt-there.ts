@@ -4,6 +4,7 @@ import type { GuestSystem } from '../../../guest/inspection/guest-system.ts';
 import { runStage } from '../../../pipeline/run-stage.ts';
 import type { RemoteReceiver } from '../../../wire/remote-receiver.ts';
 import { lookInside, planFixups } from './adaptation.ts';
+import { adaptationWork } from './adaptation-work.ts';
 import type { ConversionRequest, GuestThere } from './guest-there.ts';
 
 interface AdaptedMove {
@@ -25,33 +26,14 @@ export async function adaptThere(
 ): Promise<GuestDefinition> {
   const system = await lookInside(definition, conversion, { isToldBefore: before === null }, context);
   const fixups = planFixups(definition, there, conversion, system);
-  if (fixups === null) return there.definition;
-  const { edits, bootArchive, commandLine } = fixups;
-  const adapted = { ...there.definition, commandLine };
-  if (edits.length === 0 && bootArchive === null) return adapted;
-  const index = system === null ? null : (there.newDiskIndexes[system.root.diskIndex] ?? null);
-  const disk = index === null ? undefined : adapted.disks[index];
-  const root =
-    system === null || disk === undefined || edits.length === 0
-      ? null
-      : { path: disk.path, offset: system.root.offset };
+  const work = adaptationWork(there, fixups, system);
+  if (fixups === null || (fixups.edits.length === 0 && work.bootArchive === null)) return work.guest;
   const answer = await runStage(
     context,
     'adapt',
-    `adapting ${definition.name} to ${adapted.driver}`,
-    () =>
-      line.receiver.request(
-        {
-          type: 'adapt',
-          guest: adapted,
-          root,
-          edits: root === null ? [] : edits.map(({ path, before, after }) => ({ path, before, after })),
-          bootArchive: bootArchive === null ? null : Buffer.from(bootArchive).toString('base64'),
-        },
-        'adapted',
-        context.signal,
-      ),
-    () => `${definition.name} is adapted to ${adapted.driver}`,
+    `adapting ${definition.name} to ${there.definition.driver}`,
+    () => line.receiver.request({ type: 'adapt', ...work }, 'adapted', context.signal),
+    () => `${definition.name} is adapted to ${there.definition.driver}`,
   );
   return parseGuestDefinition(answer.guest);
 }

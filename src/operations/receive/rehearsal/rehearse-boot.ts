@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Context } from '../../../events.ts';
 import { Failure } from '../../../failure.ts';
+import { makeAdaptation } from '../../../guest/adaptation/make-adaptation.ts';
 import { bootIsolated } from '../../../guest/boot-isolated.ts';
 import { parseGuestDefinition } from '../../../guest/definition.ts';
 import type { GuestDependencies } from '../../../guest/guest-dependencies.ts';
@@ -11,16 +12,19 @@ import { requireDriver } from '../../../guest/require-driver.ts';
 import type { ImageTarget } from '../../../image/target/image-target.ts';
 import { Resources } from '../../../pipeline/resources.ts';
 import { here, placed } from '../../../placed-text.ts';
+import type { MoverMessage } from '../../../wire/messages.ts';
 import { copyForRehearsal } from './copy-for-rehearsal.ts';
 
-export interface Rehearsal {
-  /** Its disks at their final places. */
-  guest: unknown;
-  timeoutMs: number;
+export interface Rehearsal extends Omit<Extract<MoverMessage, { type: 'rehearse' }>, 'type'> {
   /** The incomplete images. They hold all of the guest's disks, and are not changed. */
   targets: readonly ImageTarget[];
   /** @param copiedBytes in all, where the images have to be copied */
   onCopied: (copiedBytes: number) => void;
+}
+
+export interface RehearsalDependencies extends Pick<GuestDependencies, 'drivers'> {
+  /** The initial RAM disk that is made for this guest. */
+  initrdOf: (guest: string) => string;
 }
 
 /**
@@ -28,28 +32,39 @@ export interface Rehearsal {
  * up. Throws Failure `boot-failed`, `target-full`, and what keeps this machine from making the clones.
  */
 export async function rehearseBoot(
-  { guest, timeoutMs, targets, onCopied }: Rehearsal,
-  { drivers }: Pick<GuestDependencies, 'drivers'>,
+  { guest, root, edits, bootArchive, timeoutMs, targets, onCopied }: Rehearsal,
+  { drivers, initrdOf }: RehearsalDependencies,
   context: Context,
 ): Promise<number> {
   const definition = parseGuestDefinition(guest);
   const driver = requireDriver(drivers, definition.driver);
   await using cleanup = new Resources();
-  const copies: string[] = [];
+  const copyOf = new Map<string, string>();
   let copiedBytes = 0;
   const onMore = (bytes: number) => onCopied((copiedBytes += bytes));
   for (const { path } of definition.disks) {
     const target = targets.find((made) => made.path === path);
     if (target === undefined) throw new Failure('protocol-violation', `${path} was not begun.`);
     const copy = cleanup.hold(await copyForRehearsal(target, onMore, context));
-    copies.push(copy.path);
+    copyOf.set(path, copy.path);
   }
   const scratch = await mkdtemp(join(tmpdir(), 'vmferry-rehearse-'));
+  const name = `vmferry-rehearse-${randomBytes(4).toString('hex')}`;
+  const initrd = initrdOf(name);
   try {
     const emptyDirectory = join(scratch, 'empty');
     await mkdir(emptyDirectory);
-    const name = `vmferry-rehearse-${randomBytes(4).toString('hex')}`;
-    const isolated = await driver.isolate(definition, { name, copies, emptyDirectory });
+    const copies = definition.disks.map(({ path }) => copyOf.get(path) ?? path);
+    const disks = definition.disks.map((disk, index) => ({ ...disk, path: copies[index] ?? disk.path }));
+    const work = {
+      definition: { ...definition, disks },
+      root: root && { ...root, path: copyOf.get(root.path) ?? root.path },
+      edits,
+      bootArchive: bootArchive === null ? null : Buffer.from(bootArchive, 'base64'),
+    };
+    if (bootArchive !== null) await mkdir(dirname(initrd), { recursive: true });
+    const adapted = await makeAdaptation(work, initrd, context);
+    const isolated = await driver.isolate(adapted, { name, copies, emptyDirectory });
     return await bootIsolated(driver, isolated, { scratch, bootTimeoutMs: timeoutMs }, context);
   } catch (error) {
     if (!(error instanceof Failure) || error.code !== 'start-failed') throw error;
@@ -57,6 +72,7 @@ export async function rehearseBoot(
       cause: error,
     });
   } finally {
+    await rm(initrd, { force: true });
     await rm(scratch, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   }
 }
