@@ -3,9 +3,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { bootReportOf } from '../rigs/debian-guest/boot-report.ts';
+import {
+  copyDebianGuest,
+  DEBIAN_GUEST_BYTES,
+  debianGuestMissing,
+} from '../rigs/debian-guest/debian-guest.ts';
+import { guestKernel } from '../rigs/kernel/guest-kernel.ts';
+import { libvirtMissing, startLibvirt } from '../rigs/libvirt/libvirt-lab.ts';
 import { EXTRA_DISK_BYTES } from '../rigs/xen/machine.ts';
+import { startNeighbour } from '../rigs/xen/neighbour.ts';
 import { makeBlankDisk } from '../rigs/xen/program-disk.ts';
 import { startXen, xenMissing, type Dom0 } from '../rigs/xen/start-xen.ts';
+import { eventually } from '../support/guests/ferried-guest.ts';
 import {
   bootUmlGuest,
   buildGuestImage,
@@ -16,9 +26,12 @@ import {
 } from '../support/guests/uml-guest.ts';
 import { umlMissing } from '../support/guests/uml-kernel.ts';
 import { umlProcessesOf } from '../support/guests/uml-processes.ts';
+import { runTool } from '../support/images/images.ts';
+import { resultOf } from '../support/programs/command-records.ts';
 import { vmferry } from '../support/programs/command-line.ts';
 import { killTree } from '../support/programs/process-tree.ts';
-import { describeUnless } from '../support/programs/tools.ts';
+import { describeUnless, toolsMissing } from '../support/programs/tools.ts';
+import { networkLabMissing } from '../support/ssh/network-lab.ts';
 
 const slowMs = 10 * 60_000;
 
@@ -29,7 +42,15 @@ interface GuestHere extends GuestImage, AsyncDisposable {
   mac: string;
 }
 
-describeUnless(umlMissing() ?? xenMissing(), 'Xen', () => {
+const missing =
+  umlMissing() ??
+  xenMissing() ??
+  debianGuestMissing() ??
+  libvirtMissing() ??
+  networkLabMissing() ??
+  toolsMissing('sfdisk', 'e2fsck');
+
+describeUnless(missing, 'Xen', () => {
   let directory: string;
   let environment: NodeJS.ProcessEnv;
   let dom0: Dom0;
@@ -41,7 +62,14 @@ describeUnless(umlMissing() ?? xenMissing(), 'Xen', () => {
     environment = { UML_DIR: umlDir, VMFERRY_STATE_DIR: join(directory, 'state'), HOME: home };
     const extraDisk = join(directory, 'extra.img');
     await makeBlankDisk(extraDisk, EXTRA_DISK_BYTES);
+    // For the small guest, and for the one of Debian.
+    runTool(
+      'sfdisk',
+      ['-q', extraDisk],
+      `start=2048, size=64M\nstart=133120, size=${DEBIAN_GUEST_BYTES / 512}\n`,
+    );
     dom0 = await startXen({ extraDisk });
+    await dom0.run('partx', ['-a', '/dev/vdc']);
   }, slowMs);
 
   afterAll(async () => {
@@ -102,7 +130,7 @@ describeUnless(umlMissing() ?? xenMissing(), 'Xen', () => {
     'runs a guest of User Mode Linux from a partition as it ran before, and xendomains starts it with the machine',
     async () => {
       await using web = await bootHere('web', 77);
-      const report = await moveToXen('web', 'dom0', '--disk', 'root=/dev/vdc');
+      const report = await moveToXen('web', 'dom0', '--disk', 'root=/dev/vdc1');
       expect(report).toMatchObject({ type: 'moved', guest: 'web' });
       await expectMoved(web);
 
@@ -115,9 +143,12 @@ describeUnless(umlMissing() ?? xenMissing(), 'Xen', () => {
       expect(await dom0.answerOf(web.address)).toBe(`web boots=3 ${web.mac}`);
       await dom0.run('vmferry', ['halt', 'web']);
       await dom0.waitUntilGone('web');
-      expect(await guestBootCount(dom0.extraDisk)).toBe(3);
-      expect(await damagedGuestFiles(dom0.extraDisk, web.files)).toEqual([]);
-      expect(await isFileSystemClean(dom0.extraDisk)).toBe(true);
+      const partition = join(directory, 'partition.img');
+      const place = ['bs=1M', 'skip=1', 'count=64', 'conv=sparse'];
+      runTool('dd', [`if=${dom0.extraDisk}`, `of=${partition}`, ...place]);
+      expect(await guestBootCount(partition)).toBe(3);
+      expect(await damagedGuestFiles(partition, web.files)).toEqual([]);
+      expect(await isFileSystemClean(partition)).toBe(true);
     },
     slowMs,
   );
@@ -141,11 +172,54 @@ describeUnless(umlMissing() ?? xenMissing(), 'Xen', () => {
   );
 
   test(
+    'runs a Debian guest with sysvinit from a partition, and from there it moves on to libvirt',
+    async () => {
+      await using lab = await startLibvirt();
+      await using home = await startNeighbour(dom0, { LIBVIRT_DEFAULT_URI: lab.uri });
+      const path = join(directory, 'story.img');
+      await copyDebianGuest('sysvinit', path);
+      const { stop } = await bootUmlGuest({
+        image: path,
+        name: 'story',
+        umlDir: environment['UML_DIR'] ?? '',
+        memoryBytes: 192 * 2 ** 20,
+        extraArgs: ['eth0=daemon,00:16:3e:00:00:79'],
+        upText: /REPORT end/,
+        timeoutMs: slowMs,
+      });
+      await using _ = { [Symbol.asyncDispose]: stop };
+      const slow = ['--boot-timeout', '600', '--halt-timeout', '300'];
+      await moveToXen('story', 'dom0', '--disk', 'root=/dev/vdc2', ...slow);
+      const inXen = bootReportOf(await dom0.waitForGuest('story', 'REPORT end', 400));
+      expect(inXen).toMatchObject({ cards: 'eth0 lo', root: 'rw', former: '/dev/xvda' });
+      expect(inXen.getty).toContain('hvc0');
+      expect(inXen.address).toContain('10.0.2.');
+
+      const { kernel, initrd } = await guestKernel();
+      const image = join(home.images, 'story.img');
+      const as = ['--as', 'libvirt', '--kernel', kernel, '--initrd', initrd];
+      const places = ['--disk', `root=${image}`, '--network', 'eth0=user'];
+      const argv = ['migrate', 'story', ...home.targetArguments, ...as, ...places, ...slow, '--json'];
+      const moved = resultOf(await dom0.attempt('vmferry', argv, { cpuSeconds: 900 }));
+      expect(moved).toMatchObject({ type: 'moved', guest: 'story', as: 'libvirt' });
+      expect((await lab.virsh('list', '--name')).stdout.trim()).toBe('story');
+      await eventually('story is up', slowMs, () => /REPORT end/.test(home.consoleOf('story')));
+      const inLibvirt = bootReportOf(home.consoleOf('story'));
+      expect(inLibvirt).toMatchObject({ cards: 'eth0 lo', root: 'rw', former: '/dev/vda' });
+      expect(inLibvirt.getty).toContain('ttyS0');
+      expect(inLibvirt.address).toContain('10.0.2.15');
+      expect(await home.vmferry(['halt', 'story', '--halt-timeout', '300'])).toMatchObject({ exitStatus: 0 });
+      runTool('e2fsck', ['-fn', image]);
+    },
+    2 * slowMs,
+  );
+
+  test(
     'ends a wait in the rig for a guest that halts instead',
     async () => {
       const noInit = `extra='console=hvc0 quiet init=/sbin/nothing'`;
       const { kernel, initrd } = dom0.guestKernel;
-      const disk = `disk = ['file:/srv/guests/shop.img,xvda,w']`;
+      const disk = `disk = ['phy:/dev/vdc1,xvda,w']`;
       const lines = [`name = 'gone'`, `kernel = '${kernel}'`, `ramdisk = '${initrd}'`, `memory = 128`, disk];
       await dom0.write('/etc/xen/gone.cfg', [...lines, `root = '/dev/xvda rw'`, noInit].join('\n'));
       await dom0.run('xl', ['create', '/etc/xen/gone.cfg', `on_crash='destroy'`]);

@@ -20,9 +20,9 @@ export const tiers = [
     tierTimeoutMs: 40 * minuteMs,
     // The first two build different rigs: a second file that needs the first one's would wait for it.
     longest: [
-      'migrate-qemu-xen',
-      'migrate-debian',
       'migrate-xen',
+      'migrate-debian',
+      'migrate-qemu-xen',
       'xen-driver',
       'migrate-qemu-libvirt',
       'migrate-libvirt',

@@ -10,7 +10,7 @@ import { succeed } from '../base/command.ts';
 export type DebianInit = 'systemd' | 'sysvinit';
 
 const release = 'bookworm';
-const sizeBytes = 700 * 2 ** 20;
+export const DEBIAN_GUEST_BYTES = 700 * 2 ** 20;
 const initPackages = { systemd: 'systemd-sysv,udev,dbus', sysvinit: 'sysvinit-core,udev' };
 const packages = 'ifupdown,iproute2,isc-dhcp-client,openssh-server,e2fsprogs,qemu-guest-agent,kmod,procps';
 /** No person reads in the guest. */
@@ -63,7 +63,7 @@ async function buildGuest(init: DebianInit, directory: string): Promise<void> {
   await configure(tree, init);
   const image = join(directory, 'guest.img');
   await writeFile(image, '');
-  await truncate(image, sizeBytes);
+  await truncate(image, DEBIAN_GUEST_BYTES);
   await succeed('mke2fs', ['-qF', '-t', 'ext3', '-L', 'umlroot', '-E', 'root_owner=0:0', '-d', tree, image]);
   await rm(tree, { recursive: true });
 }
