@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import type { Context } from '../events.ts';
 import type { GuestDefinition } from './definition.ts';
-import type { GuestDriver } from './guest-driver.ts';
+import type { GuestDriver, RunningGuest } from './guest-driver.ts';
 
 /** Time limit for each way of halting the copy; then it is killed. */
 const haltTimeoutMs = 10_000;
@@ -22,9 +22,13 @@ export async function bootIsolated(
   const options = { consoleLog: join(scratch, 'console.log'), timeoutMs: bootTimeoutMs };
   const running = await driver.start(isolated, options, context);
   const seconds = (performance.now() - startedMs) / 1000;
-  // The copy is not needed any more, so it is killed if it does not halt. It is ended also after an interruption.
-  const patient: Context = { signal: new AbortController().signal, report: () => undefined };
-  await driver.halt(running, { timeoutMs: haltTimeoutMs, force: true }, patient);
+  await endIsolated(driver, running);
   context.signal.throwIfAborted();
   return seconds;
+}
+
+/** Halts a copy, and kills it if it does not halt: it is not needed any more. An interruption does not stop this. */
+export async function endIsolated(driver: GuestDriver, copy: RunningGuest): Promise<void> {
+  const patient: Context = { signal: new AbortController().signal, report: () => undefined };
+  await driver.halt(copy, { timeoutMs: haltTimeoutMs, force: true }, patient);
 }

@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { errorOf, resultOf } from '../support/programs/command-records.ts';
+import process from 'node:process';
+import { errorOf, resultOf, warningsOf } from '../support/programs/command-records.ts';
 import { describeUnless } from '../support/programs/tools.ts';
 import {
+  eventually,
   ferriedGuest,
   receiversOf,
   stageStarted,
@@ -31,7 +33,6 @@ interface Report {
   giveUp: string;
   disks: { sentBytes: number; partial: string }[];
   passes: { changedBytes: number }[];
-  warnings: string[];
 }
 
 /** The guest's processes on the new host, under any name. */
@@ -53,7 +54,7 @@ describeUnless(missing ?? mountingMissing('xfs'), 'a rehearsal between file syst
     xfs[Symbol.dispose]();
   });
 
-  test('boots a copy there while the guest runs on here, and leaves the move little to send', async () => {
+  test('boots a copy there while the guest runs on here, also if a receiver is killed, and leaves the move little to send', async () => {
     const path = join(xfs.path, 'web.img');
     const there = join(xfs.path, 'there');
     mkdirSync(there);
@@ -68,8 +69,14 @@ describeUnless(missing ?? mountingMissing('xfs'), 'a rehearsal between file syst
     hosts.defer(stop);
     const target = hosts.targetArguments({ directory: there });
 
-    const rehearsed = resultOf<Report>(await hosts.run(['rehearse', 'web', ...target, '--json']));
-    expect(rehearsed).toMatchObject({ type: 'rehearsed', guest: 'web', as: 'uml', warnings: [] });
+    const command = hosts.start(['rehearse', 'web', ...target, '--json']);
+    // The first receiver is killed, and leaves the guest that it boots.
+    await eventually('the copy boots', 120_000, () => runningThere(hosts).length > 0);
+    for (const receiver of await receiversOf(hosts)) process.kill(receiver, 'SIGKILL');
+    const ended = await command.ended;
+    const rehearsed = resultOf<Report>(ended);
+    expect(rehearsed).toMatchObject({ type: 'rehearsed', guest: 'web', as: 'uml' });
+    expect(warningsOf(ended)).toMatchObject([{ code: 'line-lost' }]);
     expect(rehearsed.bootSeconds).toBeGreaterThan(0);
     expect(rehearsed.predictedDowntimeSeconds).toBeGreaterThan(rehearsed.bootSeconds);
     expect(rehearsed.disks).toMatchObject([{ source: path, partial: join(there, 'web.img.partial') }]);

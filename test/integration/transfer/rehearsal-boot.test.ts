@@ -87,6 +87,15 @@ describeWithTools('the boot of a rehearsal', ['mke2fs', 'debugfs'], () => {
     await expectAsBefore(before);
   });
 
+  test('first ends the guest that a killed receiver left on the copy, and no other', async () => {
+    const left = fakeDefinition('vmferry-rehearse-1', [join(directory, '.web.img.partial.rehearsal')]);
+    const driver = fakeDriver(left, fakeDefinition('mail', [join(directory, 'mail.img')]));
+    const guest = fakeDefinition('web', [target.path], { initrd });
+    await rehearseBoot(rehearsalOf(guest), { drivers: [driver], initrdOf }, context);
+    expect(driver.history[0]).toBe('halt vmferry-rehearse-1');
+    expect([...driver.running.keys()]).toEqual(['mail']);
+  });
+
   test('is refused for a disk that was not begun', async () => {
     const guest = fakeDefinition('web', [target.path, join(directory, 'other.img')], { initrd });
     const driver = fakeDriver();

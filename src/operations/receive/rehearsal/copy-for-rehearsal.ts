@@ -52,7 +52,8 @@ export function removeLeftCopy(partial: string): void {
   rmSync(rehearsalPath(partial), { force: true });
 }
 
-function rehearsalPath(partial: string): string {
+/** Where the copy of an incomplete image is. */
+export function rehearsalPath(partial: string): string {
   return join(dirname(partial), `.${basename(partial)}.rehearsal`);
 }
 

@@ -5,15 +5,16 @@ import { dirname, join } from 'node:path';
 import type { Context } from '../../../events.ts';
 import { Failure } from '../../../failure.ts';
 import { makeAdaptation } from '../../../guest/adaptation/make-adaptation.ts';
-import { bootIsolated } from '../../../guest/boot-isolated.ts';
+import { bootIsolated, endIsolated } from '../../../guest/boot-isolated.ts';
 import { parseGuestDefinition } from '../../../guest/definition.ts';
+import type { GuestDriver } from '../../../guest/guest-driver.ts';
 import type { GuestDependencies } from '../../../guest/guest-dependencies.ts';
 import { requireDriver } from '../../../guest/require-driver.ts';
 import type { ImageTarget } from '../../../image/target/image-target.ts';
 import { Resources } from '../../../pipeline/resources.ts';
 import { here, placed } from '../../../placed-text.ts';
 import type { MoverMessage } from '../../../wire/messages.ts';
-import { copyForRehearsal } from './copy-for-rehearsal.ts';
+import { copyForRehearsal, rehearsalPath } from './copy-for-rehearsal.ts';
 
 export interface Rehearsal extends Omit<Extract<MoverMessage, { type: 'rehearse' }>, 'type'> {
   /** The incomplete images. They hold all of the guest's disks, and are not changed. */
@@ -38,6 +39,7 @@ export async function rehearseBoot(
 ): Promise<number> {
   const definition = parseGuestDefinition(guest);
   const driver = requireDriver(drivers, definition.driver);
+  await endLeftGuests(driver, targets, context);
   await using cleanup = new Resources();
   const copyOf = new Map<string, string>();
   let copiedBytes = 0;
@@ -75,4 +77,15 @@ export async function rehearseBoot(
     await rm(initrd, { force: true });
     await rm(scratch, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   }
+}
+
+/** A receiver that was killed could not halt its guest. */
+async function endLeftGuests(
+  driver: GuestDriver,
+  targets: readonly ImageTarget[],
+  context: Context,
+): Promise<void> {
+  const copies = new Set(targets.map(({ workingPath }) => rehearsalPath(workingPath)));
+  for (const guest of await driver.list(context))
+    if (guest.definition.disks.some(({ path }) => copies.has(path))) await endIsolated(driver, guest);
 }
