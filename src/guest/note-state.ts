@@ -1,6 +1,5 @@
 import type { Context } from '../events.ts';
 import { asFailure, Failure } from '../failure.ts';
-import type { GuestDefinition } from './definition.ts';
 import type { NewGuestRecord, RecordStore } from './record-store.ts';
 
 /**
@@ -42,9 +41,12 @@ export async function noteUp(
  * Records how a guest runs before it is halted, so that it can be started again as it was even if this program is
  * killed. Throws the Failure of `RecordStore.write`, with the message that the guest was not halted.
  */
-export async function noteBeforeHalt(definition: GuestDefinition, records: RecordStore): Promise<void> {
+export async function noteBeforeHalt(
+  { definition, copying }: Pick<NewGuestRecord, 'definition' | 'copying'>,
+  records: RecordStore,
+): Promise<void> {
   try {
-    await records.write({ definition, state: 'running' });
+    await records.write({ definition, state: 'running', ...(copying && { copying }) });
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     throw error.withMessage(

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ferriedGuest, type FerriedGuest } from '../support/guests/ferried-guest.ts';
 import { GUEST_PORT } from '../support/guests/uml-guest.ts';
@@ -92,7 +92,14 @@ describeUnless(missing, 'a guest that answers in the network', () => {
     await guest.expectMoved();
     expect(existsSync(join(hosts.old.images, 'web.img'))).toBe(true);
     // It may be repeated, and only while the guest runs there.
-    resultOf(await hosts.run(['commit', 'web', '--json']));
+    const inUse = await open(join(hosts.old.images, 'web.img'));
+    const refused = errorOf(await hosts.run(['commit', 'web', '--delete-source', '--json']));
+    expect(refused).toMatchObject({ code: 'image-in-use' });
+    await inUse.close();
+    const image = join(hosts.old.images, 'web.img');
+    const again = resultOf(await hosts.run(['commit', 'web', '--delete-source', '--json']));
+    expect(again).toMatchObject({ type: 'committed', images: [], deleted: [image] });
+    expect(existsSync(image)).toBe(false);
     expect((await hosts.runOnNew(['halt', 'web'])).exitStatus).toBe(0);
     expect(errorOf(await hosts.run(['commit', 'web', '--json']))).toMatchObject({
       code: 'guest-not-running',

@@ -186,7 +186,7 @@ const samples: { [Type in JsonRecord['type']]: RecordOf<Type> } = {
   },
   'guests-planned': { type: 'guests-planned', destination: '', guests: [plan] },
   reverted: { type: 'reverted', guest: '', pid: 0, consoleLog: '', wasRunningThere: true },
-  committed: { type: 'committed', guest: '', destination: '', images: [''] },
+  committed: { type: 'committed', guest: '', destination: '', images: [''], deleted: [''] },
   cutover: { type: 'cutover', guest: '', destination: '', pid: 0 },
   migrations: {
     type: 'migrations',

@@ -43,7 +43,9 @@ export async function haltGuest(
     });
   // A guest that was moved away stays fenced, although it was started here.
   const isFenced = record?.move !== undefined;
-  if (!isFenced) await noteBeforeHalt(definition, records);
+  // A move that copies it keeps its claim: no other may begin meanwhile.
+  const noted = { definition, ...(record?.copying && { copying: record.copying }) };
+  if (!isFenced) await noteBeforeHalt(noted, records);
   await runStage(
     context,
     'halt',
@@ -56,7 +58,7 @@ export async function haltGuest(
       ),
     () => `${definition.name} is down`,
   );
-  if (!isFenced) await noteState({ definition, state: 'halted' }, records, context);
+  if (!isFenced) await noteState({ ...noted, state: 'halted' }, records, context);
   const notClean: string[] = [];
   for (const disk of definition.disks) {
     if (!(await isKnownUnclean(disk))) continue;

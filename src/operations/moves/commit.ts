@@ -4,6 +4,7 @@ import { describeMove, noCommandAdvice, type GuestMove, type GuestRecord } from 
 import { refuseWhileMoved } from '../../guest/mover.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
 import type { MigrateDependencies } from '../migrate/migrate-dependencies.ts';
+import { deleteImages, findOldImages } from './old-images.ts';
 import { withReceiver, type MachineThere } from '../migrate/receiver-there.ts';
 
 export interface CommitReport {
@@ -11,22 +12,27 @@ export interface CommitReport {
   guest: string;
   /** The new hardware, as it was typed. */
   destination: string;
-  /** The images here, which stay. */
+  /** The images that stay here. */
   images: readonly string[];
+  /** The images that were deleted here. */
+  deleted: readonly string[];
 }
 
 /**
- * Ends the way back of a move, after a look that the guest runs on the new hardware. Deletes nothing. May be called again. Throws Failure
- * `guest-not-found`, `guest-fenced` for a move that has not ended, and `guest-not-running`.
+ * Ends the way back of a move, after a look that the guest runs on the new hardware. May be called again. Throws Failure `guest-not-found`, `guest-fenced` for a move
+ * that has not ended, `guest-not-running`, and what `findOldImages` throws.
+ * @param deleteSource whether the guest's images here are deleted
  */
 export async function commitMove(
   guest: string,
+  deleteSource: boolean,
   dependencies: MigrateDependencies,
   context: Context,
 ): Promise<CommitReport> {
   const { records } = dependencies;
   const { record, move } = requireMoved(guest, await records.read(guest));
   const { definition } = record;
+  const old = deleteSource ? await findOldImages(definition, dependencies, context) : null;
   const { destination } = move;
   const isRunning = await runStage(
     context,
@@ -49,7 +55,9 @@ export async function commitMove(
   const now = requireMoved(guest, await records.read(guest));
   const committedAt = now.move.committedAt ?? new Date().toISOString();
   await records.write({ ...now.record, move: { ...now.move, committedAt } });
-  return { type: 'committed', guest, destination, images: definition.disks.map(({ path }) => path) };
+  await deleteImages(old?.files ?? []);
+  const images = old === null ? definition.disks.map(({ path }) => path) : old.others;
+  return { type: 'committed', guest, destination, images, deleted: old?.files ?? [] };
 }
 
 function requireMoved(

@@ -93,7 +93,7 @@ for (const { what, reason, code, spoil } of places)
     test('prevents a halt, and the message says why', async () => {
       const records = createRecordStore(join(mounted, 'lib', 'vmferry', 'guests'));
       const definition = { ...offlineDefinition(image), name: 'web' };
-      const failure = await failureOf(() => noteBeforeHalt(definition, records));
+      const failure = await failureOf(() => noteBeforeHalt({ definition }, records));
       expect(failure).toMatchObject({ code });
       expect(failure.message).toMatch(/^web is not halted/);
       expect(failure.message).toContain(reason);

@@ -154,6 +154,7 @@ test('the summary of a commit names the old images', () => {
     guest: 'web',
     destination: 'newhost',
     images: ['/a', '/b'],
+    deleted: [],
   });
   expect(text).toContain('Its old image is unchanged: /a, /b');
 });
