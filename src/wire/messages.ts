@@ -49,9 +49,9 @@ const disk = z.int().min(0).max(255).exactOptional();
 const chunkRange = z.tuple([z.int().nonnegative(), z.int().positive()]).readonly();
 const guestName = z.string().min(1).max(200);
 /** Whose incomplete images the receiver may continue, and leave for later: the guest, and the machine that it comes from. */
-const claim = z
-  .strictObject({ machine: z.string().max(300), guest: z.string().min(1).max(4096) })
-  .exactOptional();
+const ownerClaim = z.strictObject({ machine: z.string().max(300), guest: z.string().min(1).max(4096) });
+export type OwnerClaim = z.infer<typeof ownerClaim>;
+const claim = ownerClaim.exactOptional();
 const failureCode = z.custom<FailureCode>(
   (code) => typeof code === 'string' && Object.hasOwn(exitStatusByCode, code),
 );

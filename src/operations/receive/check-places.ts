@@ -12,8 +12,8 @@ import { qcow2Problem } from '../../image/target/qcow2-probe.ts';
 import { exists, isFileNameShort, partialPath } from '../../image/target/target-path.ts';
 import { here, placed } from '../../placed-text.ts';
 import { errorCode } from '../../system/error-code.ts';
-import { SPOOL_LIMIT_BYTES, type TakenBesides } from '../../wire/messages.ts';
-import { foreignPartial, moveClaim, pathOfDisk, type DiskPlace, type OwnerClaim } from './open-target.ts';
+import { SPOOL_LIMIT_BYTES, type OwnerClaim, type TakenBesides } from '../../wire/messages.ts';
+import { foreignPartial, moveClaim, pathOfDisk, type DiskPlace } from './open-target.ts';
 
 export interface PlacesRequest {
   /** Null: every disk has a path of its own. */

@@ -7,7 +7,7 @@ import type { MoveClaim } from '../../image/target/partial-claim.ts';
 import type { TargetFormat } from '../../image/target/target-format.ts';
 import { partialPath } from '../../image/target/target-path.ts';
 import { command, here, placed } from '../../placed-text.ts';
-import type { MoverMessage } from '../../wire/messages.ts';
+import type { OwnerClaim } from '../../wire/messages.ts';
 import { removeLeftCopy } from './rehearsal/copy-for-rehearsal.ts';
 
 /** Where the mover wants a disk. */
@@ -27,9 +27,6 @@ export function pathOfDisk({ directory, name, path }: DiskPlace): string {
   if (directory !== null) return join(directory, name);
   throw new Failure('protocol-violation', `No directory was given for ${name}.`);
 }
-
-/** What a mover has to know to continue what an earlier process has begun. */
-export type OwnerClaim = NonNullable<Extract<MoverMessage, { type: 'open' }>['claim']>;
 
 export function moveClaim(owner: OwnerClaim, sizeBytes: number, format: TargetFormat = 'raw'): MoveClaim {
   return { ...owner, sizeBytes, ...(format === 'qcow2' && { imageFormat: format }) };

@@ -6,14 +6,14 @@ import { ChunkMap } from '../../chunk/chunk-map.ts';
 import { asFailure, Failure } from '../../failure.ts';
 import { makeAdaptation } from '../../guest/adaptation/make-adaptation.ts';
 import { parseGuestDefinition, type GuestDefinition } from '../../guest/definition.ts';
-import type { MoverMessage } from '../../wire/messages.ts';
+import type { MoverMessage, OwnerClaim } from '../../wire/messages.ts';
 import type { FramePool } from '../../workers/frame-pool.ts';
 import type { ImageAttributes } from '../../image/target/file-attributes.ts';
 import type { TargetFormat } from '../../image/target/target-format.ts';
 import type { ImageTarget } from '../../image/target/image-target.ts';
 import { ImageApply } from '../../transfer/image-apply.ts';
 import { Spool } from './spool.ts';
-import { openTarget, type OwnerClaim } from './open-target.ts';
+import { openTarget } from './open-target.ts';
 
 /** Each of two workers applies one while the next one is accepted. */
 const PACKS_AT_ONCE = 2;

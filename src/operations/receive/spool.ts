@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { packFileName } from '../../pack/pack.ts';
-import type { OwnerClaim } from './open-target.ts';
+import type { OwnerClaim } from '../../wire/messages.ts';
 
 const PREFIX = '.vmferry-spool-';
 

@@ -1,8 +1,6 @@
 import type { GuestDefinition } from '../../../guest/definition.ts';
 import { thisMachine } from '../../../system/machine.ts';
-import type { MoverMessage } from '../../../wire/messages.ts';
-
-export type OwnerClaim = NonNullable<Extract<MoverMessage, { type: 'open' }>['claim']>;
+import type { OwnerClaim } from '../../../wire/messages.ts';
 
 /** Whose incomplete images the new hardware may continue: those of the same guest from this machine. */
 export function ownerClaim({ name }: Pick<GuestDefinition, 'name'>): OwnerClaim {
