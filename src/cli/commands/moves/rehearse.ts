@@ -32,7 +32,11 @@ export const rehearseCommand: Command<MigrateDependencies> = {
       .options({
         ...toOption,
         ...asOptions,
-        disk: placeOptions.disk,
+        as: { ...asOptions.as, describe: 'The hypervisor that runs the guest there (default: its own)' },
+        disk: {
+          ...placeOptions.disk,
+          describe: 'NAME=PATH: where one disk goes there: a new file. NAME as for migrate. May be repeated',
+        },
         pause: {
           type: 'boolean',
           describe:
