@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { combineFailures, Failure } from '../../failure.ts';
+import { asFailure, combineFailures, Failure } from '../../failure.ts';
 import { findPartial } from '../../image/target/find-partial.ts';
 import { ImageTarget } from '../../image/target/image-target.ts';
 import { findDeviceProblems, findTargetDevice } from '../../image/target/target-device.ts';
@@ -42,6 +42,8 @@ export interface TargetRequest {
   sizeBytes: number;
   /** Whether the content of a block device may be lost. */
   mayOverwrite: boolean;
+  /** Whether the same move has begun a block device before: then its earlier receiver may still have it for a while. */
+  wasBegun: boolean;
   /** Null: an incomplete file is neither continued nor left for later. */
   owner: OwnerClaim | null;
 }
@@ -52,14 +54,19 @@ export interface TargetRequest {
  */
 export async function openTarget(
   place: DiskPlace,
-  { sizeBytes, mayOverwrite, owner }: TargetRequest,
+  { sizeBytes, mayOverwrite, wasBegun, owner }: TargetRequest,
 ): Promise<ImageTarget> {
   const path = pathOfDisk(place);
   const device = place.path === undefined ? null : await findTargetDevice(path);
   if (device !== null) {
-    const [first, ...others] = await findDeviceProblems(device, sizeBytes, mayOverwrite);
-    if (first !== undefined) throw combineFailures([first, ...others]);
-    return ImageTarget.open(device.place, sizeBytes, null, place.format);
+    try {
+      const [first, ...others] = await findDeviceProblems(device, sizeBytes, mayOverwrite || wasBegun);
+      if (first !== undefined) throw combineFailures([first, ...others]);
+      return await ImageTarget.open(device.place, sizeBytes, null, place.format);
+    } catch (error) {
+      const failure = asFailure(error);
+      throw wasBegun && failure.code === 'image-in-use' ? asTransient(failure) : failure;
+    }
   }
   if (owner === null) return ImageTarget.create(path, sizeBytes, place.format);
   const claim = moveClaim(owner, sizeBytes, place.format);
@@ -71,4 +78,9 @@ export async function openTarget(
       : await ImageTarget.open(partial, sizeBytes, claim, place.format);
   removeLeftCopy(target.workingPath);
   return target;
+}
+
+/** The same failure, as one that may pass by itself. */
+function asTransient({ code, placed: { message, advice } }: Failure): Failure {
+  return new Failure(code, message, { advice, transient: true });
 }

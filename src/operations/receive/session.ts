@@ -95,8 +95,12 @@ export class ReceiveSession {
       );
     }
     const place = { directory, name, path, format };
-    const mayOverwrite = overwrite || begun;
-    const target = await openTarget(place, { sizeBytes, mayOverwrite, owner: claim ?? null });
+    const target = await openTarget(place, {
+      sizeBytes,
+      mayOverwrite: overwrite,
+      wasBegun: begun,
+      owner: claim ?? null,
+    });
     this.#made.push(target);
     this.#spool ??= await Spool.make(directory, this.#options.spoolParent, claim ?? null);
     this.#beginCount();

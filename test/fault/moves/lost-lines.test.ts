@@ -7,6 +7,7 @@ import { seededRandom, testSeed } from '../../support/seeded-random.ts';
 import { errorOf, resultOf, warningsOf } from '../../support/programs/command-records.ts';
 import { eventually, receiversOf } from '../../support/guests/ferried-guest.ts';
 import { makeSparseFile, patchFile, seededBytes } from '../../support/images/images.ts';
+import { attachLoopDevice } from '../../support/images/loop-device.ts';
 import { networkLabMissing } from '../../support/ssh/network-lab.ts';
 import { describeUnless } from '../../support/programs/tools.ts';
 import {
@@ -135,6 +136,24 @@ describeUnless(networkLabMissing(), `a move whose line breaks (VMFERRY_TEST_SEED
     second.signal('SIGINT');
     expect(errorOf(await second.ended)).toMatchObject({ code: 'interrupted' });
     expect(await hosts.filesOnNew()).toEqual([]);
+  });
+
+  test('goes on with a block device that it has begun', async () => {
+    const file = join(hosts.new.home, 'device');
+    makeSparseFile(file, sizeBytes + MIB);
+    patchFile(file, 20 * MIB, seededBytes(7, 30 * MIB));
+    patchFile(file, sizeBytes, seededBytes(8, MIB));
+    using device = attachLoopDevice(file);
+    const command = start('--disk', `root=${device.path}`, '--overwrite');
+    await sent(command, 20);
+    await hosts.lab.cut();
+    await command.printed(/"code":"line-lost"/);
+    await hosts.lab.mend();
+    const { disks } = resultOf<Moved>(await command.ended);
+    expect(disks[0]?.sentBytes).toBeLessThan(1.5 * dataBytes);
+    const after = readFileSync(device.path);
+    expect(after.subarray(0, sizeBytes).equals(readFileSync(image))).toBe(true);
+    expect(after.subarray(sizeBytes).equals(seededBytes(8, MIB))).toBe(true);
   });
 
   test('does not touch what belongs to another guest', async () => {
