@@ -32,7 +32,7 @@ function exportedText({ name, sizeBytes, holeBytes, freeBytes, readBytes, sha256
   ]);
 }
 
-const checkedText = { fingerprints: 'fingerprints', sha256sums: 'checksums' };
+const checkedText = { fingerprints: 'fingerprints', sha256sums: 'checksums', 'ovf-manifest': 'checksums' };
 
 /** The summary after an import. */
 export function importReportText({ guest, content, checked, disks, started, seconds }: ImportReport): string {

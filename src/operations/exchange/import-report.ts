@@ -36,12 +36,13 @@ export interface ImportReport {
   type: 'imported';
   /** The file; null: standard input. */
   from: string | null;
-  content: 'archive' | 'image';
+  /** `ova`: a tar with an OVF and VMDK disks. */
+  content: 'archive' | 'ova' | 'image';
   compression: CompressionFormat;
   /** The guest's name in the manifest; null without one. */
   guest: string | null;
   /** What the disks were compared with; null where the archive has neither. */
-  checked: 'fingerprints' | 'sha256sums' | null;
+  checked: 'fingerprints' | 'sha256sums' | 'ovf-manifest' | null;
   disks: readonly ImportedDiskReport[];
   /** Null unless it was to be started. */
   started: { pid: number | null; consoleLog: string } | null;

@@ -71,3 +71,10 @@ export async function openImportTarget(request: TargetRequest): Promise<ImportTa
   const target = await ImageTarget.open(device.place, imageBytes, null);
   return { target, grid: chunkGridFor(imageBytes), limitBytes: imageBytes };
 }
+
+/** Of an archive with several disks that is to go to one file. */
+export function severalDisks(to: string): Failure {
+  return new Failure('usage', `The archive holds several disks, and ${to} is not a directory.`, {
+    advice: 'Name a directory for all of them: --to DIRECTORY',
+  });
+}

@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import type { Readable } from 'node:stream';
+import { readArchive } from '../../archive/read-archive.ts';
 import { ByteReader } from '../../codec/byte-reader.ts';
 import { compressionOf, HEAD_BYTES, isTar, splitCompressedName } from '../../codec/compression-format.ts';
 import { damagedArchive } from '../../codec/damaged-archive.ts';
@@ -15,6 +16,7 @@ import { ImportedGuest, type StartDependencies } from './imported-guest.ts';
 import { openInput, type ImportInput } from './input.ts';
 import type { FileDependencies } from './output.ts';
 import { refuseContainer } from './refuse-container.ts';
+import { isOvf, unpackOva } from './unpack-ova.ts';
 import { unpackMembers } from './unpack-members.ts';
 
 export type ImportDependencies = FilterDependencies & StartDependencies & FileDependencies;
@@ -57,7 +59,7 @@ export async function importArchive(
       context,
       'import',
       `importing ${input.path}`,
-      () => unpack(plain, disks, { request, input, guest, isPlain: compression === 'none' }),
+      () => unpack(plain, disks, context, { request, input, guest, isPlain: compression === 'none' }),
       () => `imported ${input.path}; everything was read back`,
     );
     signal.throwIfAborted();
@@ -100,16 +102,35 @@ type Unpacked = Pick<ImportReport, 'content' | 'guest' | 'checked'>;
 async function unpack(
   plain: ByteReader,
   disks: ImportedDisks,
+  context: Context,
   { request, input, guest, isPlain }: Unpacking,
 ): Promise<Unpacked> {
   const head = await headOf(plain, 'is empty when it is unpacked');
-  if (isTar(head)) return { content: 'archive', ...(await unpackMembers(plain, disks, guest, request.to)) };
+  if (isTar(head)) {
+    const members = readArchive(plain);
+    const first = await members.next();
+    const all = rejoined(first, members);
+    const isOva = first.done !== true && isOvf(first.value.name);
+    const unpacking = isOva
+      ? unpackOva(all, disks, guest, request.to, context)
+      : unpackMembers(all, disks, guest, request.to);
+    return { content: isOva ? 'ova' : 'archive', ...(await unpacking) };
+  }
   refuseContainer(head, input.path);
   const name = request.from === null ? UNNAMED : splitCompressedName(basename(request.from.path)).stem;
   await guest?.requireStartable(null, name);
   const sizeBytes = isPlain ? input.sizeBytes : null;
   await disks.add({ name, sizeBytes, dataBytes: 0, data: placed(plain.others()), hashes: true });
   return { content: 'image', guest: null, checked: null };
+}
+
+async function* rejoined<Item>(
+  first: IteratorResult<Item, void>,
+  others: AsyncGenerator<Item, void, undefined>,
+): AsyncGenerator<Item, void, undefined> {
+  if (first.done === true) return;
+  yield first.value;
+  yield* others;
 }
 
 async function* placed(pieces: AsyncIterable<Uint8Array>): PlacedBytes {

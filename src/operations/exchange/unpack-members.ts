@@ -11,14 +11,12 @@ import {
   parseManifest,
   type Manifest,
 } from '../../archive/manifest.ts';
-import { readArchive, type ReadMember } from '../../archive/read-archive.ts';
-import type { ByteReader } from '../../codec/byte-reader.ts';
+import type { ReadMember } from '../../archive/read-archive.ts';
 import { damagedArchive } from '../../codec/damaged-archive.ts';
-import { Failure } from '../../failure.ts';
 import type { ImportedDisks } from './import-disks.ts';
 import type { ImportedGuest } from './imported-guest.ts';
 import type { ImportReport } from './import-report.ts';
-import { isDirectory } from './import-target.ts';
+import { isDirectory, severalDisks } from './import-target.ts';
 
 /** What an archive says of itself, as far as it was read. */
 interface Stated {
@@ -32,7 +30,7 @@ interface Stated {
  * it has these, and what makes sure that its guest can be started. With fingerprints the SHA-256 of whole disks is not computed: it would take longer than everything else.
  */
 export async function unpackMembers(
-  plain: ByteReader,
+  members: AsyncIterable<ReadMember>,
   disks: ImportedDisks,
   guest: ImportedGuest | null,
   to: string,
@@ -41,7 +39,7 @@ export async function unpackMembers(
   const stated: Stated = { manifest: null, fingerprints: null, checksums: null };
   /** Of each member; null: not computed. */
   const sums = new Map<string, string | null>();
-  for await (const member of readArchive(plain)) {
+  for await (const member of members) {
     const { name } = member;
     const content = async (mostBytes: number) => {
       const bytes = await smallContent(member, mostBytes);
@@ -128,10 +126,4 @@ function requireSums(checksums: ReadonlyMap<string, string>, sums: ReadonlyMap<s
   const other = [...checksums.keys()].find((name) => !sums.has(name));
   if (other !== undefined)
     throw damagedArchive(`has a checksum of ${JSON.stringify(other)}, but not the file`);
-}
-
-function severalDisks(to: string): Failure {
-  return new Failure('usage', `The archive holds several disks, and ${to} is not a directory.`, {
-    advice: 'Name a directory for all of them: --to DIRECTORY',
-  });
 }

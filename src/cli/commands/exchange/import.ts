@@ -22,7 +22,7 @@ export const importCommand: Command<ImportDependencies> = {
       .positional('file', {
         type: 'string',
         describe:
-          'An archive of vmferry export, another tar of images, or an image that is compressed with bzip2, gzip, xz or ' +
+          'An archive of vmferry export, an OVA, another tar of images, or an image that is compressed with bzip2, gzip, xz or ' +
           'zstd: the content tells which. HOST:PATH is a file on another machine, - is standard input',
       })
       // Without this, the parser takes - for an option without a name.
