@@ -10,6 +10,7 @@
  *   npm run bench -- --backups                  measures backups, restores, checks and prunes; same options
  *   npm run bench -- --list                     the peers and their commands (for backups: with --backups)
  *   npm run bench -- --parts                    each part of a move alone, and a whole move; --level 1 to 19
+ *   npm run bench -- --archives                 exports and imports, against a backup, tar and lbzip2
  *   npm run bench -- --growth                   time and memory for more data, and for larger images
  *   npm run bench -- --downtime                 how long a guest that writes all the time is down
  *
@@ -75,6 +76,8 @@ function main() {
   // growth makes its images each time
   if (bench === 'growth') downloadPackages(recipe.packages);
   else downloadPackagesFor(recipe);
+  // bzip2 is measured on the small image
+  if (bench === 'archives') downloadPackagesFor(recipes.quick);
   const request = { recipe, quick, peers: chosen.map((peer) => peer.name), lines, level, rounds };
   // Namespaces of its own: the loopback then counts only the move, and processes and mounts end with them.
   const { status, error } = spawnSync(

@@ -10,9 +10,10 @@ export const benches = {
   parts: { script: 'parts/parts-rounds.mjs', rounds: 3 },
   downtime: { script: null, rounds: 3 },
   growth: { script: 'growth/growth-rounds.mjs', rounds: 3 },
+  archives: { script: 'archives/archive-rounds.mjs', rounds: 3 },
 };
 
-const vmferryAlone = new Set(['parts', 'growth', 'downtime']);
+const vmferryAlone = new Set(['parts', 'growth', 'downtime', 'archives']);
 
 /** zstd's default level, also of e2image's pipe. */
 const USUAL_LEVEL = 3;
@@ -25,6 +26,7 @@ export function readOptions() {
       parts: { type: 'boolean', default: false },
       growth: { type: 'boolean', default: false },
       downtime: { type: 'boolean', default: false },
+      archives: { type: 'boolean', default: false },
       quick: { type: 'boolean', default: false },
       list: { type: 'boolean', default: false },
       line: { type: 'string', multiple: true },
@@ -48,7 +50,7 @@ export function readOptions() {
 }
 
 function chosenBench(values) {
-  const chosen = ['backups', 'parts', 'growth', 'downtime'].filter((name) => values[name]);
+  const chosen = ['backups', 'parts', 'growth', 'downtime', 'archives'].filter((name) => values[name]);
   if (chosen.length > 1) throw new Error(`One at a time: ${chosen.map((name) => `--${name}`).join(' or ')}.`);
   return chosen[0] ?? 'moves';
 }

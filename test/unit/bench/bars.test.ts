@@ -27,6 +27,17 @@ const { partsSummary } = await benchModule<{
     isMet: boolean;
   };
 }>('parts/parts-summary.mjs');
+const { archiveSummary, archiveTable } = await benchModule<{
+  archiveSummary: (
+    runs: readonly object[],
+    imageBytes: object,
+  ) => {
+    compared: { step: string; ratio: number; isMet: boolean }[];
+    fallbackBytesPerSecond: number;
+    isMemoryBounded: boolean;
+  };
+  archiveTable: (summary: object) => string;
+}>('archives/archive-summary.mjs');
 
 const cases: Case[] = [
   ...[1, 2, 4, 8].map((used) => ({
@@ -77,4 +88,35 @@ test('a move is compared with the sum of its parts, with SHA-256 at both ends', 
   expect(summaryOf(9.2)).toMatchObject({ ratio: 1.15, isMet: true });
   expect(summaryOf(9.3).isMet).toBe(false);
   expect(summaryOf(9.6)).toMatchObject({ ratioWithoutStart: 1, isMet: false });
+});
+
+test('archives are compared with a backup, with tar and with lbzip2, by their medians', () => {
+  const seconds: Record<string, number[]> = {
+    backup: [10, 100, 10],
+    export: [11, 11, 11],
+    tar: [9, 9, 9],
+    tarOnDisk: [12],
+    import: [3, 3, 30],
+    disk: [2],
+    lbzip2: [20],
+    exportBzip2: [21],
+    exportFewBzip2: [10],
+    lunbzip2: [20],
+    importBzip2: [20],
+    fallback: [100],
+  };
+  const runsWith = (peakBytes: number) =>
+    Object.entries(seconds).flatMap(([step, walls]) =>
+      walls.map((wallSeconds) => ({ step, wallSeconds, cpuSeconds: 1, peakBytes })),
+    );
+  const summary = archiveSummary(runsWith(200e6), { small: 600e6 });
+  expect(summary.compared.map(({ step, ratio, isMet }) => [step, ratio, isMet])).toEqual([
+    ['export', 1.1, true],
+    ['import', 3 / 9, true],
+    ['exportBzip2', 1.05, false],
+    ['importBzip2', 1, true],
+  ]);
+  expect(summary).toMatchObject({ fallbackBytesPerSecond: 6e6, isMemoryBounded: true });
+  expect(archiveTable(summary)).toContain('exportBzip2 / lbzip2: 1.05 × wall');
+  expect(archiveSummary(runsWith(300e6), { small: 600e6 }).isMemoryBounded).toBe(false);
 });
