@@ -27,7 +27,7 @@ describeUnless(xenMissing(), 'the driver of Xen, in dom0', () => {
       dataBytes: 65_536,
     });
     await buildGuestImage(image('obedient.img'));
-    await buildGuestImage({ ...image('stubborn.img'), onCtrlAltDel: 'ignore' });
+    await buildGuestImage({ ...image('stubborn.img'), onCtrlAltDel: 'ignore', showsPrompt: false });
     // The kernel of a guest of Xen runs this program on Xen's request.
     await succeed('debugfs', ['-w', '-R', 'rm /sbin/poweroff', join(directory, 'stubborn.img')]);
     dom0 = await startXen();

@@ -42,6 +42,8 @@ export interface GuestImageOptions {
   network?: GuestNetwork;
   /** Further programs that the guest starts when it boots. See guest-programs.ts. */
   programs?: readonly GuestProgram[];
+  /** Whether it shows a prompt when it is up, as most guests do; true unless told. Without one, a driver waits until the guest is idle. */
+  showsPrompt?: boolean;
 }
 
 /** The guest answers on GUEST_PORT with a line: its name, `boots=N`, and the MAC address of its card. */
@@ -61,7 +63,7 @@ export interface GuestImage {
 
 /**
  * Makes a guest's disk without mounting anything: a file system with busybox in it, whose init counts the boots in
- * `/boots` and then says `GUEST-UP boots=N` on the console, and shows a prompt (unless it is to ignore Ctrl-Alt-Del).
+ * `/boots` and then says `GUEST-UP boots=N` on the console, and shows a prompt.
  */
 export async function buildGuestImage(options: GuestImageOptions): Promise<GuestImage> {
   const tree = mkdtempSync(join(tmpdir(), 'vmferry-guest-tree-'));
@@ -91,7 +93,7 @@ export async function buildGuestImage(options: GuestImageOptions): Promise<Guest
 async function writeSystem(
   tree: string,
   onCtrlAltDel: CtrlAltDel,
-  { network, programs = [] }: Pick<GuestImageOptions, 'network' | 'programs'>,
+  { network, programs = [], showsPrompt = true }: GuestImageOptions,
 ): Promise<void> {
   chmodSync(tree, 0o755);
   for (const directory of ['bin', 'sbin', 'dev', 'proc', 'sys', 'etc', 'data', 'tmp'])
@@ -115,8 +117,7 @@ async function writeSystem(
     'boots=$(( $(cat /boots) + 1 )); echo $boots >/boots; sync',
     ...programs.flatMap(({ startLines }) => startLines),
     'echo GUEST-UP boots=$boots',
-    // Most guests show it. Drivers must also see that a guest without one is up.
-    ...(onCtrlAltDel === 'ignore' ? [] : ['echo "guest login: "']),
+    ...(showsPrompt ? ['echo "guest login: "'] : []),
   ];
   for (const { install } of programs) await install(tree);
   await writeFile(join(tree, 'etc/rc'), `${rc.join('\n')}\n`, { mode: 0o755 });
