@@ -31,3 +31,8 @@ function problemOfDirectory(stats: Stats, directory: string): string | null {
   if (!isOwnOrRoots(stats)) return `the directory ${directory} belongs to another account`;
   return canOthersReplaceIn(stats) ? `other accounts may write to the directory ${directory}` : null;
 }
+
+/** Whether only this account can put files into the directory, or replace them there. */
+export async function isPrivateDirectory(directory: string): Promise<boolean> {
+  return problemOfDirectory(await stat(directory), directory) === null;
+}

@@ -128,7 +128,11 @@ function copyBeforeHalt(move: Move, copy: MoveCopy, context: Context): Promise<v
   const held = {
     guest: guest.definition.name,
     records: dependencies.records,
-    passAgain: (moving: Context) => copy.passAgain(moving),
+    async passAgain(moving: Context) {
+      const seconds = await copy.passAgain(moving);
+      copy.tellPrediction(moving);
+      return seconds;
+    },
   };
   const work = async (moving: Context): Promise<void> => {
     await copy.useLine(moving.signal);
@@ -151,12 +155,21 @@ function copyAfterHalt(
   const { request, line } = move;
   let isFirst = true;
   const work = async (moving: Context) => {
-    if (!isFirst) await copy.useLine(moving.signal);
+    if (!isFirst) {
+      await removePublished(move, moving.signal);
+      await copy.useLine(moving.signal);
+    }
     isFirst = false;
     return completeThere(move, copy, moving);
   };
   const patience = new Patience(request.retrying, downSinceMs);
   return overLostLines({ line, patience, progress: progressOf(copy), work }, context);
+}
+
+/** What a lost receiver has published, and may not have removed, because it was killed. */
+async function removePublished({ line, devices }: Move, signal: AbortSignal): Promise<void> {
+  const files = line.published.filter((path) => devices.every((device) => device.path !== path));
+  if (files.length > 0) await line.remove(files, signal);
 }
 
 /** Copies the rest of the halted guest, gives its images their names, and adapts them. */

@@ -4,9 +4,9 @@ import { asFailure, Failure } from '../../failure.ts';
 import { lowerFence } from '../../guest/hypervisor-fence.ts';
 import { isImageOnly } from '../../guest/definition.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
+import { claimPath } from '../../image/target/partial-claim.ts';
 import { partialPath } from '../../image/target/target-path.ts';
 import type { OtherMachine } from '../../placed-text.ts';
-import { shellLine } from '../../quote-for-shell.ts';
 import { giveUpCommand } from './line/left-there.ts';
 import type { Move } from './preflight.ts';
 import { noteState } from '../../guest/note-state.ts';
@@ -135,30 +135,31 @@ interface LeftThere {
  * connection, if that still works. Warns if it cannot be known what is left.
  */
 async function undoRemote({ line, places, devices }: Move, context: Context): Promise<LeftThere> {
-  const { receiver, connection } = line;
+  const { receiver } = line;
   const limit = AbortSignal.timeout(REMOTE_UNDO_LIMIT_MS);
   const isFile = (path: string) => devices.every((device) => device.path !== path);
+  const published = line.published.filter(isFile);
   // Only of disks that were begun: any other partial image there is not ours.
-  const partials = line.begun.filter(isFile).map(partialPath);
+  const incomplete = line.begun.filter((path) => isFile(path) && !published.includes(path));
   const lost = await callOff(receiver, limit);
-  if (lost === null) return { isClean: true, left: [] };
-  const { code, transient } = lost;
-  // It has undone everything before it ended.
-  if (!transient && code !== 'protocol-violation') return { isClean: true, left: [] };
-  if (code === 'connection-lost') return { isClean: false, left: partials };
+  if (lost?.code === 'connection-lost') return { isClean: false, left: incomplete.map(partialPath) };
+  const staysForLater = lost?.transient === true;
+  const left = staysForLater ? incomplete.map(partialPath) : [];
+  // A receiver that has undone its work knows only of the disks that it has opened itself.
+  const hasUndone = lost === null || (!staysForLater && lost.code !== 'protocol-violation');
+  const unwanted = incomplete.filter((path) => !(hasUndone && receiver.opened.includes(path)));
+  const leftovers = [
+    ...published,
+    ...(staysForLater ? [] : unwanted.flatMap((path) => [partialPath(path), claimPath(path)])),
+    ...(hasUndone || receiver.spool === null ? [] : [receiver.spool]),
+  ];
   try {
-    // No spool: nothing was begun.
-    if (receiver.spool === null) return { isClean: partials.length === 0, left: partials };
-    const left = transient ? partials : [];
-    const leftovers = [receiver.spool, ...receiver.published.filter(isFile), ...(transient ? [] : partials)];
-    const removing = await connection.exec(`rm -rf -- ${shellLine(leftovers)}`, limit);
-    const { exitStatus } = await removing.exited;
-    if (exitStatus !== 0) throw new Failure('transfer-failed', removing.stderrText());
+    if (leftovers.length > 0) await line.remove(leftovers, limit);
     return { isClean: left.length === 0, left };
   } catch {
     const message = `${receiver.machine.name} did not confirm that it removed the data of the move: look at ${places.map(({ path }) => path).join(', ')} there.`;
     context.report({ type: 'warning', code: 'clean-up-incomplete', message });
-    return { isClean: false, left: [] };
+    return { isClean: false, left };
   }
 }
 

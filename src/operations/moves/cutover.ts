@@ -24,6 +24,7 @@ export async function cutOver(
     throw new Failure('guest-not-found', `No move waits with the guest ${guest}.`, {
       advice: 'See which moves are known here: vmferry migrations',
     });
-  await records.write({ ...record, copying: { ...copying, hold: 'released' } });
+  if (copying.hold === 'waiting')
+    await records.write({ ...record, copying: { ...copying, hold: 'released' } });
   return { type: 'cutover', guest, destination: copying.destination, pid: copying.mover.pid };
 }

@@ -3,6 +3,7 @@ import { combineFailures, Failure } from '../../failure.ts';
 import type { Context } from '../../events.ts';
 import type { GuestDefinition } from '../../guest/definition.ts';
 import { knownDefinitions, type GuestSources } from '../../guest/known-definitions.ts';
+import { backingFilesOf } from '../../image/formats/view/image-files.ts';
 import { findUse } from '../../image/usage/refuse-used.ts';
 import { errorCode } from '../../system/error-code.ts';
 import { fileIdentity } from '../../system/file-identity.ts';
@@ -11,7 +12,7 @@ import { fileIdentity } from '../../system/file-identity.ts';
 export interface OldImages {
   /** Files that only this guest has. */
   files: string[];
-  /** Block devices, links, and disks that the guest cannot write to: other guests may have them, too. */
+  /** Block devices, links, variables of UEFI, and disks that the guest cannot write to: they may be needed, and may not have moved. */
   others: string[];
 }
 
@@ -26,17 +27,18 @@ export async function findOldImages(
   const others = (await knownDefinitions(sources, context)).filter((one) => one.name !== name);
   const theirs = new Map<string, string>();
   for (const other of others)
-    for (const { path } of other.disks) {
-      const identity = await fileIdentity(path);
-      if (identity !== null) theirs.set(identity, other.name);
-    }
-  for (const { path, readOnly } of disks) {
+    for (const disk of other.disks)
+      for (const path of [disk.path, ...backingFilesOf(disk)]) {
+        const identity = await fileIdentity(path);
+        if (identity !== null) theirs.set(identity, other.name);
+      }
+  for (const { path, readOnly, purpose } of disks) {
     const stats = await lstat(path).catch((error: unknown) => {
       if (errorCode(error) === 'ENOENT') return null;
       throw error;
     });
     if (stats === null) continue;
-    if (readOnly || !stats.isFile()) {
+    if (readOnly || purpose !== undefined || !stats.isFile()) {
       found.others.push(path);
       continue;
     }

@@ -1,11 +1,13 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { asFailure, combineFailures, Failure } from '../../failure.ts';
 import { findPartial } from '../../image/target/find-partial.ts';
 import { ImageTarget } from '../../image/target/image-target.ts';
 import { findDeviceProblems, findTargetDevice } from '../../image/target/target-device.ts';
 import type { MoveClaim } from '../../image/target/partial-claim.ts';
 import type { TargetFormat } from '../../image/target/target-format.ts';
-import { partialPath } from '../../image/target/target-path.ts';
+import { targetExists } from '../../image/target/target-failures.ts';
+import { exists, partialPath } from '../../image/target/target-path.ts';
+import { isPrivateDirectory } from '../../image/target/trusted-partial.ts';
 import { command, here, placed } from '../../placed-text.ts';
 import type { OwnerClaim } from '../../wire/messages.ts';
 import { removeLeftCopy } from './rehearsal/copy-for-rehearsal.ts';
@@ -42,7 +44,7 @@ export interface TargetRequest {
   sizeBytes: number;
   /** Whether the content of a block device may be lost. */
   mayOverwrite: boolean;
-  /** Whether the same move has begun a block device before: then its earlier receiver may still have it for a while. */
+  /** Whether the same move has begun this disk before: then its earlier receiver may still have it for a while. */
   wasBegun: boolean;
   /** Null: an incomplete file is neither continued nor left for later. */
   owner: OwnerClaim | null;
@@ -68,7 +70,11 @@ export async function openTarget(
       throw wasBegun && failure.code === 'image-in-use' ? asTransient(failure) : failure;
     }
   }
-  if (owner === null) return ImageTarget.create(path, sizeBytes, place.format);
+  // A receiver that lost its line after publishing removes the image when it notices that.
+  if (wasBegun && (await exists(path))) throw asTransient(targetExists(path));
+  // Where others could write to an incomplete file, none is left for later.
+  if (owner === null || !(await isPrivateDirectory(dirname(path))))
+    return ImageTarget.create(path, sizeBytes, place.format);
   const claim = moveClaim(owner, sizeBytes, place.format);
   const partial = await findPartial(path, sizeBytes, claim);
   if (partial === 'foreign') throw foreignPartial(path);

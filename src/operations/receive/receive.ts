@@ -79,7 +79,8 @@ export async function receive(
     const failure = asFailure(stopping.signal.aborted && !tellsOfBoot ? stopping.signal.reason : thrown);
     // The mover must be told how it ended, even if something cannot be removed.
     // Nobody has called the move off: the line or this process came to an end, and the move may go on.
-    const forLater = stopping.signal.aborted && failure !== calledOff && !tellsOfBoot;
+    const isCutShort = failure !== calledOff && failure.code !== 'protocol-violation' && !tellsOfBoot;
+    const forLater = stopping.signal.aborted && isCutShort;
     const leftover = await receiver.undo(forLater).then(
       () => null,
       (cause: unknown) => asFailure(cause),
@@ -89,10 +90,15 @@ export async function receive(
       context.report({ type: 'warning', code: 'clean-up-incomplete', message });
     }
     // `aborted` means that nothing is left.
-    const told = failure === calledOff ? leftover : failure;
+    const told = failure === calledOff ? leftover : forLater ? asDeath(failure) : failure;
     channel.send(told === null ? { type: 'aborted' } : { type: 'failed', ...toFailureParts(told) });
     throw failure;
   }
+}
+
+/** This process was told to end: the mover may go on with another one. */
+function asDeath({ placed: { message, advice } }: Failure): Failure {
+  return new Failure('receiver-died', message, { advice, transient: true });
 }
 
 /** The answers to the messages, one at a time. */

@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { packFileName } from '../../pack/pack.ts';
+import { isOwn } from '../../system/file-rights.ts';
 import type { OwnerClaim } from '../../wire/messages.ts';
 
 const PREFIX = '.vmferry-spool-';
@@ -25,7 +26,7 @@ export class Spool {
     if (owner === null) return new Spool(await mkdtemp(join(parent, PREFIX)));
     const prefix = `${PREFIX}${hash('sha256', JSON.stringify(owner), 'hex').slice(0, 16)}-`;
     for (const name of await readdir(parent))
-      if (name.startsWith(prefix)) await rm(join(parent, name), { recursive: true, force: true });
+      if (name.startsWith(prefix)) await removeOwn(join(parent, name));
     return new Spool(await mkdtemp(join(parent, prefix)));
   }
 
@@ -42,4 +43,11 @@ export class Spool {
     // Retried: the SFTP server may still be writing a pack there.
     await rm(this.directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   }
+}
+
+/** Others may have put something there under such a name. */
+async function removeOwn(directory: string): Promise<void> {
+  const stats = await lstat(directory);
+  if (stats.isDirectory() && isOwn(stats) && (stats.mode & 0o077) === 0)
+    await rm(directory, { recursive: true, force: true });
 }

@@ -2,6 +2,7 @@ import type { Context } from '../../../events.ts';
 import { Failure } from '../../../failure.ts';
 import { untilAborted } from '../../../pipeline/until-aborted.ts';
 import { whyCiphersAreSlow } from '../../../ssh/ciphers.ts';
+import { shellLine } from '../../../quote-for-shell.ts';
 import type { RateLimit } from '../../../rate-limit.ts';
 import type { ConnectOptions, SshConnection } from '../../../store/sftp/ssh-connection.ts';
 import { newHardware, receiveCommand } from '../../../wire/new-hardware.ts';
@@ -28,6 +29,8 @@ export class Line implements AsyncDisposable {
   #ends: Ends;
   /** The paths of the disks that lost receivers have begun. */
   readonly #begunBefore = new Set<string>();
+  /** The images that lost receivers have given their names. */
+  readonly #publishedBefore = new Set<string>();
 
   private constructor(open: (context: Context) => Promise<Ends>, ends: Ends) {
     this.#open = open;
@@ -73,6 +76,18 @@ export class Line implements AsyncDisposable {
     return [...new Set([...this.#begunBefore, ...this.receiver.opened])];
   }
 
+  /** The images that have got their names there; those of a lost receiver may be gone again. */
+  get published(): string[] {
+    return [...new Set([...this.#publishedBefore, ...this.receiver.published])];
+  }
+
+  /** Removes files there, and directories with all that is in them. Throws Failure `transfer-failed`. */
+  async remove(paths: readonly string[], signal: AbortSignal): Promise<void> {
+    const removing = await this.connection.exec(`rm -rf -- ${shellLine(paths)}`, signal);
+    const { exitStatus } = await removing.exited;
+    if (exitStatus !== 0) throw new Failure('transfer-failed', removing.stderrText());
+  }
+
   /** Waits until the receiver speaks. */
   async ready(signal: AbortSignal): Promise<void> {
     try {
@@ -86,6 +101,7 @@ export class Line implements AsyncDisposable {
   /** Puts another connection in the place of this one. It is ready then. */
   async openAgain(context: Context): Promise<void> {
     for (const path of this.receiver.opened) this.#begunBefore.add(path);
+    for (const path of this.receiver.published) this.#publishedBefore.add(path);
     await this[Symbol.asyncDispose]();
     this.#ends = await this.#open(context);
     await this.receiver.ready(context.signal);

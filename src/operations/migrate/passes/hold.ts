@@ -31,9 +31,9 @@ export async function holdUntilCutover(
   { guest, records, passAgain }: HeldCopy,
   context: Context,
 ): Promise<void> {
-  const record = await records.read(guest);
-  if (record?.copying !== undefined)
-    await records.write({ ...record, copying: { ...record.copying, hold: 'waiting' } });
+  // An order that came while the line was lost holds.
+  const isReleased = async () => (await records.read(guest))?.copying?.hold === 'released';
+  if (!(await isReleased())) await noteHold('waiting', guest, records);
   const when = untilMs === null ? '' : ` at ${formatTime(new Date(untilMs).toISOString())}, or`;
   const message = `${guest} runs on, and its copy is kept close to it. It is halted${when} when you type: vmferry cutover ${guest}`;
   context.report({ type: 'notice', message });
@@ -43,14 +43,22 @@ export async function holdUntilCutover(
     const isOver = await poll(
       async () => {
         if (untilMs !== null && Date.now() >= untilMs) return 'over';
-        if ((await records.read(guest))?.copying?.hold === 'released') return 'over';
+        if (await isReleased()) return 'over';
         return performance.now() >= passDueMs ? 'pass' : null;
       },
       { timeoutMs: Number.MAX_SAFE_INTEGER, intervalMs: LOOK_EVERY_MS, signal: context.signal },
     );
+    // Before the last pass, so that no order writes to the record any more when the halt does.
+    if (isOver === 'over') await noteHold('released', guest, records);
     passSeconds = await passAgain(context);
     if (isOver === 'over') return;
   }
+}
+
+async function noteHold(hold: 'waiting' | 'released', guest: string, records: RecordStore): Promise<void> {
+  const record = await records.read(guest);
+  if (record?.copying === undefined || record.copying.hold === hold) return;
+  await records.write({ ...record, copying: { ...record.copying, hold } });
 }
 
 /** How long the disk rests after a pass. */

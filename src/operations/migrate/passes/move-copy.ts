@@ -41,6 +41,8 @@ export class MoveCopy implements AsyncDisposable {
   readonly #sentBefore = new Map<PlacedDisk, number>();
   /** The disks that a pass has copied while the guest ran, also over a lost line. */
   readonly #copiedWhileRunning = new Set<PlacedDisk>();
+  /** How many of the passes went over lost lines: they tell nothing of the next one. */
+  #passesBefore = 0;
 
   constructor(move: CopiedMove) {
     this.#move = move;
@@ -55,6 +57,7 @@ export class MoveCopy implements AsyncDisposable {
   async useLine(signal: AbortSignal): Promise<void> {
     for (const place of this.#copies.keys()) this.#sentBefore.set(place, this.sentBytesOf(place));
     this.#copies.clear();
+    this.#passesBefore = this.passes.length;
     await this.#resources[Symbol.asyncDispose]();
     const { request, dependencies, guest, line } = this.#move;
     const { receiver, connection } = line;
@@ -84,7 +87,7 @@ export class MoveCopy implements AsyncDisposable {
       await using image = await openImage(place.disk.path);
       await this.#begin(place, image, context);
     }
-    while (!isTimeToHalt(this.passes, this.#move.request.downtimeGoalMs / 1000))
+    while (!isTimeToHalt(this.passes.slice(this.#passesBefore), this.#move.request.downtimeGoalMs / 1000))
       await this.passAgain(context);
   }
 
@@ -107,8 +110,9 @@ export class MoveCopy implements AsyncDisposable {
 
   /** Predicts the downtime, and tells of it. Call it before the halt. */
   tellPrediction({ report }: Context): void {
-    if (this.passes.length === 0) return;
-    const { changedBytes, seconds } = predictLastPass(this.passes);
+    const passes = this.passes.slice(this.#passesBefore);
+    if (passes.length === 0) return;
+    const { changedBytes, seconds } = predictLastPass(passes);
     this.predictedDowntimeSeconds = HALT_SECONDS + USUAL_BOOT_SECONDS + seconds;
     const { name } = this.#move.guest.definition;
     const message = `After the halt, about ${formatBytes(changedBytes)} are left to send (${Math.ceil(seconds)} s). ${name} will be down for about ${Math.ceil(this.predictedDowntimeSeconds)} s.`;
