@@ -37,7 +37,11 @@ export async function holdByHalting(
   await refuseUsed(definition, running, drivers);
   await refuseUnbootable(guest, dependencies, context);
   // A guest that was moved away stays fenced, although it runs here.
-  if (record?.move === undefined) await noteBeforeHalt({ definition }, records);
+  if (record?.move === undefined) {
+    // A move that has claimed the guest keeps its claim.
+    const copying = (await records.read(definition.name))?.copying;
+    await noteBeforeHalt({ definition, ...(copying && { copying }) }, records);
+  }
   const startAgain = () => startHalted(guest, options, dependencies, context);
   try {
     const { haltTimeoutMs: timeoutMs, forceHalt: force } = options;

@@ -42,7 +42,9 @@ export function planAdaptation(request: AdaptationRequest): Adaptation {
   const disks = withFormerNames(changed, from.commandLine);
   const isKernelGiven = (to.boot ?? 'kernel') === 'kernel' && to.driver !== 'offline';
   const mayUseBoot = (request.useBoot ?? true) && isKernelGiven && to.initrd !== null;
-  const given = withoutBootWork(to.commandLine);
+  // If nobody could look into the guest, what an earlier move added to its initial RAM disk is still needed.
+  const keepsWork = system === null && to.initrd === from.initrd;
+  const given = keepsWork ? to.commandLine : withoutBootWork(to.commandLine);
   const rooted = isKernelGiven ? withRoot(from, given, disks) : given;
   const fstab = planFstab(system, disks, mayUseBoot, from.driver !== to.driver);
   const cards = system === null ? { cards: [], warnings: [] } : planCards(from, to, system);

@@ -9,8 +9,9 @@ export type ConfigValue = string | number | readonly (string | number)[];
 export type ConfigSection = ReadonlyMap<string, ConfigValue | ConfigSection>;
 
 const DEEPEST = 8;
+/** LVM reads a number with a zero before it as an octal one, and never writes such a number: here it is none. */
 const token =
-  /[ \t\r\n\0]+|#[^\n]*|(?<text>"[^"\\]*(?:\\.[^"\\]*)*")|(?<number>-?\d+(?![\w.+@-]))|(?<name>[\w.+@-]+)|(?<mark>[={}[\],])/sy;
+  /[ \t\r\n\0]+|#[^\n]*|(?<text>"[^"\\]*(?:\\.[^"\\]*)*")|(?<number>-?(?:0|[1-9]\d*)(?![\w.+@-]))|(?<name>[\w.+@-]+)|(?<mark>[={}[\],])/sy;
 
 interface Token {
   /** A volume may be called 007: a number may be a name, too. */

@@ -10,7 +10,7 @@ import type { ReadAt } from '../source/read-at.ts';
 
 const SECTOR_BYTES = 512;
 /** The label is in one of the first four sectors. */
-const LABEL_SECTORS = 4;
+export const LABEL_SECTORS = 4;
 const LABEL = 'LABELONE';
 const LABEL_TYPE = 'LVM2 001';
 const AREA_MAGIC = ' LVM2 x[5A%r0N*>';

@@ -2,7 +2,7 @@ import { type Extent, mergeTouching, subtract } from '../../extent/extents.ts';
 import { Doubt } from '../file-systems/doubt.ts';
 import type { ReadAt } from '../source/read-at.ts';
 import { parseConfig, type ConfigSection, type ConfigValue } from './config-text.ts';
-import { readLabel, type PhysicalVolumeLabel } from './label.ts';
+import { LABEL_SECTORS, readLabel, type PhysicalVolumeLabel } from './label.ts';
 
 /*
  * A physical volume that has a volume group to itself, with nothing but linear volumes. Source: LVM2, lib/format_text/import_vsn1.c,
@@ -95,7 +95,7 @@ function roomOf(group: ConfigSection, label: PhysicalVolumeLabel, regionBytes: n
   const end = offset + length;
   const isInside =
     extentBytes > 0 &&
-    offset > 0 &&
+    offset >= LABEL_SECTORS * SECTOR_BYTES &&
     Number.isSafeInteger(end) &&
     end <= Math.min(regionBytes, label.deviceBytes);
   if (!isInside) throw new Doubt('it is larger than its partition or disk');

@@ -57,7 +57,9 @@ export async function unpackOva(
     const isDisk = /\.vmdk$/i.test(name);
     if (isDisk && toOneFile && disks.reports.length > 0) throw severalDisks(to);
     if (!isDisk) {
-      report({ type: 'notice', message: `${name} of the archive is no disk, and is left out.` });
+      if (looksLikeDisk.test(name)) throw notVmdk(name);
+      const message = `${name} of the archive is left out: only its disks (.vmdk) are read.`;
+      report({ type: 'notice', message });
       sums.set(name, await sumsOf(member));
       continue;
     }
@@ -98,9 +100,16 @@ async function sumsOf(
   return { SHA1: sha1.digest('hex'), SHA256: sha256.digest('hex') };
 }
 
+/** A disk in a form that is not read: it must not be left behind in silence. */
+const looksLikeDisk = /\.(?:vmdk\.\w+|vhdx?|vdi|qcow2?|img|raw)$/i;
+
 function requireVmdk(name: string, head: Buffer): void {
   if (head.toString('hex').startsWith(vmdkMagic)) return;
-  throw new Failure('image-unsupported', `${name} of the archive is no disk of the format VMDK.`, {
+  throw notVmdk(name);
+}
+
+function notVmdk(name: string): Failure {
+  return new Failure('image-unsupported', `${name} of the archive is no disk of the format VMDK.`, {
     advice: 'Unpack the archive with tar, and convert the disk with its own program.',
   });
 }

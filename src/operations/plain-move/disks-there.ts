@@ -5,7 +5,15 @@ import type { ContentDisk } from '../exchange/write-export.ts';
 import type { Compressor } from '../exchange/filters.ts';
 import type { PlainMovedDisk } from './plain-move-report.ts';
 import type { RemoteShell } from './remote-shell.ts';
-import { parseSum, publishScript, removeScript, sumScript, writeScript } from './scripts.ts';
+import {
+  parseSum,
+  publishScript,
+  removeScript,
+  settleScript,
+  sumScript,
+  writeScript,
+  type NamedFile,
+} from './scripts.ts';
 
 const CLEAN_UP_LIMIT_MS = 15_000;
 
@@ -24,8 +32,7 @@ export class DisksThere {
   readonly #isSparse: boolean;
   readonly #compress: Compressor;
   readonly #suffix: string;
-  readonly #begun: string[] = [];
-  readonly #published: string[] = [];
+  readonly #begun: NamedFile[] = [];
 
   /** @param random keeps the partial names of two moves apart */
   constructor(shell: RemoteShell, isSparse: boolean, compress: Compressor, random: string) {
@@ -45,7 +52,7 @@ export class DisksThere {
     let sha256 = '';
     let sentBytes = 0;
     const pieces = imagePieces(disk, (_, sum) => (sha256 = sum));
-    this.#begun.push(partial);
+    this.#begun.push({ partial, path: target });
     await this.#shell.run(writeScript(partial, this.#isSparse), signal, async (input) => {
       for await (const piece of this.#compress(counted(pieces, onPiece), signal)) {
         signal.throwIfAborted();
@@ -65,22 +72,27 @@ export class DisksThere {
     return { source, target, sizeBytes: disk.sizeBytes, readBytes: disk.readBytes, sentBytes, sha256 };
   }
 
-  /** Gives all of them their names. Throws Failure `transfer-failed` if one is taken. */
-  async publish(targets: readonly string[], signal: AbortSignal): Promise<void> {
-    for (const target of targets) {
-      await this.#shell.run(publishScript(`${target}${this.#suffix}`, target), signal);
-      this.#published.push(target);
-    }
+  /** Gives all of them their names. Until `settle`, they can be removed again. Throws Failure `transfer-failed` if one is taken. */
+  async publish(signal: AbortSignal): Promise<void> {
+    await this.#shell.run(publishScript(this.#begun), signal);
+  }
+
+  /** Ends their partial names. Warns if that fails. */
+  async settle(context: Context): Promise<void> {
+    await this.#cleanUp(settleScript(this.#begun), context);
   }
 
   /** Removes what was written. Warns if that fails. */
-  async remove({ report }: Context): Promise<void> {
-    const paths = [...this.#begun, ...this.#published];
-    if (paths.length === 0) return;
+  async remove(context: Context): Promise<void> {
+    await this.#cleanUp(removeScript(this.#begun), context);
+  }
+
+  async #cleanUp(script: string, { report }: Context): Promise<void> {
+    if (this.#begun.length === 0) return;
     try {
-      await this.#shell.run(removeScript(paths), AbortSignal.timeout(CLEAN_UP_LIMIT_MS));
+      await this.#shell.run(script, AbortSignal.timeout(CLEAN_UP_LIMIT_MS));
     } catch {
-      const message = `${this.#shell.host} did not confirm that it removed the data of the move: look at ${paths.join(', ')} there.`;
+      const message = `${this.#shell.host} did not confirm that it removed what the move no longer needs. Look there, and type: ${script.replaceAll('\n', '; ')}`;
       report({ type: 'warning', code: 'clean-up-incomplete', message });
     }
   }

@@ -17,6 +17,7 @@ import { openContentDisks } from '../exchange/content-disks.ts';
 import { compressorFor, type FilterDependencies } from '../exchange/filters.ts';
 import { noConversion } from '../migrate/conversion/guest-there.ts';
 import type { MigrateDependencies } from '../migrate/migrate-dependencies.ts';
+import { claimGuest, dropClaim } from '../migrate/passes/claim-guest.ts';
 import { placeDisks } from '../migrate/place-disks.ts';
 import { DisksThere, type PlacedContent } from './disks-there.ts';
 import type { PlainMovedDisk, PlainMoveReport, PlainMoveRequest } from './plain-move-report.ts';
@@ -60,6 +61,14 @@ export async function movePlainly(
   const relocated = relocatedTo(definition, targets);
   const startText = await startTextOf(relocated, dependencies);
   const move = { destination, directory, sshConfigFile, remoteCommand: null, via: 'bzip2' } as const;
+  const claim = { request, dependencies, guest };
+  await using claimed = new Resources();
+  await claimGuest(claim);
+  claimed.hold({
+    async [Symbol.asyncDispose]() {
+      await dropClaim(claim, context);
+    },
+  });
   const disks = await withGuestDown(guest, request, dependencies, context, async (still, held) => {
     try {
       const contents = await openContentDisks(still, request.everyBlock, held, context);
@@ -71,9 +80,12 @@ export async function movePlainly(
       }));
       const moved = await sendAll(placed, there, definition.name, shell.host, context);
       await still.refuseChanged();
-      await there.publish(targets, context.signal);
+      await there.publish(context.signal);
       if (!isImageOnly(definition))
         await raiseFence({ definition, state: 'moved', move }, dependencies, context);
+      // Last check, after the fence: if something has started the guest here again, it stays here.
+      await still.refuseChanged();
+      await there.settle(context);
       return moved;
     } catch (error) {
       await there.remove(context);
@@ -120,7 +132,7 @@ async function lookThere(
 }
 
 function problemsOf(
-  { missingPrograms, directory: state, taken }: Look,
+  { missingPrograms, directory: state, taken, hasLinks }: Look,
   host: string,
   directory: string,
 ): Failure[] {
@@ -139,6 +151,16 @@ function problemsOf(
     );
   if (state === 'not-writable')
     problems.push(new Failure('target-not-writable', `${directory} on ${host} may not be written to.`));
+  if (!hasLinks)
+    problems.push(
+      new Failure(
+        'target-not-writable',
+        `${directory} on ${host} has no hard links, which a move by --via needs.`,
+        {
+          advice: `Name a directory on a file system of Linux: --to ${host}:/DIRECTORY`,
+        },
+      ),
+    );
   for (const path of taken)
     problems.push(
       new Failure('target-exists', `${path} exists already on ${host}.`, {

@@ -1,7 +1,7 @@
 import { quoteForShell, shellLine } from '../../quote-for-shell.ts';
 
 /*
- * Scripts for a machine that has only POSIX sh, bunzip2, dd and sha256sum. Every path is absolute, and quoted.
+ * Scripts for a machine that has sh, bunzip2, dd, sha256sum and the usual small programs of POSIX. Every path is absolute, and quoted.
  */
 
 /** What the other machine needs. */
@@ -13,6 +13,8 @@ export function lookScript(directory: string, paths: readonly string[]): string 
   return [
     `for p in ${neededPrograms.join(' ')}; do command -v "$p" >/dev/null 2>&1 || echo "no-program $p"; done`,
     `if [ ! -d ${place} ]; then echo no-directory; elif [ ! -w ${place} ]; then echo not-writable; fi`,
+    // Without hard links, nothing could get its name without the danger of replacing a file.
+    `t=${place}/.vmferry-$$; if [ -d ${place} ] && (set -C; : > "$t") 2>/dev/null; then ln -- "$t" "$t.link" 2>/dev/null || echo no-links; rm -f -- "$t" "$t.link"; fi`,
     `for f in ${shellLine(paths)}; do if [ -e "$f" ] || [ -L "$f" ]; then echo "taken $f"; fi; done`,
     'if dd if=/dev/null of=/dev/null conv=sparse 2>/dev/null; then echo sparse; fi',
     `set -- $(df -Pk ${place} 2>/dev/null | tail -n 1); [ -n "$4" ] && echo "kilobytes $4"`,
@@ -25,6 +27,8 @@ export interface Look {
   directory: 'there' | 'missing' | 'not-writable';
   taken: readonly string[];
   isSparse: boolean;
+  /** Whether the directory's file system has hard links. */
+  hasLinks: boolean;
   /** Null if it did not say. */
   freeBytes: number | null;
 }
@@ -44,6 +48,7 @@ export function parseLook(printed: string): Look {
         : 'there',
     taken: after('taken'),
     isSparse: lines.includes('sparse'),
+    hasLinks: !lines.includes('no-links'),
     freeBytes: /^[0-9]{1,12}$/.test(kilobytes) ? 1024 * Number(kilobytes) : null,
   };
 }
@@ -72,11 +77,29 @@ export function parseSum(printed: string): string | null {
   return /^([0-9a-f]{64})\s/.exec(printed)?.[1] ?? null;
 }
 
-/** Gives the file its name. Fails if the name is taken: a link never replaces a file. */
-export function publishScript(partial: string, path: string): string {
-  return `set -e; ${shellLine(['ln', '--', partial, path])}; ${shellLine(['rm', '-f', '--', partial])}; sync`;
+export interface NamedFile {
+  partial: string;
+  /** The name that it is to have. */
+  path: string;
 }
 
-export function removeScript(paths: readonly string[]): string {
-  return shellLine(['rm', '-f', '--', ...paths]);
+/** Gives the files their names, durably. They keep their partial names, too. Fails if a name is taken: a link never replaces a file. */
+export function publishScript(files: readonly NamedFile[]): string {
+  const links = files.map(({ partial, path }) => shellLine(['ln', '--', partial, path]));
+  return ['set -e', ...links, 'sync'].join('\n');
+}
+
+/** Ends the partial names of files that have got their names. */
+export function settleScript(files: readonly NamedFile[]): string {
+  return shellLine(['rm', '-f', '--', ...files.map(({ partial }) => partial)]);
+}
+
+/** Removes the files under both names. A file of somebody else that has such a name stays. */
+export function removeScript(files: readonly NamedFile[]): string {
+  return files
+    .map(({ partial, path }) => {
+      const [p, f] = [quoteForShell(partial), quoteForShell(path)];
+      return `if [ ${f} -ef ${p} ]; then rm -f -- ${f}; fi; rm -f -- ${p}`;
+    })
+    .join('\n');
 }

@@ -1,5 +1,6 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import process from 'node:process';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { revertMigration } from '../../../src/operations/migrate/revert.ts';
 import { movePlainly } from '../../../src/operations/plain-move/plain-move.ts';
@@ -75,7 +76,15 @@ describeWithTools(
     }
 
     test('halts the guest, has each disk checked there, and fences the guest here until a revert', async () => {
+      const { records } = world.dependencies();
+      const claimed: unknown[] = [];
+      world.onEvent = ({ type }) => {
+        if (type === 'progress')
+          claimed.push(records.read('web').then((record) => record?.copying?.mover.pid));
+      };
       const report = await move();
+      // No other process could move it meanwhile.
+      expect(new Set(await Promise.all(claimed))).toEqual(new Set([process.pid]));
       expect(driver.history).toEqual(['halt web']);
       expect(readdirSync(there).sort()).toEqual(['data.img', 'root.img']);
       for (const [index, image] of images.entries()) {
@@ -122,6 +131,17 @@ describeWithTools(
       await expect(move()).rejects.toThrow('interrupted');
       expect(driver.history).toEqual(['halt web', 'start web']);
       expect(readdirSync(there)).toEqual([]);
+    });
+
+    test('that finds the guest started again after the fence leaves it where it runs', async () => {
+      program('sync', `echo changed >>'${images[1] ?? ''}'; exec /bin/sync`);
+      expect(await codeOf(() => move())).toBe('image-in-use');
+      expect(readdirSync(there)).toEqual([]);
+      expect(driver.running.has('web')).toBe(true);
+      const start = { guest: 'web', bootTimeoutMs: 1000 };
+      expect(await codeOf(() => startGuest(start, world.dependencies(), world.context))).toBe(
+        'guest-already-running',
+      );
     });
 
     test('does not touch a guest if it could not succeed', async () => {

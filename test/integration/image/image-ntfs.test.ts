@@ -75,6 +75,14 @@ describeUnless(
 
     const refused: [what: string, change: (path: string) => void, clean: boolean, reason: string][] = [
       [
+        'whose journal says that Windows keeps metadata elsewhere',
+        (path) => {
+          restartPages(path, 2, 2);
+        },
+        false,
+        'Windows may keep some of its metadata elsewhere',
+      ],
+      [
         'whose journal is in use',
         (path) => {
           restartPages(path, 0);
@@ -104,11 +112,18 @@ describeUnless(
       [
         'with a file in a free cluster',
         (path) => {
-          // Cluster 0 is that of the boot sector.
-          patchFile(path, firstClusterOf(path, 6) * CLUSTER, new Uint8Array([0xfe]));
+          markFree(path, firstClusterOf(path, 2));
         },
         true,
         'a cluster of one of its files is marked as free',
+      ],
+      [
+        'whose boot sector is marked as free',
+        (path) => {
+          markFree(path, 0);
+        },
+        true,
+        'its boot sector or its master file table is marked as free',
       ],
       [
         'with another copy of its boot sector',
@@ -183,8 +198,14 @@ function firstClusterOf(path: string, inode: number): number {
   return Number(/Runlist:.*\n\s+0x0\s+(0x[0-9a-f]+)/.exec(data)?.[1]);
 }
 
+/** Clears the bit of a cluster in $Bitmap. */
+function markFree(path: string, cluster: number): void {
+  const at = firstClusterOf(path, 6) * CLUSTER + (cluster >> 3);
+  patchFile(path, at, new Uint8Array([(readFileSync(path)[at] ?? 0) & ~(1 << (cluster & 7))]));
+}
+
 /** Writes two restart pages as Windows has them while a client uses the journal. */
-function restartPages(path: string, flags: number): void {
+function restartPages(path: string, flags: number, version = 1): void {
   const pages = [1n, 2n].map((number) => {
     const page = Buffer.alloc(4096);
     page.write('RSTR');
@@ -193,6 +214,7 @@ function restartPages(path: string, flags: number): void {
     page.writeUInt32LE(4096, 16);
     page.writeUInt32LE(4096, 20);
     page.writeUInt16LE(64, 24);
+    page.writeUInt16LE(version, 28);
     page.writeBigUInt64LE(number, 64);
     // A client is in the list of those in use.
     page.writeUInt16LE(0, 64 + 12);

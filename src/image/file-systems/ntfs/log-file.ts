@@ -51,6 +51,8 @@ function readPage(read: ReadAt, at: number, sizeBytes: number): RestartPage {
   const page = read(at, pageBytes);
   unprotect(page, 'RSTR');
   const fields = viewOf(page);
+  // Windows uses version 2 while it keeps metadata of the volume for its next start, and returns to version 1 when it has written them.
+  if (fields.getInt16(28, true) !== 1) throw new Unclean('Windows may keep some of its metadata elsewhere');
   const area = fields.getUint16(24, true);
   if (area < 32 || area + 16 > HEAD_BYTES) throw new Doubt('its journal is not valid');
   const usedBy = fields.getUint16(area + 12, true);

@@ -24,6 +24,8 @@ import {
 /** The records of the first files, which are those of the file system itself. */
 const record = { table: 0, mirror: 1, log: 2, volume: 3, root: 5, bitmap: 6 };
 const MIRRORED_RECORDS = 4;
+/** Of $Boot. */
+const BOOT_BYTES = 8192;
 /** With more files it is not looked into: each record is read. */
 const MOST_RECORDS = 2 ** 24;
 /** Several at once. */
@@ -87,6 +89,7 @@ function openFiles(read: ReadAt, regionBytes: number): NtfsFiles {
   const { clusterBytes, clusterCount, recordBytes, tableCluster } = layout;
   const own = read(tableCluster * clusterBytes, recordBytes);
   unprotect(own, 'FILE');
+  if (!isInUse(own)) throw new Doubt('its master file table is not valid');
   const table = contentOf(read, layout, attributesOf(own, layout));
   const recordCount = Math.floor(table.initialized / recordBytes);
   if (recordCount <= record.bitmap || table.firstCluster !== tableCluster)
@@ -96,7 +99,25 @@ function openFiles(read: ReadAt, regionBytes: number): NtfsFiles {
   const content = contentOf(read, layout, fileAttributes(files, record.bitmap));
   const bitmapBytes = Math.ceil(clusterCount / 8);
   if (content.initialized < bitmapBytes) throw new Doubt('its bitmap is too short');
-  return { ...files, bitmap: readAll(content.read, bitmapBytes) };
+  const bitmap = readAll(content.read, bitmapBytes);
+  requireMarked(bitmap, layout);
+  return { ...files, bitmap };
+}
+
+/** What the boot sector names is in use, whatever the files say. */
+function requireMarked(
+  bitmap: Uint8Array,
+  { clusterBytes, recordBytes, tableCluster, mirrorCluster }: NtfsLayout,
+): void {
+  const clustersOf = (bytes: number) => Math.ceil(bytes / clusterBytes);
+  const places = [
+    [0, clustersOf(BOOT_BYTES)],
+    [tableCluster, clustersOf(MIRRORED_RECORDS * recordBytes)],
+    [mirrorCluster, clustersOf(MIRRORED_RECORDS * recordBytes)],
+  ] as const;
+  for (const [first, count] of places)
+    if (!allSet(bitmap, first, first + count))
+      throw new Doubt('its boot sector or its master file table is marked as free');
 }
 
 function readAll(read: ReadAt, length: number): Uint8Array {

@@ -1,3 +1,4 @@
+import { startsBootWork } from '../../../guest/adaptation/boot-archive.ts';
 import type { Event } from '../../../events.ts';
 import { Failure } from '../../../failure.ts';
 import { parseAttachedTo, type ConversionChoices } from '../../../guest/conversion/choices.ts';
@@ -75,7 +76,13 @@ export function guestThere(
     const index = disk === null ? -1 : disks.indexOf(disk);
     return index === -1 ? null : index;
   });
-  return { ...converted, newDiskIndexes };
+  const { initrd, commandLine } = converted.definition;
+  // Work at boot is in the initial RAM disk that it was added to.
+  const kept =
+    initrd === definition.initrd
+      ? commandLine
+      : commandLine.filter((argument) => argument !== startsBootWork);
+  return { ...converted, definition: { ...converted.definition, commandLine: kept }, newDiskIndexes };
 }
 
 function kindOf({ driver }: GuestDefinition, { as }: ConversionRequest): HypervisorKind {

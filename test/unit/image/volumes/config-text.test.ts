@@ -58,6 +58,7 @@ describe("LVM's metadata", () => {
     ['a name without a value', 'a'],
     ['a value without a name', '= 1'],
     ['a name as a value', 'a = b'],
+    ['a number that LVM reads as octal', 'a = [010]'],
     ['a number that is too large', 'a = 9007199254740993'],
     ['sections that are too deep', `${'a {'.repeat(100)}${'}'.repeat(100)}`],
     ['a character that is none of the language', 'a = 1;'],

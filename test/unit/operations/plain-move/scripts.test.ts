@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import {
@@ -8,6 +8,7 @@ import {
   parseSum,
   publishScript,
   removeScript,
+  settleScript,
   sumScript,
   writeScript,
 } from '../../../../src/operations/plain-move/scripts.ts';
@@ -51,11 +52,13 @@ describeWithTools('the scripts for the other machine', ['bzip2', 'bunzip2', 'dd'
       expect(statSync(partial).mode & 0o777).toBe(0o600);
       if (isSparse) expect(statSync(partial).blocks * 512).toBeLessThan(2 * MIB);
       expect(parseSum(sh(sumScript(partial)))).toBe(sha256Of(disk));
-      sh(publishScript(partial, path));
-      expect(existsSync(partial)).toBe(false);
+      const files = [{ partial, path }];
+      sh(publishScript(files));
       expect(readFileSync(path).equals(disk)).toBe(true);
-      sh(removeScript([path, partial]));
-      expect(existsSync(path)).toBe(false);
+      if (isSparse) sh(removeScript(files));
+      else sh(settleScript(files));
+      expect(existsSync(partial)).toBe(false);
+      expect(existsSync(path)).toBe(!isSparse);
     }
   });
 
@@ -68,15 +71,25 @@ describeWithTools('the scripts for the other machine', ['bzip2', 'bunzip2', 'dd'
     writeFileSync(path, 'precious');
     writeFileSync(`${path}.partial`, 'new');
     expect(() => sh(writeScript(path, true))).toThrow();
-    expect(() => sh(publishScript(`${path}.partial`, path))).toThrow();
-    expect(readFileSync(path, 'utf8')).toBe('precious');
+    const files = [{ partial: `${path}.partial`, path }];
+    expect(() => sh(publishScript(files))).toThrow();
     expect(readFileSync(`${path}.partial`, 'utf8')).toBe('new');
+    sh(removeScript(files));
+    expect(readFileSync(path, 'utf8')).toBe('precious');
+    expect(existsSync(`${path}.partial`)).toBe(false);
   });
 
   test('tell what is wrong there', () => {
     const good = parseLook(sh(lookScript(scratch.path, [path])));
-    expect(good).toMatchObject({ missingPrograms: [], directory: 'there', taken: [], isSparse: true });
+    expect(good).toMatchObject({
+      missingPrograms: [],
+      directory: 'there',
+      taken: [],
+      isSparse: true,
+      hasLinks: true,
+    });
     expect(good.freeBytes).toBeGreaterThan(MIB);
+    expect(readdirSync(scratch.path)).toEqual([]);
     writeFileSync(path, '');
     expect(parseLook(sh(lookScript(scratch.path, [path]))).taken).toEqual([path]);
     expect(parseLook(sh(lookScript(join(scratch.path, 'no'), [path]))).directory).toBe('missing');
