@@ -63,6 +63,12 @@ describeWithTools('FAT', ['mkfs.fat', 'fsck.fat', 'mcopy'], () => {
   const inFat16: [what: string, damage: (path: string) => void, reason: string, clean: boolean][] = [
     ['that Linux has mounted', (path) => patch(path, 37, 1), 'it was not unmounted cleanly', false],
     ['that Windows has mounted', (path) => patchTables(path, 3, 0x7f), 'it was not unmounted cleanly', false],
+    [
+      'with an entry behind the end of a directory',
+      (path) => patch(path, endOfRoot(path) - 32, 0x41),
+      'one of its directories goes on behind its end',
+      true,
+    ],
     ['with noted errors', (path) => patchTables(path, 3, 0xbf), 'it has noted errors of its disk', true],
     [
       'with two tables that differ',
@@ -131,6 +137,13 @@ function subtractAll(from: readonly Extent[], those: readonly Extent[]): Extent[
 
 function patch(path: string, offset: number, byte: number): void {
   patchFile(path, offset, new Uint8Array([byte]));
+}
+
+/** Where the root directory of FAT16 ends. */
+function endOfRoot(path: string): number {
+  const boot = readFileSync(path);
+  const sectors = boot.readUInt16LE(14) + boot.readUInt8(16) * boot.readUInt16LE(22);
+  return sectors * 512 + boot.readUInt16LE(17) * 32;
 }
 
 /** Where the tables are, by the boot sector of FAT16. */

@@ -78,12 +78,16 @@ function requireDots(bytes: Uint8Array, invalid: () => Doubt): void {
   if (names[0] !== '.          ' || names[1] !== '..         ') throw invalid();
 }
 
+/** Throws Doubt for an entry behind the end: Linux would find it, other systems would not. */
 function* entriesOf(pieces: Iterable<Uint8Array>): Generator<Entry> {
+  let hasEnded = false;
   for (const piece of pieces) {
     const fields = viewOf(piece);
     for (let at = 0; at < piece.length; at += ENTRY_BYTES) {
       const first = fields.getUint8(at);
-      if (first === 0) return;
+      hasEnded ||= first === 0;
+      if (first === 0) continue;
+      if (hasEnded && first !== DELETED) throw new Doubt('one of its directories goes on behind its end');
       const attributes = fields.getUint8(at + 11);
       const isLongName = (attributes & 0x3f) === attribute.longName;
       if (first === DELETED || isLongName || (attributes & attribute.volumeLabel) !== 0) continue;
