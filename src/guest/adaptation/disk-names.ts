@@ -11,6 +11,8 @@ export interface DiskChanges {
   renames: readonly DiskRename[];
   /** The names of all disks on the new side. */
   present: readonly string[];
+  /** The names, on the old side, of disks that do not come along: on the new side another disk may have such a name. */
+  gone: readonly string[];
 }
 
 /**
@@ -68,13 +70,15 @@ export function diskChanges(
 ): DiskChanges {
   const newNames = diskNames(to);
   const present = newNames.flatMap(([first]) => (first === undefined ? [] : [first]));
-  const renames = diskNames(from).flatMap((names, index) => {
+  const oldNames = diskNames(from);
+  const gone = oldNames.flatMap((names, index) => (newIndexes[index] === null ? names : []));
+  const renames = oldNames.flatMap((names, index) => {
     const newIndex = newIndexes[index];
     const name = newIndex === undefined || newIndex === null ? undefined : newNames[newIndex]?.[0];
     if (name === undefined) return [];
     return names.filter((old) => old !== name).map((old) => ({ from: old, to: name }));
   });
-  return { renames, present };
+  return { renames, present, gone };
 }
 
 export type DiskFate = { kind: 'same' } | { kind: 'renamed'; name: string } | { kind: 'absent' };
@@ -83,14 +87,16 @@ export type DiskFate = { kind: 'same' } | { kind: 'renamed'; name: string } | { 
 const givenByOrder = /^(?:(?:ubd|[hsv]d|xvd)[a-z]+\d*|ubd\/?\d+(?:p\d+)?)$/;
 
 /** What becomes of the name of a disk or partition, such as `ubda1`. */
-export function diskFate(name: string, { renames, present }: DiskChanges): DiskFate {
+export function diskFate(name: string, { renames, present, gone }: DiskChanges): DiskFate {
+  const isOf = (disk: string): boolean => name === disk || partitionOf(name, disk) !== null;
   for (const { from, to } of renames) {
     if (name === from) return { kind: 'renamed', name: to };
     const partition = partitionOf(name, from);
     if (partition !== null && !isPartition(to))
       return { kind: 'renamed', name: `${to}${/\d$/.test(to) ? 'p' : ''}${partition}` };
   }
-  if (present.some((disk) => name === disk || partitionOf(name, disk) !== null)) return { kind: 'same' };
+  if (gone.some(isOf)) return { kind: 'absent' };
+  if (present.some(isOf)) return { kind: 'same' };
   return givenByOrder.test(name) ? { kind: 'absent' } : { kind: 'same' };
 }
 

@@ -47,7 +47,10 @@ function planLinks(text: string, disks: DiskChanges, init: GuestSystem['init']):
   const renamed = disks.renames.filter(({ from }) =>
     links.some((link) => link.from === from || link.from.startsWith(from)),
   );
-  const newNames: DiskChanges = { renames: [], present: disks.present };
+  const newNames: DiskChanges = { renames: [], present: disks.present, gone: [] };
+  const meansAnother = ({ name }: { name: string }): boolean =>
+    diskFate(name, disks).kind === 'absent' && isTaken(name, newNames);
+  if (used.some(meansAnother)) return null;
   if (links.some(({ from }) => isTaken(from, newNames) || !isPlain(from))) return null;
   const absentSwap = used.filter(
     ({ name, type }) => type === 'swap' && diskFate(name, disks).kind === 'absent' && isPlain(name),

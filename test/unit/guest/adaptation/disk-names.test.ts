@@ -68,6 +68,13 @@ function nameNow(name: string, changes: DiskChanges): string | null {
   return fate.kind === 'renamed' ? fate.name : fate.kind === 'same' ? name : null;
 }
 
+test('the name of a disk that stays behind is not that of the disk that gets it', () => {
+  const before = guestWithDisks('qemu', ['vda', 'vdb']);
+  const changes = diskChanges(before, guestWithDisks('qemu', ['vda']), [null, 0]);
+  expect(diskFate('vda1', changes)).toEqual({ kind: 'absent' });
+  expect(diskFate('vdb1', changes)).toEqual({ kind: 'renamed', name: 'vda1' });
+});
+
 describe('what becomes of a name', () => {
   const toQemu = diskChanges(guestWithDisks('uml', ['ubd0', 'ubd1']), guestWithDisks('qemu', ['vda', 'vdb']));
 
