@@ -1,10 +1,14 @@
 import { spawn } from 'node:child_process';
 import { orShortage } from '../failure.ts';
+import { errorCode } from './error-code.ts';
 
 /** A program that works for this process, and ends with it, however this process ends. */
 export interface Companion {
   pid: number;
-  /** Ends it by SIGTERM, waits until it is gone and cleaned up after, and gives its exit status (as a shell: 143 for SIGTERM). */
+  /**
+   * Ends it by SIGTERM, and if that takes too long by SIGKILL; waits until it is gone and cleaned up after, and gives its exit status (as a
+   * shell: 143 for SIGTERM).
+   */
   end(): Promise<number>;
 }
 
@@ -15,7 +19,11 @@ export interface CompanionOptions {
   cleanUp: string;
   cleanUpArgument: string;
   env?: NodeJS.ProcessEnv;
+  /** How long it may take to end; `USUAL_END_LIMIT_MS` unless given. */
+  endLimitMs?: number;
 }
+
+const USUAL_END_LIMIT_MS = 20_000;
 
 /** The program ended before it was ready. */
 export class CompanionError extends Error {
@@ -68,7 +76,7 @@ exit "$status"
 export async function startCompanion(
   program: string,
   args: readonly string[],
-  { isReady, cleanUp, cleanUpArgument, env = process.env }: CompanionOptions,
+  { isReady, cleanUp, cleanUpArgument, env = process.env, endLimitMs = USUAL_END_LIMIT_MS }: CompanionOptions,
 ): Promise<Companion> {
   const command = ['-c', script(cleanUp), 'vmferry-companion', cleanUpArgument, program, ...args];
   const shell = spawn('/bin/sh', command, { detached: true, stdio: ['pipe', 'pipe', 'pipe'], env });
@@ -85,12 +93,23 @@ export async function startCompanion(
   if (pid !== null) companions.add(pid);
   const end = async () => {
     shell.stdin.end();
+    const killer = pid === null ? undefined : setTimeout(() => killIfThere(pid), endLimitMs);
     const status = await ended;
+    clearTimeout(killer);
     if (pid !== null) companions.delete(pid);
     return status;
   };
   if (pid !== null) return { pid, end };
   throw new CompanionError(program, await end(), stderr.trim());
+}
+
+/** Its parent, the shell, waits for it, so the pid is still its own, or nobody's. */
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (errorCode(error) !== 'ESRCH') throw error;
+  }
 }
 
 /** The program's pid when it is ready; null when it ended before. */
