@@ -93,6 +93,7 @@ export async function startCompanion(
   if (pid !== null) companions.add(pid);
   const end = async () => {
     shell.stdin.end();
+    // A time, since no event tells that a program ignores SIGTERM.
     const killer = pid === null ? undefined : setTimeout(() => killIfThere(pid), endLimitMs);
     const status = await ended;
     clearTimeout(killer);

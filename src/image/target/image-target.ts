@@ -15,7 +15,7 @@ import type { TargetFormat } from './target-format.ts';
 import { removeClaim, writeClaim, type PartialClaim } from './partial-claim.ts';
 import { directoryMissing, targetExists, writeFailureOf } from './target-failures.ts';
 import { exists, partialPath } from './target-path.ts';
-import type { TargetPlace } from './place.ts';
+import { newFilePlace, type TargetPlace } from './place.ts';
 import { requireOwnFile } from './trusted-partial.ts';
 
 /**
@@ -63,14 +63,7 @@ export class ImageTarget implements AsyncDisposable {
     claim: PartialClaim | null = null,
   ): Promise<ImageTarget> {
     if (await exists(path)) throw targetExists(path);
-    const place = {
-      kind: 'new-file',
-      path,
-      sizeBytes: imageBytes,
-      allocatedBytes: 0,
-      identity: null,
-    } as const;
-    return ImageTarget.open(place, imageBytes, claim, format);
+    return ImageTarget.open(newFilePlace(path, imageBytes), imageBytes, claim, format);
   }
 
   /**

@@ -50,6 +50,11 @@ export function claimPath(finalPath: string): string {
   return `${partialPath(finalPath)}.vmferry`;
 }
 
+/** The files of an image that is not complete. */
+export function incompleteFiles(finalPath: string): string[] {
+  return [partialPath(finalPath), claimPath(finalPath)];
+}
+
 /** Must be written before the partial image is made, so that no partial image lacks its claim. */
 export async function writeClaim(finalPath: string, claim: PartialClaim): Promise<void> {
   const text = `${JSON.stringify({ format: 'vmferry-partial', version: 1, ...claim })}\n`;

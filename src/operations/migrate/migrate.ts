@@ -15,6 +15,7 @@ import { noteAnswers } from './probes/note-answers.ts';
 import { proveMove } from './prove-move.ts';
 import { planMigration } from './plan-migration.ts';
 import { preflight, type Move } from './preflight.ts';
+import { filesAmong } from './target-devices.ts';
 import { undoMove } from './undo.ts';
 import type { MigrateRequest, MigrationPlan, MigrationReport } from './migration-report.ts';
 import { refuseUnlessOwn, thisMover } from '../../guest/mover.ts';
@@ -168,7 +169,7 @@ function copyAfterHalt(
 
 /** What a lost receiver has published, and may not have removed, because it was killed. */
 async function removePublished({ line, devices }: Move, signal: AbortSignal): Promise<void> {
-  const files = line.published.filter((path) => devices.every((device) => device.path !== path));
+  const files = filesAmong(line.published, devices);
   if (files.length > 0) await line.remove(files, signal);
 }
 

@@ -21,6 +21,11 @@ export function tellOfDevice(
   report({ type: 'warning', code: 'device-overwritten', message });
 }
 
+/** The paths, without those of devices: only files may be removed there. */
+export function filesAmong(paths: readonly string[], devices: readonly DeviceThere[]): string[] {
+  return paths.filter((path) => devices.every((device) => device.path !== path));
+}
+
 /** The devices that the move has begun to write to. */
 export function overwrittenDevices(
   devices: readonly DeviceThere[],

@@ -4,13 +4,12 @@ import { asFailure, Failure } from '../../failure.ts';
 import { lowerFence } from '../../guest/hypervisor-fence.ts';
 import { isImageOnly } from '../../guest/definition.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
-import { claimPath } from '../../image/target/partial-claim.ts';
-import { partialPath } from '../../image/target/target-path.ts';
+import { incompleteFiles } from '../../image/target/partial-claim.ts';
 import type { OtherMachine } from '../../placed-text.ts';
 import { giveUpCommand } from './line/left-there.ts';
 import type { Move } from './preflight.ts';
 import { noteState } from '../../guest/note-state.ts';
-import { overwrittenDevices, tellOverwritten } from './target-devices.ts';
+import { filesAmong, overwrittenDevices, tellOverwritten } from './target-devices.ts';
 import type { DeviceThere } from './migration-report.ts';
 import type { RemoteReceiver } from '../../wire/remote-receiver.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
@@ -66,8 +65,8 @@ function howItEnded(
 }
 
 /** Says what becomes of the incomplete images that stay there. */
-function withWayOn(failure: Failure, partials: readonly string[], machine: OtherMachine): Failure {
-  const advice = `What was copied stays on ${machine.name}: the same command goes on from there. To give it up: ${giveUpCommand(partials, machine)}`;
+function withWayOn(failure: Failure, finalPaths: readonly string[], machine: OtherMachine): Failure {
+  const advice = `What was copied stays on ${machine.name}: the same command goes on from there. To give it up: ${giveUpCommand(finalPaths, machine)}`;
   return new Failure(failure.code, failure.message, {
     advice: [failure.advice, advice].filter((text) => text !== undefined).join(' '),
     transient: failure.transient,
@@ -126,7 +125,7 @@ async function untouched(name: string, drivers: readonly GuestDriver[], context:
 interface LeftThere {
   /** Whether it is known that nothing is left. */
   isClean: boolean;
-  /** The incomplete images that stay for the next attempt. */
+  /** The final paths of the incomplete images that stay for the next attempt. */
   left: string[];
 }
 
@@ -137,20 +136,19 @@ interface LeftThere {
 async function undoRemote({ line, places, devices }: Move, context: Context): Promise<LeftThere> {
   const { receiver } = line;
   const limit = AbortSignal.timeout(REMOTE_UNDO_LIMIT_MS);
-  const isFile = (path: string) => devices.every((device) => device.path !== path);
-  const published = line.published.filter(isFile);
+  const published = filesAmong(line.published, devices);
   // Only of disks that were begun: any other partial image there is not ours.
-  const incomplete = line.begun.filter((path) => isFile(path) && !published.includes(path));
+  const incomplete = filesAmong(line.begun, devices).filter((path) => !published.includes(path));
   const lost = await callOff(receiver, limit);
-  if (lost?.code === 'connection-lost') return { isClean: false, left: incomplete.map(partialPath) };
+  if (lost?.code === 'connection-lost') return { isClean: false, left: incomplete };
   const staysForLater = lost?.transient === true;
-  const left = staysForLater ? incomplete.map(partialPath) : [];
+  const left = staysForLater ? incomplete : [];
   // A receiver that has undone its work knows only of the disks that it has opened itself.
   const hasUndone = lost === null || (!staysForLater && lost.code !== 'protocol-violation');
   const unwanted = incomplete.filter((path) => !(hasUndone && receiver.opened.includes(path)));
   const leftovers = [
     ...published,
-    ...(staysForLater ? [] : unwanted.flatMap((path) => [partialPath(path), claimPath(path)])),
+    ...(staysForLater ? [] : unwanted.flatMap(incompleteFiles)),
     ...(hasUndone || receiver.spool === null ? [] : [receiver.spool]),
   ];
   try {

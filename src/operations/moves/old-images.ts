@@ -16,7 +16,7 @@ export interface OldImages {
   others: string[];
 }
 
-/** Finds what may be deleted. Throws Failure `image-in-use` if anything uses an image, and `usage` if another guest has it. */
+/** Finds what may be deleted. Throws Failure `image-in-use` if anything uses an image, or another guest has it. */
 export async function findOldImages(
   { name, disks }: GuestDefinition,
   sources: GuestSources,

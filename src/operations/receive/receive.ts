@@ -77,10 +77,10 @@ export async function receive(
     // A failed boot, or one with an unknown outcome, matters more than the reason of the stop.
     const tellsOfBoot = thrown.code === 'boot-failed' || thrown.code === 'outcome-unknown';
     const failure = asFailure(stopping.signal.aborted && !tellsOfBoot ? stopping.signal.reason : thrown);
-    // The mover must be told how it ended, even if something cannot be removed.
     // Nobody has called the move off: the line or this process came to an end, and the move may go on.
     const isCutShort = failure !== calledOff && failure.code !== 'protocol-violation' && !tellsOfBoot;
     const forLater = stopping.signal.aborted && isCutShort;
+    // The mover must be told how it ended, even if something cannot be removed.
     const leftover = await receiver.undo(forLater).then(
       () => null,
       (cause: unknown) => asFailure(cause),

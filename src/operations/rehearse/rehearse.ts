@@ -55,7 +55,7 @@ export async function rehearse(
     bootSeconds,
     predictedDowntimeSeconds: HALT_SECONDS + predictLastPass(passes).seconds + bootSeconds,
     giveUp: giveUpCommand(
-      disks.map(({ partial }) => partial),
+      disks.map(({ target }) => target),
       line.receiver.machine,
     ),
     seconds: (performance.now() - startedMs) / 1000,
@@ -157,7 +157,7 @@ function disksOf({ disks, places }: Move, copy: MoveCopy): RehearsedDisk[] {
 function withWayOn(failure: Failure, { guest, places, line }: Move): Failure {
   const { machine } = line.receiver;
   const giveUp = giveUpCommand(
-    places.map(({ path }) => partialPath(path)),
+    places.map(({ path }) => path),
     machine,
   );
   const stays = `${guest.definition.name} runs on here, untouched. What was copied stays on ${machine.name}: the next rehearsal or move goes on from there. To give it up: ${giveUp}`;
