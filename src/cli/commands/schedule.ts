@@ -11,6 +11,7 @@ import { keepOptions, readKeepOptions } from '../options/keep-options.ts';
 import { flag, optionalText, text, type Arguments } from '../options/options.ts';
 import { passphraseOptions, readPassphraseOptions } from '../options/passphrase-options.ts';
 import { readRunReportOptions, runReportOptions } from '../options/run-report-options.ts';
+import { sshConfigOption } from '../options/ssh-config-option.ts';
 import { parseStoreLocation } from '../options/store-location.ts';
 import { maxPauseOption, readMaxPauseMs } from '../options/guest-options.ts';
 
@@ -38,12 +39,7 @@ const scheduleOptions = {
     type: 'boolean',
     describe: 'On XFS and btrfs, keep no clone beside the image: see vmferry backup --help',
   },
-  'ssh-config': {
-    alias: 'F',
-    type: 'string',
-    requiresArg: true,
-    describe: 'ssh configuration file to use instead of your own',
-  },
+  ...sshConfigOption,
   name: {
     type: 'string',
     requiresArg: true,

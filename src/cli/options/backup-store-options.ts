@@ -12,17 +12,8 @@ import { readLimitRate } from './limit-rate-option.ts';
 import { optionalText, type Arguments } from './options.ts';
 import { openPassphraseSource, passphraseOptions, readPassphraseOptions } from './passphrase-options.ts';
 import { withConfiguredReports } from './run-report-options.ts';
+import { sshConfigOption } from './ssh-config-option.ts';
 import { parseStoreLocation } from './store-location.ts';
-
-/** For every command that may connect by ssh. */
-export const sshConfigOption = {
-  'ssh-config': {
-    alias: 'F',
-    type: 'string',
-    requiresArg: true,
-    describe: 'ssh configuration file to use instead of your own',
-  },
-} as const satisfies Record<string, Options>;
 
 /** For every command that opens a store. */
 export const backupStoreOptions = {

@@ -6,7 +6,7 @@ import type { ImportDependencies } from '../../../operations/exchange/import.ts'
 import type { Command } from '../../options/command.ts';
 import { flag, optionalText, text } from '../../options/options.ts';
 import { readFilePlace } from '../../options/archive-options.ts';
-import { sshConfigOption } from '../../options/backup-store-options.ts';
+import { sshConfigOption } from '../../options/ssh-config-option.ts';
 import { asOptions, oldHostIsGoneOption, readStart } from '../../options/as-options.ts';
 import { repeatableConversionOptions } from '../../options/conversion-options.ts';
 import { bootOptions } from '../../options/guest-options.ts';

@@ -13,6 +13,7 @@ import { probeOptions, readProbing, repeatableProbeOptions } from './probe-optio
 import { placeOptions, readPlaces, repeatablePlaceOptions } from '../place-options.ts';
 import { holdOptions, readHold } from './hold-options.ts';
 import { readRetrying, retryOptions } from './retry-options.ts';
+import { sshConfigOption } from '../ssh-config-option.ts';
 import { limitRateOption, readLimitRate } from '../limit-rate-option.ts';
 import { parseDestination } from '../destination.ts';
 import { bootOptions, haltOptions, readBootOptions, readHaltOptions } from '../guest-options.ts';
@@ -61,12 +62,7 @@ export const lineOptions = {
     requiresArg: true,
     describe: 'Command that starts vmferry on the new hardware',
   },
-  'ssh-config': {
-    alias: 'F',
-    type: 'string',
-    requiresArg: true,
-    describe: 'ssh configuration file to use instead of your own',
-  },
+  ...sshConfigOption,
 } as const satisfies Record<string, Options>;
 
 export function defineMigrateOptions(parser: Argv): Argv {
