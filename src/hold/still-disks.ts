@@ -9,15 +9,18 @@ import type { UserFilter } from '../image/usage/refuse-used.ts';
 import { refuseChanged, stampImages } from '../image/image-stamp.ts';
 import type { StillDisk } from './still-guest.ts';
 
-/** Describes the disk as it is now. It is read from the clone if there is one. */
+/**
+ * Describes the disk as it is now. It is read from the clone if there is one.
+ * @param isInUse whether the guest's hypervisor has the disk open
+ */
 export async function describeDisk(
   { device, path: image, format = 'raw', backing }: DiskDefinition,
-  clone: FileBeside | null = null,
+  { isInUse, clone = null }: { isInUse: boolean; clone?: FileBeside | null },
 ): Promise<StillDisk> {
   const { mode, uid, gid, mtimeMs } = await stat(image);
   const attributes = { mode: mode & 0o777, uid, gid, modifiedMs: mtimeMs };
   const below = backing === undefined ? {} : { backing };
-  return { device, image, path: clone?.path ?? image, format, ...below, clone, attributes };
+  return { device, image, path: clone?.path ?? image, format, ...below, isInUse, clone, attributes };
 }
 
 /** Removes clones of the image that killed runs of vmferry left. */

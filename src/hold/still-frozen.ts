@@ -46,7 +46,9 @@ export async function holdByCloning(
         await using stopped = await driver.freeze(running, { syncTimeoutMs: SYNC_LIMIT_MS }, context);
         const taken = await cloneAll(toClone, clones);
         const described = await Promise.all(
-          definition.disks.map((disk) => describeDisk(disk, taken.get(disk.path))),
+          definition.disks.map((disk) =>
+            describeDisk(disk, { isInUse: true, clone: taken.get(disk.path) ?? null }),
+          ),
         );
         stoodStillMs = await stopped.letGo();
         return { disks: described, frozen: stopped };
@@ -107,7 +109,7 @@ export async function holdByPausing(
   );
   try {
     const refuseChanged = await watchForChanges(definition, running, drivers);
-    const disks = await Promise.all(definition.disks.map((disk) => describeDisk(disk)));
+    const disks = await Promise.all(definition.disks.map((disk) => describeDisk(disk, { isInUse: true })));
     return {
       guestWaits: true,
       consistency: consistencyOf(definition.name, frozen, context),

@@ -27,6 +27,8 @@ export interface StillDisk {
   format: ImageFormat;
   /** See `FormattedImage`. It is not cloned: nothing writes to it. */
   backing?: string;
+  /** Whether the file, or one below it, is locked by the guest's hypervisor, or by this process: see `openImage`. */
+  isInUse: boolean;
   /** That clone; null when the image itself is read. It is removed at the end unless it is handed over. */
   clone: FileBeside | null;
   /** The attributes of the guest's own image at that moment. */

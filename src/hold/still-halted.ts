@@ -80,7 +80,7 @@ async function lookAtHalted(
 ): Promise<Halted> {
   const createdAt = new Date();
   const refuseChanged = await watchForChanges(definition, null, []);
-  const disks = await Promise.all(definition.disks.map((disk) => describeDisk(disk)));
+  const disks = await Promise.all(definition.disks.map((disk) => describeDisk(disk, { isInUse: false })));
   const notClean = await imagesNotClean(definition);
   for (const path of notClean) {
     const message = `The file system on ${path} was not unmounted cleanly: its backup is as after a crash.`;

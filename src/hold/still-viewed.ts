@@ -34,7 +34,7 @@ export async function holdByViewing(
     const disks = await Promise.all(
       definition.disks.map(async (disk, index) => {
         const path = viewed.views[index] ?? disk.path;
-        return { ...(await describeDisk(disk)), path, format: 'raw' as const };
+        return { ...(await describeDisk(disk, { isInUse: true })), path, format: 'raw' as const };
       }),
     );
     return {

@@ -11,10 +11,12 @@ export interface OpenImageOptions {
   /** See `FormattedImage`. */
   backing?: string;
   /**
-   * Looks at an image that its guest may have open, past the locks of QEMU. What is read may be inconsistent: for estimates
-   * only.
+   * Reads an image that its guest may have open, past the locks of QEMU. What is read may be inconsistent: for estimates, and
+   * for what is compared with the image later. For a raw image it has no effect.
    */
   isInUse?: boolean;
+  /** Lets the disk serve everybody else first. For a raw image it has no effect: its readers see to that. */
+  yieldsDisk?: boolean;
 }
 
 /**
@@ -23,13 +25,13 @@ export interface OpenImageOptions {
  */
 export async function openImage(
   path: string,
-  { format = 'raw', backing, isInUse = false }: OpenImageOptions = {},
+  { format = 'raw', backing, isInUse = false, yieldsDisk = false }: OpenImageOptions = {},
 ): Promise<ImageSource> {
   const file = openImageFile(path);
   try {
     return format === 'raw'
       ? openRawImage(file)
-      : await openViewedImage(file, format, { isInUse, namedBacking: backing ?? null });
+      : await openViewedImage(file, format, { isInUse, yieldsDisk, namedBacking: backing ?? null });
   } catch (error) {
     closeSync(file.fd);
     throw error;

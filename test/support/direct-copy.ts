@@ -10,6 +10,7 @@ import type { PassBytes } from '../../src/operations/migrate/passes/pass-report.
 import type { SpoolSink } from '../../src/operations/migrate/passes/spool-sink.ts';
 import { ReceiveSession } from '../../src/operations/receive/session.ts';
 import { runsOf, type ChunkList } from '../../src/chunk/chunk-list.ts';
+import type { ImageFormat } from '../../src/image/formats/image-format.ts';
 import { openImage } from '../../src/image/open-image.ts';
 import { PACK_LIMIT_BYTES, packFileName, type Pack } from '../../src/pack/pack.ts';
 import { openSourceDisk } from '../../src/transfer/source-disk.ts';
@@ -30,12 +31,17 @@ export interface DirectCopy extends AsyncDisposable {
   breakOff(): Promise<void>;
 }
 
-/** @param wasCopiedWhileRunning whether an earlier copy, which this one goes on with, was made in passes */
+/**
+ * The copy is raw.
+ * @param wasCopiedWhileRunning whether an earlier copy, which this one goes on with, was made in passes
+ * @param format of the image
+ */
 export async function directCopy(
   image: string,
   directory: string,
   pool: FramePool,
   wasCopiedWhileRunning = false,
+  format: ImageFormat = 'raw',
 ): Promise<DirectCopy> {
   const session = new ReceiveSession({
     pool,
@@ -94,16 +100,16 @@ export async function directCopy(
     sink: sinkOf,
   };
   const place = {
-    disk: { device: 'vda', path: image, readOnly: false },
+    disk: { device: 'vda', path: image, readOnly: false, format },
     path: join(directory, 'copy'),
     isChosen: false,
     format: 'raw',
   } as const;
-  await using source = await openImage(image);
+  await using source = await openImage(image, { format, isInUse: true });
   const to = { directory, overwrite: false, begun: false };
   const copy = await DiskCopy.begin(place, 0, source, to, sending, context);
   let hasPassed = wasCopiedWhileRunning;
-  const opened = () => openSourceDisk({ path: image }, { everyBlock: false });
+  const opened = () => openSourceDisk({ path: image, format }, { everyBlock: false });
   return Object.assign(copying, {
     events,
     pass() {

@@ -5,6 +5,7 @@ import { mappedExtents } from '../../system/extent-map.ts';
 import { SystemCallError } from '../../system/native.ts';
 import type { PlacedExtent } from './changed-extents.ts';
 import type { ImageSource } from '../source/image-source.ts';
+import { placedClusters } from './placed-clusters.ts';
 
 /** linux/magic.h: XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC. */
 const comparable = new Set([0x58465342, 0x9123683e]);
@@ -22,9 +23,14 @@ export function hasComparablePlaces(path: string): boolean {
   }
 }
 
-/** Where the bytes of the image lie, as far as they can be compared. Throws Failure `read-failed`. */
-export function* placedExtents({ path, fd, sizeBytes }: ImageSource): Generator<PlacedExtent> {
+/**
+ * Where the bytes of the image's disk lie, as far as they can be compared: of a raw image, or of a qcow2 image without its backing files;
+ * of other formats nothing is known. Throws Failure `read-failed`.
+ */
+export function* placedExtents({ path, fd, sizeBytes, format }: ImageSource): Generator<PlacedExtent> {
   try {
+    if (format === 'qcow2') yield* placedClusters(path);
+    if (format !== 'raw') return;
     for (const { offset, length, place } of mappedExtents(fd, sizeBytes))
       if (place !== null) yield { offset, length, place };
   } catch (error) {

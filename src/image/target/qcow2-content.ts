@@ -34,7 +34,11 @@ export async function qcow2Content(
   const containerDirect = await openDirectAgain(handle);
   const isDirect = containerDirect !== null;
   await containerDirect?.close();
-  const view = await startView(writeGraph(handle.fd, isDirect), { writable: true, image: path });
+  const view = await startView(writeGraph(handle.fd, isDirect), {
+    writable: true,
+    yieldsDisk: false,
+    image: path,
+  });
   try {
     const file = await open(view.path, 'r+');
     const direct = isDirect ? await openDirectAgain(file) : null;

@@ -55,7 +55,7 @@ export async function captureDisks(
   const names = storedDiskNames(still.disks.map(storedAs));
   const disks: NamedDisk[] = [];
   for (const [index, stillDisk] of still.disks.entries()) {
-    const disk = held.hold(await openSourceDisk(stillDisk, { everyBlock }));
+    const disk = held.hold(await openSourceDisk(stillDisk, { everyBlock, isInUse: stillDisk.isInUse }));
     const usage = still.recording ? chunkUsage(disk.extents(), chunkGridFor(disk.source.sizeBytes)) : null;
     disks.push({ stillDisk, index, name: names[index] ?? '', disk, usage });
   }

@@ -110,14 +110,11 @@ export function estimateWarmDowntimeSeconds(
   sample: CompressionSample,
   lineBytesPerSecond: number,
 ): number {
-  const isRaw = ({ source }: SourceDisk) => source.format === 'raw';
   // Only a clone on XFS or btrfs tells what changed; anything else is read once more after the halt.
-  const isCompared = (disk: SourceDisk) => isRaw(disk) && !hasComparablePlaces(disk.source.path);
-  const bytesOf = (those: readonly SourceDisk[]) =>
-    those.reduce((sum, disk) => sum + expectedReadBytes(disk), 0);
-  const copied = bytesOf(disks.filter((disk) => !isRaw(disk)));
-  const comparedSeconds = bytesOf(disks.filter(isCompared)) / sample.readBytesPerSecond;
-  return estimateDowntimeSeconds(copied, sample, lineBytesPerSecond) + comparedSeconds;
+  const isCompared = ({ source: { format, path } }: SourceDisk) =>
+    !['raw', 'qcow2'].includes(format) || !hasComparablePlaces(path);
+  const comparedBytes = disks.filter(isCompared).reduce((sum, disk) => sum + expectedReadBytes(disk), 0);
+  return estimateDowntimeSeconds(0, sample, lineBytesPerSecond) + comparedBytes / sample.readBytesPerSecond;
 }
 
 /**

@@ -26,6 +26,7 @@ import { overLostLines } from './line/over-lost-lines.ts';
 import { Patience } from './line/patience.ts';
 import type { MovedDisk } from './passes/copied-move.ts';
 import { holdUntilCutover } from './passes/hold.ts';
+import { isWarm } from './passes/is-warm.ts';
 import { MoveCopy } from './passes/move-copy.ts';
 import { refuseSuspension } from '../../system/suspension.ts';
 import { hasComparablePlaces } from '../../image/clones/placed-extents.ts';
@@ -99,7 +100,7 @@ async function moveGuest(
     for (const { path } of guest.definition.disks)
       if (hasComparablePlaces(path)) removeLeftClones(path, context);
     await using copy = new MoveCopy(move);
-    if (guest.running !== null && !request.cold) await claimGuest(move);
+    if (isWarm(move)) await claimGuest(move);
     await copyBeforeHalt(move, copy, context);
     const downSinceMs = guest.running === null ? null : performance.now();
     await haltForMove(move, context);
@@ -125,7 +126,7 @@ function progressOf(copy: MoveCopy): () => number {
 /** Copies the guest while it runs, if that was asked for, and waits until it is time for the halt. The line holds then. */
 function copyBeforeHalt(move: Move, copy: MoveCopy, context: Context): Promise<void> {
   const { request, guest, line, dependencies } = move;
-  const { cold, hold, retrying } = request;
+  const { hold, retrying } = request;
   const held = {
     guest: guest.definition.name,
     records: dependencies.records,
@@ -137,7 +138,7 @@ function copyBeforeHalt(move: Move, copy: MoveCopy, context: Context): Promise<v
   };
   const work = async (moving: Context): Promise<void> => {
     await copy.useLine(moving.signal);
-    if (guest.running !== null && !cold) await copy.copyWhileItRuns(moving);
+    if (isWarm(move)) await copy.copyWhileItRuns(moving);
     copy.tellPrediction(moving);
     if (guest.running !== null && hold !== null) await holdUntilCutover(hold, held, moving);
     moving.signal.throwIfAborted();

@@ -13,7 +13,7 @@ import {
   sampleCompression,
 } from './estimate.ts';
 import type { MigrationPlan } from './migration-report.ts';
-import { isWarm } from './passes/why-not-warm.ts';
+import { isWarm } from './passes/is-warm.ts';
 import type { Move } from './preflight.ts';
 
 /** Predicts a move, from samples of the image and of the line. */
@@ -33,7 +33,7 @@ export async function planMigration(
   const rate = limitRate === null ? null : rateAt(limitRate, new Date());
   const lineBytesPerSecond = await measureLine(line.receiver, rate, context.signal);
   const willBoot = !isImageOnly(guest.definition);
-  const warm = isWarm({ request, guest, places });
+  const warm = isWarm({ request, guest });
   const isDown = guest.running === null || sample === null;
   return {
     type: 'plan',

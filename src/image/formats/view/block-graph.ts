@@ -27,8 +27,8 @@ const withBacking: ReadonlySet<ImageFormat> = new Set(['qcow2', 'vmdk']);
  */
 export function readGraph(chain: readonly ChainFile[], isInUse: boolean): BlockNode[] {
   const access = { 'read-only': true, 'force-share': isInUse };
-  // User Mode Linux locks whole files, those that it only reads, too, and that hinders QEMU's own locks.
-  const locking = chain.some(({ format }) => format === 'cow') ? { locking: 'off' } : {};
+  // User Mode Linux locks whole files, those that it only reads, too, and so do we the clones of images; that hinders QEMU's own locks.
+  const locking = isInUse || chain.some(({ format }) => format === 'cow') ? { locking: 'off' } : {};
   const nodes: BlockNode[] = [];
   let below: string | null = null;
   for (const [index, { fd, stats, format, overlay }] of [...chain.entries()].toReversed()) {

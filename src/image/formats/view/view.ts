@@ -11,6 +11,8 @@ import type { BlockNode } from './block-graph.ts';
  */
 
 const PROGRAM = 'qemu-storage-daemon';
+/** ionice(1): the class "idle". */
+const IDLE_DISK = ['ionice', '-c', '3'];
 
 /** The disk of an image as a file. It vanishes when it is disposed of, and when this process ends, however it ends. */
 export interface View extends AsyncDisposable {
@@ -20,6 +22,8 @@ export interface View extends AsyncDisposable {
 
 export interface ViewOptions {
   writable: boolean;
+  /** Whether it lets the disk serve everybody else first. */
+  yieldsDisk: boolean;
   /** The image, for messages. */
   image: string;
 }
@@ -37,13 +41,18 @@ rmdir "$1"
  */
 export async function startView(
   graph: readonly BlockNode[],
-  { writable, image }: ViewOptions,
+  { writable, yieldsDisk, image }: ViewOptions,
 ): Promise<View> {
   const directory = mkdtempSync(join(tmpdir(), `vmferry-view-${process.pid}-`));
   const path = join(directory, 'disk');
   try {
     writeFileSync(path, '', { mode: 0o600 });
-    const companion = await startCompanion(PROGRAM, daemonArguments(graph, path, writable), {
+    const [program, ...args] = [
+      ...(yieldsDisk ? IDLE_DISK : []),
+      PROGRAM,
+      ...daemonArguments(graph, path, writable),
+    ];
+    const companion = await startCompanion(program ?? PROGRAM, args, {
       isReady: (line) => line.startsWith('{"QMP"'),
       cleanUp: CLEAN_UP,
       cleanUpArgument: directory,

@@ -25,7 +25,11 @@ const STAT_BLOCK_BYTES = 512;
 export async function openViewedImage(
   file: ImageFile,
   format: ContainerFormat,
-  { isInUse, namedBacking }: { isInUse: boolean; namedBacking: string | null },
+  {
+    isInUse,
+    yieldsDisk,
+    namedBacking,
+  }: { isInUse: boolean; yieldsDisk: boolean; namedBacking: string | null },
 ): Promise<ImageSource> {
   const chain = openChain(file, format, namedBacking);
   const noted = noteOwnView(chain.map(({ stats }) => stats));
@@ -36,7 +40,8 @@ export async function openViewedImage(
     const [top, ...below] = chain;
     overlay = makeOverlay(top);
     const files = [{ ...top, ...(overlay !== null && { overlay }) }, ...below];
-    view = await startView(readGraph(files, isInUse), { writable: false, image: file.namedPath });
+    const options = { writable: false, yieldsDisk, image: file.namedPath };
+    view = await startView(readGraph(files, isInUse), options);
     source = openSource(chain, view, noted);
   } catch (error) {
     await view?.[Symbol.asyncDispose]();

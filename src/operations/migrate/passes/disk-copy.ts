@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { noChunkId } from '../../../chunk/chunk-id.ts';
 import { ChunkMap } from '../../../chunk/chunk-map.ts';
 import { chunkGridFor } from '../../../chunk/chunk-grid.ts';
 import { totalLength, type Extent } from '../../../extent/extents.ts';
@@ -59,6 +60,13 @@ export interface VerifiedDisk {
   warnings: readonly Warning[];
 }
 
+/** What is thrown for an image whose tables are damaged. */
+const codesOfTornTables: ReadonlySet<string> = new Set([
+  'read-failed',
+  'image-unsupported',
+  'image-not-a-disk',
+]);
+
 /** One disk on its way to the new hardware, in one pass or several. */
 export class DiskCopy implements Disposable {
   readonly place: PlacedDisk;
@@ -71,6 +79,8 @@ export class DiskCopy implements Disposable {
   /** The image as the last pass read it, if that can be compared with the image. */
   #clone: FileBeside | null = null;
   #passCount = 0;
+  /** Whether the last pass ended early. */
+  #hasBrokenOff = false;
   /** Compressed bytes that were sent, in all passes. */
   sentBytes = 0;
 
@@ -140,18 +150,55 @@ export class DiskCopy implements Disposable {
 
   /**
    * A pass while the guest may write to the image. Ends when the new hardware has read back what was sent.
-   * @param held a file with the image's bytes at one moment, which does not change; null: the image itself is read, or a clone of it
+   * @param held a raw file with the disk's bytes at one moment, which does not change; null: the image itself is read, or a clone of it
    */
   async passWhileItRuns(context: Context, held: string | null = null): Promise<PassBytes> {
-    const { path } = this.place.disk;
+    const [plainBefore, sentBefore] = [this.#sink.plainBytes, this.sentBytes];
+    try {
+      const passed = await this.#passWhileItRuns(context, held);
+      this.#hasBrokenOff = false;
+      return passed;
+    } catch (error) {
+      if (this.#hasBrokenOff || !this.#mayBeTorn(error)) throw error;
+      this.#hasBrokenOff = true;
+      context.report({
+        type: 'notice',
+        message: `This pass over ${this.place.disk.path} ends early: ${error.message}`,
+      });
+      const changedBytes = this.#sink.plainBytes - plainBefore;
+      if (changedBytes > 0) await this.#surveyAgain(context);
+      return { readBytes: changedBytes, changedBytes, sentBytes: this.sentBytes - sentBefore };
+    }
+  }
+
+  /** Whether the error may come of tables that the hypervisor was changing: another pass reads them anew. */
+  #mayBeTorn(error: unknown): error is Failure {
+    const { format = 'raw' } = this.place.disk;
+    return format !== 'raw' && error instanceof Failure && codesOfTornTables.has(error.code);
+  }
+
+  /** After a pass that broke off, nobody knows how much of it the new hardware has. */
+  async #surveyAgain(context: Context): Promise<void> {
+    const { receiver } = this.#sending;
+    await receiver.request({ type: 'pass', disk: this.#number }, 'passed', context.signal);
+    for (let position = 0; position < this.#there.grid.chunkCount; position++)
+      this.#there.set(position, noChunkId);
+    await this.#survey(context);
+  }
+
+  async #passWhileItRuns(context: Context, held: string | null): Promise<PassBytes> {
+    const { disk } = this.place;
+    const { path } = disk;
     forgetCached(path);
     const clone = held === null ? cloneForPass(path) : null;
-    const read = held ?? clone?.path ?? path;
+    const read = held === null ? { ...disk, path: clone?.path ?? path } : { path: held };
     const isComparable = clone !== null || (held !== null && hasComparablePlaces(held));
     try {
-      await using source = await openImage(read);
+      await using source = await openImage(read.path, { ...read, isInUse: true, yieldsDisk: true });
       this.#refuseOtherSize(source);
-      const changed = isComparable ? await this.#changedSinceClone(source, context) : null;
+      const changed = isComparable
+        ? await this.#changedSinceClone(source, { yieldsDisk: true }, context)
+        : null;
       const marks = marksOfPass(changed, this.#there);
       const extents = () => extentsToLookAt(source, marks, this.#there.grid);
       const passed = await this.#pass(source, { marks, extents, isLast: false }, context);
@@ -177,7 +224,7 @@ export class DiskCopy implements Disposable {
       const marks = marksOfPass(null, this.#there);
       return this.#pass(source, { marks, extents: disk.extents, isLast: true }, context);
     }
-    const changed = await this.#changedSinceClone(source, context);
+    const changed = await this.#changedSinceClone(source, { yieldsDisk: false }, context);
     const marks = marksOfLastPass(disk.extents(), changed, this.#there);
     const extents = () => extentsToLookAt(source, marks, this.#there.grid);
     return this.#pass(source, { marks, extents, isLast: true }, context);
@@ -246,9 +293,18 @@ export class DiskCopy implements Disposable {
   }
 
   /** Null: any chunk may have changed. */
-  async #changedSinceClone(source: ImageSource, context: Context): Promise<Uint8Array | null> {
+  async #changedSinceClone(
+    source: ImageSource,
+    { yieldsDisk }: { yieldsDisk: boolean },
+    context: Context,
+  ): Promise<Uint8Array | null> {
     if (this.#clone === null) return null;
-    await using before = await openImage(this.#clone.path);
+    await using before = await openImage(this.#clone.path, {
+      ...this.place.disk,
+      // By us: the clone is locked.
+      isInUse: true,
+      yieldsDisk,
+    });
     const changed = changedChunks(source, before, this.#there);
     if (await areUnchanged(changed, source, this.#there, this.#sending.pool)) return changed;
     const message = `${this.place.disk.path} has changed where its file system reports no change: the file system may be damaged. All of the image is read.`;

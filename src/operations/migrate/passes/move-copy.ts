@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import type { Context } from '../../../events.ts';
+import { Failure } from '../../../failure.ts';
 import { formatBytes } from '../../../figures.ts';
 import type { DiskDefinition } from '../../../guest/definition.ts';
 import { openImage } from '../../../image/open-image.ts';
@@ -18,7 +19,6 @@ import { HALT_SECONDS, USUAL_BOOT_SECONDS } from './downtime.ts';
 import { SpoolSink } from './spool-sink.ts';
 import { DiskCopy, type MoveSending } from './disk-copy.ts';
 import type { PassBytes, PassReport } from './pass-report.ts';
-import { whyNotWarm } from './why-not-warm.ts';
 import { isTimeToHalt, predictLastPass } from './when-to-halt.ts';
 
 /** Once a line was lost. Small packs compress and travel a little worse, and less is lost with a line. */
@@ -76,17 +76,11 @@ export class MoveCopy implements AsyncDisposable {
 
   /** Copies the disks that can be copied while the guest runs, until the rest takes little time. The guest is not touched. `passAgain` goes on. */
   async copyWhileItRuns(context: Context): Promise<void> {
-    const { places } = this.#move;
-    const reasons = places.map(({ disk }) => whyNotWarm(disk));
-    const warm = places.filter((_, index) => reasons[index] === null);
-    for (const reason of reasons)
-      if (reason !== null)
-        context.report({ type: 'notice', message: `${reason} It is copied after the halt.` });
-    if (warm.length === 0) return;
-    for (const place of warm) {
-      await using image = await openImage(place.disk.path);
-      await this.#begin(place, image, context);
+    for (const place of this.#move.places) {
+      await using image = await openWhileItRuns(place.disk, context);
+      if (image !== null) await this.#begin(place, image, context);
     }
+    if (this.#copies.size === 0) return;
     while (!isTimeToHalt(this.passes.slice(this.#passesBefore), this.#move.request.downtimeGoalMs / 1000))
       await this.passAgain(context);
   }
@@ -207,6 +201,17 @@ export class MoveCopy implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#resources[Symbol.asyncDispose]();
+  }
+}
+
+/** Opens an image that its guest writes to; null, with a notice, if only the halted guest's can be read: such as VHDX, whose log is replayed then. */
+async function openWhileItRuns(disk: DiskDefinition, { report }: Context): Promise<ImageSource | null> {
+  try {
+    return await openImage(disk.path, { ...disk, isInUse: true });
+  } catch (error) {
+    if (!(error instanceof Failure) || error.code !== 'image-unsupported') throw error;
+    report({ type: 'notice', message: `${error.message} It is copied after the halt.` });
+    return null;
   }
 }
 

@@ -3,15 +3,21 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { totalLength } from '../../../src/extent/extents.ts';
-import type { ImageFormat } from '../../../src/image/formats/image-format.ts';
-import { openImage } from '../../../src/image/open-image.ts';
-import { findUsers } from '../../../src/image/usage/usage.ts';
-import { poll } from '../../../src/pipeline/polling.ts';
-import { codeOf, failureOf } from '../../support/failures.ts';
-import { convert, daemonsOf, makeRawDisk, viewsMissing, viewsOf } from '../../support/images/containers.ts';
-import { makeSparseFile, runTool, scratchDirectory } from '../../support/images/images.ts';
-import { describeUnless } from '../../support/programs/tools.ts';
+import { totalLength } from '../../../../src/extent/extents.ts';
+import type { ImageFormat } from '../../../../src/image/formats/image-format.ts';
+import { openImage } from '../../../../src/image/open-image.ts';
+import { findUsers } from '../../../../src/image/usage/usage.ts';
+import { poll } from '../../../../src/pipeline/polling.ts';
+import { codeOf, failureOf } from '../../../support/failures.ts';
+import {
+  convert,
+  daemonsOf,
+  makeRawDisk,
+  viewsMissing,
+  viewsOf,
+} from '../../../support/images/containers.ts';
+import { makeSparseFile, runTool, scratchDirectory } from '../../../support/images/images.ts';
+import { describeUnless } from '../../../support/programs/tools.ts';
 
 const MIB = 2 ** 20;
 const SIZE = 24 * MIB;

@@ -1,17 +1,17 @@
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, utimesSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { expect, test } from '@jest/globals';
-import { totalLength } from '../../../src/extent/extents.ts';
-import type { GuestDefinition } from '../../../src/guest/definition.ts';
-import { refuseUsedDisks } from '../../../src/guest/disks/used-disks.ts';
-import { summarizeContainer } from '../../../src/image/formats/view/container-summary.ts';
-import { openImage } from '../../../src/image/open-image.ts';
-import { refuseChanged, stampImages } from '../../../src/image/image-stamp.ts';
-import { probeImage } from '../../../src/image/probe.ts';
-import { usedExtents } from '../../../src/image/used-extents.ts';
-import { failureOf } from '../../support/failures.ts';
-import { viewsMissing, viewsOf } from '../../support/images/containers.ts';
-import { cowHeader, makeCow, writeSectors } from '../../support/images/cow-images.ts';
+import { totalLength } from '../../../../src/extent/extents.ts';
+import type { GuestDefinition } from '../../../../src/guest/definition.ts';
+import { refuseUsedDisks } from '../../../../src/guest/disks/used-disks.ts';
+import { summarizeContainer } from '../../../../src/image/formats/view/container-summary.ts';
+import { openImage } from '../../../../src/image/open-image.ts';
+import { refuseChanged, stampImages } from '../../../../src/image/image-stamp.ts';
+import { probeImage } from '../../../../src/image/probe.ts';
+import { usedExtents } from '../../../../src/image/used-extents.ts';
+import { failureOf } from '../../../support/failures.ts';
+import { viewsMissing, viewsOf } from '../../../support/images/containers.ts';
+import { cowHeader, makeCow, writeSectors } from '../../../support/images/cow-images.ts';
 import {
   extVariant,
   makeExtImage,
@@ -20,9 +20,9 @@ import {
   runTool,
   scratchDirectory,
   seededBytes,
-} from '../../support/images/images.ts';
-import { end, startHolder } from '../../support/programs/holder.ts';
-import { describeUnless, toolsMissing } from '../../support/programs/tools.ts';
+} from '../../../support/images/images.ts';
+import { end, startHolder } from '../../../support/programs/holder.ts';
+import { describeUnless, toolsMissing } from '../../../support/programs/tools.ts';
 
 const MIB = 2 ** 20;
 /** Not a whole number of clusters, of bytes of the bitmap, or of pages. */
@@ -153,7 +153,7 @@ describeUnless(
 
     test.each([
       '/etc/shadow',
-      '../../../../../../etc/shadow',
+      '../../../../../../../etc/shadow',
       'json:{"driver":"file"}',
       '/dev/null',
       'missing',
