@@ -7,7 +7,7 @@ import { findBases, openBase, removeBase, type BaseClone, type BaseOf } from '..
 import { changedExtents } from '../image/clones/changed-extents.ts';
 import type { Extent } from '../extent/extents.ts';
 import type { ImageSource } from '../image/source/image-source.ts';
-import { hasComparablePlaces, placedExtents } from '../image/clones/placed-extents.ts';
+import { placedExtents } from '../image/clones/placed-extents.ts';
 import { probeImage } from '../image/probe.ts';
 import { usedExtents } from '../image/used-extents.ts';
 import type { SourceDisk } from './source-disk.ts';
@@ -50,7 +50,6 @@ export async function findUnchanged(
   maps: EarlierMaps,
   signal: AbortSignal,
 ): Promise<UnchangedChunks | null> {
-  if (!hasComparablePlaces(image)) return null;
   for (const base of findBases(image).filter(({ storeId }) => storeId === maps.storeId))
     try {
       const found = await compareWith(base, disk, known, maps, signal);

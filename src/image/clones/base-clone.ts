@@ -1,4 +1,4 @@
-import { fstatSync, readdirSync, realpathSync, rmSync, statSync } from 'node:fs';
+import { readdirSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { errorCode } from '../../system/error-code.ts';
 import { prefixOf, type FileBeside } from './clone.ts';
@@ -70,12 +70,14 @@ export function isBaseOf(base: Pick<BaseOf, 'fingerprint'>, fingerprint: string)
  * file system, or belongs to another user, who could have forged it. Throws the failures of `openImage`.
  */
 export async function openBase({ path }: BaseClone, image: ImageSource): Promise<ImageSource | null> {
-  const base = await openImage(path);
-  const { dev, uid } = fstatSync(base.fd);
+  // The guest's hypervisor may have the backing files open.
+  const base = await openImage(path, { format: image.format, isInUse: true });
+  // By their paths: the descriptor of another format than raw is that of a view.
+  const { dev, uid } = statSync(base.path);
   const isLike =
     base.kind === 'file' &&
     base.sizeBytes === image.sizeBytes &&
-    dev === fstatSync(image.fd).dev &&
+    dev === statSync(image.path).dev &&
     uid === process.geteuid?.();
   if (isLike) return base;
   await base[Symbol.asyncDispose]();

@@ -4,6 +4,7 @@ import { errorCode } from '../../system/error-code.ts';
 import { mappedExtents } from '../../system/extent-map.ts';
 import { SystemCallError } from '../../system/native.ts';
 import type { PlacedExtent } from './changed-extents.ts';
+import type { FormattedImage, ImageFormat } from '../formats/image-format.ts';
 import type { ImageSource } from '../source/image-source.ts';
 import { placedClusters } from './placed-clusters.ts';
 
@@ -21,6 +22,17 @@ export function hasComparablePlaces(path: string): boolean {
     if (errorCode(error) === '') throw error;
     return false;
   }
+}
+
+/** Formats in which two images can be compared by places. */
+const comparableFormats: ReadonlySet<ImageFormat> = new Set(['raw', 'qcow2']);
+
+/** `hasComparablePlaces` of the image's file system, and whether its format tells where the disk's bytes are in the file. */
+export function hasComparableContent({
+  path,
+  format = 'raw',
+}: Pick<FormattedImage, 'path' | 'format'>): boolean {
+  return comparableFormats.has(format) && hasComparablePlaces(path);
 }
 
 /**

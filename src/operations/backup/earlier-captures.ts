@@ -1,4 +1,5 @@
 import { isView, type StillDisk, type StillGuest } from '../../hold/still-guest.ts';
+import { hasComparableContent } from '../../image/clones/placed-extents.ts';
 import type { Comparison } from '../../transfer/plan-pass.ts';
 import type { SourceDisk } from '../../transfer/source-disk.ts';
 import { findUnchanged, type EarlierMaps } from '../../transfer/unchanged-chunks.ts';
@@ -35,8 +36,8 @@ export function comparisonOf(
       find: (known, signal) =>
         recordings.findUnchanged(still, { index, disk, usage }, { maps, known, signal }),
     };
-  // The places of a file's blocks say nothing of a disk that lies in it in another order, or that is shown by something else.
+  // The places of a file's blocks say nothing of a disk that is shown by something else.
   const { format, image } = stillDisk;
-  if (format !== 'raw' || isView(stillDisk)) return null;
+  if (isView(stillDisk) || !hasComparableContent({ path: image, format })) return null;
   return { random, find: (known, signal) => findUnchanged({ disk, image }, known, maps, signal) };
 }

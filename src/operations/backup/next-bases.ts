@@ -3,7 +3,7 @@ import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import { baseMadeAt, findBases, keepAsBase, removeBase } from '../../image/clones/base-clone.ts';
 import { cloneImage, type FileBeside } from '../../image/clones/clone.ts';
-import { hasComparablePlaces } from '../../image/clones/placed-extents.ts';
+import { hasComparableContent } from '../../image/clones/placed-extents.ts';
 import { errorCode } from '../../system/error-code.ts';
 import type { CapturedDisk } from './capture-disks.ts';
 import { removeLeftClones } from '../../hold/still-disks.ts';
@@ -37,7 +37,7 @@ export class NextBases implements Disposable {
   /** Takes over the clones that are read. Clones images that are read directly, if possible. */
   take(disks: readonly StillDisk[], context: Context): void {
     for (const disk of disks) {
-      if (isView(disk) || disk.format !== 'raw' || !hasComparablePlaces(disk.image)) continue;
+      if (isView(disk) || !hasComparableContent({ path: disk.image, format: disk.format })) continue;
       const target = realpathSync(disk.image);
       if (this.#clones.has(target)) continue;
       const clone = disk.clone?.handOver() ?? cloneOrNull(disk.image, context);

@@ -4,7 +4,7 @@ import type { FramePool } from '../../workers/frame-pool.ts';
 import { planFrames, type FramePlan } from '../../workers/frame-plan.ts';
 import { fileSystemOf } from '../../image/file-systems.ts';
 import { intersect, totalLength } from '../../extent/extents.ts';
-import { hasComparablePlaces } from '../../image/clones/placed-extents.ts';
+import { hasComparableContent } from '../../image/clones/placed-extents.ts';
 import { contentsOf } from '../../image/probe.ts';
 import { volumeReader } from '../../image/volume-group.ts';
 import { HALT_SECONDS, USUAL_BOOT_SECONDS } from './passes/downtime.ts';
@@ -111,8 +111,7 @@ export function estimateWarmDowntimeSeconds(
   lineBytesPerSecond: number,
 ): number {
   // Only a clone on XFS or btrfs tells what changed; anything else is read once more after the halt.
-  const isCompared = ({ source: { format, path } }: SourceDisk) =>
-    !['raw', 'qcow2'].includes(format) || !hasComparablePlaces(path);
+  const isCompared = ({ source }: SourceDisk) => !hasComparableContent(source);
   const comparedBytes = disks.filter(isCompared).reduce((sum, disk) => sum + expectedReadBytes(disk), 0);
   return estimateDowntimeSeconds(0, sample, lineBytesPerSecond) + comparedBytes / sample.readBytesPerSecond;
 }
