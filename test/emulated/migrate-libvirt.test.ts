@@ -113,13 +113,35 @@ describeUnless(missing, 'a guest of libvirt', () => {
       const backedUp = await hosts.run(['backup', name, '--to', store, '--pause', '--json']);
       if (backedUp.exitStatus !== 0) throw new Error(backedUp.stdout + backedUp.stderr);
 
+      // Of qcow2 there, the copy that is booted is raw.
+      if (format === 'qcow2') {
+        const rehearse = [
+          'rehearse',
+          name,
+          ...hosts.targetArguments(),
+          '--pause',
+          ...slow.slice(0, 2),
+          '--json',
+        ];
+        expect(resultOf(await hosts.run(rehearse))).toMatchObject({ type: 'rehearsed', warnings: [] });
+        expect((await labs.old.virsh('list', '--name')).stdout.trim()).toBe(name);
+        const left = [`${basename(path)}.partial`, `${basename(path)}.partial.vmferry`];
+        expect(
+          readdirSync(hosts.new.images)
+            .filter((file) => file.includes(name))
+            .toSorted(),
+        ).toEqual(left);
+      }
+
       const moved = await hosts.run(['migrate', name, ...hosts.targetArguments(), ...slow, '--json']);
       if (moved.exitStatus !== 0) throw new Error(moved.stdout + moved.stderr);
       const report = resultOf<MigrationReport>(moved);
       expect(report).toMatchObject({ type: 'moved', guest: name, warnings: [] });
       // It was copied while it ran: after the halt, little is left to send.
       expect(report.passes.length).toBeGreaterThan(1);
-      expect(report.passes.at(-1)?.changedBytes).toBeLessThan((report.passes[0]?.changedBytes ?? 0) / 2);
+      const inAll = report.disks[0]?.sizeBytes ?? 0;
+      expect(report.passes.at(-1)?.changedBytes).toBeLessThan(inAll / 2);
+      if (format === 'qcow2') expect(report.passes[0]?.changedBytes).toBeLessThan(inAll / 2);
 
       expect((await labs.new.virsh('list', '--name')).stdout.trim()).toBe(name);
       expect((await labs.old.virsh('list', '--name')).stdout.trim()).toBe('');

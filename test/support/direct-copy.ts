@@ -1,11 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Context, Event } from '../../src/events.ts';
-import {
-  DiskCopy,
-  type MoveSending,
-  type VerifiedDisk,
-} from '../../src/operations/migrate/passes/disk-copy.ts';
+import { DiskCopy } from '../../src/operations/migrate/passes/disk-copy.ts';
+import type { MoveSending, VerifiedDisk } from '../../src/operations/migrate/passes/disk-sending.ts';
 import type { PassBytes } from '../../src/operations/migrate/passes/pass-report.ts';
 import type { SpoolSink } from '../../src/operations/migrate/passes/spool-sink.ts';
 import { ReceiveSession } from '../../src/operations/receive/session.ts';

@@ -8,11 +8,7 @@ import type { Move } from '../migrate/preflight.ts';
 import type { RehearseRequest } from './rehearsal-report.ts';
 
 /** The guest that runs. Throws Failure for everything that can be moved and not be rehearsed. */
-export function requireRehearsable({
-  guest,
-  places,
-  devices,
-}: Pick<Move, 'guest' | 'places' | 'devices'>): RunningGuest {
+export function requireRehearsable({ guest, devices }: Pick<Move, 'guest' | 'devices'>): RunningGuest {
   const { name } = guest.definition;
   if (isImageOnly(guest.definition))
     throw new Failure(
@@ -32,11 +28,6 @@ export function requireRehearsable({
         advice: 'Name a file in its place (--disk NAME=PATH), or omit --disk.',
       },
     );
-  for (const { disk, format } of places)
-    if ((disk.format ?? 'raw') !== 'raw' || format !== 'raw')
-      throw new Failure('guest-unsupported', `${disk.path} cannot be rehearsed: only raw images can.`, {
-        advice: 'To try a copy of it here: back it up, then vmferry verify STORE --boot GUEST',
-      });
   return guest.running;
 }
 

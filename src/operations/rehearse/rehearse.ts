@@ -109,11 +109,8 @@ async function copyHeld(
   context: Context,
 ): Promise<void> {
   await using still = await holdStill(guest, hold, request, dependencies, context);
-  const heldPathOf = (disk: DiskDefinition) => {
-    const held = still.disks[guest.definition.disks.indexOf(disk)];
-    return held?.path ?? disk.path;
-  };
-  await copy.copyAsHeld(heldPathOf, context);
+  const heldOf = (disk: DiskDefinition) => still.disks[guest.definition.disks.indexOf(disk)] ?? disk;
+  await copy.copyAsHeld(heldOf, context);
   await still.refuseChanged();
 }
 

@@ -4,19 +4,17 @@ import { ChunkMap } from '../../../chunk/chunk-map.ts';
 import { chunkGridFor } from '../../../chunk/chunk-grid.ts';
 import { totalLength, type Extent } from '../../../extent/extents.ts';
 import { Failure } from '../../../failure.ts';
-import type { Context, Warning } from '../../../events.ts';
+import type { Context } from '../../../events.ts';
 import type { FileBeside } from '../../../image/clones/clone.ts';
-import { hasComparablePlaces } from '../../../image/clones/placed-extents.ts';
+import { hasComparableContent } from '../../../image/clones/placed-extents.ts';
+import type { FormattedImage } from '../../../image/formats/image-format.ts';
 import { openImage } from '../../../image/open-image.ts';
 import { forgetCached } from '../../../image/source/forget-cached.ts';
 import type { ImageSource } from '../../../image/source/image-source.ts';
-import type { Compression } from '../../../transfer/compression-level.ts';
 import { extentsToLookAt, sendDifferences } from '../../../transfer/differing-chunks.ts';
 import { SendProgress } from '../../../transfer/send-progress.ts';
 import type { SourceDisk } from '../../../transfer/source-disk.ts';
-import { MOST_RANGES, type OwnerClaim } from '../../../wire/messages.ts';
-import type { RemoteReceiver } from '../../../wire/remote-receiver.ts';
-import type { FramePool } from '../../../workers/frame-pool.ts';
+import { MOST_RANGES } from '../../../wire/messages.ts';
 import { formatBytes } from '../../../figures.ts';
 import { runStage } from '../../../pipeline/run-stage.ts';
 import { surveyThere } from '../line/survey-there.ts';
@@ -25,27 +23,10 @@ import type { PlacedDisk } from './copied-move.ts';
 import type { SpoolSink } from './spool-sink.ts';
 import { wirePlace } from './wire-place.ts';
 import { rangesOf } from './chunk-ranges.ts';
+import type { DiskDestination, MoveSending, VerifiedDisk } from './disk-sending.ts';
+import { mayBeTorn } from './torn-tables.ts';
 import type { PassBytes } from './pass-report.ts';
 import { areUnchanged, changedChunks, marksOfLastPass, marksOfPass } from './mark-chunks.ts';
-
-/** Shared by all disks of a move. */
-export interface MoveSending {
-  pool: FramePool;
-  receiver: RemoteReceiver;
-  compression: Compression;
-  claim: OwnerClaim;
-  packLimitBytes: number;
-  /** Where packs go. Available when a disk was opened. */
-  sink: (spool: string) => SpoolSink;
-}
-
-export interface DiskDestination {
-  directory: string | null;
-  /** Whether the content of a block device may be lost. */
-  overwrite: boolean;
-  /** Whether this move has begun it over an earlier line. */
-  begun: boolean;
-}
 
 interface PlannedPass {
   /** What it does with each chunk. */
@@ -53,19 +34,6 @@ interface PlannedPass {
   extents: () => Iterable<Extent>;
   isLast: boolean;
 }
-
-export interface VerifiedDisk {
-  fingerprint: string;
-  readBack: 'direct' | 'page-cache-dropped';
-  warnings: readonly Warning[];
-}
-
-/** What is thrown for an image whose tables are damaged. */
-const codesOfTornTables: ReadonlySet<string> = new Set([
-  'read-failed',
-  'image-unsupported',
-  'image-not-a-disk',
-]);
 
 /** One disk on its way to the new hardware, in one pass or several. */
 export class DiskCopy implements Disposable {
@@ -150,16 +118,16 @@ export class DiskCopy implements Disposable {
 
   /**
    * A pass while the guest may write to the image. Ends when the new hardware has read back what was sent.
-   * @param held a raw file with the disk's bytes at one moment, which does not change; null: the image itself is read, or a clone of it
+   * @param held an image with the disk's bytes at one moment, which does not change; null: the image itself is read, or a clone of it
    */
-  async passWhileItRuns(context: Context, held: string | null = null): Promise<PassBytes> {
+  async passWhileItRuns(context: Context, held: FormattedImage | null = null): Promise<PassBytes> {
     const [plainBefore, sentBefore] = [this.#sink.plainBytes, this.sentBytes];
     try {
       const passed = await this.#passWhileItRuns(context, held);
       this.#hasBrokenOff = false;
       return passed;
     } catch (error) {
-      if (this.#hasBrokenOff || !this.#mayBeTorn(error)) throw error;
+      if (held !== null || this.#hasBrokenOff || !mayBeTorn(this.place.disk, error)) throw error;
       this.#hasBrokenOff = true;
       context.report({
         type: 'notice',
@@ -171,12 +139,6 @@ export class DiskCopy implements Disposable {
     }
   }
 
-  /** Whether the error may come of tables that the hypervisor was changing: another pass reads them anew. */
-  #mayBeTorn(error: unknown): error is Failure {
-    const { format = 'raw' } = this.place.disk;
-    return format !== 'raw' && error instanceof Failure && codesOfTornTables.has(error.code);
-  }
-
   /** After a pass that broke off, nobody knows how much of it the new hardware has. */
   async #surveyAgain(context: Context): Promise<void> {
     const { receiver } = this.#sending;
@@ -186,13 +148,13 @@ export class DiskCopy implements Disposable {
     await this.#survey(context);
   }
 
-  async #passWhileItRuns(context: Context, held: string | null): Promise<PassBytes> {
+  async #passWhileItRuns(context: Context, held: FormattedImage | null): Promise<PassBytes> {
     const { disk } = this.place;
     const { path } = disk;
     forgetCached(path);
     const clone = held === null ? cloneForPass(path) : null;
-    const read = held === null ? { ...disk, path: clone?.path ?? path } : { path: held };
-    const isComparable = clone !== null || (held !== null && hasComparablePlaces(held));
+    const read = held ?? { ...disk, path: clone?.path ?? path };
+    const isComparable = clone !== null || (held !== null && hasComparableContent(held));
     try {
       await using source = await openImage(read.path, { ...read, isInUse: true, yieldsDisk: true });
       this.#refuseOtherSize(source);

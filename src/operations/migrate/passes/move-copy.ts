@@ -3,6 +3,7 @@ import type { Context } from '../../../events.ts';
 import { Failure } from '../../../failure.ts';
 import { formatBytes } from '../../../figures.ts';
 import type { DiskDefinition } from '../../../guest/definition.ts';
+import type { FormattedImage } from '../../../image/formats/image-format.ts';
 import { openImage } from '../../../image/open-image.ts';
 import { forgetCached } from '../../../image/source/forget-cached.ts';
 import type { ImageSource } from '../../../image/source/image-source.ts';
@@ -17,7 +18,8 @@ import { ownerClaim } from '../line/owner-claim.ts';
 import type { CopiedMove, MovedDisk, PlacedDisk } from './copied-move.ts';
 import { HALT_SECONDS, USUAL_BOOT_SECONDS } from './downtime.ts';
 import { SpoolSink } from './spool-sink.ts';
-import { DiskCopy, type MoveSending } from './disk-copy.ts';
+import { DiskCopy } from './disk-copy.ts';
+import type { MoveSending } from './disk-sending.ts';
 import type { PassBytes, PassReport } from './pass-report.ts';
 import { isTimeToHalt, predictLastPass } from './when-to-halt.ts';
 
@@ -115,14 +117,14 @@ export class MoveCopy implements AsyncDisposable {
 
   /**
    * A further pass over the disks that `copyWhileItRuns` has copied, as they were at one moment.
-   * @param heldPathOf the file that has the disk's bytes at that moment
+   * @param heldOf the image that has the disk's bytes at that moment
    */
-  async copyAsHeld(heldPathOf: (disk: DiskDefinition) => string, context: Context): Promise<void> {
+  async copyAsHeld(heldOf: (disk: DiskDefinition) => FormattedImage, context: Context): Promise<void> {
     const pass = await runStage(
       context,
       'copy',
       `copying ${this.#move.guest.definition.name} as it was at one moment`,
-      () => this.#passOver(context, heldPathOf),
+      () => this.#passOver(context, heldOf),
       ({ changedBytes }) => `last pass: ${formatBytes(changedBytes)} differed`,
     );
     this.passes.push(pass);
@@ -130,12 +132,12 @@ export class MoveCopy implements AsyncDisposable {
 
   async #passOver(
     context: Context,
-    heldPathOf: (disk: DiskDefinition) => string | null = () => null,
+    heldOf: (disk: DiskDefinition) => FormattedImage | null = () => null,
   ): Promise<PassReport> {
     const startedMs = performance.now();
     const pass = { readBytes: 0, changedBytes: 0, sentBytes: 0 };
     for (const [place, copy] of this.#copies) {
-      add(pass, await copy.passWhileItRuns(context, heldPathOf(place.disk)));
+      add(pass, await copy.passWhileItRuns(context, heldOf(place.disk)));
       this.#copiedWhileRunning.add(place);
     }
     return { ...pass, seconds: (performance.now() - startedMs) / 1000 };

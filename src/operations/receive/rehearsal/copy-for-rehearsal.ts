@@ -16,14 +16,14 @@ import { writeSparsely } from '../../../workers/sparse-write.ts';
 const STEP_BYTES = 2 ** 20;
 const readInto = promisify(read);
 
-/** A copy of an incomplete image, to be written to; removed when disposed of. */
+/** A raw copy of an incomplete image's disk, to be written to; removed when disposed of. */
 export interface RehearsalCopy extends Disposable {
   path: string;
 }
 
 /**
- * Makes a copy of an incomplete image beside it: a clone, or, where the file system has no reflinks, a sparse copy. Throws Failure
- * `target-full` if there is no room for that.
+ * Makes a raw copy of an incomplete image's disk beside it: a clone, or, where the file system has no reflinks or the image is not raw, a
+ * sparse copy. Throws Failure `target-full` if there is no room for that.
  * @param onCopied bytes that were copied since the last call
  */
 export async function copyForRehearsal(
@@ -36,6 +36,7 @@ export async function copyForRehearsal(
   try {
     fd = openSync(path, 'wx', 0o600);
     // It has no lock: User Mode Linux would not open it. The name is ours, because the incomplete image is locked.
+    // Of a qcow2 image this is the view, which nothing can clone.
     if (!cloneWhole(target.fd, fd)) await copySparsely(target, fd, onCopied, signal);
   } catch (error) {
     if (fd !== null) removeLeftCopy(target.workingPath);
@@ -97,7 +98,9 @@ async function refuseFull({ workingPath }: ImageTarget, neededBytes: number): Pr
   if (bavail * bsize > neededBytes) return;
   throw new Failure(
     'target-full',
-    placed`A rehearsal copies ${workingPath} ${here}, because its file system has no reflinks: ${formatBytes(neededBytes)} are needed, and ${formatBytes(bavail * bsize)} are free.`,
-    { advice: 'Make room there, or choose a directory on XFS or btrfs with --to HOST:DIR.' },
+    placed`A rehearsal copies ${workingPath} ${here}, because its file system has no reflinks, or it is not raw: ${formatBytes(neededBytes)} are needed, and ${formatBytes(bavail * bsize)} are free.`,
+    {
+      advice: 'Make room there, or choose a directory on XFS or btrfs with --to HOST:DIR, and --format raw.',
+    },
   );
 }

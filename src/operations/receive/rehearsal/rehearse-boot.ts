@@ -7,6 +7,7 @@ import { Failure } from '../../../failure.ts';
 import { makeAdaptation } from '../../../guest/adaptation/make-adaptation.ts';
 import { bootIsolated, endIsolated } from '../../../guest/boot-isolated.ts';
 import { parseGuestDefinition } from '../../../guest/definition.ts';
+import { withImage } from '../../../guest/disks/with-image.ts';
 import type { GuestDriver } from '../../../guest/guest-driver.ts';
 import type { GuestDependencies } from '../../../guest/guest-dependencies.ts';
 import { requireDriver } from '../../../guest/require-driver.ts';
@@ -57,7 +58,9 @@ export async function rehearseBoot(
     const emptyDirectory = join(scratch, 'empty');
     await mkdir(emptyDirectory);
     const copies = definition.disks.map(({ path }) => copyOf.get(path) ?? path);
-    const disks = definition.disks.map((disk, index) => ({ ...disk, path: copies[index] ?? disk.path }));
+    const disks = definition.disks.map((disk, index) =>
+      withImage(disk, { path: copies[index] ?? disk.path, format: 'raw' }),
+    );
     const work = {
       definition: { ...definition, disks },
       root: root && { ...root, path: copyOf.get(root.path) ?? root.path },

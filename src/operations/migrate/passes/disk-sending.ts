@@ -1,0 +1,31 @@
+import type { Warning } from '../../../events.ts';
+import type { Compression } from '../../../transfer/compression-level.ts';
+import type { OwnerClaim } from '../../../wire/messages.ts';
+import type { RemoteReceiver } from '../../../wire/remote-receiver.ts';
+import type { FramePool } from '../../../workers/frame-pool.ts';
+import type { SpoolSink } from './spool-sink.ts';
+
+/** Shared by all disks of a move. */
+export interface MoveSending {
+  pool: FramePool;
+  receiver: RemoteReceiver;
+  compression: Compression;
+  claim: OwnerClaim;
+  packLimitBytes: number;
+  /** Where packs go. Available when a disk was opened. */
+  sink: (spool: string) => SpoolSink;
+}
+
+export interface DiskDestination {
+  directory: string | null;
+  /** Whether the content of a block device may be lost. */
+  overwrite: boolean;
+  /** Whether this move has begun it over an earlier line. */
+  begun: boolean;
+}
+
+export interface VerifiedDisk {
+  fingerprint: string;
+  readBack: 'direct' | 'page-cache-dropped';
+  warnings: readonly Warning[];
+}
