@@ -8,7 +8,7 @@ import type { MigrationReport } from '../../../src/operations/migrate/migration-
 import { mountNew } from '../../support/images/reflink-file-system.ts';
 import { resultOf } from '../../support/programs/command-records.ts';
 import { startTwoHosts, type TwoHosts } from '../../support/ssh/two-hosts.ts';
-import { startQemuGuest, startUmlGuest } from './moved-guest.ts';
+import { startQemuGuest, startUmlGuest, type GuestSize, type MovedGuest } from './moved-guest.ts';
 import { TickWatch } from './tick-watch.ts';
 
 /*
@@ -25,7 +25,7 @@ const bulkBytes = Math.round((quick ? 0.3 : 1.25) * GIB);
 const LONGEST_MS = 30 * 60_000;
 
 interface Case {
-  hypervisor: 'uml' | 'qemu';
+  hypervisor: 'uml' | 'qemu' | 'qemu, qcow2';
   from: 'ext4' | 'xfs';
   line: 'cable' | '100 Mbit/s, 50 ms';
   cold: boolean;
@@ -37,8 +37,8 @@ const places: Pick<Case, 'from' | 'line' | 'cold'>[] = [
   { from: 'ext4', line: 'cable', cold: true },
   { from: 'ext4', line: '100 Mbit/s, 50 ms', cold: true },
 ];
-const cases: Case[] = (quick ? (['uml'] as const) : (['uml', 'qemu'] as const)).flatMap((hypervisor) =>
-  places.map((place) => ({ hypervisor, ...place })),
+const cases: Case[] = (quick ? (['uml'] as const) : (['uml', 'qemu', 'qemu, qcow2'] as const)).flatMap(
+  (hypervisor) => places.map((place) => ({ hypervisor, ...place })),
 );
 
 interface Measured extends Case {
@@ -58,9 +58,8 @@ for (let round = 1; round <= rounds; round++)
       async () => {
         await using hosts = await startTwoHosts();
         using mounted = one.from === 'xfs' ? mountNew('xfs', 2 * imageBytes) : null;
-        const start = one.hypervisor === 'uml' ? startUmlGuest : startQemuGuest;
         const directory = mounted?.path ?? hosts.old.images;
-        await using guest = await start(hosts, { imageBytes, bulkBytes, directory });
+        await using guest = await startGuest(one, hosts, { imageBytes, bulkBytes, directory });
         const argv = [...guest.migrateArguments, ...(one.cold ? ['--cold'] : [])];
         await using line = one.line === 'cable' ? null : await longLine(hosts);
         const command =
@@ -102,6 +101,11 @@ afterAll(() => {
   );
   process.stdout.write(`\n${lines.join('\n')}\n\nSeconds. Also in ${file}\n`);
 });
+
+function startGuest({ hypervisor }: Case, hosts: TwoHosts, size: GuestSize): Promise<MovedGuest> {
+  if (hypervisor === 'uml') return startUmlGuest(hosts, size);
+  return startQemuGuest(hosts, size, hypervisor === 'qemu' ? 'raw' : 'qcow2');
+}
 
 /** 100 Mbit/s in each direction, and 50 ms for a byte and its answer. `config` is the ssh configuration that uses it. */
 async function longLine(hosts: TwoHosts): Promise<AsyncDisposable & { replaces: string; config: string }> {

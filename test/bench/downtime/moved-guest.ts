@@ -1,6 +1,8 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
 import { createQemuDriver } from '../../../src/guest/drivers/qemu/driver.ts';
+import { succeed } from '../../rigs/base/command.ts';
 import { guestKernel } from '../../rigs/kernel/guest-kernel.ts';
 import { ferriedGuest } from '../../support/guests/ferried-guest.ts';
 import { powerButton } from '../../support/guests/guest-programs.ts';
@@ -47,18 +49,24 @@ export async function startUmlGuest(
 export async function startQemuGuest(
   hosts: TwoHosts,
   { imageBytes, bulkBytes, directory }: GuestSize,
+  format: 'raw' | 'qcow2',
 ): Promise<MovedGuest> {
   const driverOf = ({ stateDir, home, environment }: HostFiles) =>
     createQemuDriver({ ...process.env, ...environment, HOME: home, VMFERRY_MACHINE: stateDir });
   const { kernel, initrd } = await guestKernel();
-  const path = join(directory, 'web.img');
+  const raw = join(directory, 'web.img');
   await buildGuestImage({
-    path,
+    path: raw,
     sizeBytes: imageBytes,
     dataBytes: 65_536,
     onCtrlAltDel: 'quick-poweroff',
     programs: [powerButton, writingProgram(bulkBytes)],
   });
+  const path = format === 'raw' ? raw : join(directory, 'web.qcow2');
+  if (format === 'qcow2') {
+    await succeed('qemu-img', ['convert', '-f', 'raw', '-O', format, raw, path]);
+    await rm(raw);
+  }
   const consoleLog = join(hosts.old.home, 'web.console');
   const definition = {
     name: 'web',
@@ -67,7 +75,7 @@ export async function startQemuGuest(
     cpuCount: 1,
     kernel,
     initrd,
-    disks: [{ device: 'vda', path, readOnly: false, bus: 'virtio' }],
+    disks: [{ device: 'vda', path, readOnly: false, bus: 'virtio', format }],
     commandLine: ['root=/dev/vda', 'rw', 'console=ttyS0'],
     console: 'ttyS0',
   } as const;
