@@ -10,6 +10,7 @@ import { limitRateOption, readLimitRate } from '../options/limit-rate-option.ts'
 import { keepOptions, readKeepOptions } from '../options/keep-options.ts';
 import { flag, optionalText, text, type Arguments } from '../options/options.ts';
 import { passphraseOptions, readPassphraseOptions } from '../options/passphrase-options.ts';
+import { imageFormatOption, readImageFormat } from '../options/image-format-options.ts';
 import { readRunReportOptions, runReportOptions } from '../options/run-report-options.ts';
 import { sshConfigOption } from '../options/ssh-config-option.ts';
 import { parseStoreLocation } from '../options/store-location.ts';
@@ -35,6 +36,7 @@ const scheduleOptions = {
   },
   ...maxPauseOption,
   ...limitRateOption,
+  'image-format': imageFormatOption,
   'no-clone': {
     type: 'boolean',
     describe: 'On XFS and btrfs, keep no clone beside the image: see vmferry backup --help',
@@ -96,6 +98,7 @@ function readSchedule(args: Arguments, isSystem: boolean) {
     whileRunning: flag(args, 'halt') ? 'halt' : flag(args, 'pause') ? 'pause' : 'clone',
     maxPauseMs: readMaxPauseMs(args),
     limitRate: readLimitRate(args),
+    ...readImageFormat(args),
     name: optionalText(args, 'name'),
     guestName: readGuestName(args, guests),
     isSystem,

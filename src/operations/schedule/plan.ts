@@ -1,6 +1,7 @@
 import { dirname, isAbsolute, resolve } from 'node:path';
 import type { Config, KeepSettings } from '../../config/config.ts';
 import type { ResolvedStore } from '../../config/resolve-store.ts';
+import type { ImageFormat } from '../../image/formats/image-format.ts';
 import { isImageOnly, type GuestDefinition } from '../../guest/definition.ts';
 import type { GuestDriver } from '../../guest/guest-driver.ts';
 import { stateDirectory } from '../../guest/record-store.ts';
@@ -32,6 +33,8 @@ export interface ScheduleRequest {
   maxPauseMs: number | null;
   /** For what goes over the line to the store; null: as the configuration says when the backup runs. */
   limitRate: RateLimit | null;
+  /** Of the images that are named by their paths; by their names unless given. */
+  imageFormat?: ImageFormat;
   /** Keep a clone of each image beside it for the next backup (doc/second-pass.md). */
   keepClones: boolean;
   /** The schedule's name; null to name it after the guest. */
@@ -58,7 +61,8 @@ export interface ScheduleFindings {
 export function planRun(request: ScheduleRequest, findings: ScheduleFindings): ScheduledRun {
   const { config, store, guests, calendar, world, drivers } = findings;
   const { vmferry, environment } = world;
-  const { isSystem, reports, whileRunning, maxPauseMs, limitRate, keepClones, guestName } = request;
+  const { isSystem, reports, whileRunning, maxPauseMs, limitRate, imageFormat, keepClones, guestName } =
+    request;
   const guestNames = guests.map(({ definition }) => guestName ?? definition.name);
   const typedGuests = guests.map(({ definition }, index) =>
     nameOrPath(definition, request.guests[index] ?? ''),
@@ -79,6 +83,7 @@ export function planRun(request: ScheduleRequest, findings: ScheduleFindings): S
       ...(whileRunning === 'clone' ? [] : [`--${whileRunning}`]),
       ...option('--max-pause', maxPauseMs === null ? null : String(maxPauseMs / 1000)),
       ...option('--limit-rate', limitRate?.text ?? null),
+      ...option('--image-format', imageFormat ?? null),
       ...(keepClones ? [] : ['--no-clone']),
       ...option('--name', guestName),
     ],

@@ -50,7 +50,7 @@ export async function scheduleBackups(
   const guests: ResolvedGuest[] = [];
   for (const name of request.guests) {
     refuseSameNames(name, request.guests, 'Make a schedule for each, with --guest-name NAME.');
-    const guest = await resolveGuest(name, sources, context);
+    const guest = await resolveGuest(name, sources, context, request.imageFormat);
     await warnOfImageOfGuest(guest, sources, context);
     guests.push(guest);
   }

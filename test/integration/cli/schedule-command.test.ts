@@ -95,6 +95,7 @@ describe('a schedule', () => {
       keep: { daily: 7, withinMs: 86_400_000 },
       whileRunning: 'pause',
       maxPauseMs: 90_000,
+      imageFormat: 'vpc',
       limitRate: { text: '08:00-18:00 2M, otherwise unlimited', rules: [], otherwise: null },
       keepClones: false,
     });
@@ -109,7 +110,7 @@ describe('a schedule', () => {
     const [service = '', timer] = names.map((name) => readFileSync(join(world.unitDirectory, name), 'utf8'));
     const common = 'backups@offsite:/srv';
     expect(service.match(/^ExecStart=.*$/gm)).toEqual([
-      `ExecStart=/usr/bin/node /usr/bin/vmferry backup ${image} --to ${common} --pause --max-pause 90 --limit-rate "08:00-18:00 2M, otherwise unlimited" --no-clone`,
+      `ExecStart=/usr/bin/node /usr/bin/vmferry backup ${image} --to ${common} --pause --max-pause 90 --limit-rate "08:00-18:00 2M, otherwise unlimited" --image-format vpc --no-clone`,
       `ExecStart=/usr/bin/node /usr/bin/vmferry prune ${common} --guest web.img --keep-daily 7 --keep-within 1d`,
     ]);
     expect(service).toContain(`ReadWritePaths=-${directory}\n`);

@@ -73,6 +73,7 @@ describe('vmferry schedule', () => {
     [['web', '--at', '03:00', '--halt', '--pause'], /mutually exclusive/],
     [['web', '--at', '03:00', '--user', '--system'], /mutually exclusive/],
     [['web', '--at', '03:00', '--limit-rate', '20Q'], /"20Q" is not a number of bytes per second/],
+    [['/i', '--at', '03:00', '--image-format', 'vhd'], /takes one of raw, qcow2.*vpc/],
     [['web', '--at', '03:00', '--max-pause', '9'], /needs --pause or --halt/],
     [['web', '--at', '03:00', '--halt', '--max-pause', '0'], /--max-pause takes/],
     [['web', '--at', '03:00', '--ping-url', 'https://me:secret@h/'], /everybody can read/],
