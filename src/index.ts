@@ -11,6 +11,7 @@ export type {
 export { rehearse } from './operations/rehearse/rehearse.ts';
 export type { RehearsalReport, RehearseRequest } from './operations/rehearse/rehearsal-report.ts';
 export { revertMigration, type RevertReport, type RevertRequest } from './operations/migrate/revert.ts';
+export { withBackingDirectories } from './operations/guests/backing-directories.ts';
 export { inspectImage, type ImageReport } from './operations/guests/inspect.ts';
 export { backup, type BackupRequest } from './operations/backup/backup.ts';
 export type { BackupReport } from './operations/backup/backup-report.ts';

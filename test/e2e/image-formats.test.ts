@@ -55,6 +55,20 @@ describeUnless(viewsMissing() ?? networkLabMissing(), 'an image that no guest us
     expect(disks[0]?.target).toMatch(/chain\/top\.img$/);
   });
 
+  test('with a backing file from another directory, once that directory is named', async () => {
+    const [elsewhere, own] = ['elsewhere', 'own'].map((name) => join(hosts.old.images, name));
+    for (const directory of [elsewhere, own]) mkdirSync(directory ?? '');
+    const [base, image] = [join(elsewhere ?? '', 'base.qcow2'), join(own ?? '', 'over.qcow2')];
+    convert(raw, base, 'qcow2');
+    runTool('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'qcow2', '-b', base, image]);
+    const failure = errorOf(await hosts.run(['migrate', image, ...hosts.targetArguments(), '--json']));
+    expect(failure).toMatchObject({ code: 'image-unsupported' });
+    const [, option = '', place = ''] = /(--backing-directory) (\S+)\. /.exec(failure.advice ?? '') ?? [];
+    expect(place).toBe(elsewhere);
+    const { disks } = await move(image, 'elsewhere', [option, place]);
+    expect(disks[0]?.target).toMatch(/elsewhere\/over\.qcow2$/);
+  });
+
   test('as qcow2 if it was raw, when that is wanted', async () => {
     const { disks } = await move(raw, 'raw', ['--format', 'qcow2']);
     expect(disks[0]?.target).toMatch(/raw\/disk\.qcow2$/);

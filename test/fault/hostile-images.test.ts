@@ -1,6 +1,7 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { expect, test } from '@jest/globals';
+import { withBackingDirectories } from '../../src/image/formats/view/backing-directories.ts';
 import { openImage } from '../../src/image/open-image.ts';
 import { failureOf } from '../support/failures.ts';
 import { viewsMissing } from '../support/images/containers.ts';
@@ -48,6 +49,60 @@ describeUnless(viewsMissing(), 'an image made by somebody else', () => {
     const failure = await failureOf(() => openImage(path, { format: 'qcow2' }));
     expect(failure).toMatchObject({ code: 'image-unsupported' });
     expect(failure.message).toContain(`outside its own directory: ${scratch.path}/outside.img`);
+  });
+
+  test.each([
+    ['/etc/shadow', 'raw', /outside its own directory: \/etc\/shadow/],
+    ['link', 'raw', /outside its own directory: \/etc\/shadow/],
+    ['../named/link', 'raw', /outside its own directory: \/etc\/shadow/],
+    ['../named/../other/base', 'raw', /outside its own directory: .*\/other\/base/],
+    ['../named-too/base', 'raw', /outside its own directory: .*\/named-too\/base/],
+    ['nbd:localhost:10809', 'raw', /not a plain path/],
+    ['file:../named/base', 'raw', /not a plain path/],
+    ['json:{"driver":"file","filename":"../named/base"}', 'raw', /not a plain path/],
+    ['../named', 'raw', /a directory/],
+    ['../named/base', 'nbd', /of the format nbd, which is not read/],
+    ['../named/base', undefined, /does not say which format/],
+  ])(
+    'still does not make vmferry open %s when another directory was named',
+    async (backing, format, message) => {
+      using scratch = scratchDirectory();
+      const { path, named } = makeDirectories(scratch.path);
+      writeFileSync(path, headers.qcow2({ backing, ...(format !== undefined && { format }) }));
+      const failure = await failureOf(() =>
+        withBackingDirectories([named], () => openImage(path, { format: 'qcow2' })),
+      );
+      expect(failure.message).toMatch(message);
+    },
+  );
+
+  test('has a backing file elsewhere only where the person said, and only as long as that command works', async () => {
+    using scratch = scratchDirectory();
+    const { path, named, linkToNamed } = makeDirectories(scratch.path);
+    const base = join(named, 'base');
+    runTool('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', base, path]);
+    const open = async () => {
+      await using image = await openImage(path, { format: 'qcow2' });
+      return image.container?.backingFiles;
+    };
+    for (const place of [named, linkToNamed, base])
+      expect(await withBackingDirectories([place], open)).toEqual([{ path: base, format: 'raw' }]);
+    const [inside, outside] = await Promise.allSettled([withBackingDirectories([named], open), open()]);
+    expect(inside.status).toBe('fulfilled');
+    expect(outside).toMatchObject({
+      reason: { code: 'image-unsupported', advice: expect.stringContaining(`--backing-directory ${named}.`) },
+    });
+  });
+
+  test.each([
+    ['/', /root directory/],
+    ['/proc/self/root', /root directory/],
+    ['/nowhere/at/all', /cannot be looked at: ENOENT/],
+  ])('is not opened at all when %s is named for backing files', async (place, message) => {
+    expect(await failureOf(() => withBackingDirectories([place], () => Promise.resolve()))).toMatchObject({
+      code: 'usage',
+      message: expect.stringMatching(message),
+    });
   });
 
   test('a raw guest that writes a header of qcow2 on its disk stays raw', async () => {
@@ -98,6 +153,22 @@ describeUnless(viewsMissing(), 'an image made by somebody else', () => {
     expect(failure.advice).toContain('qemu-img convert');
   });
 });
+
+/** An image in a directory of its own, and base images beside that directory. */
+function makeDirectories(parent: string): { path: string; named: string; linkToNamed: string } {
+  const [own, named, linkToNamed] = ['own', 'named', 'alias'].map((name) => join(parent, name)) as [
+    string,
+    string,
+    string,
+  ];
+  for (const directory of [own, named, join(parent, 'named-too'), join(parent, 'other')]) {
+    mkdirSync(directory);
+    makeSparseFile(join(directory, 'base'), MIB);
+    symlinkSync('/etc/shadow', join(directory, 'link'));
+  }
+  symlinkSync(named, linkToNamed);
+  return { path: join(own, 'image.qcow2'), named, linkToNamed };
+}
 
 /** QEMU measures how fast it derives a key, and gives up when the kernel has counted no CPU time meanwhile. */
 function makeEncrypted(args: readonly string[]): void {

@@ -1,5 +1,10 @@
 import type { Argv } from 'yargs';
-import { imageFormatOption, readImageFormat } from '../options/image-format-options.ts';
+import {
+  backingDirectoryOption,
+  repeatableBackingDirectory,
+  withBackingOption,
+} from '../options/images/backing-directory-option.ts';
+import { imageFormatOption, readImageFormat } from '../options/images/image-format-options.ts';
 import { Failure } from '../../failure.ts';
 import type { BackupDependencies } from '../../operations/backup/options.ts';
 import type { BackupRequest } from '../../operations/backup/backup.ts';
@@ -30,6 +35,7 @@ import {
 export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
   usage: 'backup <guests..>',
   summary: 'Back guests up to a store: a directory, or a path on any SFTP server',
+  repeatable: repeatableBackingDirectory,
   define: (parser: Argv) =>
     parser
       .positional('guests', {
@@ -56,6 +62,7 @@ export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
           describe: 'zstd level, 1 to 19; auto: 1 to 9, to suit the line and the cores',
         },
         'image-format': imageFormatOption,
+        ...backingDirectoryOption,
         'every-block': { type: 'boolean', describe: 'Back up free blocks of the file system, too' },
         'no-clone': {
           type: 'boolean',
@@ -89,7 +96,7 @@ export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
     const storeArguments = readStoreArguments(args, 'to');
     const wanted = { kind: 'for-backups', mustBeEncrypted: flag(args, 'encrypt') } as const;
     const reports = readRunReportOptions(args);
-    return async (environment) => {
+    return withBackingOption(args, async (environment) => {
       const { dependencies, context } = environment;
       if (request.name !== null)
         (await import('../../operations/store-access/stored-names.ts')).checkStoredName(request.name);
@@ -116,7 +123,7 @@ export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
         if (report === null || !(error instanceof Failure)) throw error;
         return { ...resultOf(report), failure: error };
       }
-    };
+    });
   },
 };
 

@@ -4,29 +4,35 @@ import type { ImageReport } from '../../operations/guests/inspect.ts';
 import type { Command } from '../options/command.ts';
 import { formatBytes } from '../../figures.ts';
 import { formatFields, formatTable } from '../terminal/format.ts';
-import { imageFormat, imageFormatOption } from '../options/image-format-options.ts';
+import {
+  backingDirectoryOption,
+  repeatableBackingDirectory,
+  withBackingOption,
+} from '../options/images/backing-directory-option.ts';
+import { imageFormat, imageFormatOption } from '../options/images/image-format-options.ts';
 import { text } from '../options/options.ts';
 
 export const inspectCommand: Command<Pick<GuestDependencies, 'drivers'>> = {
   usage: 'inspect <image>',
   summary: 'Show what a disk image contains, who uses it, and how much a move would send',
+  repeatable: repeatableBackingDirectory,
   define: (parser: Argv) =>
     parser
       .positional('image', { type: 'string', describe: 'An image file, a partition or a logical volume' })
-      .option('image-format', imageFormatOption)
+      .options({ 'image-format': imageFormatOption, ...backingDirectoryOption })
       .example('$0 inspect /srv/guests/web.img', 'its file systems, and how much of each is in use')
       .example('$0 inspect /dev/vg0/web --json', 'the same as JSON, sizes in bytes'),
   read: (args) => {
     const path = text(args, 'image');
     const format = imageFormat(args);
-    return async ({ dependencies, context }) => {
+    return withBackingOption(args, async ({ dependencies, context }) => {
       const { describeUsers, inspectImage } = await import('../../operations/guests/inspect.ts');
       const report = await inspectImage(path, context, dependencies.drivers, format ?? undefined);
       return {
         record: { type: 'image', ...report },
         text: imageReportText(report, describeUsers(report.users)),
       };
-    };
+    });
   },
 };
 

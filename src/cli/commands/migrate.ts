@@ -1,6 +1,7 @@
 import { Failure } from '../../failure.ts';
 import type { MigrateDependencies } from '../../operations/migrate/migrate-dependencies.ts';
 import type { PlainMoveDependencies } from '../../operations/plain-move/plain-move.ts';
+import { withBackingOption } from '../options/images/backing-directory-option.ts';
 import type { Command } from '../options/command.ts';
 import { allOption, readGuests } from '../options/guest-options.ts';
 import {
@@ -35,41 +36,46 @@ export const migrateCommand: Command<MigrateDependencies & PlainMoveDependencies
           },
         }),
     ).example('$0 migrate db web --to newhost', 'two guests, db first; both are checked before'),
-  read: (args) => {
-    const guests = readMovingGuests(args);
-    const plain = readPlainMove(args, guests);
-    if (plain !== null)
-      return async ({ dependencies, context }) => {
-        const { movePlainly } = await import('../../operations/plain-move/plain-move.ts');
-        const report = await movePlainly(plain, dependencies, context);
-        return { record: report, text: plainMoveText(report), isSummary: true };
-      };
-    const requestFor = (guest: string) => readMigrateRequest({ ...args, guest });
-    const request = requestFor(guests?.[0] ?? 'all');
-    if (guests?.length === 1)
-      return async ({ dependencies, context }) => {
-        const { migrate } = await import('../../operations/migrate/migrate.ts');
-        const answer = await migrate(request, dependencies, context);
-        const text = answer.type === 'plan' ? migrationPlanText(answer) : migrationReportText(answer);
-        return { record: answer, text, isSummary: answer.type !== 'plan' };
-      };
-    if (request.disks.length > 0)
-      throw new Failure('usage', '--disk names a disk of one guest, and several are to move.', {
-        advice: 'Move that guest by itself.',
-      });
-    if (request.hold !== null)
-      throw new Failure('usage', '--hold and --cutover are for one guest, and several are to move.', {
-        advice: 'Give one command for each guest.',
-      });
-    const { target, dryRun } = request;
-    const keepGoing = flag(args, 'keep-going');
-    return async ({ dependencies, context }) => {
-      const { migrateGuests } = await import('../../operations/migrate/several/migrate-guests.ts');
-      const all = { guests, requestFor, destination: target.destination, dryRun, keepGoing };
-      return movedGuestsResult(await migrateGuests(all, dependencies, context));
-    };
-  },
+  read: (args) => withBackingOption(args, readMove(args)),
 };
+
+type MoveRun = ReturnType<(typeof migrateCommand)['read']>;
+
+/** Throws Failure `usage`. */
+function readMove(args: Arguments): MoveRun {
+  const guests = readMovingGuests(args);
+  const plain = readPlainMove(args, guests);
+  if (plain !== null)
+    return async ({ dependencies, context }) => {
+      const { movePlainly } = await import('../../operations/plain-move/plain-move.ts');
+      const report = await movePlainly(plain, dependencies, context);
+      return { record: report, text: plainMoveText(report), isSummary: true };
+    };
+  const requestFor = (guest: string) => readMigrateRequest({ ...args, guest });
+  const request = requestFor(guests?.[0] ?? 'all');
+  if (guests?.length === 1)
+    return async ({ dependencies, context }) => {
+      const { migrate } = await import('../../operations/migrate/migrate.ts');
+      const answer = await migrate(request, dependencies, context);
+      const text = answer.type === 'plan' ? migrationPlanText(answer) : migrationReportText(answer);
+      return { record: answer, text, isSummary: answer.type !== 'plan' };
+    };
+  if (request.disks.length > 0)
+    throw new Failure('usage', '--disk names a disk of one guest, and several are to move.', {
+      advice: 'Move that guest by itself.',
+    });
+  if (request.hold !== null)
+    throw new Failure('usage', '--hold and --cutover are for one guest, and several are to move.', {
+      advice: 'Give one command for each guest.',
+    });
+  const { target, dryRun } = request;
+  const keepGoing = flag(args, 'keep-going');
+  return async ({ dependencies, context }) => {
+    const { migrateGuests } = await import('../../operations/migrate/several/migrate-guests.ts');
+    const all = { guests, requestFor, destination: target.destination, dryRun, keepGoing };
+    return movedGuestsResult(await migrateGuests(all, dependencies, context));
+  };
+}
 
 /** Throws Failure `usage`, also for a guest that is named twice. */
 function readMovingGuests(args: Arguments): string[] | null {

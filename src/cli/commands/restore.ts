@@ -10,7 +10,7 @@ import {
   withStore,
   type OpenedArguments,
 } from '../options/backup-store-options.ts';
-import { readTargetFormat, targetFormatOption } from '../options/image-format-options.ts';
+import { readTargetFormat, targetFormatOption } from '../options/images/image-format-options.ts';
 import { asOptions, oldHostIsGoneOption, readStart } from '../options/as-options.ts';
 import { repeatableConversionOptions } from '../options/conversion-options.ts';
 import { limitRateOption } from '../options/limit-rate-option.ts';

@@ -10,7 +10,13 @@ import { limitRateOption, readLimitRate } from '../options/limit-rate-option.ts'
 import { keepOptions, readKeepOptions } from '../options/keep-options.ts';
 import { flag, optionalText, text, type Arguments } from '../options/options.ts';
 import { passphraseOptions, readPassphraseOptions } from '../options/passphrase-options.ts';
-import { imageFormatOption, readImageFormat } from '../options/image-format-options.ts';
+import {
+  backingDirectoryOption,
+  readBackingDirectories,
+  repeatableBackingDirectory,
+  withBackingOption,
+} from '../options/images/backing-directory-option.ts';
+import { imageFormatOption, readImageFormat } from '../options/images/image-format-options.ts';
 import { readRunReportOptions, runReportOptions } from '../options/run-report-options.ts';
 import { sshConfigOption } from '../options/ssh-config-option.ts';
 import { parseStoreLocation } from '../options/store-location.ts';
@@ -37,6 +43,7 @@ const scheduleOptions = {
   ...maxPauseOption,
   ...limitRateOption,
   'image-format': imageFormatOption,
+  ...backingDirectoryOption,
   'no-clone': {
     type: 'boolean',
     describe: 'On XFS and btrfs, keep no clone beside the image: see vmferry backup --help',
@@ -66,6 +73,7 @@ const scheduleOptions = {
 export const scheduleCommand: Command<GuestDependencies> = {
   usage: 'schedule [guests..]',
   summary: 'Back guests up regularly with a systemd timer, and prune old snapshots',
+  repeatable: repeatableBackingDirectory,
   define: (parser) =>
     parser
       .positional('guests', { type: 'string', array: true, describe: 'Names of guests, or paths of images' })
@@ -99,12 +107,14 @@ function readSchedule(args: Arguments, isSystem: boolean) {
     maxPauseMs: readMaxPauseMs(args),
     limitRate: readLimitRate(args),
     ...readImageFormat(args),
+    backingDirectories: readBackingDirectories(args),
     name: optionalText(args, 'name'),
     guestName: readGuestName(args, guests),
     isSystem,
     output: flag(args, 'cron') ? 'cron' : flag(args, 'print') ? 'print' : 'units',
   };
-  return async ({ dependencies, context }: CommandEnvironment<GuestDependencies>) => {
+  // A directory that is not there is refused now, not at night.
+  return withBackingOption(args, async ({ dependencies, context }: CommandEnvironment<GuestDependencies>) => {
     const { loadConfig } = await import('../../config/load-config.ts');
     const { resolveStore } = await import('../../config/resolve-store.ts');
     const { scheduleBackups } = await import('../../operations/schedule/schedule.ts');
@@ -117,7 +127,7 @@ function readSchedule(args: Arguments, isSystem: boolean) {
     const world = scheduleWorld(isSystem, process.env);
     const report = await scheduleBackups(request, config, dependencies, world, context);
     return { record: report, text: scheduleReportText(report) };
-  };
+  });
 }
 
 /** Throws Failure `usage`. */

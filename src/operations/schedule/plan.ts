@@ -35,6 +35,8 @@ export interface ScheduleRequest {
   limitRate: RateLimit | null;
   /** Of the images that are named by their paths; by their names unless given. */
   imageFormat?: ImageFormat;
+  /** Absolute: see `withBackingDirectories`. */
+  backingDirectories: readonly string[];
   /** Keep a clone of each image beside it for the next backup (doc/second-pass.md). */
   keepClones: boolean;
   /** The schedule's name; null to name it after the guest. */
@@ -84,6 +86,7 @@ export function planRun(request: ScheduleRequest, findings: ScheduleFindings): S
       ...option('--max-pause', maxPauseMs === null ? null : String(maxPauseMs / 1000)),
       ...option('--limit-rate', limitRate?.text ?? null),
       ...option('--image-format', imageFormat ?? null),
+      ...request.backingDirectories.flatMap((path) => ['--backing-directory', path]),
       ...(keepClones ? [] : ['--no-clone']),
       ...option('--name', guestName),
     ],

@@ -68,6 +68,7 @@ function schedule(changes: Partial<ScheduleRequest> = {}, config: Config = noCon
     whileRunning: 'clone',
     maxPauseMs: null,
     limitRate: null,
+    backingDirectories: [],
     keepClones: true,
     name: 'web',
     guestName: null,
@@ -96,6 +97,7 @@ describe('a schedule', () => {
       whileRunning: 'pause',
       maxPauseMs: 90_000,
       imageFormat: 'vpc',
+      backingDirectories: ['/srv/base', '/srv/other base'],
       limitRate: { text: '08:00-18:00 2M, otherwise unlimited', rules: [], otherwise: null },
       keepClones: false,
     });
@@ -110,7 +112,7 @@ describe('a schedule', () => {
     const [service = '', timer] = names.map((name) => readFileSync(join(world.unitDirectory, name), 'utf8'));
     const common = 'backups@offsite:/srv';
     expect(service.match(/^ExecStart=.*$/gm)).toEqual([
-      `ExecStart=/usr/bin/node /usr/bin/vmferry backup ${image} --to ${common} --pause --max-pause 90 --limit-rate "08:00-18:00 2M, otherwise unlimited" --image-format vpc --no-clone`,
+      `ExecStart=/usr/bin/node /usr/bin/vmferry backup ${image} --to ${common} --pause --max-pause 90 --limit-rate "08:00-18:00 2M, otherwise unlimited" --image-format vpc --backing-directory /srv/base --backing-directory "/srv/other base" --no-clone`,
       `ExecStart=/usr/bin/node /usr/bin/vmferry prune ${common} --guest web.img --keep-daily 7 --keep-within 1d`,
     ]);
     expect(service).toContain(`ReadWritePaths=-${directory}\n`);

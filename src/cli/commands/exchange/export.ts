@@ -13,13 +13,19 @@ import {
 import { readExportFile } from '../../options/archive-options.ts';
 import type { Command } from '../../options/command.ts';
 import { bootOptions, haltOptions, readBootOptions, readHaltOptions } from '../../options/guest-options.ts';
-import { imageFormatOption, readImageFormat } from '../../options/image-format-options.ts';
+import {
+  backingDirectoryOption,
+  repeatableBackingDirectory,
+  withBackingOption,
+} from '../../options/images/backing-directory-option.ts';
+import { imageFormatOption, readImageFormat } from '../../options/images/image-format-options.ts';
 import { flag, optionalText, text, wholeNumberOr, type Arguments } from '../../options/options.ts';
 import { exportReportText } from '../../texts/exchange-text.ts';
 
 export const exportCommand: Command<ExportDependencies & StoreDependencies> = {
   usage: 'export <source> [snapshot]',
   summary: 'Write a guest, an image or a backup to one file that any machine can open',
+  repeatable: repeatableBackingDirectory,
   define: (parser: Argv) =>
     parser
       .positional('source', {
@@ -65,6 +71,7 @@ export const exportCommand: Command<ExportDependencies & StoreDependencies> = {
         },
         'every-block': { type: 'boolean', describe: 'Export free blocks of the file system, too' },
         'image-format': imageFormatOption,
+        ...backingDirectoryOption,
         ...haltOptions,
         ...bootOptions,
         ...backupStoreOptions,
@@ -98,14 +105,14 @@ function readGuestExport(args: Arguments, file: ExportFile): ExportRun {
     ...readHaltOptions(args),
     ...readBootOptions(args),
   } as const;
-  return async ({ dependencies, context, stdout }) => {
+  return withBackingOption(args, async ({ dependencies, context, stdout }) => {
     const { exportGuest } = await import('../../../operations/exchange/export.ts');
     return outcome(await exportGuest(request, stdout, dependencies, context), context);
-  };
+  });
 }
 
 function readSnapshotExport(args: Arguments, snapshot: string, file: ExportFile): ExportRun {
-  for (const name of ['pause', 'halt', 'every-block', 'force-halt', 'image-format'])
+  for (const name of ['pause', 'halt', 'every-block', 'force-halt', 'image-format', 'backing-directory'])
     if (args[name] !== undefined)
       throw new Failure('usage', `--${name} has no effect on a snapshot of a store.`);
   const storeArguments = readStoreArguments(args, 'source');

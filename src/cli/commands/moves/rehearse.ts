@@ -1,6 +1,11 @@
 import type { MigrateDependencies } from '../../../operations/migrate/migrate-dependencies.ts';
 import type { RehearseRequest } from '../../../operations/rehearse/rehearsal-report.ts';
 import { asOptions } from '../../options/as-options.ts';
+import {
+  backingDirectoryOption,
+  repeatableBackingDirectory,
+  withBackingOption,
+} from '../../options/images/backing-directory-option.ts';
 import type { Command } from '../../options/command.ts';
 import { repeatableConversionOptions } from '../../options/conversion-options.ts';
 import { bootOptions } from '../../options/guest-options.ts';
@@ -25,7 +30,7 @@ export const rehearseCommand: Command<MigrateDependencies> = {
   usage: 'rehearse <guest>',
   summary:
     'Boot a copy of a running guest on the new hardware, cut off from the network, and keep the data for the move',
-  repeatable: [...repeatablePlaceOptions, ...repeatableConversionOptions],
+  repeatable: [...repeatablePlaceOptions, ...repeatableConversionOptions, ...repeatableBackingDirectory],
   define: (parser) =>
     parser
       .positional('guest', { type: 'string', describe: 'A guest that runs; it runs on' })
@@ -42,6 +47,7 @@ export const rehearseCommand: Command<MigrateDependencies> = {
           describe:
             'Where its file system has no reflinks: stop the guest during the last pass, while its disks are read',
         },
+        ...backingDirectoryOption,
         ...passOptions,
         ...limitRateOption,
         'retry-for': retryOptions['retry-for'],
@@ -52,11 +58,11 @@ export const rehearseCommand: Command<MigrateDependencies> = {
       .example('$0 migrate web --to newhost', 'afterwards: sends only what has changed since'),
   read: (args) => {
     const request = readRehearseRequest(args);
-    return async ({ dependencies, context }) => {
+    return withBackingOption(args, async ({ dependencies, context }) => {
       const { rehearse } = await import('../../../operations/rehearse/rehearse.ts');
       const report = await rehearse(request, dependencies, context);
       return { record: report, text: rehearsalText(report), isSummary: true };
-    };
+    });
   },
 };
 

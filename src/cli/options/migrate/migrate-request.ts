@@ -2,13 +2,14 @@ import { resolve } from 'node:path';
 import type { Argv, Options } from 'yargs';
 import type { MigrateRequest } from '../../../operations/migrate/migration-report.ts';
 import { asOptions, readConversion } from '../as-options.ts';
+import { backingDirectoryOption, repeatableBackingDirectory } from '../images/backing-directory-option.ts';
 import { repeatableConversionOptions } from '../conversion-options.ts';
 import {
   imageFormatOption,
   readImageFormat,
   readTargetFormat,
   targetFormatOption,
-} from '../image-format-options.ts';
+} from '../images/image-format-options.ts';
 import { probeOptions, readProbing, repeatableProbeOptions } from './probe-options.ts';
 import { placeOptions, readPlaces, repeatablePlaceOptions } from '../place-options.ts';
 import { holdOptions, readHold } from './hold-options.ts';
@@ -26,6 +27,7 @@ export const repeatableMigrateOptions = [
   ...repeatablePlaceOptions,
   ...repeatableConversionOptions,
   ...repeatableProbeOptions,
+  ...repeatableBackingDirectory,
 ];
 
 /** Where a guest goes. */
@@ -87,6 +89,7 @@ export function defineMigrateOptions(parser: Argv): Argv {
     ...limitRateOption,
     ...retryOptions,
     'image-format': imageFormatOption,
+    ...backingDirectoryOption,
     format: targetFormatOption,
     via: {
       choices: ['bzip2'],

@@ -1,6 +1,6 @@
 import { Failure } from '../../../failure.ts';
 import type { PlainMoveRequest } from '../../../operations/plain-move/plain-move-report.ts';
-import { readImageFormat } from '../image-format-options.ts';
+import { readImageFormat } from '../images/image-format-options.ts';
 import { optionalText, type Arguments } from '../options.ts';
 import { readMigrateRequest } from './migrate-request.ts';
 

@@ -7,6 +7,7 @@ import type { BackingReference, ContainerFacts } from '../containers/container-f
 import { type HeaderFile } from '../containers/header-file.ts';
 import { readContainer } from '../containers/read-container.ts';
 import { isImageFormat, type ContainerFormat, type ImageFormat } from '../image-format.ts';
+import { isNamedForBacking } from './backing-directories.ts';
 import type { ChainFile } from './block-graph.ts';
 
 /** A file of an image's chain. */
@@ -20,8 +21,8 @@ export interface Link extends ChainFile {
 const MOST_FILES = 32;
 
 /**
- * Opens the backing files of an image: the topmost file first. Each lies in the directory of the image, or below it, and its
- * format is stated in the image above it. The caller closes all descriptors but the first. Throws Failure `image-unsupported` for any
+ * Opens the backing files of an image: the topmost file first. Each lies in the directory of the image, or below it, or
+ * where the person said (`withBackingDirectories`), and its format is stated in the image above it. The caller closes all descriptors but the first. Throws Failure `image-unsupported` for any
  * other backing file, and for one that was changed since the image was made over it, where the image notes that; and what
  * `readContainer` and `openImageFile` throw.
  * @param named the backing file of a `cow` image, as the guest's definition has it: it may lie anywhere
@@ -69,10 +70,12 @@ function openBacking(
     throw refusedBacking(top, `has a backing file of the format ${format}, which is not read`);
   const file = openImageFile(named ?? resolve(dirname(above), name));
   try {
-    const isInside =
-      file.path.startsWith(directoryOf(top.path)) && readlinkSync(`/proc/self/fd/${file.fd}`) === file.path;
-    if (named === null && !isInside)
-      throw refusedBacking(top, `has a backing file outside its own directory: ${file.path}`);
+    if (named === null && !mayBeRead(top, file))
+      throw refusedBacking(
+        top,
+        `has a backing file outside its own directory: ${file.path}`,
+        outsideAdvice(top, file.path),
+      );
     if (!file.stats.isFile())
       throw refusedBacking(top, `has a backing file that is not a regular file: ${file.path}`);
     if (madeOver !== undefined) refuseChanged(top.path, file, madeOver);
@@ -81,6 +84,12 @@ function openBacking(
     closeSync(file.fd);
     throw error;
   }
+}
+
+/** The file that was opened is where its path says, and that is a place for backing files. */
+function mayBeRead(top: Link, { path, fd }: ImageFile): boolean {
+  const isAllowed = path.startsWith(directoryOf(top.path)) || isNamedForBacking(path);
+  return isAllowed && readlinkSync(`/proc/self/fd/${fd}`) === path;
 }
 
 /** As User Mode Linux does (backing_file_mismatch() in arch/um/drivers/ubd_user.c): the image's blocks fit only the file as it was. */
@@ -152,12 +161,19 @@ export function headerFile({ path, fd, stats }: ImageFile): HeaderFile {
   };
 }
 
-function refusedBacking({ path, format }: Link, what: string, advice?: string): Failure {
-  const named = quoteForShell(path);
-  const merge = format === 'cow' ? `uml_moo ${named} NEW` : `qemu-img convert -O qcow2 ${named} NEW.qcow2`;
-  return new Failure('image-unsupported', `${path} ${what}.`, {
+function refusedBacking(top: Link, what: string, advice?: string): Failure {
+  return new Failure('image-unsupported', `${top.path} ${what}.`, {
     advice:
       advice ??
-      `A backing file is read only if it lies in the image's own directory. Put it there, or, if you trust it, make one image of both: ${merge}`,
+      `A backing file is read only if it is a plain file in the image's own directory. Put it there, or, if you trust it, make one image of both: ${mergeCommand(top)}`,
   });
+}
+
+function outsideAdvice(top: Link, path: string): string {
+  return `If you know that the disk is built on this file, name its directory: --backing-directory ${quoteForShell(dirname(path))}. Or make one image of both: ${mergeCommand(top)}`;
+}
+
+function mergeCommand({ path, format }: Link): string {
+  const named = quoteForShell(path);
+  return format === 'cow' ? `uml_moo ${named} NEW` : `qemu-img convert -O qcow2 ${named} NEW.qcow2`;
 }

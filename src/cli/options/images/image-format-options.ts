@@ -4,9 +4,9 @@ import {
   targetFormats,
   type ImageFormat,
   type TargetFormat,
-} from '../../operations/guests/image-formats.ts';
-import { Failure } from '../../failure.ts';
-import { optionalText, type Arguments } from './options.ts';
+} from '../../../operations/guests/image-formats.ts';
+import { Failure } from '../../../failure.ts';
+import { optionalText, type Arguments } from '../options.ts';
 
 /** The format of an image that is named by its path. */
 export const imageFormatOption = {
