@@ -133,6 +133,8 @@ export class DiskCopy implements Disposable {
         type: 'notice',
         message: `This pass over ${this.place.disk.path} ends early: ${error.message}`,
       });
+      // What the new hardware has is no longer what that clone has.
+      this.#keep(null);
       const changedBytes = this.#sink.plainBytes - plainBefore;
       if (changedBytes > 0) await this.#surveyAgain(context);
       return { readBytes: changedBytes, changedBytes, sentBytes: this.sentBytes - sentBefore };
