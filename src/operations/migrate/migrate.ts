@@ -118,11 +118,6 @@ async function moveGuest(
   }
 }
 
-/** An idle guest has little to send, but its passes show that the line holds. */
-function progressOf(copy: MoveCopy): () => number {
-  return () => copy.sentBytes + copy.passes.length;
-}
-
 /** Copies the guest while it runs, if that was asked for, and waits until it is time for the halt. The line holds then. */
 function copyBeforeHalt(move: Move, copy: MoveCopy, context: Context): Promise<void> {
   const { request, guest, line, dependencies } = move;
@@ -144,7 +139,7 @@ function copyBeforeHalt(move: Move, copy: MoveCopy, context: Context): Promise<v
     moving.signal.throwIfAborted();
   };
   const patience = new Patience(retrying, null);
-  return overLostLines({ line, patience, progress: progressOf(copy), work }, context);
+  return overLostLines({ line, patience, progress: () => copy.progress, work }, context);
 }
 
 /** @param downSinceMs null if the guest did not run */
@@ -165,7 +160,7 @@ function copyAfterHalt(
     return completeThere(move, copy, moving);
   };
   const patience = new Patience(request.retrying, downSinceMs);
-  return overLostLines({ line, patience, progress: progressOf(copy), work }, context);
+  return overLostLines({ line, patience, progress: () => copy.progress, work }, context);
 }
 
 /** What a lost receiver has published, and may not have removed, because it was killed. */

@@ -81,7 +81,7 @@ async function rehearseMove(move: Move, copy: MoveCopy, hold: HoldMethod, contex
       {
         line,
         patience: new Patience(request.retrying, null),
-        progress: () => copy.sentBytes,
+        progress: () => copy.progress,
         async work(moving) {
           await copy.useLine(moving.signal);
           await copy.copyWhileItRuns(moving);

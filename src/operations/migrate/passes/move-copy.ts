@@ -55,6 +55,11 @@ export class MoveCopy implements AsyncDisposable {
     return this.#move.places.reduce((sum, place) => sum + this.sentBytesOf(place), 0);
   }
 
+  /** Grows when the line has carried something. An idle guest has little to send, but its passes show that the line holds. */
+  get progress(): number {
+    return this.sentBytes + this.passes.length;
+  }
+
   /** @param signal aborted when the line is lost */
   async useLine(signal: AbortSignal): Promise<void> {
     for (const place of this.#copies.keys()) this.#sentBefore.set(place, this.sentBytesOf(place));
