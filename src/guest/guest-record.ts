@@ -7,6 +7,9 @@ import { guestSourceSchema, MOST_SOURCES, type GuestSource } from './guest-sourc
 /** `moving`: a move has begun and not ended. `moved`: the guest runs, or is about to run, on the new hardware. */
 export type GuestState = 'running' | 'halted' | 'moving' | 'moved';
 
+/** The options of `vmferry migrate`, by their long names, as they were typed: `migrate --resume` goes on with them. */
+export type MoveOptions = Readonly<Record<string, string | number | boolean | readonly string[]>>;
+
 /** Where a guest went, and how to contact vmferry there. */
 export interface GuestMove {
   /** As it is typed after `ssh`. */
@@ -23,16 +26,21 @@ export interface GuestMove {
   via?: 'bzip2';
   /** The process here that moves or moved it. */
   mover?: { pid: number; startTimeTicks: number };
+  /** Present until the fence, in a move that can be resumed. */
+  options?: MoveOptions;
   /** When the guest was seen to be up there, in ISO 8601 (UTC). Absent: that is not known. */
   upAt?: string;
   /** When `vmferry commit` ended the way back. */
   committedAt?: string;
 }
 
-/** A copy of a running guest that is under way. */
+/** A copy of a running guest that is under way, or that a move has left on the new hardware. */
 export interface GuestCopying {
   destination: string;
-  mover: NonNullable<GuestMove['mover']>;
+  /** Absent: the move has ended, and what was copied stays there. */
+  mover?: NonNullable<GuestMove['mover']>;
+  /** Present in a move that can be resumed. */
+  options?: MoveOptions;
   /** `waiting`: the copy is kept close to the guest until a time, or until `vmferry cutover`, which makes it `released`. */
   hold?: 'waiting' | 'released';
 }
@@ -47,7 +55,10 @@ export interface GuestRecord {
   changedAt: string;
   /** Present in the states `moving` and `moved`. */
   move?: GuestMove;
-  /** Present while a process here copies the guest, which runs on: it may then become `moving`. Means nothing once that process has ended. */
+  /**
+   * Present while a process here copies the guest, which runs on: it may then become `moving`. Once that process has ended, it only says how
+   * to go on.
+   */
   copying?: GuestCopying;
   /**
    * Present while the guest's hypervisor fences it, too: what `KeepingDriver.unfence` needs to put all back. The text is null
@@ -62,6 +73,11 @@ export interface GuestRecord {
 }
 
 const mover = z.strictObject({ pid: z.int(), startTimeTicks: z.int() });
+const optionText = z.string().max(65_536);
+const options = z.record(
+  z.string().max(64),
+  z.union([optionText, z.number(), z.boolean(), z.array(optionText).max(1024)]),
+);
 
 const guestRecord = z.strictObject({
   version: z.literal(1),
@@ -76,6 +92,7 @@ const guestRecord = z.strictObject({
       remoteCommand: z.string().nullable(),
       via: z.literal('bzip2').exactOptional(),
       mover: mover.exactOptional(),
+      options: options.exactOptional(),
       upAt: z.iso.datetime().exactOptional(),
       committedAt: z.iso.datetime().exactOptional(),
     })
@@ -83,7 +100,8 @@ const guestRecord = z.strictObject({
   copying: z
     .strictObject({
       destination: z.string().min(1),
-      mover,
+      mover: mover.exactOptional(),
+      options: options.exactOptional(),
       hold: z.enum(['waiting', 'released']).exactOptional(),
     })
     .exactOptional(),

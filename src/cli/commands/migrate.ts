@@ -1,14 +1,14 @@
 import { Failure } from '../../failure.ts';
 import type { MigrateDependencies } from '../../operations/migrate/migrate-dependencies.ts';
 import type { PlainMoveDependencies } from '../../operations/plain-move/plain-move.ts';
+import type { MigrateRequest } from '../../operations/migrate/migration-report.ts';
 import { withBackingOption } from '../options/images/backing-directory-option.ts';
-import type { Command } from '../options/command.ts';
+import type { CommandResult } from '../reporters/reporter.ts';
+import type { Command, CommandEnvironment, Run } from '../options/command.ts';
 import { allOption, readGuests } from '../options/guest-options.ts';
-import {
-  defineMigrateOptions,
-  readMigrateRequest,
-  repeatableMigrateOptions,
-} from '../options/migrate/migrate-request.ts';
+import { defineMigrateOptions, repeatableMigrateOptions } from '../options/migrate/migrate-options.ts';
+import { readMigrateRequest } from '../options/migrate/migrate-request.ts';
+import { argumentsToResume, readResumed, wholeCommand } from '../options/migrate/resume-options.ts';
 import { flag, type Arguments } from '../options/options.ts';
 import { migrationPlanText, migrationReportText } from '../texts/migration-text.ts';
 import { readPlainMove } from '../options/migrate/plain-move-options.ts';
@@ -39,11 +39,10 @@ export const migrateCommand: Command<MigrateDependencies & PlainMoveDependencies
   read: (args) => withBackingOption(args, readMove(args)),
 };
 
-type MoveRun = ReturnType<(typeof migrateCommand)['read']>;
-
 /** Throws Failure `usage`. */
-function readMove(args: Arguments): MoveRun {
+function readMove(args: Arguments): Run<MigrateDependencies & PlainMoveDependencies> {
   const guests = readMovingGuests(args);
+  if (flag(args, 'resume')) return resumeMove(readResumed(args, guests), args);
   const plain = readPlainMove(args, guests);
   if (plain !== null)
     return async ({ dependencies, context }) => {
@@ -53,13 +52,7 @@ function readMove(args: Arguments): MoveRun {
     };
   const requestFor = (guest: string) => readMigrateRequest({ ...args, guest });
   const request = requestFor(guests?.[0] ?? 'all');
-  if (guests?.length === 1)
-    return async ({ dependencies, context }) => {
-      const { migrate } = await import('../../operations/migrate/migrate.ts');
-      const answer = await migrate(request, dependencies, context);
-      const text = answer.type === 'plan' ? migrationPlanText(answer) : migrationReportText(answer);
-      return { record: answer, text, isSummary: answer.type !== 'plan' };
-    };
+  if (guests?.length === 1) return (environment) => moveOne(request, environment);
   if (request.disks.length > 0)
     throw new Failure('usage', '--disk names a disk of one guest, and several are to move.', {
       advice: 'Move that guest by itself.',
@@ -74,6 +67,30 @@ function readMove(args: Arguments): MoveRun {
     const { migrateGuests } = await import('../../operations/migrate/several/migrate-guests.ts');
     const all = { guests, requestFor, destination: target.destination, dryRun, keepGoing };
     return movedGuestsResult(await migrateGuests(all, dependencies, context));
+  };
+}
+
+async function moveOne(
+  request: MigrateRequest,
+  { dependencies, context }: CommandEnvironment<MigrateDependencies>,
+): Promise<CommandResult> {
+  const { migrate } = await import('../../operations/migrate/migrate.ts');
+  const answer = await migrate(request, dependencies, context);
+  const text = answer.type === 'plan' ? migrationPlanText(answer) : migrationReportText(answer);
+  return { record: answer, text, isSummary: answer.type !== 'plan' };
+}
+
+function resumeMove(guest: string, args: Arguments): Run<MigrateDependencies> {
+  return async (environment) => {
+    const { dependencies, context } = environment;
+    const { optionsToResume } = await import('../../operations/moves/options-to-resume.ts');
+    const options = await optionsToResume(guest, dependencies.records);
+    const resumed = { ...argumentsToResume(args, options), guest };
+    const request = readMigrateRequest(resumed);
+    context.report({ type: 'notice', message: `Going on with: ${wholeCommand(guest, resumed)}` });
+    return withBackingOption(resumed, (resuming: typeof environment) => moveOne(request, resuming))(
+      environment,
+    );
   };
 }
 

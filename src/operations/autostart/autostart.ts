@@ -96,7 +96,7 @@ async function removeUnitOf(
 }
 
 async function makeUnit(
-  { definition, running }: ResolvedGuest,
+  { definition, running, record }: ResolvedGuest,
   { isSystem, bootTimeoutMs, haltTimeoutMs }: AutostartRequest,
   { drivers, records }: GuestDependencies,
   world: ScheduleWorld,
@@ -117,7 +117,8 @@ async function makeUnit(
   };
   if (!world.isManagerRunning) throw noSystemd(name, unit);
   // A guest that is started with the machine is found by its record.
-  if (running !== null) await records.write({ definition, state: 'running' });
+  const copying = record?.copying;
+  if (running !== null) await records.write({ definition, state: 'running', ...(copying && { copying }) });
   await enableUnit(unit, place, world, context);
   if (running !== null) await takeOver(running, place, isSystem, world, context);
   return place;

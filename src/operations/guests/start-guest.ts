@@ -63,6 +63,8 @@ export async function startGuest(
     () => driver.start(definition, { consoleLog, timeoutMs: request.bootTimeoutMs }, context),
     (guest) => `${name} is up (${guest.identity.label})`,
   );
-  await noteState({ definition, state: 'running' }, records, context);
+  // What a move has copied stays there: it can go on with the guest that was started.
+  const copying = record?.copying;
+  await noteState({ definition, state: 'running', ...(copying && { copying }) }, records, context);
   return { type: 'started', guest: name, pid: identity.pid ?? null, consoleLog };
 }

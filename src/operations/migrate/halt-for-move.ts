@@ -16,7 +16,14 @@ export async function haltForMove(
   if (isImageOnly(definition)) return;
   const { destination, sshConfigFile } = request.target;
   const { remoteCommand } = request;
-  const move = { destination, directory, sshConfigFile, remoteCommand, ...thisMover() };
+  const move = {
+    destination,
+    directory,
+    sshConfigFile,
+    remoteCommand,
+    ...thisMover(),
+    ...(request.options && { options: request.options }),
+  };
   refuseWhileMoved(await records.read(definition.name));
   await records.write({ definition, state: 'moving', move });
   if (running === null) {

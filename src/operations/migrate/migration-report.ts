@@ -1,4 +1,5 @@
 import type { ImageFormat } from '../../image/formats/image-format.ts';
+import type { MoveOptions } from '../../guest/guest-record.ts';
 import type { TargetFormat } from '../../image/target/target-format.ts';
 import type { ConversionAccount } from './conversion/account.ts';
 import type { ConversionRequest } from './conversion/guest-there.ts';
@@ -12,6 +13,7 @@ import type { ProbeAccount } from '../../events.ts';
 import type { ProbeRequest } from './probes/probe.ts';
 import type { TakenBesides } from '../../wire/messages.ts';
 
+export type { MoveOptions } from '../../guest/guest-record.ts';
 export type { ConversionAccount } from './conversion/account.ts';
 export type { MovedDisk } from './passes/copied-move.ts';
 export type { DiskAccount } from '../../transfer/disk-account.ts';
@@ -38,6 +40,8 @@ export interface MigrateRequest extends CopyRequest {
   forceHalt: boolean;
   haltTimeoutMs: number;
   bootTimeoutMs: number;
+  /** As they were typed, for `migrate --resume`. Without them, the move is begun again by the whole command. */
+  options?: MoveOptions;
   /** What other guests of the same command take on the new hardware before this one; nothing unless given. */
   besides?: TakenBesides;
   /** Stop after the preflight, and report what would happen. */

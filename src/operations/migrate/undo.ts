@@ -5,7 +5,7 @@ import { lowerFence } from '../../guest/hypervisor-fence.ts';
 import { isImageOnly } from '../../guest/definition.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
 import { incompleteFiles } from '../../image/target/partial-claim.ts';
-import type { OtherMachine } from '../../placed-text.ts';
+import { shellLine } from '../../quote-for-shell.ts';
 import { giveUpCommand } from './line/left-there.ts';
 import type { Move } from './preflight.ts';
 import { noteState } from '../../guest/note-state.ts';
@@ -15,7 +15,7 @@ import type { RemoteReceiver } from '../../wire/remote-receiver.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
 import type { GuestDriver } from '../../guest/guest-driver.ts';
 import { findRunningGuest } from '../../guest/resolve-guest.ts';
-import { dropClaim } from './passes/claim-guest.ts';
+import { dropClaim, noteLeftCopy } from './passes/claim-guest.ts';
 import { findStayingGuest } from '../../guest/staying-guest.ts';
 
 const RESTART_LIMIT_MS = 120_000;
@@ -32,6 +32,7 @@ export async function undoMove(failure: Failure, move: Move, context: Context): 
   // Start the guest first: every second counts, and the new hardware boots nothing unless told to.
   const restarted = await restart(move, patient);
   const there = await undoRemote(move, patient);
+  if (there.left.length > 0) await noteLeftCopy(move, patient);
   const overwritten = overwrittenDevices(move.devices, move.line.begun);
   for (const device of overwritten) tellOverwritten(device, machine.name, patient);
   if (restarted instanceof Failure) {
@@ -46,7 +47,7 @@ export async function undoMove(failure: Failure, move: Move, context: Context): 
     failure.code === 'interrupted'
       ? howItEnded(failure, restarted, there.isClean, machine.name, overwritten)
       : failure;
-  return there.left.length === 0 ? shown : withWayOn(shown, there.left, machine);
+  return there.left.length === 0 ? shown : withWayOn(shown, there.left, move);
 }
 
 function howItEnded(
@@ -65,8 +66,12 @@ function howItEnded(
 }
 
 /** Says what becomes of the incomplete images that stay there. */
-function withWayOn(failure: Failure, finalPaths: readonly string[], machine: OtherMachine): Failure {
-  const advice = `What was copied stays on ${machine.name}: the same command goes on from there. To give it up: ${giveUpCommand(finalPaths, machine)}`;
+function withWayOn(failure: Failure, finalPaths: readonly string[], { guest, request, line }: Move): Failure {
+  const { machine } = line.receiver;
+  const { definition } = guest;
+  const isNoted = request.options !== undefined && !isImageOnly(definition);
+  const again = isNoted ? shellLine(['vmferry', 'migrate', definition.name, '--resume']) : 'the same command';
+  const advice = `What was copied stays on ${machine.name}: ${again} goes on from there. To give it up: ${giveUpCommand(finalPaths, machine)}`;
   return new Failure(failure.code, failure.message, {
     advice: [failure.advice, advice].filter((text) => text !== undefined).join(' '),
     transient: failure.transient,

@@ -20,11 +20,12 @@ export async function cutOver(
 ): Promise<CutoverReport> {
   const record = await records.read(guest);
   const copying = record?.copying;
-  if (record === null || copying?.hold === undefined || !isAlive(copying.mover))
+  const mover = copying?.mover;
+  if (record === null || copying?.hold === undefined || mover === undefined || !isAlive(mover))
     throw new Failure('guest-not-found', `No move waits with the guest ${guest}.`, {
       advice: 'See which moves are known here: vmferry migrations',
     });
   if (copying.hold === 'waiting')
     await records.write({ ...record, copying: { ...copying, hold: 'released' } });
-  return { type: 'cutover', guest, destination: copying.destination, pid: copying.mover.pid };
+  return { type: 'cutover', guest, destination: copying.destination, pid: mover.pid };
 }

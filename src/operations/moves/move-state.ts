@@ -10,6 +10,8 @@ export type MoveState =
   | 'moving'
   /** The process that moved the guest is gone, and the new hardware was never told to boot it. */
   | 'broken-off'
+  /** The process that copied the guest is gone, and the guest was never halted for the move. */
+  | 'copy-broken-off'
   /** The guest was fenced here, and it is not recorded that it came up there. */
   | 'unknown'
   /** The guest came up there. The way back is open. */
@@ -30,8 +32,9 @@ export function moveStateOf(
   isMoverAlive: boolean,
 ): MoveState | null {
   if (copying !== undefined && isMoverAlive) return copying.hold === 'waiting' ? 'held' : 'copying';
-  if (move === undefined || state === 'running' || state === 'halted')
-    return sources.length === 0 ? null : 'here';
+  const isFree = state === 'running' || state === 'halted';
+  if (isFree && copying?.options !== undefined) return 'copy-broken-off';
+  if (move === undefined || isFree) return sources.length === 0 ? null : 'here';
   if (isMoverAlive) return 'moving';
   if (state === 'moving') return 'broken-off';
   if (move.via !== undefined) return 'moved';
@@ -43,12 +46,16 @@ export function moveStateOf(
 /** The commands of vmferry that go on from there, each as words; the first is the usual one. */
 export function nextCommands(
   state: MoveState,
-  { definition, move }: Pick<GuestRecord, 'definition' | 'move'>,
+  { definition, move, copying }: Pick<GuestRecord, 'definition' | 'move' | 'copying'>,
 ): string[][] {
   const { name } = definition;
   const { destination = '', directory = null } = move ?? {};
+  const resume = ['migrate', name, '--resume'];
   switch (state) {
+    case 'copy-broken-off':
+      return [resume];
     case 'broken-off': {
+      if ((copying ?? move)?.options !== undefined) return [['revert', name], resume];
       const to = directory === null ? destination : `${destination}:${directory}`;
       return [
         ['revert', name],

@@ -80,7 +80,7 @@ describeWithTools(
       const claimed: unknown[] = [];
       world.onEvent = ({ type }) => {
         if (type === 'progress')
-          claimed.push(records.read('web').then((record) => record?.copying?.mover.pid));
+          claimed.push(records.read('web').then((record) => record?.copying?.mover?.pid));
       };
       const report = await move();
       // No other process could move it meanwhile.

@@ -24,6 +24,7 @@ const stateTexts: Readonly<Record<MoveSummary['state'], (other: string) => strin
   copying: (other) => `runs here, and is being copied to ${other}`,
   held: (other) => `runs here; its copy on ${other} is kept close`,
   moving: (other) => `is being moved to ${other}`,
+  'copy-broken-off': (other) => `is here; copying it to ${other} broke off`,
   'broken-off': (other) => `on its way to ${other}, and the move broke off`,
   unknown: (other) => `moved to ${other}, and may not have come up there`,
   moved: (other) => `runs on ${other} since the move`,

@@ -1,151 +1,27 @@
 import { resolve } from 'node:path';
-import type { Argv, Options } from 'yargs';
+import { Failure } from '../../../failure.ts';
 import type { MigrateRequest } from '../../../operations/migrate/migration-report.ts';
-import { asOptions, readConversion } from '../as-options.ts';
-import { backingDirectoryOption, repeatableBackingDirectory } from '../images/backing-directory-option.ts';
-import { repeatableConversionOptions } from '../conversion-options.ts';
-import {
-  imageFormatOption,
-  readImageFormat,
-  readTargetFormat,
-  targetFormatOption,
-} from '../images/image-format-options.ts';
-import { probeOptions, readProbing, repeatableProbeOptions } from './probe-options.ts';
-import { placeOptions, readPlaces, repeatablePlaceOptions } from '../place-options.ts';
-import { holdOptions, readHold } from './hold-options.ts';
-import { readRetrying, retryOptions } from './retry-options.ts';
-import { sshConfigOption } from '../ssh-config-option.ts';
-import { limitRateOption, readLimitRate } from '../limit-rate-option.ts';
+import { readConversion } from '../as-options.ts';
 import { parseDestination } from '../destination.ts';
-import { bootOptions, haltOptions, readBootOptions, readHaltOptions } from '../guest-options.ts';
+import { readBootOptions, readHaltOptions } from '../guest-options.ts';
+import { readImageFormat, readTargetFormat } from '../images/image-format-options.ts';
+import { readLimitRate } from '../limit-rate-option.ts';
 import { flag, optionalText, text, wholeNumber, wholeNumberOr, type Arguments } from '../options.ts';
+import { readPlaces } from '../place-options.ts';
+import { readHold } from './hold-options.ts';
+import { readProbing } from './probe-options.ts';
+import { optionsToNote } from './resume-options.ts';
+import { readRetrying } from './retry-options.ts';
 
 const LONGEST_GOAL_SECONDS = 86_400;
 
-/** The options that may be given several times. */
-export const repeatableMigrateOptions = [
-  ...repeatablePlaceOptions,
-  ...repeatableConversionOptions,
-  ...repeatableProbeOptions,
-  ...repeatableBackingDirectory,
-];
-
-/** Where a guest goes. */
-export const toOption = {
-  to: {
-    type: 'string',
-    demandOption: true,
-    requiresArg: true,
-    describe: '[USER@]HOST[:DIR], the host as for ssh; DIR is by default the same directory as here',
-  },
-} as const satisfies Record<string, Options>;
-
-/** How a running guest is copied. */
-export const passOptions = {
-  'downtime-goal': {
-    type: 'number',
-    default: 10,
-    requiresArg: true,
-    describe: 'Copy the running guest again until copying what is left takes fewer seconds than this',
-  },
-  compression: {
-    type: 'string',
-    default: 'auto',
-    requiresArg: true,
-    describe: 'zstd level, 1 to 19; auto: 1 to 9, to suit the line and the cores',
-  },
-} as const satisfies Record<string, Options>;
-
-/** How the new hardware is reached. */
-export const lineOptions = {
-  'remote-command': {
-    type: 'string',
-    default: 'vmferry',
-    requiresArg: true,
-    describe: 'Command that starts vmferry on the new hardware',
-  },
-  ...sshConfigOption,
-} as const satisfies Record<string, Options>;
-
-export function defineMigrateOptions(parser: Argv): Argv {
-  const defined = parser.options({
-    ...toOption,
-    ...asOptions,
-    ...placeOptions,
-    'dry-run': {
-      type: 'boolean',
-      describe: 'Check everything and show what would happen; change nothing',
-    },
-    cold: {
-      type: 'boolean',
-      describe: 'Halt the guest first, instead of copying most of it while it runs',
-    },
-    ...holdOptions,
-    ...passOptions,
-    'every-block': {
-      type: 'boolean',
-      describe: 'Send free blocks of the file system, too',
-    },
-    ...limitRateOption,
-    ...retryOptions,
-    'image-format': imageFormatOption,
-    ...backingDirectoryOption,
-    format: targetFormatOption,
-    via: {
-      choices: ['bzip2'],
-      requiresArg: true,
-      describe:
-        'To a machine without vmferry: halt the guest and send its disks through bzip2, ssh, bunzip2 and dd; sha256sum ' +
-        'checks them there. You start it there yourself',
-    },
-    ...haltOptions,
-    ...bootOptions,
-    ...probeOptions,
-    ...lineOptions,
-  });
-  return withExamples(defined);
-}
-
-function withExamples(parser: Argv): Argv {
-  return parser
-    .example('$0 migrate web --to newhost --dry-run', 'show what would happen, and all problems')
-    .example(
-      '$0 migrate web --to newhost',
-      'copy the guest web while it runs, halt it, send the rest, boot it there',
-    )
-    .example('$0 migrate web --to admin@192.0.2.7:/srv/guests', 'put its image into that directory')
-    .example(
-      '$0 migrate web --to newhost --disk root=/dev/vg0/web',
-      'onto a logical volume; its content is checked before, and overwritten',
-    )
-    .example(
-      '$0 migrate db --to newhost --disk ubd0=/dev/sdb1 --disk ubd1=/srv/db.img',
-      'each disk to a place of its own',
-    )
-    .example(
-      '$0 migrate web --to newhost --as xen --disk root=/dev/vg0/web --dry-run',
-      'what would change if it became a Xen guest there',
-    )
-    .example(
-      '$0 migrate web --to newhost --as libvirt --network eth0=br0',
-      'as a domain of libvirt, its network card on the bridge br0',
-    )
-    .example('$0 migrate web --to newhost --limit-rate 5M', 'leave the rest of the line to others')
-    .example('$0 migrate web --to newhost --cutover 03:00', 'copy it now, and halt it at three')
-    .example(
-      '$0 migrate web --to newhost --probe tcp:22 --probe http://web.example/',
-      'taken back by itself unless ssh and the web site answer there as they did here',
-    )
-    .example('$0 migrate web --to oldbox:/srv --via bzip2', 'to a machine that has neither vmferry nor Node')
-    .example('$0 migrate /srv/old.img --to newhost', 'move an image that no guest uses; nothing is booted')
-    .example(
-      '$0 migrate web --to newhost --remote-command /opt/vmferry/bin/vmferry',
-      'if vmferry is not on the PATH there',
-    );
-}
-
 /** Throws Failure `usage`. */
 export function readMigrateRequest(args: Arguments): MigrateRequest {
+  if (args['to'] === undefined)
+    throw new Failure('usage', 'Missing required argument: to.', {
+      advice:
+        'Say where the guest goes: --to HOST. To go on with a move that broke off: vmferry migrate GUEST --resume',
+    });
   return {
     ...readCopiedMove(args),
     ...readImageFormat(args),
@@ -155,10 +31,11 @@ export function readMigrateRequest(args: Arguments): MigrateRequest {
     hold: readHold(args),
     probing: readProbing(args),
     dryRun: flag(args, 'dry-run'),
+    options: optionsToNote(args),
   };
 }
 
-type WithHalt = 'forceHalt' | 'haltTimeoutMs' | 'cold' | 'hold' | 'probing' | 'dryRun';
+type WithHalt = 'forceHalt' | 'haltTimeoutMs' | 'cold' | 'hold' | 'probing' | 'dryRun' | 'options';
 
 /** All but what comes with the halt. Throws Failure `usage`. */
 export function readCopiedMove(args: Arguments): Omit<MigrateRequest, WithHalt> {

@@ -16,7 +16,8 @@ export async function claimGuest({ request, dependencies, guest }: ClaimingMove)
   const { records } = dependencies;
   const record = await records.read(definition.name);
   refuseWhileMoved(record);
-  const copying = { destination: request.target.destination, mover };
+  const { target, options } = request;
+  const copying = { destination: target.destination, mover, ...(options && { options }) };
   await records.write({ state: 'running', ...record, definition, copying });
 }
 
@@ -24,8 +25,24 @@ export async function claimGuest({ request, dependencies, guest }: ClaimingMove)
 export async function dropClaim({ dependencies, guest }: ClaimingMove, context: Context): Promise<boolean> {
   const { records } = dependencies;
   const record = await records.read(guest.definition.name);
-  if (record?.copying?.mover.pid !== process.pid) return false;
+  if (record?.copying?.mover?.pid !== process.pid) return false;
   const { copying: _, ...rest } = record;
   await noteState(rest, records, context);
   return true;
+}
+
+/**
+ * Records, after a move that has failed, that what was copied stays on the new hardware: `migrate --resume` goes on with it. Not if
+ * another move has begun meanwhile.
+ */
+export async function noteLeftCopy(
+  { request, dependencies, guest }: ClaimingMove,
+  context: Context,
+): Promise<void> {
+  const { target, options } = request;
+  const record = await dependencies.records.read(guest.definition.name);
+  if (record === null || options === undefined || record.copying?.mover !== undefined) return;
+  if (record.state === 'moving' || record.state === 'moved') return;
+  const copying = { destination: target.destination, options };
+  await noteState({ ...record, copying }, dependencies.records, context);
 }

@@ -1,4 +1,5 @@
 import type { DiskDefinition } from '../../../guest/definition.ts';
+import type { MoveOptions } from '../../../guest/guest-record.ts';
 import type { RecordStore } from '../../../guest/record-store.ts';
 import type { ResolvedGuest } from '../../../guest/resolve-guest.ts';
 import type { TargetFormat } from '../../../image/target/target-format.ts';
@@ -57,7 +58,7 @@ export interface CurrentLine {
 
 /** What a claim on the guest needs to know of the move. */
 export interface ClaimingMove {
-  request: { target: { destination: string } };
+  request: { target: { destination: string }; options?: MoveOptions };
   guest: ResolvedGuest;
   dependencies: { records: RecordStore };
 }

@@ -2,9 +2,9 @@ import { describe, expect, test } from '@jest/globals';
 import type { Command } from '../../../../src/cli/options/command.ts';
 import {
   defineMigrateOptions,
-  readMigrateRequest,
   repeatableMigrateOptions,
-} from '../../../../src/cli/options/migrate/migrate-request.ts';
+} from '../../../../src/cli/options/migrate/migrate-options.ts';
+import { readMigrateRequest } from '../../../../src/cli/options/migrate/migrate-request.ts';
 import type { Arguments } from '../../../../src/cli/options/options.ts';
 import { parseCommandLine } from '../../../../src/cli/options/parse.ts';
 import type { MigrateRequest } from '../../../../src/operations/migrate/migration-report.ts';
@@ -73,6 +73,7 @@ describe('migrate', () => {
       bootTimeoutMs: 60_000,
       probing: { chosen: null, address: null, limitMs: 120_000, keepOpen: false },
       dryRun: false,
+      options: { to: 'newhost' },
     });
   });
 
@@ -126,6 +127,13 @@ describe('migrate', () => {
         keepOpen: true,
       },
       dryRun: true,
+      options: expect.objectContaining({
+        to: 'root@[::1]:/srv',
+        disk: ['root=/dev/vg0/web', 'a=b.img=/srv/a=b.img'],
+        'halt-timeout': 5,
+        'remote-command': 'sudo vmferry',
+        'ssh-config': '/etc/my_ssh',
+      }),
     });
   });
 

@@ -60,6 +60,10 @@ describe('the moves of this machine', () => {
     await copied('m-held', { mover, hold: 'waiting' });
     await copied('n-released', { mover, hold: 'released' });
     await copied('o-killed', { mover: gone, hold: 'waiting' });
+    const options = { to: 'newhost' };
+    await copied('p-copy-killed', { mover: gone, options });
+    await copied('q-copy-left', { options });
+    await note('r-resumable', 'moving', { options });
     const broken = { 'j-damaged': '{"version":1,', 'k-newer': '{"version":2,"more":[]}' };
     for (const [name, text] of Object.entries(broken))
       writeFileSync(join(directory.path, 'guests', `${name}.json`), text);
@@ -85,6 +89,14 @@ describe('the moves of this machine', () => {
       ['l-copying', 'copying', 'newhost', []],
       ['m-held', 'held', 'newhost', ['vmferry cutover m-held']],
       ['n-released', 'copying', 'newhost', []],
+      ['p-copy-killed', 'copy-broken-off', 'newhost', ['vmferry migrate p-copy-killed --resume']],
+      ['q-copy-left', 'copy-broken-off', 'newhost', ['vmferry migrate q-copy-left --resume']],
+      [
+        'r-resumable',
+        'broken-off',
+        'newhost',
+        ['vmferry revert r-resumable', 'vmferry migrate r-resumable --resume'],
+      ],
     ]);
     expect(moves.slice(0, 3).map(({ pid, changedAt }) => [pid, changedAt])).toEqual([
       [process.pid, at],
