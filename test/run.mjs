@@ -13,21 +13,16 @@ import process from 'node:process';
 import { runTier } from './setup/jest-tier.mjs';
 import { prepare, runVisibly } from './setup/prepare.mjs';
 import { tiers } from './setup/tiers.mjs';
+import { Total } from './setup/total.mjs';
 
 const checks = ['format:check', 'lint', 'typecheck'];
 
-const total = { passed: 0, failed: [], skipped: [] };
-
-function add({ passed, failed, skipped }) {
-  total.passed += passed;
-  total.failed.push(...failed);
-  total.skipped.push(...skipped);
-}
+const total = new Total();
 
 function runScript(name) {
   console.log(`\n== ${name}`);
   const succeeded = runVisibly('npm', ['run', '--silent', name]);
-  add({ passed: succeeded ? 1 : 0, failed: succeeded ? [] : [name], skipped: [] });
+  total.add({ passed: succeeded ? 1 : 0, failed: succeeded ? [] : [name], skipped: [] });
 }
 
 async function runAll(args) {
@@ -39,7 +34,7 @@ async function runAll(args) {
   if (args.length === 0) for (const check of checks) runScript(check);
   for (const tier of chosen.length > 0 ? chosen : tiers) {
     console.log(`\n== ${tier.name}`);
-    add(await runTier(tier, patterns));
+    total.add(await runTier(tier, patterns));
   }
 }
 
@@ -47,11 +42,6 @@ try {
   await runAll(process.argv.slice(2));
 } catch (error) {
   console.log(error.message);
-  add({ passed: 0, failed: ['setup'], skipped: [] });
+  total.add({ passed: 0, failed: ['setup'], skipped: [] });
 }
-console.log('');
-for (const name of total.skipped) console.log('skipped:', name);
-// Repeated here, since who reads a long log begins at its end.
-for (const name of total.failed) console.log('failed:', name);
-console.log(`${total.passed} passed, ${total.failed.length} failed, ${total.skipped.length} skipped`);
-process.exitCode = total.failed.length > 0 ? 1 : 0;
+total.print();

@@ -28,6 +28,9 @@ const LONGEST_MOVE_MS = 9_000;
 const seed = testSeed();
 const accidents = ['mover killed', 'receiver killed', 'both killed', 'line reset'] as const;
 
+/** By `migrate --resume`, or by the whole command again. */
+type GoingOn = 'resumed' | 'begun again';
+
 /** At random moments: whatever happens, the guest runs on one host at most, and the next command brings it to where it should be. */
 describeUnless(
   umlMissing() ?? networkLabMissing(),
@@ -63,15 +66,28 @@ describeUnless(
       return isKnown ? guest.state() : 'running';
     }
 
+    async function goOn(how: GoingOn): Promise<void> {
+      if (how === 'resumed') {
+        const resumed = await hosts.run(['migrate', 'web', '--resume', '--json']);
+        if (recordsOf(resumed).at(-1)?.['code'] !== 'guest-not-found') {
+          resultOf(resumed);
+          return;
+        }
+        // The accident was before the first record, or the move was undone.
+        expect(await stateOnOld()).toBe('running');
+      }
+      resultOf(await hosts.run(await guest.migrateArguments({ retryFor: '2m' })));
+    }
+
     /** A move that is not interrupted any more, or a revert: then the guest runs here, as at the beginning. */
-    async function bringHome(goesOn: boolean, wasReceiverKilled: boolean): Promise<void> {
+    async function bringHome(goesOn: GoingOn | null, wasReceiverKilled: boolean): Promise<void> {
       const state = await stateOnOld();
       if (state === 'moved') expect(guest.runsOn('old')).toBe(false);
       else expect(guest.runsOn('new')).toBe(false);
-      if (goesOn && state !== 'moved') {
+      if (goesOn !== null && state !== 'moved') {
         // A receiver that was killed between the publishing and the boot leaves a whole image.
         if (wasReceiverKilled) await removeImageThere();
-        resultOf(await hosts.run(await guest.migrateArguments({ retryFor: '2m' })));
+        await goOn(goesOn);
         await guest.expectMoved();
       }
       if ((await stateOnOld()) !== 'running') resultOf(await hosts.run(['revert', 'web', '--json']));
@@ -89,7 +105,7 @@ describeUnless(
       async () => {
         const accident = accidents[Math.floor(random() * accidents.length)] ?? 'mover killed';
         const cold = random() < 0.3;
-        const goesOn = random() < 0.6;
+        const goesOn = random() < 0.6 ? (random() < 0.5 ? 'resumed' : 'begun again') : null;
         const afterMs = Math.round(random() * LONGEST_MOVE_MS);
         const command = hosts.start(await guest.migrateArguments({ retryFor: '2m', cold }));
         try {
@@ -107,7 +123,7 @@ describeUnless(
           await bringHome(goesOn, accident === 'receiver killed' || accident === 'both killed');
           expect(watch.seen).toEqual([]);
         } catch (error) {
-          const what = `${accident} after ${afterMs} ms${cold ? ', --cold' : ''}${goesOn ? ', then again' : ', then reverted'}`;
+          const what = `${accident} after ${afterMs} ms${cold ? ', --cold' : ''}${goesOn === null ? ', then reverted' : `, then ${goesOn}`}`;
           throw new Error(what, { cause: error });
         }
       },

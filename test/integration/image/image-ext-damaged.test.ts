@@ -9,7 +9,7 @@ import { ext } from '../../../src/image/file-systems/ext/ext.ts';
 import { openImage } from '../../../src/image/open-image.ts';
 import { type ImageRegion, probeImage } from '../../../src/image/probe.ts';
 import { usedExtents } from '../../../src/image/used-extents.ts';
-import { changesAt, damagedReader, expectNothingMissed } from '../../support/images/damage.ts';
+import { changesAt, damagedReader, expectNothingMissed, mutationsOf } from '../../support/images/damage.ts';
 import {
   copyImage,
   extVariant,
@@ -76,13 +76,13 @@ describeWithTools('damaged metadata of ext2, ext3 and ext4', imageTools, () => {
       expectNothingMissed(ext, damagedReader(image, changes), image.length, used);
     };
     check(new Map());
-    const runs = { numRuns: 150 };
-    fc.assert(fc.property(changesAt(places.superblock, 'bits', 1), check), { numRuns: 400 });
-    fc.assert(fc.property(changesAt(places.superblock, 'bytes', 8), check), runs);
-    fc.assert(fc.property(changesAt(places.descriptors, 'bits', 1), check), { numRuns: 400 });
-    fc.assert(fc.property(changesAt(places.descriptors, 'bytes', 8), check), runs);
-    fc.assert(fc.property(changesAt(places.bitmaps, 'bits', 1), check), { numRuns: 300 });
-    if (bitmaps === 'all') fc.assert(fc.property(changesAt(places.bitmaps, 'bytes', 8), check), runs);
+    const runs = (usual: number) => mutationsOf(usual, usual / 1550 / fuzzed.length);
+    fc.assert(fc.property(changesAt(places.superblock, 'bits', 1), check), runs(400));
+    fc.assert(fc.property(changesAt(places.superblock, 'bytes', 8), check), runs(150));
+    fc.assert(fc.property(changesAt(places.descriptors, 'bits', 1), check), runs(400));
+    fc.assert(fc.property(changesAt(places.descriptors, 'bytes', 8), check), runs(150));
+    fc.assert(fc.property(changesAt(places.bitmaps, 'bits', 1), check), runs(300));
+    if (bitmaps === 'all') fc.assert(fc.property(changesAt(places.bitmaps, 'bytes', 8), check), runs(150));
   });
 
   test('hostile superblocks with right checksums cause no crash, no hang, and no read outside of the image', () => {
@@ -115,7 +115,7 @@ describeWithTools('damaged metadata of ext2, ext3 and ext4', imageTools, () => {
         };
         expectNothingMissed(ext, read, image.length, []);
       }),
-      { numRuns: 2000 },
+      mutationsOf(2000, 0.1),
     );
   });
 });

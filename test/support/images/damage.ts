@@ -9,6 +9,15 @@ import { testSeed } from '../seeded-random.ts';
 /** Damaged images that a test makes of each file system; the nightly run makes more. */
 const MUTATIONS = Number(process.env['VMFERRY_MUTATIONS'] ?? 500);
 
+/**
+ * For one property of several of a file system.
+ * @param usual how many damaged images it has at least
+ * @param share its part of all that are made of the file system
+ */
+export function mutationsOf(usual: number, share: number): { seed: number; numRuns: number } {
+  return { seed: testSeed(), numRuns: Math.max(usual, Math.ceil(MUTATIONS * share)) };
+}
+
 /** The image in memory, with bytes changed: each change is a place in it, and what to xor the byte there with. */
 export function damagedReader(image: Uint8Array, changes: ReadonlyMap<number, number>): ReadAt {
   return (offset, length) => {
