@@ -1,5 +1,6 @@
 import type { Context } from '../events.ts';
 import type { Failure } from '../failure.ts';
+import type { PlacedText } from '../placed-text.ts';
 import type { Extent } from '../extent/extents.ts';
 import type { ImageUser } from '../image/usage/usage.ts';
 import type { DriverKind, GuestDefinition } from './definition.ts';
@@ -12,6 +13,16 @@ export interface RunningGuest {
   cpuSeconds: number;
   /** Why vmferry can neither move this guest nor start it again as it is; absent if it can. */
   unsupported?: Failure;
+  /** Absent if there are none. */
+  earlierStates?: EarlierStates;
+}
+
+/** Snapshots of a guest that its hypervisor keeps. They stay on this machine: only the disks as they are now are read. */
+export interface EarlierStates {
+  /** Their names, for people: "monday (inside its images)". */
+  text: string;
+  /** How a person has the hypervisor forget them: an advice. */
+  forget: PlacedText;
 }
 
 /** One run of a guest. A guest that was started again has another identity. */
@@ -92,6 +103,8 @@ export interface KeptGuest {
   definition: GuestDefinition;
   /** Why vmferry can neither move nor start it as it is; absent if it can. */
   unsupported?: Failure;
+  /** Absent if there are none. */
+  earlierStates?: EarlierStates;
 }
 
 /** A hypervisor that keeps the definitions of guests, so that they can be started without vmferry, and with the machine. */

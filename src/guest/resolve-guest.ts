@@ -4,7 +4,7 @@ import { Failure } from '../failure.ts';
 import type { ImageFormat } from '../image/formats/image-format.ts';
 import { here, placed } from '../placed-text.ts';
 import type { DriverKind, GuestDefinition } from './definition.ts';
-import type { GuestDriver, RunningGuest } from './guest-driver.ts';
+import type { EarlierStates, GuestDriver, RunningGuest } from './guest-driver.ts';
 import { fenceOf, type GuestRecord } from './guest-record.ts';
 import { knownDefinitions, type GuestSources } from './known-definitions.ts';
 import { surveyGuests, surveyRunning, type GuestSurvey } from './survey-guests.ts';
@@ -17,6 +17,8 @@ export interface ResolvedGuest {
   running: RunningGuest | null;
   /** What this machine remembers of it; null for an image, and for a guest that vmferry has not dealt with yet. */
   record: GuestRecord | null;
+  /** Absent if there are none. */
+  earlierStates?: EarlierStates;
 }
 
 /**
@@ -49,7 +51,8 @@ export async function findGuest(
   const running = theOnly(survey.running.filter(wanted.fits), wanted.name);
   if (running?.unsupported !== undefined) throw running.unsupported;
   const record = await records.read(wanted.name);
-  if (running !== null) return { definition: running.definition, running, record };
+  if (running !== null)
+    return { definition: running.definition, running, record, ...earlierStatesOf(running) };
   const remembered = record !== null && wanted.fits(record) ? record : null;
   const fence = remembered?.state === 'moved' ? fenceOf(remembered) : null;
   if (fence !== null) throw fence;
@@ -61,10 +64,16 @@ export async function findGuest(
   if (only !== null) {
     refuseSilent(survey, only.definition.driver);
     // A person may have changed what the hypervisor keeps.
-    return { definition: (known ?? only).definition, running: null, record };
+    return { definition: (known ?? only).definition, running: null, record, ...earlierStatesOf(known) };
   }
   refuseSilent(survey, wanted.driver);
   return null;
+}
+
+function earlierStatesOf(
+  guest: { earlierStates?: EarlierStates } | null,
+): Pick<ResolvedGuest, 'earlierStates'> {
+  return guest?.earlierStates === undefined ? {} : { earlierStates: guest.earlierStates };
 }
 
 /** The guest with that name that runs now; null when there is none. Throws the failure of a hypervisor that may hide it. */

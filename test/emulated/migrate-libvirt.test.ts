@@ -92,8 +92,8 @@ describeUnless(missing, 'a guest of libvirt', () => {
   const slow = ['--boot-timeout', '150', '--halt-timeout', '60'];
 
   /** The guest's image, or a raw copy of it. */
-  async function rawImage(path: string): Promise<string> {
-    if (!path.endsWith('.qcow2')) return path;
+  async function rawImage(path: string, isQcow2 = path.endsWith('.qcow2')): Promise<string> {
+    if (!isQcow2) return path;
     await succeed('qemu-img', ['check', '-f', 'qcow2', path]);
     const raw = `${path}.raw`;
     await succeed('qemu-img', ['convert', '-f', 'qcow2', '-O', 'raw', path, raw]);
@@ -166,4 +166,49 @@ describeUnless(missing, 'a guest of libvirt', () => {
       expect((await hosts.run(['halt', name])).exitStatus).toBe(0);
     },
   );
+
+  test('with snapshots is moved as it is now, and a revert finds them as they were', async () => {
+    const name = 'past';
+    const { image, path } = await startOnOld(name, 'qcow2');
+    const onOld = async (...args: readonly string[]) => {
+      const { exitStatus, stdout, stderr } = await labs.old.virsh(...args);
+      if (exitStatus !== 0) throw new Error(`virsh ${args.join(' ')}: ${stderr}`);
+      return stdout;
+    };
+    await onOld('snapshot-create-as', name, 'nightly', '--disk-only');
+    const topmost = join(hosts.old.images, `${name}.nightly`);
+    const state = () =>
+      Promise.all([
+        onOld('dumpxml', '--inactive', name),
+        onOld('snapshot-list', name, '--tree'),
+        onOld('snapshot-dumpxml', name, 'nightly'),
+        onOld('snapshot-current', name, '--name'),
+      ]);
+    const before = await state();
+    const migrate = ['migrate', name, ...hosts.targetArguments(), ...slow];
+
+    const planned = await hosts.run([...migrate, '--dry-run']);
+    expect(planned.stdout + planned.stderr).toContain(
+      'The snapshots of past stay behind: nightly (in files that its images build on).',
+    );
+    const moved = await hosts.run([...migrate, '--json']);
+    if (moved.exitStatus !== 0) throw new Error(moved.stdout + moved.stderr);
+    const target = join(hosts.new.images, basename(topmost));
+    expect(resultOf(moved)).toMatchObject({ type: 'moved', disks: [{ source: topmost, target }] });
+    expect((await labs.new.virsh('snapshot-list', name, '--name')).stdout.trim()).toBe('');
+    expect((await labs.new.virsh('dumpxml', '--inactive', name)).stdout).not.toContain('backingStore');
+    expect((await hosts.runOnNew(['halt', name])).exitStatus).toBe(0);
+    const copy = await rawImage(target, true);
+    expect(await guestBootCount(copy)).toBe(2);
+    expect(await damagedGuestFiles(copy, image.files)).toEqual([]);
+    await succeed('qemu-img', ['check', '-f', 'qcow2', path]);
+
+    // The fence holds, and takes nothing from the snapshots.
+    expect((await labs.old.virsh('start', name)).exitStatus).not.toBe(0);
+    expect((await state()).slice(1)).toEqual(before.slice(1));
+    const reverted = resultOf(await hosts.run(['revert', name, ...slow.slice(0, 2), '--json']));
+    expect(reverted).toMatchObject({ type: 'reverted', guest: name });
+    expect(await state()).toEqual(before);
+    expect((await hosts.run(['halt', name])).exitStatus).toBe(0);
+  });
 });

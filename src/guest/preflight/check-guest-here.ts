@@ -2,11 +2,13 @@ import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import type { GuestDefinition } from '../definition.ts';
 import type { GuestSources } from '../known-definitions.ts';
-import { surveyGuests } from '../survey-guests.ts';
+import type { RecordStore } from '../record-store.ts';
+import { surveyGuests, type GuestSurvey } from '../survey-guests.ts';
 import { checkFiles } from './check-files.ts';
 import { checkKernel, type KernelNeeds } from './check-kernel.ts';
 import { checkMemory } from './check-memory.ts';
 import { checkNetwork } from './check-network.ts';
+import { checkEarlierStates } from './earlier-states.ts';
 import { checkUnique, type KnownGuest } from './check-unique.ts';
 
 export interface ComingGuest {
@@ -37,7 +39,8 @@ export async function checkGuestHere(
     return [new Failure('hypervisor-missing', `This vmferry cannot boot ${guest.driver} guests.`)];
   const definition = await driver.complete(guest, context);
   const found = await driver.checkBootable(definition, context);
-  const known = await knownGuests(guest.name, { drivers, records }, context);
+  const survey = await surveyGuests(drivers, context);
+  const known = await knownGuests(guest.name, survey, records);
   const others = known.filter((other) => !isFromHere || other.definition.name !== guest.name);
   const more = [
     ...checkFiles(definition),
@@ -46,6 +49,7 @@ export async function checkGuestHere(
     // Its memory is in use as long as it runs here.
     ...(isFromHere ? [] : checkMemory(definition, besidesBytes)),
     ...(await checkUnique(definition, others, mayOverwrite)),
+    ...(isFromHere ? [] : checkEarlierStates(guest.name, survey.kept)),
   ];
   return [...found, ...more.filter((problem) => !isToldBy([...told, ...found], problem))];
 }
@@ -63,10 +67,9 @@ function isToldBy(found: readonly Failure[], { code, message }: Failure): boolea
 
 async function knownGuests(
   own: string,
-  { drivers, records }: GuestSources,
-  context: Context,
+  { running, kept }: Pick<GuestSurvey, 'running' | 'kept'>,
+  records: RecordStore,
 ): Promise<KnownGuest[]> {
-  const { running, kept } = await surveyGuests(drivers, context);
   const known: KnownGuest[] = [
     ...running.map(({ definition }) => ({ definition, state: 'running' as const })),
     // A guest that was moved away keeps its addresses, and does not use them.

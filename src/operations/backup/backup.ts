@@ -4,6 +4,7 @@ import { resolveGuest } from '../../guest/resolve-guest.ts';
 import { backupGuest } from './backup-guest.ts';
 import type { BackupDependencies, BackupOptions } from './options.ts';
 import { notDoneText, type BackupReport, type GuestBackup } from './backup-report.ts';
+import { tellOfEarlierStates } from '../../guest/preflight/earlier-states.ts';
 import { warnOfImageOfGuest } from '../../guest/disks/image-of-guest.ts';
 import { refuseOtherSource } from './refuse-other-source.ts';
 import { refuseSameNames } from '../store-access/stored-names.ts';
@@ -76,6 +77,7 @@ async function backupOne(
   if (guest.definition.disks.length === 0)
     throw new Failure('guest-unsupported', `${name} has no disk to back up.`);
   await warnOfImageOfGuest(guest, dependencies, context);
+  tellOfEarlierStates(guest, context);
   const folder = session.folder(request.name ?? guest.definition.name);
   const before = await folder.snapshotIds(context.signal);
   await session.saw(new Map([[folder.guest, before]]), context);

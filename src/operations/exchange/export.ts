@@ -3,6 +3,7 @@ import type { Writable } from 'node:stream';
 import type { Context } from '../../events.ts';
 import { isImageOnly } from '../../guest/definition.ts';
 import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
+import { tellOfEarlierStates } from '../../guest/preflight/earlier-states.ts';
 import { refuseWhileMoved } from '../../guest/mover.ts';
 import { resolveGuest, type ResolvedGuest } from '../../guest/resolve-guest.ts';
 import { holdStill } from '../../hold/hold-still.ts';
@@ -44,6 +45,7 @@ export async function exportGuest(
   const compress = compressorFor(format, compression, dependencies);
   const guest = await resolveGuest(name, dependencies, context, request.imageFormat);
   refuseWhileMoved(guest.record);
+  tellOfEarlierStates(guest, context);
   requireDisks(guest.definition.name, guest.definition.disks.length, content);
   await using output = await openOutput(request.output, stdout, dependencies, context);
   const writer = { output, compress, version: dependencies.version };

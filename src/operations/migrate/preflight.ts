@@ -7,6 +7,7 @@ import { resolveGuest, type ResolvedGuest } from '../../guest/resolve-guest.ts';
 import { Resources } from '../../pipeline/resources.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
 import type { DeviceThere, MigrateRequest } from './migration-report.ts';
+import { tellOfEarlierStates } from '../../guest/preflight/earlier-states.ts';
 import { refuseWhileMoved } from '../../guest/mover.ts';
 import { lookInside, planFixups } from './conversion/adaptation.ts';
 import { conversionAccount } from './conversion/account.ts';
@@ -81,6 +82,7 @@ async function look(
   if (line !== null) cleanup.hold(line);
   const guest = await attempt(() => resolveGuest(request.guest, dependencies, context, request.imageFormat));
   await attempt(() => refuseWhileMoved(guest?.record ?? null));
+  if (guest !== null) tellOfEarlierStates(guest, context);
   const disks =
     guest === null ? [] : await lookAtDisks(guest, request, dependencies.drivers, attempt, cleanup, context);
   await attemptThere(() => line && line.ready(context.signal));

@@ -6,6 +6,7 @@ import type { DefinitionLanguage } from '../../guest/definition-language.ts';
 import { isImageOnly, type GuestDefinition } from '../../guest/definition.ts';
 import { withImage } from '../../guest/disks/with-image.ts';
 import { lowerFence, raiseFence } from '../../guest/hypervisor-fence.ts';
+import { tellOfEarlierStates } from '../../guest/preflight/earlier-states.ts';
 import { refuseWhileMoved } from '../../guest/mover.ts';
 import { resolveGuest, type ResolvedGuest } from '../../guest/resolve-guest.ts';
 import { holdStill } from '../../hold/hold-still.ts';
@@ -46,6 +47,7 @@ export async function movePlainly(
   const compress = compressorFor('bzip2', 'auto', dependencies);
   const guest = await resolveGuest(request.guest, dependencies, context, request.imageFormat);
   refuseWhileMoved(guest.record);
+  tellOfEarlierStates(guest, context);
   const { definition } = guest;
   const { directory, places } = placeDisks(definition, {
     target: request.target,

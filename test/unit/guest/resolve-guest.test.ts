@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { Context } from '../../../src/events.ts';
 import { Failure } from '../../../src/failure.ts';
 import type { GuestDriver, RunningGuest } from '../../../src/guest/guest-driver.ts';
+import { placed } from '../../../src/placed-text.ts';
 import { createRecordStore, type RecordStore } from '../../../src/guest/record-store.ts';
 import { resolveGuest } from '../../../src/guest/resolve-guest.ts';
 import { fakeDefinition, fakeDriver } from '../../support/guests/fake-driver.ts';
@@ -59,6 +60,12 @@ test('a guest that was moved away is refused', async () => {
 test('a guest that cannot be moved is refused, with its reason', async () => {
   const unsupported = new Failure('guest-unsupported', 'It has something.');
   await expect(resolve('web', { ...web, unsupported })).rejects.toBe(unsupported);
+});
+
+test('the snapshots of a running guest are found with it', async () => {
+  const earlierStates = { text: 'monday (inside its images)', forget: placed`Delete it.` };
+  expect(await resolve('web', { ...web, earlierStates })).toMatchObject({ earlierStates });
+  expect(await resolve('web', web)).not.toHaveProperty('earlierStates');
 });
 
 test('a path is an image, with its own name', async () => {

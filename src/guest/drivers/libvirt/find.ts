@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { Failure } from '../../../failure.ts';
 import type { GuestDefinition } from '../../definition.ts';
-import type { KeptGuest, RunningGuest } from '../../guest-driver.ts';
+import type { EarlierStates, KeptGuest, RunningGuest } from '../../guest-driver.ts';
 import { readDomain } from './domain/read-domain.ts';
 import { domainInfo, listDomains, type DomainInfo } from './domains.ts';
 import { isFenced, withoutFence } from './domain/fence-paths.ts';
@@ -35,14 +35,14 @@ export async function findRunningDomain(
   if (info === null || info.id === null) return null;
   const described = await describe(virsh, info, options);
   if (described === null) return null;
-  const { definition, problems } = described;
-  const differing = await differsFromDefinition(virsh, info, definition, options);
-  const [unsupported] = [...problems, ...(differing === null ? [] : [differing])];
+  const { definition, problems, earlierStates } = described;
+  const [unsupported] = [...problems, ...(await problemsNow(virsh, info, definition, options))];
   return {
     definition,
     identity: identityOf(info, processes),
     cpuSeconds: info.cpuSeconds,
     ...(unsupported === undefined ? {} : { unsupported }),
+    ...(earlierStates === undefined ? {} : { earlierStates }),
   };
 }
 
@@ -73,14 +73,19 @@ export async function findKeptDomain(
   const saved = info.isSaved ? [savedState(info.name)] : [];
   const fenced = described.isFenced ? [fencedGuest(info.name)] : [];
   const [unsupported] = [...fenced, ...saved, ...described.problems];
-  const { definition } = described;
-  return { definition, ...(unsupported === undefined ? {} : { unsupported }) };
+  const { definition, earlierStates } = described;
+  return {
+    definition,
+    ...(unsupported === undefined ? {} : { unsupported }),
+    ...(earlierStates === undefined ? {} : { earlierStates }),
+  };
 }
 
 interface Described {
   definition: GuestDefinition;
   problems: readonly Failure[];
   isFenced: boolean;
+  earlierStates: EarlierStates | undefined;
 }
 
 /** What libvirt would start the next time. Null when it cannot be read: it may have gone meanwhile. */
@@ -103,8 +108,9 @@ async function describe(virsh: Virsh, info: DomainInfo, options: AskOptions): Pr
         autostart: info.autostart,
         native: { text: open.text, beyond },
       },
-      problems: [...problems, ...(await findSnapshots(virsh, info, options))],
+      problems,
       isFenced: fenced,
+      earlierStates: await findSnapshots(virsh, info, options),
     };
   } catch (error) {
     if (error instanceof Failure && error.code === 'guest-unsupported') return null;
@@ -126,28 +132,34 @@ async function resolveVolumes(virsh: Virsh, text: string, name: string, options:
   return (pool: string, volume: string) => paths.get(JSON.stringify([pool, volume]));
 }
 
-/** A running guest may use other disks than it will after its next start: after a change on both, or a snapshot of one. */
-async function differsFromDefinition(
+/**
+ * What is wrong only while it runs: it may use other disks than it will after its next start (after a change on both, or a snapshot
+ * of one), or a job may be about to replace one.
+ */
+async function problemsNow(
   virsh: Virsh,
   info: DomainInfo,
   definition: GuestDefinition,
   options: AskOptions,
-): Promise<Failure | null> {
+): Promise<readonly Failure[]> {
   const { ok, text } = await virsh.ask(['dumpxml', `--domain=${info.uuid}`], options);
-  if (!ok) return null;
+  if (!ok) return [];
   const name = `the domain ${info.name}`;
-  const live = readDomain(text, name, await resolveVolumes(virsh, text, name, options)).definition;
+  const live = readDomain(text, name, await resolveVolumes(virsh, text, name, options));
+  if (live.problems.length > 0) return live.problems;
   const images = ({ disks }: GuestDefinition) =>
     disks.filter(({ purpose }) => purpose === undefined).map(({ device, path }) => `${device} ${path}`);
-  const [now, later] = [images(live), images(definition)];
+  const [now, later] = [images(live.definition), images(definition)];
   const onlyNow = now.filter((one) => !later.includes(one));
   const onlyLater = later.filter((one) => !now.includes(one));
-  if (onlyNow.length === 0 && onlyLater.length === 0) return null;
-  return new Failure(
-    'guest-unsupported',
-    `The guest ${info.name} runs with other disks than it is defined with (now: ${onlyNow.join(', ') || 'without'}; defined: ${onlyLater.join(', ') || 'without'}).`,
-    { advice: 'Make its definition agree with `virsh edit`, or shut it down first.' },
-  );
+  if (onlyNow.length === 0 && onlyLater.length === 0) return [];
+  return [
+    new Failure(
+      'guest-unsupported',
+      `The guest ${info.name} runs with other disks than it is defined with (now: ${onlyNow.join(', ') || 'without'}; defined: ${onlyLater.join(', ') || 'without'}).`,
+      { advice: 'Make its definition agree with `virsh edit`, or shut it down first.' },
+    ),
+  ];
 }
 
 function savedState(name: string): Failure {

@@ -8,6 +8,9 @@ import { findKeptDomain } from './find.ts';
 import { domainXml } from './language.ts';
 import { isSameGuest, startsTheSame } from './domain/same-guest.ts';
 import type { Virsh } from './virsh.ts';
+import { formatXml, parseXml } from './xml/document.ts';
+import { remove } from './xml/edit.ts';
+import { all, find } from './xml/elements.ts';
 
 /** What `defineDomain` did, and how it is undone. */
 export interface Defined {
@@ -34,7 +37,7 @@ export async function defineDomain(
   const known = info === null ? null : await findKeptDomain(virsh, info.uuid, options);
   if (info !== null && (known === null || !isSameGuest(known.definition, definition))) throw taken(name);
   const wanted = known === null ? definition : basedOn(known.definition, definition);
-  const xml = domainXml(wanted, type);
+  const xml = withoutBackingStores(domainXml(wanted, type));
   const isFenced = known?.unsupported?.code === 'guest-fenced';
   if (known !== null && !isFenced && startsTheSame(known.definition, readDomain(xml, name).definition))
     return { uuid: known.definition.uuid ?? '', undo: () => Promise.resolve() };
@@ -58,6 +61,20 @@ function basedOn(known: GuestDefinition, definition: GuestDefinition): GuestDefi
     ...(uuid === undefined ? {} : { uuid }),
     ...(native === undefined ? {} : { native }),
   };
+}
+
+/**
+ * `<backingStore>` names the images below a disk on the machine that the definition comes from. A copy has none, even at the same path
+ * and in the same format; below any other image, libvirt finds them by itself.
+ */
+function withoutBackingStores(text: string): string {
+  if (!text.includes('<backingStore')) return text;
+  const xml = parseXml(text, 'the domain');
+  for (const disk of all(find(xml.root, 'devices'), 'disk')) {
+    const backingStore = find(disk, 'backingStore');
+    if (backingStore !== undefined) remove(backingStore);
+  }
+  return formatXml(xml);
 }
 
 /** Checked against libvirt's schema first: what libvirt does not know, it would drop without a word. */

@@ -4,8 +4,14 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Failure } from '../../../../src/failure.ts';
 import type { GuestDefinition } from '../../../../src/guest/definition.ts';
-import type { GuestDriver, KeepingDriver } from '../../../../src/guest/guest-driver.ts';
+import type {
+  EarlierStates,
+  GuestDriver,
+  KeepingDriver,
+  KeptGuest,
+} from '../../../../src/guest/guest-driver.ts';
 import { checkGuestHere } from '../../../../src/guest/preflight/check-guest-here.ts';
+import { placed } from '../../../../src/placed-text.ts';
 import { createRecordStore, type RecordStore } from '../../../../src/guest/record-store.ts';
 import { fakeDefinition, fakeDriver } from '../../../support/guests/fake-driver.ts';
 
@@ -59,6 +65,25 @@ test('a guest that is alone on the machine has no problem', async () => {
   expect(await codes({ ...coming, disks: fakeDefinition('x', [disk]).disks }, [driverOf('qemu')])).toEqual(
     [],
   );
+});
+
+test('a guest that comes back is refused while its hypervisor has snapshots from before, and only then', async () => {
+  const former = (earlierStates?: EarlierStates): GuestDriver => {
+    const guest: KeptGuest = {
+      definition: { ...coming, driver: 'libvirt' },
+      unsupported: new Failure('guest-fenced', 'It was moved away.'),
+      ...(earlierStates && { earlierStates }),
+    };
+    const driver: Partial<KeepingDriver> = { listKept: () => Promise.resolve([guest]) };
+    return { ...driverOf('libvirt'), ...driver };
+  };
+  const states = { text: 'monday (inside its images)', forget: placed`Delete it.` };
+  const plain: GuestDefinition = { ...coming, networkCards: [] };
+  expect(await codes(plain, [driverOf('qemu'), former(states)])).toEqual([
+    'target-exists: libvirt has snapshots of web here, from before it was moved away: monday (inside its images).',
+  ]);
+  expect(await codes(plain, [driverOf('qemu'), former()])).toEqual([]);
+  expect(await codes(plain, [driverOf('qemu'), former(states)], true)).toEqual([]);
 });
 
 test('all that another guest has is found at once, and each problem says what to do', async () => {

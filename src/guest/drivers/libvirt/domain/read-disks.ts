@@ -1,5 +1,6 @@
 import type { Element } from '@xmldom/xmldom';
 import { Failure } from '../../../../failure.ts';
+import { shellLine } from '../../../../quote-for-shell.ts';
 import {
   qemuFormats,
   type CacheMode,
@@ -36,7 +37,8 @@ export function readDisks(root: Element, guest: string, volumePath: VolumePath):
     else if (path === undefined) problems.push(notMoved(element, guest, whyNoPath(element)));
     else {
       const problem = whyNotRead(element);
-      if (problem !== undefined) problems.push(notMoved(element, guest, problem));
+      if (find(element, 'mirror') !== undefined) problems.push(mirrored(guest, device));
+      else if (problem !== undefined) problems.push(notMoved(element, guest, problem));
       else disks.push(readDisk(element, device, path));
     }
   }
@@ -113,6 +115,17 @@ function whyNotRead(element: Element): string | undefined {
   if (find(element, 'transient') !== undefined) return 'it is transient: its changes end with the guest';
   if (find(element, 'source', 'slices') !== undefined) return 'it is a part of an image';
   return undefined;
+}
+
+/** By `virsh blockcommit --active` or `virsh blockcopy`: the other image may take its place at any moment. */
+function mirrored(guest: string, device: string): Failure {
+  return new Failure(
+    'guest-unsupported',
+    `A block job copies the disk ${device} of ${guest} to another image.`,
+    {
+      advice: `Wait until it has ended, or end it: ${shellLine(['virsh', 'blockjob', guest, device, '--info'])}`,
+    },
+  );
 }
 
 function notMoved(element: Element, guest: string, reason: string): Failure {

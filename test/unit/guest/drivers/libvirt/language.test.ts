@@ -169,6 +169,16 @@ describe('the XML of a domain', () => {
     ]);
   });
 
+  test('a disk that a block job copies elsewhere keeps the guest from being moved', () => {
+    const text = textOf('usual.xml').replace(
+      '</disk>',
+      "<mirror type='file' job='active-commit' ready='yes'/></disk>",
+    );
+    expect(readDomain(text, 'usual').problems).toMatchObject([
+      { code: 'guest-unsupported', message: expect.stringMatching(/^A block job copies the disk vda of /) },
+    ]);
+  });
+
   test.each([
     ['<!DOCTYPE domain [<!ENTITY x SYSTEM "file:///etc/shadow">]><domain>&x;</domain>', /document type/],
     ['<domain type="kvm"><name>&x;</name></domain>', /line 1: entity not found/],

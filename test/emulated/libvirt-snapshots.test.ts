@@ -1,0 +1,104 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Context } from '../../src/events.ts';
+import { createLibvirtDriver } from '../../src/guest/drivers/libvirt/driver.ts';
+import { run } from '../../src/system/processes.ts';
+import { libvirtMissing, startLibvirt, type LibvirtLab } from '../rigs/libvirt/libvirt-lab.ts';
+import { failureOf } from '../support/failures.ts';
+import { emulated, onQcow2, plain } from '../support/guests/libvirt-guests.ts';
+import { scratchDirectory } from '../support/images/images.ts';
+import { describeUnless, toolsMissing } from '../support/programs/tools.ts';
+
+const context: Context = { signal: new AbortController().signal, report: () => undefined };
+
+describeUnless(libvirtMissing() ?? toolsMissing('qemu-img'), 'a guest of libvirt with snapshots', () => {
+  let lab: LibvirtLab;
+  let driver: ReturnType<typeof createLibvirtDriver>;
+  const scratch = scratchDirectory();
+  const known = async (name: string) =>
+    (await driver.listKept(context)).find(({ definition }) => definition.name === name);
+  const running = async (name: string) => {
+    const found = (await driver.list(context)).find(({ definition }) => definition.name === name);
+    if (found === undefined) throw new Error(`${name} does not run`);
+    return found;
+  };
+  const inLab = async (...args: readonly string[]) => {
+    const { exitStatus, stdout, stderr } = await lab.virsh(...args);
+    if (exitStatus !== 0) throw new Error(`virsh ${args.join(' ')}: ${stderr}`);
+    return stdout;
+  };
+
+  beforeAll(async () => {
+    lab = await startLibvirt();
+    driver = createLibvirtDriver(lab.environment);
+  });
+  afterAll(async () => {
+    await lab[Symbol.asyncDispose]();
+    scratch[Symbol.dispose]();
+  });
+
+  test('the fence of a guest with snapshots leaves them as they are, and is put back exactly', async () => {
+    const path = join(scratch.path, 'past.qcow2');
+    await run('qemu-img', ['create', '-q', '-f', 'qcow2', path, '1M']);
+    const definition = onQcow2('past', path);
+    await driver.keep(definition, context);
+    await inLab('snapshot-create-as', 'past', 'inner');
+    await inLab('start', 'past');
+    for (const name of ['one', 'two']) await inLab('snapshot-create-as', 'past', name, '--disk-only');
+    await inLab('destroy', 'past');
+    const state = async () =>
+      Promise.all([
+        inLab('dumpxml', '--inactive', 'past'),
+        inLab('snapshot-list', 'past', '--tree'),
+        ...['inner', 'one', 'two'].map((name) => inLab('snapshot-dumpxml', 'past', name)),
+        inLab('snapshot-current', 'past', '--name'),
+      ]);
+    const before = await state();
+    expect(before[0]).toContain('<backingStore');
+    const guest = (await known('past'))?.definition ?? definition;
+    const fence = await driver.fence(guest, context);
+    expect((await known('past'))?.unsupported?.code).toBe('guest-fenced');
+    expect((await lab.virsh('start', 'past')).exitStatus).not.toBe(0);
+    expect((await state()).slice(1)).toEqual(before.slice(1));
+    await driver.unfence(guest, fence, context);
+    expect(await state()).toEqual(before);
+    const consoleLog = join(scratch.path, 'past.log');
+    await driver.start(guest, { consoleLog, timeoutMs: 60_000 }, context);
+    await inLab('destroy', 'past');
+    expect(await state()).toEqual(before);
+    // libvirt keeps the guest as long as it has snapshots.
+    expect(await failureOf(() => driver.drop(guest, context))).toMatchObject({ code: 'guest-unsupported' });
+  });
+
+  test('a copy at the same path has none of the images that the guest was built on', async () => {
+    const path = join(scratch.path, 'flat.img');
+    writeFileSync(path, Buffer.alloc(2 ** 20));
+    const definition = emulated(plain('flat', path));
+    const below =
+      '<backingStore type="file"><format type="raw"/><source file="/nowhere/base.img"/></backingStore>';
+    const text = definition.native?.text.replace('<target dev="vda"', `${below}<target dev="vda"`) ?? '';
+    expect(text).toContain('/nowhere/base.img');
+    await driver.keep({ ...definition, native: { text, beyond: [] } }, context);
+    expect(await inLab('dumpxml', '--inactive', 'flat')).not.toContain('/nowhere/base.img');
+  });
+
+  test('a guest is left alone while a block job copies a disk of it', async () => {
+    const path = join(scratch.path, 'job.qcow2');
+    await run('qemu-img', ['create', '-q', '-f', 'qcow2', path, '1M']);
+    await driver.keep(onQcow2('job', path), context);
+    await inLab('start', 'job');
+    await inLab('snapshot-create-as', 'job', 'nightly', '--disk-only');
+    expect((await running('job')).unsupported).toBeUndefined();
+    expect((await running('job')).earlierStates?.text).toContain('nightly');
+    await inLab('blockcommit', 'job', 'vda', '--active', '--wait');
+    expect((await running('job')).unsupported).toMatchObject({
+      message: 'A block job copies the disk vda of job to another image.',
+    });
+    await inLab('blockjob', 'job', 'vda', '--pivot');
+    const now = await running('job');
+    expect(now.unsupported).toBeUndefined();
+    expect(now.definition.disks[0]?.path).toBe(path);
+    await inLab('destroy', 'job');
+  });
+});
