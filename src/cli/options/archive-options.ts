@@ -6,7 +6,7 @@ import {
 } from '../../operations/exchange/formats.ts';
 import { basename, resolve } from 'node:path';
 import { Failure } from '../../failure.ts';
-import type { FilePlace } from '../../operations/exchange/file-place.ts';
+import type { FilePlace } from '../../operations/unpack/file-place.ts';
 import { parseLocation } from './store-location.ts';
 import { flag, optionalText, text, type Arguments } from './options.ts';
 

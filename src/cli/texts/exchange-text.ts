@@ -1,6 +1,7 @@
 import { formatBytes } from '../../figures.ts';
 import type { ExportedDisk, ExportReport } from '../../operations/exchange/export-report.ts';
-import type { ImportedDiskReport, ImportReport } from '../../operations/exchange/import-report.ts';
+import type { ImportReport } from '../../operations/exchange/import-report.ts';
+import type { UnpackedDisk } from '../../operations/unpack/unpacked.ts';
 import { processText } from './process-text.ts';
 import { formatDuration, formatFields } from '../terminal/format.ts';
 
@@ -58,7 +59,7 @@ function importedText({
   sha256,
   fingerprint,
   readBack,
-}: ImportedDiskReport): string {
+}: UnpackedDisk): string {
   const how = readBack === 'direct' ? 'O_DIRECT' : 'page cache dropped';
   return formatFields([
     ['disk', name],

@@ -1,5 +1,5 @@
 import type { CompressionFormat } from '../../codec/compression-format.ts';
-import type { FilePlace } from './file-place.ts';
+import type { FilePlace } from '../unpack/file-place.ts';
 import type { Consistency } from '../../guest/consistency.ts';
 import type { HoldMethod, HoldOptions } from '../../hold/still-guest.ts';
 import type { ImageFormat } from '../../image/formats/image-format.ts';

@@ -16,7 +16,7 @@ import { PageReader, readStoredMap } from '../restore/snapshot-map.ts';
 import type { SnapshotReference } from '../store-access/choose-snapshot.ts';
 import type { ReadSession } from '../store-access/store-session.ts';
 import type { ExportFile, ExportReport } from './export-report.ts';
-import { compressorFor, type FilterDependencies } from './filters.ts';
+import { compressorFor, type FilterDependencies } from '../unpack/filters.ts';
 import { openOutput, type OutputDependencies } from './output.ts';
 import { StoredDisk } from './stored-disk.ts';
 import { archivedNames, requireDisks, writeExport, type ContentDisk } from './write-export.ts';

@@ -14,7 +14,7 @@ import type { Machine } from '../../system/machine.ts';
 import { refuseSuspension } from '../../system/suspension.ts';
 import { openContentDisks } from './content-disks.ts';
 import type { ExportReport, ExportRequest } from './export-report.ts';
-import { compressorFor, type FilterDependencies } from './filters.ts';
+import { compressorFor, type FilterDependencies } from '../unpack/filters.ts';
 import { openOutput, type OutputDependencies } from './output.ts';
 import {
   requireDisks,

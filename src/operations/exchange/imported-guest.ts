@@ -15,7 +15,7 @@ import type { GuestOrigin } from '../restore/old-host.ts';
 import type { RestoreDependencies } from '../restore/restore.ts';
 import { startRestored } from '../restore/restored-guest.ts';
 import type { StartAfterImport } from './import-report.ts';
-import { targetPathOf } from './import-target.ts';
+import { targetPathOf } from '../unpack/disk-target.ts';
 
 export interface StartDependencies extends RestoreDependencies {
   loadLanguages: () => Promise<readonly DefinitionLanguage[]>;

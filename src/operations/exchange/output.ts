@@ -5,8 +5,8 @@ import type { Writable } from 'node:stream';
 import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import { Resources } from '../../pipeline/resources.ts';
-import type { ConnectOptions, SshConnection } from '../../store/sftp/ssh-connection.ts';
-import { placeText, type FilePlace } from './file-place.ts';
+import { placeText, type FilePlace } from '../unpack/file-place.ts';
+import type { FileDependencies } from '../unpack/input.ts';
 import { targetExists, writeFailureOf } from '../../image/target/target-failures.ts';
 import { exists, requireDirectory } from '../../image/target/target-path.ts';
 import { errorCode } from '../../system/error-code.ts';
@@ -19,10 +19,6 @@ export interface ExportOutput extends AsyncDisposable {
   write(bytes: Uint8Array): Promise<void>;
   /** Makes it durable, and gives it its name. */
   publish(): Promise<void>;
-}
-
-export interface FileDependencies {
-  connect: (destination: string, options: ConnectOptions, context: Context) => Promise<SshConnection>;
 }
 
 export interface OutputDependencies extends FileDependencies {

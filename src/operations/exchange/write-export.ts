@@ -7,7 +7,7 @@ import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import { storedDiskNames } from '../backup/stored-disk-names.ts';
 import type { ExportedDisk, ExportFile } from './export-report.ts';
-import type { Compressor } from './filters.ts';
+import type { Compressor } from '../unpack/filters.ts';
 import type { ExportOutput } from './output.ts';
 
 /** The archive's own members. */

@@ -2,7 +2,7 @@ import { imagePieces } from '../../archive/write-archive.ts';
 import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import type { ContentDisk } from '../exchange/write-export.ts';
-import type { Compressor } from '../exchange/filters.ts';
+import type { Compressor } from '../unpack/filters.ts';
 import type { PlainMovedDisk } from './plain-move-report.ts';
 import type { RemoteShell } from './remote-shell.ts';
 import {

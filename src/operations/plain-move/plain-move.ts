@@ -15,7 +15,7 @@ import { Resources } from '../../pipeline/resources.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
 import { refuseSuspension } from '../../system/suspension.ts';
 import { openContentDisks } from '../exchange/content-disks.ts';
-import { compressorFor, type FilterDependencies } from '../exchange/filters.ts';
+import { compressorFor, type FilterDependencies } from '../unpack/filters.ts';
 import { noConversion } from '../migrate/conversion/guest-there.ts';
 import type { MigrateDependencies } from '../migrate/migrate-dependencies.ts';
 import { claimGuest, dropClaim } from '../migrate/passes/claim-guest.ts';

@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import type { FilePlace } from '../../../src/operations/exchange/file-place.ts';
+import type { FilePlace } from '../../../src/operations/unpack/file-place.ts';
 import { ExchangeWorld } from '../../support/archives/exchange-world.ts';
 import { codeOf } from '../../support/failures.ts';
 import { fileSha256, writeSparseImage } from '../../support/images/sparse-images.ts';

@@ -3,11 +3,15 @@ import { addAbortSignal, type Readable } from 'node:stream';
 import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import { errorCode, errorMessage } from '../../system/error-code.ts';
+import type { ConnectOptions, SshConnection } from '../../store/sftp/ssh-connection.ts';
 import { placeText, type FilePlace } from './file-place.ts';
-import type { FileDependencies } from './output.ts';
 
-/** What an import reads. */
-export interface ImportInput extends AsyncDisposable {
+export interface FileDependencies {
+  connect: (destination: string, options: ConnectOptions, context: Context) => Promise<SshConnection>;
+}
+
+/** An archive or a compressed image, as it is read. */
+export interface UnpackInput extends AsyncDisposable {
   /** For people. */
   path: string;
   /** Null where it is not known. */
@@ -28,7 +32,7 @@ export async function openInput(
   { connect }: FileDependencies,
   onRead: (bytes: number) => void,
   context: Context,
-): Promise<ImportInput> {
+): Promise<UnpackInput> {
   const { signal } = context;
   if (place === null) return openInputStream(stdin, signal, onRead);
   const { path, host } = place;
@@ -63,7 +67,7 @@ async function openInputFile(
   path: string,
   signal: AbortSignal,
   onRead: (bytes: number) => void,
-): Promise<ImportInput> {
+): Promise<UnpackInput> {
   let file: FileHandle;
   try {
     file = await open(path, 'r');
@@ -118,7 +122,7 @@ function openInputStream(
   stream: Readable,
   signal: AbortSignal,
   onRead: (bytes: number) => void,
-): ImportInput {
+): UnpackInput {
   return {
     path: 'standard input',
     sizeBytes: null,

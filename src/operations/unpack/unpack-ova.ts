@@ -8,10 +8,9 @@ import { readExactlyInto } from '../../image/formats/raw/read-exactly.ts';
 import { openImage } from '../../image/open-image.ts';
 import type { ImageSource } from '../../image/source/image-source.ts';
 import type { PlacedBytes } from '../../transfer/disk-import.ts';
-import type { ImportedDisks } from './import-disks.ts';
-import type { ImportedGuest } from './imported-guest.ts';
-import type { ImportReport } from './import-report.ts';
-import { isDirectory, severalDisks } from './import-target.ts';
+import type { UnpackedDisks } from './unpacked-disks.ts';
+import type { BeforeDisk, UnpackedMembers } from './unpacked.ts';
+import { isDirectory, severalDisks } from './disk-target.ts';
 import { keptFile } from './kept-file.ts';
 
 /*
@@ -38,11 +37,11 @@ interface Sums {
  */
 export async function unpackOva(
   members: AsyncIterable<ReadMember>,
-  disks: ImportedDisks,
-  guest: ImportedGuest | null,
+  disks: UnpackedDisks,
+  beforeDisk: BeforeDisk,
   to: string,
   { report, signal }: Context,
-): Promise<Pick<ImportReport, 'guest' | 'checked'>> {
+): Promise<UnpackedMembers> {
   const toOneFile = !(await isDirectory(to));
   const sums = new Map<string, Sums>();
   let manifest: string | null = null;
@@ -68,14 +67,14 @@ export async function unpackOva(
     requireVmdk(name, file.head());
     await using source = await openImage(file.path, { format: 'vmdk' });
     const diskName = `${name.slice(0, -'.vmdk'.length)}.img`;
-    await guest?.requireStartable(null, diskName);
+    await beforeDisk(null, diskName);
     const { sizeBytes } = source;
     const dataBytes = sumOf(source.dataExtents());
     await disks.add({ name: diskName, sizeBytes, dataBytes, data: bytesOf(source, signal), hashes: true });
   }
   if (disks.reports.length === 0) throw damagedArchive('holds no disk');
   if (manifest !== null) requireManifest(manifest, sums);
-  return { guest: null, checked: manifest === null ? null : 'ovf-manifest' };
+  return { manifest: null, checked: manifest === null ? null : 'ovf-manifest' };
 }
 
 async function textOf(member: ReadMember): Promise<Sums & { content: string }> {

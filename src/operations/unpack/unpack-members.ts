@@ -13,10 +13,9 @@ import {
 } from '../../archive/manifest.ts';
 import type { ReadMember } from '../../archive/read-archive.ts';
 import { damagedArchive } from '../../codec/damaged-archive.ts';
-import type { ImportedDisks } from './import-disks.ts';
-import type { ImportedGuest } from './imported-guest.ts';
-import type { ImportReport } from './import-report.ts';
-import { isDirectory, severalDisks } from './import-target.ts';
+import type { UnpackedDisks } from './unpacked-disks.ts';
+import type { BeforeDisk, UnpackedMembers } from './unpacked.ts';
+import { isDirectory, severalDisks } from './disk-target.ts';
 
 /** What an archive says of itself, as far as it was read. */
 interface Stated {
@@ -27,14 +26,14 @@ interface Stated {
 
 /**
  * Writes the disks of an archive. Throws Failure `archive-damaged` unless they are what manifest, fingerprints and checksums say, as far as
- * it has these, and what makes sure that its guest can be started. With fingerprints the SHA-256 of whole disks is not computed: it would take longer than everything else.
+ * it has these, and what `beforeDisk` throws. With fingerprints the SHA-256 of whole disks is not computed: it would take longer than everything else.
  */
 export async function unpackMembers(
   members: AsyncIterable<ReadMember>,
-  disks: ImportedDisks,
-  guest: ImportedGuest | null,
+  disks: UnpackedDisks,
+  beforeDisk: BeforeDisk,
   to: string,
-): Promise<Pick<ImportReport, 'guest' | 'checked'>> {
+): Promise<UnpackedMembers> {
   const toOneFile = !(await isDirectory(to));
   const stated: Stated = { manifest: null, fingerprints: null, checksums: null };
   /** Of each member; null: not computed. */
@@ -58,7 +57,7 @@ export async function unpackMembers(
     } else {
       requireStated(member, stated);
       if (toOneFile && disks.reports.length > 0) throw severalDisks(to);
-      await guest?.requireStartable(stated.manifest, name);
+      await beforeDisk(stated.manifest, name);
       const hashes = stated.manifest?.fingerprints === undefined;
       await disks.add({ ...member, data: member.data(), hashes });
       sums.set(name, disks.reports.at(-1)?.sha256 ?? null);
@@ -68,7 +67,7 @@ export async function unpackMembers(
   requireAll(stated, disks, sums);
   const checked = stated.checksums === null ? null : 'sha256sums';
   return {
-    guest: stated.manifest?.guest ?? null,
+    manifest: stated.manifest,
     checked: stated.fingerprints === null ? checked : 'fingerprints',
   };
 }
@@ -94,7 +93,7 @@ function requireStated({ name, sizeBytes }: ReadMember, { manifest, fingerprints
 /** Nothing is missing, and everything matches. */
 function requireAll(
   { manifest, fingerprints, checksums }: Stated,
-  disks: ImportedDisks,
+  disks: UnpackedDisks,
   sums: ReadonlyMap<string, string | null>,
 ): void {
   const missing = manifest?.disks.find(({ name }) => !sums.has(name));
@@ -107,7 +106,7 @@ function requireAll(
   if (checksums !== null) requireSums(checksums, sums);
 }
 
-function requireFingerprints(fingerprints: ReadonlyMap<string, string>, { reports }: ImportedDisks): void {
+function requireFingerprints(fingerprints: ReadonlyMap<string, string>, { reports }: UnpackedDisks): void {
   for (const { name, fingerprint } of reports) {
     const stated = fingerprints.get(name);
     if (stated === undefined) throw damagedArchive(`has no fingerprint of ${name}`);

@@ -8,8 +8,8 @@ import type { Resources } from '../../pipeline/resources.ts';
 import { bounded, DiskImport, type ImportedDisk, type PlacedBytes } from '../../transfer/disk-import.ts';
 import { ImageApply } from '../../transfer/image-apply.ts';
 import type { FramePool } from '../../workers/frame-pool.ts';
-import { openImportTarget, type ImportTarget } from './import-target.ts';
-import type { ImportedDiskReport, ImportRequest } from './import-report.ts';
+import { openDiskTarget, type DiskTarget } from './disk-target.ts';
+import type { UnpackedDisk, UnpackTarget } from './unpacked.ts';
 
 const SECTOR_BYTES = 512;
 
@@ -24,27 +24,27 @@ export interface IncomingDisk {
   hashes: boolean;
 }
 
-/** The disks of an import: written and read back, but without their names until `publish`. */
-export class ImportedDisks {
-  readonly reports: ImportedDiskReport[] = [];
+/** The disks of a file: written and read back, but without their names until `publish`. */
+export class UnpackedDisks {
+  readonly reports: UnpackedDisk[] = [];
   readonly #targets: ImageTarget[] = [];
-  readonly #request: ImportRequest;
+  readonly #request: UnpackTarget;
   readonly #pool: FramePool;
   readonly #held: Resources;
   readonly #context: Context;
 
   /** @param held disposes of the targets */
-  constructor(request: ImportRequest, pool: FramePool, held: Resources, context: Context) {
+  constructor(request: UnpackTarget, pool: FramePool, held: Resources, context: Context) {
     this.#request = request;
     this.#pool = pool;
     this.#held = held;
     this.#context = context;
   }
 
-  /** Writes a disk, and reads it back. Throws what `openImportTarget` and `DiskImport.write` throw, and `verification-failed`. */
+  /** Writes a disk, and reads it back. Throws what `openDiskTarget` and `DiskImport.write` throw, and `verification-failed`. */
   async add(disk: IncomingDisk): Promise<void> {
     if (disk.sizeBytes !== null) requireDiskSize(disk.name, disk.sizeBytes);
-    const opened = await openImportTarget({ ...this.#request, ...disk });
+    const opened = await openDiskTarget({ ...this.#request, ...disk });
     const { target, grid } = opened;
     this.#held.hold(target);
     this.#targets.push(target);
@@ -73,7 +73,7 @@ export class ImportedDisks {
     { name }: IncomingDisk,
     target: ImageTarget,
     { writtenBytes }: ImageApply,
-    written: ImportedDisk & Pick<ImportedDiskReport, 'fingerprint'>,
+    written: ImportedDisk & Pick<UnpackedDisk, 'fingerprint'>,
   ): void {
     const { path, readBackMethod } = target;
     this.reports.push({ name, target: path, ...written, writtenBytes, readBack: readBackMethod });
@@ -102,7 +102,7 @@ function requireDiskSize(name: string, sizeBytes: number): void {
   });
 }
 
-function tooLong({ name, sizeBytes }: IncomingDisk, { target, limitBytes }: ImportTarget): Failure {
+function tooLong({ name, sizeBytes }: IncomingDisk, { target, limitBytes }: DiskTarget): Failure {
   if (sizeBytes !== null) return damagedArchive(`holds more of ${name} than it states`);
   if (target.kind === 'block-device')
     return new Failure('target-full', `${target.path} has ${limitBytes} bytes, and the image is larger.`, {

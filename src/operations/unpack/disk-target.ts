@@ -13,7 +13,7 @@ import { requireRoom } from '../../image/target/target-place.ts';
 export const LARGEST_UNKNOWN_BYTES = 2 ** 40;
 
 /** Where a disk goes. */
-export interface ImportTarget {
+export interface DiskTarget {
   target: ImageTarget;
   grid: ChunkGrid;
   /** The most bytes that it can take. */
@@ -48,7 +48,7 @@ export async function targetPathOf(to: string, name: string): Promise<string> {
  * Opens the place for a disk: a new file, or a block device. Throws Failure `target-exists`, `target-missing`, `target-full`,
  * `image-in-use` and others of `ImageTarget.open`.
  */
-export async function openImportTarget(request: TargetRequest): Promise<ImportTarget> {
+export async function openDiskTarget(request: TargetRequest): Promise<DiskTarget> {
   const { to, name, sizeBytes, dataBytes, overwrite } = request;
   const path = await targetPathOf(to, name);
   if (!isFileNameShort(path))

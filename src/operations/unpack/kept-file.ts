@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { writeFailureOf } from '../../image/target/target-failures.ts';
 import { newFilePlace } from '../../image/target/place.ts';
 import { requireRoom } from '../../image/target/target-place.ts';
-import { isDirectory } from './import-target.ts';
+import { isDirectory } from './disk-target.ts';
 
 const HEAD_BYTES = 8;
 
