@@ -38,6 +38,14 @@ export function compressionOf(head: Uint8Array): CompressionFormat {
   return magics.find(([, magic]) => magic.every((byte, index) => head[index] === byte))?.[0] ?? 'none';
 }
 
+const beginningsOfFiles =
+  /^(?:28b52ffd|5.2a4d18|1f8b08|425a683[1-9](?:314159265359|177245385090)|fd377a585a00)/;
+
+/** Whether a file with these first bytes is certainly compressed: more of them are looked at than `compressionOf` needs. */
+export function isCompressed(head: Uint8Array): boolean {
+  return beginningsOfFiles.test(Buffer.from(head.subarray(0, 10)).toString('hex'));
+}
+
 /** Whether a plain stream with these first bytes is a tar (POSIX or GNU). */
 export function isTar(head: Uint8Array): boolean {
   return Buffer.from(head.subarray(257, 262)).toString('latin1') === 'ustar';

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { fileIdentity } from '../system/file-identity.ts';
 import type { Machine } from '../system/machine.ts';
+import type { Consistency } from './consistency.ts';
 import type { GuestDefinition } from './definition.ts';
 
 /** Where a guest's data comes from. It distinguishes two guests of the same name (doc/store.md, Source). */
@@ -10,6 +11,20 @@ export interface GuestSource {
   machine: string | null;
   /** Paths of its images there. Images that it only reads may be shared with other guests: they are listed only if it has no others. */
   images: readonly string[];
+}
+
+/** What an archive, or a compressed image, says of the guest in it. */
+export interface ArchivedGuest {
+  /** With the places that its images had when the archive was made; of other images, their names beside the file. */
+  definition: GuestDefinition;
+  /** The machine of these places. */
+  machine: Machine;
+  /** Null where the archive does not say it. */
+  state: {
+    /** The disks are as they were at this moment. */
+    createdAt: Date;
+    consistency: Consistency;
+  } | null;
 }
 
 /** Its form in records and on the wire. */

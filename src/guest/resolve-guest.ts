@@ -5,6 +5,7 @@ import type { ImageFormat } from '../image/formats/image-format.ts';
 import { here, placed } from '../placed-text.ts';
 import type { DriverKind, GuestDefinition } from './definition.ts';
 import type { EarlierStates, GuestDriver, RunningGuest } from './guest-driver.ts';
+import type { ArchivedGuest } from './guest-source.ts';
 import { fenceOf, type GuestRecord } from './guest-record.ts';
 import { knownDefinitions, type GuestSources } from './known-definitions.ts';
 import { surveyGuests, surveyRunning, type GuestSurvey } from './survey-guests.ts';
@@ -19,6 +20,8 @@ export interface ResolvedGuest {
   record: GuestRecord | null;
   /** Absent if there are none. */
   earlierStates?: EarlierStates;
+  /** Only of a guest that was unpacked: its disks here are temporary. */
+  archived?: ArchivedGuest;
 }
 
 /**

@@ -14,6 +14,8 @@ import { scratchDirectory } from './images/images.ts';
 
 /** The built entry of worker threads: FramePool needs JavaScript. */
 export const frameWorkerUrl = new URL('../../dist/workers/frame-worker.js', import.meta.url);
+/** The built entry of the thread that unpacks bzip2. */
+export const bunzipWorkerUrl = new URL('../../dist/workers/bunzip2-worker.js', import.meta.url);
 
 export interface CapturedImage {
   packs: Pack[];

@@ -18,6 +18,7 @@ import {
   type OpenedArguments,
 } from '../options/backup-store-options.ts';
 import { limitRateOption } from '../options/limit-rate-option.ts';
+import { readScratch, scratchOption } from '../options/archive-options.ts';
 import type { Command } from '../options/command.ts';
 import { flag, optionalText, wholeNumberOr, type Arguments } from '../options/options.ts';
 import type { CommandResult } from '../reporters/reporter.ts';
@@ -41,7 +42,9 @@ export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
       .positional('guests', {
         type: 'string',
         array: true,
-        describe: 'Names of guests, or paths of images that no guest uses',
+        describe:
+          'Names of guests, or paths: of images that no guest uses, of archives (of vmferry export, OVA), or of images that are ' +
+          'compressed with bzip2, gzip, xz or zstd',
       })
       .options({
         to: { type: 'string', requiresArg: true, describe: storeDescription },
@@ -63,6 +66,7 @@ export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
         },
         'image-format': imageFormatOption,
         ...backingDirectoryOption,
+        scratch: scratchOption,
         'every-block': { type: 'boolean', describe: 'Back up free blocks of the file system, too' },
         'no-clone': {
           type: 'boolean',
@@ -87,10 +91,8 @@ export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
       })
       .example('$0 backup web --to /mnt/backups', 'on XFS and btrfs the guest goes on running')
       .example('$0 backup web mail --to backup@example.org:vmferry', 'two guests, off site')
-      .example(
-        '$0 backup /srv/old.img --to sftp://backup@example.org/vmferry',
-        'an image that no guest uses',
-      ),
+      .example('$0 backup /srv/old.img --to sftp://backup@example.org/vmferry', 'an image that no guest uses')
+      .example('$0 backup web.tar.zst debian-root.bz2 --to /mnt/backups', 'the guests in two archives'),
   read: (args) => {
     const request = readBackupRequest(args);
     const storeArguments = readStoreArguments(args, 'to');
@@ -140,6 +142,7 @@ function readBackupRequest(args: Arguments): BackupRequest {
     hold: halt ? 'halt' : pause ? 'pause' : 'clone',
     compression: wholeNumberOr(args, 'compression', 1, 19, 'auto'),
     everyBlock: flag(args, 'every-block'),
+    scratch: readScratch(args),
     ...readImageFormat(args),
     keepClones: !flag(args, 'no-clone'),
     maxPauseMs: readMaxPauseMs(args),

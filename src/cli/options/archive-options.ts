@@ -5,6 +5,7 @@ import {
   type CompressionFormat,
 } from '../../operations/exchange/formats.ts';
 import { basename, resolve } from 'node:path';
+import type { Options } from 'yargs';
 import { Failure } from '../../failure.ts';
 import type { FilePlace } from '../../operations/unpack/file-place.ts';
 import { parseLocation } from './store-location.ts';
@@ -46,4 +47,17 @@ export function readFilePlace(args: Arguments, named: string): FilePlace {
     path,
     host: { destination, port, sshConfigFile: sshConfigFile === null ? null : resolve(sshConfigFile) },
   };
+}
+
+/** For commands that take an archive in the place of a guest. */
+export const scratchOption = {
+  type: 'string',
+  requiresArg: true,
+  describe: 'Directory to which an archive or a compressed image is unpacked meanwhile (default: beside it)',
+} as const satisfies Options;
+
+/** Absolute; null: beside the archive. */
+export function readScratch(args: Arguments): string | null {
+  const directory = optionalText(args, 'scratch');
+  return directory === null ? null : resolve(directory);
 }

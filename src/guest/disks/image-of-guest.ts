@@ -22,6 +22,14 @@ export async function warnOfImageOfGuest(
   context.report({ type: 'warning', code: 'other', message });
 }
 
+/** Whether a guest that is known here has this file as a disk, by any path. */
+export async function isDiskOfGuest(path: string, sources: GuestSources, context: Context): Promise<boolean> {
+  const image = await fileIdentity(path);
+  for (const { disks } of await knownDefinitions(sources, context))
+    for (const disk of disks) if (image !== null && (await fileIdentity(disk.path)) === image) return true;
+  return false;
+}
+
 /** The first guest whose only disk is this image, by any path. Guests that were moved away do not count. */
 async function guestOfImage(path: string, sources: GuestSources, context: Context): Promise<string | null> {
   const image = await fileIdentity(path);

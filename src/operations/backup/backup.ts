@@ -1,6 +1,6 @@
 import type { Context } from '../../events.ts';
 import { asFailure, Failure, toFailureRecord } from '../../failure.ts';
-import { resolveGuest } from '../../guest/resolve-guest.ts';
+import { openGuest } from '../unpack/open-guest.ts';
 import { backupGuest } from './backup-guest.ts';
 import type { BackupDependencies, BackupOptions } from './options.ts';
 import { notDoneText, type BackupReport, type GuestBackup } from './backup-report.ts';
@@ -12,7 +12,7 @@ import { requireWritable } from './require-writable.ts';
 import type { StoreSession } from '../store-access/store-session.ts';
 
 export interface BackupRequest extends BackupOptions {
-  /** Names of guests, and paths of images that no guest uses. */
+  /** Names of guests, and paths: of images that no guest uses, of archives, and of compressed images. */
   guests: readonly string[];
   /** The guest's name in the store, if it is not its own; only for a single guest. */
   name: string | null;
@@ -73,7 +73,8 @@ async function backupOne(
   context: Context,
 ): Promise<GuestBackup> {
   refuseSameNames(name, request.guests, 'Back up each one separately, with --name NAME.');
-  const guest = await resolveGuest(name, dependencies, context, request.imageFormat);
+  await using opened = await openGuest(name, request, dependencies, context);
+  const { guest } = opened;
   if (guest.definition.disks.length === 0)
     throw new Failure('guest-unsupported', `${name} has no disk to back up.`);
   await warnOfImageOfGuest(guest, dependencies, context);
@@ -86,7 +87,10 @@ async function backupOne(
   if (!request.adopt) await refuseOtherSource(folder, { guest, machine: machine(), now }, context.signal);
   const hasFolder = before.length > 0 || (await session.guests(context.signal)).includes(folder.guest);
   await requireWritable(folder, hasFolder, context.signal);
-  const job = { guest, folder, store: session.opened, options: request, dependencies };
+  // Images that are removed at the end are no base of the next backup.
+  const keepClones = request.keepClones && guest.archived === undefined;
+  const options = { ...request, keepClones };
+  const job = { guest, folder, store: session.opened, options, dependencies };
   const made = await backupGuest(job, context);
   // All warnings were given above.
   const silent = { ...context, report: () => undefined };

@@ -1,12 +1,10 @@
 import type { ImageFormat } from '../../image/formats/image-format.ts';
-import type { FramePool } from '../../workers/frame-pool.ts';
-import type { Machine } from '../../system/machine.ts';
 import type { Compression } from '../../transfer/compression-level.ts';
-import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
 import type { ResolvedGuest } from '../../guest/resolve-guest.ts';
 import type { GuestFolder } from '../../repository/guest-folder.ts';
 import type { OpenedStore } from '../../repository/keys/store-keys.ts';
 import type { RecordingNotes } from '../../repository/recording-notes.ts';
+import type { OpenGuestDependencies } from '../unpack/open-guest.ts';
 import type { StandstillOptions } from './standstill.ts';
 
 export interface BackupOptions extends StandstillOptions {
@@ -14,17 +12,17 @@ export interface BackupOptions extends StandstillOptions {
   everyBlock: boolean;
   /** The format of an image that is named by its path; by its name unless given. */
   imageFormat?: ImageFormat;
+  /** Where archives are unpacked; null: beside them. */
+  scratch: string | null;
   /** Keep a clone of each image beside it, so that the next backup reads only what has changed. */
   keepClones: boolean;
   /** Accept the store's snapshots under the guest's name as this guest's, wherever they were made. */
   adopt: boolean;
 }
 
-export interface BackupDependencies extends GuestDependencies {
+export interface BackupDependencies extends OpenGuestDependencies {
   version: string;
-  machine: () => Machine;
   recordings: RecordingNotes;
-  pool: FramePool;
   now: () => Date;
   /** Random hex digits. */
   randomHex: (digits: number) => string;

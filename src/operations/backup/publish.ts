@@ -9,6 +9,7 @@ import type { CapturedDisk } from './capture-disks.ts';
 import type { GuestBackupJob } from './options.ts';
 import { LostFromStore, type BackupWriter } from './pack-writer.ts';
 import { refuseOtherSource } from './refuse-other-source.ts';
+import type { ResolvedGuest } from '../../guest/resolve-guest.ts';
 import type { StillGuest } from '../../hold/still-guest.ts';
 
 /**
@@ -35,18 +36,19 @@ export async function makeSnapshot(
   { still, captured, writer }: ReadGuest,
   { signal }: Context,
 ): Promise<Snapshot> {
-  const { createdAt, consistency } = still;
   const { version, randomHex, machine, now } = dependencies;
+  const { createdAt, consistency } = stateOf(guest, still);
   const disks = await describeDisks(captured, writer, signal);
   const here = machine();
+  const { definition, machine: madeOn } = guest.archived ?? { definition: guest.definition, machine: here };
   const snapshot: Snapshot = {
     id: snapshotId(createdAt, randomHex(5)),
     guest: folder.guest,
     createdAt: createdAt.toISOString(),
     consistency,
-    definition: guest.definition,
-    host: here.host,
-    ...(here.id !== null && { machine: here.id }),
+    definition,
+    host: madeOn.host,
+    ...(madeOn.id !== null && { machine: madeOn.id }),
     vmferryVersion: version,
     disks,
     newBytes: writer.newBytes,
@@ -59,6 +61,15 @@ export async function makeSnapshot(
     await refuseExchanged(folder.store, { id: store.id, seal: folder.seal }, signal);
   });
   return snapshot;
+}
+
+/** An archive says itself of which time its disks are. A time to come, by another clock, would be the latest for long. */
+function stateOf(
+  { archived }: ResolvedGuest,
+  still: StillGuest,
+): Pick<StillGuest, 'createdAt' | 'consistency'> {
+  const state = archived?.state ?? still;
+  return state.createdAt > still.createdAt ? { ...state, createdAt: still.createdAt } : state;
 }
 
 async function describeDisks(

@@ -12,7 +12,7 @@ import { manifestCodes } from '../store-access/read-manifests.ts';
 
 /** The guest that is backed up, to be compared with the guest in the store. */
 export interface OwnSource {
-  guest: Pick<ResolvedGuest, 'definition' | 'record'>;
+  guest: Pick<ResolvedGuest, 'definition' | 'record' | 'archived'>;
   machine: Machine;
   now: () => Date;
 }
@@ -25,14 +25,15 @@ export interface OwnSource {
  */
 export async function refuseOtherSource(
   folder: GuestReader,
-  { guest: { definition, record }, machine, now }: OwnSource,
+  { guest: { definition, record, archived }, machine, now }: OwnSource,
   signal: AbortSignal,
   ownId: string | null = null,
 ): Promise<void> {
   const latest = await latestSnapshot(folder, now(), ownId, signal);
   if (latest === null) return;
   const stored = sourceOf(latest.definition, { host: latest.host, id: latest.machine ?? null });
-  const wanted = sourceOf(definition, machine);
+  const own = archived ?? { definition, machine };
+  const wanted = sourceOf(own.definition, own.machine);
   for (const source of [wanted, ...(record?.sources ?? [])])
     if (await isSameSource(stored, source, machine)) return;
   throw otherGuest(latest, stored, wanted);

@@ -1,8 +1,10 @@
 import type { StartAfterRestore } from '../restore/restore-report.ts';
-import type { UnpackRequest } from '../unpack/unpack-file.ts';
-import type { Unpacked } from '../unpack/unpacked.ts';
+import type { FilePlace } from '../unpack/file-place.ts';
+import type { Unpacked, UnpackTarget } from '../unpack/unpacked.ts';
 
-export interface ImportRequest extends UnpackRequest {
+export interface ImportRequest extends UnpackTarget {
+  /** An archive or a compressed image; null: standard input. */
+  from: FilePlace | null;
   /** Null: the guest is not started. */
   start: StartAfterImport | null;
 }

@@ -1,11 +1,13 @@
 import { performance } from 'node:perf_hooks';
 import type { Readable } from 'node:stream';
 import type { Context } from '../../events.ts';
-import { unpackFile, type UnpackDependencies } from '../unpack/unpack-file.ts';
+import type { FilterDependencies } from '../unpack/filters.ts';
+import { openInput, type FileDependencies } from '../unpack/input.ts';
+import { unpackFile } from '../unpack/unpack-file.ts';
 import type { ImportReport, ImportRequest } from './import-report.ts';
 import { ImportedGuest, type StartDependencies } from './imported-guest.ts';
 
-export type ImportDependencies = UnpackDependencies & StartDependencies;
+export type ImportDependencies = FilterDependencies & FileDependencies & StartDependencies;
 
 /**
  * Unpacks an archive or a compressed image to a new file or a device, and reads it back. Starts the guest then, on request. Throws what
@@ -22,7 +24,7 @@ export async function importArchive(
     request.start === null ? null : new ImportedGuest(request.start, request.to, dependencies, context);
   const { path, content, compression, manifest, checked, disks } = await unpackFile(
     request,
-    stdin,
+    (onRead) => openInput(request.from, stdin, dependencies, onRead, context),
     async (...next) => guest?.requireStartable(...next),
     dependencies,
     context,

@@ -3,7 +3,7 @@ import { damagedArchive } from '../../codec/damaged-archive.ts';
 import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import type { DefinitionLanguage } from '../../guest/definition-language.ts';
-import { parseGuestDefinition, type GuestDefinition } from '../../guest/definition.ts';
+import type { GuestDefinition } from '../../guest/definition.ts';
 import { withImage } from '../../guest/disks/with-image.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
 import type { GuestRecord } from '../../guest/guest-record.ts';
@@ -14,6 +14,7 @@ import { adaptRestored, convertRestored, type RestoredGuest } from '../restore/c
 import type { GuestOrigin } from '../restore/old-host.ts';
 import type { RestoreDependencies } from '../restore/restore.ts';
 import { startRestored } from '../restore/restored-guest.ts';
+import { definitionIn } from '../unpack/definition-in-manifest.ts';
 import type { StartAfterImport } from './import-report.ts';
 import { targetPathOf } from '../unpack/disk-target.ts';
 
@@ -105,7 +106,8 @@ export class ImportedGuest {
       const definition = await readDefinitionFile(definitionFile, null, await loadLanguages());
       return requireDriver(drivers, definition.driver).complete(definition, this.#context);
     }
-    if (manifest !== null && hasDefinition(manifest)) return definitionIn(manifest);
+    const own = manifest === null ? null : definitionIn(manifest);
+    if (own !== null) return own;
     throw new Failure('guest-unsupported', 'The file does not say of which guest its disk is.', {
       advice:
         'Give a file that describes the guest (for xl, of libvirt, or with the command line of QEMU or User Mode Linux): ' +
@@ -138,14 +140,6 @@ export class ImportedGuest {
 
 function hasDefinition(manifest: Manifest | null): boolean {
   return (manifest?.definition ?? null) !== null;
-}
-
-function definitionIn({ definition }: Manifest): GuestDefinition {
-  try {
-    return parseGuestDefinition(definition);
-  } catch (cause) {
-    throw damagedArchive('has a definition that this version does not read', cause);
-  }
 }
 
 function originOf(manifest: Manifest | null): GuestOrigin | null {

@@ -1,4 +1,5 @@
 import { open, type FileHandle } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { addAbortSignal, type Readable } from 'node:stream';
 import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
@@ -14,6 +15,8 @@ export interface FileDependencies {
 export interface UnpackInput extends AsyncDisposable {
   /** For people. */
   path: string;
+  /** The file's name; null for a stream. */
+  name: string | null;
   /** Null where it is not known. */
   sizeBytes: number | null;
   /** A piece is valid until the next one is asked for. */
@@ -42,6 +45,7 @@ export async function openInput(
     const { sizeBytes, pieces } = await connection.openFile(path, signal);
     return {
       path: placeText(place),
+      name: basename(path),
       sizeBytes,
       pieces: counted(pieces, onRead),
       [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
@@ -63,7 +67,7 @@ async function* counted(
 }
 
 /** A file, or whatever else can be read to its end. Throws Failure `image-missing` or `image-unreadable`; its pieces throw `read-failed`. */
-async function openInputFile(
+export async function openInputFile(
   path: string,
   signal: AbortSignal,
   onRead: (bytes: number) => void,
@@ -88,6 +92,7 @@ async function openInputFile(
   }
   return {
     path,
+    name: basename(path),
     sizeBytes: stats.isFile() ? stats.size : null,
     pieces: readFile(file, path, signal, onRead),
     [Symbol.asyncDispose]: () => file.close(),
@@ -125,6 +130,7 @@ function openInputStream(
 ): UnpackInput {
   return {
     path: 'standard input',
+    name: null,
     sizeBytes: null,
     pieces: readStream(addAbortSignal(signal, stream), signal, onRead),
     [Symbol.asyncDispose]: () => {

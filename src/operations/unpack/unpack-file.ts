@@ -1,5 +1,3 @@
-import { basename } from 'node:path';
-import type { Readable } from 'node:stream';
 import { readArchive } from '../../archive/read-archive.ts';
 import { ByteReader } from '../../codec/byte-reader.ts';
 import { compressionOf, HEAD_BYTES, isTar, splitCompressedName } from '../../codec/compression-format.ts';
@@ -8,34 +6,27 @@ import type { Context } from '../../events.ts';
 import { Resources } from '../../pipeline/resources.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
 import type { PlacedBytes } from '../../transfer/disk-import.ts';
-import type { FilePlace } from './file-place.ts';
 import { decompressed, type FilterDependencies } from './filters.ts';
-import { openInput, type FileDependencies, type UnpackInput } from './input.ts';
+import type { UnpackInput } from './input.ts';
 import { refuseContainer } from './refuse-container.ts';
 import { unpackMembers } from './unpack-members.ts';
 import { isOvf, unpackOva } from './unpack-ova.ts';
 import type { BeforeDisk, Unpacked, UnpackedMembers, UnpackTarget } from './unpacked.ts';
 import { UnpackedDisks } from './unpacked-disks.ts';
 
-export type UnpackDependencies = FilterDependencies & FileDependencies;
-
 /** The name of an image from standard input. */
 const UNNAMED = 'disk.img';
 
-export interface UnpackRequest extends UnpackTarget {
-  /** An archive or a compressed image; null: standard input. */
-  from: FilePlace | null;
-}
-
 /**
  * Unpacks an archive or a compressed image to new files or a device, and reads them back. Nothing gets its name before all of it is right.
- * Throws Failure `archive-damaged`, `program-missing`, `verification-failed`, and what `openDiskTarget` and `beforeDisk` throw.
+ * Throws Failure `archive-damaged`, `program-missing`, `verification-failed`, and what `open`, `openDiskTarget` and `beforeDisk` throw.
+ * @param open opens the file, and has each number of bytes that is read from it counted
  */
 export async function unpackFile(
-  request: UnpackRequest,
-  stdin: Readable,
+  target: UnpackTarget,
+  open: (onRead: (bytes: number) => void) => Promise<UnpackInput>,
   beforeDisk: BeforeDisk,
-  dependencies: UnpackDependencies,
+  dependencies: FilterDependencies,
   context: Context,
 ): Promise<Unpacked> {
   const { signal, report } = context;
@@ -46,21 +37,22 @@ export async function unpackFile(
     if (totalBytes === null) return;
     report({ type: 'progress', stage: 'import', doneBytes: readBytes, totalBytes, sentBytes: readBytes });
   };
-  await using input: UnpackInput = await openInput(request.from, stdin, dependencies, onRead, context);
+  await using input: UnpackInput = await open(onRead);
   const raw = new ByteReader(input.pieces);
   const compression = compressionOf(await headOf(raw, 'is empty'));
   const plain = new ByteReader(decompressed(compression, raw, dependencies, signal));
   await using held = new Resources();
   held.hold({ [Symbol.asyncDispose]: () => plain.close() });
-  const disks = new UnpackedDisks(request, dependencies.pool, held, context);
+  const disks = new UnpackedDisks(target, dependencies.pool, held, context);
   const { path } = input;
   try {
     const unpacked = await runStage(
       context,
       'import',
-      `importing ${path}`,
-      () => unpack(plain, disks, context, { request, input, beforeDisk, isPlain: compression === 'none' }),
-      () => `imported ${path}; everything was read back`,
+      `unpacking ${path}`,
+      () =>
+        unpack(plain, disks, context, { to: target.to, input, beforeDisk, isPlain: compression === 'none' }),
+      () => `unpacked ${path}; everything was read back`,
     );
     signal.throwIfAborted();
     await disks.publish();
@@ -78,7 +70,7 @@ async function headOf(reader: ByteReader, ifEmpty: string): Promise<Uint8Array> 
 }
 
 interface Unpacking {
-  request: UnpackRequest;
+  to: string;
   input: UnpackInput;
   beforeDisk: BeforeDisk;
   isPlain: boolean;
@@ -88,7 +80,7 @@ async function unpack(
   plain: ByteReader,
   disks: UnpackedDisks,
   context: Context,
-  { request, input, beforeDisk, isPlain }: Unpacking,
+  { to, input, beforeDisk, isPlain }: Unpacking,
 ): Promise<UnpackedMembers & Pick<Unpacked, 'content'>> {
   const head = await headOf(plain, 'is empty when it is unpacked');
   if (isTar(head)) {
@@ -97,12 +89,12 @@ async function unpack(
     const all = rejoined(first, members);
     const isOva = first.done !== true && isOvf(first.value.name);
     const unpacking = isOva
-      ? unpackOva(all, disks, beforeDisk, request.to, context)
-      : unpackMembers(all, disks, beforeDisk, request.to);
+      ? unpackOva(all, disks, beforeDisk, to, context)
+      : unpackMembers(all, disks, beforeDisk, to);
     return { content: isOva ? 'ova' : 'archive', ...(await unpacking) };
   }
   refuseContainer(head, input.path);
-  const name = request.from === null ? UNNAMED : splitCompressedName(basename(request.from.path)).stem;
+  const name = input.name === null ? UNNAMED : splitCompressedName(input.name).stem;
   await beforeDisk(null, name);
   const sizeBytes = isPlain ? input.sizeBytes : null;
   await disks.add({ name, sizeBytes, dataBytes: 0, data: placed(plain.others()), hashes: true });

@@ -50,6 +50,7 @@ export async function unpackMembers(
       if (sums.size > 0) throw damagedArchive(`has its ${MANIFEST_NAME} behind something else`);
       stated.manifest = parseManifest(await content(LONGEST_MANIFEST_BYTES));
       if (toOneFile && stated.manifest.disks.length > 1) throw severalDisks(to);
+      await disks.requireRoom(stated.manifest.disks);
     } else if (name === CHECKSUMS_NAME) {
       stated.checksums = parseChecksums((await smallContent(member, LONGEST_CHECKSUMS_BYTES)).toString());
     } else if (name === stated.manifest?.fingerprints) {

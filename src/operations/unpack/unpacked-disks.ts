@@ -1,14 +1,17 @@
+import { join } from 'node:path';
 import { ChunkMap } from '../../chunk/chunk-map.ts';
 import { damagedArchive } from '../../codec/damaged-archive.ts';
 import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import { formatBytes } from '../../figures.ts';
+import { newFilePlace } from '../../image/target/place.ts';
+import { requireRoom } from '../../image/target/target-place.ts';
 import type { ImageTarget } from '../../image/target/image-target.ts';
 import type { Resources } from '../../pipeline/resources.ts';
 import { bounded, DiskImport, type ImportedDisk, type PlacedBytes } from '../../transfer/disk-import.ts';
 import { ImageApply } from '../../transfer/image-apply.ts';
 import type { FramePool } from '../../workers/frame-pool.ts';
-import { openDiskTarget, type DiskTarget } from './disk-target.ts';
+import { isDirectory, openDiskTarget, type DiskTarget } from './disk-target.ts';
 import type { UnpackedDisk, UnpackTarget } from './unpacked.ts';
 
 const SECTOR_BYTES = 512;
@@ -39,6 +42,18 @@ export class UnpackedDisks {
     this.#pool = pool;
     this.#held = held;
     this.#context = context;
+  }
+
+  /** Throws Failure `target-full` unless all these disks fit into the directory; a single place is looked at by `add`. */
+  async requireRoom(disks: readonly { sizeBytes: number; dataBytes: number }[]): Promise<void> {
+    const { to } = this.#request;
+    if (!(await isDirectory(to))) return;
+    await requireRoom(
+      disks.map(({ sizeBytes, dataBytes }, index) => ({
+        place: newFilePlace(join(to, `disk${index}`), sizeBytes),
+        neededBytes: dataBytes,
+      })),
+    );
   }
 
   /** Writes a disk, and reads it back. Throws what `openDiskTarget` and `DiskImport.write` throw, and `verification-failed`. */

@@ -13,11 +13,8 @@ import { connectSsh } from '../../../src/store/sftp/ssh-connection.ts';
 import { thisMachine } from '../../../src/system/machine.ts';
 import { FramePool } from '../../../src/workers/frame-pool.ts';
 import { bunzipInThread } from '../../../src/workers/bunzip2-thread.ts';
-import { frameWorkerUrl } from '../assembly.ts';
+import { bunzipWorkerUrl, frameWorkerUrl } from '../assembly.ts';
 import { scratchDirectory } from '../images/images.ts';
-
-/** The built entry of the thread. */
-const bunzipWorkerUrl = new URL('../../../dist/workers/bunzip2-worker.js', import.meta.url);
 
 /** A path of this machine, or any other place. */
 export function placeOf<Place>(place: Place | string): Place | { path: string; host: null } {

@@ -16,7 +16,8 @@ import { createStoreMemory } from '../../../src/repository/store-memory.ts';
 import { thisMachine, type Machine } from '../../../src/system/machine.ts';
 import { openDirectoryStore } from '../../../src/store/directory/directory-store.ts';
 import type { BackupStore } from '../../../src/store/store.ts';
-import { frameWorkerUrl } from '../assembly.ts';
+import { bunzipInThread } from '../../../src/workers/bunzip2-thread.ts';
+import { bunzipWorkerUrl, frameWorkerUrl } from '../assembly.ts';
 import { scratchDirectory } from '../images/images.ts';
 
 export const TEST_PASSPHRASE = 'correct horse battery';
@@ -47,6 +48,8 @@ export class BackupWorld implements AsyncDisposable {
       machine: () => this.machine,
       recordings: createRecordingNotes(join(this.path, 'recordings')),
       pool: this.pool,
+      bunzip: (pieces, signal) => bunzipInThread(bunzipWorkerUrl, pieces, signal),
+      environment: process.env,
       // A second passes between any two questions for the time.
       now: () => new Date((this.#time += 1000)),
       randomHex: (digits) => randomBytes(digits).toString('hex').slice(0, digits),
@@ -103,6 +106,7 @@ export class BackupWorld implements AsyncDisposable {
       hold: 'clone',
       compression: 3,
       everyBlock: false,
+      scratch: null,
       keepClones: true,
       maxPauseMs: null,
       haltTimeoutMs: 20_000,

@@ -1,0 +1,93 @@
+import { basename, dirname, join } from 'node:path';
+import type { Manifest } from '../../archive/manifest.ts';
+import { splitCompressedName } from '../../codec/compression-format.ts';
+import { damagedArchive } from '../../codec/damaged-archive.ts';
+import { Failure } from '../../failure.ts';
+import type { ArchivedGuest } from '../../guest/guest-source.ts';
+import { isGuestName, type GuestDefinition } from '../../guest/definition.ts';
+import { withImage } from '../../guest/disks/with-image.ts';
+import type { Machine } from '../../system/machine.ts';
+import { definitionIn } from './definition-in-manifest.ts';
+import type { Unpacked } from './unpacked.ts';
+
+/** A guest whose disks were unpacked. */
+export interface GuestInFile {
+  /** With its disks where they were unpacked to. */
+  definition: GuestDefinition;
+  archived: ArchivedGuest;
+}
+
+/**
+ * The guest in a file that was unpacked: as its manifest describes it, or else images that no guest uses. Throws Failure `archive-damaged`
+ * if manifest and disks do not fit together, and `guest-unsupported` for a name that no guest can have.
+ * @param path the file, absolute
+ * @param machine this one
+ */
+export function guestInFile(
+  { manifest, disks }: Pick<Unpacked, 'manifest' | 'disks'>,
+  path: string,
+  machine: Machine,
+): GuestInFile {
+  const state =
+    manifest === null ? null : { createdAt: new Date(manifest.createdAt), consistency: manifest.consistency };
+  const described = manifest === null ? null : definitionIn(manifest);
+  if (manifest === null || described === null) {
+    const name = nameOf(manifest?.guest ?? stemOf(path), path);
+    const at = (place: (disk: { name: string; target: string }) => string) =>
+      imagesOnly(name, disks.map(place));
+    return {
+      definition: at(({ target }) => target),
+      archived: { definition: at((disk) => join(dirname(path), disk.name)), machine, state },
+    };
+  }
+  const targets = targetsByDevice(manifest, disks);
+  if (targets.size !== described.disks.length)
+    throw damagedArchive(`holds ${targets.size} disks, and its guest has ${described.disks.length}`);
+  const unpacked = described.disks.map((disk) => {
+    const target = targets.get(disk.device);
+    if (target === undefined) throw damagedArchive(`lacks the disk ${disk.device} of its guest`);
+    return withImage(disk, { path: target, format: 'raw' });
+  });
+  const { host, machine: id } = manifest;
+  const madeOn = host === undefined ? machine : { host, id: id ?? null };
+  return {
+    definition: { ...described, disks: unpacked },
+    archived: { definition: described, machine: madeOn, state },
+  };
+}
+
+/** Where each disk of the guest was unpacked to. */
+function targetsByDevice(manifest: Manifest, disks: Unpacked['disks']): Map<string, string> {
+  const targetOf = new Map(disks.map(({ name, target }) => [name, target]));
+  return new Map(manifest.disks.map(({ device, name }) => [device, targetOf.get(name) ?? '']));
+}
+
+function imagesOnly(name: string, paths: readonly string[]): GuestDefinition {
+  return {
+    name,
+    driver: 'offline',
+    memoryBytes: null,
+    cpuCount: null,
+    kernel: null,
+    initrd: null,
+    disks: paths.map((path, index) => ({ device: `disk${index}`, path, readOnly: false })),
+    commandLine: [],
+  };
+}
+
+/** The file's name without what says only how it is packed: `web` of `web.tar.zst`, `debian-root` of `debian-root.bz2`. */
+function stemOf(path: string): string {
+  return splitCompressedName(basename(path)).stem.replace(/(?<=.)\.(?:tar|ova)$/i, '');
+}
+
+function nameOf(name: string, path: string): string {
+  if (isGuestName(name)) return name;
+  throw new Failure(
+    'guest-unsupported',
+    `${path} gives its guest a name that vmferry cannot use: ${JSON.stringify(name)}.`,
+    {
+      advice:
+        'Import it, and name the image: at most 200 bytes, and it must not begin with a dot or a dash, such as `guest.img`.',
+    },
+  );
+}
