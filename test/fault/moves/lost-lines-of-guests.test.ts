@@ -43,7 +43,7 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a guest whose line is lost'
     try {
       const error = errorOf(await command.ended);
       expect(error).toMatchObject({ code: 'connection-lost', exitStatus: 12 });
-      expect(error.advice).toContain('the same command goes on');
+      expect(error.advice).toContain('vmferry migrate web --resume goes on');
       expect(guest.runsOn('old')).toBe(true);
       await eventually('no receiver is left', 60_000, async () => (await receiversOf(hosts)).length === 0);
     } finally {
