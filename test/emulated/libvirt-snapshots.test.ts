@@ -83,6 +83,33 @@ describeUnless(libvirtMissing() ?? toolsMissing('qemu-img'), 'a guest of libvirt
     expect(await inLab('dumpxml', '--inactive', 'flat')).not.toContain('/nowhere/base.img');
   });
 
+  test('a guest whose definition names other images below a disk than the image does is refused', async () => {
+    const [base, other, path] = ['base', 'other', 'over'].map((name) => join(scratch.path, `${name}.qcow2`));
+    for (const file of [base, other])
+      await run('qemu-img', ['create', '-q', '-f', 'qcow2', file ?? '', '1M']);
+    const over = ['create', '-q', '-f', 'qcow2', '-F', 'qcow2', '-b', base ?? '', path ?? ''];
+    await run('qemu-img', over);
+    const define = async (below: string) => {
+      const store = `<backingStore${below}<target dev="vda"`;
+      const text = onQcow2('over', path ?? '').native?.text.replace('<target dev="vda"', store) ?? '';
+      const file = join(scratch.path, 'over.xml');
+      writeFileSync(file, text.replace(/<uuid>.*<\/uuid>/, ''));
+      await inLab('define', file);
+      const found = (await known('over'))?.unsupported;
+      await inLab('undefine', 'over');
+      return found;
+    };
+    const below = (file = '', more = '') =>
+      ` type="file"><format type="qcow2"/><source file="${file}"/>${more}</backingStore>`;
+    expect(await define(below(base))).toBeUndefined();
+    expect(await define(below(base, '<backingStore/>'))).toBeUndefined();
+    for (const wrong of [below(other), below(base, `<backingStore${below(other)}`), '/>'])
+      expect(await define(wrong)).toMatchObject({
+        code: 'guest-unsupported',
+        message: expect.stringContaining('names another backing file for the disk vda'),
+      });
+  });
+
   test('a guest is left alone while a block job copies a disk of it', async () => {
     const path = join(scratch.path, 'job.qcow2');
     await run('qemu-img', ['create', '-q', '-f', 'qcow2', path, '1M']);

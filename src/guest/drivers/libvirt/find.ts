@@ -7,6 +7,7 @@ import { domainInfo, listDomains, type DomainInfo } from './domains.ts';
 import { isFenced, withoutFence } from './domain/fence-paths.ts';
 import { identityOf, QemuProcesses } from './identity.ts';
 import { takeOutPasswords } from './domain/passwords.ts';
+import { findOtherBacking } from './chains/backing-stores.ts';
 import { findSnapshots } from './snapshots.ts';
 import type { AskOptions, Virsh } from './virsh.ts';
 
@@ -108,7 +109,7 @@ async function describe(virsh: Virsh, info: DomainInfo, options: AskOptions): Pr
         autostart: info.autostart,
         native: { text: open.text, beyond },
       },
-      problems,
+      problems: [...problems, ...findOtherBacking(open.text, definition.name, definition.disks)],
       isFenced: fenced,
       earlierStates: await findSnapshots(virsh, info, options),
     };
