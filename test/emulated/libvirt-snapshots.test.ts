@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Context } from '../../src/events.ts';
 import { createLibvirtDriver } from '../../src/guest/drivers/libvirt/driver.ts';
+import { createQemuDriver } from '../../src/guest/drivers/qemu/driver.ts';
 import { run } from '../../src/system/processes.ts';
 import { libvirtMissing, startLibvirt, type LibvirtLab } from '../rigs/libvirt/libvirt-lab.ts';
 import { failureOf } from '../support/failures.ts';
@@ -117,6 +118,9 @@ describeUnless(libvirtMissing() ?? toolsMissing('qemu-img'), 'a guest of libvirt
     await inLab('start', 'job');
     await inLab('snapshot-create-as', 'job', 'nightly', '--disk-only');
     expect((await running('job')).unsupported).toBeUndefined();
+    // It has no screen (`-display none`), and is libvirt's all the same.
+    const ofQemu = await createQemuDriver({}).list(context);
+    expect(ofQemu.map(({ definition }) => definition.name)).not.toContain('job');
     expect((await running('job')).earlierStates?.text).toContain('nightly');
     await inLab('blockcommit', 'job', 'vda', '--active', '--wait');
     expect((await running('job')).unsupported).toMatchObject({

@@ -46,7 +46,7 @@ export function isOfMachine(pid: number, machine: string | undefined): boolean {
 function isGuest(argv: readonly string[]): boolean {
   if (argv.length < 2 || argv.includes(PROBE_NAME)) return false;
   // libvirt asks a QEMU without a machine what it can do.
-  if (argv.some((argument) => /^(?:type=)?none(?:,|$)/.test(argument))) return !isMachine(argv, 'none');
+  if (isMachine(argv, 'none')) return false;
   return !isOfLibvirt(argv) && !argv.some((argument) => /^-?-xen-(?:domid|attach)$/.test(argument));
 }
 
