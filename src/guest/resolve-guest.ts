@@ -3,7 +3,7 @@ import type { Context } from '../events.ts';
 import { Failure } from '../failure.ts';
 import type { ImageFormat } from '../image/formats/image-format.ts';
 import { here, placed } from '../placed-text.ts';
-import type { DriverKind, GuestDefinition } from './definition.ts';
+import { isImageOnly, type DriverKind, type GuestDefinition } from './definition.ts';
 import type { EarlierStates, GuestDriver, RunningGuest } from './guest-driver.ts';
 import type { ArchivedGuest } from './guest-source.ts';
 import { fenceOf, type GuestRecord } from './guest-record.ts';
@@ -22,6 +22,14 @@ export interface ResolvedGuest {
   earlierStates?: EarlierStates;
   /** Only of a guest that was unpacked: its disks here are temporary. */
   archived?: ArchivedGuest;
+}
+
+/** Whether this machine remembers it, and could start it: it is neither an image that no guest uses, nor of an archive. */
+export function isOfThisMachine({
+  definition,
+  archived,
+}: Pick<ResolvedGuest, 'definition' | 'archived'>): boolean {
+  return !isImageOnly(definition) && archived === undefined;
 }
 
 /**

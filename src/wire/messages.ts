@@ -137,6 +137,8 @@ const moverMessage = z.discriminatedUnion('type', [
     guest: z.unknown(),
     /** The kernel that the mover runs under: if it is the receiver's own, both are on one machine. */
     sourceKernel: z.string().max(64).exactOptional(),
+    /** Anybody may have written the definition: its kernel must certainly be one, or a guest must be known there that has it. */
+    isForeign: z.literal(true).exactOptional(),
     needs: kernelNeeds.exactOptional(),
     besides: besides.exactOptional(),
   }),

@@ -130,6 +130,7 @@ const plan = {
 const moved = {
   type: 'moved',
   guest: '',
+  archive: '',
   destination: '',
   directory: '',
   devices: [{ path: '', sizeBytes: 0, holds: [''] }],

@@ -26,7 +26,8 @@ export const migrateCommand: Command<MigrateDependencies & PlainMoveDependencies
           type: 'string',
           array: true,
           describe:
-            'Names of running guests, in the order in which they move, or paths of images that no guest uses',
+            'Names of running guests, in the order in which they move, or paths: of images that no guest uses, ' +
+            'of an archive (of vmferry export, OVA), or of a compressed image',
         })
         .options({
           ...allOption,

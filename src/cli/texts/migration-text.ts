@@ -75,7 +75,8 @@ function movedDiskText(disk: MovedDisk, destination: string): string {
   ]);
 }
 
-function whatNext({ guest, disks, booted }: MigrationReport): string {
+function whatNext({ guest, archive, disks, booted }: MigrationReport): string {
+  if (archive !== null) return `The archive is unchanged: ${archive}`;
   const sources = disks.map(({ source }) => source).join(', ');
   const untouched = `The old image is unchanged: ${sources}`;
   if (booted === null) return `${untouched}\nDelete it when you no longer need it.`;

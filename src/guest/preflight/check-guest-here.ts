@@ -17,6 +17,8 @@ export interface ComingGuest {
   isFromHere: boolean;
   /** Its disks may replace those of guests that do not run. */
   mayOverwrite: boolean;
+  /** Anybody may have written the definition; see `GuestDriver.checkBootable`. */
+  isForeign: boolean;
   /** Absent: unknown. */
   needs?: KernelNeeds;
   /** Memory that other guests take before it comes; none unless given. */
@@ -29,7 +31,7 @@ export interface ComingGuest {
  * @param told what was found before; it is not said again
  */
 export async function checkGuestHere(
-  { definition: guest, isFromHere, mayOverwrite, needs, besidesBytes }: ComingGuest,
+  { definition: guest, isFromHere, isForeign, mayOverwrite, needs, besidesBytes }: ComingGuest,
   { drivers, records }: GuestSources,
   told: readonly Failure[],
   context: Context,
@@ -38,9 +40,10 @@ export async function checkGuestHere(
   if (driver === undefined)
     return [new Failure('hypervisor-missing', `This vmferry cannot boot ${guest.driver} guests.`)];
   const definition = await driver.complete(guest, context);
-  const found = await driver.checkBootable(definition, context);
   const survey = await surveyGuests(drivers, context);
   const known = await knownGuests(guest.name, survey, records);
+  const isVouchedFor = !isForeign || known.some((other) => other.definition.kernel === guest.kernel);
+  const found = await driver.checkBootable(definition, context, isVouchedFor);
   const others = known.filter((other) => !isFromHere || other.definition.name !== guest.name);
   const more = [
     ...checkFiles(definition),

@@ -1,7 +1,7 @@
 import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import { awaitReleases } from '../../guest/disks/await-releases.ts';
-import { isImageOnly } from '../../guest/definition.ts';
+import { isOfThisMachine } from '../../guest/resolve-guest.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
 import type { GuestDriver, RunningGuest } from '../../guest/guest-driver.ts';
 import type { Move } from './preflight.ts';
@@ -15,7 +15,7 @@ export async function haltForMove(
 ): Promise<void> {
   const { drivers, records } = dependencies;
   const { definition, running } = guest;
-  if (isImageOnly(definition)) return;
+  if (!isOfThisMachine(guest)) return;
   const { destination, sshConfigFile } = request.target;
   const { remoteCommand } = request;
   const move = {

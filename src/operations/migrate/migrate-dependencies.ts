@@ -1,9 +1,7 @@
 import type { Context } from '../../events.ts';
-import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
-import type { FramePool } from '../../workers/frame-pool.ts';
+import type { OpenGuestDependencies } from '../unpack/open-guest.ts';
 import type { ConnectOptions, SshConnection } from '../../store/sftp/ssh-connection.ts';
 
-export interface MigrateDependencies extends GuestDependencies {
-  pool: FramePool;
+export interface MigrateDependencies extends OpenGuestDependencies {
   connect: (destination: string, options: ConnectOptions, context: Context) => Promise<SshConnection>;
 }

@@ -6,6 +6,7 @@ import { sourceOf, withSource } from '../../guest/guest-source.ts';
 import { thisMachine } from '../../system/machine.ts';
 import { conversionAccount } from './conversion/account.ts';
 import { adaptThere } from './conversion/adapt-there.ts';
+import { isOfThisMachine } from '../../guest/resolve-guest.ts';
 import { noteUp } from '../../guest/note-state.ts';
 import { raiseFence } from '../../guest/hypervisor-fence.ts';
 import { haltForMove } from './halt-for-move.ts';
@@ -67,6 +68,7 @@ export async function migrate(
   return {
     type: 'moved',
     guest: guest.definition.name,
+    archive: guest.archived === undefined ? null : request.guest,
     destination: request.target.destination,
     directory,
     devices,
@@ -207,13 +209,16 @@ async function finishMove(
   }
   const { destination, sshConfigFile } = request.target;
   const { remoteCommand } = request;
+  const isOurs = isOfThisMachine(guest);
+  const origin = guest.archived ?? { definition, machine: thisMachine() };
   const moved = { destination, directory, sshConfigFile, remoteCommand, ...thisMover() };
-  const record = await dependencies.records.read(definition.name);
-  refuseUnlessOwn(record, definition.name);
+  const record = isOurs ? await dependencies.records.read(definition.name) : null;
+  if (isOurs) refuseUnlessOwn(record, definition.name);
   // With these sources, a store that both machines back up to treats it as one guest, also after a revert.
   const earlier = record?.sources ?? [];
   const sources = withSource(earlier, sourceOf(guestThere, receiver.identity));
-  await raiseFence({ definition, state: 'moved', move: moved, sources }, dependencies, context);
+  // This machine could not start a guest of an archive: it needs no fence.
+  if (isOurs) await raiseFence({ definition, state: 'moved', move: moved, sources }, dependencies, context);
   // Last check, after the fence: if something has started the guest here again, it stays here.
   await awaitReleases(definition, receiver.failed);
   // Checked before the boot is requested: if the line is broken, the guest does not run there.
@@ -228,7 +233,7 @@ async function finishMove(
         const boot = {
           type: 'boot',
           guest: guestThere,
-          sources: withSource(earlier, sourceOf(definition, thisMachine())),
+          sources: withSource(earlier, sourceOf(origin.definition, origin.machine)),
           timeoutMs: request.bootTimeoutMs,
         } as const;
         return await receiver.request(boot, 'up', receiver.failed);
@@ -240,7 +245,7 @@ async function finishMove(
           `It is not known whether ${definition.name} has come up on ${destination}: ${failure.message} ` +
             'It may run there, so it was not started here again.',
           {
-            advice: `Look there. If it runs there, all is well. If not: vmferry revert ${definition.name}`,
+            advice: `Look there. If it runs there, all is well. If not: ${isOurs ? `vmferry revert ${definition.name}` : 'give the same command again'}`,
             cause: error,
           },
         );
@@ -248,7 +253,7 @@ async function finishMove(
     },
     ({ pid }) => `${definition.name} is up on ${destination}${pid === null ? '' : ` (process ${pid})`}`,
   );
-  await noteUp(definition.name, dependencies.records, context);
+  if (isOurs) await noteUp(definition.name, dependencies.records, context);
   for (const warning of up.warnings) context.report({ type: 'warning', ...warning });
   // The guest runs there whether or not this message arrives.
   await receiver.request({ type: 'commit' }, 'committed', receiver.failed).catch(() => undefined);

@@ -20,7 +20,7 @@ export type { DiskAccount } from '../../transfer/disk-account.ts';
 
 /** What `vmferry migrate` is asked to do. */
 export interface MigrateRequest extends CopyRequest {
-  /** A guest's name, or the path of an image that no guest uses (the `offline` driver). */
+  /** A guest's name, or the path of an image that no guest uses (the `offline` driver), of an archive, or of a compressed image. */
   guest: string;
   target: MigrationTarget;
   /** Where single disks go; the others go into the target's directory. */
@@ -31,6 +31,10 @@ export interface MigrateRequest extends CopyRequest {
   retrying: RetryRequest;
   /** For what goes over the line; unlimited unless given. */
   limitRate?: RateLimit | null;
+  /** Where an archive is unpacked; null: beside it. Absent: archives are not unpacked. */
+  scratch?: string | null;
+  /** The user confirms that the machine of an archive no longer runs its guest, and never will. */
+  oldHostIsGone?: boolean;
   /** The format of an image that is named by its path; by its name unless given. */
   imageFormat?: ImageFormat;
   /** The format of the new images; null: see `targetFormatOf`. */
@@ -97,6 +101,8 @@ export interface MigrationPlan extends ConversionAccount {
 export interface MigrationReport extends ConversionAccount {
   type: 'moved';
   guest: string;
+  /** The archive or compressed image that it was in, as it was typed; null if it was not in one. */
+  archive: string | null;
   destination: string;
   /** Absolute, on the new hardware; null if every disk has a place of its own. */
   directory: string | null;

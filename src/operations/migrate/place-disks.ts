@@ -20,10 +20,14 @@ const LONGEST_NAME_BYTES = 240;
 
 type PlacesRequest = Pick<MigrateRequest, 'target' | 'disks' | 'format' | 'conversion'>;
 
-/** Throws Failure `usage` for a choice that does not fit the guest, and `guest-unsupported` for names that cannot be kept. */
+/**
+ * Throws Failure `usage` for a choice that does not fit the guest, and `guest-unsupported` for names that cannot be kept.
+ * @param homes the places of its disks, if its images here are temporary
+ */
 export function placeDisks(
   definition: GuestDefinition,
   { target, disks: chosen, format = null, conversion }: PlacesRequest,
+  homes: readonly Pick<DiskDefinition, 'path'>[] = definition.disks,
 ): DiskPlaces {
   const { name: guest, disks } = definition;
   // User Mode Linux reads nothing else.
@@ -43,7 +47,8 @@ export function placeDisks(
     pathOf.set(disk, path);
   }
   const [first] = disks.filter((disk) => !pathOf.has(disk));
-  const directory = target.directory ?? (first === undefined ? null : dirname(first.path));
+  const directory =
+    target.directory ?? (first === undefined ? null : dirname((homes[disks.indexOf(first)] ?? first).path));
   const places = disks.map((disk): PlacedDisk => {
     const path = pathOf.get(disk);
     if (path !== undefined) {

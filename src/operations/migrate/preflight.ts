@@ -3,11 +3,13 @@ import { asFailure, combineFailures, Failure } from '../../failure.ts';
 import type { Adaptation } from '../../guest/adaptation/plan.ts';
 import { isImageOnly, parseGuestDefinition } from '../../guest/definition.ts';
 import type { GuestSystem } from '../../guest/inspection/guest-system.ts';
-import { resolveGuest, type ResolvedGuest } from '../../guest/resolve-guest.ts';
+import type { ResolvedGuest } from '../../guest/resolve-guest.ts';
 import { Resources } from '../../pipeline/resources.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
 import type { DeviceThere, MigrateRequest } from './migration-report.ts';
 import { tellOfEarlierStates } from '../../guest/preflight/earlier-states.ts';
+import { findGuestToMove, needsUnpacking } from './find-guest-to-move.ts';
+import { refuseArchivedElsewhere } from './archived-guest.ts';
 import { refuseWhileMoved } from '../../guest/mover.ts';
 import { lookInside, planFixups } from './conversion/adaptation.ts';
 import { conversionAccount } from './conversion/account.ts';
@@ -80,13 +82,23 @@ async function look(
   // The other side takes a while to start; this side is checked meanwhile.
   const line = await attemptThere(() => Line.open(request, dependencies.connect, context));
   if (line !== null) cleanup.hold(line);
-  const guest = await attempt(() => resolveGuest(request.guest, dependencies, context, request.imageFormat));
+  if (await needsUnpacking(request, dependencies, context)) {
+    await attemptThere(() => line && line.ready(context.signal));
+    const [problem, ...more] = problemsThere;
+    if (problem !== undefined) throw combineFailures([problem, ...more]);
+  }
+  const guest = await attempt(() => findGuestToMove(request, dependencies, cleanup, context));
+  await attempt(
+    () => guest && refuseArchivedElsewhere(guest, request.oldHostIsGone ?? false, dependencies, context),
+  );
   await attempt(() => refuseWhileMoved(guest?.record ?? null));
   if (guest !== null) tellOfEarlierStates(guest, context);
   const disks =
     guest === null ? [] : await lookAtDisks(guest, request, dependencies.drivers, attempt, cleanup, context);
   await attemptThere(() => line && line.ready(context.signal));
-  const placed = await attempt(() => guest && placeDisks(guest.definition, request));
+  const placed = await attempt(
+    () => guest && placeDisks(guest.definition, request, guest.archived?.definition.disks),
+  );
   const planned = await attempt(() => guest && placed && planGuest(guest, placed, request, context));
   // A disk that stays behind has no place.
   const moving = (planned?.places ?? []).map(
@@ -189,6 +201,7 @@ async function checkRemote(
       claim: ownerClaim(definition),
       guest: isImageOnly(definition) ? null : there.definition,
       ...(sourceKernel !== null && { sourceKernel }),
+      ...(guest.archived !== undefined && { isForeign: true as const }),
       needs: kernelNeeds(disks, system),
       ...(request.besides !== undefined && { besides: request.besides }),
     },

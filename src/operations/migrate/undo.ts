@@ -2,7 +2,6 @@ import process from 'node:process';
 import type { Context } from '../../events.ts';
 import { asFailure, Failure } from '../../failure.ts';
 import { lowerFence } from '../../guest/hypervisor-fence.ts';
-import { isImageOnly } from '../../guest/definition.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
 import { incompleteFiles } from '../../image/target/partial-claim.ts';
 import { shellLine } from '../../quote-for-shell.ts';
@@ -14,7 +13,7 @@ import type { DeviceThere } from './migration-report.ts';
 import type { RemoteReceiver } from '../../wire/remote-receiver.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
 import type { GuestDriver } from '../../guest/guest-driver.ts';
-import { findRunningGuest } from '../../guest/resolve-guest.ts';
+import { findRunningGuest, isOfThisMachine } from '../../guest/resolve-guest.ts';
 import { dropClaim, noteLeftCopy } from './passes/claim-guest.ts';
 import { findStayingGuest } from '../../guest/staying-guest.ts';
 
@@ -69,7 +68,7 @@ function howItEnded(
 function withWayOn(failure: Failure, finalPaths: readonly string[], { guest, request, line }: Move): Failure {
   const { machine } = line.receiver;
   const { definition } = guest;
-  const isNoted = request.options !== undefined && !isImageOnly(definition);
+  const isNoted = request.options !== undefined && isOfThisMachine(guest);
   const again = isNoted ? shellLine(['vmferry', 'migrate', definition.name, '--resume']) : 'the same command';
   const advice = `What was copied stays on ${machine.name}: ${again} goes on from there. To give it up: ${giveUpCommand(finalPaths, machine)}`;
   return new Failure(failure.code, failure.message, {
@@ -85,7 +84,7 @@ async function restart(move: Move, context: Context): Promise<string | Failure |
   const { drivers, records, consoleLogOf } = dependencies;
   const { definition, running } = guest;
   const { name, driver: kind } = definition;
-  if (isImageOnly(definition)) return null;
+  if (!isOfThisMachine(guest)) return null;
   /** A record that cannot be written, for example to a full disk, must not keep the guest down. */
   const remember = (state: 'halted' | 'running') => noteState({ definition, state }, records, context);
   try {

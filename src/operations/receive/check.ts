@@ -17,6 +17,8 @@ export interface CheckRequest extends PlacesRequest {
   guest: GuestDefinition | null;
   /** See `runningKernelId`: of the machine that the guest comes from. */
   sourceKernel?: string;
+  /** Anybody may have written the guest's definition. */
+  isForeign?: true;
   needs?: KernelNeeds;
 }
 
@@ -44,6 +46,7 @@ export async function checkTarget(
     definition: guest,
     isFromHere,
     mayOverwrite: overwrite,
+    isForeign: request.isForeign ?? false,
     ...(needs && { needs }),
     ...(besides && { besidesBytes: besides.memoryBytes }),
   };

@@ -47,8 +47,12 @@ export async function openGuest(
   return { guest, [Symbol.asyncDispose]: () => Promise.resolve() };
 }
 
-/** An image of a guest never is, whatever its first bytes are; and a guest of that name comes before a file. */
-async function isArchive(name: string, sources: GuestDependencies, context: Context): Promise<boolean> {
+/** Whether the name is that of a file to unpack. An image of a guest never is, whatever its first bytes are; and a guest of that name comes before a file. */
+export async function isArchive(
+  name: string,
+  sources: GuestDependencies,
+  context: Context,
+): Promise<boolean> {
   if (!existsSync(name) || !(await isPacked(name))) return false;
   if (!name.includes('/') && (await findGuest(name, sources, context)) !== null) return false;
   return !(await isDiskOfGuest(name, sources, context));

@@ -22,6 +22,7 @@ const account = {
 const moved: MigrationReport = {
   type: 'moved',
   guest: 'web',
+  archive: null,
   destination: 'newhost',
   directory: '/guests',
   devices: [],

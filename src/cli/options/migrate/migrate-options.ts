@@ -1,4 +1,5 @@
 import type { Argv, Options } from 'yargs';
+import { scratchOption } from '../archive-options.ts';
 import { asOptions } from '../as-options.ts';
 import { repeatableConversionOptions } from '../conversion-options.ts';
 import { bootOptions, haltOptions } from '../guest-options.ts';
@@ -87,6 +88,12 @@ export const migrateOptions = {
   },
   ...limitRateOption,
   ...retryOptions,
+  scratch: scratchOption,
+  'old-host-is-gone': {
+    type: 'boolean',
+    describe:
+      'Of an archive: the machine on which it was made is off for good, so that its guest cannot run twice',
+  },
   'image-format': imageFormatOption,
   ...backingDirectoryOption,
   format: targetFormatOption,
@@ -140,6 +147,7 @@ function withExamples(parser: Argv): Argv {
     )
     .example('$0 migrate web --to oldbox:/srv --via bzip2', 'to a machine that has neither vmferry nor Node')
     .example('$0 migrate /srv/old.img --to newhost', 'move an image that no guest uses; nothing is booted')
+    .example('$0 migrate web.tar.zst --to newhost:/srv/guests', 'boot the guest in an archive there')
     .example(
       '$0 migrate web --to newhost --remote-command /opt/vmferry/bin/vmferry',
       'if vmferry is not on the PATH there',

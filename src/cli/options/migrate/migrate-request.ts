@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { Failure } from '../../../failure.ts';
 import type { MigrateRequest } from '../../../operations/migrate/migration-report.ts';
+import { readScratch } from '../archive-options.ts';
 import { readConversion } from '../as-options.ts';
 import { parseDestination } from '../destination.ts';
 import { readBootOptions, readHaltOptions } from '../guest-options.ts';
@@ -27,6 +28,8 @@ export function readMigrateRequest(args: Arguments): MigrateRequest {
     ...readImageFormat(args),
     ...readTargetFormat(args),
     ...readHaltOptions(args),
+    scratch: readScratch(args),
+    oldHostIsGone: flag(args, 'old-host-is-gone'),
     cold: flag(args, 'cold'),
     hold: readHold(args),
     probing: readProbing(args),

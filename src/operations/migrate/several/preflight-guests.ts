@@ -3,6 +3,7 @@ import type { Context } from '../../../events.ts';
 import { asFailure, combineFailures, Failure } from '../../../failure.ts';
 import { isImageOnly } from '../../../guest/definition.ts';
 import { collectWarnings } from '../../../pipeline/collect-warnings.ts';
+import { isArchive } from '../../unpack/open-guest.ts';
 import type { MigrateDependencies } from '../migrate-dependencies.ts';
 import type { MigrationPlan } from '../migration-report.ts';
 import { planMigration } from '../plan-migration.ts';
@@ -31,6 +32,7 @@ export async function preflightGuests(
     const { watched: context, warnings } = collectWarnings(contextOf(name));
     const own: Failure[] = [];
     try {
+      if (await isArchive(name, dependencies, context)) throw ofArchive();
       const request = { ...requestFor(name), besides: takenBy(earlier) };
       await using move = await preflight(request, dependencies, context);
       const guest = guestToMove(name, move);
@@ -64,6 +66,12 @@ function guestToMove(typed: string, { guest, there, places, devices, disks }: Mo
       memoryBytes: there.definition.memoryBytes ?? 0,
     },
   };
+}
+
+function ofArchive(): Failure {
+  return new Failure('usage', 'It is in an archive, and several guests are to move.', {
+    advice: 'Move it by itself.',
+  });
 }
 
 function notRunning(name: string): Failure {

@@ -53,7 +53,7 @@ const coming: GuestDefinition = {
 async function codes(guest: GuestDefinition, drivers: readonly GuestDriver[], isFromHere = false) {
   return (
     await checkGuestHere(
-      { definition: guest, isFromHere, mayOverwrite: false },
+      { definition: guest, isFromHere, mayOverwrite: false, isForeign: false },
       { drivers, records },
       [],
       context,
@@ -97,7 +97,7 @@ test('all that another guest has is found at once, and each problem says what to
     drives: [{ device: 'hdc', kind: 'cdrom', path: '/nowhere.iso' }] as const,
   };
   const problems = await checkGuestHere(
-    { definition: guest, isFromHere: false, mayOverwrite: false },
+    { definition: guest, isFromHere: false, mayOverwrite: false, isForeign: false },
     { drivers: [driverOf('qemu'), driverOf('xen', other)], records },
     [],
     context,
@@ -116,7 +116,7 @@ test('memory that other guests take before it comes is not free for it', async (
   const guest = { ...coming, networkCards: [], memoryBytes: 2 ** 20 };
   const check = (besidesBytes: number) =>
     checkGuestHere(
-      { definition: guest, isFromHere: false, mayOverwrite: false, besidesBytes },
+      { definition: guest, isFromHere: false, mayOverwrite: false, isForeign: false, besidesBytes },
       { drivers: [driverOf('qemu')], records },
       [],
       context,

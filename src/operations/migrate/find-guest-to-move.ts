@@ -1,0 +1,27 @@
+import type { Context } from '../../events.ts';
+import { resolveGuest, type ResolvedGuest } from '../../guest/resolve-guest.ts';
+import type { Resources } from '../../pipeline/resources.ts';
+import { isArchive, openGuest } from '../unpack/open-guest.ts';
+import type { MigrateDependencies } from './migrate-dependencies.ts';
+import type { MigrateRequest } from './migration-report.ts';
+
+/** Whether what is to be moved has to be unpacked first, which may take long. */
+export async function needsUnpacking(
+  { guest, scratch, imageFormat }: MigrateRequest,
+  dependencies: MigrateDependencies,
+  context: Context,
+): Promise<boolean> {
+  return scratch !== undefined && imageFormat === undefined && isArchive(guest, dependencies, context);
+}
+
+/** Throws what `openGuest` throws. @param held removes what was unpacked */
+export async function findGuestToMove(
+  { guest: name, imageFormat, scratch }: MigrateRequest,
+  dependencies: MigrateDependencies,
+  held: Resources,
+  context: Context,
+): Promise<ResolvedGuest> {
+  if (scratch === undefined) return resolveGuest(name, dependencies, context, imageFormat);
+  const options = { scratch, ...(imageFormat !== undefined && { imageFormat }) };
+  return held.hold(await openGuest(name, options, dependencies, context)).guest;
+}
