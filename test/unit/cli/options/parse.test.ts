@@ -56,6 +56,8 @@ describe('migrate', () => {
   test('has defaults for everything except the guest and the host', async () => {
     expect(await requestOf('web', '--to', 'newhost')).toEqual({
       guest: 'web',
+      scratch: null,
+      oldHostIsGone: false,
       target: { destination: 'newhost', directory: null, sshConfigFile: null },
       disks: [],
       overwrite: false,
@@ -90,6 +92,8 @@ describe('migrate', () => {
       ),
     ).toEqual({
       guest: '007',
+      scratch: null,
+      oldHostIsGone: false,
       target: { destination: 'root@::1', directory: '/srv', sshConfigFile: '/etc/my_ssh' },
       disks: [
         { name: 'root', path: '/dev/vg0/web' },
