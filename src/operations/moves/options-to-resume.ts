@@ -46,8 +46,8 @@ function tooLate(record: GuestRecord): Failure {
     : fenceOf(record)?.advice;
   const how =
     state === 'unknown'
-      ? 'broke off when it was to be booted there'
-      : 'is not one that broke off before the boot';
+      ? 'broke off when the boot there had begun'
+      : 'did not break off before the boot there';
   return new Failure('guest-fenced', `The move of ${name} to ${destination} ${how}: it is not resumed.`, {
     ...(advice !== undefined && { advice }),
   });
@@ -57,11 +57,13 @@ function tooLate(record: GuestRecord): Failure {
 function notNoted({ definition, copying, move }: GuestRecord): Failure {
   const { name } = definition;
   const { destination = 'HOST' } = copying ?? move ?? {};
-  return new Failure(
-    'guest-not-found',
-    `The record of ${name} does not have the options of its move to ${destination}: it was no move, or an earlier version of vmferry began it.`,
-    {
-      advice: `Type the whole command again: vmferry migrate ${name} --to ${destination}, with all its options. It goes on with what is there.`,
-    },
-  );
+  const directory = copying === undefined ? (move?.directory ?? null) : null;
+  const to = directory === null ? destination : `${destination}:${directory}`;
+  const message =
+    copying === undefined
+      ? `The record of ${name} does not have the options of its move to ${destination}: an earlier version of vmferry began it.`
+      : `The record of ${name} does not have the options of its copy on ${destination}: it was made by a rehearsal, by --via, or by an earlier version of vmferry.`;
+  return new Failure('guest-not-found', message, {
+    advice: `Type the whole command: ${shellLine(['vmferry', 'migrate', name, '--to', to])}, with all its options. It goes on with what is there.`,
+  });
 }

@@ -83,7 +83,7 @@ describe('there is nothing to resume', () => {
     ] as const)
       await expect(resumed(record)).rejects.toMatchObject({
         code: 'guest-not-found',
-        advice: expect.stringContaining('Type the whole command again: vmferry migrate web --to newhost'),
+        advice: expect.stringContaining('Type the whole command: vmferry migrate web --to newhost'),
       });
   });
 
