@@ -1,10 +1,9 @@
 import type { Extent } from '../../../extent/extents.ts';
-import { fieldsAt, type Fields, type HeaderFile } from './header-file.ts';
+import { fieldsAt, type HeaderFile } from './header-file.ts';
+import { incompatibleFeatures, VERSION_2_BYTES } from './qcow2.ts';
 
 /* The tables of qcow2: QEMU, docs/interop/qcow2.txt, "Cluster mapping". */
 
-const VERSION_2_BYTES = 72;
-const VERSION_3_BYTES = 104;
 const ENTRY_BYTES = 8;
 /** Tables are read in parts, so that memory does not grow with them. */
 const ENTRIES_AT_ONCE = 8192;
@@ -31,7 +30,7 @@ export interface StoredRange extends Extent {
  */
 export function* storedRanges(file: HeaderFile): Generator<StoredRange> {
   const header = fieldsAt(file, 0, VERSION_2_BYTES);
-  if (hasExtendedEntries(file, header)) return;
+  if ((incompatibleFeatures(file, header) & EXTENDED_L2) !== 0n) return;
   const clusterBytes = 2 ** header.u32(20, 'big');
   const sizeBytes = header.u64(24, 'big');
   const entriesOfTable = clusterBytes / ENTRY_BYTES;
@@ -56,11 +55,6 @@ export function* storedRanges(file: HeaderFile): Generator<StoredRange> {
 
 function follows(run: StoredRange, offset: number, fileOffset: number): boolean {
   return run.offset + run.length === offset && run.fileOffset + run.length === fileOffset;
-}
-
-function hasExtendedEntries(file: HeaderFile, header: Fields): boolean {
-  if (header.u32(4, 'big') < 3) return false;
-  return (fieldsAt(file, 0, VERSION_3_BYTES).bits64(72, 'big') & EXTENDED_L2) !== 0n;
 }
 
 interface Entry {

@@ -12,7 +12,7 @@ import {
 
 export const qcow2Magic = '514649fb';
 
-const VERSION_2_BYTES = 72;
+export const VERSION_2_BYTES = 72;
 const VERSION_3_BYTES = 104;
 const MOST_EXTENSIONS = 64;
 /** QEMU takes no longer name. */
@@ -48,7 +48,7 @@ export function readQcow2(file: HeaderFile): ContainerFacts {
   if (header.u32(32, 'big') !== 0) throw encrypted(path);
   const clusterBits = header.u32(20, 'big');
   if (clusterBits < 9 || clusterBits > 21) throw damagedHeader(path);
-  if (version === 3) refuseFeatures(path, fieldsAt(file, 0, VERSION_3_BYTES).bits64(72, 'big'));
+  refuseFeatures(path, incompatibleFeatures(file, header));
   const extensionsAt = version === 2 ? VERSION_2_BYTES : fieldsAt(file, 0, VERSION_3_BYTES).u32(100, 'big');
   const snapshotCount = header.u32(60, 'big');
   if (snapshotCount > MOST_SNAPSHOTS) throw damagedHeader(path);
@@ -58,6 +58,11 @@ export function readQcow2(file: HeaderFile): ContainerFacts {
     snapshotCount,
     snapshots: readSnapshotNames(file, header.u64(64, 'big'), snapshotCount),
   };
+}
+
+/** What a reader has to know to read the image. @param header its first `VERSION_2_BYTES` */
+export function incompatibleFeatures(file: HeaderFile, header: Fields): bigint {
+  return header.u32(4, 'big') < 3 ? 0n : fieldsAt(file, 0, VERSION_3_BYTES).bits64(72, 'big');
 }
 
 function refuseFeatures(path: string, features: bigint): void {
