@@ -1,7 +1,7 @@
 import { basename, resolve } from 'node:path';
 import { Failure } from '../failure.ts';
 import { formatOfName, type ImageFormat } from '../image/formats/image-format.ts';
-import { isGuestName, type GuestDefinition } from './definition.ts';
+import { isGuestName, type DiskDefinition, type GuestDefinition } from './definition.ts';
 
 /**
  * The definition of an image that no guest uses, in the form of a guest with one disk and no kernel. The caller checks that
@@ -20,6 +20,14 @@ export function offlineDefinition(path: string, format: ImageFormat = formatOfNa
           'Rename it: at most 200 bytes, and it must not begin with a dot or a dash, such as `guest.img`.',
       },
     );
+  return imagesDefinition(name, [{ path: image, ...(format !== 'raw' && { format }) }]);
+}
+
+/** The same of several images, which are one guest's. */
+export function imagesDefinition(
+  name: string,
+  images: readonly Pick<DiskDefinition, 'path' | 'format'>[],
+): GuestDefinition {
   return {
     name,
     driver: 'offline',
@@ -27,7 +35,7 @@ export function offlineDefinition(path: string, format: ImageFormat = formatOfNa
     cpuCount: null,
     kernel: null,
     initrd: null,
-    disks: [{ device: 'disk0', path: image, readOnly: false, ...(format !== 'raw' && { format }) }],
+    disks: images.map((image, index) => ({ device: `disk${index}`, readOnly: false, ...image })),
     commandLine: [],
   };
 }

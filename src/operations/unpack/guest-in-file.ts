@@ -6,6 +6,7 @@ import { Failure } from '../../failure.ts';
 import type { ArchivedGuest } from '../../guest/guest-source.ts';
 import { isGuestName, type GuestDefinition } from '../../guest/definition.ts';
 import { withImage } from '../../guest/disks/with-image.ts';
+import { imagesDefinition } from '../../guest/offline-definition.ts';
 import type { Machine } from '../../system/machine.ts';
 import { definitionIn } from './definition-in-manifest.ts';
 import type { Unpacked } from './unpacked.ts';
@@ -33,11 +34,11 @@ export function guestInFile(
   const described = manifest === null ? null : definitionIn(manifest);
   if (manifest === null || described === null) {
     const name = nameOf(manifest?.guest ?? stemOf(path), path);
-    const at = (place: (disk: { name: string; target: string }) => string) =>
-      imagesOnly(name, disks.map(place));
+    const here = disks.map(({ target }) => ({ path: target }));
+    const beside = disks.map((disk) => ({ path: join(dirname(path), disk.name) }));
     return {
-      definition: at(({ target }) => target),
-      archived: { definition: at((disk) => join(dirname(path), disk.name)), machine, state },
+      definition: imagesDefinition(name, here),
+      archived: { definition: imagesDefinition(name, beside), machine, state },
     };
   }
   const targets = targetsByDevice(manifest, disks);
@@ -60,19 +61,6 @@ export function guestInFile(
 function targetsByDevice(manifest: Manifest, disks: Unpacked['disks']): Map<string, string> {
   const targetOf = new Map(disks.map(({ name, target }) => [name, target]));
   return new Map(manifest.disks.map(({ device, name }) => [device, targetOf.get(name) ?? '']));
-}
-
-function imagesOnly(name: string, paths: readonly string[]): GuestDefinition {
-  return {
-    name,
-    driver: 'offline',
-    memoryBytes: null,
-    cpuCount: null,
-    kernel: null,
-    initrd: null,
-    disks: paths.map((path, index) => ({ device: `disk${index}`, path, readOnly: false })),
-    commandLine: [],
-  };
 }
 
 /** The file's name without what says only how it is packed: `web` of `web.tar.zst`, `debian-root` of `debian-root.bz2`. */
