@@ -1,7 +1,7 @@
 import type { Context } from '../../events.ts';
 import { resolveGuest, type ResolvedGuest } from '../../guest/resolve-guest.ts';
 import type { Resources } from '../../pipeline/resources.ts';
-import { isArchive, openGuest } from '../unpack/open-guest.ts';
+import { isArchive, openArchive } from '../unpack/open-guest.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
 import type { MigrateRequest } from './migration-report.ts';
 
@@ -14,14 +14,18 @@ export async function needsUnpacking(
   return scratch !== undefined && imageFormat === undefined && isArchive(guest, dependencies, context);
 }
 
-/** Throws what `openGuest` throws. @param held removes what was unpacked */
+/**
+ * Throws what `openArchive` and `resolveGuest` throw.
+ * @param unpacks whether `needsUnpacking`
+ * @param held removes what was unpacked
+ */
 export async function findGuestToMove(
-  { guest: name, imageFormat, scratch }: MigrateRequest,
+  { guest: name, imageFormat, scratch = null }: MigrateRequest,
+  unpacks: boolean,
   dependencies: MigrateDependencies,
   held: Resources,
   context: Context,
 ): Promise<ResolvedGuest> {
-  if (scratch === undefined) return resolveGuest(name, dependencies, context, imageFormat);
-  const options = { scratch, ...(imageFormat !== undefined && { imageFormat }) };
-  return held.hold(await openGuest(name, options, dependencies, context)).guest;
+  if (!unpacks) return resolveGuest(name, dependencies, context, imageFormat);
+  return held.hold(await openArchive(name, scratch, dependencies, context)).guest;
 }

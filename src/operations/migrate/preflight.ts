@@ -82,12 +82,13 @@ async function look(
   // The other side takes a while to start; this side is checked meanwhile.
   const line = await attemptThere(() => Line.open(request, dependencies.connect, context));
   if (line !== null) cleanup.hold(line);
-  if (await needsUnpacking(request, dependencies, context)) {
+  const unpacks = await needsUnpacking(request, dependencies, context);
+  if (unpacks) {
     await attemptThere(() => line && line.ready(context.signal));
     const [problem, ...more] = problemsThere;
     if (problem !== undefined) throw combineFailures([problem, ...more]);
   }
-  const guest = await attempt(() => findGuestToMove(request, dependencies, cleanup, context));
+  const guest = await attempt(() => findGuestToMove(request, unpacks, dependencies, cleanup, context));
   await attempt(
     () => guest && refuseArchivedElsewhere(guest, request.oldHostIsGone ?? false, dependencies, context),
   );

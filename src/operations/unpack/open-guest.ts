@@ -35,16 +35,25 @@ export async function openGuest(
   dependencies: OpenGuestDependencies,
   context: Context,
 ): Promise<OpenedGuest> {
-  if (imageFormat === undefined && (await isArchive(name, dependencies, context))) {
-    const unpacked = await unpackGuest(name, scratch, dependencies.machine(), dependencies, context);
-    const { definition, archived } = unpacked;
-    return {
-      guest: { definition, archived, running: null, record: null },
-      [Symbol.asyncDispose]: () => unpacked[Symbol.asyncDispose](),
-    };
-  }
+  if (imageFormat === undefined && (await isArchive(name, dependencies, context)))
+    return openArchive(name, scratch, dependencies, context);
   const guest = await resolveGuest(name, dependencies, context, imageFormat);
   return { guest, [Symbol.asyncDispose]: () => Promise.resolve() };
+}
+
+/** Unpacks what `isArchive` is true of. Throws what `unpackGuest` throws. @param scratch null: beside the archive */
+export async function openArchive(
+  name: string,
+  scratch: string | null,
+  dependencies: OpenGuestDependencies,
+  context: Context,
+): Promise<OpenedGuest> {
+  const unpacked = await unpackGuest(name, scratch, dependencies.machine(), dependencies, context);
+  const { definition, archived } = unpacked;
+  return {
+    guest: { definition, archived, running: null, record: null },
+    [Symbol.asyncDispose]: () => unpacked[Symbol.asyncDispose](),
+  };
 }
 
 /** Whether the name is that of a file to unpack. An image of a guest never is, whatever its first bytes are; and a guest of that name comes before a file. */
