@@ -13,7 +13,7 @@ import { poll } from '../../src/pipeline/polling.ts';
 import { run } from '../../src/system/processes.ts';
 import { libvirtMissing, startLibvirt, type LibvirtLab } from '../rigs/libvirt/libvirt-lab.ts';
 import { codeOf, failureOf } from '../support/failures.ts';
-import { emulated, plain } from '../support/guests/libvirt-guests.ts';
+import { LabGuests, emulated, plain } from '../support/guests/libvirt-guests.ts';
 import { scratchDirectory } from '../support/images/images.ts';
 import { describeUnless, toolsMissing } from '../support/programs/tools.ts';
 
@@ -59,22 +59,12 @@ describeUnless(libvirtMissing() ?? toolsMissing('qemu-img'), 'with a libvirt', (
     await driver.keep(definition, context);
     return definition;
   };
-  const known = async (name: string) =>
-    (await driver.listKept(context)).find(({ definition }) => definition.name === name);
-  const running = async (name: string) => {
-    const found = (await driver.list(context)).find(({ definition }) => definition.name === name);
-    if (found === undefined) throw new Error(`${name} does not run`);
-    return found;
-  };
-  const inLab = async (...args: readonly string[]) => {
-    const { exitStatus, stdout, stderr } = await lab.virsh(...args);
-    if (exitStatus !== 0) throw new Error(`virsh ${args.join(' ')}: ${stderr}`);
-    return stdout;
-  };
+  let guests: LabGuests;
 
   beforeAll(async () => {
     lab = await startLibvirt();
     driver = createLibvirtDriver(lab.environment);
+    guests = new LabGuests(lab, driver);
   });
   afterAll(async () => {
     await lab[Symbol.asyncDispose]();
@@ -93,7 +83,7 @@ describeUnless(libvirtMissing() ?? toolsMissing('qemu-img'), 'with a libvirt', (
       void [native, machineType, cpuModel, firmware];
       const disks = rest.disks.filter(({ purpose }) => purpose === undefined);
       await driver.keep(emulated({ ...rest, disks }), context);
-      const kept = await known(rest.name);
+      const kept = await guests.known(rest.name);
       expect(kept?.definition).toMatchObject({ name: rest.name, disks });
       expect(kept?.unsupported).toBeUndefined();
       await driver.drop(rest as GuestDefinition, context);
@@ -107,14 +97,14 @@ describeUnless(libvirtMissing() ?? toolsMissing('qemu-img'), 'with a libvirt', (
     const there = createLibvirtDriver(other.environment);
     expect(await there.listKept(context)).toEqual([]);
     await there.keep(emulated(plain('here', image('there'))), context);
-    expect((await known('here'))?.definition.disks[0]?.path).toContain('here.img');
+    expect((await guests.known('here'))?.definition.disks[0]?.path).toContain('here.img');
   });
 
   test('a disk in a pool has the path of its volume; the snapshots of a guest are found, and its topmost image', async () => {
-    await inLab('pool-create-as', 'pool', 'dir', `--target=${scratch.path}`);
+    await guests.virsh('pool-create-as', 'pool', 'dir', `--target=${scratch.path}`);
     const path = join(scratch.path, 'snap.qcow2');
     await run('qemu-img', ['create', '-q', '-f', 'qcow2', path, '1M']);
-    await inLab('pool-refresh', 'pool');
+    await guests.virsh('pool-refresh', 'pool');
     const definition = plain('snap', path);
     const text = writeDomain(definition, 'qemu')
       .replace(/<disk type="file"/, '<disk type="volume"')
@@ -122,19 +112,19 @@ describeUnless(libvirtMissing() ?? toolsMissing('qemu-img'), 'with a libvirt', (
       .replace('type="raw"', 'type="qcow2"');
     const file = join(scratch.path, 'snap.xml');
     writeFileSync(file, text);
-    await inLab('define', file);
-    const before = await known('snap');
+    await guests.virsh('define', file);
+    const before = await guests.known('snap');
     expect(before?.unsupported).toBeUndefined();
     expect(before?.definition.disks).toEqual([
       { device: 'vda', path, readOnly: false, format: 'qcow2', bus: 'virtio' },
     ]);
     expect(await driver.checkBootable(before?.definition ?? definition, context)).toEqual([]);
 
-    await inLab('undefine', 'snap');
+    await guests.virsh('undefine', 'snap');
     await driver.keep(emulated({ ...definition, disks: before?.definition.disks ?? [] }), context);
-    await inLab('snapshot-create-as', 'snap', 'inner');
-    await inLab('snapshot-create-as', 'snap', 'outer', '--disk-only');
-    const after = await known('snap');
+    await guests.virsh('snapshot-create-as', 'snap', 'inner');
+    await guests.virsh('snapshot-create-as', 'snap', 'outer', '--disk-only');
+    const after = await guests.known('snap');
     expect(after?.definition.disks).toMatchObject([
       { path: join(scratch.path, 'snap.outer'), format: 'qcow2' },
     ]);
@@ -155,7 +145,7 @@ describeUnless(libvirtMissing() ?? toolsMissing('qemu-img'), 'with a libvirt', (
       const problems = await driver.checkBootable(native ? emulated(definition) : definition, context);
       return problems.map(({ code, message }) => `${code}: ${message}`);
     };
-    const owner = (await known('owner'))?.definition;
+    const owner = (await guests.known('owner'))?.definition;
     expect(await codes({})).toEqual([]);
     expect(await codes({ uuid: owner?.uuid ?? '' })).toEqual([
       'target-exists: The UUID of new is that of owner here.',
@@ -209,63 +199,63 @@ describeUnless(libvirtMissing() ?? toolsMissing('qemu-img'), 'with a libvirt', (
 
   test('a guest that was saved with its memory is told of', async () => {
     await keep('saved');
-    await inLab('start', 'saved');
-    await inLab('managedsave', 'saved');
-    expect((await known('saved'))?.unsupported?.message).toContain('was saved with its memory');
-    const definition = (await known('saved'))?.definition ?? plain('saved', '/');
+    await guests.virsh('start', 'saved');
+    await guests.virsh('managedsave', 'saved');
+    expect((await guests.known('saved'))?.unsupported?.message).toContain('was saved with its memory');
+    const definition = (await guests.known('saved'))?.definition ?? plain('saved', '/');
     expect(await driver.checkBootable(definition, context)).toMatchObject([{ code: 'guest-unsupported' }]);
-    await inLab('managedsave-remove', 'saved');
+    await guests.virsh('managedsave-remove', 'saved');
   });
 
   test('a guest that runs with other disks than it is defined with is told of', async () => {
     await keep('changed');
-    await inLab('start', 'changed');
-    expect((await running('changed')).unsupported).toBeUndefined();
-    await inLab('attach-disk', 'changed', image('more'), 'vdb', '--live');
-    expect((await running('changed')).unsupported?.message).toMatch(/other disks than .*now: vdb /);
-    await inLab('destroy', 'changed');
+    await guests.virsh('start', 'changed');
+    expect((await guests.running('changed')).unsupported).toBeUndefined();
+    await guests.virsh('attach-disk', 'changed', image('more'), 'vdb', '--live');
+    expect((await guests.running('changed')).unsupported?.message).toMatch(/other disks than .*now: vdb /);
+    await guests.virsh('destroy', 'changed');
   });
 
   test('the password of a screen stays where it is, and comes back after a fence', async () => {
     await keep('screen');
-    const text = await inLab('dumpxml', 'screen');
+    const text = await guests.virsh('dumpxml', 'screen');
     const file = join(scratch.path, 'screen.xml');
     writeFileSync(file, text.replace('</devices>', '<graphics type="vnc" passwd="s3cret"/></devices>'));
-    await inLab('define', file);
-    const kept = await known('screen');
+    await guests.virsh('define', file);
+    const kept = await guests.known('screen');
     expect(JSON.stringify(kept)).not.toContain('s3cret');
     expect(kept?.definition.native?.beyond).toContainEqual(
       expect.stringMatching(/the password of <graphics/),
     );
     const definition = kept?.definition ?? plain('screen', '/');
-    const before = await inLab('dumpxml', '--security-info', 'screen');
+    const before = await guests.virsh('dumpxml', '--security-info', 'screen');
     const fence = await driver.fence(definition, context);
-    expect((await known('screen'))?.unsupported?.code).toBe('guest-fenced');
-    expect((await known('screen'))?.definition.disks).toEqual(definition.disks);
+    expect((await guests.known('screen'))?.unsupported?.code).toBe('guest-fenced');
+    expect((await guests.known('screen'))?.definition.disks).toEqual(definition.disks);
     expect((await lab.virsh('start', 'screen')).stderr).toContain('vmferry-fence');
     await driver.unfence(definition, fence, context);
-    expect(await inLab('dumpxml', '--security-info', 'screen')).toBe(before);
+    expect(await guests.virsh('dumpxml', '--security-info', 'screen')).toBe(before);
   });
 
   test('a guest that stays paused after vmferry died goes on by itself', async () => {
     await keep('frozen');
-    await inLab('start', 'frozen');
+    await guests.virsh('start', 'frozen');
     const script = join(import.meta.dirname, '../support/guests/freeze-domain-and-hang.mjs');
     const child = spawn(process.execPath, [script, 'frozen'], {
       env: { ...lab.environment, NODE_OPTIONS: '--disable-warning=ExperimentalWarning' },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     await once(child.stdout, 'data');
-    expect(await inLab('domstate', 'frozen')).toContain('paused');
-    const guest = await running('frozen');
+    expect(await guests.virsh('domstate', 'frozen')).toContain('paused');
+    const guest = await guests.running('frozen');
     expect(await failureOf(() => driver.freeze(guest, { syncTimeoutMs: 100 }, context))).toMatchObject({
       code: 'guest-unsupported',
       message: expect.stringContaining('Another backup'),
     });
     child.kill('SIGKILL');
-    const goesOn = async () => (await inLab('domstate', 'frozen')).includes('running');
+    const goesOn = async () => (await guests.virsh('domstate', 'frozen')).includes('running');
     expect(await poll(goesOn, { timeoutMs: 30_000, intervalMs: 100, signal })).toBe(true);
-    await inLab('destroy', 'frozen');
+    await guests.virsh('destroy', 'frozen');
   });
 
   test('a medium and a QEMU that this machine does not have are left out, with a warning', async () => {

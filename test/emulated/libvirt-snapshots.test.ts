@@ -7,7 +7,7 @@ import { createQemuDriver } from '../../src/guest/drivers/qemu/driver.ts';
 import { run } from '../../src/system/processes.ts';
 import { libvirtMissing, startLibvirt, type LibvirtLab } from '../rigs/libvirt/libvirt-lab.ts';
 import { failureOf } from '../support/failures.ts';
-import { emulated, onQcow2, plain } from '../support/guests/libvirt-guests.ts';
+import { LabGuests, emulated, onQcow2, plain } from '../support/guests/libvirt-guests.ts';
 import { scratchDirectory } from '../support/images/images.ts';
 import { describeUnless, toolsMissing } from '../support/programs/tools.ts';
 
@@ -17,22 +17,12 @@ describeUnless(libvirtMissing() ?? toolsMissing('qemu-img'), 'a guest of libvirt
   let lab: LibvirtLab;
   let driver: ReturnType<typeof createLibvirtDriver>;
   const scratch = scratchDirectory();
-  const known = async (name: string) =>
-    (await driver.listKept(context)).find(({ definition }) => definition.name === name);
-  const running = async (name: string) => {
-    const found = (await driver.list(context)).find(({ definition }) => definition.name === name);
-    if (found === undefined) throw new Error(`${name} does not run`);
-    return found;
-  };
-  const inLab = async (...args: readonly string[]) => {
-    const { exitStatus, stdout, stderr } = await lab.virsh(...args);
-    if (exitStatus !== 0) throw new Error(`virsh ${args.join(' ')}: ${stderr}`);
-    return stdout;
-  };
+  let guests: LabGuests;
 
   beforeAll(async () => {
     lab = await startLibvirt();
     driver = createLibvirtDriver(lab.environment);
+    guests = new LabGuests(lab, driver);
   });
   afterAll(async () => {
     await lab[Symbol.asyncDispose]();
@@ -44,29 +34,29 @@ describeUnless(libvirtMissing() ?? toolsMissing('qemu-img'), 'a guest of libvirt
     await run('qemu-img', ['create', '-q', '-f', 'qcow2', path, '1M']);
     const definition = onQcow2('past', path);
     await driver.keep(definition, context);
-    await inLab('snapshot-create-as', 'past', 'inner');
-    await inLab('start', 'past');
-    for (const name of ['one', 'two']) await inLab('snapshot-create-as', 'past', name, '--disk-only');
-    await inLab('destroy', 'past');
+    await guests.virsh('snapshot-create-as', 'past', 'inner');
+    await guests.virsh('start', 'past');
+    for (const name of ['one', 'two']) await guests.virsh('snapshot-create-as', 'past', name, '--disk-only');
+    await guests.virsh('destroy', 'past');
     const state = async () =>
       Promise.all([
-        inLab('dumpxml', '--inactive', 'past'),
-        inLab('snapshot-list', 'past', '--tree'),
-        ...['inner', 'one', 'two'].map((name) => inLab('snapshot-dumpxml', 'past', name)),
-        inLab('snapshot-current', 'past', '--name'),
+        guests.virsh('dumpxml', '--inactive', 'past'),
+        guests.virsh('snapshot-list', 'past', '--tree'),
+        ...['inner', 'one', 'two'].map((name) => guests.virsh('snapshot-dumpxml', 'past', name)),
+        guests.virsh('snapshot-current', 'past', '--name'),
       ]);
     const before = await state();
     expect(before[0]).toContain('<backingStore');
-    const guest = (await known('past'))?.definition ?? definition;
+    const guest = (await guests.known('past'))?.definition ?? definition;
     const fence = await driver.fence(guest, context);
-    expect((await known('past'))?.unsupported?.code).toBe('guest-fenced');
+    expect((await guests.known('past'))?.unsupported?.code).toBe('guest-fenced');
     expect((await lab.virsh('start', 'past')).exitStatus).not.toBe(0);
     expect((await state()).slice(1)).toEqual(before.slice(1));
     await driver.unfence(guest, fence, context);
     expect(await state()).toEqual(before);
     const consoleLog = join(scratch.path, 'past.log');
     await driver.start(guest, { consoleLog, timeoutMs: 60_000 }, context);
-    await inLab('destroy', 'past');
+    await guests.virsh('destroy', 'past');
     expect(await state()).toEqual(before);
     // libvirt keeps the guest as long as it has snapshots.
     expect(await failureOf(() => driver.drop(guest, context))).toMatchObject({ code: 'guest-unsupported' });
@@ -81,7 +71,7 @@ describeUnless(libvirtMissing() ?? toolsMissing('qemu-img'), 'a guest of libvirt
     const text = definition.native?.text.replace('<target dev="vda"', `${below}<target dev="vda"`) ?? '';
     expect(text).toContain('/nowhere/base.img');
     await driver.keep({ ...definition, native: { text, beyond: [] } }, context);
-    expect(await inLab('dumpxml', '--inactive', 'flat')).not.toContain('/nowhere/base.img');
+    expect(await guests.virsh('dumpxml', '--inactive', 'flat')).not.toContain('/nowhere/base.img');
   });
 
   test('a guest whose definition names other images below a disk than the image does is refused', async () => {
@@ -95,9 +85,9 @@ describeUnless(libvirtMissing() ?? toolsMissing('qemu-img'), 'a guest of libvirt
       const text = onQcow2('over', path ?? '').native?.text.replace('<target dev="vda"', store) ?? '';
       const file = join(scratch.path, 'over.xml');
       writeFileSync(file, text.replace(/<uuid>.*<\/uuid>/, ''));
-      await inLab('define', file);
-      const found = (await known('over'))?.unsupported;
-      await inLab('undefine', 'over');
+      await guests.virsh('define', file);
+      const found = (await guests.known('over'))?.unsupported;
+      await guests.virsh('undefine', 'over');
       return found;
     };
     const below = (file = '', more = '') =>
@@ -115,21 +105,21 @@ describeUnless(libvirtMissing() ?? toolsMissing('qemu-img'), 'a guest of libvirt
     const path = join(scratch.path, 'job.qcow2');
     await run('qemu-img', ['create', '-q', '-f', 'qcow2', path, '1M']);
     await driver.keep(onQcow2('job', path), context);
-    await inLab('start', 'job');
-    await inLab('snapshot-create-as', 'job', 'nightly', '--disk-only');
-    expect((await running('job')).unsupported).toBeUndefined();
+    await guests.virsh('start', 'job');
+    await guests.virsh('snapshot-create-as', 'job', 'nightly', '--disk-only');
+    expect((await guests.running('job')).unsupported).toBeUndefined();
     // It has no screen (`-display none`), and is libvirt's all the same.
     const ofQemu = await createQemuDriver({}).list(context);
     expect(ofQemu.map(({ definition }) => definition.name)).not.toContain('job');
-    expect((await running('job')).earlierStates?.text).toContain('nightly');
-    await inLab('blockcommit', 'job', 'vda', '--active', '--wait');
-    expect((await running('job')).unsupported).toMatchObject({
+    expect((await guests.running('job')).earlierStates?.text).toContain('nightly');
+    await guests.virsh('blockcommit', 'job', 'vda', '--active', '--wait');
+    expect((await guests.running('job')).unsupported).toMatchObject({
       message: 'A block job copies the disk vda of job to another image.',
     });
-    await inLab('blockjob', 'job', 'vda', '--pivot');
-    const now = await running('job');
+    await guests.virsh('blockjob', 'job', 'vda', '--pivot');
+    const now = await guests.running('job');
     expect(now.unsupported).toBeUndefined();
     expect(now.definition.disks[0]?.path).toBe(path);
-    await inLab('destroy', 'job');
+    await guests.virsh('destroy', 'job');
   });
 });

@@ -1,25 +1,25 @@
 import { closeSync, constants, openSync, readdirSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { ImageFormat } from '../../../src/image/formats/image-format.ts';
 import { writeGraph } from '../../../src/image/formats/view/block-graph.ts';
 import { startView, type View } from '../../../src/image/formats/view/view.ts';
-import { punchHole } from '../../../src/system/native.ts';
 import { FramePool } from '../../../src/workers/frame-pool.ts';
 import { frameWorkerUrl } from '../../support/assembly.ts';
 import { directCopy, type DirectCopy } from '../../support/direct-copy.ts';
+import {
+  BLOCK,
+  changeDisk,
+  CHUNK,
+  makeChangingDisk,
+  whileChanging,
+} from '../../support/images/changing-disk.ts';
 import { convert, viewsMissing, viewsOf } from '../../support/images/containers.ts';
 import { patchFile, runTool, scratchDirectory, seededBytes } from '../../support/images/images.ts';
 import { mountingMissing, mountNew, type MountedKind } from '../../support/images/reflink-file-system.ts';
 import { writeSparseImage } from '../../support/images/sparse-images.ts';
 import { describeUnless } from '../../support/programs/tools.ts';
 import { seededRandom, testSeed } from '../../support/seeded-random.ts';
-
-const CHUNK = 65_536;
-const BLOCK = 4096;
-const CHUNKS = 150;
-const imageBytes = CHUNKS * CHUNK + 3 * BLOCK;
 
 const pool = new FramePool(frameWorkerUrl, 2);
 afterAll(async () => {
@@ -37,20 +37,7 @@ async function startHypervisor(image: string): Promise<Hypervisor> {
   const view: View = await startView(writeGraph(fd, false), { writable: true, yieldsDisk: false, image });
   const disk = openSync(view.path, constants.O_RDWR);
   return {
-    change(random) {
-      const from = Math.floor(random() * (imageBytes / BLOCK)) * BLOCK;
-      const length = Math.min(imageBytes - from, BLOCK * (1 + Math.floor(random() * 40)));
-      const kind = Math.floor(random() * 4);
-      if (kind === 0) punchHole(disk, from, length);
-      else
-        writeSync(
-          disk,
-          kind === 1 ? Buffer.alloc(length) : seededBytes(Math.floor(random() * 1e6), length),
-          0,
-          length,
-          from,
-        );
-    },
+    change: (random) => changeDisk(disk, random),
     write(offset, bytes) {
       writeSync(disk, bytes, 0, bytes.length, offset);
     },
@@ -60,21 +47,6 @@ async function startHypervisor(image: string): Promise<Hypervisor> {
       closeSync(fd);
     },
   };
-}
-
-async function whileChanging<Result>(
-  hypervisor: Hypervisor,
-  random: () => number,
-  work: Promise<Result>,
-): Promise<Result> {
-  let isDone = false;
-  const done = work.finally(() => (isDone = true));
-  done.catch(() => undefined);
-  while (!isDone) {
-    hypervisor.change(random);
-    await nextTurn();
-  }
-  return done;
 }
 
 const kinds: { name: string; kind: MountedKind | null; options: string[] }[] = [
@@ -101,13 +73,7 @@ describe.each(kinds)('a container that is copied while it changes: $name', ({ ki
       scratch = kind === null ? scratchDirectory() : mountNew(kind);
       image = join(scratch.path, 'image.qcow2');
       const raw = join(scratch.path, 'raw');
-      writeSparseImage(raw, {
-        sectors: imageBytes / 512,
-        pieces: [
-          { sector: 0, sectors: 64 * 128, kind: 'noise' },
-          { sector: 100 * 128, sectors: 30 * 128, kind: 'text' },
-        ],
-      });
+      makeChangingDisk(raw);
       runTool('qemu-img', ['convert', '-f', 'raw', '-O', format, ...options, raw, image]);
       copy = await directCopy(image, scratch.path, pool, false, format);
     });
@@ -130,7 +96,7 @@ describe.each(kinds)('a container that is copied while it changes: $name', ({ ki
         {
           await using hypervisor = await startHypervisor(image);
           for (let pass = 0; pass < 3; pass++) {
-            await whileChanging(hypervisor, random, copy.pass());
+            await whileChanging(() => hypervisor.change(random), copy.pass());
             for (let count = 0; count < 5; count++) hypervisor.change(random);
           }
         }

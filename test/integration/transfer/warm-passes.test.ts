@@ -1,11 +1,17 @@
 import { closeSync, openSync, readdirSync, readFileSync, statSync, truncateSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { punchHole } from '../../../src/system/native.ts';
 import { FramePool } from '../../../src/workers/frame-pool.ts';
 import { frameWorkerUrl } from '../../support/assembly.ts';
 import { directCopy, type DirectCopy } from '../../support/direct-copy.ts';
+import {
+  BLOCK,
+  changeDisk,
+  CHUNK,
+  makeChangingDisk,
+  whileChanging,
+} from '../../support/images/changing-disk.ts';
 import {
   filesInExt,
   makeGarbageFile,
@@ -14,48 +20,18 @@ import {
   seededBytes,
 } from '../../support/images/images.ts';
 import { mountingMissing, mountNew, type MountedKind } from '../../support/images/reflink-file-system.ts';
-import { writeSparseImage } from '../../support/images/sparse-images.ts';
 import { describeUnless } from '../../support/programs/tools.ts';
 import { seededRandom, testSeed } from '../../support/seeded-random.ts';
-
-const CHUNK = 65_536;
-const BLOCK = 4096;
-const CHUNKS = 150;
-const imageBytes = CHUNKS * CHUNK + 3 * BLOCK;
 
 const pool = new FramePool(frameWorkerUrl, 2);
 afterAll(async () => {
   await pool[Symbol.asyncDispose]();
 });
 
-/** Changes the image as a guest and its hypervisor do: writes, writes zeros, writes the same again, frees blocks. */
 function change(image: string, random: () => number): void {
   const fd = openSync(image, 'r+');
-  const from = Math.floor(random() * (imageBytes / BLOCK)) * BLOCK;
-  const length = Math.min(imageBytes - from, BLOCK * (1 + Math.floor(random() * 40)));
-  const kind = Math.floor(random() * 4);
-  if (kind === 0) punchHole(fd, from, length);
-  else {
-    const bytes = kind === 1 ? Buffer.alloc(length) : seededBytes(Math.floor(random() * 1e6), length);
-    writeSync(fd, bytes, 0, length, from);
-  }
+  changeDisk(fd, random);
   closeSync(fd);
-}
-
-/** Changes the image until the work is done. Returns its result. */
-async function whileChanging<Result>(
-  image: string,
-  random: () => number,
-  work: Promise<Result>,
-): Promise<Result> {
-  let isDone = false;
-  const done = work.finally(() => (isDone = true));
-  done.catch(() => undefined);
-  while (!isDone) {
-    change(image, random);
-    await nextTurn();
-  }
-  return done;
 }
 
 const places: { name: string; kind: MountedKind | null }[] = [
@@ -72,13 +48,7 @@ describe.each(places)('an image that is copied while it changes, $name', ({ kind
     beforeEach(async () => {
       scratch = kind === null ? scratchDirectory() : mountNew(kind);
       image = join(scratch.path, 'image');
-      writeSparseImage(image, {
-        sectors: imageBytes / 512,
-        pieces: [
-          { sector: 0, sectors: 64 * 128, kind: 'noise' },
-          { sector: 100 * 128, sectors: 30 * 128, kind: 'text' },
-        ],
-      });
+      makeChangingDisk(image);
       copy = await directCopy(image, scratch.path, pool);
     });
     afterEach(async () => {
@@ -91,7 +61,7 @@ describe.each(places)('an image that is copied while it changes, $name', ({ kind
       const random = seededRandom(seed);
       try {
         for (let pass = 0; pass < 3; pass++) {
-          await whileChanging(image, random, copy.pass());
+          await whileChanging(() => change(image, random), copy.pass());
           for (let count = 0; count < 5; count++) change(image, random);
         }
         await copy.lastPass();
