@@ -133,6 +133,51 @@ export function isKeepingDriver(driver: GuestDriver): driver is KeepingDriver {
   return 'listKept' in driver;
 }
 
+/** For whom the hypervisor records which parts of a guest's disks are written. */
+export interface RecordingRequest {
+  /** 32 hex digits. Each owner has recordings of its own. */
+  owner: string;
+  /** The `Recording.id` of the owner's earlier recording; null if it has none. All its other recordings are removed. */
+  since: string | null;
+}
+
+/** For each disk of the definition: all that was written while a recording went on; null if that is not known. */
+export type WrittenExtents = readonly (readonly Extent[] | null)[];
+
+/** A recording of what is written. It goes on while the guest runs, until `endRecordings`. Nothing of it is in the images. */
+export interface Recording {
+  id: string;
+  /** Since the earlier recording began. */
+  written: WrittenExtents;
+}
+
+/** A hypervisor that can record which parts of a running guest's disks are written. */
+export interface RecordingDriver extends GuestDriver {
+  /**
+   * Begins a recording of a guest that runs on. What was written before can be read from its images when this returns. Null when
+   * nothing can be recorded.
+   */
+  record(guest: RunningGuest, request: RecordingRequest, context: Context): Promise<Recording | null>;
+  /**
+   * Halts the guest as `halt` does, and returns what it wrote from that recording on until its end; null if that is not known.
+   */
+  haltRecorded(
+    guest: RunningGuest,
+    { owner, since }: RecordingRequest,
+    options: HaltOptions,
+    context: Context,
+  ): Promise<WrittenExtents | null>;
+  /**
+   * Ends the owner's recordings of the guest's writes, except the one with the id `kept`. Those that cannot be ended now are ended by
+   * the owner's next recording.
+   */
+  endRecordings(guest: RunningGuest, owner: string, kept: string | null): Promise<void>;
+}
+
+export function isRecordingDriver(driver: GuestDriver): driver is RecordingDriver {
+  return 'record' in driver;
+}
+
 /** A guest's disks as they were at one instant, while the guest runs on. Disposing takes the views away. */
 export interface ViewedGuest extends AsyncDisposable {
   takenAt: Date;
@@ -146,35 +191,15 @@ export interface ViewedGuest extends AsyncDisposable {
   recording: Recording | null;
 }
 
-/** For whom the hypervisor records which parts of a guest's disks are written from the instant of a view on. */
-export interface RecordingRequest {
-  /** 32 hex digits. Each owner has recordings of its own. */
-  owner: string;
-  /** The `Recording.id` of the owner's earlier recording; null if it has none. All its other recordings are removed. */
-  since: string | null;
-}
-
-/** A recording of what is written. It goes on while the guest runs, until `endRecordings`. Nothing of it is in the images. */
-export interface Recording {
-  id: string;
-  /** For each disk of the definition: all that was written since the earlier recording began; null if that is not known. */
-  written: readonly (readonly Extent[] | null)[];
-}
-
 export interface ViewOptions extends FreezeOptions {
   /** Null: nothing is recorded, and recordings that are there stay. */
   recording: RecordingRequest | null;
 }
 
-/** A hypervisor that can show a running guest's disks as they were at one instant. */
-export interface ViewingDriver extends GuestDriver {
+/** A hypervisor that can show a running guest's disks as they were at one instant. A recording can begin at that instant. */
+export interface ViewingDriver extends RecordingDriver {
   /** Throws Failure `guest-unsupported` when this guest's disks cannot be viewed; it then runs on, unchanged. */
   view(guest: RunningGuest, options: ViewOptions, context: Context): Promise<ViewedGuest>;
-  /**
-   * Ends the owner's recordings of the guest's writes, except the one with the id `kept`. Those that cannot be ended now are ended by
-   * the owner's next view.
-   */
-  endRecordings(guest: RunningGuest, owner: string, kept: string | null): Promise<void>;
 }
 
 export function isViewingDriver(driver: GuestDriver): driver is ViewingDriver {

@@ -2,11 +2,13 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Context, Event } from '../../src/events.ts';
+import { totalLength } from '../../src/extent/extents.ts';
 import { Failure } from '../../src/failure.ts';
 import type { GuestDefinition } from '../../src/guest/definition.ts';
 import {
   isFreezingDriver,
   isKeepingDriver,
+  isRecordingDriver,
   type GuestDriver,
   type RunningGuest,
 } from '../../src/guest/guest-driver.ts';
@@ -36,6 +38,16 @@ export interface DriverUnderTest extends AsyncDisposable {
 const usualTimeoutMs = 30_000;
 /** A shorter wait for the stubborn guest. */
 const shortTimeoutMs = 1_000;
+
+const BLOCK_BYTES = 4096;
+
+/** The offsets of the blocks that differ in two images of one size. */
+function differingBlocks(one: Buffer, other: Buffer): number[] {
+  const found: number[] = [];
+  for (let at = 0; at < one.length; at += BLOCK_BYTES)
+    if (!one.subarray(at, at + BLOCK_BYTES).equals(other.subarray(at, at + BLOCK_BYTES))) found.push(at);
+  return found;
+}
 
 /** What every GuestDriver must do. The subject's disposal ends all guests that still run. */
 export function describeGuestDriver(name: string, create: () => Promise<DriverUnderTest>): void {
@@ -135,6 +147,35 @@ export function describeGuestDriver(name: string, create: () => Promise<DriverUn
       });
       expect(await find('broken')).toEqual([]);
       expect(await findUsers(definition.disks[0]?.path ?? '')).toEqual([]);
+    });
+
+    test('what a guest writes is recorded until its end, by a hypervisor that can do so', async () => {
+      const recording = driver;
+      if (!isRecordingDriver(recording)) return;
+      const owner = 'a'.repeat(32);
+      const guest = await start(await subject.make('recorded', 'obedient'));
+      const since = (id: string | null) => recording.record(guest, { owner, since: id }, context);
+      const first = await since(null);
+      expect(first?.written).toEqual([null]);
+      const before = readFileSync(diskOf(guest));
+      const second = await since(first?.id ?? null);
+      const options = { timeoutMs, force: false };
+      const last = await recording.haltRecorded(
+        guest,
+        { owner, since: second?.id ?? null },
+        options,
+        context,
+      );
+      expect(await find('recorded')).toEqual([]);
+      const after = readFileSync(diskOf(guest));
+      const written = [...(second?.written[0] ?? []), ...(last?.[0] ?? [])];
+      const changed = differingBlocks(before, after);
+      // At least the file system's state: it was unmounted.
+      expect(changed.length).toBeGreaterThan(0);
+      const isWritten = (at: number) =>
+        written.some(({ offset, length }) => at >= offset && at < offset + length);
+      expect(changed.filter((at) => !isWritten(at))).toEqual([]);
+      expect(totalLength(written)).toBeLessThan(after.length);
     });
 
     test('a refused halt leaves the guest running, and says so; only force ends the guest', async () => {

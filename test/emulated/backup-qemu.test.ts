@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { createQemuDriver } from '../../src/guest/drivers/qemu/driver.ts';
 import { openSession } from '../../src/guest/drivers/qemu/running/session.ts';
-import { listBitmaps } from '../../src/guest/drivers/qemu/view/recordings.ts';
+import { listBitmaps } from '../../src/guest/drivers/qemu/recording/recordings.ts';
 import type { RunningGuest, ViewingDriver } from '../../src/guest/guest-driver.ts';
 import type { BackupReport } from '../../src/operations/backup/backup-report.ts';
 import { poll } from '../../src/pipeline/polling.ts';

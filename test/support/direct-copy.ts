@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Extent } from '../../src/extent/extents.ts';
 import type { Context, Event } from '../../src/events.ts';
 import { DiskCopy } from '../../src/operations/migrate/passes/disk-copy.ts';
 import type { MoveSending, VerifiedDisk } from '../../src/operations/migrate/passes/disk-sending.ts';
@@ -20,8 +21,9 @@ export interface DirectCopy extends AsyncDisposable {
   events: Event[];
   /** The packs that the receiver is told of, but that never reach it. */
   losesPacks: boolean;
-  pass(): Promise<PassBytes>;
-  lastPass(): Promise<PassBytes>;
+  /** @param written as in `RunningPass`; null unless given */
+  pass(written?: readonly Extent[] | null): Promise<PassBytes>;
+  lastPass(written?: readonly Extent[] | null): Promise<PassBytes>;
   finish(): Promise<VerifiedDisk>;
   publish(): Promise<void>;
   /** Ends as after a lost line: what another copy can go on with stays. */
@@ -109,13 +111,13 @@ export async function directCopy(
   const opened = () => openSourceDisk({ path: image, format }, { everyBlock: false });
   return Object.assign(copying, {
     events,
-    pass() {
+    pass(written: readonly Extent[] | null = null) {
       hasPassed = true;
-      return copy.passWhileItRuns(context);
+      return copy.passWhileItRuns({ held: null, written }, context);
     },
-    async lastPass() {
+    async lastPass(written: readonly Extent[] | null = null) {
       await using disk = await opened();
-      return await copy.lastPass(disk, hasPassed, context);
+      return await copy.lastPass(disk, hasPassed ? { written } : null, context);
     },
     async finish() {
       await using disk = await opened();

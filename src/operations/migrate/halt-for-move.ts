@@ -4,6 +4,7 @@ import { awaitReleases } from '../../guest/disks/await-releases.ts';
 import { isOfThisMachine } from '../../guest/resolve-guest.ts';
 import { requireDriver } from '../../guest/require-driver.ts';
 import type { GuestDriver, RunningGuest } from '../../guest/guest-driver.ts';
+import type { MoveCopy } from './passes/move-copy.ts';
 import type { Move } from './preflight.ts';
 import { refuseWhileMoved, thisMover } from '../../guest/mover.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
@@ -11,6 +12,7 @@ import { runStage } from '../../pipeline/run-stage.ts';
 /** Halts the guest, if it runs, and makes sure that nothing has its images open any more. */
 export async function haltForMove(
   { request, dependencies, guest, directory }: Move,
+  copy: Pick<MoveCopy, 'halt'>,
   context: Context,
 ): Promise<void> {
   const { drivers, records } = dependencies;
@@ -40,7 +42,7 @@ export async function haltForMove(
     'halt',
     `halting ${definition.name}`,
     async () => {
-      await driver.halt(running, options, context);
+      await copy.halt(driver, running, options, context);
       await awaitReleases(definition, context.signal);
     },
     () => `${definition.name} is down`,

@@ -29,6 +29,7 @@ import type { MovedDisk } from './passes/copied-move.ts';
 import { holdUntilCutover } from './passes/hold.ts';
 import { isWarm } from './passes/is-warm.ts';
 import { MoveCopy } from './passes/move-copy.ts';
+import { WriteRecorder } from './passes/write-recorder.ts';
 import { refuseSuspension } from '../../system/suspension.ts';
 import { hasComparablePlaces } from '../../image/clones/placed-extents.ts';
 import { refuseChanged, stampImages } from '../../image/image-stamp.ts';
@@ -101,11 +102,12 @@ async function moveGuest(
   try {
     for (const { path } of guest.definition.disks)
       if (hasComparablePlaces(path)) removeLeftClones(path, context);
-    await using copy = new MoveCopy(move);
+    await using recorder = isWarm(move) ? WriteRecorder.for(move) : null;
+    await using copy = new MoveCopy(move, recorder);
     if (isWarm(move)) await claimGuest(move);
     await copyBeforeHalt(move, copy, context);
     const downSinceMs = guest.running === null ? null : performance.now();
-    await haltForMove(move, context);
+    await haltForMove(move, copy, context);
     const stamps = await stampImages(guest.definition.disks);
     const { disks, adapted } = await copyAfterHalt(move, copy, downSinceMs, context);
     // From now on Ctrl-C is too late.

@@ -20,6 +20,7 @@ import type { MigrateDependencies } from '../migrate/migrate-dependencies.ts';
 import { claimGuest, dropClaim } from '../migrate/passes/claim-guest.ts';
 import { HALT_SECONDS } from '../migrate/passes/downtime.ts';
 import { MoveCopy } from '../migrate/passes/move-copy.ts';
+import { WriteRecorder } from '../migrate/passes/write-recorder.ts';
 import { predictLastPass } from '../migrate/passes/when-to-halt.ts';
 import { preflight, type Move } from '../migrate/preflight.ts';
 import { undoMove } from '../migrate/undo.ts';
@@ -40,8 +41,9 @@ export async function rehearse(
   const { watched, warnings } = collectWarnings(context);
   await using move = await preflight(request, dependencies, watched);
   const hold = chooseHold(requireRehearsable(move), request, dependencies);
-  await using copy = new MoveCopy(move);
-  const bootSeconds = await rehearseMove(move, copy, hold, watched);
+  await using recorder = WriteRecorder.for(move);
+  await using copy = new MoveCopy(move, recorder);
+  const bootSeconds = await rehearseMove(move, { copy, recorder, hold }, watched);
   const { guest, there, fixups, line } = move;
   const disks = disksOf(move, copy);
   const { passes } = copy;
@@ -63,8 +65,15 @@ export async function rehearse(
   };
 }
 
+interface Copying {
+  copy: MoveCopy;
+  recorder: WriteRecorder | null;
+  hold: HoldMethod;
+}
+
 /** Returns the seconds that the boot took there. Throws Failure `boot-failed`; then what was copied stays there, too. */
-async function rehearseMove(move: Move, copy: MoveCopy, hold: HoldMethod, context: Context): Promise<number> {
+async function rehearseMove(move: Move, copying: Copying, context: Context): Promise<number> {
+  const { copy } = copying;
   const { request, guest, line } = move;
   const { name, disks } = guest.definition;
   const { destination } = request.target;
@@ -85,7 +94,7 @@ async function rehearseMove(move: Move, copy: MoveCopy, hold: HoldMethod, contex
         async work(moving) {
           await copy.useLine(moving.signal);
           await copy.copyWhileItRuns(moving);
-          await copyHeld(move, copy, hold, moving);
+          await copyHeld(move, copying, moving);
           return bootThere(move, moving);
         },
       },
@@ -104,13 +113,15 @@ async function rehearseMove(move: Move, copy: MoveCopy, hold: HoldMethod, contex
 /** The last pass, over the disks as they were at one moment. */
 async function copyHeld(
   { guest, dependencies, request }: Move,
-  copy: MoveCopy,
-  hold: HoldMethod,
+  { copy, recorder, hold }: Copying,
   context: Context,
 ): Promise<void> {
-  await using still = await holdStill(guest, hold, request, dependencies, context);
+  const options = { ...request, recording: recorder?.request ?? null };
+  await using still = await holdStill(guest, hold, options, dependencies, context);
+  const { recording } = still;
+  const written = recording === undefined ? null : (recorder?.note(recording) ?? null);
   const heldOf = (disk: DiskDefinition) => still.disks[guest.definition.disks.indexOf(disk)] ?? disk;
-  await copy.copyAsHeld(heldOf, context);
+  await copy.copyAsHeld(heldOf, written, context);
   await still.refuseChanged();
 }
 

@@ -152,7 +152,8 @@ describeUnless(viewsMissing(), 'a container whose tables are damaged while it is
       message: expect.stringMatching(/^This pass over .*image\.qcow2 ends early: /) as unknown,
     });
     patchFile(image, entry, whole.subarray(entry, entry + 8));
-    const again = await copy.pass();
+    // Nothing was written since: but nobody knows what the broken pass has read.
+    const again = await copy.pass([]);
     expect(again.changedBytes + broken.changedBytes).toBeGreaterThanOrEqual(48 * 2 ** 20);
     expect(again.changedBytes).toBeLessThan(48 * 2 ** 20);
     await copy.lastPass();

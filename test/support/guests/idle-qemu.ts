@@ -2,13 +2,20 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ImageFormat } from '../../../src/image/formats/image-format.ts';
 import { Qmp, QmpError } from '../../../src/guest/drivers/qemu/qmp/qmp.ts';
 
 const BLOCK = 4096;
 const STEP_MS = 50;
 const START_LIMIT_MS = 120_000;
-/** Of the one disk that an idle QEMU has. */
-const DEVICE = '/machine/peripheral/d0/virtio-backend';
+/**
+ * The device of the one disk that an idle QEMU has. With a container it is one whose write cache is on before an operating system says so:
+ * QEMU then keeps the container's tables in memory.
+ */
+const deviceOf = (format: ImageFormat) =>
+  format === 'raw'
+    ? { driver: 'virtio-blk-pci', path: '/machine/peripheral/d0/virtio-backend' }
+    : { driver: 'ide-hd', path: '/machine/peripheral/d0' };
 
 /** A QEMU that runs its firmware and finds nothing to boot: a test writes to its disk in the guest's stead, through the guest's device. */
 export class IdleQemu implements AsyncDisposable {
@@ -16,16 +23,34 @@ export class IdleQemu implements AsyncDisposable {
   readonly #socket: string;
   readonly #image: string;
 
-  private constructor(image: string, socket: string, end: () => Promise<void>) {
+  /** Its end. */
+  readonly exited: Promise<unknown>;
+
+  readonly #device: string;
+
+  private constructor(
+    image: string,
+    device: string,
+    socket: string,
+    exited: Promise<unknown>,
+    end: () => Promise<void>,
+  ) {
     this.#image = image;
+    this.#device = device;
+    this.exited = exited;
     this.#socket = socket;
     this.#end = end;
   }
 
-  /** @param image raw */
-  static async start(name: string, image: string, env: NodeJS.ProcessEnv): Promise<IdleQemu> {
+  static async start(
+    name: string,
+    image: string,
+    env: NodeJS.ProcessEnv,
+    format: ImageFormat = 'raw',
+  ): Promise<IdleQemu> {
     const socket = `${image}.qmp`;
-    const disk = `driver=raw,node-name=disk0,discard=unmap,file.driver=file,file.discard=unmap,file.filename=${image}`;
+    const device = deviceOf(format);
+    const disk = `driver=${format},node-name=disk0,discard=unmap,file.driver=file,file.discard=unmap,file.filename=${image}`;
     const args = [
       '-name',
       name,
@@ -44,11 +69,11 @@ export class IdleQemu implements AsyncDisposable {
       '-blockdev',
       disk,
       '-device',
-      'virtio-blk-pci,drive=disk0,id=d0',
+      `${device.driver},drive=disk0,id=d0`,
     );
     const child = spawn('qemu-system-x86_64', args, { env, stdio: ['ignore', 'ignore', 'inherit'] });
     const exited = once(child, 'exit');
-    const qemu = new IdleQemu(image, socket, async () => {
+    const qemu = new IdleQemu(image, device.path, socket, exited, async () => {
       child.kill('SIGKILL');
       await exited;
     });
@@ -67,7 +92,13 @@ export class IdleQemu implements AsyncDisposable {
     return await qmp.execute(command, args);
   }
 
-  /** Writes the bytes that differ, in whole blocks of 4 KiB, so that the disk is equal to the other image. */
+  /** Its guest turns itself off. QEMU then does what it was told to do. */
+  async turnOff(): Promise<void> {
+    await this.execute('set-action', { reboot: 'shutdown' });
+    await this.execute('system_reset');
+  }
+
+  /** For a raw image. Writes the bytes that differ, in whole blocks of 4 KiB, so that the disk is equal to the other image. */
   async writeLike(other: string): Promise<void> {
     const [now, wanted] = [readFileSync(this.#image), readFileSync(other)];
     const differs = (at: number) => !now.subarray(at, at + BLOCK).equals(wanted.subarray(at, at + BLOCK));
@@ -86,7 +117,7 @@ export class IdleQemu implements AsyncDisposable {
   /** A command of qemu-io(1). */
   async io(command: string): Promise<void> {
     const answer = await this.execute('human-monitor-command', {
-      'command-line': `qemu-io -d ${DEVICE} "${command}"`,
+      'command-line': `qemu-io -d ${this.#device} "${command}"`,
     });
     if (answer !== '') throw new Error(`${command}: ${String(answer)}`);
   }

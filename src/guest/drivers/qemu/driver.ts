@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import { Failure } from '../../../failure.ts';
-import type { FreezingDriver, ViewingDriver } from '../../guest-driver.ts';
+import type { GuestDefinition } from '../../definition.ts';
+import type { FreezingDriver, Recording, ViewingDriver } from '../../guest-driver.ts';
 import { namesOf } from '../deferred-driver.ts';
 import { processOf } from '../process-identity.ts';
 import { needsKvm } from './launch/accelerate.ts';
@@ -12,10 +13,11 @@ import { haltQemu } from './halt.ts';
 import { qemuHost, runtimeDirectory } from './launch/host.ts';
 import { isolateQemu } from './isolate.ts';
 import { qemuOutline } from './outline.ts';
+import type { Qmp } from './qmp/qmp.ts';
 import { probeQemu, type Accelerator } from './launch/probe.ts';
 import { startQemu } from './start.ts';
 import { viewQemu } from './view.ts';
-import { endRecordings } from './view/recorded-view.ts';
+import { endRecordings, recordWith, recordWrites } from './recording/record-writes.ts';
 
 /**
  * QEMU without a manager: each guest is one process. It is found by /proc, described by its arguments, and told what to do
@@ -31,6 +33,10 @@ export function createQemuDriver(environment: NodeJS.ProcessEnv): FreezingDriver
     known.catch(() => probed.delete(program));
     return known;
   };
+  const removeSockets = ({ name }: GuestDefinition): void => {
+    if (!findQemuGuests(host).some(({ definition }) => definition.name === name))
+      rmSync(runtimeDirectory(host, name), { recursive: true, force: true });
+  };
   return {
     ...namesOf(qemuOutline),
     list: async () => findQemuGuests(host),
@@ -45,8 +51,18 @@ export function createQemuDriver(environment: NodeJS.ProcessEnv): FreezingDriver
     },
     async halt(guest, options, context) {
       await haltQemu(guest, options, context);
-      if (!findQemuGuests(host).some(({ definition }) => definition.name === guest.definition.name))
-        rmSync(runtimeDirectory(host, guest.definition.name), { recursive: true, force: true });
+      removeSockets(guest.definition);
+    },
+    record: recordWrites,
+    async haltRecorded(guest, recording, options, context) {
+      let last: Recording | null = null;
+      const patient = { ...context, signal: new AbortController().signal };
+      const ask = async (qmp: Qmp) => {
+        last = await recordWith(qmp, guest, recording, patient);
+      };
+      await haltQemu(guest, options, context, { ask, env: environment });
+      removeSockets(guest.definition);
+      return (last as Recording | null)?.written ?? null;
     },
     freeze: (guest, options, context) => freezeQemu(guest, options, environment, context),
     view: (guest, options, context) => viewQemu(guest, options, host, context),

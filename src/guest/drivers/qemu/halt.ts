@@ -6,7 +6,8 @@ import type { HaltOptions, RunningGuest } from '../../guest-driver.ts';
 import { processOf } from '../process-identity.ts';
 import { findSockets } from './running/qemu-process.ts';
 import { GuestAgent } from './qmp/guest-agent.ts';
-import { QmpError } from './qmp/qmp.ts';
+import { QmpError, type Qmp } from './qmp/qmp.ts';
+import { pauseAtEnd, type EndPause } from './running/end-pause.ts';
 import { openSession, runState, type QemuSession } from './running/session.ts';
 
 const intervalMs = 50;
@@ -17,12 +18,22 @@ const refusalMs = 3_000;
 /** QEMU ends by itself after its guest has; only with -no-shutdown it does not. */
 const lingerMs = 2_000;
 
+/** What a QEMU is asked when its guest has ended, before it ends itself. */
+export interface AskedAtEnd {
+  /** Not called if this QEMU cannot outlive its guest, or is killed. Throws nothing but QmpError. */
+  ask: (qmp: Qmp) => Promise<void>;
+  /** The environment of what makes QEMU end if this process is killed. */
+  env: NodeJS.ProcessEnv;
+}
+
 interface Halting {
   name: string;
   process: ProcessIdentity;
   session: QemuSession;
   options: HaltOptions;
   context: Context;
+  /** Null: QEMU ends with its guest. */
+  ask: AskedAtEnd['ask'] | null;
 }
 
 /** A step's result: null when the guest is gone, otherwise why it failed, for people. */
@@ -34,12 +45,17 @@ type Outcome = string | null;
  * Failure `halt-failed`; the guest then still runs. When aborted, it finishes the current step, so that the caller knows
  * whether the guest is gone.
  */
-export async function haltQemu(guest: RunningGuest, options: HaltOptions, context: Context): Promise<void> {
+export async function haltQemu(
+  guest: RunningGuest,
+  options: HaltOptions,
+  context: Context,
+  asked: AskedAtEnd | null = null,
+): Promise<void> {
   const process = processOf(guest);
   if (process === null) return;
   const { name } = guest.definition;
   context.signal.throwIfAborted();
-  const refusal = await haltInOrder(guest, process, options, context);
+  const refusal = await haltInOrder(guest, process, options, context, asked);
   if (refusal === null) return;
   if (!options.force) throw refusal;
   context.signal.throwIfAborted();
@@ -58,17 +74,21 @@ async function haltInOrder(
   process: ProcessIdentity,
   options: HaltOptions,
   context: Context,
+  asked: AskedAtEnd | null,
 ): Promise<Failure | null> {
   const { name } = guest.definition;
   const opened = await openSession(guest);
   if (typeof opened === 'string') return haltWithoutQmp(guest, process, opened, options, context);
   await using session = opened;
-  const halting: Halting = { name, process, session, options, context };
+  const halting: Halting = { name, process, session, options, context, ask: asked?.ask ?? null };
   const tried: string[] = [];
+  let endPause: EndPause | null = null;
   try {
     const state = await runState(session.qmp);
     if (state === 'shutdown') return await quit(halting);
     if (state !== 'running') return isStopped(name, state);
+    if (asked !== null) endPause = await pauseAtEnd(process, session, asked.env);
+    if (endPause === null) halting.ask = null;
     for (const step of [askAgent, pressPowerButton, pressCtrlAltDel]) {
       context.signal.throwIfAborted();
       const outcome = await step(halting);
@@ -79,6 +99,8 @@ async function haltInOrder(
     if (!(error instanceof QmpError)) throw error;
     if (await isGoneWithin(process, endTimeoutMs)) return null;
     tried.push(error.message);
+  } finally {
+    await endPause?.takeBack();
   }
   return stillRuns(name, tried.join('; '));
 }
@@ -177,13 +199,20 @@ async function hasShutDown(halting: Halting, events: readonly string[] = ['SHUTD
   const { signal } = new AbortController();
   const seen = await poll(isDown, { timeoutMs: options.timeoutMs, intervalMs, signal });
   if (seen === null) return false;
+  if (halting.ask !== null) {
+    // It tells of the end before it has stopped, and written out all of its disks.
+    const hasEnded = async () => !isAlive(process) || (await runState(qmp)) === 'shutdown';
+    if ((await poll(hasEnded, { timeoutMs: endTimeoutMs, intervalMs, signal })) === null) halting.ask = null;
+    return (await quit(halting)) === null;
+  }
   if (await isGoneWithin(process, Math.min(lingerMs, Math.max(deadlineMs - Date.now(), intervalMs))))
     return true;
   return (await quit(halting)) === null;
 }
 
 /** For a guest that has ended while its QEMU has not. */
-async function quit({ name, process, session }: Halting): Promise<Failure | null> {
+async function quit({ name, process, session, ask }: Halting): Promise<Failure | null> {
+  if (isAlive(process)) await ask?.(session.qmp);
   await session.qmp.tryExecute('quit');
   if (await isGoneWithin(process, endTimeoutMs)) return null;
   return stillRuns(name, 'it has shut down, but its QEMU does not end');

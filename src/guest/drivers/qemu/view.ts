@@ -11,15 +11,15 @@ import type { RunningGuest, ViewedGuest, ViewOptions } from '../../guest-driver.
 import { processOf } from '../process-identity.ts';
 import type { QemuHost } from './launch/host.ts';
 import { QmpError, type Qmp } from './qmp/qmp.ts';
+import { removeRecordings } from './recording/recordings.ts';
+import { endServer } from './recording/written-extents.ts';
 import { openSession, type QemuSession } from './running/session.ts';
 import { Standstill } from './running/standstill.ts';
 import { addFleece, insertFilter, removeView, showView, type DiskView } from './view/disk-view.ts';
 import { makeFleece } from './view/fleece.ts';
-import { findGuestDisk, ownerOfProcess } from './view/guest-disks.ts';
+import { findGuestDisk, ownerOfProcess } from './running/guest-disks.ts';
 import { beginAsked, readRecording, type BegunRecording } from './view/recorded-view.ts';
-import { removeRecordings } from './view/recordings.ts';
 import { readNote, removeNote, writeNote } from './view/view-note.ts';
-import { endServer } from './view/written-extents.ts';
 
 /**
  * Shows a running guest's disks as they were at one instant: it is stopped only while a filter is inserted above each disk.

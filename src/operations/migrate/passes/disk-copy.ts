@@ -2,12 +2,12 @@ import { stat } from 'node:fs/promises';
 import { noChunkId } from '../../../chunk/chunk-id.ts';
 import { ChunkMap } from '../../../chunk/chunk-map.ts';
 import { chunkGridFor } from '../../../chunk/chunk-grid.ts';
+import { touchedChunks } from '../../../chunk/chunk-marks.ts';
 import { totalLength, type Extent } from '../../../extent/extents.ts';
 import { Failure } from '../../../failure.ts';
 import type { Context } from '../../../events.ts';
 import type { FileBeside } from '../../../image/clones/clone.ts';
 import { hasComparableContent } from '../../../image/clones/placed-extents.ts';
-import type { FormattedImage } from '../../../image/formats/image-format.ts';
 import { openImage } from '../../../image/open-image.ts';
 import { forgetCached } from '../../../image/source/forget-cached.ts';
 import type { ImageSource } from '../../../image/source/image-source.ts';
@@ -23,10 +23,11 @@ import type { PlacedDisk } from './copied-move.ts';
 import type { SpoolSink } from './spool-sink.ts';
 import { wirePlace } from './wire-place.ts';
 import { rangesOf } from './chunk-ranges.ts';
-import type { DiskDestination, MoveSending, VerifiedDisk } from './disk-sending.ts';
+import type { DiskDestination, MoveSending, RunningPass, VerifiedDisk } from './disk-sending.ts';
 import { mayBeTorn } from './torn-tables.ts';
 import type { PassBytes } from './pass-report.ts';
-import { areUnchanged, changedChunks, marksOfLastPass, marksOfPass } from './mark-chunks.ts';
+import { changedSinceClone, confirmWritten, type CopiedImage } from './find-changes.ts';
+import { marksOfLastPass, marksOfPass } from './mark-chunks.ts';
 
 interface PlannedPass {
   /** What it does with each chunk. */
@@ -116,14 +117,12 @@ export class DiskCopy implements Disposable {
     );
   }
 
-  /**
-   * A pass while the guest may write to the image. Ends when the new hardware has read back what was sent.
-   * @param held an image with the disk's bytes at one moment, which does not change; null: the image itself is read, or a clone of it
-   */
-  async passWhileItRuns(context: Context, held: FormattedImage | null = null): Promise<PassBytes> {
+  /** A pass while the guest may write to the image. Ends when the new hardware has read back what was sent. */
+  async passWhileItRuns(pass: RunningPass, context: Context): Promise<PassBytes> {
+    const { held } = pass;
     const [plainBefore, sentBefore] = [this.#sink.plainBytes, this.sentBytes];
     try {
-      const passed = await this.#passWhileItRuns(context, held);
+      const passed = await this.#passWhileItRuns(pass, context);
       this.#hasBrokenOff = false;
       return passed;
     } catch (error) {
@@ -150,19 +149,20 @@ export class DiskCopy implements Disposable {
     await this.#survey(context);
   }
 
-  async #passWhileItRuns(context: Context, held: FormattedImage | null): Promise<PassBytes> {
+  async #passWhileItRuns({ held, written }: RunningPass, context: Context): Promise<PassBytes> {
     const { disk } = this.place;
     const { path } = disk;
     forgetCached(path);
     const clone = held === null ? cloneForPass(path) : null;
     const read = held ?? { ...disk, path: clone?.path ?? path };
-    const isComparable = clone !== null || (held !== null && hasComparableContent(held));
+    const isComparable = (clone !== null || held !== null) && hasComparableContent(read);
     try {
       await using source = await openImage(read.path, { ...read, isInUse: true, yieldsDisk: true });
       this.#refuseOtherSize(source);
+      // What the guest writes now is not in the record: the image itself proves nothing.
       const changed = isComparable
-        ? await this.#changedSinceClone(source, { yieldsDisk: true }, context)
-        : null;
+        ? await this.#changedSinceClone(source, true, context)
+        : this.#writtenChunks(written);
       const marks = marksOfPass(changed, this.#there);
       const extents = () => extentsToLookAt(source, marks, this.#there.grid);
       const passed = await this.#pass(source, { marks, extents, isLast: false }, context);
@@ -179,16 +179,26 @@ export class DiskCopy implements Disposable {
 
   /**
    * The pass over the image that no longer changes. Afterwards the new hardware was sent all of it.
-   * @param wasCopiedWhileRunning then what is there has free blocks beside the bytes in use, and they are read again
+   * @param passed null if no pass came before. Else what is there has free blocks beside the bytes in use, and they are read again. `written`: all
+   * that the guest wrote since the last pass began; null if that is not known
    */
-  async lastPass(disk: SourceDisk, wasCopiedWhileRunning: boolean, context: Context): Promise<PassBytes> {
+  async lastPass(
+    disk: SourceDisk,
+    passed: Pick<RunningPass, 'written'> | null,
+    context: Context,
+  ): Promise<PassBytes> {
     const { source } = disk;
     this.#refuseOtherSize(source);
-    if (!wasCopiedWhileRunning) {
+    if (passed === null) {
       const marks = marksOfPass(null, this.#there);
       return this.#pass(source, { marks, extents: disk.extents, isLast: true }, context);
     }
-    const changed = await this.#changedSinceClone(source, { yieldsDisk: false }, context);
+    const written = this.#writtenChunks(passed.written);
+    const areComparable = this.#clone !== null && hasComparableContent(this.place.disk);
+    const changed =
+      written === null || areComparable
+        ? await this.#changedSinceClone(source, false, context)
+        : await confirmWritten(written, this.#copied(source), context);
     const marks = marksOfLastPass(disk.extents(), changed, this.#there);
     const extents = () => extentsToLookAt(source, marks, this.#there.grid);
     return this.#pass(source, { marks, extents, isLast: true }, context);
@@ -256,24 +266,23 @@ export class DiskCopy implements Disposable {
     return { readBytes, changedBytes: sink.plainBytes - plainBefore, sentBytes: progress.sentBytes };
   }
 
-  /** Null: any chunk may have changed. */
+  /** What changed since the last pass as clones tell it; null if they do not. */
   async #changedSinceClone(
     source: ImageSource,
-    { yieldsDisk }: { yieldsDisk: boolean },
+    yieldsDisk: boolean,
     context: Context,
   ): Promise<Uint8Array | null> {
-    if (this.#clone === null) return null;
-    await using before = await openImage(this.#clone.path, {
-      ...this.place.disk,
-      // By us: the clone is locked.
-      isInUse: true,
-      yieldsDisk,
-    });
-    const changed = changedChunks(source, before, this.#there);
-    if (await areUnchanged(changed, source, this.#there, this.#sending.pool)) return changed;
-    const message = `${this.place.disk.path} has changed where its file system reports no change: the file system may be damaged. All of the image is read.`;
-    context.report({ type: 'warning', code: 'other', message });
-    return null;
+    return this.#clone && changedSinceClone(this.#copied(source), this.#clone, yieldsDisk, context);
+  }
+
+  /** A record of writes begins with a pass over all of the disk, and this line has to know what that pass has sent. */
+  #writtenChunks(written: readonly Extent[] | null): Uint8Array | null {
+    if (written === null || this.#passCount === 0 || this.#hasBrokenOff) return null;
+    return touchedChunks(written, this.#there.grid);
+  }
+
+  #copied(source: ImageSource): CopiedImage {
+    return { disk: this.place.disk, source, there: this.#there, pool: this.#sending.pool };
   }
 
   #keep(clone: FileBeside | null): void {

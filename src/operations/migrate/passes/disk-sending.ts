@@ -1,3 +1,5 @@
+import type { Extent } from '../../../extent/extents.ts';
+import type { FormattedImage } from '../../../image/formats/image-format.ts';
 import type { Warning } from '../../../events.ts';
 import type { Compression } from '../../../transfer/compression-level.ts';
 import type { OwnerClaim } from '../../../wire/messages.ts';
@@ -28,4 +30,12 @@ export interface VerifiedDisk {
   fingerprint: string;
   readBack: 'direct' | 'page-cache-dropped';
   warnings: readonly Warning[];
+}
+
+/** A pass while the guest runs. */
+export interface RunningPass {
+  /** An image with the disk's bytes at one moment, which does not change; null: the image itself is read, or a clone of it. */
+  held: FormattedImage | null;
+  /** All that the guest wrote from the beginning of the last pass to that of this one; null if that is not known. */
+  written: readonly Extent[] | null;
 }

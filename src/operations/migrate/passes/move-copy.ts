@@ -2,7 +2,9 @@ import { performance } from 'node:perf_hooks';
 import type { Context } from '../../../events.ts';
 import { Failure } from '../../../failure.ts';
 import { formatBytes } from '../../../figures.ts';
+import type { Extent } from '../../../extent/extents.ts';
 import type { DiskDefinition } from '../../../guest/definition.ts';
+import type { GuestDriver, HaltOptions, RunningGuest, WrittenExtents } from '../../../guest/guest-driver.ts';
 import type { FormattedImage } from '../../../image/formats/image-format.ts';
 import { openImage } from '../../../image/open-image.ts';
 import { forgetCached } from '../../../image/source/forget-cached.ts';
@@ -22,6 +24,7 @@ import { DiskCopy } from './disk-copy.ts';
 import type { MoveSending } from './disk-sending.ts';
 import type { PassBytes, PassReport } from './pass-report.ts';
 import { isTimeToHalt, predictLastPass } from './when-to-halt.ts';
+import type { WriteRecorder } from './write-recorder.ts';
 
 /** Once a line was lost. Small packs compress and travel a little worse, and less is lost with a line. */
 const SMALL_PACK_BYTES = 2 ** 20;
@@ -45,9 +48,14 @@ export class MoveCopy implements AsyncDisposable {
   readonly #copiedWhileRunning = new Set<PlacedDisk>();
   /** How many of the passes went over lost lines: they tell nothing of the next one. */
   #passesBefore = 0;
+  readonly #recorder: WriteRecorder | null;
+  /** What the guest wrote between the last pass and its end; null if that is not known. */
+  #lastWritten: WrittenExtents | null = null;
 
-  constructor(move: CopiedMove) {
+  /** @param recorder null if nothing records what the guest writes */
+  constructor(move: CopiedMove, recorder: WriteRecorder | null) {
     this.#move = move;
+    this.#recorder = recorder;
   }
 
   /** Compressed bytes of all disks, over all lines. */
@@ -101,7 +109,10 @@ export class MoveCopy implements AsyncDisposable {
       context,
       'copy',
       `copying ${name} while it runs (pass ${this.passes.length + 1})`,
-      () => yieldingDisk(dependencies.pool, () => this.#passOver(context)),
+      async () => {
+        const written = (await this.#recorder?.next(context)) ?? null;
+        return yieldingDisk(dependencies.pool, () => this.#passOver({ written }, context));
+      },
       ({ readBytes, changedBytes }) =>
         `pass ${this.passes.length + 1}: ${formatBytes(readBytes)} read, ${formatBytes(changedBytes)} differed`,
     );
@@ -123,29 +134,53 @@ export class MoveCopy implements AsyncDisposable {
   /**
    * A further pass over the disks that `copyWhileItRuns` has copied, as they were at one moment.
    * @param heldOf the image that has the disk's bytes at that moment
+   * @param written since the pass before; null if that is not known
    */
-  async copyAsHeld(heldOf: (disk: DiskDefinition) => FormattedImage, context: Context): Promise<void> {
+  async copyAsHeld(
+    heldOf: (disk: DiskDefinition) => FormattedImage,
+    written: WrittenExtents | null,
+    context: Context,
+  ): Promise<void> {
     const pass = await runStage(
       context,
       'copy',
       `copying ${this.#move.guest.definition.name} as it was at one moment`,
-      () => this.#passOver(context, heldOf),
+      () => this.#passOver({ heldOf, written }, context),
       ({ changedBytes }) => `last pass: ${formatBytes(changedBytes)} differed`,
     );
     this.passes.push(pass);
   }
 
   async #passOver(
+    {
+      heldOf,
+      written,
+    }: { heldOf?: (disk: DiskDefinition) => FormattedImage; written: WrittenExtents | null },
     context: Context,
-    heldOf: (disk: DiskDefinition) => FormattedImage | null = () => null,
   ): Promise<PassReport> {
     const startedMs = performance.now();
     const pass = { readBytes: 0, changedBytes: 0, sentBytes: 0 };
     for (const [place, copy] of this.#copies) {
-      add(pass, await copy.passWhileItRuns(context, heldOf(place.disk)));
+      const held = heldOf?.(place.disk) ?? null;
+      add(pass, await copy.passWhileItRuns({ held, written: this.#writtenTo(place, written) }, context));
       this.#copiedWhileRunning.add(place);
     }
     return { ...pass, seconds: (performance.now() - startedMs) / 1000 };
+  }
+
+  #writtenTo(place: PlacedDisk, written: WrittenExtents | null): readonly Extent[] | null {
+    return written?.[this.#move.places.indexOf(place)] ?? null;
+  }
+
+  /** Halts the guest, by whatever does that, and learns what it wrote until its end. */
+  async halt(
+    driver: GuestDriver,
+    guest: RunningGuest,
+    options: HaltOptions,
+    context: Context,
+  ): Promise<void> {
+    if (this.#recorder === null) await driver.halt(guest, options, context);
+    else this.#lastWritten = await this.#recorder.halt(options, context);
   }
 
   /** Copies the rest of all disks, which no longer change, until they are verified there. */
@@ -171,11 +206,14 @@ export class MoveCopy implements AsyncDisposable {
     const { path, container } = disk.source;
     const stamps = await stampFiles([path, ...(container?.backingFiles ?? []).map((file) => file.path)]);
     const copy = this.#copies.get(place) ?? (await this.#begin(place, disk.source, context));
+    const passed = this.#copiedWhileRunning.has(place)
+      ? { written: this.#writtenTo(place, this.#lastWritten) }
+      : null;
     const bytes = await runStage(
       context,
       'copy',
       `copying ${disk.name}`,
-      () => copy.lastPass(disk, this.#copiedWhileRunning.has(place), context),
+      () => copy.lastPass(disk, passed, context),
       () => `copied ${disk.name}`,
     );
     await refuseChanged(stamps, 'Find out what writes to it, and move it again.');

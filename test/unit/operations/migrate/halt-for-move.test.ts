@@ -6,6 +6,7 @@ import { Failure } from '../../../../src/failure.ts';
 import type { RunningGuest } from '../../../../src/guest/guest-driver.ts';
 import { createRecordStore } from '../../../../src/guest/record-store.ts';
 import { haltForMove } from '../../../../src/operations/migrate/halt-for-move.ts';
+import { MoveCopy } from '../../../../src/operations/migrate/passes/move-copy.ts';
 import type { Move } from '../../../../src/operations/migrate/preflight.ts';
 import { fakeDefinition, fakeDriver } from '../../../support/guests/fake-driver.ts';
 
@@ -37,7 +38,7 @@ async function halt(changes: Partial<RunningGuest>) {
     guest: { definition: running.definition, running, record: null },
     directory: null,
   } as unknown as Move;
-  const failure = await haltForMove(move, context).then(
+  const failure = await haltForMove(move, new MoveCopy(move, null), context).then(
     () => null,
     (error: unknown) => error,
   );

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
-import { poll } from '../../../../pipeline/polling.ts';
 import { QmpError, type Qmp } from '../qmp/qmp.ts';
-import type { GuestDisk } from './guest-disks.ts';
+import { awaitExportGone, removeFrozen } from '../recording/recordings.ts';
+import type { GuestDisk } from '../running/guest-disks.ts';
 
 /**
  * What is inserted into a guest's graph of block nodes for one view, in order. The names are vmferry's, and at most 31
@@ -17,11 +17,9 @@ export interface DiskView extends GuestDisk {
 }
 
 const CLUSTER_BYTES = 65_536;
-const exportTimeoutMs = 10_000;
-const intervalMs = 20;
 
 export const nodeNames = (id: string) => ({
-  /** Of a bitmap on the disk's node, and of its export. */
+  /** See `RecordedDisk.frozen`. */
   changes: `vmferry-changes-${id}`,
   fleece: `vmferry-fleece-${id}`,
   filter: `vmferry-filter-${id}`,
@@ -83,7 +81,7 @@ export async function showView(qmp: Qmp, { id, mountpoint }: DiskView): Promise<
 export async function removeView(qmp: Qmp, view: DiskView): Promise<string | null> {
   const names = nodeNames(view.id);
   try {
-    await removeChanges(qmp, view);
+    await removeFrozen(qmp, { node: view.node, frozen: names.changes });
     await qmp.tryExecute('block-export-del', { id: names.view, mode: 'hard' });
     await awaitExportGone(qmp, names.view);
     await qmp.tryExecute('blockdev-del', { 'node-name': names.limit });
@@ -99,25 +97,6 @@ export async function removeView(qmp: Qmp, view: DiskView): Promise<string | nul
   }
   await rm(view.fleece, { force: true });
   return null;
-}
-
-/** Removes the frozen bitmap of this view, as far as it is there. */
-export async function removeChanges(qmp: Qmp, { id, node }: DiskView): Promise<void> {
-  const { changes } = nodeNames(id);
-  if ((await qmp.tryExecute('block-export-del', { id: changes, mode: 'hard' })) !== null)
-    await awaitExportGone(qmp, changes);
-  await qmp.tryExecute('block-dirty-bitmap-remove', { node, name: changes });
-}
-
-async function awaitExportGone(qmp: Qmp, id: string): Promise<void> {
-  const { signal } = new AbortController();
-  await poll(
-    async () => {
-      const exports = await qmp.execute('query-block-exports');
-      return !(Array.isArray(exports) && exports.some((one: { id?: unknown }) => one.id === id));
-    },
-    { timeoutMs: exportTimeoutMs, intervalMs, signal },
-  );
 }
 
 async function nodesLeft(qmp: Qmp, names: readonly string[]): Promise<string[]> {

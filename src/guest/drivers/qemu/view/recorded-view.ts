@@ -1,17 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import type { Context } from '../../../../events.ts';
 import type { Recording, RunningGuest, ViewOptions } from '../../../guest-driver.ts';
-import { processOf } from '../../process-identity.ts';
-import { QmpError, type Qmp } from '../qmp/qmp.ts';
-import { openSession } from '../running/session.ts';
-import { removeChanges, type DiskView } from './disk-view.ts';
-import { beginRecording, removeRecordings, type FrozenBitmap } from './recordings.ts';
-import { readWritten } from './written-extents.ts';
+import type { Qmp } from '../qmp/qmp.ts';
+import { beginRecording, removeFrozen, type RecordedDisk } from '../recording/recordings.ts';
+import { readWritten } from '../recording/written-extents.ts';
+import { nodeNames, type DiskView } from './disk-view.ts';
 
 export interface BegunRecording {
   id: string;
-  /** What the earlier recording had at that instant. */
-  earlier: readonly FrozenBitmap[];
+  /** The disks of which the earlier recording is known, as it was at that instant. */
+  earlier: readonly RecordedDisk[];
 }
 
 /** Begins the recording that was asked for; null when none was, or QEMU refuses it. */
@@ -23,7 +21,11 @@ export async function beginAsked(
 ): Promise<BegunRecording | null> {
   if (recording === null) return null;
   const id = randomBytes(8).toString('hex');
-  const disks = prepared.map((view) => ({ view, index: views.indexOf(view.mountpoint) }));
+  const disks = prepared.map((view) => ({
+    ...view,
+    index: views.indexOf(view.mountpoint),
+    frozen: nodeNames(view.id).changes,
+  }));
   const earlier = await beginRecording(qmp, disks, recording, id);
   return earlier && { id, earlier };
 }
@@ -37,24 +39,10 @@ export async function readRecording(
   { signal, report }: Context,
 ): Promise<Recording> {
   const written = await readWritten(qmp, earlier, directory, signal);
-  for (const { view } of earlier) await removeChanges(qmp, view);
+  for (const disk of earlier) await removeFrozen(qmp, disk);
   if (typeof written !== 'string')
     return { id, written: disks.map((_, index) => written.get(index) ?? null) };
   const message = `All of ${name} is read. QEMU has recorded what changed, but that cannot be read: ${written}.`;
   report({ type: 'notice', message });
   return { id, written: disks.map(() => null) };
-}
-
-/** See `ViewingDriver.endRecordings`. */
-export async function endRecordings(guest: RunningGuest, owner: string, kept: string | null): Promise<void> {
-  if (processOf(guest) === null) return;
-  const session = await openSession(guest);
-  if (typeof session === 'string') return;
-  try {
-    await removeRecordings(session.qmp, owner, kept);
-  } catch (error) {
-    if (!(error instanceof QmpError)) throw error;
-  } finally {
-    await session[Symbol.asyncDispose]();
-  }
 }

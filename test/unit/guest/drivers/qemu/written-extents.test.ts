@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { dirtyExtents } from '../../../../../src/guest/drivers/qemu/view/written-extents.ts';
+import { dirtyExtents } from '../../../../../src/guest/drivers/qemu/recording/written-extents.ts';
 
 const KIB = 1024;
 const disk = { sizeBytes: 1_073_743_360, dirtyBytes: 192 * KIB, granularityBytes: 64 * KIB };

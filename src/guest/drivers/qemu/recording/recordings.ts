@@ -1,23 +1,23 @@
 import { chunkGridFor } from '../../../../chunk/chunk-grid.ts';
-import { asObject, QmpError, type Qmp } from '../qmp/qmp.ts';
+import { poll } from '../../../../pipeline/polling.ts';
 import type { RecordingRequest } from '../../../guest-driver.ts';
-import { nodeNames, type DiskView } from './disk-view.ts';
+import { asObject, QmpError, type Qmp } from '../qmp/qmp.ts';
+import type { GuestDisk } from '../running/guest-disks.ts';
 
 /*
- * A recording is a dirty bitmap on the node of each disk, in QEMU's memory alone. OWNER and ID are parts of its name; a copy
- * of it, as it was at the instant of a view, has a name of that view.
+ * A recording is a dirty bitmap on the node of each disk, in QEMU's memory alone. OWNER and ID are parts of its name. It is read from a
+ * copy of it that no longer changes.
  */
 
+const exportTimeoutMs = 10_000;
+const intervalMs = 20;
+
 /** A disk of which the writes are recorded. */
-export interface RecordedDisk {
-  view: DiskView;
+export interface RecordedDisk extends Pick<GuestDisk, 'node' | 'sizeBytes'> {
   /** The disk's index in the guest's definition. */
   index: number;
-}
-
-/** A bitmap that no longer changes: what was written until the instant of a view. */
-export interface FrozenBitmap extends RecordedDisk {
-  name: string;
+  /** The name of a copy of its bitmap that no longer changes, and of what shows it. */
+  frozen: string;
 }
 
 export interface Bitmap {
@@ -32,7 +32,8 @@ export interface Bitmap {
 
 const ownName = /^vmferry-([0-9a-f]{32})-([0-9a-f]{16})-(\d{1,4})$/;
 
-const bitmapName = (owner: string, id: string, index: number) => `vmferry-${owner}-${id}-${index}`;
+/** @param id 16 hex digits */
+export const bitmapName = (owner: string, id: string, index: number) => `vmferry-${owner}-${id}-${index}`;
 
 /** All bitmaps of this QEMU. Source: BlockDirtyInfo in QEMU's qapi/block-core.json. */
 export async function listBitmaps(qmp: Qmp): Promise<Bitmap[]> {
@@ -68,21 +69,21 @@ export async function removeRecordings(qmp: Qmp, owner: string, kept: string | n
 }
 
 /**
- * Begins a recording, and freezes copies of the earlier one, in one step: all or nothing. To be called while the guest is
- * stopped. Null when QEMU refuses it.
+ * Begins a recording, and freezes copies of the earlier one, in one step: all or nothing, and at one moment for all disks, since QEMU
+ * lets no disk write during a transaction. Returns the disks that have a frozen copy; null when QEMU refuses it.
  */
 export async function beginRecording(
   qmp: Qmp,
   disks: readonly RecordedDisk[],
   { owner, since }: RecordingRequest,
   id: string,
-): Promise<FrozenBitmap[] | null> {
+): Promise<RecordedDisk[] | null> {
   const present = await listBitmaps(qmp);
-  const frozen: FrozenBitmap[] = [];
+  const begun: RecordedDisk[] = [];
   const actions: { type: string; data: object }[] = [];
-  for (const { view, index } of disks) {
-    const { node } = view;
-    const granularity = chunkGridFor(view.sizeBytes).chunkBytes;
+  for (const disk of disks) {
+    const { node, sizeBytes, index, frozen: name } = disk;
+    const granularity = chunkGridFor(sizeBytes).chunkBytes;
     actions.push({
       type: 'block-dirty-bitmap-add',
       data: { node, name: bitmapName(owner, id, index), granularity, persistent: false },
@@ -90,7 +91,6 @@ export async function beginRecording(
     const before = since === null ? null : bitmapName(owner, since, index);
     const earlier = present.find((one) => one.node === node && one.name === before);
     if (earlier?.isComplete !== true) continue;
-    const name = nodeNames(view.id).changes;
     actions.push(
       {
         type: 'block-dirty-bitmap-add',
@@ -98,13 +98,34 @@ export async function beginRecording(
       },
       { type: 'block-dirty-bitmap-merge', data: { node, target: name, bitmaps: [earlier.name] } },
     );
-    frozen.push({ view, index, name });
+    begun.push(disk);
   }
   try {
     await qmp.execute('transaction', { actions });
-    return frozen;
+    return begun;
   } catch (error) {
     if (error instanceof QmpError && error.errorClass !== null) return null;
     throw error;
   }
+}
+
+/** Removes the frozen copy of a disk's bitmap, as far as it is there. */
+export async function removeFrozen(
+  qmp: Qmp,
+  { node, frozen }: Pick<RecordedDisk, 'node' | 'frozen'>,
+): Promise<void> {
+  if ((await qmp.tryExecute('block-export-del', { id: frozen, mode: 'hard' })) !== null)
+    await awaitExportGone(qmp, frozen);
+  await qmp.tryExecute('block-dirty-bitmap-remove', { node, name: frozen });
+}
+
+export async function awaitExportGone(qmp: Qmp, id: string): Promise<void> {
+  const { signal } = new AbortController();
+  await poll(
+    async () => {
+      const exports = await qmp.execute('query-block-exports');
+      return !(Array.isArray(exports) && exports.some((one: { id?: unknown }) => one.id === id));
+    },
+    { timeoutMs: exportTimeoutMs, intervalMs, signal },
+  );
 }

@@ -6,8 +6,7 @@ import { mergeTouching, type Extent } from '../../../../extent/extents.ts';
 import { errorCode } from '../../../../system/error-code.ts';
 import { run } from '../../../../system/processes.ts';
 import { QmpError, type Qmp } from '../qmp/qmp.ts';
-import { nodeNames } from './disk-view.ts';
-import { listBitmaps, type FrozenBitmap } from './recordings.ts';
+import { listBitmaps, type RecordedDisk } from './recordings.ts';
 
 /** QEMU answers from memory. */
 const READ_LIMIT_MS = 120_000;
@@ -15,42 +14,42 @@ const READ_LIMIT_MS = 120_000;
 const socketIn = (directory: string) => join(directory, 'changes.sock');
 
 /**
- * What was written until the bitmaps were frozen, by the disk's index; or why it cannot be read, as the end of a sentence. QEMU shows a
+ * What the frozen bitmaps of the disks have, by the disk's index; or why it cannot be read, as the end of a sentence. QEMU shows a
  * bitmap only over NBD, and `qemu-img` reads it (docs/interop/nbd.txt). QEMU has one NBD server, which may be used by something else.
  * @param directory of this QEMU's account, and private
  */
 export async function readWritten(
   qmp: Qmp,
-  bitmaps: readonly FrozenBitmap[],
+  disks: readonly RecordedDisk[],
   directory: string,
   signal: AbortSignal,
 ): Promise<Map<number, Extent[]> | string> {
   const written = new Map<number, Extent[]>();
-  if (bitmaps.length === 0) return written;
+  if (disks.length === 0) return written;
   const path = socketIn(directory);
   try {
     await qmp.execute('nbd-server-start', { addr: { type: 'unix', data: { path } } });
     const listed = await listBitmaps(qmp);
-    for (const { view, index, name } of bitmaps) {
-      const frozen = listed.find((one) => one.node === view.node && one.name === name);
-      if (frozen === undefined) return 'its dirty bitmap is gone';
+    for (const { node, sizeBytes, index, frozen: name } of disks) {
+      const bitmap = listed.find((one) => one.node === node && one.name === name);
+      if (bitmap === undefined) return 'its dirty bitmap is gone';
       await qmp.execute('block-export-add', {
         type: 'nbd',
-        id: nodeNames(view.id).changes,
-        name: view.id,
-        'node-name': view.node,
+        id: name,
+        name,
+        'node-name': node,
         bitmaps: [name],
       });
       const server = { type: 'unix', path };
-      const bitmap = `qemu:dirty-bitmap:${name}`;
-      const image = { driver: 'nbd', server, export: view.id, 'x-dirty-bitmap': bitmap };
+      const context = `qemu:dirty-bitmap:${name}`;
+      const image = { driver: 'nbd', server, export: name, 'x-dirty-bitmap': context };
       const { exitStatus, stdout, stderr } = await run(
         'qemu-img',
         ['map', '--output=json', `json:${JSON.stringify(image)}`],
         { signal, timeoutMs: READ_LIMIT_MS, env: { ...process.env, LC_ALL: 'C' } },
       );
       if (exitStatus !== 0) return `qemu-img: ${stderr.trim().slice(0, 500)}`;
-      const extents = dirtyExtents(stdout, { ...frozen, sizeBytes: view.sizeBytes });
+      const extents = dirtyExtents(stdout, { ...bitmap, sizeBytes });
       if (extents === null) return 'qemu-img and QEMU do not agree on what is dirty';
       written.set(index, extents);
     }
