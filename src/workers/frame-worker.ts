@@ -1,3 +1,4 @@
+import { constants, getPriority, setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
 import { PackMemory } from '../pack/pack-memory.ts';
 import { bestZstd } from '../codec/zstd.ts';
@@ -30,6 +31,8 @@ const scratch = new Scratch();
 const packMemory = new PackMemory();
 /** The captures that this worker takes part in, by number. */
 const captures = new Map<number, OpenCapture>();
+/** The nice value of this thread. For Linux each thread is a process of its own there (setpriority(2)). */
+const usualPriority = getPriority(0);
 
 async function execute(job: Job): Promise<JobResult> {
   switch (job.kind) {
@@ -65,7 +68,8 @@ async function execute(job: Job): Promise<JobResult> {
       return compressInPlace(job, zstd, scratch);
     case 'decompress':
       return decompressInPlace(job, zstd, scratch);
-    case 'yield-disk':
+    case 'yield':
+      if (job.ofProcessors) setPriority(0, job.yields ? constants.priority.PRIORITY_LOW : usualPriority);
       return { isSet: yieldDisk(job.yields) };
   }
 }

@@ -253,13 +253,15 @@ export interface InPlaceResult {
   sizeBytes: number;
 }
 
-/** Let the disk serve everybody else before this worker, or as usual. Every worker gets this job. */
-export interface YieldDiskJob {
-  kind: 'yield-disk';
+/** Let everybody else have the disk before this worker, or as usual. Every worker gets this job. */
+export interface YieldJob {
+  kind: 'yield';
   yields: boolean;
+  /** Also the processors: only with the right to take that back. */
+  ofProcessors: boolean;
 }
 
-export interface YieldDiskResult {
+export interface YieldResult {
   /** Whether the kernel has taken it. */
   isSet: boolean;
 }
@@ -279,7 +281,7 @@ interface ResultByKind {
   'check-frames': CheckResult;
   compress: InPlaceResult;
   decompress: InPlaceResult;
-  'yield-disk': YieldDiskResult;
+  yield: YieldResult;
 }
 
 export type Job =
@@ -297,6 +299,6 @@ export type Job =
   | CheckFramesJob
   | CompressJob
   | DecompressJob
-  | YieldDiskJob;
+  | YieldJob;
 export type JobResult = ResultByKind[Job['kind']];
 export type ResultOf<OneJob extends Job> = ResultByKind[OneJob['kind']];

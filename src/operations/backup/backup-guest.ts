@@ -9,7 +9,7 @@ import { keepsLosing, makeSnapshot, MOST_ATTEMPTS, type ReadGuest } from './publ
 import { BackupWriter, LostFromStore } from './pack-writer.ts';
 import { NextBases, removeBases, removeOldBases } from './next-bases.ts';
 import type { RecordedDisk } from '../../repository/recording-notes.ts';
-import { yieldingDisk } from '../../workers/yielding-disk.ts';
+import { yielding } from '../../workers/yielding.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
 import { Standstill } from './standstill.ts';
 
@@ -83,7 +83,7 @@ async function readStill(
       context,
       'backup',
       `reading ${name}`,
-      () => (runsOn ? yieldingDisk(pool, capture) : capture()),
+      () => (runsOn ? yielding(pool, capture) : capture()),
       () => `read ${name}`,
     );
     await still.refuseChanged();

@@ -11,8 +11,8 @@ import type { BlockNode } from './block-graph.ts';
  */
 
 const PROGRAM = 'qemu-storage-daemon';
-/** ionice(1): the class "idle". */
-const IDLE_DISK = ['ionice', '-c', '3'];
+/** nice(1), and ionice(1) with the class "idle". */
+const YIELDING = ['nice', '-n', '19', 'ionice', '-c', '3'];
 
 /** The disk of an image as a file. It vanishes when it is disposed of, and when this process ends, however it ends. */
 export interface View extends AsyncDisposable {
@@ -22,7 +22,7 @@ export interface View extends AsyncDisposable {
 
 export interface ViewOptions {
   writable: boolean;
-  /** Whether it lets the disk serve everybody else first. */
+  /** Whether it lets everybody else have the disk and the processors first. */
   yieldsDisk: boolean;
   /** The image, for messages. */
   image: string;
@@ -48,7 +48,7 @@ export async function startView(
   try {
     writeFileSync(path, '', { mode: 0o600 });
     const [program, ...args] = [
-      ...(yieldsDisk ? IDLE_DISK : []),
+      ...(yieldsDisk ? YIELDING : []),
       PROGRAM,
       ...daemonArguments(graph, path, writable),
     ];

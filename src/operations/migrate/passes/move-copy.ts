@@ -13,7 +13,7 @@ import { refuseChanged, stampFiles } from '../../../image/image-stamp.ts';
 import { PACK_LIMIT_BYTES } from '../../../pack/pack.ts';
 import { Resources } from '../../../pipeline/resources.ts';
 import { runStage } from '../../../pipeline/run-stage.ts';
-import { yieldingDisk } from '../../../workers/yielding-disk.ts';
+import { yielding } from '../../../workers/yielding.ts';
 import { warnOfDoubtfulFileSystems } from '../../../transfer/file-system-warnings.ts';
 import { diskAccount, openSourceDisk } from '../../../transfer/source-disk.ts';
 import { ownerClaim } from '../line/owner-claim.ts';
@@ -111,7 +111,7 @@ export class MoveCopy implements AsyncDisposable {
       `copying ${name} while it runs (pass ${this.passes.length + 1})`,
       async () => {
         const written = (await this.#recorder?.next(context)) ?? null;
-        return yieldingDisk(dependencies.pool, () => this.#passOver({ written }, context));
+        return yielding(dependencies.pool, () => this.#passOver({ written }, context));
       },
       ({ readBytes, changedBytes }) =>
         `pass ${this.passes.length + 1}: ${formatBytes(readBytes)} read, ${formatBytes(changedBytes)} differed`,
