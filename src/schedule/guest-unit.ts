@@ -21,18 +21,23 @@ const MOST_CHARACTERS = 255;
 /** No driver has more ways of halting a guest. */
 const MOST_WAYS_OF_HALTING = 4;
 
+/** The name of the unit that starts the guest with the machine, as `unitNameFor` makes it. */
+export function guestUnitName(guestName: string): string | null {
+  return unitNameFor('vmferry-guest-', guestName);
+}
+
 /**
- * The name of the guest's unit, with the ending. Characters that a unit's name cannot have are written as systemd-escape(1)
+ * The name of a unit for a guest, with the ending. Characters that a unit's name cannot have are written as systemd-escape(1)
  * writes them; hyphens are kept, because `\x2d` is awkward to type, and a backslash never stays one. Null if it is too long.
  */
-export function guestUnitName(guestName: string): string | null {
+export function unitNameFor(prefix: string, guestName: string): string | null {
   const escaped = Array.from(new TextEncoder().encode(guestName), (byte) => {
     const character = String.fromCharCode(byte);
     return /[A-Za-z0-9:_.-]/.test(character)
       ? character
       : String.raw`\x${byte.toString(16).padStart(2, '0')}`;
   }).join('');
-  const name = `vmferry-guest-${escaped}.service`;
+  const name = `${prefix}${escaped}.service`;
   return name.length <= MOST_CHARACTERS ? name : null;
 }
 

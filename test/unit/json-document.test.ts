@@ -4,6 +4,7 @@ import { describe, expect, test } from '@jest/globals';
 import { commands } from '../../src/cli/commands.ts';
 import type { Event } from '../../src/events.ts';
 import type { FailureRecord } from '../../src/failure.ts';
+import type { MoveServiceReport } from '../../src/operations/moves/move-service.ts';
 import type { AutostartReport } from '../../src/operations/autostart/autostart.ts';
 import type { BackupReport } from '../../src/operations/backup/backup-report.ts';
 import type { ConvertReport } from '../../src/operations/convert/convert.ts';
@@ -79,6 +80,7 @@ type JsonRecord =
   | HaltReport
   | StartReport
   | AutostartReport
+  | MoveServiceReport
   | ConvertReport
   | SeveralHaltedReport
   | SeveralStartedReport
@@ -414,6 +416,14 @@ const samples: { [Type in JsonRecord['type']]: RecordOf<Type> } = {
     guest: '',
     driver: 'uml',
     autostart: true,
+    unit: '',
+    file: '',
+    isSystem: true,
+  },
+  'move-service': {
+    type: 'move-service',
+    guest: '',
+    destination: '',
     unit: '',
     file: '',
     isSystem: true,

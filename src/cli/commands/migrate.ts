@@ -1,3 +1,4 @@
+import process from 'node:process';
 import { Failure } from '../../failure.ts';
 import type { MigrateDependencies } from '../../operations/migrate/migrate-dependencies.ts';
 import type { PlainMoveDependencies } from '../../operations/plain-move/plain-move.ts';
@@ -10,6 +11,7 @@ import { defineMigrateOptions, repeatableMigrateOptions } from '../options/migra
 import { readMigrateRequest } from '../options/migrate/migrate-request.ts';
 import { argumentsToResume, readResumed, wholeCommand } from '../options/migrate/resume-options.ts';
 import { flag, type Arguments } from '../options/options.ts';
+import { moveServiceText } from '../texts/move-service-text.ts';
 import { migrationPlanText, migrationReportText } from '../texts/migration-text.ts';
 import { readPlainMove } from '../options/migrate/plain-move-options.ts';
 import { plainMoveText } from '../texts/plain-move-text.ts';
@@ -53,7 +55,9 @@ function readMove(args: Arguments): Run<MigrateDependencies & PlainMoveDependenc
     };
   const requestFor = (guest: string) => readMigrateRequest({ ...args, guest });
   const request = requestFor(guests?.[0] ?? 'all');
-  if (guests?.length === 1) return (environment) => moveOne(request, environment);
+  const isService = flag(args, 'service') && !request.dryRun;
+  if (guests?.length === 1)
+    return (environment) => (isService ? beginService : moveOne)(request, environment);
   if (request.disks.length > 0)
     throw new Failure('usage', '--disk names a disk of one guest, and several are to move.', {
       advice: 'Move that guest by itself.',
@@ -81,18 +85,54 @@ async function moveOne(
   return { record: answer, text, isSummary: answer.type !== 'plan' };
 }
 
+async function beginService(
+  request: MigrateRequest,
+  { dependencies, context }: CommandEnvironment<MigrateDependencies>,
+): Promise<CommandResult> {
+  const { beginMoveService } = await import('../../operations/moves/move-service.ts');
+  const { scheduleWorld } = await import('../../operations/schedule/units.ts');
+  const isSystem = process.getuid?.() === 0;
+  // The service has no agent: a key that needs one is refused now, and not at night.
+  delete process.env['SSH_AUTH_SOCK'];
+  const world = scheduleWorld(isSystem, process.env);
+  const report = await beginMoveService(request, isSystem, dependencies, world, context);
+  return { record: report, text: moveServiceText(report), isSummary: true };
+}
+
 function resumeMove(guest: string, args: Arguments): Run<MigrateDependencies> {
   return async (environment) => {
-    const { dependencies, context } = environment;
-    const { optionsToResume } = await import('../../operations/moves/options-to-resume.ts');
-    const options = await optionsToResume(guest, dependencies.records);
-    const resumed = { ...argumentsToResume(args, options), guest };
-    const request = readMigrateRequest(resumed);
-    context.report({ type: 'notice', message: `Going on with: ${wholeCommand(guest, resumed)}` });
-    return withBackingOption(resumed, (resuming: typeof environment) => moveOne(request, resuming))(
-      environment,
-    );
+    try {
+      return await goOn(guest, args, environment);
+    } finally {
+      await endService(guest, environment);
+    }
   };
+}
+
+async function goOn(
+  guest: string,
+  args: Arguments,
+  environment: CommandEnvironment<MigrateDependencies>,
+): Promise<CommandResult> {
+  const { dependencies, context } = environment;
+  const { optionsToResume } = await import('../../operations/moves/options-to-resume.ts');
+  const options = await optionsToResume(guest, dependencies.records);
+  const resumed = { ...argumentsToResume(args, options), guest };
+  const request = readMigrateRequest(resumed);
+  context.report({ type: 'notice', message: `Going on with: ${wholeCommand(guest, resumed)}` });
+  const move: Run<MigrateDependencies> = (resuming) => moveOne(request, resuming);
+  return withBackingOption(resumed, move)(environment);
+}
+
+/** Of the service that runs this process, if one does. */
+async function endService(
+  guest: string,
+  { dependencies, context }: CommandEnvironment<MigrateDependencies>,
+): Promise<void> {
+  const { endMoveService } = await import('../../operations/moves/move-service.ts');
+  const { scheduleWorld } = await import('../../operations/schedule/units.ts');
+  const worldOf = (isSystem: boolean) => scheduleWorld(isSystem, process.env);
+  await endMoveService(guest, dependencies, worldOf, context);
 }
 
 /** Throws Failure `usage`, also for a guest that is named twice. */

@@ -93,6 +93,7 @@ async function look(
     () => guest && refuseArchivedElsewhere(guest, request.oldHostIsGone ?? false, dependencies, context),
   );
   await attempt(() => refuseWhileMoved(guest?.record ?? null));
+  await attempt(() => guest && refuseHoldOfHalted(guest, request));
   if (guest !== null) tellOfEarlierStates(guest, context);
   const disks =
     guest === null ? [] : await lookAtDisks(guest, request, dependencies.drivers, attempt, cleanup, context);
@@ -125,6 +126,15 @@ async function look(
     disks: moving.filter((disk) => disk !== null),
     [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
   };
+}
+
+/** It would move at once, and not at the time that was chosen. */
+function refuseHoldOfHalted({ definition, running }: ResolvedGuest, { hold }: MigrateRequest): void {
+  if (hold === null || running !== null) return;
+  const { name } = definition;
+  throw new Failure('guest-not-running', `${name} does not run, so its copy cannot be kept close to it.`, {
+    advice: 'Start it, or leave out --hold and --cutover: it is then moved now.',
+  });
 }
 
 function tellOfFormats(places: readonly PlacedDisk[], { report }: Context): void {

@@ -1,6 +1,8 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import process from 'node:process';
 import { errorOf, recordsOf, resultOf } from '../../support/programs/command-records.ts';
 import {
   copyHasBegun,
@@ -10,6 +12,7 @@ import {
   receiversOf,
   type FerriedGuest,
 } from '../../support/guests/ferried-guest.ts';
+import { scratchDirectory } from '../../support/images/images.ts';
 import { networkLabMissing } from '../../support/ssh/network-lab.ts';
 import { describeUnless } from '../../support/programs/tools.ts';
 import { startTwoHosts, type TwoHosts } from '../../support/ssh/two-hosts.ts';
@@ -104,6 +107,69 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a move that broke off', () 
     await expectMove('copy-broken-off', 'vmferry migrate web --resume');
     await eventually('no receiver is left', 60_000, async () => (await receiversOf(hosts)).length === 0);
     resultOf(await hosts.run(resume));
+    await guest.expectMoved();
+    await takeBack();
+  });
+
+  /** The test does what systemd would do: units lie in a directory of the test, and `systemctl` notes what it is asked for. */
+  test('by a reboot goes on as a service, which is removed when the guest has moved', async () => {
+    using scratch = scratchDirectory();
+    const [units, asked] = [join(scratch.path, 'units'), join(scratch.path, 'asked')];
+    mkdirSync(units);
+    const file = join(units, 'vmferry-move-web.service');
+    const systemctl = (exitStatus: number) =>
+      writeFileSync(
+        join(scratch.path, 'systemctl'),
+        `#!/bin/sh\necho "$@" >>'${asked}'\nexit ${exitStatus}\n`,
+        { mode: 0o755 },
+      );
+    const mounted = `mount --bind '${units}' /etc/systemd/system && exec "$@"`;
+    const startedBy = (...environment: string[]) => [
+      'unshare',
+      '--mount',
+      'sh',
+      '-c',
+      mounted,
+      'sh',
+      'env',
+      ...environment,
+      `PATH=${scratch.path}:${process.env['PATH'] ?? ''}`,
+    ];
+    const held = [...(await guest.migrateArguments()), '--hold'];
+
+    systemctl(1);
+    const refused = await hosts.run([...held, '--service'], { startedBy: startedBy() });
+    expect(errorOf(refused)).toMatchObject({ code: 'not-permitted' });
+    expect(existsSync(file)).toBe(false);
+    expect(errorOf(await hosts.run(resume))).toMatchObject({ code: 'guest-not-found' });
+
+    systemctl(0);
+    rmSync(asked);
+    const begun = await hosts.run([...held, '--service'], { startedBy: startedBy() });
+    expect(resultOf(begun)).toMatchObject({ type: 'move-service', guest: 'web', isSystem: true });
+    expect(readFileSync(asked, 'utf8')).toBe('daemon-reload\nenable --now vmferry-move-web.service\n');
+    await expectMove('copy-broken-off', 'vmferry migrate web --resume');
+    const unit = readFileSync(join(units, 'vmferry-move-web.service'), 'utf8');
+    expect(unit).toMatch(/^ExecStart=\S+ \S+\/bin\/vmferry\.js migrate web --resume$/m);
+    expect(unit).toContain(`Environment=VMFERRY_STATE_DIR=${hosts.old.stateDir}\n`);
+    const startService = () =>
+      hosts.start(resume, { startedBy: startedBy('VMFERRY_MOVE_UNIT=vmferry-move-web.service') });
+    const beforeReboot = startService();
+    await beforeReboot.printed(/its copy is kept close to it/);
+    beforeReboot.child.kill('SIGKILL');
+    await beforeReboot.ended;
+    await eventually('no receiver is left', 60_000, async () => (await receiversOf(hosts)).length === 0);
+
+    // Its guest is not up yet.
+    resultOf(await hosts.run(['halt', 'web', '--json']));
+    expect(errorOf(await startService().ended)).toMatchObject({ code: 'guest-not-running' });
+    expect(existsSync(file)).toBe(true);
+    resultOf(await hosts.run(['start', 'web', '--json']));
+    const afterReboot = startService();
+    await afterReboot.printed(/its copy is kept close to it/);
+    resultOf(await hosts.run(['cutover', 'web', '--json']));
+    expect(resultOf(await afterReboot.ended)).toMatchObject({ type: 'moved' });
+    expect(existsSync(file)).toBe(false);
     await guest.expectMoved();
     await takeBack();
   });

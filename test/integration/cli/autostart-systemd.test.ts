@@ -6,6 +6,7 @@ import { createUmlDriver } from '../../../src/guest/drivers/uml/driver.ts';
 import { createRecordStore } from '../../../src/guest/record-store.ts';
 import { haltGuest } from '../../../src/operations/guests/halt-guest.ts';
 import { guestUnitName, guestUnitText } from '../../../src/schedule/guest-unit.ts';
+import { moveUnitName, moveUnitText } from '../../../src/schedule/move-unit.ts';
 import { run } from '../../../src/system/processes.ts';
 import { bootUmlGuest, buildGuestImage, isFileSystemClean } from '../../support/guests/uml-guest.ts';
 import { umlMissing } from '../../support/guests/uml-kernel.ts';
@@ -26,27 +27,43 @@ afterEach(() => {
   rmSync(home, { recursive: true });
 });
 
+const oddName = 'a "b\' \\ % $ é';
+const unitOf = {
+  guest: (common: { vmferry: string[]; environment: Record<string, string>; isSystem: boolean }) => ({
+    name: guestUnitName(oddName),
+    text: guestUnitText({
+      guest: `uml:${oddName}`,
+      ...common,
+      bootTimeoutSeconds: 60,
+      haltTimeoutSeconds: 60,
+    }),
+  }),
+  move: (common: { vmferry: string[]; environment: Record<string, string>; isSystem: boolean }) => ({
+    name: moveUnitName(oddName),
+    text: moveUnitText({ guest: oddName, destination: 'root@new', ...common }),
+  }),
+};
+
 describeWithTools('the unit of a guest', ['systemd-analyze', 'systemd-escape'], () => {
-  test.each([true, false])(
-    'is found right by systemd-analyze verify (of the system: %s)',
-    async (isSystem) => {
-      const name = 'a "b\' \\ % $ é';
-      const file = join(home, guestUnitName(name) ?? '');
-      const text = guestUnitText({
-        guest: `uml:${name}`,
-        vmferry: ['/bin/true', programFile],
-        environment: { HOME: '/root', A: '% $ "' },
-        isSystem,
-        bootTimeoutSeconds: 60,
-        haltTimeoutSeconds: 60,
-      });
-      writeFileSync(file, text ?? '');
-      const env = { ...process.env, SYSTEMD_UNIT_PATH: `${home}:` };
-      const { stdout, stderr, exitStatus } = await run('systemd-analyze', ['verify', file], { env });
-      const said = (stdout + stderr).split('\n').filter((line) => line.includes('vmferry'));
-      expect({ said, exitStatus }).toEqual({ said: [], exitStatus: 0 });
-    },
-  );
+  test.each([
+    ['guest', true],
+    ['guest', false],
+    ['move', true],
+    ['move', false],
+  ] as const)('is found right by systemd-analyze verify (%s, of the system: %s)', async (kind, isSystem) => {
+    const common = {
+      vmferry: ['/bin/true', programFile],
+      environment: { HOME: '/root', A: '% $ "' },
+      isSystem,
+    };
+    const { name, text } = unitOf[kind](common);
+    const file = join(home, name ?? '');
+    writeFileSync(file, text ?? '');
+    const env = { ...process.env, SYSTEMD_UNIT_PATH: `${home}:` };
+    const { stdout, stderr, exitStatus } = await run('systemd-analyze', ['verify', file], { env });
+    const said = (stdout + stderr).split('\n').filter((line) => line.includes('vmferry'));
+    expect({ said, exitStatus }).toEqual({ said: [], exitStatus: 0 });
+  });
 
   test.each(['web', 'my web', 'é@%:,+~', String.raw`a\x2db`, '日本', 'A_b.c'])(
     'is named as systemd-escape does: %s',

@@ -15,6 +15,11 @@ export const holdOptions = {
     type: 'boolean',
     describe: 'The same, until you type: vmferry cutover GUEST',
   },
+  service: {
+    type: 'boolean',
+    describe:
+      'With --cutover or --hold: check the move now, and have a service of systemd make it, also after a reboot',
+  },
 } as const satisfies Record<string, Options>;
 
 /** Null if neither option is given. Throws Failure `usage`. */
@@ -24,6 +29,10 @@ export function readHold(args: Arguments, now = new Date()): HoldRequest | null 
   if (isHeld && flag(args, 'cold'))
     throw new Failure('usage', '--cold copies nothing while the guest runs, so there is nothing to hold.', {
       advice: 'Leave out --cold.',
+    });
+  if (flag(args, 'service') && !isHeld)
+    throw new Failure('usage', '--service is for a copy that is kept close to its guest until a time.', {
+      advice: 'Say until when: --cutover 03:00, or --hold.',
     });
   if (text === null) return isHeld ? { untilMs: null } : null;
   const untilMs = cutoverTimeMs(text, now);

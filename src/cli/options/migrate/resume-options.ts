@@ -9,7 +9,7 @@ import { migrateOptions } from './migrate-options.ts';
 /** What may be typed beside --resume: whatever a move that broke off may need in addition. */
 const addable = ['dry-run', 'overwrite', 'force-halt', 'hold', 'cutover'];
 /** How the command is used, not how the guest moves. */
-const notNoted = ['dry-run', 'resume', 'via'];
+const notNoted = ['dry-run', 'resume', 'service', 'via'];
 
 /** The options of a move that were typed, for `--resume`: no defaults, and paths that hold in any directory. */
 export function optionsToNote(args: Arguments): MoveOptions {

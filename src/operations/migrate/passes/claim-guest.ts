@@ -21,6 +21,25 @@ export async function claimGuest({ request, dependencies, guest }: ClaimingMove)
   await records.write({ state: 'running', ...record, definition, copying });
 }
 
+/**
+ * Records a move that another process is to begin, by `migrate --resume`. Returns what takes that back. Throws Failure `guest-fenced` if a process
+ * moves the guest.
+ */
+export async function noteMoveToCome({
+  request: { target, options },
+  dependencies: { records },
+  guest: { definition },
+}: ClaimingMove): Promise<() => Promise<void>> {
+  const record = await records.read(definition.name);
+  refuseWhileMoved(record);
+  const copying = { destination: target.destination, ...(options && { options }) };
+  await records.write({ state: 'running', ...record, definition, copying });
+  return async () => {
+    if (record === null) await records.remove(definition.name);
+    else await records.write(record);
+  };
+}
+
 /** Removes the claim of this process, if there is one. Returns whether there was. */
 export async function dropClaim({ dependencies, guest }: ClaimingMove, context: Context): Promise<boolean> {
   const { records } = dependencies;

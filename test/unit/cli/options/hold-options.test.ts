@@ -34,5 +34,7 @@ describe('the time of a cutover', () => {
 
   test('is of no use for a guest that is not copied while it runs', () => {
     expect(() => readHold({ hold: true, cold: true }, now)).toThrow('--cold');
+    expect(() => readHold({ service: true }, now)).toThrow('--service');
+    expect(readHold({ hold: true, service: true }, now)).toEqual({ untilMs: null });
   });
 });
