@@ -104,14 +104,18 @@ export function estimateDowntimeSeconds(
   return HALT_SECONDS + USUAL_BOOT_SECONDS + Math.max(readSeconds, sendSeconds);
 }
 
-/** The same for a guest that is copied while it runs, if little of it changes meanwhile. */
+/**
+ * The same for a guest that is copied while it runs, if little of it changes meanwhile.
+ * @param isRecorded whether its hypervisor records what it writes
+ */
 export function estimateWarmDowntimeSeconds(
   disks: readonly SourceDisk[],
+  isRecorded: boolean,
   sample: CompressionSample,
   lineBytesPerSecond: number,
 ): number {
-  // Only a clone on XFS or btrfs tells what changed; anything else is read once more after the halt.
-  const isCompared = ({ source }: SourceDisk) => !hasComparableContent(source);
+  // Else only a clone on XFS or btrfs tells what changed; anything else is read once more after the halt.
+  const isCompared = ({ source }: SourceDisk) => !isRecorded && !hasComparableContent(source);
   const comparedBytes = disks.filter(isCompared).reduce((sum, disk) => sum + expectedReadBytes(disk), 0);
   return estimateDowntimeSeconds(0, sample, lineBytesPerSecond) + comparedBytes / sample.readBytesPerSecond;
 }

@@ -14,13 +14,12 @@ import {
 } from './estimate.ts';
 import type { MigrationPlan } from './migration-report.ts';
 import { isWarm } from './passes/is-warm.ts';
+import { WriteRecorder } from './passes/write-recorder.ts';
 import type { Move } from './preflight.ts';
 
 /** Predicts a move, from samples of the image and of the line. */
-export async function planMigration(
-  { request, dependencies, guest, places, devices, there, fixups, disks, line }: Move,
-  context: Context,
-): Promise<MigrationPlan> {
+export async function planMigration(move: Move, context: Context): Promise<MigrationPlan> {
+  const { request, dependencies, guest, places, devices, there, fixups, disks, line } = move;
   const mostReadBytes = disks.reduce((sum, disk) => sum + disk.readBytes, 0);
   const readBytes =
     guest.running === null || request.everyBlock
@@ -50,7 +49,7 @@ export async function planMigration(
     estimatedDowntimeSeconds: isDown
       ? null
       : warm
-        ? estimateWarmDowntimeSeconds(disks, sample, lineBytesPerSecond)
+        ? estimateWarmDowntimeSeconds(disks, WriteRecorder.for(move) !== null, sample, lineBytesPerSecond)
         : estimateDowntimeSeconds(readBytes, sample, lineBytesPerSecond),
     warnings: [],
   };
