@@ -95,7 +95,7 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a mover that is killed', ()
   });
 
   test('in the copy: the guest is down, the new host cleans up, and revert starts the guest', async () => {
-    await hosts.lab.rate('16mbit');
+    await hosts.lab.rate('4mbit');
     await killWhen(copyHasBegun, [], true);
     await hosts.lab.rate(null);
     expect(await guest.state()).toBe('moving');

@@ -51,7 +51,7 @@ describeUnless(umlMissing() ?? networkLabMissing() ?? powerCutMissing(), 'a host
   }
 
   test('the old one, after the halt: the move is resumed', async () => {
-    await hosts.lab.rate('16mbit');
+    await hosts.lab.rate('4mbit');
     const command = hosts.start(await guest.migrateArguments({ cold: true }));
     await command.printed(copyHasBegun);
     command.child.kill('SIGKILL');
@@ -73,7 +73,7 @@ describeUnless(umlMissing() ?? networkLabMissing() ?? powerCutMissing(), 'a host
   });
 
   test('the new one, during the copy: the move goes on', async () => {
-    await hosts.lab.rate('16mbit');
+    await hosts.lab.rate('4mbit');
     const command = hosts.start(await guest.migrateArguments({ retryFor: '2m' }));
     await command.printed(copyHasBegun);
     await plugs.new.pull();

@@ -45,7 +45,7 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a move that broke off', () 
     });
   };
   const killInCopy = async (cold: boolean): Promise<void> => {
-    await hosts.lab.rate('16mbit');
+    await hosts.lab.rate('4mbit');
     const command = hosts.start(await guest.migrateArguments({ cold }));
     await command.printed(copyHasBegun);
     command.child.kill('SIGKILL');
@@ -97,7 +97,7 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a move that broke off', () 
     resultOf(await hosts.run(['start', 'web', '--json']));
     await expectMove('copy-broken-off', 'vmferry migrate web --resume');
     // The noted options try no lost line again.
-    await hosts.lab.rate('16mbit');
+    await hosts.lab.rate('4mbit');
     const command = hosts.start(resume);
     await command.printed(copyHasBegun);
     await hosts.lab.reset();
