@@ -153,6 +153,8 @@ export interface Recording {
 
 /** A hypervisor that can record which parts of a running guest's disks are written. */
 export interface RecordingDriver extends GuestDriver {
+  /** Whether there is a way to have this guest's writes recorded. Asks the guest nothing. */
+  canRecord(guest: RunningGuest): Promise<boolean>;
   /**
    * Begins a recording of a guest that runs on. What was written before can be read from its images when this returns. Null when
    * nothing can be recorded.

@@ -68,9 +68,11 @@ async function execute(job: Job): Promise<JobResult> {
       return compressInPlace(job, zstd, scratch);
     case 'decompress':
       return decompressInPlace(job, zstd, scratch);
-    case 'yield':
+    case 'yield': {
+      const isSet = yieldDisk(job.yields);
       if (job.ofProcessors) setPriority(0, job.yields ? constants.priority.PRIORITY_LOW : usualPriority);
-      return { isSet: yieldDisk(job.yields) };
+      return { isSet };
+    }
   }
 }
 

@@ -22,8 +22,15 @@ export async function yielding<Result>(
 /** linux/capability.h: CAP_SYS_NICE. */
 const CAP_SYS_NICE = 23n;
 
+/** user_namespaces(7): the map of the initial namespace. Others have the capability, but not for this. */
+const INITIAL_USERS = /^\s*0\s+0\s+4294967295\s*$/;
+
 /** Whether this process may take back a nice value (capabilities(7), proc(5): CapEff). */
-export function mayRaisePriority(status = readFileSync('/proc/self/status', 'utf8')): boolean {
+export function mayRaisePriority(
+  status = readFileSync('/proc/self/status', 'utf8'),
+  users = readFileSync('/proc/self/uid_map', 'utf8'),
+): boolean {
   const [, effective] = /^CapEff:\s*([0-9a-f]+)$/m.exec(status) ?? [];
-  return effective !== undefined && ((BigInt(`0x${effective}`) >> CAP_SYS_NICE) & 1n) === 1n;
+  if (effective === undefined || !INITIAL_USERS.test(users)) return false;
+  return ((BigInt(`0x${effective}`) >> CAP_SYS_NICE) & 1n) === 1n;
 }

@@ -50,7 +50,7 @@ describe.each<ImageFormat>(['raw', 'qcow2'])(
         if (found === undefined) throw new Error('QEMU is not found');
         guest = found;
         const resolved = { definition: guest.definition, running: guest, record: null };
-        const made = WriteRecorder.for({ guest: resolved, dependencies: { drivers: [driver] } });
+        const made = await WriteRecorder.for({ guest: resolved, dependencies: { drivers: [driver] } });
         if (made === null) throw new Error('nothing records what QEMU writes');
         recorder = made;
         copy = await directCopy(image, scratch.path, pool, false, format);
@@ -72,6 +72,13 @@ describe.each<ImageFormat>(['raw', 'qcow2'])(
         return copy.lastPass(rest);
       };
       const writeAt = (chunk: number, pattern = 0x5a) => qemu.io(`write -P ${pattern} ${chunk * CHUNK} 4096`);
+
+      const bitmaps = async () => {
+        const nodes = (await qemu.execute('query-named-block-nodes', { flat: true })) as {
+          'dirty-bitmaps'?: unknown[];
+        }[];
+        return nodes.flatMap((node) => node['dirty-bitmaps'] ?? []).length;
+      };
 
       async function expectCopied(): Promise<void> {
         await copy.finish();
@@ -138,15 +145,23 @@ describe.each<ImageFormat>(['raw', 'qcow2'])(
         ]);
       });
 
+      test('is recorded again after a vmferry that was killed while it read a bitmap', async () => {
+        await pass();
+        // What is there then.
+        const name = `vmferry-${'0'.repeat(32)}-${'a'.repeat(16)}-0`;
+        const path = join(scratch.path, 'left.sock');
+        await qemu.execute('nbd-server-start', { addr: { type: 'unix', data: { path } } });
+        await qemu.execute('block-dirty-bitmap-add', { node: 'disk0', name, disabled: true });
+        const shown = { type: 'nbd', id: name, name, 'node-name': 'disk0', bitmaps: [name] };
+        await qemu.execute('block-export-add', shown);
+        await writeAt(10);
+        expect(await pass()).toMatchObject({ readBytes: CHUNK, changedBytes: CHUNK });
+        expect(await bitmaps()).toBe(1);
+      });
+
       test('leaves no bitmap in QEMU', async () => {
         await pass();
         await pass();
-        const bitmaps = async () => {
-          const nodes = (await qemu.execute('query-named-block-nodes', { flat: true })) as {
-            'dirty-bitmaps'?: unknown[];
-          }[];
-          return nodes.flatMap((node) => node['dirty-bitmaps'] ?? []).length;
-        };
         expect(await bitmaps()).toBe(1);
         await recorder[Symbol.asyncDispose]();
         expect(await bitmaps()).toBe(0);
@@ -175,6 +190,17 @@ describeUnless(missing, 'a QEMU that is to outlive its guest for a moment', () =
         console.log('turned off');
         return;
       }
+      if (String(order) === 'panic') {
+        await session.qmp.execute('human-monitor-command', { 'command-line': 'o/b 0x505 1' });
+        while (session.qmp.findEvent(({ event }) => event === 'STOP') === null) await session.qmp.nextEvent();
+        console.log('panicked');
+        return;
+      }
+      if (String(order) === 'hang') {
+        process.kill(web.identity.pid, 'SIGSTOP');
+        await session.qmp.execute('query-status', {}, 100).catch(() => undefined);
+        process.kill(web.identity.pid, 'SIGCONT');
+      }
       await pause.takeBack();
       process.exit();
     });
@@ -195,24 +221,28 @@ describeUnless(missing, 'a QEMU that is to outlive its guest for a moment', () =
   }
 
   test.each([
-    ['before its guest ends', false],
-    ['after its guest has ended', true],
-  ])('ends with its guest if vmferry is killed %s', async (_when, isLater) => {
+    ['before its guest ends', null],
+    ['after its guest has ended', 'turn off'],
+    ['after its guest has panicked', 'panic'],
+  ])('ends with its guest if vmferry is killed %s', async (_when, order) => {
     await withPause(async (qemu, vmferry) => {
-      if (isLater) {
-        vmferry.stdin?.write('turn off');
+      if (order !== null) {
+        vmferry.stdin?.write(order);
         await once(vmferry.stdout ?? vmferry, 'data');
       }
       vmferry.kill('SIGKILL');
       await once(vmferry, 'exit');
-      if (!isLater) await qemu.turnOff();
+      if (order === null) await qemu.turnOff();
       await qemu.exited;
     });
   });
 
-  test('ends with its guest again when that is taken back', async () => {
+  test.each([
+    ['when that is taken back', 'take back'],
+    ['when that is taken back after an answer that did not come in time', 'hang'],
+  ])('ends with its guest again %s', async (_when, order) => {
     await withPause(async (qemu, vmferry) => {
-      vmferry.stdin?.write('take back');
+      vmferry.stdin?.write(order);
       await once(vmferry, 'exit');
       await qemu.turnOff();
       await qemu.exited;

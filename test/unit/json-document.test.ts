@@ -424,9 +424,11 @@ const samples: { [Type in JsonRecord['type']]: RecordOf<Type> } = {
     type: 'move-service',
     guest: '',
     destination: '',
+    cutoverAt: '',
     unit: '',
     file: '',
     isSystem: true,
+    giveUp: '',
   },
   'guests-halted': {
     type: 'guests-halted',

@@ -44,6 +44,7 @@ export function deferViewing(
   return {
     ...deferFreezing(outline, load),
     view: async (...args) => (await load()).view(...args),
+    canRecord: async (...args) => (await load()).canRecord(...args),
     record: async (...args) => (await load()).record(...args),
     haltRecorded: async (...args) => (await load()).haltRecorded(...args),
     endRecordings: async (...args) => (await load()).endRecordings(...args),

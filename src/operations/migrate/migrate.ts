@@ -102,7 +102,7 @@ async function moveGuest(
   try {
     for (const { path } of guest.definition.disks)
       if (hasComparablePlaces(path)) removeLeftClones(path, context);
-    await using recorder = isWarm(move) ? WriteRecorder.for(move) : null;
+    await using recorder = isWarm(move) ? await WriteRecorder.for(move) : null;
     await using copy = new MoveCopy(move, recorder);
     if (isWarm(move)) await claimGuest(move);
     await copyBeforeHalt(move, copy, context);

@@ -33,6 +33,7 @@ export async function planMigration(move: Move, context: Context): Promise<Migra
   const lineBytesPerSecond = await measureLine(line.receiver, rate, context.signal);
   const willBoot = !isImageOnly(guest.definition);
   const warm = isWarm({ request, guest });
+  const isRecorded = warm && (await WriteRecorder.for(move)) !== null;
   const isDown = guest.running === null || sample === null;
   return {
     type: 'plan',
@@ -49,7 +50,7 @@ export async function planMigration(move: Move, context: Context): Promise<Migra
     estimatedDowntimeSeconds: isDown
       ? null
       : warm
-        ? estimateWarmDowntimeSeconds(disks, WriteRecorder.for(move) !== null, sample, lineBytesPerSecond)
+        ? estimateWarmDowntimeSeconds(disks, isRecorded, sample, lineBytesPerSecond)
         : estimateDowntimeSeconds(readBytes, sample, lineBytesPerSecond),
     warnings: [],
   };

@@ -34,7 +34,7 @@ export interface Move extends AsyncDisposable {
   guest: ResolvedGuest;
   /** Absolute, on the new hardware; null if every disk has a place of its own. */
   directory: string | null;
-  /** All disks of the guest, in its order. */
+  /** The disks that move, in the guest’s order. */
   places: readonly PlacedDisk[];
   /** The block devices that some of them go onto. */
   devices: readonly DeviceThere[];

@@ -9,24 +9,28 @@ import { errorCode } from '../../system/error-code.ts';
 import { replaceFile } from '../../system/replace-file.ts';
 import type { MigrateDependencies } from '../migrate/migrate-dependencies.ts';
 import type { MigrateRequest } from '../migrate/migration-report.ts';
+import { giveUpCommand } from '../migrate/line/left-there.ts';
 import { noteMoveToCome } from '../migrate/passes/claim-guest.ts';
 import { preflight } from '../migrate/preflight.ts';
 import { keptEnvironment } from '../schedule/kept-environment.ts';
 import { askSystemctl } from '../schedule/systemd-programs.ts';
 import type { ScheduleWorld } from '../schedule/units.ts';
-import { optionsToResume } from './options-to-resume.ts';
 
 /** A move that a service of this machine makes from now on. */
 export interface MoveServiceReport {
   type: 'move-service';
   guest: string;
   destination: string;
+  /** When the guest is halted (ISO 8601, UTC); null: when `vmferry cutover` is typed. */
+  cutoverAt: string | null;
   /** The service's name. */
   unit: string;
   /** The unit file. */
   file: string;
   /** Whether it is a service of the system, not of this account. */
   isSystem: boolean;
+  /** The command that removes what was copied, for the case that the move is given up. */
+  giveUp: string;
 }
 
 /**
@@ -64,7 +68,18 @@ export async function beginMoveService(
     await takeBack();
     throw error;
   }
-  return { type: 'move-service', guest: name, destination, unit, file, isSystem };
+  const untilMs = request.hold?.untilMs ?? null;
+  const finalPaths = move.places.map(({ path }) => path);
+  return {
+    type: 'move-service',
+    guest: name,
+    destination,
+    cutoverAt: untilMs === null ? null : new Date(untilMs).toISOString(),
+    unit,
+    file,
+    isSystem,
+    giveUp: giveUpCommand(finalPaths, move.line.receiver.machine),
+  };
 }
 
 /** Throws Failure `target-exists` for a unit file of somebody else. */
@@ -96,13 +111,21 @@ async function install(
   } catch (error) {
     throw notPermitted(file, error);
   }
-  const ask = (...words: string[]) => askSystemctl(words, isSystem, world.environment, context);
-  const problem = (await ask('daemon-reload')) ?? (await ask('enable', '--now', unit));
-  if (problem === null) return;
-  await removeFiles(file, unit, isSystem);
-  throw new Failure('not-permitted', `The service ${unit} could not be started. ${problem}`, {
-    advice: 'Leave out --service, and keep this command running.',
-  });
+  try {
+    const ask = (...words: string[]) => askSystemctl(words, isSystem, world.environment, context);
+    const problem = (await ask('daemon-reload')) ?? (await ask('enable', '--now', unit));
+    if (problem === null) return;
+    throw new Failure('not-permitted', `The service ${unit} could not be started. ${problem}`, {
+      advice: 'Leave out --service, and keep this command running.',
+    });
+  } catch (error) {
+    // It may have been started, also by a systemctl that was interrupted, or be tried again.
+    const patient = { ...context, signal: new AbortController().signal };
+    await askSystemctl(['disable', '--now', unit], isSystem, world.environment, patient);
+    await removeFiles(file, unit, isSystem);
+    await askSystemctl(['daemon-reload'], isSystem, world.environment, patient);
+    throw error;
+  }
 }
 
 async function removeFiles(file: string, unit: string, isSystem: boolean): Promise<void> {
@@ -139,14 +162,11 @@ export async function endMoveService(
   }
 }
 
+/** Also by another process than this one. */
 async function canGoOn(guest: string, records: MigrateDependencies['records']): Promise<boolean> {
-  try {
-    await optionsToResume(guest, records);
-    return true;
-  } catch (error) {
-    if (error instanceof Failure) return false;
-    throw error;
-  }
+  const record = await records.read(guest).catch(() => 'unknown' as const);
+  if (record === 'unknown') return true;
+  return record !== null && (record.state === 'moving' || record.copying !== undefined);
 }
 
 function notPermitted(path: string, cause: unknown): Failure {

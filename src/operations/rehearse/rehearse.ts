@@ -41,7 +41,7 @@ export async function rehearse(
   const { watched, warnings } = collectWarnings(context);
   await using move = await preflight(request, dependencies, watched);
   const hold = chooseHold(requireRehearsable(move), request, dependencies);
-  await using recorder = WriteRecorder.for(move);
+  await using recorder = await WriteRecorder.for(move);
   await using copy = new MoveCopy(move, recorder);
   const bootSeconds = await rehearseMove(move, { copy, recorder, hold }, watched);
   const { guest, there, fixups, line } = move;

@@ -36,8 +36,13 @@ describeWithTools('while a guest runs', ['ionice'], () => {
 });
 
 test('only an account with the right to take a nice value back changes it', () => {
-  expect(mayRaisePriority('Name:\tnode\nCapEff:\t000001ffffffffff\n')).toBe(true);
-  expect(mayRaisePriority('Name:\tnode\nCapEff:\t0000000000800000\n')).toBe(true);
-  expect(mayRaisePriority('Name:\tnode\nCapEff:\t00000000ff7fffff\n')).toBe(false);
-  expect(mayRaisePriority('Name:\tnode\n')).toBe(false);
+  const initial = '         0          0 4294967295\n';
+  const mayRaise = (capabilities: string, users = initial) =>
+    mayRaisePriority(`Name:\tnode\nCapEff:\t${capabilities}\n`, users);
+  expect(mayRaise('000001ffffffffff')).toBe(true);
+  expect(mayRaise('0000000000800000')).toBe(true);
+  expect(mayRaise('00000000ff7fffff')).toBe(false);
+  // In a user namespace everybody has all capabilities.
+  expect(mayRaise('000001ffffffffff', '         0       1000          1\n')).toBe(false);
+  expect(mayRaisePriority('Name:\tnode\n', initial)).toBe(false);
 });

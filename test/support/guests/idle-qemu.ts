@@ -62,6 +62,9 @@ export class IdleQemu implements AsyncDisposable {
       'none',
       '-nodefaults',
       '-no-user-config',
+      // By which a guest tells that it has panicked.
+      '-device',
+      'pvpanic',
     ];
     args.push(
       '-qmp',

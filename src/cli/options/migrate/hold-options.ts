@@ -43,6 +43,29 @@ export function readHold(args: Arguments, now = new Date()): HoldRequest | null 
   return { untilMs };
 }
 
+/** A time that passed no longer ago than this is kept by a move that goes on: it was awaited. */
+const LATE_MS = 3_600_000;
+/** For a machine that is just up. */
+const SOON_MS = 60_000;
+
+/** The time of --cutover as a move notes it: the same for a process in another time zone, and on another day. */
+export function notedCutover(text: string, now = new Date()): string {
+  const timeMs = cutoverTimeMs(text, now);
+  return timeMs === null ? text : isoTime(timeMs);
+}
+
+/** The time at which a move that goes on halts its guest: one that passed long ago comes again the next day. */
+export function cutoverToResume(noted: string, now = new Date()): string {
+  const timeMs = cutoverTimeMs(noted, now);
+  if (timeMs === null || timeMs > now.getTime()) return noted;
+  if (timeMs > now.getTime() - LATE_MS) return isoTime(now.getTime() + SOON_MS);
+  const next = new Date(timeMs);
+  while (next <= now) next.setDate(next.getDate() + 1);
+  return isoTime(next.getTime());
+}
+
+const isoTime = (timeMs: number) => new Date(timeMs).toISOString().replace(/\.\d{3}Z$/, 'Z');
+
 /** Milliseconds since 1970; null if the text is not understood. */
 function cutoverTimeMs(text: string, now: Date): number | null {
   const { hours, minutes } = /^(?<hours>[01]\d|2[0-3]):(?<minutes>[0-5]\d)$/.exec(text)?.groups ?? {};
@@ -52,7 +75,7 @@ function cutoverTimeMs(text: string, now: Date): number | null {
     if (time <= now) time.setDate(time.getDate() + 1);
     return time.getTime();
   }
-  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?$/.test(text)) return null;
+  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?Z?$/.test(text)) return null;
   const timeMs = new Date(text).getTime();
   return Number.isNaN(timeMs) ? null : timeMs;
 }

@@ -4,6 +4,7 @@ import { Failure } from '../../../failure.ts';
 import type { MoveOptions } from '../../../operations/migrate/migration-report.ts';
 import { shellLine } from '../../../quote-for-shell.ts';
 import type { Arguments } from '../options.ts';
+import { cutoverToResume, notedCutover } from './hold-options.ts';
 import { migrateOptions } from './migrate-options.ts';
 
 /** What may be typed beside --resume: whatever a move that broke off may need in addition. */
@@ -12,15 +13,16 @@ const addable = ['dry-run', 'overwrite', 'force-halt', 'hold', 'cutover'];
 const notNoted = ['dry-run', 'resume', 'service', 'via'];
 
 /** The options of a move that were typed, for `--resume`: no defaults, and paths that hold in any directory. */
-export function optionsToNote(args: Arguments): MoveOptions {
+export function optionsToNote(args: Arguments, now = new Date()): MoveOptions {
   return Object.fromEntries(
     Object.keys(migrateOptions)
       .filter((name) => !notNoted.includes(name) && isTyped(args, name))
-      .map((name) => [name, noted(name, args[name])]),
+      .map((name) => [name, noted(name, args[name], now)]),
   );
 }
 
-function noted(name: string, value: unknown): MoveOptions[string] {
+function noted(name: string, value: unknown, now: Date): MoveOptions[string] {
+  if (name === 'cutover' && typeof value === 'string') return notedCutover(value, now);
   if (name === 'ssh-config' && typeof value === 'string') return resolve(value);
   if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return value;
   const words = [value].flat().map(String);
@@ -44,10 +46,13 @@ export function readResumed(args: Arguments, guests: readonly string[] | null): 
 }
 
 /** The arguments of the command that goes on: what was noted, and what was added now. */
-export function argumentsToResume(args: Arguments, options: MoveOptions): Arguments {
+export function argumentsToResume(args: Arguments, options: MoveOptions, now = new Date()): Arguments {
   const isHeldAnew = isTyped(args, 'hold') || isTyped(args, 'cutover');
   const { hold, cutover, ...rest } = options;
-  const held = { ...(hold !== undefined && { hold }), ...(cutover !== undefined && { cutover }) };
+  const held = {
+    ...(hold !== undefined && { hold }),
+    ...(cutover !== undefined && { cutover: cutoverToResume(String(cutover), now) }),
+  };
   const added = addable.filter((name) => isTyped(args, name)).map((name) => [name, args[name]] as const);
   return { ...args, ...rest, ...(isHeldAnew ? {} : held), ...Object.fromEntries(added) };
 }

@@ -14,6 +14,7 @@ import { qemuHost, runtimeDirectory } from './launch/host.ts';
 import { isolateQemu } from './isolate.ts';
 import { qemuOutline } from './outline.ts';
 import type { Qmp } from './qmp/qmp.ts';
+import { findSockets } from './running/qemu-process.ts';
 import { probeQemu, type Accelerator } from './launch/probe.ts';
 import { startQemu } from './start.ts';
 import { viewQemu } from './view.ts';
@@ -53,6 +54,7 @@ export function createQemuDriver(environment: NodeJS.ProcessEnv): FreezingDriver
       await haltQemu(guest, options, context);
       removeSockets(guest.definition);
     },
+    canRecord: ({ identity }) => Promise.resolve((findSockets(identity.pid ?? 0)?.qmp ?? []).length > 0),
     record: recordWrites,
     async haltRecorded(guest, recording, options, context) {
       let last: Recording | null = null;

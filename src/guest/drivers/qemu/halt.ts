@@ -33,7 +33,7 @@ interface Halting {
   options: HaltOptions;
   context: Context;
   /** Null: QEMU ends with its guest. */
-  ask: AskedAtEnd['ask'] | null;
+  outliving: { ask: AskedAtEnd['ask']; endStates: readonly string[] } | null;
 }
 
 /** A step's result: null when the guest is gone, otherwise why it failed, for people. */
@@ -80,15 +80,20 @@ async function haltInOrder(
   const opened = await openSession(guest);
   if (typeof opened === 'string') return haltWithoutQmp(guest, process, opened, options, context);
   await using session = opened;
-  const halting: Halting = { name, process, session, options, context, ask: asked?.ask ?? null };
+  const halting: Halting = { name, process, session, options, context, outliving: null };
   const tried: string[] = [];
   let endPause: EndPause | null = null;
   try {
     const state = await runState(session.qmp);
-    if (state === 'shutdown') return await quit(halting);
+    if (state === 'shutdown') {
+      await asked?.ask(session.qmp);
+      return await quit(halting);
+    }
     if (state !== 'running') return isStopped(name, state);
-    if (asked !== null) endPause = await pauseAtEnd(process, session, asked.env);
-    if (endPause === null) halting.ask = null;
+    if (asked !== null) {
+      endPause = await pauseAtEnd(process, session, asked.env);
+      halting.outliving = endPause && { ask: asked.ask, endStates: endPause.endStates };
+    }
     for (const step of [askAgent, pressPowerButton, pressCtrlAltDel]) {
       context.signal.throwIfAborted();
       const outcome = await step(halting);
@@ -97,6 +102,7 @@ async function haltInOrder(
     }
   } catch (error) {
     if (!(error instanceof QmpError)) throw error;
+    await endPause?.takeBack();
     if (await isGoneWithin(process, endTimeoutMs)) return null;
     tried.push(error.message);
   } finally {
@@ -191,18 +197,20 @@ async function pressCtrlAltDel(halting: Halting): Promise<Outcome> {
  * it: it runs on otherwise.
  */
 async function hasShutDown(halting: Halting, events: readonly string[] = ['SHUTDOWN']): Promise<boolean> {
-  const { session, process, options } = halting;
+  const { session, process, options, outliving } = halting;
   const { qmp } = session;
   const deadlineMs = Date.now() + options.timeoutMs;
+  const awaited = outliving?.endStates.includes('guest-panicked') ? [...events, 'GUEST_PANICKED'] : events;
   const isDown = (): boolean =>
-    !isAlive(process) || qmp.findEvent(({ event }) => events.includes(event)) !== null;
+    !isAlive(process) || qmp.findEvent(({ event }) => awaited.includes(event)) !== null;
   const { signal } = new AbortController();
   const seen = await poll(isDown, { timeoutMs: options.timeoutMs, intervalMs, signal });
   if (seen === null) return false;
-  if (halting.ask !== null) {
+  if (outliving !== null) {
     // It tells of the end before it has stopped, and written out all of its disks.
-    const hasEnded = async () => !isAlive(process) || (await runState(qmp)) === 'shutdown';
-    if ((await poll(hasEnded, { timeoutMs: endTimeoutMs, intervalMs, signal })) === null) halting.ask = null;
+    const hasEnded = async () => !isAlive(process) || outliving.endStates.includes(await runState(qmp));
+    const ended = await poll(hasEnded, { timeoutMs: endTimeoutMs, intervalMs, signal });
+    if (ended !== null && isAlive(process)) await outliving.ask(qmp);
     return (await quit(halting)) === null;
   }
   if (await isGoneWithin(process, Math.min(lingerMs, Math.max(deadlineMs - Date.now(), intervalMs))))
@@ -211,8 +219,7 @@ async function hasShutDown(halting: Halting, events: readonly string[] = ['SHUTD
 }
 
 /** For a guest that has ended while its QEMU has not. */
-async function quit({ name, process, session, ask }: Halting): Promise<Failure | null> {
-  if (isAlive(process)) await ask?.(session.qmp);
+async function quit({ name, process, session }: Halting): Promise<Failure | null> {
   await session.qmp.tryExecute('quit');
   if (await isGoneWithin(process, endTimeoutMs)) return null;
   return stillRuns(name, 'it has shut down, but its QEMU does not end');

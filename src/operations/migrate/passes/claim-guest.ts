@@ -35,6 +35,8 @@ export async function noteMoveToCome({
   const copying = { destination: target.destination, ...(options && { options }) };
   await records.write({ state: 'running', ...record, definition, copying });
   return async () => {
+    // Another process may have begun it.
+    if ((await records.read(definition.name))?.copying?.mover !== undefined) return;
     if (record === null) await records.remove(definition.name);
     else await records.write(record);
   };

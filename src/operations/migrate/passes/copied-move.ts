@@ -41,7 +41,7 @@ export interface CopiedMove {
   guest: ResolvedGuest;
   /** Absolute, on the new hardware; null if every disk has a place of its own. */
   directory: string | null;
-  /** All disks of the guest, in its order. */
+  /** The disks that move, in the guest’s order. */
   places: readonly PlacedDisk[];
   /** To the new hardware. */
   line: CurrentLine;

@@ -159,7 +159,7 @@ export class DiskCopy implements Disposable {
     try {
       await using source = await openImage(read.path, { ...read, isInUse: true, yieldsDisk: true });
       this.#refuseOtherSize(source);
-      // What the guest writes now is not in the record: the image itself proves nothing.
+      // What the guest writes during this pass is in the next record.
       const changed = isComparable
         ? await this.#changedSinceClone(source, true, context)
         : this.#writtenChunks(written);

@@ -169,7 +169,7 @@ export class MoveCopy implements AsyncDisposable {
   }
 
   #writtenTo(place: PlacedDisk, written: WrittenExtents | null): readonly Extent[] | null {
-    return written?.[this.#move.places.indexOf(place)] ?? null;
+    return written?.[this.#move.guest.definition.disks.indexOf(place.disk)] ?? null;
   }
 
   /** Halts the guest, by whatever does that, and learns what it wrote until its end. */

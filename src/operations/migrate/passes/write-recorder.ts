@@ -29,18 +29,18 @@ export class WriteRecorder implements AsyncDisposable {
   }
 
   /** Null if the hypervisor records nothing, or if the file system tells what has changed in all of the guest's images. */
-  static for({
+  static async for({
     guest: { definition, running: guest },
     dependencies,
   }: {
     guest: ResolvedGuest;
     dependencies: { drivers: readonly GuestDriver[] };
-  }): WriteRecorder | null {
+  }): Promise<WriteRecorder | null> {
     if (guest === null) return null;
     const driver = requireDriver(dependencies.drivers, definition.driver);
     if (!isRecordingDriver(driver)) return null;
     if (guest.definition.disks.every((disk) => hasComparableContent(disk))) return null;
-    return new WriteRecorder(guest, driver);
+    return (await driver.canRecord(guest)) ? new WriteRecorder(guest, driver) : null;
   }
 
   /** What continues the recording in another way than `next` does: its result goes to `note`. */

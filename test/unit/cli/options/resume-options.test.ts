@@ -64,6 +64,20 @@ describe('--resume', () => {
     });
   });
 
+  test.each([
+    ['that is still to come', '2026-12-23T12:00', '2026-12-24T03:00'],
+    ['that passed a while ago: in a minute', '2026-12-24T03:20', '2026-12-24T03:21'],
+    ['that passed long ago: on the next day', '2026-12-24T09:00', '2026-12-25T03:00'],
+  ])('takes a noted time %s', (_when, now, expected) => {
+    const noted = optionsToNote(parse('--to', 'newhost', '--cutover', '03:00'), new Date('2026-12-23T11:00'));
+    expect(noted).toEqual({
+      to: 'newhost',
+      cutover: new Date('2026-12-24T03:00').toISOString().replace('.000', ''),
+    });
+    const { cutover } = argumentsToResume(parse('--resume'), noted, new Date(now));
+    expect(new Date(String(cutover))).toEqual(new Date(expected));
+  });
+
   test('takes one guest', () => {
     const args = parse('--resume', '--overwrite', '--dry-run');
     expect(readResumed(args, ['web'])).toBe('web');

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import type { Context } from '../../../../events.ts';
+import { errorCode } from '../../../../system/error-code.ts';
+import type { DiskDefinition } from '../../../definition.ts';
 import type { Recording, RecordingRequest, RunningGuest } from '../../../guest-driver.ts';
 import { processOf } from '../../process-identity.ts';
 import { QmpError, type Qmp } from '../qmp/qmp.ts';
@@ -25,6 +27,8 @@ export async function recordWrites(
   context: Context,
 ): Promise<Recording | null> {
   if (processOf(guest) === null) return null;
+  // By another process than QEMU, in which the guest waits for it, and before others wait for this session.
+  for (const disk of guest.definition.disks) if (hasTables(disk)) await syncFile(disk.path);
   const session = await openSession(guest);
   if (typeof session === 'string') return null;
   await using opened = session;
@@ -38,17 +42,20 @@ export async function recordWith(
   request: RecordingRequest,
   context: Context,
 ): Promise<Recording | null> {
-  const directory = await mkdtemp(join(tmpdir(), 'vmferry-recording-'));
+  let directory: string | null = null;
   try {
+    directory = await mkdtemp(join(tmpdir(), 'vmferry-recording-'));
     const owner = await ownerOfProcess(guest.identity.pid ?? 0);
     // QEMU makes a socket in it.
     if (process.geteuid?.() === 0) await chown(directory, owner.uid, owner.gid);
     return await recordIn(directory, qmp, guest, request, context);
   } catch (error) {
-    if (error instanceof QmpError) return null;
+    context.signal.throwIfAborted();
+    // QEMU refuses it, or the system does: /tmp may be full, or the guest's process gone.
+    if (error instanceof QmpError || errorCode(error) !== '') return null;
     throw error;
   } finally {
-    await rm(directory, { recursive: true, force: true });
+    if (directory !== null) await rm(directory, { recursive: true, force: true });
   }
 }
 
@@ -108,8 +115,7 @@ async function writeOutTables(
 ): Promise<boolean> {
   for (const { node, index } of recorded) {
     const disk = disks[index];
-    if (disk === undefined || (disk.format ?? 'raw') === 'raw') continue;
-    await syncFile(disk.path);
+    if (disk === undefined || !hasTables(disk)) continue;
     // QMP has no command for it. A monitor for people that has nothing to complain of prints nothing.
     const answer = await qmp.execute('human-monitor-command', { 'command-line': `qemu-io ${node} flush` });
     if (answer !== '') return false;
@@ -117,13 +123,15 @@ async function writeOutTables(
   return true;
 }
 
-/** Done before, by another process than QEMU: the guest waits while QEMU syncs. */
+const hasTables = ({ format = 'raw' }: DiskDefinition) => format !== 'raw';
+
+/** As far as that is possible: what is written out now need not be written while the guest waits. */
 async function syncFile(path: string): Promise<void> {
-  const file = await open(path, 'r');
   try {
+    await using file = await open(path, 'r');
     await file.datasync();
-  } finally {
-    await file.close();
+  } catch (error) {
+    if (errorCode(error) === '') throw error;
   }
 }
 

@@ -28,6 +28,7 @@ export async function readWritten(
   if (disks.length === 0) return written;
   const path = socketIn(directory);
   try {
+    await endLeftServer(qmp);
     await qmp.execute('nbd-server-start', { addr: { type: 'unix', data: { path } } });
     const listed = await listBitmaps(qmp);
     for (const { node, sizeBytes, index, frozen: name } of disks) {
@@ -62,6 +63,14 @@ export async function readWritten(
   } finally {
     await endServer(qmp, directory);
   }
+}
+
+/** The NBD server of a vmferry that was killed: nobody else's has its exports, and only one gives orders to a guest. */
+async function endLeftServer(qmp: Qmp): Promise<void> {
+  const exports = await qmp.execute('query-block-exports');
+  const isLeft = ({ id, type }: { id?: unknown; type?: unknown }) =>
+    type === 'nbd' && String(id).startsWith('vmferry-');
+  if (Array.isArray(exports) && exports.some(isLeft)) await qmp.tryExecute('nbd-server-stop');
 }
 
 /** Ends the NBD server, with its exports, if it is the one that was started for this directory. QEMU removes the socket with it. */

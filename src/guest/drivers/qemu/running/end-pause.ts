@@ -1,32 +1,38 @@
 import { execPath } from 'node:process';
 import { writeLastWill, type LastWill } from '../../../../system/last-will.ts';
 import { isAlive, type ProcessIdentity } from '../../../../system/proc-process.ts';
-import { QmpError } from '../qmp/qmp.ts';
+import { Qmp, QmpError } from '../qmp/qmp.ts';
 import { qemuInvocation } from './qemu-process.ts';
 import { runState, type QemuSession } from './session.ts';
 
 /** A QEMU that pauses when its guest ends, instead of ending as well: what it has in memory can still be read then. */
 export interface EndPause {
-  /** QEMU ends with its guest again, if it did before: at once if the guest has ended. */
+  /** Of a QEMU whose guest has ended (RunState in QEMU's qapi/run-state.json). */
+  endStates: readonly string[];
+  /** QEMU ends with its guest again, if it did before: at once if the guest has ended. May be called again. */
   takeBack(): Promise<void>;
 }
 
 /**
- * A program for Node that lets QEMU end with its guest again, or at once if the guest has ended. Its argument is the socket of QMP. A
- * socket that stays open, because nothing answers, is closed after 3 s.
+ * A program for Node that lets QEMU end with its guest again, or at once if the guest has ended. Its arguments are the socket of QMP and the
+ * states of an ended guest. A QEMU that is busy with its disks may answer late.
  */
 const letEnd = `
-const socket = require('net').connect(process.argv[1]);
+const [path, ...endStates] = process.argv.slice(1);
+const socket = require('net').connect(path);
 const say = (execute, args) => socket.write(JSON.stringify({ execute, arguments: args }) + '\\n');
 let heard = '';
-socket.on('error', () => {}).on('data', (data) => {
+socket.on('error', () => {}).on('close', () => process.exit()).on('data', (data) => {
   heard += data;
-  if (/"status": *"shutdown"/.test(heard)) say('quit');
+  const [, status] = /"status": *"([a-z-]+)"/.exec(heard) ?? [];
+  if (status === undefined) return;
+  if (endStates.includes(status)) say('quit');
+  else socket.destroy();
 });
 say('qmp_capabilities');
 say('set-action', { shutdown: 'poweroff' });
 say('query-status');
-setTimeout(() => socket.destroy(), 3000);
+setTimeout(() => process.exit(), 600000);
 `;
 
 /**
@@ -35,38 +41,52 @@ setTimeout(() => socket.destroy(), 3000);
  */
 export async function pauseAtEnd(
   process: ProcessIdentity,
-  { qmp, qmpSocket }: QemuSession,
+  session: QemuSession,
   env: NodeJS.ProcessEnv,
 ): Promise<EndPause | null> {
-  // A person has asked for it.
-  if (pausesByItself(process.pid)) return { takeBack: () => Promise.resolve() };
+  const { qmp, qmpSocket } = session;
+  const actions = chosenActions(process.pid);
+  // A person has asked for it. A guest that panics pauses as well then.
+  if (actions.shutdown === 'pause') return { endStates: ['shutdown'], takeBack: () => Promise.resolve() };
+  // A QEMU that pauses for the one pauses for the other, unless a person has chosen something.
+  const endStates = actions.panic === null ? ['shutdown', 'guest-panicked'] : ['shutdown'];
   const lastWill: LastWill = await writeLastWill(
-    'exec "$1" -e "$2" -- "$3"',
-    [execPath, letEnd, qmpSocket],
+    'will="$1"; program="$2"; shift 2; exec "$will" -e "$program" -- "$@"',
+    [execPath, letEnd, qmpSocket, ...endStates],
     env,
   );
+  let isTakenBack = false;
   const takeBack = async (): Promise<void> => {
-    try {
-      if (qmp.ending === null) {
-        await qmp.tryExecute('set-action', { shutdown: 'poweroff' });
-        if ((await runState(qmp)) === 'shutdown') await qmp.tryExecute('quit');
-      }
-    } catch (error) {
-      if (!(error instanceof QmpError)) throw error;
-      // It has ended, or hangs: the last will tries once more when this process ends.
-      if (isAlive(process)) return;
-    }
+    if (isTakenBack) return;
+    // If QEMU hangs, the last will waits for it when this process ends.
+    if (isAlive(process) && !(await endsAgain(session, endStates)) && isAlive(process)) return;
+    isTakenBack = true;
     await lastWill.revoke();
   };
-  if ((await qmp.tryExecute('set-action', { shutdown: 'pause' })) !== null) return { takeBack };
+  if ((await qmp.tryExecute('set-action', { shutdown: 'pause' })) !== null) return { endStates, takeBack };
   await lastWill.revoke();
   return null;
 }
 
-function pausesByItself(pid: number): boolean {
+/** A connection on which QEMU did not answer in time is of no use any more. */
+async function endsAgain({ qmp, qmpSocket }: QemuSession, endStates: readonly string[]): Promise<boolean> {
+  try {
+    using fresh = qmp.ending === null ? null : await Qmp.connect(qmpSocket);
+    const monitor = fresh ?? qmp;
+    await monitor.tryExecute('set-action', { shutdown: 'poweroff' });
+    if (endStates.includes(await runState(monitor))) await monitor.tryExecute('quit');
+    return true;
+  } catch (error) {
+    if (error instanceof QmpError) return false;
+    throw error;
+  }
+}
+
+/** What a person has chosen on QEMU's command line; null: nothing. */
+function chosenActions(pid: number): { shutdown: string | null; panic: string | null } {
   const argv = qemuInvocation(pid)?.argv ?? [];
-  return argv.some((word, index) => {
-    if (/^-?-no-shutdown$/.test(word)) return true;
-    return /^-?-action$/.test(argv[index - 1] ?? '') && /(?:^|,)shutdown=pause(?:,|$)/.test(word);
-  });
+  const chosen = argv.filter((_, index) => /^-?-action$/.test(argv[index - 1] ?? '')).join(',');
+  const actionOf = (event: string) => new RegExp(`(?:^|,)${event}=([a-z-]+)`).exec(chosen)?.[1] ?? null;
+  const isKept = argv.some((word) => /^-?-no-shutdown$/.test(word));
+  return { shutdown: isKept ? 'pause' : actionOf('shutdown'), panic: actionOf('panic') };
 }
