@@ -94,6 +94,7 @@ export const warningCodes = [
   'config-passed-over',
   'hypervisor-silent',
   'probe-differs',
+  'not-committed',
   'line-lost',
   'other',
 ] as const;

@@ -71,27 +71,28 @@ describeUnless(missing, 'a guest that answers in the network', () => {
     await guest.expectUnmoved();
   });
 
-  test('moves if it answers as before; what it says of itself may differ', async () => {
+  test('moves if it answers as before, for good; what it says of itself may differ', async () => {
     const moved = await migrate('--address', GUEST_ADDRESS, '--probe', `tcp:${GUEST_PORT}`);
     const report = resultOf(moved);
     expect(report).toMatchObject({
       type: 'moved',
       probes: [{ probe: `tcp:${GUEST_PORT}`, isChosen: true, outcome: 'passed' }],
+      committed: true,
     });
     const [warning] = recordsOf(moved).filter(({ code }) => code === 'probe-differs');
     expect(warning?.['message']).toContain('introduces itself in another way');
     await guest.expectMoved();
   });
 
-  test('has a way back until the move is committed', async () => {
-    const committed = resultOf(await hosts.run(['commit', 'web', '--json']));
-    expect(committed).toMatchObject({ type: 'committed', guest: 'web', destination: 'new' });
+  test('has no way back once the move is committed, and may be committed again', async () => {
     const error = errorOf(await hosts.run(['revert', 'web', '--json']));
     expect(error).toMatchObject({ code: 'guest-fenced', exitStatus: 10 });
     expect(error.message).toContain('was committed');
     await guest.expectMoved();
     expect(existsSync(join(hosts.old.images, 'web.img'))).toBe(true);
-    // It may be repeated, and only while the guest runs there.
+    const committed = resultOf(await hosts.run(['commit', 'web', '--json']));
+    expect(committed).toMatchObject({ type: 'committed', guest: 'web', destination: 'new' });
+    // Only while the guest runs there.
     const inUse = await open(join(hosts.old.images, 'web.img'));
     const refused = errorOf(await hosts.run(['commit', 'web', '--delete-source', '--json']));
     expect(refused).toMatchObject({ code: 'image-in-use' });

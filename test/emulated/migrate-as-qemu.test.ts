@@ -80,12 +80,14 @@ describeUnless(missing, 'a guest of User Mode Linux that becomes a guest of QEMU
     const boots = await guestBootCount(guest.image.path);
     expect(await answerTo('new')).toBe(`web boots=${boots} ${MAC}`);
     const probe = ['--address', GUEST_ADDRESS, '--probe', `tcp:${GUEST_PORT}`, '--probe-for', '150s'];
-    const report = resultOf(await hosts.run([...(await migrateArguments()), ...probe]));
+    // Without --keep-open the move would be committed now.
+    const report = resultOf(await hosts.run([...(await migrateArguments()), ...probe, '--keep-open']));
     expect(report).toMatchObject({
       type: 'moved',
       guest: 'web',
       as: 'qemu',
       probes: [{ outcome: 'passed' }],
+      committed: false,
     });
     expect(await answerTo('old')).toBe(`web boots=${boots + 1} ${MAC}`);
     expect(await guestBootCount(guest.image.path)).toBe(boots);

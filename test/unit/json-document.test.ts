@@ -25,7 +25,7 @@ import type {
 import type { PlainMoveReport } from '../../src/operations/plain-move/plain-move-report.ts';
 import type { RehearsalReport } from '../../src/operations/rehearse/rehearsal-report.ts';
 import type { ProtectReport } from '../../src/operations/stores/protect-snapshot.ts';
-import type { CommitReport } from '../../src/operations/moves/commit.ts';
+import type { CommitReport } from '../../src/operations/migrate/commit.ts';
 import type { CutoverReport } from '../../src/operations/moves/cutover.ts';
 import type { MoveSummary } from '../../src/operations/moves/list-moves.ts';
 import type { PruneReport } from '../../src/operations/prune/prune-report.ts';
@@ -147,6 +147,7 @@ const moved = {
   predictedDowntimeSeconds: 0,
   booted: { pid: 0, consoleLog: '' },
   probes: [probe],
+  committed: true,
   warnings: [''],
 } as const;
 

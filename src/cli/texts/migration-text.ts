@@ -75,11 +75,17 @@ function movedDiskText(disk: MovedDisk, destination: string): string {
   ]);
 }
 
-function whatNext({ guest, archive, disks, booted }: MigrationReport): string {
+function whatNext({ guest, destination, archive, disks, booted, committed }: MigrationReport): string {
   if (archive !== null) return `The archive is unchanged: ${archive}`;
   const sources = disks.map(({ source }) => source).join(', ');
   const untouched = `The old image is unchanged: ${sources}`;
   if (booted === null) return `${untouched}\nDelete it when you no longer need it.`;
+  if (committed)
+    return [
+      `${guest} stays on ${destination}: every chosen probe answered as before, so the move is committed.`,
+      untouched,
+      'Delete it when you no longer need it.',
+    ].join('\n');
   return [
     untouched,
     `vmferry keeps ${guest} from being started here, so that it never runs twice.`,

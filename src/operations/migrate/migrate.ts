@@ -13,6 +13,7 @@ import { haltForMove } from './halt-for-move.ts';
 import { awaitReleases } from '../../guest/disks/await-releases.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
 import { noteAnswers } from './probes/note-answers.ts';
+import { commitProven } from './commit-proven.ts';
 import { proveMove } from './prove-move.ts';
 import { planMigration } from './plan-migration.ts';
 import { preflight, type Move } from './preflight.ts';
@@ -35,13 +36,13 @@ import { hasComparablePlaces } from '../../image/clones/placed-extents.ts';
 import { refuseChanged, stampImages } from '../../image/image-stamp.ts';
 import { collectWarnings } from '../../pipeline/collect-warnings.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
-import { tellWhenInterrupted } from './when-interrupted.ts';
+import { tellWhenInterrupted } from '../../pipeline/when-interrupted.ts';
 
 const CHANGED_ADVICE =
   'Something on this machine may have started the guest meanwhile. Stop that, and move it again.';
 
 /**
- * Moves a guest to new hardware: preflight, halt, copy, verify, publish, fence, boot, probe (doc/migration.md). If something
+ * Moves a guest to new hardware: preflight, halt, copy, verify, publish, fence, boot, probe, commit (doc/migration.md). If something
  * fails before the boot, the guest runs on the old hardware, nothing is left on the new hardware, and the Failure is thrown.
  */
 export async function migrate(
@@ -66,6 +67,7 @@ export async function migrate(
   const { downtimeSeconds, parts: downtimeParts } = clock;
   const { guest, directory, devices, there, fixups } = move;
   const probes = await proveMove(noted, request, dependencies, watched);
+  const committed = await commitProven(noted.guest, probes, request, dependencies, watched);
   return {
     type: 'moved',
     guest: guest.definition.name,
@@ -76,6 +78,7 @@ export async function migrate(
     ...conversionAccount(there, fixups),
     ...moved,
     probes,
+    committed,
     seconds: (performance.now() - startedMs) / 1000,
     downtimeSeconds,
     downtimeParts,

@@ -4,7 +4,7 @@ import { runStage } from '../../pipeline/run-stage.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
 import type { MigrateRequest } from './migration-report.ts';
 import { revertMigration } from './revert.ts';
-import { tellWhenInterrupted } from './when-interrupted.ts';
+import { tellWhenInterrupted } from '../../pipeline/when-interrupted.ts';
 import { describeAccount, greetsDifferently } from './probes/answer.ts';
 import { awaitAnswers, type ProbedAgain } from './probes/await-answers.ts';
 import type { NotedAnswers } from './probes/note-answers.ts';

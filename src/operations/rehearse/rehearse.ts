@@ -24,7 +24,7 @@ import { WriteRecorder } from '../migrate/passes/write-recorder.ts';
 import { predictLastPass } from '../migrate/passes/when-to-halt.ts';
 import { preflight, type Move } from '../migrate/preflight.ts';
 import { undoMove } from '../migrate/undo.ts';
-import { tellWhenInterrupted } from '../migrate/when-interrupted.ts';
+import { tellWhenInterrupted } from '../../pipeline/when-interrupted.ts';
 import { chooseHold, requireRehearsable } from './refuse-unrehearsable.ts';
 import type { RehearsalReport, RehearsedDisk, RehearseRequest } from './rehearsal-report.ts';
 

@@ -8,6 +8,7 @@ import {
   ferriedGuest,
   receiversOf,
   type FerriedGuest,
+  type Rule,
 } from '../../support/guests/ferried-guest.ts';
 import { networkLabMissing } from '../../support/ssh/network-lab.ts';
 import { describeUnless } from '../../support/programs/tools.ts';
@@ -52,8 +53,10 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a guest whose line is lost'
     await guest.expectUnmoved();
   });
 
-  test('moves all the same when the line comes back while it is down', async () => {
-    const command = hosts.start(await guest.migrateArguments({ cold: true, retryFor: '5m' }));
+  test('moves all the same when the line comes back while it is down; lost again at the commit, it leaves the way back open', async () => {
+    const rules: Rule[] = [{ on: 'look', do: 'hang-up' }];
+    const argv = await guest.migrateArguments({ rules, cold: true, retryFor: '5m' });
+    const command = hosts.start([...argv, '--probe', 'exec:true']);
     await command.printed(copyHasBegun);
     await hosts.lab.cut();
     await command.printed(/"code":"line-lost"/);
@@ -61,7 +64,14 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a guest whose line is lost'
     expect(guest.runsOn('new')).toBe(false);
     await hosts.lab.mend();
     const ended = await command.ended;
-    expect(resultOf(ended)).toMatchObject({ type: 'moved' });
+    expect(resultOf(ended)).toMatchObject({
+      type: 'moved',
+      probes: [{ outcome: 'passed' }],
+      committed: false,
+    });
+    expect(ended.exitStatus).toBe(0);
+    const [warning] = warningsOf(ended).filter(({ code }) => code === 'not-committed');
+    expect(warning?.message).toMatch(/the way back stays open: .*vmferry commit web$/);
     await guest.expectMoved();
     resultOf(await hosts.run(['revert', 'web', '--json']));
     await rm(join(hosts.new.images, 'web.img'));

@@ -40,6 +40,7 @@ const moved: MigrationReport = {
   predictedDowntimeSeconds: 11,
   booted: { pid: 77, consoleLog: '/var/log/web.log' },
   probes: [],
+  committed: false,
   warnings: [],
 };
 
@@ -67,6 +68,18 @@ describe('the summary of a move', () => {
       'The old image is unchanged: /srv/web.img',
       'vmferry keeps web from being started here, so that it never runs twice.',
       'To take the move back: vmferry revert web',
+    ]);
+  });
+
+  test('says that a proven move is committed, and nothing of a way back', () => {
+    expect(
+      migrationReportText({ ...moved, committed: true })
+        .split('\n')
+        .slice(-3),
+    ).toEqual([
+      'web stays on newhost: every chosen probe answered as before, so the move is committed.',
+      'The old image is unchanged: /srv/web.img',
+      'Delete it when you no longer need it.',
     ]);
   });
 

@@ -1,5 +1,5 @@
 import type { MigrateDependencies } from '../../../operations/migrate/migrate-dependencies.ts';
-import type { CommitReport } from '../../../operations/moves/commit.ts';
+import type { CommitReport } from '../../../operations/migrate/commit.ts';
 import type { Command } from '../../options/command.ts';
 import { flag, text } from '../../options/options.ts';
 
@@ -20,7 +20,7 @@ export const commitCommand: Command<MigrateDependencies> = {
     const guest = text(args, 'guest');
     const deleteSource = flag(args, 'delete-source');
     return async ({ dependencies, context }) => {
-      const { commitMove } = await import('../../../operations/moves/commit.ts');
+      const { commitMove } = await import('../../../operations/migrate/commit.ts');
       const report = await commitMove(guest, deleteSource, dependencies, context);
       return { record: report, text: commitReportText(report), isSummary: true };
     };

@@ -143,7 +143,7 @@ function withExamples(parser: Argv): Argv {
     .example('$0 migrate web --to newhost --cutover 03:00', 'copy it now, and halt it at three')
     .example(
       '$0 migrate web --to newhost --probe tcp:22 --probe http://web.example/',
-      'taken back by itself unless ssh and the web site answer there as they did here',
+      'committed if ssh and the web site answer there as they did here, else taken back',
     )
     .example('$0 migrate web --to oldbox:/srv --via bzip2', 'to a machine that has neither vmferry nor Node')
     .example('$0 migrate /srv/old.img --to newhost', 'move an image that no guest uses; nothing is booted')

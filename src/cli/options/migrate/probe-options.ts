@@ -13,8 +13,8 @@ export const probeOptions = {
     type: 'string',
     requiresArg: true,
     describe:
-      'What must answer there as it does here, or the move is taken back: tcp:PORT, tcp:HOST:PORT, http://…, exec:COMMAND; or none. ' +
-      'May be repeated. Without it, well-known TCP ports of the guest are probed, and only warn',
+      'What must answer there as it does here: tcp:PORT, tcp:HOST:PORT, http://…, exec:COMMAND; or none. If all do, the move is committed; if one ' +
+      'does not, it is taken back. May be repeated. Without it, well-known TCP ports of the guest are probed, and only warn',
   },
   'probe-for': {
     type: 'string',
@@ -28,7 +28,8 @@ export const probeOptions = {
   },
   'keep-open': {
     type: 'boolean',
-    describe: 'If a probe fails, leave the guest on the new hardware; take it back with vmferry revert',
+    describe:
+      'Whatever the probes answer, leave the guest on the new hardware and the way back open: vmferry commit or revert ends that',
   },
 } as const satisfies Record<string, Options>;
 

@@ -8,6 +8,8 @@ import {
   isSameAnswer,
   type Answer,
 } from '../../../../src/operations/migrate/probes/answer.ts';
+import type { ProbeAccount } from '../../../../src/events.ts';
+import { isProven } from '../../../../src/operations/migrate/commit-proven.ts';
 import { addressesOf } from '../../../../src/operations/migrate/probes/guest-addresses.ts';
 
 describe('a probe on the command line', () => {
@@ -125,5 +127,27 @@ describe('the table of neighbours', () => {
     expect(addressesOf(['52:54:00:aa:bb:01'], table)).toEqual(['10.0.0.5', '10.0.1.5']);
     expect(addressesOf(['52:54:00:aa:bb:03'], table)).toEqual([]);
     expect(addressesOf(['52:54:00:aa:bb:01'], '')).toEqual([]);
+  });
+});
+
+describe('a move is proven', () => {
+  const probed = (outcome: ProbeAccount['outcome'], isChosen = true): ProbeAccount => ({
+    probe: 'tcp:22',
+    isChosen,
+    outcome,
+    before: 'was open',
+    after: null,
+    seconds: null,
+  });
+
+  test.each<[string, ProbeAccount[], boolean]>([
+    ['by chosen probes that have all passed', [probed('passed'), probed('passed')], true],
+    ['not by automatic ones', [probed('passed', false)], false],
+    ['not by none', [], false],
+    ['not if a chosen one did not answer before', [probed('passed'), probed('not-required')], false],
+    ['not if a chosen one was not asked until the end', [probed('passed'), probed('not-finished')], false],
+    ['not if a chosen one failed', [probed('passed'), probed('failed')], false],
+  ])('%s', (_, probes, expected) => {
+    expect(isProven(probes)).toBe(expected);
   });
 });

@@ -3,9 +3,9 @@ import { Failure } from '../../failure.ts';
 import { describeMove, noCommandAdvice, type GuestMove, type GuestRecord } from '../../guest/guest-record.ts';
 import { refuseWhileMoved } from '../../guest/mover.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
-import type { MigrateDependencies } from '../migrate/migrate-dependencies.ts';
-import { deleteImages, findOldImages } from './old-images.ts';
-import { withReceiver, type MachineThere } from '../migrate/receiver-there.ts';
+import type { MigrateDependencies } from './migrate-dependencies.ts';
+import { deleteImages, findOldImages } from '../../guest/disks/old-images.ts';
+import { withReceiver, type MachineThere } from './receiver-there.ts';
 
 export interface CommitReport {
   type: 'committed';

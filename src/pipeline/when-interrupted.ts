@@ -1,4 +1,4 @@
-import type { Context } from '../../events.ts';
+import type { Context } from '../events.ts';
 
 /**
  * Until disposed of, reports what becomes of the work if it is interrupted.

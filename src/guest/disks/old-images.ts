@@ -1,8 +1,8 @@
 import { lstat, unlink } from 'node:fs/promises';
 import { combineFailures, Failure } from '../../failure.ts';
 import type { Context } from '../../events.ts';
-import type { GuestDefinition } from '../../guest/definition.ts';
-import { knownDefinitions, type GuestSources } from '../../guest/known-definitions.ts';
+import type { GuestDefinition } from '../definition.ts';
+import { knownDefinitions, type GuestSources } from '../known-definitions.ts';
 import { backingFilesOf } from '../../image/formats/view/image-files.ts';
 import { findUse } from '../../image/usage/refuse-used.ts';
 import { errorCode } from '../../system/error-code.ts';
