@@ -72,6 +72,7 @@ export function createDependencies(version: string, environment: NodeJS.ProcessE
     },
     initrdOf: (guest) => join(directory, 'initrd', guest),
     spoolParent: join(directory, 'spool'),
+    grantKeyFile: join(directory, 'grant-key'),
     consoleLogOf: (guest) => join(directory, 'console', `${guest}.log`),
     async [Symbol.asyncDispose]() {
       await pool?.[Symbol.asyncDispose]();

@@ -64,14 +64,31 @@ export class KnownChunks {
   }
 
   has(id: Uint8Array): boolean {
+    return this.slotOf(id) !== null;
+  }
+
+  /** How many slots there are. */
+  get slotCount(): number {
+    return this.#slotCount;
+  }
+
+  /** A number below `slotCount` that only this id has, as long as the set lives; null if the id is not known. */
+  slotOf(id: Uint8Array): number | null {
     let slot = this.#firstSlot(id);
     for (let step = 0; step < MOST_STEPS && step < this.#slotCount; step++) {
       const state = Atomics.load(this.#states, slot);
-      if (state === FREE) return false;
-      if (state === TAKEN && this.#holds(slot, id)) return true;
+      if (state === FREE) return null;
+      if (state === TAKEN && this.#holds(slot, id)) return slot;
       slot = (slot + 1) % this.#slotCount;
     }
-    return false;
+    return null;
+  }
+
+  /** All ids, and the slot of each. */
+  *entries(): Iterable<{ slot: number; id: Uint8Array }> {
+    for (const [slot, state] of this.#states.entries())
+      if (state === TAKEN)
+        yield { slot, id: this.#ids.subarray(slot * CHUNK_ID_BYTES, (slot + 1) * CHUNK_ID_BYTES) };
   }
 
   #firstSlot(id: Uint8Array): number {

@@ -33,6 +33,8 @@ export interface CaptureOptions {
    * be changed meanwhile.
    */
   there?: ChunkMap;
+  /** The chunks that the other side has at other places: they are not packed, either. Not changed here. */
+  elsewhere?: KnownChunks;
   /** Seals the members of packs; null unless given. */
   sealKey?: SealKey;
   /** Called for each piece that was read: with its number of bytes, and how many of them packs will hold. */
@@ -46,8 +48,8 @@ export async function* captureImage(
   source: ImageSource,
   options: CaptureOptions,
 ): AsyncGenerator<Pack, void, undefined> {
-  const { extents, map, level, pool, packNaming = 'sha256', known, there, sealKey = null, onRead } = options;
-  const { packLimitBytes = PACK_LIMIT_BYTES } = options;
+  const { extents, map, level, pool, packNaming = 'sha256', known, there, elsewhere } = options;
+  const { packLimitBytes = PACK_LIMIT_BYTES, sealKey = null, onRead } = options;
   const { grid } = map;
   const capture = ++lastCapture;
   let isOpen = true;
@@ -64,6 +66,7 @@ export async function* captureImage(
         packLimitBytes,
         known: known?.shared ?? null,
         there: there?.sharedMemory ?? null,
+        elsewhere: elsewhere?.shared ?? null,
         sealKey,
       }),
     );

@@ -1,6 +1,8 @@
 import type { ChunkGrid } from '../chunk/chunk-grid.ts';
 import { noChunkId } from '../chunk/chunk-id.ts';
+import { chunkListOf, type ChunkList } from '../chunk/chunk-list.ts';
 import { ChunkMap } from '../chunk/chunk-map.ts';
+import type { KnownChunks } from '../chunk/known-chunks.ts';
 import { extentsInChunks } from '../chunk/chunk-marks.ts';
 import type { Extent } from '../extent/extents.ts';
 import type { ImageSource } from '../image/source/image-source.ts';
@@ -23,7 +25,17 @@ export interface DifferencePass {
   marks: Uint8Array;
   /** What the other side has, in shared memory. Afterwards: what it has when the pass has been applied there. */
   there: ChunkMap;
+  /** The chunks that it has on other disks: they are not sent. Nothing unless given. */
+  elsewhere?: KnownChunks | null;
   progress: SendProgress | null;
+}
+
+/** What a pass leaves to do. */
+export interface Differences {
+  /** The positions that the other side has to empty, ascending. */
+  emptied: number[];
+  /** The chunks that differ and were not sent, because it has them on other disks. `there` does not have them yet. */
+  elsewhere: ChunkList;
 }
 
 /** All data in the chunks with the mark `look`: also free blocks that share a chunk with blocks in use. */
@@ -31,24 +43,25 @@ export function extentsToLookAt(source: ImageSource, marks: Uint8Array, grid: Ch
   return extentsInChunks(source.dataExtents(), grid, (position) => marks[position] === look);
 }
 
-/**
- * Sends the chunks that differ from what the other side has. Returns the positions of those that it has to empty, ascending.
- * Throws the signal's reason when aborted.
- */
+/** Sends the chunks that differ from what the other side has. Throws the signal's reason when aborted. */
 export async function sendDifferences(
-  { source, extents, marks, there, progress }: DifferencePass,
+  { source, extents, marks, there, elsewhere, progress }: DifferencePass,
   sending: Sending,
   signal: AbortSignal,
-): Promise<number[]> {
+): Promise<Differences> {
   // The workers compare with `there`, which therefore does not change before the end.
   const found = new ChunkMap(there.grid);
-  await sendPacks({ source, extents, map: found, there, progress }, sending, signal);
+  const pass = { source, extents, map: found, there, ...(elsewhere && { elsewhere }), progress };
+  await sendPacks(pass, sending, signal);
+  const notSent: { position: number; id: Uint8Array }[] = [];
   const emptied: number[] = [];
   for (const [position, mark] of marks.entries()) {
     if (mark === leave) continue;
     const id = mark === look ? found.get(position) : null;
     if (id === null && there.get(position) !== null) emptied.push(position);
-    there.set(position, id ?? noChunkId);
+    if (id !== null && !there.holds(position, id) && elsewhere?.has(id) === true)
+      notSent.push({ position, id });
+    else there.set(position, id ?? noChunkId);
   }
-  return emptied;
+  return { emptied, elsewhere: chunkListOf(notSent) };
 }

@@ -6,7 +6,7 @@ import { touchedChunks } from '../chunk/chunk-marks.ts';
 import { Failure } from '../failure.ts';
 import type { ImageTarget } from '../image/target/image-target.ts';
 import { command, placed } from '../placed-text.ts';
-import type { ApplyResult, PackFile, PlainRun, WantedFrames } from '../workers/jobs.ts';
+import type { ApplyResult, PackFile, PlainRun, TakenChunks, WantedFrames } from '../workers/jobs.ts';
 import { compareChunks, identifyChunks, type ApplyPool } from './compare-chunks.ts';
 import { ReadBackQueue } from './read-back-queue.ts';
 
@@ -139,10 +139,10 @@ export class ImageApply implements AsyncDisposable {
   }
 
   /**
-   * Writes the chunks of a pack or of a run, or the wanted chunks of a store's frames. Throws Failure `pack-damaged`, `target-full`
+   * Writes the chunks of a pack, of a run or of another disk, or the wanted chunks of a store's frames. Throws Failure `pack-damaged`, `target-full`
    * or `write-failed`, and `verification-failed` if what was written before did not read back.
    */
-  async write(from: PackFile | WantedFrames | PlainRun): Promise<ApplyResult> {
+  async write(from: PackFile | WantedFrames | PlainRun | TakenChunks): Promise<ApplyResult> {
     const { target } = this;
     const applied = await this.#pool.run({
       kind: 'apply',

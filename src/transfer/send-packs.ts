@@ -1,4 +1,5 @@
 import type { ChunkMap } from '../chunk/chunk-map.ts';
+import type { KnownChunks } from '../chunk/known-chunks.ts';
 import type { Extent } from '../extent/extents.ts';
 import type { ImageSource } from '../image/source/image-source.ts';
 import type { Pack } from '../pack/pack.ts';
@@ -25,6 +26,8 @@ export interface Pass {
   map: ChunkMap;
   /** What the other side has at each position: only other chunks are sent. It has nothing unless given. */
   there?: ChunkMap;
+  /** The chunks that it has at other places: they are not sent, either. */
+  elsewhere?: KnownChunks;
   /** null: this pass is not counted. */
   progress: SendProgress | null;
 }
@@ -43,7 +46,7 @@ export interface Sending extends Pick<
 
 /** Reads what the pass names, and sends the chunks that are not known. Throws the signal's reason when aborted. */
 export async function sendPacks(
-  { source, extents, map, there, progress }: Pass,
+  { source, extents, map, there, elsewhere, progress }: Pass,
   { sink, compression, ...capture }: Sending,
   signal: AbortSignal,
 ): Promise<void> {
@@ -53,6 +56,7 @@ export async function sendPacks(
     extents,
     map,
     ...(there && { there }),
+    ...(elsewhere && { elsewhere }),
     level: () => level.current,
     onRead: (readBytes, packedBytes) => progress?.read(readBytes, packedBytes),
   });

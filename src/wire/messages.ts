@@ -8,46 +8,40 @@ import {
   type FailureParts,
 } from '../failure.ts';
 import { guestSourceSchema, MOST_SOURCES } from '../guest/guest-source.ts';
-import { targetFormats } from '../image/target/target-format.ts';
 import { PlacedText, type OtherMachine } from '../placed-text.ts';
+import {
+  bytes,
+  absolutePath,
+  imageBytes,
+  packId,
+  fingerprint,
+  fileName,
+  imageFormat,
+  fileText,
+  diskPath,
+  overwrite,
+  disk,
+  chunkRange,
+  guestName,
+  grant,
+  takenFrom,
+  takenRun,
+  LINE_LIMIT_BYTES,
+  MOST_TAKEN,
+} from './fields.ts';
+
+export { LINE_LIMIT_BYTES, MOST_TAKEN, type TakenFrom } from './fields.ts';
 
 /** The messages of doc/wire.md. */
 export const PROTOCOL_VERSION = 3;
 export const ALIVE_INTERVAL_MS = 5_000;
 /** After this long without a message the line counts as dead. */
 export const SILENCE_LIMIT_MS = 30_000;
-export const LINE_LIMIT_BYTES = 2 ** 20;
 /** The most bytes of packs that are sent and not yet applied. */
 export const SPOOL_LIMIT_BYTES = 256 * 2 ** 20;
 /** The most ranges of chunks in one message: fewer bytes than a line may have. */
 export const MOST_RANGES = 2 ** 15;
 
-const bytes = z.int().nonnegative();
-const absolutePath = z
-  .string()
-  .max(4096)
-  .regex(/^\/[^\0]*$/);
-const imageBytes = bytes.min(512).multipleOf(512);
-const packId = z.string().regex(/^[0-9a-f]{64}$/);
-const fingerprint = z.string().regex(/^sha256:[0-9a-f]{64}$/);
-/** A plain file name: the receiver makes no file outside the directory it was given. */
-const fileName = z
-  .string()
-  .max(240)
-  .regex(/^[^./\p{Cc}][^/\p{Cc}]*$/u);
-/** Of the new image; raw if absent. */
-const imageFormat = z.enum(targetFormats).exactOptional();
-/** The whole text of a small file in a guest, a character for each byte; null for a file that is not there. */
-const fileText = z.string().max(LINE_LIMIT_BYTES).nullable();
-/** Where a disk goes, if not to DIRECTORY/NAME: a block device, or another new file. */
-const diskPath = absolutePath.exactOptional();
-/** Whether the content of a block device may be lost. */
-const overwrite = z.literal(true).exactOptional();
-/** One of several open disks, counted from 0 in the order of `open`; absent: the last one opened. */
-const disk = z.int().min(0).max(255).exactOptional();
-/** Positions of chunks: the first, and how many. */
-const chunkRange = z.tuple([z.int().nonnegative(), z.int().positive()]).readonly();
-const guestName = z.string().min(1).max(200);
 /** Whose incomplete images the receiver may continue, and leave for later: the guest, and the machine that it comes from. */
 const ownerClaim = z.strictObject({ machine: z.string().max(300), guest: z.string().min(1).max(4096) });
 export type OwnerClaim = z.infer<typeof ownerClaim>;
@@ -167,6 +161,14 @@ const moverMessage = z.discriminatedUnion('type', [
     ranges: z.array(chunkRange).max(MOST_RANGES).readonly(),
     disk,
   }),
+  z.strictObject({
+    type: z.literal('take'),
+    disk,
+    from: takenFrom,
+    runs: z.array(takenRun).min(1).max(MOST_TAKEN).readonly(),
+    /** Of all chunks, in the order of the runs. */
+    ids: z.base64().max(LINE_LIMIT_BYTES),
+  }),
   z.strictObject({ type: z.literal('pass'), disk }),
   z.strictObject({
     type: z.literal('finish'),
@@ -175,7 +177,11 @@ const moverMessage = z.discriminatedUnion('type', [
     /** Replaces that of `open`: a guest that ran then has written since. */
     modifiedMs: z.number().exactOptional(),
   }),
-  z.strictObject({ type: z.literal('publish') }),
+  z.strictObject({
+    type: z.literal('publish'),
+    /** Later moves of the same command may take chunks from the images. */
+    grants: z.literal(true).exactOptional(),
+  }),
   z.strictObject({
     type: z.literal('adapt'),
     guest: z.unknown(),
@@ -215,6 +221,8 @@ const receiverMessage = z.discriminatedUnion('type', [
     version: z.string(),
     host: z.string().max(255).optional(),
     machine: z.string().max(64).nullable().optional(),
+    /** It knows `take`, and `grants`. */
+    takes: z.boolean().optional(),
   }),
   z.strictObject({
     type: z.literal('checked'),
@@ -244,6 +252,7 @@ const receiverMessage = z.discriminatedUnion('type', [
   }),
   z.strictObject({ type: z.literal('surveyed') }),
   z.strictObject({ type: z.literal('applied'), id: packId, plainBytes: bytes }),
+  z.strictObject({ type: z.literal('taken'), lacking: z.array(chunkRange).max(MOST_TAKEN) }),
   z.strictObject({ type: z.literal('passed') }),
   z.strictObject({
     type: z.literal('progress'),
@@ -260,6 +269,8 @@ const receiverMessage = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('published'),
     paths: z.array(absolutePath),
+    /** One for each path. */
+    grants: z.array(grant).exactOptional(),
     warnings,
   }),
   z.strictObject({ type: z.literal('adapted'), guest: z.unknown() }),

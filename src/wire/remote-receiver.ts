@@ -3,6 +3,7 @@ import { Failure } from '../failure.ts';
 import type { OtherMachine } from '../placed-text.ts';
 import type { RemoteProcess } from '../ssh/remote-process.ts';
 import { StallWatch } from '../pipeline/stall-watch.ts';
+import { withResolvers } from '../pipeline/with-resolvers.ts';
 import type { Machine } from '../system/machine.ts';
 import { MessageChannel } from './message-channel.ts';
 import { receiveCommand } from './new-hardware.ts';
@@ -50,7 +51,7 @@ export class RemoteReceiver implements AsyncDisposable {
   #isAborting = false;
   #spool: string | null = null;
   readonly #opened: string[] = [];
-  #published: readonly string[] = [];
+  #published: MessageOf<'published'> | null = null;
   /** The machine that it runs on. */
   readonly machine: OtherMachine;
   readonly #limitsMs: Readonly<Record<Step, number>>;
@@ -88,7 +89,17 @@ export class RemoteReceiver implements AsyncDisposable {
 
   /** The images that have got their final names. */
   get published(): readonly string[] {
-    return this.#published;
+    return this.#published?.paths ?? [];
+  }
+
+  /** Whether it can take chunks from disks that are there already; known once it is ready. */
+  get canTake(): boolean {
+    return this.#greeting?.takes === true;
+  }
+
+  /** Lets a later receiver read an image that this one has published; null if it gave none. */
+  grantOf(path: string): string | null {
+    return this.#published?.grants?.[this.published.indexOf(path)] ?? null;
   }
 
   /** How backups identify the machine that it runs on; known once it is ready. */
@@ -231,7 +242,7 @@ export class RemoteReceiver implements AsyncDisposable {
 
   #takeAnswer(message: ReceiverMessage): void {
     if (message.type === 'opened') this.#spool = message.spool;
-    if (message.type === 'published') this.#published = message.paths;
+    if (message.type === 'published') this.#published = message;
     const waiting = this.#waiting;
     const isGreeting = message.type === 'ready' && this.#greeting === null;
     if (message.type === 'ready') this.#greeting = message;
@@ -291,19 +302,4 @@ export class RemoteReceiver implements AsyncDisposable {
     this.#process.stdin.end();
     await Promise.race([this.#process.exited, delay(EXIT_LIMIT_MS, undefined, { ref: false })]);
   }
-}
-
-/** Promise.withResolvers, which Node 20 does not have. */
-function withResolvers<T>(): {
-  promise: Promise<T>;
-  resolve: (value: T) => void;
-  reject: (error: Error) => void;
-} {
-  let resolve!: (value: T) => void;
-  let reject!: (error: Error) => void;
-  const promise = new Promise<T>((resolvePromise, rejectPromise) => {
-    resolve = resolvePromise;
-    reject = rejectPromise;
-  });
-  return { promise, resolve, reject };
 }

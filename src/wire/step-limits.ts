@@ -16,6 +16,7 @@ export const STEP_LIMITS_MS: Readonly<Record<Step, number>> = {
   open: 2 * MINUTE_MS,
   survey: 5 * MINUTE_MS,
   copy: 2 * MINUTE_MS,
+  take: 2 * MINUTE_MS,
   // Before the first byte is read back, all that was written may have to reach the disk.
   pass: 5 * MINUTE_MS,
   finish: 5 * MINUTE_MS,

@@ -25,6 +25,8 @@ export interface CaptureJob {
   known: SharedArrayBuffer | null;
   /** What the other side has at each position (`ChunkMap.sharedMemory`): only other chunks are new. Null: nothing. */
   there: SharedArrayBuffer | null;
+  /** The chunks that the other side has at other places (`KnownChunks.shared`): they are not new, either. Null: none. */
+  elsewhere: SharedArrayBuffer | null;
   sealKey: SealKey;
 }
 
@@ -75,7 +77,7 @@ export interface ApplyJob {
   grid: ChunkGrid;
   /** Whether unwritten parts of the target read as zero. If not, zeros become holes, or are written. */
   targetReadsAsZero: boolean;
-  from: PackFile | WantedFrames | PlainRun;
+  from: PackFile | WantedFrames | PlainRun | TakenChunks;
 }
 
 /**
@@ -98,6 +100,16 @@ export interface PlainRun {
   plainBytes: number;
   /** Whether empty chunks are written, too. */
   withEmpty: boolean;
+}
+
+/** Chunks of another disk on this machine. Only those that match their ids are written. */
+export interface TakenChunks {
+  /** The other disk. */
+  fromFd: number;
+  /** Where each chunk lies there. */
+  fromPositions: Uint32Array;
+  /** The chunks, at their positions in this image. */
+  chunks: ChunkList;
 }
 
 /** Frames of a store. Only wanted chunks are written, and only if they match their ids. */

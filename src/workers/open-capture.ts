@@ -30,12 +30,13 @@ export class OpenCapture {
   readonly #gathering: FrameGathering;
   readonly #known: KnownChunks | null;
   readonly #there: ChunkMap | null;
+  readonly #elsewhere: KnownChunks | null;
   readonly #zstd: Zstd;
   readonly #scratch: Scratch;
   #level: number;
 
   constructor(
-    { known, there, grid, sealKey, level, packNaming, packLimitBytes }: CaptureJob,
+    { known, there, elsewhere, grid, sealKey, level, packNaming, packLimitBytes }: CaptureJob,
     zstd: Zstd,
     scratch: Scratch,
     packMemory: PackMemory,
@@ -44,6 +45,7 @@ export class OpenCapture {
     this.#gathering = new FrameGathering();
     this.#known = known === null ? null : KnownChunks.over(known);
     this.#there = there === null ? null : new ChunkMap(grid, there);
+    this.#elsewhere = elsewhere === null ? null : KnownChunks.over(elsewhere);
     this.#zstd = zstd;
     this.#scratch = scratch;
     this.#level = level;
@@ -51,7 +53,10 @@ export class OpenCapture {
 
   async capture(job: CaptureJob): Promise<CaptureResult> {
     this.#level = job.level;
-    const { all, fresh, plain, readBytes } = readChunks(job, this.#scratch, this.#known, this.#there);
+    const { all, fresh, plain, readBytes } = readChunks(job, this.#scratch, (position, id) => {
+      if (this.#known?.add(id) === false || this.#there?.holds(position, id) === true) return false;
+      return this.#elsewhere?.has(id) !== true;
+    });
     this.#compress(this.#gathering.add(fresh, plain));
     const pack = this.#pack.isFull ? await this.#pack.close() : null;
     return { chunks: chunkListOf(all), readBytes, newBytes: plain.length, pack };
@@ -72,7 +77,7 @@ export class OpenCapture {
 }
 
 export function sampleFrame(job: SampleJob, zstd: Zstd, scratch: Scratch): SampleResult {
-  const { plain, readBytes } = readChunks(job, scratch, null, null);
+  const { plain, readBytes } = readChunks(job, scratch, () => true);
   if (plain.length === 0) return { readBytes, compressedBytes: 0 };
   const room = scratch.compressed.take(2 * plain.length);
   return { readBytes, compressedBytes: zstd.compress(plain, job.level, room).length };
@@ -88,12 +93,11 @@ interface ReadChunks {
   readBytes: number;
 }
 
-/** Reads the planned bytes, hashes their chunks, and adds those to the known chunks. */
+/** Reads the planned bytes, and hashes their chunks. */
 function readChunks(
   { fd, grid, plan }: Pick<CaptureJob, 'fd' | 'grid' | 'plan'>,
   scratch: Scratch,
-  known: KnownChunks | null,
-  there: ChunkMap | null,
+  isFresh: (position: number, id: Uint8Array) => boolean,
 ): ReadChunks {
   const { chunkBytes } = grid;
   const buffer = scratch.plain.take(plan.positions.length * chunkBytes);
@@ -117,7 +121,7 @@ function readChunks(
     if (isAllZero(plain)) continue;
     const chunk = { position, id: chunkId(plain), length };
     all.push(chunk);
-    if (known?.add(chunk.id) === false || there?.holds(position, chunk.id) === true) continue;
+    if (!isFresh(position, chunk.id)) continue;
     fresh.push(chunk);
     if (start !== plainBytes) buffer.copyWithin(plainBytes, start, start + length);
     plainBytes += length;

@@ -1,10 +1,12 @@
-import { chunkLength, type ChunkGrid } from '../chunk/chunk-grid.ts';
+import { readSync } from 'node:fs';
+import { chunkLength, frameLimitBytes, type ChunkGrid } from '../chunk/chunk-grid.ts';
 import { chunkId, isAllZero, noChunkId } from '../chunk/chunk-id.ts';
+import { rowAt } from '../chunk/chunk-list.ts';
 import type { Zstd } from '../codec/zstd.ts';
 import { packLimitBytes } from '../pack/pack.ts';
 import { readPack } from '../pack/read-pack.ts';
 import { sealFor } from '../seal/seal-for.ts';
-import type { PackFile, PlainRun, WantedChunk, WantedFrames } from './jobs.ts';
+import type { PackFile, PlainRun, TakenChunks, WantedChunk, WantedFrames } from './jobs.ts';
 import { isChunk, openFrame } from './open-frame.ts';
 import { readPackFile } from './pack-file.ts';
 import type { Scratch } from './scratch.ts';
@@ -26,12 +28,13 @@ export interface PlacedChunk {
 
 /** The frames that a job brings. */
 export function placedFrames(
-  from: PackFile | WantedFrames | PlainRun,
+  from: PackFile | WantedFrames | PlainRun | TakenChunks,
   grid: ChunkGrid,
   zstd: Zstd,
   scratch: Scratch,
 ): AsyncIterable<PlacedFrame> | Iterable<PlacedFrame> {
   if ('frames' in from) return framesOfStore(from, grid, zstd, scratch);
+  if ('fromFd' in from) return chunksOfDisk(from, grid, scratch);
   return 'memory' in from ? [frameOfRun(from, grid, scratch)] : framesOfPack(from, grid, zstd, scratch);
 }
 
@@ -51,6 +54,44 @@ function frameOfRun(
       chunks.push({ id: isEmpty ? noChunkId : chunkId(bytes), plain: bytes, positions: [position] });
   }
   return { chunks, damagedIds: [] };
+}
+
+/** Chunks of another disk: those that are there as they should be. It may be written to meanwhile. */
+function* chunksOfDisk(
+  { fromFd, fromPositions, chunks }: TakenChunks,
+  grid: ChunkGrid,
+  scratch: Scratch,
+): Iterable<PlacedFrame> {
+  const { chunkBytes } = grid;
+  const most = frameLimitBytes(grid) / chunkBytes;
+  for (let first = 0; first < fromPositions.length; first += most) {
+    const count = Math.min(most, fromPositions.length - first);
+    const buffer = scratch.plain.take(count * chunkBytes);
+    const found: PlacedChunk[] = [];
+    for (let index = 0; index < count; index++) {
+      const { position, id } = rowAt(chunks, first + index);
+      const start = index * chunkBytes;
+      const plain = buffer.subarray(start, start + chunkLength(grid, position));
+      if (!readWhole(fromFd, plain, (fromPositions[first + index] ?? 0) * chunkBytes)) continue;
+      if (Buffer.compare(chunkId(plain), id) === 0) found.push({ id, plain, positions: [position] });
+    }
+    yield { chunks: found, damagedIds: [] };
+  }
+}
+
+/** False if it cannot be read, or ends before. */
+function readWhole(fd: number, into: Uint8Array, offset: number): boolean {
+  for (let done = 0; done < into.length;) {
+    let count: number;
+    try {
+      count = readSync(fd, into, done, into.length - done, offset + done);
+    } catch {
+      return false;
+    }
+    if (count === 0) return false;
+    done += count;
+  }
+  return true;
 }
 
 /** The frames of a pack. Its chunks are not compared with their ids. Throws Failure `pack-damaged` or `read-failed`. */

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { chmodSync, chownSync, mkdirSync, readFileSync, renameSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import type { MigrationReport } from '../../src/operations/migrate/migration-report.ts';
 import { errorOf, problemsOf, resultOf } from '../support/programs/command-records.ts';
 import { ferriedGuest } from '../support/guests/ferried-guest.ts';
 import { makeSparseFile, patchFile, seededBytes } from '../support/images/images.ts';
@@ -11,6 +12,7 @@ import { damagedGuestFiles } from '../support/guests/uml-guest.ts';
 import { umlMissing } from '../support/guests/uml-kernel.ts';
 
 const MIB = 2 ** 20;
+const CHUNK = 65_536;
 
 describeUnless(umlMissing() ?? networkLabMissing(), 'the disks of a guest', () => {
   let hosts: TwoHosts;
@@ -35,6 +37,14 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'the disks of a guest', () =
       extraArgs: [`ubd1=${join(hosts.old.images, 'data.img')}`],
     });
 
+    // Some of what the first disk has.
+    const image = readFileSync(guest.image.path);
+    const shared = Array.from({ length: image.length / CHUNK }, (_, position) => position * CHUNK)
+      .map((offset) => image.subarray(offset, offset + CHUNK))
+      .filter((chunk) => chunk.some((byte) => byte !== 0))
+      .slice(-4);
+    patchFile(second, 200 * MIB, Buffer.concat(shared));
+
     const byPath = errorOf(
       await hosts.run(['migrate', guest.image.path, ...hosts.targetArguments(), '--json']),
     );
@@ -49,12 +59,13 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'the disks of a guest', () =
     expect(await hosts.filesOnNew()).toEqual([]);
     expect((await hosts.runOnNew(['guests', '--json'])).stdout).toContain('"guests":[]');
 
-    const { disks } = resultOf<{ disks: { target: string; readBytes: number }[] }>(
+    const { disks } = resultOf<Pick<MigrationReport, 'disks'>>(
       await hosts.run(await guest.migrateArguments()),
     );
     const target = join(hosts.new.images, 'data.img');
     expect(disks.map((disk) => disk.target)).toEqual([join(hosts.new.images, 'pair.img'), target]);
     expect(disks[1]?.readBytes).toBeLessThan(4 * MIB);
+    expect(disks.map(({ takenBytes }) => takenBytes)).toEqual([0, 4 * CHUNK]);
     expect(await hosts.filesOnNew()).toEqual(['data.img', 'pair.img']);
     const { guests } = JSON.parse((await hosts.runOnNew(['guests', '--json'])).stdout) as {
       guests: { disks: { path: string }[] }[];

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import process from 'node:process';
+import type { MovedGuestsReport } from '../../src/operations/migrate/several/moves-report.ts';
 import { seededBytes } from '../support/images/images.ts';
 import { problemsOf, recordsOf, resultOf } from '../support/programs/command-records.ts';
 import { describeUnless, toolsMissing } from '../support/programs/tools.ts';
@@ -65,6 +66,30 @@ describeUnless(networkLabMissing() ?? toolsMissing('nsenter'), 'several images i
       ),
     ]);
     expect(await small.files()).toEqual([]);
+  });
+
+  test('what the second one shares with the first is not sent, unless the receiver is an older one', async () => {
+    const alike = ['alike-1.img', 'alike-2.img'].map((name) => join(hosts.old.images, name));
+    const [first = '', second = ''] = alike;
+    const bytes = seededBytes(5, 4 * MIB);
+    writeFileSync(first, bytes);
+    writeFileSync(second, Buffer.concat([bytes.subarray(0, 3 * MIB), seededBytes(6, MIB)]));
+    const older = await hosts.remoteScript([`'${hosts.remoteCommand}' "$@" | sed -u 's/,"takes":true//'`]);
+    for (const [name, remoteCommand, takenBytes] of [
+      ['shared', hosts.remoteCommand, 3 * MIB],
+      ['not-shared', older, 0],
+    ] as const) {
+      const directory = join(hosts.new.images, name);
+      mkdirSync(directory);
+      const to = hosts.targetArguments({ directory, remoteCommand });
+      const { guests } = resultOf<MovedGuestsReport>(await hosts.run(['migrate', ...alike, ...to, '--json']));
+      const [one, two] = guests.flatMap(({ disks }) => disks);
+      expect([one?.takenBytes, two?.takenBytes]).toEqual([0, takenBytes]);
+      // Noise does not compress.
+      expect(Math.round((two?.sentBytes ?? 0) / MIB)).toBe(4 - takenBytes / MIB);
+      for (const path of alike)
+        expect(readFileSync(join(directory, basename(path))).equals(readFileSync(path))).toBe(true);
+    }
   });
 
   const namesIn = async (directory: string): Promise<string[]> =>

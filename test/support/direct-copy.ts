@@ -2,17 +2,21 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Extent } from '../../src/extent/extents.ts';
 import type { Context, Event } from '../../src/events.ts';
+import type { ChunksThere } from '../../src/operations/migrate/passes/chunks-there.ts';
 import { DiskCopy } from '../../src/operations/migrate/passes/disk-copy.ts';
 import type { MoveSending, VerifiedDisk } from '../../src/operations/migrate/passes/disk-sending.ts';
 import type { PassBytes } from '../../src/operations/migrate/passes/pass-report.ts';
 import type { SpoolSink } from '../../src/operations/migrate/passes/spool-sink.ts';
+import { Grants } from '../../src/operations/receive/grants.ts';
+import { publishImages } from '../../src/operations/receive/publish-images.ts';
 import { ReceiveSession } from '../../src/operations/receive/session.ts';
 import { runsOf, type ChunkList } from '../../src/chunk/chunk-list.ts';
+import { rangesOf } from '../../src/chunk/chunk-ranges.ts';
 import type { ImageFormat } from '../../src/image/formats/image-format.ts';
 import { openImage } from '../../src/image/open-image.ts';
 import { PACK_LIMIT_BYTES, packFileName, type Pack } from '../../src/pack/pack.ts';
 import { openSourceDisk } from '../../src/transfer/source-disk.ts';
-import type { MoverMessage } from '../../src/wire/messages.ts';
+import { MOST_TAKEN, type MoverMessage } from '../../src/wire/messages.ts';
 import type { RemoteReceiver } from '../../src/wire/remote-receiver.ts';
 import type { FramePool } from '../../src/workers/frame-pool.ts';
 
@@ -34,6 +38,7 @@ export interface DirectCopy extends AsyncDisposable {
  * The copy is raw.
  * @param wasCopiedWhileRunning whether an earlier copy, which this one goes on with, was made in passes
  * @param format of the image
+ * @param sharing the name of the copy, and what copies of the same command have
  */
 export async function directCopy(
   image: string,
@@ -41,12 +46,16 @@ export async function directCopy(
   pool: FramePool,
   wasCopiedWhileRunning = false,
   format: ImageFormat = 'raw',
+  { name = 'copy', chunksThere = null }: { name?: string; chunksThere?: ChunksThere | null } = {},
 ): Promise<DirectCopy> {
+  const grants = new Grants(join(directory, 'grant-key'));
+  const grantByPath = new Map<string, string>();
   const session = new ReceiveSession({
     pool,
     signal: new AbortController().signal,
     spoolParent: directory,
     initrdOf: () => '',
+    grants,
     onProgress: () => undefined,
   });
   const events: Event[] = [];
@@ -62,6 +71,10 @@ export async function directCopy(
     }
     if (message.type === 'survey') return session.survey(message, tellFound);
     if (message.type === 'clear') return session.clear(message);
+    if (message.type === 'take') {
+      const [lacking = []] = rangesOf(await session.take(message), MOST_TAKEN);
+      return { lacking };
+    }
     if (message.type === 'pass') return session.endPass(message);
     if (message.type === 'finish') return { ...(await session.finish(message)), warnings: [] };
     throw new Error(`no answer to ${message.type}`);
@@ -72,6 +85,7 @@ export async function directCopy(
   const receiver = {
     machine: { name: 'newhost' },
     request,
+    grantOf: (path: string) => grantByPath.get(path) ?? null,
     send: (message: MoverMessage) => void request(message).catch(() => undefined),
   } as unknown as RemoteReceiver;
   let plainBytes = 0;
@@ -96,11 +110,12 @@ export async function directCopy(
     compression: 1,
     claim: { machine: 'old', guest: 'web' },
     packLimitBytes: PACK_LIMIT_BYTES,
+    chunksThere,
     sink: sinkOf,
   };
   const place = {
     disk: { device: 'vda', path: image, readOnly: false, format },
-    path: join(directory, 'copy'),
+    path: join(directory, name),
     isChosen: false,
     format: 'raw',
   } as const;
@@ -124,7 +139,11 @@ export async function directCopy(
       return await copy.finish(disk, context.signal);
     },
     async publish() {
-      await session.publish();
+      const published = await publishImages(session, chunksThere && grants, context);
+      for (const [index, path] of published.paths.entries())
+        grantByPath.set(path, published.grants?.[index] ?? '');
+      // Later copies take chunks from it.
+      if (chunksThere !== null) session.keep();
     },
     async breakOff() {
       copy[Symbol.dispose]();

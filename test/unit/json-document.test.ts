@@ -139,7 +139,7 @@ const moved = {
   as: 'xen',
   changes: [''],
   losses: [''],
-  disks: [{ ...account, sentBytes: 0, fingerprint: '', readBack: 'direct' }],
+  disks: [{ ...account, sentBytes: 0, takenBytes: 0, fingerprint: '', readBack: 'direct' }],
   passes: [{ readBytes: 0, changedBytes: 0, sentBytes: 0, seconds: 0 }],
   seconds: 0,
   downtimeSeconds: 0,

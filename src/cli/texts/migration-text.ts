@@ -69,6 +69,9 @@ function movedDiskText(disk: MovedDisk, destination: string): string {
   return formatFields([
     ...accountFields(disk, destination, 'read'),
     ['sent', `${formatBytes(disk.sentBytes)} (ratio ${formatRatio(disk.readBytes, disk.sentBytes)})`],
+    ...(disk.takenBytes === 0
+      ? []
+      : [['not sent', `${formatBytes(disk.takenBytes)} that another disk had there`] as const]),
     // Without the prefix the line fits into 80 columns.
     ['fingerprint', disk.fingerprint.replace(/^sha256:/, '')],
     ['verified', readBackText[disk.readBack]],

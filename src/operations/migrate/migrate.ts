@@ -4,6 +4,7 @@ import { asFailure, Failure, failureOrReason } from '../../failure.ts';
 import { isImageOnly, type GuestDefinition } from '../../guest/definition.ts';
 import { sourceOf, withSource } from '../../guest/guest-source.ts';
 import { thisMachine } from '../../system/machine.ts';
+import type { MoverMessage } from '../../wire/messages.ts';
 import { conversionAccount } from './conversion/account.ts';
 import { adaptThere } from './conversion/adapt-there.ts';
 import { isOfThisMachine } from '../../guest/resolve-guest.ts';
@@ -189,7 +190,7 @@ async function completeThere(
     moving,
     'publish',
     'giving the images their names',
-    () => receiver.request({ type: 'publish' }, 'published', moving.signal),
+    () => receiver.request(publishRequest(move), 'published', moving.signal),
     ({ paths }) => paths.join(', '),
   );
   for (const warning of warnings) moving.report({ type: 'warning', ...warning });
@@ -197,6 +198,12 @@ async function completeThere(
   const adapted = await adaptThere(move, moving);
   moving.signal.throwIfAborted();
   return { disks, adapted };
+}
+
+/** A receiver that does not know grants, or whose images no other guest can use, is not asked for them. */
+function publishRequest({ request, line }: Move): Extract<MoverMessage, { type: 'publish' }> {
+  const isShared = request.chunksThere !== undefined && line.receiver.canTake;
+  return { type: 'publish', ...(isShared && { grants: true }) };
 }
 
 /** Fences the guest here, boots it there, and commits. */

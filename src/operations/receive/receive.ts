@@ -7,10 +7,14 @@ import { thisMachine } from '../../system/machine.ts';
 import { MessageChannel } from '../../wire/message-channel.ts';
 import { checkTarget } from './check.ts';
 import { runsOf, type ChunkList } from '../../chunk/chunk-list.ts';
+import { rangesOf } from '../../chunk/chunk-ranges.ts';
 import { bootGuest, haltGuest, lookForGuest, type GuestsHere } from './guest-requests.ts';
+import { publishImages } from './publish-images.ts';
 import { rehearseBoot } from './rehearsal/rehearse-boot.ts';
+import { Grants } from './grants.ts';
 import { ReceiveSession } from './session.ts';
 import {
+  MOST_TAKEN,
   parseMoverMessage,
   PROTOCOL_VERSION,
   type MoverMessage,
@@ -24,6 +28,8 @@ export interface ReceiveDependencies extends GuestsHere {
   spoolParent: string;
   /** The initial RAM disk that is made for this guest. */
   initrdOf: (guest: string) => string;
+  /** Where this machine keeps the key of its grants. */
+  grantKeyFile: string;
 }
 
 export interface ReceiveEnds {
@@ -69,6 +75,7 @@ export async function receive(
     version: dependencies.version,
     host,
     machine,
+    takes: true,
   });
   try {
     for await (const message of inbox) if (await receiver.handle(message)) return;
@@ -107,6 +114,7 @@ class Receiver {
   readonly #channel: MessageChannel<ReceiverMessage, MoverMessage>;
   readonly #context: Context;
   readonly #session: ReceiveSession;
+  readonly #grants: Grants;
   #warnings: Warning[] = [];
 
   constructor(
@@ -123,11 +131,13 @@ class Receiver {
         context.report(event);
       },
     };
+    this.#grants = new Grants(dependencies.grantKeyFile);
     this.#session = new ReceiveSession({
       pool: dependencies.pool,
       signal: context.signal,
       spoolParent: dependencies.spoolParent,
       initrdOf: dependencies.initrdOf,
+      grants: this.#grants,
       onProgress: ({ verifiedBytes, clearedBytes }) => {
         channel.send({ type: 'progress', verifiedBytes, ...(clearedBytes > 0 && { clearedBytes }) });
       },
@@ -161,12 +171,15 @@ class Receiver {
       case 'clear':
         await this.#session.clear(message);
         return false;
+      case 'take':
+        await this.#take(message);
+        return false;
       case 'pass':
         await this.#session.endPass(message);
         this.#channel.send({ type: 'passed' });
         return false;
       case 'publish':
-        await this.#publish();
+        this.#channel.send(await this.#publish(message));
         return false;
       case 'adapt':
         this.#channel.send({ type: 'adapted', guest: await this.#session.adapt(message) });
@@ -232,13 +245,16 @@ class Receiver {
     this.#channel.send({ type: 'verified', fingerprint, readBack, warnings: this.#takeWarnings() });
   }
 
-  async #publish(): Promise<void> {
-    const { paths, ownersKept } = await this.#session.publish();
-    if (!ownersKept) {
-      const message = 'The owner of the image could not be kept: only root can give files away.';
-      this.#warnings.push({ code: 'owner-not-kept', message });
-    }
-    this.#channel.send({ type: 'published', paths, warnings: this.#takeWarnings() });
+  async #take(message: Extract<MoverMessage, { type: 'take' }>): Promise<void> {
+    const { type: _, ...request } = message;
+    const [lacking = []] = rangesOf(await this.#session.take(request), MOST_TAKEN);
+    this.#channel.send({ type: 'taken', lacking });
+  }
+
+  async #publish({ grants }: Extract<MoverMessage, { type: 'publish' }>): Promise<ReceiverMessage> {
+    const granting = grants === true ? this.#grants : null;
+    const published = await publishImages(this.#session, granting, this.#context);
+    return { type: 'published', ...published, warnings: this.#takeWarnings() };
   }
 
   async #open(message: Extract<MoverMessage, { type: 'open' }>): Promise<void> {

@@ -6,45 +6,29 @@ import { ChunkMap } from '../../chunk/chunk-map.ts';
 import { asFailure, Failure } from '../../failure.ts';
 import { makeAdaptation } from '../../guest/adaptation/make-adaptation.ts';
 import { parseGuestDefinition, type GuestDefinition } from '../../guest/definition.ts';
-import type { MoverMessage, OwnerClaim } from '../../wire/messages.ts';
-import type { FramePool } from '../../workers/frame-pool.ts';
 import type { ImageAttributes } from '../../image/target/file-attributes.ts';
-import type { TargetFormat } from '../../image/target/target-format.ts';
 import type { ImageTarget } from '../../image/target/image-target.ts';
 import { ImageApply } from '../../transfer/image-apply.ts';
+import type {
+  AdaptRequest,
+  ClearRequest,
+  DiskRequest,
+  Finished,
+  FinishRequest,
+  OpenedDisk,
+  OpenRequest,
+  PublishedDisks,
+  ReceiveProgress,
+  SessionOptions,
+  TakeRequest,
+} from './session-requests.ts';
 import { Spool } from './spool.ts';
+import { takeChunks } from './take-chunks.ts';
 import { openTarget } from './open-target.ts';
 
 /** Each of two workers applies one while the next one is accepted. */
 const PACKS_AT_ONCE = 2;
 const MOST_DISKS = 256;
-
-export interface OpenRequest extends ImageAttributes {
-  /** Null: the disk has a path of its own. */
-  directory: string | null;
-  name: string;
-  /** A block device, or another new file; absent: DIRECTORY/NAME. */
-  path?: string;
-  /** Whether the content of a block device may be lost. */
-  overwrite?: true;
-  /** Whose incomplete files are continued, and left for later; nobody's if absent. */
-  claim?: OwnerClaim;
-  /** A block device that the same move has begun over an earlier connection. */
-  begun?: true;
-  sizeBytes: number;
-  chunkBytes: number;
-  /** Raw if absent. */
-  format?: TargetFormat;
-}
-
-/** One of the open disks; absent: the last one. */
-interface DiskRequest {
-  disk?: number;
-}
-
-type ClearRequest = Extract<MoverMessage, { type: 'clear' }>;
-type FinishRequest = Omit<Extract<MoverMessage, { type: 'finish' }>, 'type'>;
-type AdaptRequest = Extract<MoverMessage, { type: 'adapt' }>;
 
 interface DiskInTheMaking {
   target: ImageTarget;
@@ -177,6 +161,23 @@ export class ReceiveSession {
     await apply.clear(positions);
   }
 
+  /** Takes chunks from a disk that is here already. Returns the positions of those that it does not have. */
+  async take({ from, ...request }: TakeRequest): Promise<number[]> {
+    const { apply } = this.#openDisk(request.disk);
+    const { pool, signal, grants } = this.#options;
+    if ('disk' in from) {
+      const target = this.#disks[from.disk]?.target;
+      if (target === undefined) throw new Failure('protocol-violation', 'No such disk was begun.');
+      return takeChunks(request, target.fd, apply, pool, signal);
+    }
+    const file = await grants.open(from.path, from.grant);
+    try {
+      return await takeChunks(request, file?.fd ?? null, apply, pool, signal);
+    } finally {
+      await file?.close();
+    }
+  }
+
   /** Ends a pass: when everything is read back, chunks may be sent again. */
   async endPass({ disk }: DiskRequest): Promise<void> {
     const { apply, applying } = this.#openDisk(disk);
@@ -285,36 +286,4 @@ export class ReceiveSession {
     for (const remove of removals) await remove().catch((error: unknown) => errors.push(error));
     if (errors.length > 0) throw asFailure(errors[0]);
   }
-}
-
-/** Bytes since a disk was begun, or a pass or a disk was ended. */
-export interface ReceiveProgress {
-  verifiedBytes: number;
-  clearedBytes: number;
-}
-
-export interface SessionOptions {
-  pool: FramePool;
-  signal: AbortSignal;
-  /** Where the spool is made if all disks have paths of their own. */
-  spoolParent: string;
-  /** The initial RAM disk that is made for a guest. */
-  initrdOf: (guest: string) => string;
-  onProgress: (progress: ReceiveProgress) => void;
-}
-
-export interface OpenedDisk {
-  spool: string;
-  /** Whether it may hold something of an earlier connection. */
-  isContinued: boolean;
-}
-
-export interface Finished {
-  fingerprint: string;
-  readBack: 'direct' | 'page-cache-dropped';
-}
-
-export interface PublishedDisks {
-  paths: string[];
-  ownersKept: boolean;
 }

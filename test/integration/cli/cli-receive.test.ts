@@ -1,10 +1,13 @@
 import { once } from 'node:events';
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect, test } from '@jest/globals';
 import { startVmferry, type RunningProgram } from '../../support/programs/command-line.ts';
-import { scratchDirectory } from '../../support/images/images.ts';
+import { chunkId } from '../../../src/chunk/chunk-id.ts';
+import { scratchDirectory, seededBytes } from '../../support/images/images.ts';
+
+const CHUNK = 65_536;
 
 /** Starts a receiver and waits until it is ready. */
 async function startReceiver(...args: string[]): Promise<RunningProgram & { ready: unknown }> {
@@ -59,6 +62,32 @@ test('does not report success if something could not be removed', async () => {
   const { stdout } = await ended;
   const last = stdout.trim().split('\n').at(-1) ?? '';
   expect(JSON.parse(last)).toMatchObject({ type: 'failed' });
+});
+
+test('reads no file for a mover that it has not received itself', async () => {
+  using scratch = scratchDirectory();
+  const path = join(scratch.path, 'secret');
+  writeFileSync(path, seededBytes(1, CHUNK));
+  const { child, ended } = await startReceiver();
+  const attributes = { mode: 0o600, uid: 0, gid: 0, modifiedMs: 0 };
+  const disk = { directory: scratch.path, name: 'web.img', sizeBytes: CHUNK, chunkBytes: CHUNK };
+  const ids = Buffer.from(chunkId(readFileSync(path))).toString('base64');
+  const from = { path, grant: 'ab'.repeat(32) };
+  for (const message of [
+    { type: 'open', ...disk, ...attributes },
+    { type: 'take', from, runs: [[0, 0, 1]], ids },
+    { type: 'take', from: { disk: 7 }, runs: [[0, 0, 1]], ids },
+  ])
+    child.stdin.write(`${JSON.stringify(message)}\n`);
+  const { stdout } = await ended;
+  const messages = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { type: string });
+  expect(messages.filter(({ type }) => type !== 'alive').slice(-2)).toMatchObject([
+    { type: 'taken', lacking: [[0, 1]] },
+    { type: 'failed', code: 'protocol-violation' },
+  ]);
 });
 
 test('ends when the connection ends', async () => {

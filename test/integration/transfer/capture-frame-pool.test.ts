@@ -40,6 +40,7 @@ function captureJob(first: number, overrides: Partial<CaptureJob> = {}): Capture
     packLimitBytes: PACK_LIMIT_BYTES,
     known: null,
     there: null,
+    elsewhere: null,
     sealKey: null,
     ...overrides,
   };

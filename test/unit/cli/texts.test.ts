@@ -29,7 +29,7 @@ const moved: MigrationReport = {
   as: 'uml',
   changes: [],
   losses: [],
-  disks: [{ ...account, sentBytes: 0.4 * GiB, fingerprint: 'sha256:abc', readBack: 'direct' }],
+  disks: [{ ...account, sentBytes: 0.4 * GiB, takenBytes: 0, fingerprint: 'sha256:abc', readBack: 'direct' }],
   seconds: 18,
   passes: [
     { readBytes: GiB, changedBytes: GiB, sentBytes: 0.4 * GiB, seconds: 12 },
@@ -69,6 +69,13 @@ describe('the summary of a move', () => {
       'vmferry keeps web from being started here, so that it never runs twice.',
       'To take the move back: vmferry revert web',
     ]);
+  });
+
+  test('shows what another disk of the command had there already', () => {
+    const [disk] = moved.disks.map((one) => ({ ...one, takenBytes: GiB }));
+    const text = migrationReportText({ ...moved, disks: disk === undefined ? [] : [disk] });
+    expect(text).toContain('\n  not sent     1.00 GiB that another disk had there\n');
+    expect(migrationReportText(moved)).not.toContain('not sent');
   });
 
   test('says that a proven move is committed, and nothing of a way back', () => {

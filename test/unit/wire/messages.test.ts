@@ -54,8 +54,17 @@ const moverMessages: MoverMessage[] = [
   { ...open, claim: { machine: '0b3c1b1e', guest: 'web' }, begun: true },
   { type: 'survey', disk: 1 },
   { type: 'pack', id, sizeBytes: 0 },
+  {
+    type: 'take',
+    disk: 1,
+    from: { disk: 0 },
+    runs: [[0, 7, 2]],
+    ids: Buffer.alloc(64, 1).toString('base64'),
+  },
+  { type: 'take', from: { path: '/dev/vg0/web', grant: id }, runs: [[0, 7, 1]], ids: 'AAEC' },
   { type: 'finish', fingerprint },
   { type: 'publish' },
+  { type: 'publish', grants: true },
   {
     type: 'adapt',
     guest: { name: 'web' },
@@ -86,6 +95,7 @@ const moverMessages: MoverMessage[] = [
 
 const receiverMessages: ReceiverMessage[] = [
   { type: 'ready', protocol: 3, version: '0.1.0' },
+  { type: 'ready', protocol: 3, version: '0.1.0', takes: true },
   { type: 'checked', problems: [], warnings: [], freeBytes: Number.MAX_SAFE_INTEGER },
   {
     type: 'checked',
@@ -115,6 +125,8 @@ const receiverMessages: ReceiverMessage[] = [
     warnings: [{ code: 'owner-not-kept', message: 'the owner was not kept' }],
   },
   { type: 'published', paths: ['/srv/guests/root.img'], warnings: [] },
+  { type: 'published', paths: ['/srv/guests/root.img'], grants: [id], warnings: [] },
+  { type: 'taken', lacking: [[3, 2]] },
   { type: 'published', paths: [], warnings: [{ code: 'owner-not-kept', message: 'Not kept.' }] },
   { type: 'up', pid: 4711, consoleLog: '/srv/guests/web.console', warnings: [] },
   { type: 'rehearsed', bootMs: 6250, warnings: [] },
@@ -226,6 +238,8 @@ describe('refused as a violation of the protocol:', () => {
     'disk',
     'bootMs',
     'failure',
+    'grants',
+    'takes',
   ];
   const lacking = [...moverMessages, ...receiverMessages].flatMap((message) =>
     Object.keys(message)

@@ -4,6 +4,7 @@ import type { RecordStore } from '../../../guest/record-store.ts';
 import type { ResolvedGuest } from '../../../guest/resolve-guest.ts';
 import type { TargetFormat } from '../../../image/target/target-format.ts';
 import type { SshConnection } from '../../../store/sftp/ssh-connection.ts';
+import type { ChunksThere } from './chunks-there.ts';
 import type { HoldRequest } from './hold.ts';
 import type { Compression } from '../../../transfer/compression-level.ts';
 import type { DiskAccount } from '../../../transfer/disk-account.ts';
@@ -33,6 +34,8 @@ export interface CopyRequest {
   hold: HoldRequest | null;
   /** Copies of the running guest end when the rest takes less time than this. */
   downtimeGoalMs: number;
+  /** What earlier guests of the same command have there; nothing unless given. */
+  chunksThere?: ChunksThere;
 }
 
 /** A move, as far as its disks are copied. */
@@ -66,6 +69,8 @@ export interface ClaimingMove {
 export interface MovedDisk extends DiskAccount {
   /** Packs as sent, compressed, in all passes. */
   sentBytes: number;
+  /** Plain bytes of the chunks that were not sent, because other disks of the same command had them there. */
+  takenBytes: number;
   /** `sha256:` and 64 hexadecimal digits; see doc/formats.md. */
   fingerprint: string;
   readBack: 'direct' | 'page-cache-dropped';

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { noChunkId } from '../../../chunk/chunk-id.ts';
+import { rangesOf } from '../../../chunk/chunk-ranges.ts';
 import { ChunkMap } from '../../../chunk/chunk-map.ts';
 import { chunkGridFor } from '../../../chunk/chunk-grid.ts';
 import { touchedChunks } from '../../../chunk/chunk-marks.ts';
@@ -11,7 +12,7 @@ import { hasComparableContent } from '../../../image/clones/placed-extents.ts';
 import { openImage } from '../../../image/open-image.ts';
 import { forgetCached } from '../../../image/source/forget-cached.ts';
 import type { ImageSource } from '../../../image/source/image-source.ts';
-import { extentsToLookAt, sendDifferences } from '../../../transfer/differing-chunks.ts';
+import { extentsToLookAt } from '../../../transfer/differing-chunks.ts';
 import { SendProgress } from '../../../transfer/send-progress.ts';
 import type { SourceDisk } from '../../../transfer/source-disk.ts';
 import { MOST_RANGES } from '../../../wire/messages.ts';
@@ -19,27 +20,22 @@ import { formatBytes } from '../../../figures.ts';
 import { runStage } from '../../../pipeline/run-stage.ts';
 import { surveyThere } from '../line/survey-there.ts';
 import { cloneForPass } from './clone-for-pass.ts';
+import type { DiskThere } from './chunks-there.ts';
 import type { PlacedDisk } from './copied-move.ts';
+import { sendOrTake } from './send-or-take.ts';
 import type { SpoolSink } from './spool-sink.ts';
 import { wirePlace } from './wire-place.ts';
-import { rangesOf } from './chunk-ranges.ts';
-import type { DiskDestination, MoveSending, RunningPass, VerifiedDisk } from './disk-sending.ts';
+import type { DiskDestination, MoveSending, PlannedPass, RunningPass, VerifiedDisk } from './disk-sending.ts';
 import { mayBeTorn } from './torn-tables.ts';
 import type { PassBytes } from './pass-report.ts';
 import { changedSinceClone, confirmWritten, type CopiedImage } from './find-changes.ts';
 import { marksOfLastPass, marksOfPass } from './mark-chunks.ts';
 
-interface PlannedPass {
-  /** What it does with each chunk. */
-  marks: Uint8Array;
-  extents: () => Iterable<Extent>;
-  isLast: boolean;
-}
-
 /** One disk on its way to the new hardware, in one pass or several. */
 export class DiskCopy implements Disposable {
   readonly place: PlacedDisk;
   readonly #number: number;
+  readonly #disk: DiskThere;
   readonly #sizeBytes: number;
   /** What the new hardware has of it. */
   readonly #there: ChunkMap;
@@ -62,6 +58,8 @@ export class DiskCopy implements Disposable {
   ) {
     this.place = place;
     this.#number = number;
+    const { receiver } = sending;
+    this.#disk = { receiver, number, path: place.path, isRaw: place.format === 'raw' };
     this.#sizeBytes = sizeBytes;
     this.#there = ChunkMap.shared(chunkGridFor(sizeBytes));
     this.#sending = sending;
@@ -120,7 +118,7 @@ export class DiskCopy implements Disposable {
   /** A pass while the guest may write to the image. Ends when the new hardware has read back what was sent. */
   async passWhileItRuns(pass: RunningPass, context: Context): Promise<PassBytes> {
     const { held } = pass;
-    const [plainBefore, sentBefore] = [this.#sink.plainBytes, this.sentBytes];
+    const [writtenBefore, sentBefore] = [this.#writtenBytes, this.sentBytes];
     try {
       const passed = await this.#passWhileItRuns(pass, context);
       this.#hasBrokenOff = false;
@@ -134,7 +132,7 @@ export class DiskCopy implements Disposable {
       });
       // What the new hardware has is no longer what that clone has.
       this.#keep(null);
-      const changedBytes = this.#sink.plainBytes - plainBefore;
+      const changedBytes = this.#writtenBytes - writtenBefore;
       if (changedBytes > 0) await this.#surveyAgain(context);
       return { readBytes: changedBytes, changedBytes, sentBytes: this.sentBytes - sentBefore };
     }
@@ -170,6 +168,7 @@ export class DiskCopy implements Disposable {
       await receiver.request({ type: 'pass', disk: this.#number }, 'passed', context.signal);
       this.#keep(clone);
       this.#passCount++;
+      this.#sending.chunksThere?.note(this.#disk, this.#there);
       return passed;
     } catch (error) {
       clone?.[Symbol.dispose]();
@@ -219,6 +218,7 @@ export class DiskCopy implements Disposable {
         'verification-failed',
         `The fingerprint of ${this.place.path} on ${receiver.machine.name} differs from the one here.`,
       );
+    this.#sending.chunksThere?.note(this.#disk, this.#there);
     const { readBack, warnings } = verified;
     return { fingerprint, readBack, warnings };
   }
@@ -232,10 +232,10 @@ export class DiskCopy implements Disposable {
     { marks, extents, isLast }: PlannedPass,
     context: Context,
   ): Promise<PassBytes> {
-    const { pool, compression, packLimitBytes, receiver } = this.#sending;
+    const { pool, compression, packLimitBytes, receiver, chunksThere } = this.#sending;
     const sink = this.#sink;
     sink.disk = this.#number;
-    const plainBefore = sink.plainBytes;
+    const writtenBefore = this.#writtenBytes;
     const readBytes = totalLength(extents());
     const progress = new SendProgress('copy', readBytes, context);
     // Also called after the copy, while the rest is read back.
@@ -243,7 +243,7 @@ export class DiskCopy implements Disposable {
       if (!isLast) return;
       const totalBytes = Math.max(
         this.#passCount === 0 ? readBytes : 0,
-        sink.plainBytes - plainBefore,
+        this.#writtenBytes - writtenBefore,
         doneBytes,
       );
       context.report({
@@ -254,16 +254,22 @@ export class DiskCopy implements Disposable {
         sentBytes: progress.sentBytes,
       });
     };
-    const pass = { source, extents: extents(), marks, there: this.#there, progress };
+    const pass = { source, extents, marks, there: this.#there, progress, disk: this.#disk, chunksThere };
     const sending = { pool, compression, sink, packNaming: 'random', packLimitBytes } as const;
     try {
-      const emptied = await sendDifferences(pass, sending, context.signal);
+      const emptied = await sendOrTake(pass, sending, context.signal);
       for (const ranges of rangesOf(emptied, MOST_RANGES))
         receiver.send({ type: 'clear', disk: this.#number, ranges });
     } finally {
       this.sentBytes += progress.sentBytes;
     }
-    return { readBytes, changedBytes: sink.plainBytes - plainBefore, sentBytes: progress.sentBytes };
+    const changedBytes = this.#writtenBytes - writtenBefore;
+    return { readBytes, changedBytes, sentBytes: progress.sentBytes };
+  }
+
+  /** Plain bytes that were sent, or taken from other disks there. */
+  get #writtenBytes(): number {
+    return this.#sink.plainBytes + (this.#sending.chunksThere?.takenBytesOf(this.place.path) ?? 0);
   }
 
   /** What changed since the last pass as clones tell it; null if they do not. */

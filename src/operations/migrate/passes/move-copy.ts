@@ -17,6 +17,7 @@ import { yielding } from '../../../workers/yielding.ts';
 import { warnOfDoubtfulFileSystems } from '../../../transfer/file-system-warnings.ts';
 import { diskAccount, openSourceDisk } from '../../../transfer/source-disk.ts';
 import { ownerClaim } from '../line/owner-claim.ts';
+import { ChunksThere } from './chunks-there.ts';
 import type { CopiedMove, MovedDisk, PlacedDisk } from './copied-move.ts';
 import { HALT_SECONDS, USUAL_BOOT_SECONDS } from './downtime.ts';
 import { SpoolSink } from './spool-sink.ts';
@@ -38,6 +39,7 @@ export class MoveCopy implements AsyncDisposable {
   /** The downtime that was told before the halt; null if the guest was not copied while it ran. */
   predictedDowntimeSeconds: number | null = null;
   readonly #move: CopiedMove;
+  readonly #chunksThere: ChunksThere;
   #sending: MoveSending | null = null;
   readonly #copies = new Map<PlacedDisk, DiskCopy>();
   /** Of the current line. */
@@ -56,6 +58,7 @@ export class MoveCopy implements AsyncDisposable {
   constructor(move: CopiedMove, recorder: WriteRecorder | null) {
     this.#move = move;
     this.#recorder = recorder;
+    this.#chunksThere = move.request.chunksThere ?? new ChunksThere();
   }
 
   /** Compressed bytes of all disks, over all lines. */
@@ -65,7 +68,9 @@ export class MoveCopy implements AsyncDisposable {
 
   /** Grows when the line has carried something. An idle guest has little to send, but its passes show that the line holds. */
   get progress(): number {
-    return this.sentBytes + this.passes.length;
+    const { places } = this.#move;
+    const takenBytes = places.reduce((sum, { path }) => sum + this.#chunksThere.takenBytesOf(path), 0);
+    return this.sentBytes + takenBytes + this.passes.length;
   }
 
   /** @param signal aborted when the line is lost */
@@ -84,6 +89,7 @@ export class MoveCopy implements AsyncDisposable {
       claim: ownerClaim(guest.definition),
       // A pack that does not arrive as a whole is sent again.
       packLimitBytes: this.#sending === null ? PACK_LIMIT_BYTES : SMALL_PACK_BYTES,
+      chunksThere: receiver.canTake ? this.#chunksThere : null,
       sink: (spool) =>
         (sink ??= this.#resources.hold(new SpoolSink(receiver, connection.store(spool), signal))),
     };
@@ -225,7 +231,11 @@ export class MoveCopy implements AsyncDisposable {
       () => `${disk.name} reads back as it was sent`,
     );
     for (const warning of warnings) context.report({ type: 'warning', ...warning });
-    const account = { ...diskAccount(disk, place.path), sentBytes: this.sentBytesOf(place), ...verified };
+    const bytesThere = {
+      sentBytes: this.sentBytesOf(place),
+      takenBytes: this.#chunksThere.takenBytesOf(place.path),
+    };
+    const account = { ...diskAccount(disk, place.path), ...bytesThere, ...verified };
     return { disk: account, bytes };
   }
 

@@ -4,6 +4,7 @@ import { surveyRunning } from '../../../guest/survey-guests.ts';
 import type { MigrateDependencies } from '../migrate-dependencies.ts';
 import type { MigrationReport } from '../migration-report.ts';
 import { migrate } from '../migrate.ts';
+import { ChunksThere } from '../passes/chunks-there.ts';
 import type { MovedGuestsReport, MoveGuestsRequest, PlannedGuestsReport } from './moves-report.ts';
 import { preflightGuests } from './preflight-guests.ts';
 
@@ -31,12 +32,13 @@ export async function migrateGuests(
   });
   const plans = await preflightGuests(names, request, dependencies, contextOf);
   if (request.dryRun) return { type: 'guests-planned', destination, guests: plans };
+  const chunksThere = new ChunksThere();
   const moved: MigrationReport[] = [];
   const failed: { guest: string; failure: Failure }[] = [];
   let notBegun: readonly string[] = [];
   for (const [index, guest] of names.entries())
     try {
-      const report = await migrate(requestFor(guest), dependencies, contextOf(guest));
+      const report = await migrate({ ...requestFor(guest), chunksThere }, dependencies, contextOf(guest));
       if (report.type === 'moved') moved.push(report);
     } catch (error) {
       const failure = failureOrReason(error, context.signal);

@@ -1,12 +1,12 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { rangesOf } from '../../../../src/operations/migrate/passes/chunk-ranges.ts';
+import { rangesOf } from '../../../src/chunk/chunk-ranges.ts';
 import {
   formatMessage,
   LINE_LIMIT_BYTES,
   MOST_RANGES,
   parseMoverMessage,
-} from '../../../../src/wire/messages.ts';
+} from '../../../src/wire/messages.ts';
 
 test('neighbours become one range, and no list has too many', () => {
   expect([...rangesOf([], 2)]).toEqual([]);

@@ -1,0 +1,115 @@
+import { expect, test } from '@jest/globals';
+import { chunkGridFor } from '../../../../src/chunk/chunk-grid.ts';
+import { chunkId } from '../../../../src/chunk/chunk-id.ts';
+import { chunkListOf } from '../../../../src/chunk/chunk-list.ts';
+import { ChunkMap } from '../../../../src/chunk/chunk-map.ts';
+import { ChunksThere, type DiskThere } from '../../../../src/operations/migrate/passes/chunks-there.ts';
+import { takeThere } from '../../../../src/operations/migrate/passes/take-there.ts';
+import type { MoverMessage, ReceiverMessage } from '../../../../src/wire/messages.ts';
+import type { RemoteReceiver } from '../../../../src/wire/remote-receiver.ts';
+
+const CHUNK = 65_536;
+const grid = chunkGridFor(8 * CHUNK);
+const grant = 'ab'.repeat(32);
+
+function idOf(name: string): Uint8Array {
+  return chunkId(Buffer.from(name));
+}
+
+/** A disk whose chunks have the names of these letters. */
+function mapOf(letters: string): ChunkMap {
+  const map = new ChunkMap(grid);
+  for (const [position, letter] of letters.split('').entries()) map.set(position, idOf(letter));
+  return map;
+}
+
+type Taken = Extract<ReceiverMessage, { type: 'taken' }>;
+
+/** A receiver that was asked for chunks, and lacks some. */
+function receiverOf(lacking: Taken['lacking'], granted: readonly string[] = []) {
+  const asked: MoverMessage[] = [];
+  const receiver = {
+    machine: { name: 'newhost' },
+    grantOf: (path: string) => (granted.includes(path) ? grant : null),
+    request(message: MoverMessage) {
+      asked.push(message);
+      return Promise.resolve({ type: 'taken', lacking });
+    },
+  } as unknown as RemoteReceiver;
+  return { receiver, asked };
+}
+
+const diskOf = (receiver: RemoteReceiver, path: string, number = 0, isRaw = true): DiskThere => ({
+  receiver,
+  number,
+  path,
+  isRaw,
+});
+
+const wanted = chunkListOf(['b', 'c', 'x'].map((letter, position) => ({ position, id: idOf(letter) })));
+
+async function take(disk: DiskThere, chunksThere: ChunksThere): Promise<number[]> {
+  const lacking = await takeThere(wanted, disk, grid, chunksThere, new AbortController().signal);
+  return [...lacking].toSorted((one, other) => one - other);
+}
+
+test('chunks are taken from open disks by their numbers, and neighbours on both disks are one run', async () => {
+  const { receiver, asked } = receiverOf([]);
+  const chunksThere = new ChunksThere();
+  const disk = diskOf(receiver, '/srv/c', 2);
+  expect(chunksThere.knownBeside(disk)).toBeNull();
+  chunksThere.note(diskOf(receiver, '/srv/a', 0), mapOf('abc'));
+  chunksThere.note(diskOf(receiver, '/srv/b', 1), mapOf('bx'));
+  // What a disk has itself is not elsewhere.
+  chunksThere.note(disk, mapOf('z'));
+  const known = chunksThere.knownBeside(disk);
+  expect(['a', 'b', 'c', 'x', 'z'].map((letter) => known?.has(idOf(letter)))).toEqual([
+    true,
+    true,
+    true,
+    true,
+    false,
+  ]);
+  expect(await take(disk, chunksThere)).toEqual([]);
+  expect(asked).toMatchObject([
+    { type: 'take', disk: 2, from: { disk: 0 }, runs: [[0, 1, 2]] },
+    { type: 'take', disk: 2, from: { disk: 1 }, runs: [[2, 1, 1]] },
+  ]);
+  expect(chunksThere.takenBytesOf('/srv/c')).toBe(3 * CHUNK);
+});
+
+test('published images are named by their paths and grants; what cannot be read there is lacking, and not asked for', async () => {
+  const earlier = receiverOf([], ['/srv/a', '/srv/b']).receiver;
+  const { receiver, asked } = receiverOf([[1, 1]]);
+  const chunksThere = new ChunksThere();
+  chunksThere.note(diskOf(earlier, '/srv/a'), mapOf('abc'));
+  chunksThere.note(diskOf(earlier, '/srv/b', 1, false), mapOf('x'));
+  const disk = diskOf(receiver, '/srv/c');
+  chunksThere.knownBeside(disk);
+  expect(await take(disk, chunksThere)).toEqual([1, 2]);
+  expect(asked).toMatchObject([{ from: { path: '/srv/a', grant }, runs: [[0, 1, 2]] }]);
+  expect(chunksThere.takenBytesOf('/srv/c')).toBe(CHUNK);
+});
+
+test('a disk whose receiver was lost is read again when another receiver has it', async () => {
+  const lost = receiverOf([]).receiver;
+  const { receiver, asked } = receiverOf([]);
+  const chunksThere = new ChunksThere();
+  chunksThere.note(diskOf(lost, '/srv/a'), mapOf('bcx'));
+  const disk = diskOf(receiver, '/srv/c', 1);
+  chunksThere.knownBeside(disk);
+  expect(await take(disk, chunksThere)).toEqual([0, 1, 2]);
+  expect(asked).toEqual([]);
+  chunksThere.note(diskOf(receiver, '/srv/a'), mapOf('bcx'));
+  expect(await take(disk, chunksThere)).toEqual([]);
+  expect(asked).toMatchObject([{ from: { disk: 0 }, runs: [[0, 0, 3]] }]);
+});
+
+test('a receiver that lacks a chunk which it was not asked for violates the protocol', async () => {
+  const { receiver } = receiverOf([[2, 2]]);
+  const chunksThere = new ChunksThere();
+  chunksThere.note(diskOf(receiver, '/srv/a'), mapOf('bcx'));
+  const disk = diskOf(receiver, '/srv/c', 1);
+  chunksThere.knownBeside(disk);
+  await expect(take(disk, chunksThere)).rejects.toMatchObject({ code: 'protocol-violation' });
+});
