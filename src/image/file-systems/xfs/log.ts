@@ -72,7 +72,10 @@ class Log {
   }
 
   #haveCycle(from: number, count: number, cycle: number): boolean {
-    for (const bytes of this.#blocks(from, count)) if (cycleIn(bytes) !== cycle) return false;
+    for (const piece of this.#pieces(from, count)) {
+      const fields = viewOf(piece);
+      for (let at = 0; at < piece.length; at += BLOCK_BYTES) if (cycleAt(fields, at) !== cycle) return false;
+    }
     return true;
   }
 
@@ -108,7 +111,7 @@ class Log {
 
   /** Records that xfsprogs has written have no checksum. */
   #requireChecksum(record: number, headers: number, blocks: number): void {
-    const bytes = [...this.#blocks(record, blocks)];
+    const bytes = [...this.#pieces(record, blocks)].flatMap(blocksOf);
     const [first = new Uint8Array(BLOCK_BYTES)] = bytes;
     const expected = viewOf(first).getUint32(32, true);
     if (!this.#superblock.hasChecksums || expected === 0) return;
@@ -125,7 +128,7 @@ class Log {
   }
 
   #cycleOf(block: number): number {
-    return cycleIn(this.#block(block));
+    return cycleAt(viewOf(this.#block(block)), 0);
   }
 
   #wrap(block: number): number {
@@ -136,21 +139,25 @@ class Log {
     return this.#read(this.#offset + block * BLOCK_BYTES, BLOCK_BYTES);
   }
 
-  /** Blocks one after another, also around the end, read in larger pieces. */
-  *#blocks(from: number, count: number): Generator<Uint8Array> {
+  /** Blocks one after another, also around the end; in pieces of many. */
+  *#pieces(from: number, count: number): Generator<Uint8Array> {
     for (let done = 0; done < count;) {
       const start = this.#wrap(from + done);
       const together = Math.min(128, count - done, this.#blockCount - start);
-      const bytes = this.#read(this.#offset + start * BLOCK_BYTES, together * BLOCK_BYTES);
-      for (let index = 0; index < together; index++)
-        yield bytes.subarray(index * BLOCK_BYTES, (index + 1) * BLOCK_BYTES);
+      yield this.#read(this.#offset + start * BLOCK_BYTES, together * BLOCK_BYTES);
       done += together;
     }
   }
 }
 
-function cycleIn(block: Uint8Array): number {
-  const fields = viewOf(block);
-  const first = fields.getUint32(0);
-  return first === RECORD_MAGIC ? fields.getUint32(4) : first;
+function blocksOf(piece: Uint8Array): Uint8Array[] {
+  return Array.from({ length: piece.length / BLOCK_BYTES }, (_, index) =>
+    piece.subarray(index * BLOCK_BYTES, (index + 1) * BLOCK_BYTES),
+  );
+}
+
+/** Of the block that begins at this byte of the piece. */
+function cycleAt(piece: DataView, at: number): number {
+  const first = piece.getUint32(at);
+  return first === RECORD_MAGIC ? piece.getUint32(at + 4) : first;
 }
