@@ -168,8 +168,8 @@ export function checkVouchedFor({ name, native, drives = [] }: GuestDefinition):
   return [
     new Failure(
       'guest-unsupported',
-      `The snapshot's definition of ${name} reaches into this machine, and others may have changed the snapshot, because its store is not encrypted: ${reaching.slice(0, 5).join('; ')}.`,
-      { advice: 'Restore the disks, and define the guest by hand.' },
+      `The definition of ${name} comes from an archive, or from a store that is not encrypted, so anybody may have written it. It reaches into this machine: ${reaching.slice(0, 5).join('; ')}.`,
+      { advice: 'Restore or import the disks, and define the guest by hand.' },
     ),
   ];
 }

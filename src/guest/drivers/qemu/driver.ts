@@ -95,7 +95,7 @@ export function createQemuDriver(environment: NodeJS.ProcessEnv): FreezingDriver
 function strangeArguments(name: string): Failure {
   return new Failure(
     'guest-unsupported',
-    `The arguments of ${name} come from a store that anybody may have written, and are not given to QEMU.`,
-    { advice: 'Restore its disks, and start the guest with arguments of your own.' },
+    `The arguments of ${name} come from an archive, or from a store that is not encrypted, so anybody may have written them. They are not given to QEMU.`,
+    { advice: 'Restore or import its disks, and start the guest with arguments of your own.' },
   );
 }

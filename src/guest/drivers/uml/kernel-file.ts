@@ -64,10 +64,10 @@ async function bytesAt(file: FileHandle, offset: number, length: number): Promis
 function strange(path: string, why: string): Failure {
   return new Failure(
     'hypervisor-missing',
-    `The snapshot names ${path} as the kernel, and others may have changed the snapshot, because its store is not encrypted. The kernel is not started: ${why}.`,
+    `The guest's definition comes from an archive, or from a store that is not encrypted, so anybody may have written it. It names ${path} as the kernel, which is not started: ${why}.`,
     {
       advice:
-        'Install that kernel. A script that starts a kernel is accepted if a known guest runs with it. Or restore the disks, and start the guest by hand.',
+        'Install that kernel. A script that starts a kernel is accepted if a known guest runs with it. Or restore or import the disks, and start the guest by hand.',
     },
   );
 }

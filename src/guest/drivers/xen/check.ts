@@ -79,8 +79,8 @@ function checkPrograms(text: string): Failure[] {
       ([, key]) =>
         new Failure(
           'hypervisor-missing',
-          `The snapshot’s configuration names a program (${key}), and others may have changed the snapshot, because its store is not encrypted. The program is not started.`,
-          { advice: 'Restore the disks, and start the guest by hand.' },
+          `The guest's configuration comes from an archive, or from a store that is not encrypted, so anybody may have written it. It names a program (${key}), which is not started.`,
+          { advice: 'Restore or import the disks, and start the guest by hand.' },
         ),
     );
 }
