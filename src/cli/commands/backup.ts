@@ -18,7 +18,7 @@ import {
   type OpenedArguments,
 } from '../options/backup-store-options.ts';
 import { limitRateOption } from '../options/limit-rate-option.ts';
-import { readScratch, scratchOption } from '../options/archive-options.ts';
+import { readElsewhere, readScratch, scratchOption } from '../options/archive-options.ts';
 import type { Command } from '../options/command.ts';
 import { flag, optionalText, wholeNumberOr, type Arguments } from '../options/options.ts';
 import type { CommandResult } from '../reporters/reporter.ts';
@@ -44,7 +44,7 @@ export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
         array: true,
         describe:
           'Names of guests, or paths: of images that no guest uses, of archives (of vmferry export, OVA), or of images that are ' +
-          'compressed with bzip2, gzip, xz or zstd',
+          'compressed with bzip2, gzip, xz or zstd. HOST:PATH is an archive on another machine, - is standard input',
       })
       .options({
         to: { type: 'string', requiresArg: true, describe: storeDescription },
@@ -92,14 +92,20 @@ export const backupCommand: Command<BackupDependencies & StoreDependencies> = {
       .example('$0 backup web --to /mnt/backups', 'on XFS and btrfs the guest goes on running')
       .example('$0 backup web mail --to backup@example.org:vmferry', 'two guests, off site')
       .example('$0 backup /srv/old.img --to sftp://backup@example.org/vmferry', 'an image that no guest uses')
-      .example('$0 backup web.tar.zst debian-root.bz2 --to /mnt/backups', 'the guests in two archives'),
+      .example('$0 backup web.tar.zst debian-root.bz2 --to /mnt/backups', 'the guests in two archives')
+      .example(
+        '$0 backup box:archives/web.tar.zst --to /mnt/backups --scratch /var/tmp',
+        'the guest in an archive on another machine',
+      ),
   read: (args) => {
-    const request = readBackupRequest(args);
+    const wantedGuests = readBackupRequest(args);
     const storeArguments = readStoreArguments(args, 'to');
     const wanted = { kind: 'for-backups', mustBeEncrypted: flag(args, 'encrypt') } as const;
     const reports = readRunReportOptions(args);
     return withBackingOption(args, async (environment) => {
-      const { dependencies, context } = environment;
+      const { dependencies, context, stdin } = environment;
+      const elsewhere = readElsewhere(args, wantedGuests.guests, stdin);
+      const request = { ...wantedGuests, elsewhere };
       if (request.name !== null)
         (await import('../../operations/store-access/stored-names.ts')).checkStoredName(request.name);
       const load = () => {

@@ -3,6 +3,7 @@ import { Failure } from '../../failure.ts';
 import type { MigrateDependencies } from '../../operations/migrate/migrate-dependencies.ts';
 import type { PlainMoveDependencies } from '../../operations/plain-move/plain-move.ts';
 import type { MigrateRequest } from '../../operations/migrate/migration-report.ts';
+import { readElsewhere } from '../options/archive-options.ts';
 import { withBackingOption } from '../options/images/backing-directory-option.ts';
 import type { CommandResult } from '../reporters/reporter.ts';
 import type { Command, CommandEnvironment, Run } from '../options/command.ts';
@@ -29,7 +30,7 @@ export const migrateCommand: Command<MigrateDependencies & PlainMoveDependencies
           array: true,
           describe:
             'Names of running guests, in the order in which they move, or paths: of images that no guest uses, ' +
-            'of an archive (of vmferry export, OVA), or of a compressed image',
+            'of an archive (of vmferry export, OVA), or of a compressed image. HOST:PATH is an archive on another machine, - is standard input',
         })
         .options({
           ...allOption,
@@ -57,7 +58,10 @@ function readMove(args: Arguments): Run<MigrateDependencies & PlainMoveDependenc
   const request = requestFor(guests?.[0] ?? 'all');
   const isService = flag(args, 'service') && !request.dryRun;
   if (guests?.length === 1)
-    return (environment) => (isService ? beginService : moveOne)(request, environment);
+    return (environment) => {
+      const elsewhere = readElsewhere(args, guests, environment.stdin);
+      return (isService ? beginService : moveOne)({ ...request, elsewhere }, environment);
+    };
   if (request.disks.length > 0)
     throw new Failure('usage', '--disk names a disk of one guest, and several are to move.', {
       advice: 'Move that guest by itself.',
@@ -68,9 +72,11 @@ function readMove(args: Arguments): Run<MigrateDependencies & PlainMoveDependenc
     });
   const { target, dryRun } = request;
   const keepGoing = flag(args, 'keep-going');
-  return async ({ dependencies, context }) => {
+  return async ({ dependencies, context, stdin }) => {
     const { migrateGuests } = await import('../../operations/migrate/several/migrate-guests.ts');
-    const all = { guests, requestFor, destination: target.destination, dryRun, keepGoing };
+    const elsewhere = readElsewhere(args, guests ?? [], stdin);
+    const requestOf = (guest: string) => ({ ...requestFor(guest), elsewhere });
+    const all = { guests, requestFor: requestOf, destination: target.destination, dryRun, keepGoing };
     return movedGuestsResult(await migrateGuests(all, dependencies, context));
   };
 }

@@ -5,9 +5,12 @@ import {
   type CompressionFormat,
 } from '../../operations/exchange/formats.ts';
 import { basename, resolve } from 'node:path';
+import type { Readable } from 'node:stream';
 import type { Options } from 'yargs';
 import { Failure } from '../../failure.ts';
 import type { FilePlace } from '../../operations/unpack/file-place.ts';
+import type { InputSource } from '../../operations/unpack/input.ts';
+import type { ArchivesElsewhere } from '../../operations/unpack/open-guest.ts';
 import { parseLocation } from './store-location.ts';
 import { flag, optionalText, text, type Arguments } from './options.ts';
 
@@ -49,11 +52,37 @@ export function readFilePlace(args: Arguments, named: string): FilePlace {
   };
 }
 
+/**
+ * What may be an archive that is no file of this machine: `-`, and HOST:PATH as for a store. Throws Failure `usage`.
+ * @param names as they were typed; guests may be among them, and a guest's name may have a colon, too
+ */
+export function readElsewhere(args: Arguments, names: readonly string[], stdin: Readable): ArchivesElsewhere {
+  const found = new Map<string, InputSource>();
+  for (const name of names) {
+    if (name === '-') found.set(name, stdin);
+    const place = name.includes(':') ? placeElsewhere(args, name) : null;
+    if (place !== null) found.set(name, place);
+  }
+  return found;
+}
+
+function placeElsewhere(args: Arguments, name: string): FilePlace | null {
+  try {
+    const place = readFilePlace(args, name);
+    return place.host === null ? null : place;
+  } catch (error) {
+    // Without a slash it may be a guest's name.
+    if (name.includes('/')) throw error;
+    return null;
+  }
+}
+
 /** For commands that take an archive in the place of a guest. */
 export const scratchOption = {
   type: 'string',
   requiresArg: true,
-  describe: 'Directory to which an archive or a compressed image is unpacked meanwhile (default: beside it)',
+  describe:
+    'Directory to which an archive or a compressed image is unpacked meanwhile (default: beside it; needed for - and HOST:PATH)',
 } as const satisfies Options;
 
 /** Absolute; null: beside the archive. */

@@ -16,6 +16,12 @@ export interface ParseOptions {
   columns: number;
 }
 
+/**
+ * Stands for `-`, standard input, while the parser works: it would take that for an option without a name. No argument of a program has a
+ * NUL.
+ */
+const STANDARD_INPUT = '\0-';
+
 const introduction = `Usage: $0 COMMAND [OPTIONS]
 
 Moves a virtual machine guest to new hardware: halts it here, sends its disk over ssh, reads it back there and compares it, and boots the guest. Backs guests up to a directory or to any SFTP account.`;
@@ -28,7 +34,7 @@ export async function parseCommandLine<Dependencies>(
   commands: readonly Command<Dependencies>[],
   options: ParseOptions,
 ): Promise<ParsedCommandLine<Dependencies>> {
-  const argv = withHelpOption(typed, commands);
+  const argv = withHelpOption(typed, commands).map((word) => (word === '-' ? STANDARD_INPUT : word));
   const examples: Example[] = [];
   let output = '';
   let chosen: { command: Command<Dependencies>; args: Arguments } | null = null;
@@ -119,10 +125,15 @@ function lastOfEach(
 ): Arguments {
   const several = /[<[](\w+)\.\.[>\]]/.exec(usage)?.[1];
   const entries = Object.entries(args).map(([name, value]): [string, unknown] => {
-    const all: readonly unknown[] | null = Array.isArray(value) ? value : null;
-    return [name, all === null || name === several || repeatable.includes(name) ? value : all.at(-1)];
+    if (!Array.isArray(value)) return [name, asTyped(value)];
+    const all = value.map(asTyped);
+    return [name, name === several || repeatable.includes(name) ? all : all.at(-1)];
   });
   return Object.fromEntries(entries);
+}
+
+function asTyped(value: unknown): unknown {
+  return value === STANDARD_INPUT ? '-' : value;
 }
 
 function readCommand<Dependencies>({
@@ -148,7 +159,7 @@ function asUsageFailure<Dependencies>(
 ): Failure {
   const word = argv.find((arg) => !arg.startsWith('-'));
   const command = commandOf(word, commands);
-  const said = sentence(message, command?.usage ?? '');
+  const said = sentence(message.replaceAll(STANDARD_INPUT, '-'), command?.usage ?? '');
   if (command !== undefined) return new Failure('usage', said, { advice: usageAdvice(command) });
   if (word !== undefined) return unknownCommand(word, commands);
   return new Failure('usage', said, { advice: 'See: vmferry --help' });

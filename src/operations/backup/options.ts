@@ -4,7 +4,7 @@ import type { ResolvedGuest } from '../../guest/resolve-guest.ts';
 import type { GuestFolder } from '../../repository/guest-folder.ts';
 import type { OpenedStore } from '../../repository/keys/store-keys.ts';
 import type { RecordingNotes } from '../../repository/recording-notes.ts';
-import type { OpenGuestDependencies } from '../unpack/open-guest.ts';
+import type { ArchivesElsewhere, OpenGuestDependencies } from '../unpack/open-guest.ts';
 import type { StandstillOptions } from './standstill.ts';
 
 export interface BackupOptions extends StandstillOptions {
@@ -14,6 +14,7 @@ export interface BackupOptions extends StandstillOptions {
   imageFormat?: ImageFormat;
   /** Where archives are unpacked; null: beside them. */
   scratch: string | null;
+  elsewhere?: ArchivesElsewhere;
   /** Keep a clone of each image beside it, so that the next backup reads only what has changed. */
   keepClones: boolean;
   /** Accept the store's snapshots under the guest's name as this guest's, wherever they were made. */

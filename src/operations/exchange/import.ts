@@ -24,7 +24,7 @@ export async function importArchive(
     request.start === null ? null : new ImportedGuest(request.start, request.to, dependencies, context);
   const { path, content, compression, manifest, checked, disks } = await unpackFile(
     request,
-    (onRead) => openInput(request.from, stdin, dependencies, onRead, context),
+    (onRead) => openInput(request.from ?? stdin, dependencies, onRead, context),
     async (...next) => guest?.requireStartable(...next),
     dependencies,
     context,

@@ -12,6 +12,7 @@ import type { RateLimit } from '../../rate-limit.ts';
 import type { ProbeAccount } from '../../events.ts';
 import type { ProbeRequest } from './probes/probe.ts';
 import type { TakenBesides } from '../../wire/messages.ts';
+import type { ArchivesElsewhere } from '../unpack/open-guest.ts';
 
 export type { MoveOptions } from '../../guest/guest-record.ts';
 export type { ConversionAccount } from './conversion/account.ts';
@@ -20,7 +21,7 @@ export type { DiskAccount } from '../../transfer/disk-account.ts';
 
 /** What `vmferry migrate` is asked to do. */
 export interface MigrateRequest extends CopyRequest {
-  /** A guest's name, or the path of an image that no guest uses (the `offline` driver), of an archive, or of a compressed image. */
+  /** A guest's name, or the path of an image that no guest uses (the `offline` driver), of an archive, or of a compressed image; or a key of `elsewhere`. */
   guest: string;
   target: MigrationTarget;
   /** Where single disks go; the others go into the target's directory. */
@@ -33,6 +34,7 @@ export interface MigrateRequest extends CopyRequest {
   limitRate?: RateLimit | null;
   /** Where an archive is unpacked; null: beside it. Absent: archives are not unpacked. */
   scratch?: string | null;
+  elsewhere?: ArchivesElsewhere;
   /** The user confirms that the machine of an archive no longer runs its guest, and never will. */
   oldHostIsGone?: boolean;
   /** The format of an image that is named by its path; by its name unless given. */

@@ -8,7 +8,7 @@ import { Resources } from '../../pipeline/resources.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
 import type { DeviceThere, MigrateRequest } from './migration-report.ts';
 import { tellOfEarlierStates } from '../../guest/preflight/earlier-states.ts';
-import { findGuestToMove, needsUnpacking } from './find-guest-to-move.ts';
+import { archiveToMove, findGuestToMove } from './find-guest-to-move.ts';
 import { refuseArchivedElsewhere } from './archived-guest.ts';
 import { refuseWhileMoved } from '../../guest/mover.ts';
 import { lookInside, planFixups } from './conversion/adaptation.ts';
@@ -82,13 +82,13 @@ async function look(
   // The other side takes a while to start; this side is checked meanwhile.
   const line = await attemptThere(() => Line.open(request, dependencies.connect, context));
   if (line !== null) cleanup.hold(line);
-  const unpacks = await needsUnpacking(request, dependencies, context);
-  if (unpacks) {
+  const archive = await archiveToMove(request, dependencies, context);
+  if (archive !== null) {
     await attemptThere(() => line && line.ready(context.signal));
     const [problem, ...more] = problemsThere;
     if (problem !== undefined) throw combineFailures([problem, ...more]);
   }
-  const guest = await attempt(() => findGuestToMove(request, unpacks, dependencies, cleanup, context));
+  const guest = await attempt(() => findGuestToMove(request, archive, dependencies, cleanup, context));
   await attempt(
     () => guest && refuseArchivedElsewhere(guest, request.oldHostIsGone ?? false, dependencies, context),
   );

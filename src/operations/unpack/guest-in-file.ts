@@ -1,4 +1,4 @@
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { Manifest } from '../../archive/manifest.ts';
 import { splitCompressedName } from '../../codec/compression-format.ts';
 import { damagedArchive } from '../../codec/damaged-archive.ts';
@@ -11,6 +11,18 @@ import type { Machine } from '../../system/machine.ts';
 import { definitionIn } from './definition-in-manifest.ts';
 import type { Unpacked } from './unpacked.ts';
 
+/** Where an archive was found. */
+export interface ArchiveHome {
+  /** For people. */
+  text: string;
+  /** Of the file. */
+  name: string;
+  /** Images that no guest uses count as being in this directory, under their own names. */
+  directory: string;
+  /** The machine of that directory. */
+  machine: Machine;
+}
+
 /** A guest whose disks were unpacked. */
 export interface GuestInFile {
   /** With its disks where they were unpacked to. */
@@ -21,24 +33,21 @@ export interface GuestInFile {
 /**
  * The guest in a file that was unpacked: as its manifest describes it, or else images that no guest uses. Throws Failure `archive-damaged`
  * if manifest and disks do not fit together, and `guest-unsupported` for a name that no guest can have.
- * @param path the file, absolute
- * @param machine this one
  */
 export function guestInFile(
   { manifest, disks }: Pick<Unpacked, 'manifest' | 'disks'>,
-  path: string,
-  machine: Machine,
+  home: ArchiveHome,
 ): GuestInFile {
   const state =
     manifest === null ? null : { createdAt: new Date(manifest.createdAt), consistency: manifest.consistency };
   const described = manifest === null ? null : definitionIn(manifest);
   if (manifest === null || described === null) {
-    const name = nameOf(manifest?.guest ?? stemOf(path), path);
+    const name = requireName(manifest?.guest ?? stemOf(home.name), home);
     const here = disks.map(({ target }) => ({ path: target }));
-    const beside = disks.map((disk) => ({ path: join(dirname(path), disk.name) }));
+    const beside = disks.map((disk) => ({ path: join(home.directory, disk.name) }));
     return {
       definition: imagesDefinition(name, here),
-      archived: { definition: imagesDefinition(name, beside), machine, state },
+      archived: { definition: imagesDefinition(name, beside), machine: home.machine, state },
     };
   }
   const targets = targetsByDevice(manifest, disks);
@@ -50,7 +59,7 @@ export function guestInFile(
     return withImage(disk, { path: target, format: 'raw' });
   });
   const { host, machine: id } = manifest;
-  const madeOn = host === undefined ? machine : { host, id: id ?? null };
+  const madeOn = host === undefined ? home.machine : { host, id: id ?? null };
   return {
     definition: { ...described, disks: unpacked },
     archived: { definition: described, machine: madeOn, state },
@@ -64,15 +73,15 @@ function targetsByDevice(manifest: Manifest, disks: Unpacked['disks']): Map<stri
 }
 
 /** The file's name without what says only how it is packed: `web` of `web.tar.zst`, `debian-root` of `debian-root.bz2`. */
-function stemOf(path: string): string {
-  return splitCompressedName(basename(path)).stem.replace(/(?<=.)\.(?:tar|ova)$/i, '');
+function stemOf(name: string): string {
+  return splitCompressedName(name).stem.replace(/(?<=.)\.(?:tar|ova)$/i, '');
 }
 
-function nameOf(name: string, path: string): string {
+function requireName(name: string, { text }: ArchiveHome): string {
   if (isGuestName(name)) return name;
   throw new Failure(
     'guest-unsupported',
-    `${path} gives its guest a name that vmferry cannot use: ${JSON.stringify(name)}.`,
+    `${text} gives its guest a name that vmferry cannot use: ${JSON.stringify(name)}.`,
     {
       advice:
         'Import it, and name the image: at most 200 bytes, and it must not begin with a dot or a dash, such as `guest.img`.',

@@ -1,6 +1,6 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { addAbortSignal, type Readable } from 'node:stream';
+import { addAbortSignal, Readable } from 'node:stream';
 import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import { errorCode, errorMessage } from '../../system/error-code.ts';
@@ -9,6 +9,14 @@ import { placeText, type FilePlace } from './file-place.ts';
 
 export interface FileDependencies {
   connect: (destination: string, options: ConnectOptions, context: Context) => Promise<SshConnection>;
+}
+
+/** Where an archive or a compressed image is: in a file, here or on another machine, or on standard input. */
+export type InputSource = FilePlace | Readable;
+
+/** For people. */
+export function inputText(source: InputSource): string {
+  return source instanceof Readable ? 'standard input' : placeText(source);
 }
 
 /** An archive or a compressed image, as it is read. */
@@ -26,25 +34,24 @@ export interface UnpackInput extends AsyncDisposable {
 const PIECE_BYTES = 2 ** 20;
 
 /**
- * A file, here or on another machine; standard input for null. Throws as `openInputFile` and `SshConnection.openFile`.
+ * Throws as `openInputFile` and `SshConnection.openFile`, and Failure `usage` for a terminal.
  * @param onRead called with the bytes that were read since the last call
  */
 export async function openInput(
-  place: FilePlace | null,
-  stdin: Readable,
+  source: InputSource,
   { connect }: FileDependencies,
   onRead: (bytes: number) => void,
   context: Context,
 ): Promise<UnpackInput> {
   const { signal } = context;
-  if (place === null) return openInputStream(stdin, signal, onRead);
-  const { path, host } = place;
+  if (source instanceof Readable) return openInputStream(source, signal, onRead);
+  const { path, host } = source;
   if (host === null) return openInputFile(path, signal, onRead);
   const connection = await connect(host.destination, host, context);
   try {
     const { sizeBytes, pieces } = await connection.openFile(path, signal);
     return {
-      path: placeText(place),
+      path: inputText(source),
       name: basename(path),
       sizeBytes,
       pieces: counted(pieces, onRead),
@@ -67,7 +74,7 @@ async function* counted(
 }
 
 /** A file, or whatever else can be read to its end. Throws Failure `image-missing` or `image-unreadable`; its pieces throw `read-failed`. */
-export async function openInputFile(
+async function openInputFile(
   path: string,
   signal: AbortSignal,
   onRead: (bytes: number) => void,
@@ -122,14 +129,15 @@ async function* readFile(
   }
 }
 
-/** Standard input, or another stream. */
 function openInputStream(
-  stream: Readable,
+  stream: Readable & { isTTY?: boolean },
   signal: AbortSignal,
   onRead: (bytes: number) => void,
 ): UnpackInput {
+  if (stream.isTTY === true)
+    throw new Failure('usage', 'An archive is not read from a terminal.', { advice: 'Name the file.' });
   return {
-    path: 'standard input',
+    path: inputText(stream),
     name: null,
     sizeBytes: null,
     pieces: readStream(addAbortSignal(signal, stream), signal, onRead),

@@ -15,7 +15,7 @@ import type { BeforeDisk, Unpacked, UnpackedMembers, UnpackTarget } from './unpa
 import { UnpackedDisks } from './unpacked-disks.ts';
 
 /** The name of an image from standard input. */
-const UNNAMED = 'disk.img';
+export const UNNAMED = 'disk.img';
 
 /**
  * Unpacks an archive or a compressed image to new files or a device, and reads them back. Nothing gets its name before all of it is right.

@@ -1,5 +1,5 @@
-import { stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
 import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import { formatTimeWithZone } from '../../figures.ts';
@@ -7,40 +7,44 @@ import { newFilePlace } from '../../image/target/place.ts';
 import { requireRoom } from '../../image/target/target-place.ts';
 import type { Machine } from '../../system/machine.ts';
 import type { FilterDependencies } from './filters.ts';
-import { guestInFile, type GuestInFile } from './guest-in-file.ts';
-import { openInputFile } from './input.ts';
+import { guestInFile, type ArchiveHome, type GuestInFile } from './guest-in-file.ts';
+import { inputText, openInput, type FileDependencies, type InputSource, type UnpackInput } from './input.ts';
 import { scratchDirectory, scratchFull } from './scratch-directory.ts';
-import { unpackFile } from './unpack-file.ts';
+import { UNNAMED, unpackFile } from './unpack-file.ts';
 
 /** Disposing of it removes the unpacked disks. */
 export interface UnpackedGuest extends GuestInFile, AsyncDisposable {}
 
+export type UnpackDependencies = FilterDependencies & FileDependencies;
+
 /**
  * Unpacks the guest in an archive, or a compressed image, to sparse images in a scratch directory, and reads them back. Nothing is left there
- * after a failure. Throws what `unpackFile`, `scratchDirectory` and `guestInFile` throw.
+ * after a failure. Throws what `openInput`, `unpackFile`, `scratchDirectory` and `guestInFile` throw, and Failure `usage`.
  * @param scratch null: beside the file
  * @param machine this one
  */
 export async function unpackGuest(
-  file: string,
+  source: InputSource,
   scratch: string | null,
   machine: Machine,
-  dependencies: FilterDependencies,
+  dependencies: UnpackDependencies,
   context: Context,
 ): Promise<UnpackedGuest> {
-  const path = resolve(file);
-  const directory = await scratchDirectory(scratch ?? dirname(path));
+  const parent = scratch ?? directoryBeside(source);
+  const directory = await scratchDirectory(parent);
   try {
-    await requireRoomAtLeast(directory.path, (await stat(path)).size);
     const unpacked = await unpackFile(
       { to: `${directory.path}/`, overwrite: false },
-      (onRead) => openInputFile(path, context.signal, onRead),
+      async (onRead) => {
+        const input = await openInput(source, dependencies, onRead, context);
+        return withRoomAtLeast(input, directory.path);
+      },
       () => Promise.resolve(),
       dependencies,
       context,
     );
-    const guest = guestInFile(unpacked, path, machine);
-    tellOrigin(path, guest, context);
+    const guest = guestInFile(unpacked, homeOf(source, parent, machine));
+    tellOrigin(inputText(source), guest, context);
     return { ...guest, [Symbol.asyncDispose]: () => directory[Symbol.asyncDispose]() };
   } catch (error) {
     await directory[Symbol.asyncDispose]();
@@ -48,13 +52,44 @@ export async function unpackGuest(
   }
 }
 
+/** Throws Failure `usage`. */
+function directoryBeside(source: InputSource): string {
+  if (!(source instanceof Readable) && source.host === null) return dirname(source.path);
+  throw new Failure(
+    'usage',
+    `${inputText(source)} is not a file of this machine, so nothing can be unpacked beside it.`,
+    { advice: 'Name a directory with room for the unpacked disks: --scratch DIRECTORY' },
+  );
+}
+
+/** An image from standard input has no place of its own: it counts as being where it is unpacked. */
+function homeOf(source: InputSource, scratch: string, machine: Machine): ArchiveHome {
+  const text = inputText(source);
+  if (source instanceof Readable) return { text, name: UNNAMED, directory: scratch, machine };
+  const { path, host } = source;
+  const name = basename(path);
+  if (host === null) return { text, name, directory: dirname(path), machine };
+  // Where logins begin is not known, and the path of a disk is absolute.
+  const directory = dirname(path.startsWith('/') ? path : `/~/${path}`);
+  const there = { host: host.destination.replace(/^.*@/, ''), id: null };
+  return { text, name, directory, machine: there };
+}
+
 /** What is compressed takes at least as much room when it is unpacked. An archive's manifest says more. */
-async function requireRoomAtLeast(directory: string, sizeBytes: number): Promise<void> {
-  await requireRoom([{ place: newFilePlace(join(directory, 'disk'), sizeBytes), neededBytes: sizeBytes }]);
+async function withRoomAtLeast(input: UnpackInput, directory: string): Promise<UnpackInput> {
+  const { sizeBytes } = input;
+  if (sizeBytes === null) return input;
+  try {
+    await requireRoom([{ place: newFilePlace(join(directory, 'disk'), sizeBytes), neededBytes: sizeBytes }]);
+    return input;
+  } catch (error) {
+    await input[Symbol.asyncDispose]();
+    throw error;
+  }
 }
 
 function tellOrigin(
-  path: string,
+  text: string,
   { archived: { definition, machine, state } }: GuestInFile,
   context: Context,
 ) {
@@ -63,6 +98,6 @@ function tellOrigin(
   const made = formatTimeWithZone(state.createdAt.toISOString());
   context.report({
     type: 'notice',
-    message: `${path} holds ${name} of ${machine.host}, as it was at ${made}.`,
+    message: `${text} holds ${name} of ${machine.host}, as it was at ${made}.`,
   });
 }

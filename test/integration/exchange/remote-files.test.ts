@@ -1,10 +1,12 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createReadStream, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { FilePlace } from '../../../src/operations/unpack/file-place.ts';
 import { ExchangeWorld } from '../../support/archives/exchange-world.ts';
 import { codeOf } from '../../support/failures.ts';
 import { fileSha256, writeSparseImage } from '../../support/images/sparse-images.ts';
+import { startVmferry, vmferry } from '../../support/programs/command-line.ts';
+import { errorOf, resultOf } from '../../support/programs/command-records.ts';
 import { describeWithTools } from '../../support/programs/tools.ts';
 import { startSshServer, type TestSshServer } from '../../support/ssh/ssh-server.ts';
 
@@ -63,6 +65,38 @@ describeWithTools('a file on another machine', ['sshd', 'ssh-keygen'], () => {
     };
     await expect(world.export(image, { output: place('web.tar') })).rejects.toThrow('interrupted');
     expect(readdirSync(there)).toEqual([]);
+  });
+
+  test('is backed up, and so is standard input, by way of a scratch directory', async () => {
+    const store = join(world.path, 'store');
+    const scratch = join(world.path, 'scratch');
+    mkdirSync(store);
+    mkdirSync(scratch);
+    const environment = { VMFERRY_STATE_DIR: join(world.path, 'state') };
+    await vmferry(['init', store, '--no-encrypt'], environment);
+    await world.export(image, { output: place('old.img.gz'), format: 'gzip', content: 'image' });
+    const remote = `${server.destination}:${join(there, 'old.img.gz')}`;
+    const args = (source: string) => ['backup', source, '--to', store, '-F', server.sshConfigFile, '--json'];
+    expect(errorOf(await vmferry(args(remote), environment))).toMatchObject({
+      code: 'usage',
+      advice: expect.stringContaining('--scratch DIRECTORY'),
+    });
+    const inScratch = [...args(remote), '--scratch', scratch];
+    const first = resultOf<{ guests: unknown[] }>(await vmferry(inScratch, environment));
+    expect(first.guests).toMatchObject([{ guest: 'old.img', disks: [{ name: 'old.img' }] }]);
+    // A later file is another state of the same image.
+    const again = resultOf<{ guests: unknown[] }>(await vmferry(inScratch, environment));
+    expect(again.guests).toMatchObject([{ newPlainBytes: 0 }]);
+    const { child, ended } = startVmferry([...args('-'), '--scratch', scratch], environment);
+    createReadStream(join(there, 'old.img.gz')).pipe(child.stdin);
+    expect(resultOf<{ guests: unknown[] }>(await ended).guests).toMatchObject([{ guest: 'disk.img' }]);
+    const back = join(world.path, 'back');
+    mkdirSync(back);
+    for (const name of ['old.img', 'disk.img']) {
+      resultOf(await vmferry(['restore', store, name, '--to', `${back}/`, '--json'], environment));
+      expect(await fileSha256(join(back, name))).toBe(await fileSha256(image));
+    }
+    expect(readdirSync(scratch)).toEqual([]);
   });
 
   test('is never replaced, and a missing one or a missing directory is said', async () => {

@@ -15,6 +15,7 @@ import { StoreSession } from '../../../src/operations/store-access/store-session
 import { createStoreMemory } from '../../../src/repository/store-memory.ts';
 import { thisMachine, type Machine } from '../../../src/system/machine.ts';
 import { openDirectoryStore } from '../../../src/store/directory/directory-store.ts';
+import { connectSsh } from '../../../src/store/sftp/ssh-connection.ts';
 import type { BackupStore } from '../../../src/store/store.ts';
 import { bunzipInThread } from '../../../src/workers/bunzip2-thread.ts';
 import { bunzipWorkerUrl, frameWorkerUrl } from '../assembly.ts';
@@ -49,6 +50,7 @@ export class BackupWorld implements AsyncDisposable {
       recordings: createRecordingNotes(join(this.path, 'recordings')),
       pool: this.pool,
       bunzip: (pieces, signal) => bunzipInThread(bunzipWorkerUrl, pieces, signal),
+      connect: connectSsh,
       environment: process.env,
       // A second passes between any two questions for the time.
       now: () => new Date((this.#time += 1000)),

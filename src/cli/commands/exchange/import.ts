@@ -25,8 +25,6 @@ export const importCommand: Command<ImportDependencies> = {
           'An archive of vmferry export, an OVA, another tar of images, or an image that is compressed with bzip2, gzip, xz or ' +
           'zstd: the content tells which. HOST:PATH is a file on another machine, - is standard input',
       })
-      // Without this, the parser takes - for an option without a name.
-      .nargs('file', 1)
       .options({
         to: {
           type: 'string',
@@ -74,8 +72,6 @@ export const importCommand: Command<ImportDependencies> = {
       throw new Failure('usage', '--definition has an effect only with --start.');
     const start = readStart(args);
     return async ({ dependencies, context, stdin }) => {
-      if (request.from === null && 'isTTY' in stdin && stdin.isTTY === true)
-        throw new Failure('usage', 'An archive is not read from a terminal.', { advice: 'Name the file.' });
       const { importArchive } = await import('../../../operations/exchange/import.ts');
       const ask = mayAsk ? confirmation(stdin, process.stderr) : null;
       const definitionFile = definition === null ? null : resolve(definition);

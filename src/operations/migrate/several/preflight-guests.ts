@@ -3,7 +3,7 @@ import type { Context } from '../../../events.ts';
 import { asFailure, combineFailures, Failure } from '../../../failure.ts';
 import { isImageOnly } from '../../../guest/definition.ts';
 import { collectWarnings } from '../../../pipeline/collect-warnings.ts';
-import { isArchive } from '../../unpack/open-guest.ts';
+import { findArchive } from '../../unpack/open-guest.ts';
 import type { MigrateDependencies } from '../migrate-dependencies.ts';
 import type { MigrationPlan } from '../migration-report.ts';
 import { planMigration } from '../plan-migration.ts';
@@ -32,8 +32,8 @@ export async function preflightGuests(
     const { watched: context, warnings } = collectWarnings(contextOf(name));
     const own: Failure[] = [];
     try {
-      if (await isArchive(name, dependencies, context)) throw ofArchive();
       const request = { ...requestFor(name), besides: takenBy(earlier) };
+      if ((await findArchive(name, request, dependencies, context)) !== null) throw ofArchive();
       await using move = await preflight(request, dependencies, context);
       const guest = guestToMove(name, move);
       own.push(...conflictsWith(guest, earlier));

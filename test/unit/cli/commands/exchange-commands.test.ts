@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { PassThrough } from 'node:stream';
-import { readExportFile, readFilePlace } from '../../../../src/cli/options/archive-options.ts';
+import { readElsewhere, readExportFile, readFilePlace } from '../../../../src/cli/options/archive-options.ts';
 import { exportCommand } from '../../../../src/cli/commands/exchange/export.ts';
 import { importCommand } from '../../../../src/cli/commands/exchange/import.ts';
 import { parseCommandLine } from '../../../../src/cli/options/parse.ts';
@@ -65,6 +65,18 @@ describe('what an export writes, by the name of its file', () => {
 test('with --json nothing is exported to standard output', async () => {
   const typed = ['export', 'web', '-o', '-', '--json'];
   await expect(parseCommandLine(typed, [exportCommand], world)).rejects.toMatchObject({ code: 'usage' });
+});
+
+test('in the place of a guest, HOST:PATH and - may be archives; a name with a colon that is no place is a guest', () => {
+  const stdin = new PassThrough();
+  const names = ['web', '/srv/a:b', './a:b', 'a:b@c', '::1', '-', 'box:web.bz2', 'sftp://box/srv/web.tar'];
+  const host = { destination: 'box', port: null, sshConfigFile: null };
+  expect([...readElsewhere({}, names, stdin)]).toEqual([
+    ['-', stdin],
+    ['box:web.bz2', { path: 'web.bz2', host }],
+    ['sftp://box/srv/web.tar', { path: '/srv/web.tar', host }],
+  ]);
+  expect(() => readElsewhere({}, ['me:secret@box:/web.bz2'], stdin)).toThrow('cannot contain a password');
 });
 
 test('- is standard input, but not a terminal', async () => {

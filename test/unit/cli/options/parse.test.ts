@@ -154,7 +154,12 @@ describe('migrate', () => {
 
 test('keeps all of several guests, even one that looks like a number', async () => {
   await parse('gather', 'web', '--json', '007', 'mail', '--json');
-  expect(gathered).toEqual([['web', '007', 'mail']]);
+  // Anywhere among them, - is standard input.
+  await parse('gather', '-', 'web', '--json', '-');
+  expect(gathered).toEqual([
+    ['web', '007', 'mail'],
+    ['-', 'web', '-'],
+  ]);
 });
 
 describe('refuses, as usage', () => {
