@@ -12,6 +12,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { ExchangeWorld } from '../../support/archives/exchange-world.ts';
+import { makeOva, ovaTools } from '../../support/archives/ova.ts';
 import { member, tarOf } from '../../support/archives/tar-members.ts';
 import { failureOf } from '../../support/failures.ts';
 import { fakeDefinition, fakeDriver } from '../../support/guests/fake-driver.ts';
@@ -71,7 +72,7 @@ async function latest(guest: string) {
   return folder.readSnapshot(ids.at(-1) ?? '', signal);
 }
 
-describeWithTools('a backup of', ['zstd', 'bzip2', 'gzip', 'tar'], () => {
+describeWithTools('a backup of', ['zstd', 'bzip2', 'gzip', 'tar', ...ovaTools], () => {
   test('an archive has the guest that the archive describes, and leaves nothing behind', async () => {
     const second = join(exporting.path, 'swap.img');
     writeFileSync(second, seededBytes(3, 65_536));
@@ -134,6 +135,22 @@ describeWithTools('a backup of', ['zstd', 'bzip2', 'gzip', 'tar'], () => {
     expect((await world.backup(packed)).guests).toMatchObject([{ newPlainBytes: 0 }]);
     expect((await world.backup(packed, { name: 'debian' })).guests).toMatchObject([{ guest: 'debian' }]);
     expect(readdirSync(directory)).toEqual(['debian-root.bz2']);
+  });
+
+  test('an OVA has its disk as that of an image that no guest uses, and leaves nothing behind', async () => {
+    const ova = join(directory, 'web.ova');
+    makeOva(ova, image);
+    const { guests } = await world.backup(ova);
+    expect(guests).toMatchObject([{ guest: 'web', disks: [{ name: 'web-disk1.img' }] }]);
+    const snapshot = await latest('web');
+    expect(snapshot.definition).toMatchObject({
+      driver: 'offline',
+      disks: [{ device: 'disk0', path: join(directory, 'web-disk1.img') }],
+    });
+    const restored = world.restoreByScript('web', snapshot.id);
+    expect(await fileSha256(join(restored, 'web-disk1.img'))).toBe(await fileSha256(image));
+    expect((await world.backup(ova)).guests).toMatchObject([{ newPlainBytes: 0 }]);
+    expect(readdirSync(directory)).toEqual(['web.ova']);
   });
 
   test('an image that begins like an archive is an image if its guest is known, or its format is given', async () => {

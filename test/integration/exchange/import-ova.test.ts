@@ -1,20 +1,18 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { ExchangeWorld } from '../../support/archives/exchange-world.ts';
+import { ovaTools, ovf, ovfManifest, vmdkOf, writeOva } from '../../support/archives/ova.ts';
 import { sha256Of } from '../../support/archives/read-back.ts';
-import { member, tarOf } from '../../support/archives/tar-members.ts';
 import { failureOf } from '../../support/failures.ts';
-import { runTool } from '../../support/images/images.ts';
 import { fileSha256, writeSparseImage } from '../../support/images/sparse-images.ts';
 import { describeWithTools } from '../../support/programs/tools.ts';
 
 const MIB = 2 ** 20;
 
-describeWithTools('an OVA', ['qemu-img', 'qemu-storage-daemon'], () => {
+describeWithTools('an OVA', ovaTools, () => {
   const world = new ExchangeWorld();
   const image = join(world.path, 'web.img');
-  const ovf = Buffer.from('<?xml version="1.0"?>\n<Envelope/>\n');
   let vmdk: Buffer;
   let number = 0;
 
@@ -26,16 +24,14 @@ describeWithTools('an OVA', ['qemu-img', 'qemu-storage-daemon'], () => {
         { sector: 20_000, sectors: 5000, kind: 'text' },
       ],
     });
-    const path = join(world.path, 'web.vmdk');
-    runTool('qemu-img', ['convert', '-O', 'vmdk', '-o', 'subformat=streamOptimized', image, path]);
-    vmdk = readFileSync(path);
+    vmdk = vmdkOf(image);
   });
   afterAll(() => world[Symbol.asyncDispose]());
 
   /** Writes a tar of these members, and returns its path. */
   function ova(...members: [name: string, content: Uint8Array][]): string {
     const path = join(world.path, `web-${number++}.ova`);
-    writeFileSync(path, tarOf(...members.map(([name, content]) => member(name, content))));
+    writeOva(path, members);
     return path;
   }
 
@@ -45,10 +41,11 @@ describeWithTools('an OVA', ['qemu-img', 'qemu-storage-daemon'], () => {
     return path;
   }
 
-  const manifest = (sum: string): [string, Buffer] => [
-    'web.mf',
-    Buffer.from(`SHA256(web.ovf)= ${sha256Of(ovf)}\nSHA256(web-disk1.vmdk)= ${sum}\n`),
-  ];
+  const manifest = (sum: string) =>
+    ovfManifest([
+      ['web.ovf', sha256Of(ovf)],
+      ['web-disk1.vmdk', sum],
+    ]);
 
   test('is imported: its disk is unpacked, read back, and compared with its manifest', async () => {
     const directory = newDirectory();
