@@ -1,7 +1,7 @@
 import type { Consistency } from '../guest/consistency.ts';
 import type { Recording, RecordingRequest } from '../guest/guest-driver.ts';
 import type { FileBeside } from '../image/clones/clone.ts';
-import type { ImageFormat } from '../image/formats/image-format.ts';
+import type { ContainerFormat, ImageFormat } from '../image/formats/image-format.ts';
 
 /** How a running guest's images are kept from changing. `clone` makes reflinks: the guest stops for milliseconds. */
 export type HoldMethod = 'clone' | 'pause' | 'halt';
@@ -25,6 +25,8 @@ export interface StillDisk {
   /** The file to read: the image itself, a clone beside it whose journal was replayed, or what the hypervisor shows (`isView`). */
   path: string;
   format: ImageFormat;
+  /** The format of the guest's own image, if it is another one than that of the file to read. */
+  imageFormat?: ContainerFormat;
   /** See `FormattedImage`. It is not cloned: nothing writes to it. */
   backing?: string;
   /** Whether the file, or one below it, is locked by the guest's hypervisor, or by this process: see `openImage`. */

@@ -34,7 +34,13 @@ export async function holdByViewing(
     const disks = await Promise.all(
       definition.disks.map(async (disk, index) => {
         const path = viewed.views[index] ?? disk.path;
-        return { ...(await describeDisk(disk, { isInUse: true })), path, format: 'raw' as const };
+        const { format, ...described } = await describeDisk(disk, { isInUse: true });
+        return {
+          ...described,
+          path,
+          format: 'raw' as const,
+          ...(format !== 'raw' && { imageFormat: format }),
+        };
       }),
     );
     return {

@@ -1,9 +1,17 @@
+import { basename } from 'node:path';
 import type { Context } from '../events.ts';
+import { Failure } from '../failure.ts';
+import type { ContainerFormat } from '../image/formats/image-format.ts';
+import { summarizeContainer } from '../image/formats/view/container-summary.ts';
+import type { ImageSource } from '../image/source/image-source.ts';
 import type { SourceDisk } from './source-disk.ts';
 
 /** Tells what of an image does not come along, or comes along in another form. Says nothing of a raw image. */
 export function tellOfContainer(
-  { name, source: { container, sizeBytes } }: Pick<SourceDisk, 'name' | 'source'>,
+  {
+    name,
+    source: { container, sizeBytes },
+  }: { name: string; source: Pick<ImageSource, 'container' | 'sizeBytes'> },
   { report }: Context,
 ): void {
   if (container === null) return;
@@ -23,5 +31,25 @@ export function tellOfContainer(
   if (statedBytes !== sizeBytes) {
     const message = `The disk of ${name} has ${sizeBytes} bytes: its image states ${statedBytes}, and QEMU rounds that up.`;
     report({ type: 'notice', message });
+  }
+}
+
+/** The same of a guest's disk, which may be read from another file than its image: then by the image's header. */
+export function tellOfGuestImage(
+  { image, imageFormat, backing }: { image: string; imageFormat?: ContainerFormat; backing?: string },
+  disk: Pick<SourceDisk, 'name' | 'source'>,
+  context: Context,
+): void {
+  if (imageFormat === undefined) {
+    tellOfContainer(disk, context);
+    return;
+  }
+  try {
+    const { container } = summarizeContainer(image, imageFormat, backing);
+    const { sizeBytes } = disk.source;
+    tellOfContainer({ name: basename(image), source: { container, sizeBytes } }, context);
+  } catch (error) {
+    // The guest may be changing it. What is read does not depend on it.
+    if (!(error instanceof Failure)) throw error;
   }
 }

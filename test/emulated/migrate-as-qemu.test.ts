@@ -7,7 +7,7 @@ import { umlMissing } from '../support/guests/uml-kernel.ts';
 import { errorOf, resultOf } from '../support/programs/command-records.ts';
 import { describeUnless, toolsMissing } from '../support/programs/tools.ts';
 import { networkLabMissing, type LabHost } from '../support/ssh/network-lab.ts';
-import { GUEST_ADDRESS, GUEST_TAP, shareNetwork } from '../support/ssh/shared-network.ts';
+import { answerOfGuest, GUEST_ADDRESS, GUEST_TAP, shareNetwork } from '../support/ssh/shared-network.ts';
 import { startTwoHosts, type TwoHosts } from '../support/ssh/two-hosts.ts';
 
 const missing =
@@ -38,10 +38,7 @@ describeUnless(missing, 'a guest of User Mode Linux that becomes a guest of QEMU
   });
 
   /** What the guest answers to the other host: its name, the count of its boots, and the address of its card. */
-  const answerTo = async (host: LabHost): Promise<string> => {
-    const netcat = ['busybox', 'nc', '-w', '3', GUEST_ADDRESS, String(GUEST_PORT)];
-    return (await hosts.lab.runOn(host, netcat)).stdout.trim();
-  };
+  const answerTo = (host: LabHost): Promise<string> => answerOfGuest(hosts, host);
 
   const migrateArguments = async (): Promise<string[]> => [
     ...(await guest.migrateArguments()),

@@ -3,30 +3,44 @@ import { readdirSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { GuestDefinition } from '../../src/guest/definition.ts';
-import { createLibvirtDriver } from '../../src/guest/drivers/libvirt/driver.ts';
 import { writeDomain } from '../../src/guest/drivers/libvirt/domain/write-domain.ts';
 import type { MigrationReport } from '../../src/operations/migrate/migration-report.ts';
 import { succeed } from '../rigs/base/command.ts';
 import { guestKernel, guestKernelMissing } from '../rigs/kernel/guest-kernel.ts';
 import { libvirtMissing, startLibvirt, type LibvirtLab } from '../rigs/libvirt/libvirt-lab.ts';
+import { eventually } from '../support/guests/ferried-guest.ts';
 import { powerButton } from '../support/guests/guest-programs.ts';
-import { buildGuestImage, damagedGuestFiles, guestBootCount } from '../support/guests/uml-guest.ts';
+import {
+  buildGuestImage,
+  damagedGuestFiles,
+  GUEST_PORT,
+  guestBootCount,
+} from '../support/guests/uml-guest.ts';
 import { resultOf } from '../support/programs/command-records.ts';
 import { describeUnless } from '../support/programs/tools.ts';
 import { networkLabMissing } from '../support/ssh/network-lab.ts';
+import { answerOfGuest, GUEST_ADDRESS, shareNetwork } from '../support/ssh/shared-network.ts';
 import { startTwoHosts, type TwoHosts } from '../support/ssh/two-hosts.ts';
 
 const missing = libvirtMissing() ?? guestKernelMissing() ?? networkLabMissing();
+/** Of the guest that is in the network of the two hosts. */
+const MAC = '52:54:00:12:34:56';
 
 describeUnless(missing, 'a guest of libvirt', () => {
   let labs: { old: LibvirtLab; new: LibvirtLab };
   let hosts: TwoHosts;
   beforeAll(async () => {
-    labs = { old: await startLibvirt(), new: await startLibvirt() };
-    hosts = await startTwoHosts({
-      old: { LIBVIRT_DEFAULT_URI: labs.old.uri },
-      new: { LIBVIRT_DEFAULT_URI: labs.new.uri },
+    hosts = await startTwoHosts(async (network) => {
+      labs = {
+        old: await startLibvirt(network.prefix('old')),
+        new: await startLibvirt(network.prefix('new')),
+      };
+      return {
+        old: { LIBVIRT_DEFAULT_URI: labs.old.uri },
+        new: { LIBVIRT_DEFAULT_URI: labs.new.uri },
+      };
     });
+    await shareNetwork(hosts);
   });
   afterAll(async () => {
     await hosts[Symbol.asyncDispose]();
@@ -42,6 +56,7 @@ describeUnless(missing, 'a guest of libvirt', () => {
       path: raw,
       dataBytes: 2 ** 20,
       onCtrlAltDel: 'quick-poweroff',
+      ...(format === 'raw' && { network: { hostName: name, address: `${GUEST_ADDRESS}/24` } }),
       // The other one is halted by Ctrl-Alt-Del.
       programs: format === 'raw' ? [powerButton] : [],
     });
@@ -63,9 +78,9 @@ describeUnless(missing, 'a guest of libvirt', () => {
       commandLine: ['root=/dev/vda', 'rw', 'console=ttyS0', 'panic=-1', 'loglevel=5'],
       networkCards: [
         {
-          mac: format === 'raw' ? '52:54:00:12:34:56' : '52:54:00:12:34:57',
+          mac: format === 'raw' ? MAC : '52:54:00:12:34:57',
           model: 'virtio-net-pci',
-          attachedTo: { kind: 'user' },
+          attachedTo: format === 'raw' ? { kind: 'bridge', name: 'br0' } : { kind: 'user' },
         },
       ],
       console: 'ttyS0',
@@ -81,11 +96,8 @@ describeUnless(missing, 'a guest of libvirt', () => {
     writeFileSync(file, text);
     const defined = await labs.old.virsh('define', file);
     if (defined.exitStatus !== 0) throw new Error(defined.stderr);
-    const driver = createLibvirtDriver(labs.old.environment);
-    const context = { signal: new AbortController().signal, report: () => undefined };
-    const kept = (await driver.listKept(context)).find((guest) => guest.definition.name === name);
-    const consoleLog = join(hosts.old.home, `${name}.console`);
-    await driver.start(kept?.definition ?? definition, { consoleLog, timeoutMs: 120_000 }, context);
+    // In the network of its host.
+    resultOf(await hosts.run(['start', name, '--boot-timeout', '120', '--json']));
     return { image, path };
   }
 
@@ -133,10 +145,22 @@ describeUnless(missing, 'a guest of libvirt', () => {
         ).toEqual(left);
       }
 
-      const moved = await hosts.run(['migrate', name, ...hosts.targetArguments(), ...slow, '--json']);
+      const answers = (boots: number) => async () =>
+        (await answerOfGuest(hosts, boots === 1 ? 'new' : 'old')) === `${name} boots=${boots} ${MAC}`;
+      if (format === 'raw') await eventually(`${name} answers`, 60_000, answers(1));
+      const probe = ['--address', GUEST_ADDRESS, '--probe', `tcp:${GUEST_PORT}`, '--probe-for', '150s'];
+      const probes = format === 'raw' ? probe : [];
+      const migrate = ['migrate', name, ...hosts.targetArguments(), ...slow, ...probes, '--json'];
+      const moved = await hosts.run(migrate);
       if (moved.exitStatus !== 0) throw new Error(moved.stdout + moved.stderr);
       const report = resultOf<MigrationReport>(moved);
-      expect(report).toMatchObject({ type: 'moved', guest: name, warnings: [] });
+      expect(report).toMatchObject({ type: 'moved', guest: name });
+      // Its answer has the number of the boot in it.
+      expect(report.warnings.filter((text) => !text.includes('introduces itself'))).toEqual([]);
+      if (format === 'raw') {
+        expect(report.probes).toMatchObject([{ outcome: 'passed' }]);
+        await eventually(`${name} answers there`, 60_000, answers(2));
+      }
       // It was copied while it ran: after the halt, little is left to send.
       expect(report.passes.length).toBeGreaterThan(1);
       const inAll = report.disks[0]?.sizeBytes ?? 0;

@@ -11,7 +11,7 @@ import type { BackedUpDisk } from './backup-report.ts';
 import { comparisonOf, type ComparedDisk, type EarlierCaptures } from './earlier-captures.ts';
 import type { BackupWriter } from './pack-writer.ts';
 import type { Compression } from '../../transfer/compression-level.ts';
-import { tellOfContainer } from '../../transfer/container-notices.ts';
+import { tellOfGuestImage } from '../../transfer/container-notices.ts';
 import { warnOfDoubtfulFileSystems, warnOfUnknownFileSystems } from '../../transfer/file-system-warnings.ts';
 import { targetNameOf } from '../../image/target/target-format.ts';
 import { planPass, type PlannedPass } from '../../transfer/plan-pass.ts';
@@ -72,7 +72,7 @@ export async function captureDisks(
     const totalBytes = passes.reduce((sum, { pass }) => sum + readBytesOf(pass), 0);
     const progress = new SendProgress('backup', totalBytes, context);
     for (const { stillDisk, name, disk, usage, pass } of passes) {
-      tellOfContainer(disk, context);
+      tellOfGuestImage(stillDisk, disk, context);
       if (!everyBlock) {
         warnOfUnknownFileSystems(disk, context);
         warnOfDoubtfulFileSystems(disk, context);
@@ -92,8 +92,8 @@ export async function captureDisks(
 }
 
 /** A store holds the bytes of the disk: its name there has no ending of another format. */
-function storedAs({ image, format }: StillDisk): string {
-  return targetNameOf({ path: image, format }, 'raw');
+function storedAs({ image, format, imageFormat }: StillDisk): string {
+  return targetNameOf({ path: image, format: imageFormat ?? format }, 'raw');
 }
 
 /** Readers of a store refuse larger chunks, which could fill their memory. */

@@ -4,7 +4,7 @@ import type { StillGuest } from '../../hold/still-guest.ts';
 import { readExactlyInto } from '../../image/formats/raw/read-exactly.ts';
 import { targetNameOf } from '../../image/target/target-format.ts';
 import type { Resources } from '../../pipeline/resources.ts';
-import { tellOfContainer } from '../../transfer/container-notices.ts';
+import { tellOfGuestImage } from '../../transfer/container-notices.ts';
 import { warnOfDoubtfulFileSystems, warnOfUnknownFileSystems } from '../../transfer/file-system-warnings.ts';
 import { openSourceDisk, type SourceDisk } from '../../transfer/source-disk.ts';
 import { archivedNames, type ContentDisk } from './write-export.ts';
@@ -20,12 +20,14 @@ export async function openContentDisks(
   context: Context,
 ): Promise<ContentDisk[]> {
   const names = archivedNames(
-    still.disks.map(({ image, format }) => targetNameOf({ path: image, format }, 'raw')),
+    still.disks.map(({ image, format, imageFormat }) =>
+      targetNameOf({ path: image, format: imageFormat ?? format }, 'raw'),
+    ),
   );
   const opened: ContentDisk[] = [];
   for (const [index, one] of still.disks.entries()) {
     const disk = held.hold(await openSourceDisk(one, { everyBlock }));
-    tellOfContainer(disk, context);
+    tellOfGuestImage(one, disk, context);
     if (!everyBlock) {
       warnOfUnknownFileSystems(disk, context);
       warnOfDoubtfulFileSystems(disk, context);

@@ -68,8 +68,11 @@ exec "$2" --pid-file "$1/libvirtd.pid"`;
 const lastWillScript = `for id in $(virsh -q --connect "$1" list --id); do virsh -q --connect "$1" destroy "$id"; done
 kill "$(cat "$2")"`;
 
-/** Starts a libvirtd as root: without systemd, and without a change to the machine's own libvirt. */
-export async function startLibvirt(): Promise<LibvirtLab> {
+/**
+ * Starts a libvirtd as root: without systemd, and without a change to the machine's own libvirt.
+ * @param startedBy a program and its arguments that start it, such as those of `NetworkLab.prefix`: its guests are in that network
+ */
+export async function startLibvirt(startedBy: readonly string[] = []): Promise<LibvirtLab> {
   const directory = mkdtempSync(join(tmpdir(), 'vmferry-libvirt-lab-'));
   for (const name of ['etc', 'run', 'lib', 'log', 'cache']) mkdirSync(join(directory, name));
   writeFileSync(join(directory, 'etc/libvirtd.conf'), daemonConfiguration);
@@ -92,7 +95,7 @@ export async function startLibvirt(): Promise<LibvirtLab> {
     await ended;
   };
   const start = async (): Promise<void> => {
-    daemon = launch(directory);
+    daemon = launch(directory, startedBy);
     const started = daemon;
     const deadline = Date.now() + startTimeoutMs;
     while ((await virsh('version')).exitStatus !== 0) {
@@ -127,11 +130,13 @@ function writeWithLine(file: string, line: string, copy: string): void {
   writeFileSync(copy, isThere ? text : text.replace(/\n*$/, '\n') + line);
 }
 
-function launch(directory: string): ChildProcess {
+function launch(directory: string, startedBy: readonly string[]): ChildProcess {
   const log = openSync(join(directory, 'libvirtd.log'), 'a');
   try {
     const libvirtd = findTool('libvirtd') ?? 'libvirtd';
-    return spawn('unshare', ['--mount', 'sh', '-c', startScript, 'sh', directory, libvirtd], {
+    const shell = ['sh', '-c', startScript, 'sh', directory, libvirtd];
+    const [program = '', ...args] = [...startedBy, 'unshare', '--mount', ...shell];
+    return spawn(program, args, {
       stdio: ['ignore', log, log],
       detached: true,
     });

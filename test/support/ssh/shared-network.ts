@@ -1,4 +1,5 @@
 import { run } from '../../../src/system/processes.ts';
+import { GUEST_PORT } from '../guests/uml-guest.ts';
 import type { LabHost } from './network-lab.ts';
 import type { TwoHosts } from './two-hosts.ts';
 
@@ -27,6 +28,12 @@ export async function shareNetwork({ lab }: TwoHosts): Promise<void> {
     await ip(lab.prefix(host), 'address', 'add', address, 'dev', 'br0');
     await ip(lab.prefix(host), 'link', 'set', 'br0', 'up');
   }
+}
+
+/** The line with which a test guest (`GuestNetwork`) answers to a host at GUEST_ADDRESS; empty while none does. */
+export async function answerOfGuest({ lab }: TwoHosts, host: LabHost): Promise<string> {
+  const netcat = ['busybox', 'nc', '-w', '3', GUEST_ADDRESS, String(GUEST_PORT)];
+  return (await lab.runOn(host, netcat)).stdout.trim();
 }
 
 /** Takes the guest's card off the network of this host, or puts it back. */

@@ -6,7 +6,7 @@ import process from 'node:process';
 import { run } from '../../../src/system/processes.ts';
 import { killTree } from '../programs/process-tree.ts';
 import { umlProcessesOf } from '../guests/uml-processes.ts';
-import { startNetworkLab, type NetworkLab } from './network-lab.ts';
+import { startNetworkLab, type LabHost, type NetworkLab } from './network-lab.ts';
 
 const program = new URL('../../../bin/vmferry.js', import.meta.url).pathname;
 
@@ -77,15 +77,18 @@ export interface TwoHosts extends AsyncDisposable {
   runOnNew(args: readonly string[]): Promise<CommandEnd>;
 }
 
-/** @param environments further variables of each host's environment */
+type Environments = Partial<Record<LabHost, HostFiles['environment']>>;
+
+/** @param environments further variables of each host's environment, made when the hosts' networks are there */
 export async function startTwoHosts(
-  environments: Partial<Record<'old' | 'new', HostFiles['environment']>> = {},
+  environments: (network: NetworkLab) => Promise<Environments> = () => Promise.resolve({}),
 ): Promise<TwoHosts> {
   const directory = await mkdtemp(join(tmpdir(), 'vmferry-hosts-'));
   const lab = await startNetworkLab();
+  const further = await environments(lab);
   const files = {
-    old: await makeHost(join(directory, 'old'), environments.old),
-    new: await makeHost(join(directory, 'new'), environments.new),
+    old: await makeHost(join(directory, 'old'), further.old),
+    new: await makeHost(join(directory, 'new'), further.new),
   };
   // Replaces the environment of a login shell.
   let scripts = 0;

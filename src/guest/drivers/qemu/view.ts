@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, statSync, writeFileSync } from 'node:fs';
 import { chown, copyFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -83,6 +83,7 @@ async function viewWith(
       stoppedMs = await standstill.goOn();
     }
     for (const view of prepared) await showView(qmp, view);
+    if (!prepared.every(({ mountpoint }) => statSync(mountpoint).size > 0)) throw notShown(name);
     const recording = begun && (await readRecording(qmp, guest, begun, directory, context));
     return {
       takenAt: stoppedAt,
@@ -177,6 +178,11 @@ async function removeLeftView(
 function reportLeft(name: string, left: string, { report }: Context): void {
   const message = `${left} could not be taken out of the running guest ${name}; the next backup tries again.`;
   report({ type: 'warning', code: 'clean-up-incomplete', message });
+}
+
+/** A systemd unit with `PrivateTmp=` or `ProtectSystem=` gives its programs a mount namespace (systemd.exec(5)). */
+function notShown(name: string): Failure {
+  return cannotView(name, 'its QEMU has mounts of its own, and what it shows is not seen by vmferry');
 }
 
 function cannotView(name: string, reason: string): Failure {

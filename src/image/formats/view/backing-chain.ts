@@ -3,6 +3,7 @@ import { dirname, isAbsolute, resolve, sep } from 'node:path';
 import { Failure } from '../../../failure.ts';
 import { quoteForShell } from '../../../quote-for-shell.ts';
 import { openImageFile, type ImageFile } from '../../source/image-file.ts';
+import type { ContainerDescription } from '../../source/image-source.ts';
 import type { BackingReference, ContainerFacts } from '../containers/container-facts.ts';
 import { type HeaderFile } from '../containers/header-file.ts';
 import { readContainer } from '../containers/read-container.ts';
@@ -15,6 +16,20 @@ export interface Link extends ChainFile {
   path: string;
   /** Null for a raw file. */
   facts: ContainerFacts | null;
+}
+
+/** What the headers of a chain tell of its disk, which has so many bytes. */
+export function describeChain(
+  [top, ...below]: readonly [Link, ...Link[]],
+  sizeBytes: number,
+): ContainerDescription {
+  const { sizeBytes: statedBytes = sizeBytes, snapshots = [], snapshotCount = 0 } = top.facts ?? {};
+  return {
+    backingFiles: below.map(({ path, format }) => ({ path, format })),
+    snapshots,
+    snapshotCount,
+    statedBytes,
+  };
 }
 
 /** No chain that is in use is as long; a circle is. */

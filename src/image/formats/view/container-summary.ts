@@ -1,8 +1,8 @@
 import { closeSync } from 'node:fs';
 import { openImageFile } from '../../source/image-file.ts';
-import type { ImageSource } from '../../source/image-source.ts';
+import type { ContainerDescription, ImageSource } from '../../source/image-source.ts';
 import type { ContainerFormat } from '../image-format.ts';
-import { closeBelow, openChain } from './backing-chain.ts';
+import { closeBelow, describeChain, openChain } from './backing-chain.ts';
 
 /** The unit of `st_blocks` (stat(2)). */
 const STAT_BLOCK_BYTES = 512;
@@ -15,14 +15,16 @@ export function summarizeContainer(
   namedPath: string,
   format: ContainerFormat,
   namedBacking: string | null = null,
-): Pick<ImageSource, 'path' | 'sizeBytes' | 'allocatedBytes'> {
+): Pick<ImageSource, 'path' | 'sizeBytes' | 'allocatedBytes'> & { container: ContainerDescription } {
   const file = openImageFile(namedPath);
   try {
     const chain = openChain(file, format, namedBacking);
     closeBelow(chain);
+    const sizeBytes = chain[0].facts?.sizeBytes ?? file.stats.size;
     return {
       path: file.path,
-      sizeBytes: chain[0].facts?.sizeBytes ?? file.stats.size,
+      sizeBytes,
+      container: describeChain(chain, sizeBytes),
       allocatedBytes: chain.reduce((sum, { stats }) => sum + stats.blocks * STAT_BLOCK_BYTES, 0),
     };
   } finally {

@@ -3,11 +3,11 @@ import { Failure } from '../../../failure.ts';
 import { errorCode } from '../../../system/error-code.ts';
 import { noteOwnView } from '../../usage/own-views.ts';
 import type { ImageFile } from '../../source/image-file.ts';
-import type { ContainerDescription, ImageSource } from '../../source/image-source.ts';
+import type { ImageSource } from '../../source/image-source.ts';
 import type { ContainerFormat } from '../image-format.ts';
 import { fileDataExtents } from '../raw/file-data-extents.ts';
 import { readExactly } from '../raw/read-exactly.ts';
-import { closeBelow, openChain, type Link } from './backing-chain.ts';
+import { closeBelow, describeChain, openChain, type Link } from './backing-chain.ts';
 import { readGraph } from './block-graph.ts';
 import { makeOverlay } from './overlay-file.ts';
 import { startView, type View } from './view.ts';
@@ -95,14 +95,4 @@ function closeView(fd: number): void {
 function requireWholeSectors(path: string, sizeBytes: number): void {
   if (sizeBytes > 0 && sizeBytes % SECTOR_BYTES === 0) return;
   throw new Failure('image-not-a-disk', `The disk in ${path} has ${sizeBytes} bytes, which no disk has.`);
-}
-
-function describeChain([top, ...below]: readonly [Link, ...Link[]], sizeBytes: number): ContainerDescription {
-  const { sizeBytes: statedBytes = sizeBytes, snapshots = [], snapshotCount = 0 } = top.facts ?? {};
-  return {
-    backingFiles: below.map(({ path, format }) => ({ path, format })),
-    snapshots,
-    snapshotCount,
-    statedBytes,
-  };
 }
