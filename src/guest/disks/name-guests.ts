@@ -2,6 +2,7 @@ import type { Context } from '../../events.ts';
 import type { GuestUser } from '../../image/usage/describe-users.ts';
 import type { ImageUser } from '../../image/usage/usage.ts';
 import type { GuestDriver } from '../guest-driver.ts';
+import { surveyRunning } from '../survey-guests.ts';
 
 /** The users of an image, with each guest among them named once instead of each of its processes. */
 export async function nameGuests(
@@ -12,8 +13,10 @@ export async function nameGuests(
   if (users.length === 0) return [];
   let others = users;
   const named: GuestUser[] = [];
-  for (const driver of drivers)
-    for (const guest of await driver.list(context)) {
+  for (const driver of drivers) {
+    // The users of a hypervisor that does not answer stay processes.
+    const { running } = await surveyRunning([driver], context);
+    for (const guest of running) {
       const rest = await driver.usersBesides(guest, others);
       if (rest.length === others.length) continue;
       const { definition, identity } = guest;
@@ -26,5 +29,6 @@ export async function nameGuests(
       });
       others = rest;
     }
+  }
   return [...named, ...others];
 }

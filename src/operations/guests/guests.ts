@@ -52,7 +52,8 @@ export async function listGuests(
 ): Promise<GuestSummary[]> {
   const survey = await surveyGuests(drivers, context);
   for (const { driver, failure } of survey.failures) {
-    const message = `The guests of ${driver} cannot be listed: ${failure.message}`;
+    const advice = failure.advice === undefined ? '' : ` ${failure.advice}`;
+    const message = `The guests of ${driver} cannot be listed: ${failure.message}${advice}`;
     context.report({ type: 'warning', code: 'hypervisor-silent', message });
   }
   const remembered = new Map((await records.list()).map((record) => [keyOf(record.definition), record]));
@@ -124,8 +125,8 @@ function isMissing({ path, backing = path }: DiskDefinition): boolean {
 async function summarizeDisk({ path, format = 'raw', backing }: DiskDefinition): Promise<DiskSummary> {
   try {
     if (format !== 'raw') {
-      const { allocatedBytes: usedBytes, ...image } = summarizeContainer(path, format, backing);
-      return { path: image.path, sizeBytes: image.sizeBytes, usedBytes };
+      const image = summarizeContainer(path, format, backing);
+      return { path: image.path, sizeBytes: image.sizeBytes, usedBytes: image.allocatedBytes };
     }
     await using image = await openImage(path);
     const used = probeImage(image).regions.map((region) => region.usedBytes);

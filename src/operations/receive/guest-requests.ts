@@ -67,7 +67,7 @@ export async function lookForGuest(
   return { type: 'seen', isRunning };
 }
 
-/** Halts the guest, if it runs, and fences it. Throws Failure `guest-fenced` if it was moved on. */
+/** Halts the guest, if it runs, and fences it. Throws Failure `guest-fenced` if it was moved on, and as `lookForGuest` does. */
 export async function haltGuest(
   { name, force, timeoutMs, destination }: Asked<'halt'>,
   guests: GuestsHere,
@@ -82,22 +82,21 @@ export async function haltGuest(
       advice: placed`First take that move back: ${vmferry('revert', name)}`,
     });
   }
-  let wasRunning = false;
-  for (const driver of drivers) {
-    const guest = (await driver.list(context)).find(({ definition }) => definition.name === name);
-    if (guest === undefined) continue;
-    await driver.halt(guest, { force, timeoutMs }, context);
-    wasRunning = true;
-  }
+  const { running, failures } = await surveyRunning(drivers, context);
+  const found = running.filter(({ definition }) => definition.name === name);
+  // One that could not be asked may run it.
+  if (found.length === 0) for (const { failure } of failures) throw failure;
+  for (const guest of found)
+    await driverOf(guest.definition, { drivers }).halt(guest, { force, timeoutMs }, context);
   if (record !== null) {
     const move = { destination, directory: null, sshConfigFile: null, remoteCommand: null };
     const { definition } = record;
     await raiseFence({ definition, state: 'moved', move }, guests, context);
   }
-  return { type: 'halted', wasRunning };
+  return { type: 'halted', wasRunning: found.length > 0 };
 }
 
-function driverOf(guest: GuestDefinition, { drivers }: GuestsHere): GuestDriver {
+function driverOf(guest: GuestDefinition, { drivers }: Pick<GuestsHere, 'drivers'>): GuestDriver {
   const driver = drivers.find(({ kind }) => kind === guest.driver);
   if (driver === undefined)
     throw new Failure('hypervisor-missing', `This vmferry cannot boot ${guest.driver} guests.`);

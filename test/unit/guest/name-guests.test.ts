@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { Failure } from '../../../src/failure.ts';
 import type { GuestDriver } from '../../../src/guest/guest-driver.ts';
 import { nameGuests } from '../../../src/guest/disks/name-guests.ts';
 import { describeUsers } from '../../../src/image/usage/describe-users.ts';
@@ -20,7 +21,11 @@ test('a guest with several processes is named once, and other users stay in the 
     usersBesides: async ({ definition }, users) =>
       users.filter(({ name }) => definition.name !== 'web' || name !== 'xen-qdisk'),
   };
-  const users = await nameGuests([...helpers, open('dd', 50)], [driver], context);
+  const silent: GuestDriver = {
+    ...fakeDriver(),
+    list: () => Promise.reject(new Failure('internal', 'Silent.')),
+  };
+  const users = await nameGuests([...helpers, open('dd', 50)], [silent, driver], context);
   expect(users).toHaveLength(2);
   expect(describeUsers(users)).toBe(
     'is a disk of web, which runs (domain 2), and is open in dd (process 50)',

@@ -1,3 +1,6 @@
+import { Failure } from '../../../failure.ts';
+import { command, here, placed } from '../../../placed-text.ts';
+import { mayHaveDomains } from './host.ts';
 import type { AskOptions, Virsh } from './virsh.ts';
 
 /** What `virsh dominfo` says. */
@@ -15,15 +18,23 @@ export interface DomainInfo {
   cpuSeconds: number;
 }
 
-/** The UUIDs of the domains that run (also paused ones), or of those that do not; null when libvirt does not answer. */
+/**
+ * The UUIDs of the domains that run (also paused ones), or of those that do not. None where there is no libvirt. Throws Failure
+ * `hypervisor-missing` when a libvirt that may have some does not answer: its domains run on without it.
+ */
 export async function listDomains(
   virsh: Virsh,
   which: 'running' | 'kept',
   options: AskOptions,
-): Promise<string[] | null> {
+): Promise<string[]> {
   const args = ['list', '--uuid', ...(which === 'kept' ? ['--inactive'] : [])];
-  const { ok, text } = await virsh.ask(args, options);
-  return ok ? (text.match(/[0-9a-f-]{36}/g) ?? []) : null;
+  const { ok, text, problem } = await virsh.ask(args, options);
+  if (ok) return text.match(/[0-9a-f-]{36}/g) ?? [];
+  options.signal?.throwIfAborted();
+  if (virsh.host.unusable !== null || !mayHaveDomains(virsh.host, which)) return [];
+  throw new Failure('hypervisor-missing', placed`libvirt does not answer ${here}: ${problem}.`, {
+    advice: placed`Start it (\`${command('systemctl', 'start', 'libvirtd')}\`, or virtqemud), and try \`${command('virsh', 'list', '--all')}\`.`,
+  });
 }
 
 /** Null when there is no such domain. `domain`: a UUID, or a name. */

@@ -11,10 +11,10 @@ import { findOtherBacking } from './chains/backing-stores.ts';
 import { findSnapshots } from './snapshots.ts';
 import type { AskOptions, Virsh } from './virsh.ts';
 
-/** The domains that run. None when there is no libvirt here. */
+/** The domains that run. Throws as `listDomains` does. */
 export async function findRunning(virsh: Virsh, signal: AbortSignal): Promise<RunningGuest[]> {
   const options = { signal, mayStartLibvirt: false };
-  const uuids = (await listDomains(virsh, 'running', options)) ?? [];
+  const uuids = await listDomains(virsh, 'running', options);
   const guests: RunningGuest[] = [];
   if (uuids.length === 0) return guests;
   const processes = new QemuProcesses();
@@ -47,14 +47,14 @@ export async function findRunningDomain(
   };
 }
 
-/** The domains that are defined and do not run. */
+/** The domains that are defined and do not run. Throws as `listDomains` does. */
 export async function findKept(virsh: Virsh, signal: AbortSignal): Promise<KeptGuest[]> {
   const { sessionDirectory } = virsh.host;
   // Without any domain of the account, its libvirt need not be started.
   const mayStartLibvirt = sessionDirectory === null || existsSync(sessionDirectory);
   const options = { signal, mayStartLibvirt };
   const guests: KeptGuest[] = [];
-  for (const uuid of (await listDomains(virsh, 'kept', options)) ?? []) {
+  for (const uuid of await listDomains(virsh, 'kept', options)) {
     const kept = await findKeptDomain(virsh, uuid, options);
     if (kept !== null) guests.push(kept);
   }

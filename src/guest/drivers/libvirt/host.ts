@@ -1,6 +1,8 @@
+import { readdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
+import { errorCode } from '../../../system/error-code.ts';
 
 /** The libvirt whose guests are meant, and how virsh is started. */
 export interface LibvirtHost {
@@ -9,6 +11,8 @@ export interface LibvirtHost {
   unusable: string | null;
   /** Where a session's libvirt keeps its domains; null for the system's. */
   sessionDirectory: string | null;
+  /** Where this libvirt has a file for each domain that it keeps, and for each that runs; null if that is not known. */
+  domainDirectories: { kept: string; running: string } | null;
   environment: NodeJS.ProcessEnv;
 }
 
@@ -18,12 +22,30 @@ export function libvirtHost(environment: NodeJS.ProcessEnv): LibvirtHost {
   const uri = chosen || (process.getuid?.() === 0 ? 'qemu:///system' : 'qemu:///session');
   const home = environment['HOME'] || homedir();
   const configuration = environment['XDG_CONFIG_HOME'] || join(home, '.config');
+  const runtime = environment['XDG_RUNTIME_DIR'] || join(home, '.cache');
+  const session = { kept: join(configuration, 'libvirt/qemu'), running: join(runtime, 'libvirt/qemu/run') };
+  const system = { kept: '/etc/libvirt/qemu', running: '/run/libvirt/qemu' };
   return {
     uri,
     unusable: whyUnusable(uri),
-    sessionDirectory: uri.includes('/session') ? join(configuration, 'libvirt/qemu') : null,
+    sessionDirectory: uri.includes('/session') ? session.kept : null,
+    domainDirectories: uri === 'qemu:///system' ? system : uri === 'qemu:///session' ? session : null,
     environment: { ...environment, LC_ALL: 'C', LANGUAGE: 'C' },
   };
+}
+
+/** Whether a libvirt that does not answer may have such domains, by its files. */
+export function mayHaveDomains(
+  { domainDirectories }: Pick<LibvirtHost, 'domainDirectories'>,
+  which: 'running' | 'kept',
+): boolean {
+  if (domainDirectories === null) return true;
+  try {
+    return readdirSync(domainDirectories[which]).some((name) => name.endsWith('.xml'));
+  } catch (error) {
+    // Not there: libvirt never had one. Not ours to read: there may be one.
+    return !['ENOENT', 'ENOTDIR'].includes(errorCode(error));
+  }
 }
 
 /** https://libvirt.org/uri.html: the driver, a way to reach it, and the machine. */
