@@ -208,6 +208,25 @@ export function isViewingDriver(driver: GuestDriver): driver is ViewingDriver {
   return 'view' in driver;
 }
 
+/** How a kernel was built. */
+export interface KernelFacts {
+  path: string;
+  /** `6.1.0-57-amd64` */
+  version: string;
+  /** Lines such as `CONFIG_EXT4_FS=y`; null if it is not known. */
+  config: string | null;
+}
+
+/** A hypervisor that is itself the kernel of its guests. */
+export interface KernelDriver extends GuestDriver {
+  /** Of the kernel that would boot the guest here; null if there is none, or if it does not tell. Starts the kernel's file, and boots nothing. */
+  kernelFacts(definition: GuestDefinition, context: Context): Promise<KernelFacts | null>;
+}
+
+export function isKernelDriver(driver: GuestDriver): driver is KernelDriver {
+  return 'kernelFacts' in driver;
+}
+
 export interface FreezeOptions {
   /** How long the guest may take to write out what it has in memory. */
   syncTimeoutMs: number;

@@ -1,6 +1,9 @@
+import { expect, test } from '@jest/globals';
 import { join } from 'node:path';
 import type { GuestDefinition } from '../../src/guest/definition.ts';
 import { createQemuDriver } from '../../src/guest/drivers/qemu/driver.ts';
+import { missingFiles } from '../../src/guest/drivers/qemu/launch/named-files.ts';
+import { run } from '../../src/system/processes.ts';
 import { guestKernel, guestKernelMissing } from '../rigs/kernel/guest-kernel.ts';
 import { guestAgent, powerButton } from '../support/guests/guest-programs.ts';
 import { buildGuestImage } from '../support/guests/uml-guest.ts';
@@ -57,5 +60,34 @@ describeUnless(missing, 'with real guests', () => {
         scratch[Symbol.dispose]();
       },
     };
+  });
+});
+
+describeUnless(toolsMissing('qemu-system-x86_64'), 'QEMU', () => {
+  test.each([
+    ['-bios', '/nowhere/bios'],
+    ['-virtfs', 'local,path=/nowhere/share,mount_tag=share,security_model=none'],
+    ['-fw_cfg', 'name=opt/org.example/key,file=/nowhere/key'],
+    ['-smbios', 'file=/nowhere/smbios'],
+    ['-acpitable', 'file=/nowhere/table'],
+    ['-object', 'secret,id=s,file=/nowhere/secret'],
+    ['-object', 'rng-random,id=r,filename=/nowhere/random'],
+    ['-object', 'memory-backend-file,id=m,size=16M,mem-path=/nowhere/memory'],
+    ['-device', 'e1000,romfile=/nowhere/rom'],
+    ['-device', 'vfio-pci,host=fe:1f.7'],
+    ['-chardev', 'socket,id=c,path=/nowhere/socket'],
+    ['-chardev', 'pipe,id=c,path=/nowhere/pipe'],
+    ['-chardev', 'file,id=c,path=/nowhere/log'],
+    ['-qmp', 'unix:/nowhere/qmp,server=on,wait=off'],
+    ['-serial', 'file:/nowhere/log'],
+    ['-pidfile', '/nowhere/pid'],
+    ['-D', '/nowhere/log'],
+  ])('ends when it starts for what vmferry misses before: %s %s', async (option, value) => {
+    expect(missingFiles([option, value])).toHaveLength(1);
+    const machine = ['-display', 'none', '-nodefaults', '-no-user-config', '-S', '-m', '16'];
+    const limits = { timeoutMs: TIMEOUT_MS };
+    expect(await run('qemu-system-x86_64', [...machine, option, value], limits)).toMatchObject({
+      exitStatus: 1,
+    });
   });
 });

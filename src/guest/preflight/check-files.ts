@@ -1,31 +1,62 @@
-import { existsSync } from 'node:fs';
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { Failure } from '../../failure.ts';
 import { here, placed } from '../../placed-text.ts';
 import type { GuestDefinition } from '../definition.ts';
 
-/** The files that the definition names and that are not here. Disks are not among them: they come with the guest. */
-export function checkFiles({
-  boot = 'kernel',
-  kernel,
-  initrd,
-  firmware,
-  drives = [],
-}: GuestDefinition): Failure[] {
-  const wanted: [what: string, path: string | null][] = [
+/**
+ * What is wrong with the files that the definition names. Disks are not among them: they come with the guest.
+ * @param canRead whether this account can, and with it the hypervisor that it starts
+ */
+export function checkFiles(
+  { driver, boot = 'kernel', kernel, initrd, firmware, drives = [] }: GuestDefinition,
+  canRead: (path: string) => boolean = isReadable,
+): Failure[] {
+  const files: [what: string, path: string | null][] = [
     ['kernel', boot === 'kernel' ? kernel : null],
     ['initial RAM disk', boot === 'kernel' ? initrd : null],
     ['UEFI firmware', boot === 'firmware' && firmware?.kind === 'uefi' ? firmware.code : null],
-    ...drives.map(({ device, path }): [string, string | null] => [`medium in ${device}`, path]),
   ];
-  return wanted.flatMap(([what, path]) => {
-    if (path === null || existsSync(path)) return [];
-    const message = placed`The guest's ${what}, ${path}, is not ${here}.`;
+  const problems = files.flatMap(([what, path]) => {
+    if (path === null) return [];
+    const advice = 'Copy it from the machine that the guest ran on, to the same path; or name another one.';
+    const problem = (message: ReturnType<typeof placed>, more = advice) =>
+      new Failure('hypervisor-missing', message, { advice: more });
+    if (!existsSync(path)) return [problem(placed`The guest's ${what}, ${path}, is not ${here}.`)];
+    if (!statSync(path).isFile())
+      return [problem(placed`The guest's ${what}, ${path}, is not a file ${here}.`, 'Name the file itself.')];
+    // libvirt gives its QEMU the right to read them.
+    if (driver === 'libvirt' || canRead(path)) return [];
     return [
-      new Failure('hypervisor-missing', message, {
-        advice: what.startsWith('medium')
-          ? 'Copy it to the same path, or take it out of the drive.'
-          : 'Copy it from the machine that the guest ran on, to the same path; or name another one.',
-      }),
+      problem(
+        placed`This account may not read the guest's ${what}, ${path}, ${here}.`,
+        'Let it read the file, name a copy that it may read, or log in as root.',
+      ),
     ];
   });
+  return [...problems, ...missingMedia(drives)];
+}
+
+function missingMedia(drives: NonNullable<GuestDefinition['drives']>): Failure[] {
+  return drives.flatMap(({ device, path }) =>
+    path === null || existsSync(path)
+      ? []
+      : [
+          new Failure(
+            'hypervisor-missing',
+            placed`The guest's medium in ${device}, ${path}, is not ${here}.`,
+            {
+              advice: 'Copy it to the same path, or take it out of the drive.',
+            },
+          ),
+        ],
+  );
+}
+
+function isReadable(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -1,11 +1,12 @@
-import type { Context } from '../../events.ts';
+import type { Context, Event } from '../../events.ts';
 import { Failure } from '../../failure.ts';
-import type { GuestDefinition } from '../definition.ts';
+import type { DriverKind, GuestDefinition } from '../definition.ts';
+import { isKernelDriver } from '../guest-driver.ts';
 import type { GuestSources } from '../known-definitions.ts';
 import type { RecordStore } from '../record-store.ts';
 import { surveyGuests, type GuestSurvey } from '../survey-guests.ts';
 import { checkFiles } from './check-files.ts';
-import { checkKernel, type KernelNeeds } from './check-kernel.ts';
+import { checkKernel, kernelFactsOf, type KernelNeeds } from './check-kernel.ts';
 import { checkMemory } from './check-memory.ts';
 import { checkNetwork } from './check-network.ts';
 import { checkEarlierStates } from './earlier-states.ts';
@@ -44,17 +45,31 @@ export async function checkGuestHere(
   const known = await knownGuests(guest.name, survey, records);
   const isVouchedFor = !isForeign || known.some((other) => other.definition.kernel === guest.kernel);
   const found = await driver.checkBootable(definition, context, isVouchedFor);
+  for (const { driver: silent } of survey.failures)
+    if (silent !== guest.driver) context.report(cannotCompare(guest.name, silent));
+  // A kernel that may be anybody's is not started for it.
+  const isKernelKnown = isVouchedFor || found.length === 0;
+  const facts =
+    isKernelDriver(driver) && isKernelKnown
+      ? await driver.kernelFacts(definition, context)
+      : kernelFactsOf(definition);
   const others = known.filter((other) => !isFromHere || other.definition.name !== guest.name);
   const more = [
     ...checkFiles(definition),
     ...checkNetwork(definition),
-    ...(needs === undefined ? [] : checkKernel(definition, needs, context)),
+    ...(needs === undefined ? [] : checkKernel(definition, needs, facts, context)),
     // Its memory is in use as long as it runs here.
     ...(isFromHere ? [] : checkMemory(definition, besidesBytes)),
     ...(await checkUnique(definition, others, mayOverwrite)),
     ...(isFromHere ? [] : checkEarlierStates(guest.name, survey.kept)),
   ];
   return [...found, ...more.filter((problem) => !isToldBy([...told, ...found], problem))];
+}
+
+/** The new guest's own hypervisor is needed; another one may be broken. */
+function cannotCompare(guest: string, silent: DriverKind): Event {
+  const message = `${silent} does not answer. Whether one of its guests has the name, an address or a disk of ${guest} is not known.`;
+  return { type: 'warning', code: 'hypervisor-silent', message };
 }
 
 /** Whether a driver has found the same. Its words are better: it knows its hypervisor. */

@@ -4,6 +4,7 @@ import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import { here, placed, type PlacedText } from '../../placed-text.ts';
 import type { GuestDefinition } from '../definition.ts';
+import type { KernelFacts } from '../guest-driver.ts';
 
 /** What the guest's disks need of a kernel that is not on them. */
 export interface KernelNeeds {
@@ -26,38 +27,52 @@ const optionsOf: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Whether a kernel of this machine can read the guest's disks. Nothing is found for a guest that boots its own kernel, and for a
- * kernel whose configuration is not beside it or with its modules, where distributions have it.
+ * Whether a kernel of this machine can read the guest's disks, and finds its modules in the guest.
+ * @param facts of the kernel that boots the guest; null for a guest that boots its own, and where nothing is known
  */
 export function checkKernel(
-  { name, boot = 'kernel', driver, kernel, initrd }: GuestDefinition,
+  { name, initrd, driver }: GuestDefinition,
   { fileSystems, modulesOf }: KernelNeeds,
+  facts: KernelFacts | null,
   { report }: Pick<Context, 'report'>,
-  modulesDirectory = '/lib/modules',
 ): Failure[] {
-  if (boot !== 'kernel' || kernel === null || driver === 'uml') return [];
-  const version = kernelVersion(kernel);
-  if (version === null) return [];
+  if (facts === null) return [];
+  const { path, version, config } = facts;
   const hasModules = modulesOf?.includes(version) ?? null;
-  if (hasModules === false && modulesOf !== null && modulesOf.length > 0) {
+  // Kernels of User Mode Linux are built to need no modules.
+  if (driver !== 'uml' && hasModules === false && modulesOf !== null && modulesOf.length > 0) {
     const message = `The kernel ${version} does not find its modules in ${name}, which has those of ${modulesOf.join(', ')}: what is neither in the kernel nor in its initial RAM disk does not work.`;
     report({ type: 'warning', code: 'kernel-differs', message });
   }
-  const config = readConfig(kernel, version, modulesDirectory);
   if (config === null) return [];
   return fileSystems.flatMap((kind) => {
     const options = optionsOf[kind] ?? [];
     const values = options.map((option) => new RegExp(`^CONFIG_${option}=([ym])$`, 'm').exec(config)?.[1]);
     if (options.length === 0 || values.includes('y')) return [];
     if (!values.includes('m'))
-      return [unreadable(placed`The kernel ${kernel} ${here} does not know ${kind}, which ${name} has.`)];
+      return [unreadable(placed`The kernel ${path} ${here} does not know ${kind}, which ${name} has.`)];
     if (initrd !== null || hasModules === true) return [];
     return [
       unreadable(
-        placed`The kernel ${kernel} ${here} has ${kind} as a module, which ${name} does not have, and there is no initial RAM disk.`,
+        placed`The kernel ${path} ${here} has ${kind} as a module, which ${name} does not have, and there is no initial RAM disk.`,
       ),
     ];
   });
+}
+
+/**
+ * What the files of this machine say of the kernel that a guest boots. Null for a guest that boots its own kernel, and for a file that is no
+ * kernel. The configuration is known if it is beside the kernel or with its modules, where distributions have it.
+ */
+export function kernelFactsOf(
+  { boot = 'kernel', kernel }: Pick<GuestDefinition, 'boot' | 'kernel'>,
+  modulesDirectory = '/lib/modules',
+): KernelFacts | null {
+  if (boot !== 'kernel' || kernel === null) return null;
+  const version = kernelVersion(kernel);
+  return version === null
+    ? null
+    : { path: kernel, version, config: readConfig(kernel, version, modulesDirectory) };
 }
 
 function unreadable(message: PlacedText): Failure {

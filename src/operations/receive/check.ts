@@ -54,10 +54,12 @@ export async function checkTarget(
   problems.push(...found);
   const isMissing = found.some(({ code }) => code === 'hypervisor-missing');
   const driver = sources.drivers.find(({ kind }) => kind === guest?.driver);
+  // What is to be told of it was told by the check.
+  const quiet = { ...context, report: () => undefined };
   return {
     problems,
     freeBytes,
-    completed: guest === null || driver === undefined ? null : await driver.complete(guest, context),
+    completed: guest === null || driver === undefined ? null : await driver.complete(guest, quiet),
     hypervisors: guest !== null && isMissing ? await workingHypervisors(guest, sources.drivers, context) : [],
     devices: devices.map(({ place: { path, sizeBytes }, holds }) => ({ path, sizeBytes, holds: [...holds] })),
   };

@@ -20,7 +20,7 @@ export async function workingHypervisors(
 }
 
 async function isWorking(driver: GuestDriver, context: Context): Promise<boolean> {
-  // Less than any guest that moves has, and no disk that could be missing.
+  // Less than any guest that moves has, and no disk or kernel that could be missing.
   const small: GuestDefinition = {
     name: 'vmferry-probe',
     driver: driver.kind,
@@ -30,6 +30,7 @@ async function isWorking(driver: GuestDriver, context: Context): Promise<boolean
     initrd: null,
     disks: [],
     commandLine: [],
+    ...(['qemu', 'libvirt'].includes(driver.kind) && { boot: 'firmware' as const }),
   };
   try {
     const completed = await driver.complete(small, context);

@@ -9,7 +9,9 @@ import { domainInfo } from './domains.ts';
 import { findKept, findKeptDomain, findRunning } from './find.ts';
 import { alreadyRunning, taken } from './keep.ts';
 import { isSameGuest } from './domain/same-guest.ts';
+import { domainXml } from './language.ts';
 import type { Virsh } from './virsh.ts';
+import { missingThings } from './checks/named-things.ts';
 
 /** Everything that keeps libvirt here from starting the guest, but for KVM (`probeKvm`). Changes nothing. */
 export async function checkDomain(
@@ -30,6 +32,7 @@ export async function checkDomain(
     ...(saved !== undefined && saved.message.includes('managedsave') ? [saved] : []),
     ...(await takenByOthers(definition, virsh, signal)),
     ...missingFiles(definition),
+    ...missingThings(domainXml(definition, 'qemu'), name),
     ...(await missingNetworks(definition, virsh, signal)),
     ...(await checkCapabilities(definition, virsh, signal)),
   ];
@@ -92,7 +95,13 @@ async function takenByOthers(
   return problems;
 }
 
-function missingFiles({ kernel, initrd, firmware }: GuestDefinition): Failure[] {
+function missingFiles({ name, boot = 'kernel', kernel, initrd, firmware }: GuestDefinition): Failure[] {
+  if (boot === 'kernel' && kernel === null)
+    return [
+      new Failure('hypervisor-missing', placed`There is no kernel for ${name} ${here}: /boot has none.`, {
+        advice: placed`Name one with --kernel, or install one. On Debian: \`${command('apt-get', 'install', 'linux-image-amd64')}\`.`,
+      }),
+    ];
   const files = [
     ['kernel', kernel],
     ['initial RAM disk', initrd],

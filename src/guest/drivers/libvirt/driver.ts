@@ -39,7 +39,7 @@ export function createLibvirtDriver(environment: NodeJS.ProcessEnv): FreezingDri
     },
     halt: (guest, options, context) => haltDomain(guest, options, virsh, context),
     freeze: (guest, options, context) => freezeDomain(guest, options, virsh, context),
-    complete: (definition, context) => completeDomain(definition, virsh, context),
+    complete: (definition, context) => completeDomain(definition, context),
     checkBootable: async (definition, context, isVouchedFor = true) => {
       const problems = await checkDomain(definition, virsh, context);
       const strange = isVouchedFor ? [] : checkVouchedFor(definition);

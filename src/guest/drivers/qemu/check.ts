@@ -4,10 +4,12 @@ import { command, here, placed, vmferry } from '../../../placed-text.ts';
 import { run } from '../../../system/processes.ts';
 import type { GuestDefinition, NetworkCard } from '../../definition.ts';
 import { qemuCommand } from './arguments/command.ts';
+import { missingFiles } from './launch/named-files.ts';
 import type { QemuCommand } from './arguments/replace.ts';
 import { findQemuGuests } from './find.ts';
 import type { QemuHost } from './launch/host.ts';
 import { findProgram } from './launch/program.ts';
+import { withAgentSocket } from './running/own-sockets.ts';
 
 export interface Bootability {
   /** Null when the program is missing, or the definition cannot be given to it. */
@@ -29,7 +31,9 @@ export async function checkQemu(
   const program = findProgram(wanted.program, host, isTrusted);
   const problems = [
     ...(program === null ? [programMissing(wanted.program)] : []),
-    ...missingFiles(definition),
+    ...missingFilesOf(definition),
+    // The directory of an agent's socket is made for each start.
+    ...missingFiles(withAgentSocket(wanted.args, '/agent')),
     ...sharedNames(definition, host),
     ...(definition.networkCards ?? []).flatMap(cardProblems),
     ...memoryProblems(definition, host),
@@ -53,7 +57,7 @@ function programMissing(program: string): Failure {
   });
 }
 
-function missingFiles({
+function missingFilesOf({
   name,
   boot = 'kernel',
   kernel,

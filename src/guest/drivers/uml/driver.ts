@@ -1,6 +1,6 @@
 import type { Context } from '../../../events.ts';
 import type { GuestDefinition } from '../../definition.ts';
-import type { FreezingDriver } from '../../guest-driver.ts';
+import type { FreezingDriver, KernelDriver } from '../../guest-driver.ts';
 import { descendantsOf } from '../../../system/proc-process.ts';
 import { processOf } from '../process-identity.ts';
 import { isolateUml } from './isolate.ts';
@@ -10,6 +10,7 @@ import { freezeUml } from './freeze.ts';
 import { haltUml } from './halt.ts';
 import { umlHost } from './host.ts';
 import { refuseStrangeKernel } from './kernel-file.ts';
+import { umlKernelFacts } from './kernel-facts.ts';
 import { findUmlGuests } from './find.ts';
 import { startUml } from './start.ts';
 
@@ -17,7 +18,7 @@ import { startUml } from './start.ts';
  * User Mode Linux: each guest is several processes of an ordinary user. It is found by the directory that its kernel
  * makes, and controlled by its mconsole. `environment` has UML_DIR and HOME, and is given to guests that are started.
  */
-export function createUmlDriver(environment: NodeJS.ProcessEnv): FreezingDriver {
+export function createUmlDriver(environment: NodeJS.ProcessEnv): FreezingDriver & KernelDriver {
   const host = umlHost(environment);
   return {
     kind: 'uml',
@@ -41,6 +42,10 @@ export function createUmlDriver(environment: NodeJS.ProcessEnv): FreezingDriver 
       warnOfOtherKernel(definition, kernel, context);
       const problem = await probeUmlKernel(kernel, host, context.signal);
       return problem === null ? problems : [...problems, problem];
+    },
+    kernelFacts: async (definition, { signal }) => {
+      const { kernel } = checkUmlBootable(definition, host);
+      return kernel === null ? null : umlKernelFacts(kernel, host, signal);
     },
     start: (definition, options, context) => startUml(definition, options, host, context),
     isolate: (...args) => Promise.resolve(isolateUml(...args)),

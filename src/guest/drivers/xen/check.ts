@@ -1,14 +1,15 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Context } from '../../../events.ts';
 import { asFailure, Failure } from '../../../failure.ts';
 import { command, here, placed, vmferry } from '../../../placed-text.ts';
 import type { GuestDefinition } from '../../definition.ts';
+import { checkNamed } from './check-named.ts';
 import { checkUnique } from './check-unique.ts';
 import { inexpressible, virtualizationOf } from './config/write.ts';
 import { xenConfigOf } from './config/rewrite.ts';
 import { listDomains } from './host/domains.ts';
-import { findProgram, isControlDomain, type XenHost } from './host/host.ts';
+import { findProgram, findPygrub, isControlDomain, type XenHost } from './host/host.ts';
 import { complaintOf, xl, xlMissing } from './host/xl.ts';
 
 /** Everything that keeps this machine from booting the guest. Starts nothing. See `GuestDriver.checkBootable`. */
@@ -18,7 +19,7 @@ export async function checkXenBootable(
   context: Context,
   isVouchedFor: boolean,
 ): Promise<Failure[]> {
-  const problems = [...checkText(definition, isVouchedFor), ...checkPaths(definition, host)];
+  const problems = [...checkText(definition, host, isVouchedFor), ...checkPaths(definition, host)];
   if (findProgram(host, 'xl') === null) return [xlMissing(host), ...problems];
   if (!isControlDomain()) return [noXen(), ...problems];
   if (process.geteuid?.() !== 0)
@@ -57,12 +58,12 @@ function runsAlready(name: string): Failure {
   });
 }
 
-function checkText(definition: GuestDefinition, isVouchedFor: boolean): Failure[] {
+function checkText(definition: GuestDefinition, host: XenHost, isVouchedFor: boolean): Failure[] {
   const lacks = inexpressible(definition).map((message) => new Failure('guest-unsupported', message));
   if (lacks.length > 0) return lacks;
   try {
     const text = xenConfigOf(definition);
-    return isVouchedFor ? [] : checkPrograms(text);
+    return [...(isVouchedFor ? [] : checkPrograms(text)), ...checkNamed(definition, text, host)];
   } catch (error) {
     return [asFailure(error)];
   }
@@ -124,16 +125,6 @@ function checkPaths(definition: GuestDefinition, host: XenHost): Failure[] {
   return problems;
 }
 
-function findPygrub(host: XenHost): string | null {
-  const directories = namesIn('/usr/lib').filter((name) => name.startsWith('xen'));
-  const paths = [
-    ...directories.map((name) => `/usr/lib/${name}/bin/pygrub`),
-    '/usr/libexec/xen/bin/pygrub',
-    '/usr/local/lib/xen/bin/pygrub',
-  ];
-  return findProgram(host, 'pygrub') ?? paths.find(existsSync) ?? null;
-}
-
 /** What `xl info` says, by its keys. */
 type Info = ReadonlyMap<string, string>;
 
@@ -192,12 +183,4 @@ function mayBalloon(info: Info, host: XenHost): boolean {
   const setting = /^[ \t]*autoballoon[ \t]*=[ \t]*["']?(\w+)/m.exec(text)?.[1] ?? 'auto';
   if (setting === 'off' || setting === '0') return false;
   return setting !== 'auto' || !(info.get('xen_commandline') ?? '').includes('dom0_mem=');
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch {
-    return [];
-  }
 }

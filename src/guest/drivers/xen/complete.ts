@@ -1,21 +1,45 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import type { Context } from '../../../events.ts';
 import type { GuestDefinition } from '../../definition.ts';
-import type { XenHost } from './host/host.ts';
+import { readNamedFiles, withBootLoader } from './config/named-files.ts';
+import { readXenConfig } from './config/read.ts';
+import { findPygrub, type XenHost } from './host/host.ts';
+
+const PYGRUB = 'pygrub';
 
 export interface OwnKernel {
   kernel: string;
   initrd: string | null;
 }
 
-/** Fills in this machine's own kernel and initial RAM disk for a guest that boots from a kernel and names none. */
-export function completeXen(definition: GuestDefinition, host: XenHost): Promise<GuestDefinition> {
+/**
+ * Fills in this machine's own kernel and initial RAM disk for a guest that boots from a kernel and names none, and its own pygrub, which has the
+ * version of Xen in its path, for one whose pygrub is not here.
+ */
+export function completeXen(
+  definition: GuestDefinition,
+  host: XenHost,
+  { report }: Pick<Context, 'report'>,
+): Promise<GuestDefinition> {
   const { kernel, boot = 'kernel' } = definition;
+  if (boot === 'boot-loader') return Promise.resolve(withPygrub(definition, host, report));
   if (kernel !== null || boot !== 'kernel') return Promise.resolve(definition);
   const own = findOwnKernel(host.kernelDirectory);
   return Promise.resolve(
     own === null ? definition : { ...definition, ...own, initrd: definition.initrd ?? own.initrd },
   );
+}
+
+function withPygrub(definition: GuestDefinition, host: XenHost, report: Context['report']): GuestDefinition {
+  const { name, native } = definition;
+  if (native === undefined || readXenConfig(native.text).definition === null) return definition;
+  const named = readNamedFiles(native.text).files.find(({ key }) => key === 'bootloader')?.path;
+  if (named === undefined || basename(named) !== PYGRUB || existsSync(named)) return definition;
+  if (findPygrub(host) === null) return definition;
+  const message = `The boot loader ${named} of ${name} is missing; ${name} gets the pygrub of this Xen.`;
+  report({ type: 'warning', code: 'other', message });
+  return { ...definition, native: { ...native, text: withBootLoader(native.text, PYGRUB) } };
 }
 
 /**

@@ -29,9 +29,9 @@ export function createXenDriver(
       usersBesidesDomain(guest, users, host, { signal: new AbortController().signal }),
     halt: (guest, options, context) => haltXen(guest, options, host, context),
     freeze: (guest, options, context) => freezeXen(guest, options, host, context),
-    complete: (definition) => completeXen(definition, host),
+    complete: (definition, context) => completeXen(definition, host, context),
     checkBootable: async (definition, context, isVouchedFor = true) =>
-      checkXenBootable(await completeXen(definition, host), host, context, isVouchedFor),
+      checkXenBootable(await completeXen(definition, host, context), host, context, isVouchedFor),
     start: (definition, options, context) => startXen(definition, options, host, context),
     isolate: (...args) => Promise.resolve(isolateXen(...args)),
     listKept: (context) => findKeptGuests(host, context),

@@ -49,7 +49,8 @@ export async function startXen(
   host: XenHost,
   context: Context,
 ): Promise<RunningGuest> {
-  const whole = await completeXen(definition, host);
+  // The check before has told of it.
+  const whole = await completeXen(definition, host, { report: () => undefined });
   const problems = [...(await checkXenBootable(whole, host, context, true)), ...missingDisks(whole)];
   const [problem, ...others] = problems;
   if (problem !== undefined) throw combineFailures([problem, ...others]);

@@ -2,14 +2,17 @@ import { linkSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { Event } from '../../../../src/events.ts';
 import { Failure } from '../../../../src/failure.ts';
 import type { GuestDefinition } from '../../../../src/guest/definition.ts';
 import type {
   EarlierStates,
   GuestDriver,
   KeepingDriver,
+  KernelDriver,
   KeptGuest,
 } from '../../../../src/guest/guest-driver.ts';
+import { checkFiles } from '../../../../src/guest/preflight/check-files.ts';
 import { checkGuestHere } from '../../../../src/guest/preflight/check-guest-here.ts';
 import { placed } from '../../../../src/placed-text.ts';
 import { createRecordStore, type RecordStore } from '../../../../src/guest/record-store.ts';
@@ -174,5 +177,61 @@ test('what the driver has said already is not said again', async () => {
   expect(await codes({ ...coming, kernel: '/nowhere/kernel', initrd: '/nowhere/initrd' }, [driver])).toEqual([
     'hypervisor-missing: There is no /nowhere/kernel here.',
     "hypervisor-missing: The guest's initial RAM disk, /nowhere/initrd, is not here.",
+  ]);
+});
+
+test('a hypervisor that does not answer is told of: it may have a guest that is the same', async () => {
+  const told: Event[] = [];
+  const silent: GuestDriver = {
+    ...driverOf('libvirt'),
+    list: () => Promise.reject(new Failure('hypervisor-missing', 'libvirt does not answer.')),
+  };
+  const guest = { ...coming, networkCards: [] };
+  const request = { definition: guest, isFromHere: false, mayOverwrite: false, isForeign: false };
+  const check = (driver: GuestDriver) =>
+    checkGuestHere(request, { drivers: [driver, silent], records }, [], {
+      ...context,
+      report: (event) => told.push(event),
+    });
+  expect(await check(driverOf('qemu'))).toEqual([]);
+  expect(told).toMatchObject([
+    { code: 'hypervisor-silent', message: expect.stringMatching(/^libvirt does not answer\. .* of web /) },
+  ]);
+});
+
+test('a kernel has to be a file that QEMU may read; libvirt gives its QEMU the right to', () => {
+  const guest = (driver: 'qemu' | 'libvirt', kernel: string): GuestDefinition => ({
+    ...coming,
+    driver,
+    kernel,
+  });
+  const found = (definition: GuestDefinition, canRead = true) =>
+    checkFiles(definition, () => canRead).map(({ message }) => message);
+  expect(found(guest('qemu', disk))).toEqual([]);
+  expect(found(guest('qemu', directory))).toEqual([`The guest's kernel, ${directory}, is not a file here.`]);
+  expect(found(guest('qemu', disk), false)).toEqual([
+    `This account may not read the guest's kernel, ${disk}, here.`,
+  ]);
+  expect(found(guest('libvirt', disk), false)).toEqual([]);
+  expect(found(guest('libvirt', `${disk}-other`), false)).toHaveLength(1);
+});
+
+test('a kernel of User Mode Linux is asked whether it knows the file systems', async () => {
+  const config = 'CONFIG_EXT4_FS=y\nCONFIG_F2FS_FS=m\n';
+  const driver: KernelDriver = {
+    ...fakeDriver(),
+    kernelFacts: () => Promise.resolve({ path: '/usr/bin/linux.uml', version: '6.1.176', config }),
+  };
+  const request = {
+    definition: fakeDefinition('web'),
+    isFromHere: false,
+    mayOverwrite: false,
+    isForeign: false,
+    needs: { fileSystems: ['ext4', 'f2fs', 'jfs'], modulesOf: ['5.10.0-1-amd64'] },
+  };
+  const problems = await checkGuestHere(request, { drivers: [driver], records }, [], context);
+  expect(problems.map(({ message }) => message)).toEqual([
+    'The kernel /usr/bin/linux.uml here has f2fs as a module, which web does not have, and there is no initial RAM disk.',
+    'The kernel /usr/bin/linux.uml here does not know jfs, which web has.',
   ]);
 });

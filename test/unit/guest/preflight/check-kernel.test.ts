@@ -5,6 +5,7 @@ import type { Event } from '../../../../src/events.ts';
 import type { GuestDefinition } from '../../../../src/guest/definition.ts';
 import {
   checkKernel,
+  kernelFactsOf,
   kernelVersion,
   type KernelNeeds,
 } from '../../../../src/guest/preflight/check-kernel.ts';
@@ -40,7 +41,8 @@ function check(needs: Partial<KernelNeeds>, rest: Partial<GuestDefinition> = {})
   const definition: GuestDefinition = { ...fakeDefinition('web'), driver: 'qemu', kernel, ...rest };
   const context = { report: (event: Event) => told.push(event) };
   const modules = join(scratch.path, 'modules');
-  return checkKernel(definition, { fileSystems: [], modulesOf: null, ...needs }, context, modules).map(
+  const facts = kernelFactsOf(definition, modules);
+  return checkKernel(definition, { fileSystems: [], modulesOf: null, ...needs }, facts, context).map(
     ({ message }) => message,
   );
 }

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { isExecutableFile, pathsOfProgram } from '../../../../system/children/find-program.ts';
 
@@ -54,5 +54,24 @@ function textOrEmpty(path: string): string {
     return readFileSync(path, 'utf8');
   } catch {
     return '';
+  }
+}
+
+/** Xen's boot loader for paravirtual guests; xl itself looks for it in Xen's own directory first. */
+export function findPygrub(host: XenHost): string | null {
+  const directories = namesIn('/usr/lib').filter((name) => name.startsWith('xen'));
+  const paths = [
+    ...directories.map((name) => `/usr/lib/${name}/bin/pygrub`),
+    '/usr/libexec/xen/bin/pygrub',
+    '/usr/local/lib/xen/bin/pygrub',
+  ];
+  return findProgram(host, 'pygrub') ?? paths.find(existsSync) ?? null;
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
   }
 }
