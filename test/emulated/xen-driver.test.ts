@@ -30,8 +30,10 @@ describeUnless(xenMissing(), 'the driver of Xen, in dom0', () => {
     await buildGuestImage({ ...image('stubborn.img'), onCtrlAltDel: 'ignore', showsPrompt: false });
     // The kernel of a guest of Xen runs this program on Xen's request.
     await succeed('debugfs', ['-w', '-R', 'rm /sbin/poweroff', join(directory, 'stubborn.img')]);
+    // Its kernel comes from its own disk.
+    await buildGuestImage({ path: join(directory, 'menu.img'), sizeBytes: 128 * 2 ** 20, dataBytes: 65_536 });
     dom0 = await startXen();
-    for (const name of ['obedient.img', 'stubborn.img'])
+    for (const name of ['obedient.img', 'stubborn.img', 'menu.img'])
       await dom0.put(join(directory, name), `/srv/guests/${name}`);
   }, slowMs);
 
@@ -93,21 +95,38 @@ describeUnless(xenMissing(), 'the driver of Xen, in dom0', () => {
   });
 
   test(
-    'a guest that xl started is listed, halted and started again by the command line',
+    'a guest that xl started by pygrub is listed, halted and started again by the command line',
     async () => {
       const { kernel, initrd } = dom0.guestKernel;
-      await dom0.run('cp', ['/srv/guests/obedient.img', '/srv/guests/web.img']);
-      await dom0.write(
-        '/etc/xen/shop.cfg',
-        `name = "shop"\nmemory = 128\nkernel = "${kernel}"\nramdisk = "${initrd}"\nextra = "console=hvc0"\nroot = "/dev/xvda rw"\ndisk = [ 'file:/srv/guests/web.img,xvda,w' ]`,
-      );
       const limits = { cpuSeconds: commandCpuSeconds };
+      const menu = `menuentry 'Debian' {\n  linux ${kernel} root=/dev/xvda rw console=hvc0\n  initrd ${initrd}\n}`;
+      const script =
+        'mount -o loop /srv/guests/menu.img /mnt && mkdir -p /mnt/boot/grub && cp "$1" "$2" /mnt/boot && ' +
+        'echo "$3" >/mnt/boot/grub/grub.cfg && umount /mnt';
+      await dom0.run('sh', ['-c', script, 'sh', kernel, initrd, menu], limits);
+      const config = (bootLoader: string) =>
+        `name = "shop"\nmemory = 128\nbootloader = "${bootLoader}"\ndisk = [ 'file:/srv/guests/menu.img,xvda,w' ]`;
+      await dom0.write('/etc/xen/shop.cfg', config('pygrub'));
       const isThere = async () => /^shop /m.test(await dom0.run('xl', ['list']));
       await dom0.run('xl', ['create', '-q', '/etc/xen/shop.cfg'], limits);
       await dom0.waitForGuest('shop', 'GUEST-UP boots=1');
-      expect(await dom0.run('vmferry', ['guests'], limits)).toMatch(/shop/);
+      expect(await dom0.run('vmferry', ['guests'], limits)).toMatch(/shop +xen +running/);
+      // Other accounts are not told that it is halted.
+      const asNobody = [
+        '--reuid',
+        '65534',
+        '--clear-groups',
+        'env',
+        'HOME=/tmp',
+        'vmferry',
+        'guests',
+        '--json',
+      ];
+      expect(await dom0.run('setpriv', asNobody, limits)).toContain('"guests":[]');
       await dom0.run('vmferry', ['halt', 'shop'], limits);
       expect(await isThere()).toBe(false);
+      // As if the guest had come from a machine with another Xen.
+      await dom0.write('/etc/xen/shop.cfg', config('/usr/lib/xen-4.11/bin/pygrub'));
       await dom0.run('vmferry', ['start', 'shop'], limits);
       expect(await isThere()).toBe(true);
       await dom0.run('vmferry', ['halt', 'shop'], limits);

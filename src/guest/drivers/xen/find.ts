@@ -6,7 +6,7 @@ import type { XenHost } from './host/host.ts';
 import { identityOf } from './identity.ts';
 import { listAutoEntries, listConfigFiles, readConfigFile, type ConfigFile } from './places/config-files.ts';
 import { definitionOfDomain, runningDefinition } from './running-definition.ts';
-import { findProgram } from './host/host.ts';
+import { findProgram, isControlDomain } from './host/host.ts';
 
 /** The guests that run now. */
 export async function findXenGuests(host: XenHost, context: Context): Promise<RunningGuest[]> {
@@ -62,9 +62,9 @@ export function startedFile(host: XenHost, name: string): string {
   return join(host.runDirectory, `${name}.cfg`);
 }
 
-/** The guests that have a file and do not run. Nothing where xl is not installed. */
+/** The guests that have a file and do not run. Nothing where xl is not installed, and for accounts that do not see which guests run. */
 export async function findKeptGuests(host: XenHost, context: Context): Promise<KeptGuest[]> {
-  if (findProgram(host, 'xl') === null) return [];
+  if (findProgram(host, 'xl') === null || (isControlDomain() && process.geteuid?.() !== 0)) return [];
   const running = new Set((await listDomains(host, context)).map(({ config }) => config.c_info.name));
   const autostarting = namesWithAutostart(host);
   const kept = new Map<string, KeptGuest>();
