@@ -149,7 +149,8 @@ describeUnless(missing, 'a guest of libvirt', () => {
         (await answerOfGuest(hosts, boots === 1 ? 'new' : 'old')) === `${name} boots=${boots} ${MAC}`;
       if (format === 'raw') await eventually(`${name} answers`, 60_000, answers(1));
       const probe = ['--address', GUEST_ADDRESS, '--probe', `tcp:${GUEST_PORT}`, '--probe-for', '150s'];
-      const probes = format === 'raw' ? probe : [];
+      // Without --keep-open the move would be committed now.
+      const probes = format === 'raw' ? [...probe, '--keep-open'] : [];
       const migrate = ['migrate', name, ...hosts.targetArguments(), ...slow, ...probes, '--json'];
       const moved = await hosts.run(migrate);
       if (moved.exitStatus !== 0) throw new Error(moved.stdout + moved.stderr);

@@ -45,7 +45,7 @@ export class Grants {
   /** Two receivers may do so at once. The proofs of the one are void then, and its chunks are sent. */
   async #makeKey(): Promise<string> {
     const key = randomBytes(32).toString('hex');
-    await writeStateFile(this.#keyFile, key, 'The key of this machine for its proofs');
+    await writeStateFile(this.#keyFile, key, 'The key for the proofs of received images');
     return key;
   }
 }
