@@ -1,4 +1,6 @@
-/** Shared memory of one size, used again: its first use costs a page fault for each page. */
+import { alignedSharedMemory } from '../system/memory/aligned-memory.ts';
+
+/** Shared memory of one size, used again: its first use costs a page fault for each page. O_DIRECT accepts its address. */
 export class SpareMemory {
   readonly #sizeBytes: number;
   readonly #spare: SharedArrayBuffer[] = [];
@@ -9,7 +11,7 @@ export class SpareMemory {
 
   /** Of any content. */
   take(): SharedArrayBuffer {
-    return this.#spare.pop() ?? new SharedArrayBuffer(this.#sizeBytes);
+    return this.#spare.pop() ?? alignedSharedMemory(this.#sizeBytes);
   }
 
   giveBack(memory: SharedArrayBuffer): void {

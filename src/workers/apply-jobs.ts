@@ -5,10 +5,11 @@ import type { Zstd } from '../codec/zstd.ts';
 import type { ApplyJob, ApplyResult, ClearJob, ClearResult } from './jobs.ts';
 import { placedFrames, type PlacedChunk } from './placed-frames.ts';
 import type { Scratch } from './scratch.ts';
-import { clearRange, writeSparsely, type WrittenFile } from './sparse-write.ts';
+import { clearRange, writeSparsely, writeSparselyAside, type WrittenFile } from './sparse-write.ts';
 
 /**
- * Throws Failure `target-full` or `write-failed`; for a damaged pack `pack-damaged`. Damaged chunks of single frames are
+ * A run of plain bytes is written without the scratch memory, and lets the thread do other jobs meanwhile. Throws Failure `target-full` or
+ * `write-failed`; for a damaged pack `pack-damaged`. Damaged chunks of single frames are
  * in the result.
  */
 export async function applyFrames(
@@ -23,7 +24,8 @@ export async function applyFrames(
   for await (const { chunks, damagedIds } of placedFrames(from, grid, zstd, scratch)) {
     let frameBytes = 0;
     for (const { bytes, offset } of runsOf(chunks, grid)) {
-      writeSparsely(file, bytes, offset);
+      if ('memory' in from) await writeSparselyAside(file, bytes, offset);
+      else writeSparsely(file, bytes, offset);
       frameBytes += bytes.length;
     }
     for (const { id, positions } of chunks) for (const position of positions) written.push({ position, id });

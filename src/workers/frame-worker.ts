@@ -20,7 +20,7 @@ import {
 } from './job-message.ts';
 import type { Job, JobResult } from './jobs.ts';
 import { nothingCaptured, OpenCapture, sampleFrame } from './open-capture.ts';
-import { identify, readBack } from './read-back-job.ts';
+import { identify, readBack, readsAhead } from './read-back-job.ts';
 import { Scratch } from './scratch.ts';
 
 /* The entry of a worker thread: does jobs one after the other, and answers each. */
@@ -77,22 +77,61 @@ async function execute(job: Job): Promise<JobResult> {
 }
 
 const waiting: JobMessage[] = [];
+let isAtWork = false;
+/** Jobs that wait for the disk beside the one that is being done. */
+const beside = new Set<Promise<void>>();
+/** At most. */
+const MOST_BESIDE = 3;
 
 /**
- * Does one job per turn of the event loop: memory that a codec's native code has allocated is freed only between turns,
- * and a port with many messages delivers up to a thousand of them in one turn.
+ * Whether the job mostly waits for the disk, and needs no scratch memory meanwhile: then the thread does other jobs. Jobs that compress
+ * or unpack in place need the scratch memory only while they have the thread.
+ */
+function waitsForDisk(job: Job): boolean {
+  switch (job.kind) {
+    case 'apply':
+      return 'memory' in job.from;
+    case 'read-back':
+    case 'compare':
+    case 'identify':
+      return readsAhead(job);
+    default:
+      return false;
+  }
+}
+
+function isInPlace({ kind }: Job): boolean {
+  return kind === 'compress' || kind === 'decompress';
+}
+
+/**
+ * Begins one job per turn of the event loop: memory that a codec's native code has allocated is freed only between turns,
+ * and a port with many messages delivers up to a thousand of them in one turn. Jobs begin in their order.
  */
 async function work(): Promise<void> {
-  const [message] = waiting;
-  if (message === undefined) return;
+  const message = waiting.shift();
+  if (message !== undefined) {
+    const { job } = message;
+    if (waitsForDisk(job)) {
+      while (beside.size >= MOST_BESIDE) await Promise.race(beside);
+      const done: Promise<void> = finish(message).finally(() => void beside.delete(done));
+      beside.add(done);
+    } else {
+      if (!isInPlace(job)) await Promise.all(beside);
+      await finish(message);
+    }
+  }
+  isAtWork = waiting.length > 0;
+  if (isAtWork) setImmediate(() => void work());
+}
+
+async function finish(message: JobMessage): Promise<void> {
   const answer = await answerTo(message);
   const pack = packOf(answer);
   // A pack's bytes are handed over, not copied.
   parentPort?.postMessage(answer, pack === null ? [] : [pack.bytes.buffer as ArrayBuffer]);
-  waiting.shift();
   freeMemoryOf(message.job);
   tidyUpAfterJobs(1);
-  if (waiting.length > 0) setImmediate(() => void work());
 }
 
 async function answerTo({ number, job }: JobMessage): Promise<AnswerMessage> {
@@ -109,6 +148,8 @@ parentPort?.on('message', (message: JobMessage | SpareMemoryMessage) => {
     return;
   }
   waiting.push(message);
-  if (waiting.length === 1) setImmediate(() => void work());
+  if (isAtWork) return;
+  isAtWork = true;
+  setImmediate(() => void work());
 });
 parentPort?.postMessage(STARTED);

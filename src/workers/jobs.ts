@@ -92,7 +92,7 @@ export interface PackFile {
 
 /** Chunks side by side, as plain bytes. They get their ids from the worker. */
 export interface PlainRun {
-  /** Has the bytes at its beginning. Free to be used again after the job. */
+  /** Has the bytes at its beginning. Free to be used again after the job. Written past the page cache only from a page's address (`SpareMemory`). */
   memory: SharedArrayBuffer;
   /** The position of the first chunk. */
   first: number;

@@ -11,7 +11,7 @@ import { isChunk, openFrame } from './open-frame.ts';
 import { readPackFile } from './pack-file.ts';
 import type { Scratch } from './scratch.ts';
 
-/** A frame, unpacked: its bytes lie in the scratch memory until the next frame is asked for. */
+/** A frame, unpacked: its bytes lie in the scratch memory until the next frame is asked for, unless they came as plain bytes. */
 export interface PlacedFrame {
   /** The chunks to write, in the order of the frame. */
   chunks: readonly PlacedChunk[];
@@ -35,17 +35,12 @@ export function placedFrames(
 ): AsyncIterable<PlacedFrame> | Iterable<PlacedFrame> {
   if ('frames' in from) return framesOfStore(from, grid, zstd, scratch);
   if ('fromFd' in from) return chunksOfDisk(from, grid, scratch);
-  return 'memory' in from ? [frameOfRun(from, grid, scratch)] : framesOfPack(from, grid, zstd, scratch);
+  return 'memory' in from ? [frameOfRun(from, grid)] : framesOfPack(from, grid, zstd, scratch);
 }
 
-/** Copies the bytes: they are written past the page cache from memory that is aligned for that. */
-function frameOfRun(
-  { memory, first, plainBytes, withEmpty }: PlainRun,
-  grid: ChunkGrid,
-  scratch: Scratch,
-): PlacedFrame {
-  const plain = scratch.plain.take(plainBytes);
-  plain.set(new Uint8Array(memory, 0, plainBytes));
+/** Its bytes stay where they are. */
+function frameOfRun({ memory, first, plainBytes, withEmpty }: PlainRun, grid: ChunkGrid): PlacedFrame {
+  const plain = Buffer.from(memory, 0, plainBytes);
   const chunks: PlacedChunk[] = [];
   for (let start = 0, position = first; start < plainBytes; start += grid.chunkBytes, position++) {
     const bytes = plain.subarray(start, start + chunkLength(grid, position));

@@ -1,16 +1,22 @@
 import { setImmediate } from 'node:timers/promises';
+import { alignedMemory } from '../system/memory/aligned-memory.ts';
 import { tidyUpAfterFrames } from '../system/memory/garbage.ts';
-
-/** Node has it, but the type libraries used here do not. */
-declare const WebAssembly: {
-  Memory: new (size: { initial: number; maximum: number }) => { buffer: ArrayBuffer };
-};
 
 /** Memory that a worker uses again for every job. */
 export class Scratch {
   readonly plain = new ReusedBuffer();
   readonly compressed = new ReusedBuffer();
   readonly pack = new ReusedBuffer();
+  readonly #spare: ReusedBuffer[] = [];
+
+  /** Memory of its own for a job that does not keep others from working. Call `giveBack` when nothing reads or writes it any more. */
+  lend(): ReusedBuffer {
+    return this.#spare.pop() ?? new ReusedBuffer();
+  }
+
+  giveBack(buffer: ReusedBuffer): void {
+    this.#spare.push(buffer);
+  }
 
   /**
    * Call it after a frame of `plainBytes` bytes. Frees the memory that the frame left behind, part of it in a turn of
@@ -22,18 +28,12 @@ export class Scratch {
   }
 }
 
-class ReusedBuffer {
+export class ReusedBuffer {
   #buffer = Buffer.alloc(0);
 
-  /**
-   * At least `sizeBytes` bytes of any content, at an address that O_DIRECT accepts: WebAssembly memory begins at a
-   * page, which no Buffer of Node's does.
-   */
+  /** At least `sizeBytes` bytes of any content, at an address that O_DIRECT accepts. */
   take(sizeBytes: number): Buffer {
-    if (this.#buffer.length < sizeBytes) {
-      const pages = Math.ceil(sizeBytes / 65536);
-      this.#buffer = Buffer.from(new WebAssembly.Memory({ initial: pages, maximum: pages }).buffer);
-    }
+    if (this.#buffer.length < sizeBytes) this.#buffer = Buffer.from(alignedMemory(sizeBytes));
     return this.#buffer.subarray(0, sizeBytes);
   }
 }

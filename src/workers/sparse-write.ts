@@ -1,4 +1,5 @@
-import { writeSync } from 'node:fs';
+import { write as writeAside, writeSync } from 'node:fs';
+import { promisify } from 'node:util';
 import { isAllZero } from '../chunk/chunk-id.ts';
 import { Failure } from '../failure.ts';
 import { errorCode, errorMessage } from '../system/error-code.ts';
@@ -27,24 +28,46 @@ export interface WrittenFile {
  * @param bytes long runs go past the page cache if they are at an address that is a multiple of 4096
  */
 export function writeSparsely(file: WrittenFile, bytes: Uint8Array, offset: number): void {
-  if (file.zeros === 'written') {
-    writeRun(file, bytes, offset);
-    return;
+  for (const { from, to, areZero } of piecesOf(file, bytes))
+    if (areZero) leaveHole(file, offset + from, to - from);
+    else writeRun(file, bytes.subarray(from, to), offset + from);
+}
+
+/** The same, but the thread waits for no write past the page cache. */
+export async function writeSparselyAside(
+  file: WrittenFile,
+  bytes: Uint8Array,
+  offset: number,
+): Promise<void> {
+  for (const { from, to, areZero } of piecesOf(file, bytes))
+    if (areZero) leaveHole(file, offset + from, to - from);
+    else await writeRunAside(file, bytes.subarray(from, to), offset + from);
+}
+
+interface Piece {
+  from: number;
+  to: number;
+  areZero: boolean;
+}
+
+function* piecesOf({ zeros }: WrittenFile, bytes: Uint8Array): Iterable<Piece> {
+  let piece: Piece = { from: 0, to: 0, areZero: false };
+  if (zeros === 'written') piece.to = bytes.length;
+  while (piece.to < bytes.length) {
+    const end = Math.min(piece.to + HOLE_GRAIN_BYTES, bytes.length);
+    const isZero = isAllZero(bytes, piece.to, end);
+    if (isZero !== piece.areZero && piece.to > piece.from) {
+      yield piece;
+      piece = { from: piece.to, to: piece.to, areZero: isZero };
+    }
+    piece.areZero = isZero;
+    piece.to = end;
   }
-  let from = 0;
-  let areZero = false;
-  const writeUntil = (to: number) => {
-    if (!areZero) writeRun(file, bytes.subarray(from, to), offset + from);
-    else if (file.zeros !== 'left-out' && !clearRange(file.fd, offset + from, to - from))
-      file.zeros = 'written';
-    from = to;
-  };
-  for (let grain = 0; grain < bytes.length; grain += HOLE_GRAIN_BYTES) {
-    const isZero = isAllZero(bytes, grain, Math.min(grain + HOLE_GRAIN_BYTES, bytes.length));
-    if (isZero !== areZero) writeUntil(grain);
-    areZero = isZero;
-  }
-  writeUntil(bytes.length);
+  if (piece.to > piece.from) yield piece;
+}
+
+function leaveHole(file: WrittenFile, offset: number, length: number): void {
+  if (file.zeros !== 'left-out' && !clearRange(file.fd, offset, length)) file.zeros = 'written';
 }
 
 /**
@@ -62,10 +85,23 @@ export function clearRange(fd: number, offset: number, length: number): boolean 
   return false;
 }
 
-function writeRun({ fd, directFd }: WrittenFile, bytes: Uint8Array, offset: number): void {
+function writeRun(file: WrittenFile, bytes: Uint8Array, offset: number): void {
+  const directFd = directFdFor(file, bytes, offset);
+  writeRest(file, bytes, offset, directFd === null ? 0 : writeDirect(directFd, bytes, offset));
+}
+
+async function writeRunAside(file: WrittenFile, bytes: Uint8Array, offset: number): Promise<void> {
+  const directFd = directFdFor(file, bytes, offset);
+  writeRest(file, bytes, offset, directFd === null ? 0 : await writeDirectAside(directFd, bytes, offset));
+}
+
+/** Null: through the page cache. */
+function directFdFor({ directFd }: WrittenFile, bytes: Uint8Array, offset: number): number | null {
   const isAligned = (bytes.length | offset | bytes.byteOffset) % HOLE_GRAIN_BYTES === 0;
-  const isDirect = directFd !== null && isAligned && bytes.length >= DIRECT_RUN_BYTES;
-  const doneBytes = isDirect ? writeDirect(directFd, bytes, offset) : 0;
+  return isAligned && bytes.length >= DIRECT_RUN_BYTES ? directFd : null;
+}
+
+function writeRest({ fd }: WrittenFile, bytes: Uint8Array, offset: number, doneBytes: number): void {
   for (let done = doneBytes; done < bytes.length;) done += writeOnce(fd, bytes.subarray(done), offset + done);
 }
 
@@ -73,6 +109,18 @@ function writeRun({ fd, directFd }: WrittenFile, bytes: Uint8Array, offset: numb
 function writeDirect(fd: number, bytes: Uint8Array, offset: number): number {
   try {
     return writeSync(fd, bytes, 0, bytes.length, offset);
+  } catch (error) {
+    if (errorCode(error) === 'EINVAL') return 0;
+    throw writeFailure(error);
+  }
+}
+
+const writeInPool = promisify(writeAside);
+
+/** As `writeDirect`, in a thread of libuv's. */
+async function writeDirectAside(fd: number, bytes: Uint8Array, offset: number): Promise<number> {
+  try {
+    return (await writeInPool(fd, bytes, 0, bytes.length, offset)).bytesWritten;
   } catch (error) {
     if (errorCode(error) === 'EINVAL') return 0;
     throw writeFailure(error);

@@ -23,10 +23,15 @@ export const archiveSteps = [
   },
   { name: 'import', title: 'vmferry import', command: '$VMFERRY import $KEPT/a.tar.zst --to $OUT/' },
   {
+    name: 'zstd',
+    title: 'zstd -d alone, to nowhere',
+    command: 'zstd -dcq $KEPT/a.tar.zst > /dev/null',
+  },
+  {
     name: 'disk',
-    title: 'as many bytes written and read past the page cache, by dd',
+    title: 'as many bytes written, synced and read past the page cache, by dd',
     command:
-      'dd if=/dev/zero of=$OUT/plain bs=4M count=$USED_PIECES oflag=direct status=none; ' +
+      'dd if=/dev/zero of=$OUT/plain bs=4M count=$USED_PIECES oflag=direct conv=fsync status=none; ' +
       'dd if=$OUT/plain of=/dev/null bs=4M iflag=direct status=none',
   },
 ];

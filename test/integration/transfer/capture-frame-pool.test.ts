@@ -5,6 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { packIdOf } from '../../../src/pack/pack-format.ts';
 import { Failure } from '../../../src/failure.ts';
 import { chunkGridFor } from '../../../src/chunk/chunk-grid.ts';
+import { chunkId } from '../../../src/chunk/chunk-id.ts';
+import { bestZstd } from '../../../src/codec/zstd.ts';
 import type { CaptureJob } from '../../../src/workers/jobs.ts';
 import { FramePool } from '../../../src/workers/frame-pool.ts';
 import { scratchDirectory, seededBytes } from '../../support/images/images.ts';
@@ -63,6 +65,35 @@ describe('a frame pool', () => {
     const pool = new FramePool(workerUrl, 2);
     expect(pool.width).toBeGreaterThanOrEqual(4);
     return pool[Symbol.asyncDispose]();
+  });
+
+  test('lets a worker unpack while it waits for the disk, but begins nothing else before it has read', async () => {
+    await using pool = new FramePool(workerUrl, 1);
+    const ended: string[] = [];
+    const done = async <Result>(name: string, job: Promise<Result>): Promise<Result> => {
+      const result = await job;
+      ended.push(name);
+      return result;
+    };
+    const grid = chunkGridFor(64 * CHUNK);
+    const positions = Uint32Array.from({ length: 64 }, (_, index) => index);
+    const identify = { kind: 'identify', fd, grid, positions } as const;
+    const frame = bestZstd().compress(Buffer.alloc(1000, 7), 3);
+    const memory = new SharedArrayBuffer(4096);
+    new Uint8Array(memory).set(frame);
+    const unpack = { kind: 'decompress', memory, frameBytes: frame.length, plainBytes: 1000 } as const;
+    // More than are done at once, each with memory of its own.
+    const several = Array.from({ length: 5 }, () => done('read', pool.run(identify)));
+    const unpacked = done('unpacked', pool.run(unpack));
+    const captured = done('captured', pool.run(captureJob(0)));
+    const found = await Promise.all(several);
+    await Promise.all([unpacked, captured]);
+    expect(new Uint8Array(memory)[999]).toBe(7);
+    const image = seededBytes(1, 64 * CHUNK);
+    const ids = Array.from(positions, (at) => chunkId(image.subarray(at * CHUNK, (at + 1) * CHUNK)));
+    for (const { chunks } of found) expect(Buffer.from(chunks.ids)).toEqual(Buffer.concat(ids));
+    expect(ended.at(-1)).toBe('captured');
+    expect(ended.indexOf('unpacked')).toBeLessThan(5);
   });
 
   test('rejects with the failure of a job, and does further jobs', async () => {
