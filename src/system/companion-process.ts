@@ -57,7 +57,7 @@ const script = (cleanUp: string) => `
 directory=$1; shift
 "$@" </dev/null &
 companion=$!
-echo "$companion"
+echo "companion $companion"
 exec >&-
 trap '' HUP INT TERM
 read -r word
@@ -127,9 +127,16 @@ function readyPid(
     shell.stdout?.setEncoding('utf8').on('data', (text: string) => {
       if (isDone) return;
       output += text;
-      const [pid = '', ...lines] = output.split('\n').slice(0, -1);
-      if (lines.some(isReady)) resolve(Number(pid));
-      isDone = output.length > LONGEST_OUTPUT || lines.some(isReady);
+      const pid = pidWhenReady(output, isReady);
+      if (pid !== null) resolve(pid);
+      isDone = output.length > LONGEST_OUTPUT || pid !== null;
     });
   });
+}
+
+/** The program's pid once its output says that it is ready. On a busy machine the program prints before the shell prints the pid. */
+export function pidWhenReady(output: string, isReady: CompanionOptions['isReady']): number | null {
+  const lines = output.split('\n').slice(0, -1);
+  const pid = lines.map((line) => /^companion (\d+)$/.exec(line)?.[1]).find((text) => text !== undefined);
+  return pid === undefined || !lines.some(isReady) ? null : Number(pid);
 }
