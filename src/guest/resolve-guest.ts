@@ -77,7 +77,7 @@ export async function findGuest(
     // A person may have changed what the hypervisor keeps.
     return { definition: (known ?? only).definition, running: null, record, ...earlierStatesOf(known) };
   }
-  refuseSilent(survey, wanted.driver);
+  refuseUnknown(survey, wanted);
   return null;
 }
 
@@ -96,7 +96,7 @@ export async function findRunningGuest(
   const wanted = readName(name, drivers);
   const survey = await surveyRunning(drivers, context);
   const guest = theOnly(survey.running.filter(wanted.fits), wanted.name);
-  if (guest === null) refuseSilent(survey, wanted.driver);
+  if (guest === null) refuseUnknown(survey, wanted);
   return guest;
 }
 
@@ -132,10 +132,26 @@ function theOnly<T extends { definition: GuestDefinition }>(guests: readonly T[]
   );
 }
 
-/** Throws the failure of a hypervisor that could not be asked. @param driver of this one alone, if it is not null */
-function refuseSilent({ failures }: Pick<GuestSurvey, 'failures'>, driver: DriverKind | null): void {
-  const silent = failures.find((one) => driver === null || one.driver === driver);
+/** Throws the failure of this hypervisor if it could not be asked. */
+function refuseSilent({ failures }: Pick<GuestSurvey, 'failures'>, driver: DriverKind): void {
+  const silent = failures.find((one) => one.driver === driver);
   if (silent !== undefined) throw silent.failure;
+}
+
+/** A guest that was not found may be one of a hypervisor that could not be asked: then throws why. */
+function refuseUnknown({ failures }: Pick<GuestSurvey, 'failures'>, { name, driver }: WantedGuest): void {
+  const silent = failures.find((one) => driver === null || one.driver === driver);
+  if (silent === undefined) return;
+  const { code, placed: said } = silent.failure;
+  const message = placed`Whether ${silent.driver} has a guest named ${name} ${here} is not known. ${said.message}`;
+  const advice = [
+    said.advice ?? [],
+    existsSync(name) ? `To name the image, give its path: ./${name}` : [],
+  ].flat();
+  throw new Failure(code, message, {
+    ...(advice.length > 0 && { advice: advice.reduce((first, next) => placed`${first} ${next}`) }),
+    cause: silent.failure,
+  });
 }
 
 function imageAt(path: string, format?: ImageFormat): ResolvedGuest {

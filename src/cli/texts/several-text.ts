@@ -27,7 +27,9 @@ export function severalResult<Report>(
 }
 
 function notAll(names: readonly string[], code: Failure['code']): Failure {
-  return new Failure(code, `Not done: ${names.join(', ')}.`, {
-    advice: 'The reasons are above. Help there first, then type the command again with these guests.',
+  // `libvirt:` stands for all guests of a hypervisor that does not answer.
+  const shown = names.map((name) => (name.endsWith(':') ? `all guests of ${name.slice(0, -1)}` : name));
+  return new Failure(code, `Not done: ${shown.join(', ')}.`, {
+    advice: 'The reasons are above. Help there first, then type the command again for these guests.',
   });
 }

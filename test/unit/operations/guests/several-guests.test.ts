@@ -14,6 +14,7 @@ import {
   STUBBORN,
   type FakeDriver,
 } from '../../../support/guests/fake-driver.ts';
+import { failureOf } from '../../../support/failures.ts';
 import { scratchDirectory } from '../../../support/images/images.ts';
 
 let scratch: ReturnType<typeof scratchDirectory>;
@@ -158,6 +159,13 @@ describe('a name', () => {
   test('is found although another hypervisor does not answer; if it is not found, that failure is told', async () => {
     const all = dependencies(silent(), fakeDriver(...named('web')));
     expect((await resolveGuest('web', all, context)).running).not.toBeNull();
-    await expect(resolveGuest('nobody', all, context)).rejects.toThrow('no answer');
+    await expect(resolveGuest('nobody', all, context)).rejects.toThrow(
+      'Whether libvirt has a guest named nobody here is not known. no answer',
+    );
+    // An image in the current directory.
+    const file = 'package.json';
+    expect(await failureOf(() => resolveGuest(file, all, context))).toMatchObject({
+      advice: expect.stringContaining(`./${file}`),
+    });
   });
 });
