@@ -1,18 +1,30 @@
 import { hash } from 'node:crypto';
 import { lstat, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import process from 'node:process';
 import { packFileName } from '../../pack/pack.ts';
 import { isOwn } from '../../system/file-rights.ts';
+import { writeLastWill, type LastWill } from '../../system/last-will.ts';
 import type { OwnerClaim } from '../../wire/messages.ts';
 
 const PREFIX = '.vmferry-spool-';
 
-/** The directory that the mover puts packs into. */
+/** The SFTP server may still be writing a pack there. */
+const REMOVE = `
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+  rm -rf -- "$1" && exit
+  sleep 0.1
+done
+`;
+
+/** The directory that the mover puts packs into. It is removed even if this process is killed: nobody could use the packs. */
 export class Spool {
   readonly directory: string;
+  #lastWill: LastWill | null;
 
-  private constructor(directory: string) {
+  private constructor(directory: string, lastWill: LastWill | null) {
     this.directory = directory;
+    this.#lastWill = lastWill;
   }
 
   /**
@@ -23,11 +35,18 @@ export class Spool {
   static async make(directory: string | null, otherParent: string, owner: OwnerClaim | null): Promise<Spool> {
     const parent = directory ?? otherParent;
     if (directory === null) await mkdir(parent, { recursive: true, mode: 0o700 });
-    if (owner === null) return new Spool(await mkdtemp(join(parent, PREFIX)));
+    if (owner === null) return Spool.#makeIn(parent, PREFIX);
     const prefix = `${PREFIX}${hash('sha256', JSON.stringify(owner), 'hex').slice(0, 16)}-`;
     for (const name of await readdir(parent))
       if (name.startsWith(prefix)) await removeOwn(join(parent, name));
-    return new Spool(await mkdtemp(join(parent, prefix)));
+    return Spool.#makeIn(parent, prefix);
+  }
+
+  static async #makeIn(parent: string, prefix: string): Promise<Spool> {
+    const directory = await mkdtemp(join(parent, prefix));
+    // Without it, the next receiver of the same move removes what a killed one has left.
+    const lastWill = await writeLastWill(REMOVE, [directory], process.env).catch(() => null);
+    return new Spool(directory, lastWill);
   }
 
   pathOf(packId: string): string {
@@ -42,6 +61,9 @@ export class Spool {
   async remove(): Promise<void> {
     // Retried: the SFTP server may still be writing a pack there.
     await rm(this.directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+    const lastWill = this.#lastWill;
+    this.#lastWill = null;
+    await lastWill?.revoke();
   }
 }
 

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect, test } from '@jest/globals';
+import { eventually } from '../../support/guests/ferried-guest.ts';
 import { startVmferry, type RunningProgram } from '../../support/programs/command-line.ts';
 import { chunkId } from '../../../src/chunk/chunk-id.ts';
 import { scratchDirectory, seededBytes } from '../../support/images/images.ts';
@@ -88,6 +89,26 @@ test('reads no file for a mover that it has not received itself', async () => {
     { type: 'taken', lacking: [[0, 1]] },
     { type: 'failed', code: 'protocol-violation' },
   ]);
+});
+
+test('its packs are removed when it is killed, and the incomplete image stays', async () => {
+  using scratch = scratchDirectory();
+  chmodSync(scratch.path, 0o700);
+  const { child, ended } = await startReceiver();
+  const disk = { directory: scratch.path, name: 'web.img', sizeBytes: CHUNK, chunkBytes: CHUNK };
+  const claim = { machine: 'oldhost', guest: 'web' };
+  const attributes = { mode: 0o600, uid: 0, gid: 0, modifiedMs: 0 };
+  child.stdin.write(`${JSON.stringify({ type: 'open', ...disk, claim, ...attributes })}\n`);
+  let spool = '';
+  for await (const line of createInterface(child.stdout)) {
+    spool = (JSON.parse(line) as { spool?: string }).spool ?? '';
+    if (spool !== '') break;
+  }
+  writeFileSync(join(spool, 'half-a-pack'), 'x');
+  child.kill('SIGKILL');
+  await ended;
+  await eventually('the spool is gone', 10_000, () => !existsSync(spool));
+  expect(readdirSync(scratch.path).toSorted()).toEqual(['web.img.partial', 'web.img.partial.vmferry']);
 });
 
 test('ends when the connection ends', async () => {
