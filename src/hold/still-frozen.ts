@@ -156,7 +156,7 @@ export function consistencyOf(
   { report }: Context,
 ): 'frozen' | 'after-a-crash' {
   if (notSynced === null) return 'frozen';
-  const message = `${name} did not write out its memory (${notSynced}): its backup is as after a crash.`;
+  const message = `${name} did not write out its memory (${notSynced}): what is read is as after a crash.`;
   report({ type: 'warning', code: 'after-a-crash', message });
   return 'after-a-crash';
 }

@@ -77,6 +77,7 @@ describeUnless(missing, 'a guest', () => {
   const onBridge = { kind: 'bridge', name: 'br0' } as const;
   const onTap = { kind: 'tap', name: GUEST_TAP } as const;
   const slow = ['--boot-timeout', '150', '--halt-timeout', '60'];
+  const amongMountsOf = (pid: number) => ['nsenter', '-m', '-t', String(pid), '--'];
   const STAYS = 'has internal snapshots, which stay behind: before.';
 
   /** A running guest is backed up as it is now, not as it was when the snapshot was made in its image. */
@@ -88,7 +89,7 @@ describeUnless(missing, 'a guest', () => {
     const elsewhere = await hosts.run(backup);
     expect(elsewhere.exitStatus).not.toBe(0);
     expect(elsewhere.stdout).toContain('has mounts of its own');
-    const backedUp = await hosts.run(backup, { startedBy: ['nsenter', '-m', '-t', String(pid), '--'] });
+    const backedUp = await hosts.run(backup, { startedBy: amongMountsOf(pid) });
     // A store has the bytes of the disk, as if the guest had been halted.
     expect(resultOf(backedUp)).toMatchObject({ guests: [{ disks: [{ name: `${name}.img` }] }] });
     expect(warningsOf(backedUp).map(({ message }) => message)).toContainEqual(expect.stringContaining(STAYS));
@@ -160,6 +161,17 @@ describeUnless(missing, 'a guest', () => {
       '--keep-open',
     ];
     const target = hosts.targetArguments();
+    if (from === 'qemu') {
+      const rehearse = ['rehearse', name, ...target, ...there, ...slow.slice(0, 2), '--json'];
+      const rehearsed = await hosts.run(rehearse, { startedBy: amongMountsOf(pid) });
+      expect(resultOf(rehearsed)).toMatchObject({ type: 'rehearsed', as: to });
+      expect(await driverOnOld(from).list(context)).toMatchObject([{ definition: { name } }]);
+      expect(await labs.new.virsh('list', '--name')).toMatchObject({
+        stdout: expect.stringMatching(/^\s*$/),
+      });
+      const left = `${basename(path)}.partial`;
+      expect(await hosts.filesOnNew()).toEqual([left, `${left}.vmferry`]);
+    }
     const moved = await hosts.run(['migrate', name, ...target, ...there, ...probe, ...slow, '--json']);
     const report = resultOf<MigrationReport>(moved);
     expect(report).toMatchObject({

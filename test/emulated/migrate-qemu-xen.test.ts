@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,6 +22,10 @@ import { runTool } from '../support/images/images.ts';
 import { resultOf } from '../support/programs/command-records.ts';
 import { describeUnless, toolsMissing } from '../support/programs/tools.ts';
 import { networkLabMissing } from '../support/ssh/network-lab.ts';
+
+function words(text: string): string[] {
+  return text.trim().split(/\s+/).toSorted();
+}
 
 /** On a busy machine, an emulated one takes many times as long. */
 const slowMs = 40 * 60_000;
@@ -84,7 +89,7 @@ describeUnless(missing, 'a guest with two disks', () => {
   }
 
   test(
-    'moves from QEMU to Xen, from there to QEMU of a third machine, and each move is taken back',
+    'moves from QEMU to Xen, from there to QEMU of a third machine, each after a rehearsal, and each move is taken back',
     async () => {
       const { kernel, initrd } = await guestKernel();
       const disk = { readOnly: false, bus: 'virtio' } as const;
@@ -108,7 +113,20 @@ describeUnless(missing, 'a guest with two disks', () => {
       await eventually('web is up', slowMs, () => home.consoleOf('web').includes('GUEST-UP boots=1'));
 
       const toXen = ['--to', `${dom0.alias}:/srv/guests`, '-F', dom0.sshConfigFile, '--as', 'xen'];
-      const places = ['--network', 'eth0=xenbr0', '--disk', 'vdb=/dev/vdc1'];
+      const network = ['--network', 'eth0=xenbr0'];
+      const rehearsed = await home.vmferry(['rehearse', 'web', ...toXen, ...network, ...slowBoot, '--json']);
+      expect(resultOf(rehearsed)).toMatchObject({ type: 'rehearsed', guest: 'web', as: 'xen' });
+      expect(await home.guests()).toMatchObject([{ definition: { name: 'web' } }]);
+      expect(await dom0.run('xl', ['list'])).not.toContain('rehears');
+      const leftByRehearsal = ['data.img', 'web.img'].flatMap((name) => [
+        `${name}.partial`,
+        `${name}.partial.vmferry`,
+      ]);
+      expect(words(await dom0.run('ls', ['-A', '/srv/guests']))).toEqual(leftByRehearsal);
+      // The move puts the second disk elsewhere.
+      await dom0.run('sh', ['-c', 'rm /srv/guests/data.img.partial*']);
+
+      const places = [...network, '--disk', 'vdb=/dev/vdc1'];
       const there = await home.vmferry(['migrate', 'web', ...toXen, ...places, ...slowBoot, '--json']);
       expect(resultOf(there)).toMatchObject({ type: 'moved', guest: 'web', as: 'xen' });
       await dom0.waitForGuest('web', 'GUEST-UP boots=2');
@@ -118,7 +136,13 @@ describeUnless(missing, 'a guest with two disks', () => {
 
       const asQemu = ['--as', 'qemu', '--kernel', kernel, '--initrd', initrd];
       const onTap = ['--network', `eth0=tap:${next.tap}`, '--disk', `xvdb=${join(next.images, 'data.img')}`];
-      const moved = await inDom0('migrate', 'web', ...next.targetArguments, ...asQemu, ...onTap, ...slowBoot);
+      const toQemu = ['web', ...next.targetArguments, ...asQemu, ...onTap, ...slowBoot];
+      expect(await inDom0('rehearse', ...toQemu, '--pause')).toMatchObject({ type: 'rehearsed', as: 'qemu' });
+      expect(await dom0.run('xl', ['list'])).toMatch(/^web /m);
+      expect(await next.guests()).toEqual([]);
+      expect(readdirSync(next.images).toSorted()).toEqual(leftByRehearsal);
+
+      const moved = await inDom0('migrate', ...toQemu);
       expect(moved).toMatchObject({ type: 'moved', guest: 'web', as: 'qemu' });
       const answer = `web boots=3 ${mac}`;
       await eventually('web answers', slowMs, async () => (await next.answerOf(address)) === answer);
