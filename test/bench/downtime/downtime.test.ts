@@ -7,7 +7,9 @@ import { afterAll, expect, test } from '@jest/globals';
 import type { MigrationReport } from '../../../src/operations/migrate/migration-report.ts';
 import { mountNew } from '../../support/images/reflink-file-system.ts';
 import { resultOf } from '../../support/programs/command-records.ts';
+import { shareNetwork } from '../../support/ssh/shared-network.ts';
 import { startTwoHosts, type TwoHosts } from '../../support/ssh/two-hosts.ts';
+import { AnswerWatch } from './answer-watch.ts';
 import { startQemuGuest, startUmlGuest, type GuestSize, type MovedGuest } from './moved-guest.ts';
 import { TickWatch } from './tick-watch.ts';
 
@@ -44,6 +46,8 @@ const cases: Case[] = (quick ? (['uml'] as const) : (['uml', 'qemu', 'qemu, qcow
 interface Measured extends Case {
   round: number;
   gapSeconds: number;
+  /** For a client outside. */
+  silentSeconds: number;
   report: Pick<
     MigrationReport,
     'downtimeSeconds' | 'downtimeParts' | 'predictedDowntimeSeconds' | 'passes' | 'seconds'
@@ -57,6 +61,7 @@ for (let round = 1; round <= rounds; round++)
       `${one.hypervisor}, ${one.from}, ${one.line}${one.cold ? ', --cold' : ''}, round ${round}`,
       async () => {
         await using hosts = await startTwoHosts();
+        await shareNetwork(hosts);
         using mounted = one.from === 'xfs' ? mountNew('xfs', 2 * imageBytes) : null;
         const directory = mounted?.path ?? hosts.old.images;
         await using guest = await startGuest(one, hosts, { imageBytes, bulkBytes, directory });
@@ -64,10 +69,13 @@ for (let round = 1; round <= rounds; round++)
         await using line = one.line === 'cable' ? null : await longLine(hosts);
         const command =
           line === null ? argv : argv.map((word) => (word === line.replaces ? line.config : word));
+        using client = new AnswerWatch(hosts);
+        await client.answered();
         using watch = new TickWatch([guest.consoleLog, join(hosts.new.stateDir, 'console', 'web.log')]);
         const report = resultOf<MigrationReport>(await hosts.run(command));
         expect(report.type).toBe('moved');
-        measured.push({ ...one, round, gapSeconds: watch.longestGapMs / 1000, report });
+        const [gapSeconds, silentSeconds] = [watch.longestGapMs / 1000, client.longestGapMs / 1000];
+        measured.push({ ...one, round, gapSeconds, silentSeconds, report });
       },
       LONGEST_MS,
     );
@@ -77,7 +85,7 @@ afterAll(() => {
   const file = join('bench-results', `downtime-${new Date().toISOString().replaceAll(':', '-')}.json`);
   writeFileSync(file, `${JSON.stringify(measured, null, 2)}\n`);
   const seconds = (value: number | null | undefined) => (value ?? 0).toFixed(1);
-  const rows = measured.map(({ hypervisor, from, line, cold, gapSeconds, report }) => {
+  const rows = measured.map(({ hypervisor, from, line, cold, gapSeconds, silentSeconds, report }) => {
     const { downtimeSeconds, downtimeParts: parts, predictedDowntimeSeconds, passes } = report;
     return {
       guest: hypervisor,
@@ -85,6 +93,7 @@ afterAll(() => {
       line,
       copy: cold ? 'cold' : `warm, ${passes.length - 1} passes`,
       'longest gap': seconds(gapSeconds),
+      'no answer': seconds(silentSeconds),
       downtime: seconds(downtimeSeconds),
       predicted: predictedDowntimeSeconds === null ? '-' : seconds(predictedDowntimeSeconds),
       halt: seconds(parts?.haltSeconds),
