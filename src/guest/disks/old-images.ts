@@ -2,7 +2,7 @@ import { lstat, unlink } from 'node:fs/promises';
 import { combineFailures, Failure } from '../../failure.ts';
 import type { Context } from '../../events.ts';
 import type { GuestDefinition } from '../definition.ts';
-import { knownDefinitions, type GuestSources } from '../known-definitions.ts';
+import { allDefinitions, type GuestSources } from '../known-definitions.ts';
 import { backingFilesOf } from '../../image/formats/view/image-files.ts';
 import { findUse } from '../../image/usage/refuse-used.ts';
 import { errorCode } from '../../system/error-code.ts';
@@ -16,7 +16,10 @@ export interface OldImages {
   others: string[];
 }
 
-/** Finds what may be deleted. Throws Failure `image-in-use` if anything uses an image, or another guest has it. */
+/**
+ * Finds what may be deleted. Throws Failure `image-in-use` if anything uses an image, or another guest has it, and that of a hypervisor that
+ * cannot be asked for its guests.
+ */
 export async function findOldImages(
   { name, disks }: GuestDefinition,
   sources: GuestSources,
@@ -24,7 +27,7 @@ export async function findOldImages(
 ): Promise<OldImages> {
   const found: OldImages = { files: [], others: [] };
   const problems: Failure[] = [];
-  const others = (await knownDefinitions(sources, context)).filter((one) => one.name !== name);
+  const others = (await allDefinitions(sources, context)).filter((one) => one.name !== name);
   const theirs = new Map<string, string>();
   for (const other of others)
     for (const disk of other.disks)

@@ -51,7 +51,8 @@ export function checkKernel(
     if (options.length === 0 || values.includes('y')) return [];
     if (!values.includes('m'))
       return [unreadable(placed`The kernel ${path} ${here} does not know ${kind}, which ${name} has.`)];
-    if (initrd !== null || hasModules === true) return [];
+    // Modules of a kernel of User Mode Linux may be mounted from this machine.
+    if (initrd !== null || driver === 'uml' || hasModules !== false) return [];
     return [
       unreadable(
         placed`The kernel ${path} ${here} has ${kind} as a module, which ${name} does not have, and there is no initial RAM disk.`,

@@ -32,10 +32,13 @@ export async function commitProven(
 }
 
 /**
- * Whether the probes that a person chose have all answered as before, and there is one. One that did not answer before the halt proves
- * nothing, and automatic ones were chosen by nobody.
+ * Whether the probes that a person chose have all answered exactly as before, and there is one. One that did not answer before the halt proves
+ * nothing, automatic ones were chosen by nobody, and a service that introduces itself in another way may be another machine's.
  */
 export function isProven(probes: readonly ProbeAccount[]): boolean {
   const chosen = probes.filter(({ isChosen }) => isChosen);
-  return chosen.length > 0 && chosen.every(({ outcome }) => outcome === 'passed');
+  return (
+    chosen.length > 0 &&
+    chosen.every(({ outcome, before, after }) => outcome === 'passed' && after === before)
+  );
 }

@@ -3,6 +3,7 @@ import { lstat, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
 import { packFileName } from '../../pack/pack.ts';
+import { errorCode } from '../../system/error-code.ts';
 import { isOwn } from '../../system/file-rights.ts';
 import { writeLastWill, type LastWill } from '../../system/last-will.ts';
 import type { OwnerClaim } from '../../wire/messages.ts';
@@ -11,6 +12,8 @@ const PREFIX = '.vmferry-spool-';
 
 /** The SFTP server may still be writing a pack there. */
 const REMOVE = `
+# The mover is to see the end of the receiver first, and not that its directory is gone.
+sleep 1
 for _ in 1 2 3 4 5 6 7 8 9 10; do
   rm -rf -- "$1" && exit
   sleep 0.1
@@ -69,7 +72,11 @@ export class Spool {
 
 /** Others may have put something there under such a name. */
 async function removeOwn(directory: string): Promise<void> {
-  const stats = await lstat(directory);
-  if (stats.isDirectory() && isOwn(stats) && (stats.mode & 0o077) === 0)
+  const stats = await lstat(directory).catch((error: unknown) => {
+    // The last will of its receiver has removed it meanwhile.
+    if (errorCode(error) === 'ENOENT') return null;
+    throw error;
+  });
+  if (stats?.isDirectory() === true && isOwn(stats) && (stats.mode & 0o077) === 0)
     await rm(directory, { recursive: true, force: true });
 }

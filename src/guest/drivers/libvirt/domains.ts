@@ -32,19 +32,33 @@ export async function listDomains(
   if (ok) return text.match(/[0-9a-f-]{36}/g) ?? [];
   options.signal?.throwIfAborted();
   if (virsh.host.unusable !== null || !mayHaveDomains(virsh.host, which)) return [];
-  throw new Failure('hypervisor-missing', placed`libvirt does not answer ${here}: ${problem}.`, {
+  throw noAnswer(problem);
+}
+
+/** Of a libvirt that may have the domain in question: without an answer, nobody knows whether it runs. */
+export function noAnswer(problem: string): Failure {
+  return new Failure('hypervisor-missing', placed`libvirt does not answer ${here}: ${problem}.`, {
     advice: placed`Start it (\`${command('systemctl', 'start', 'libvirtd')}\`, or virtqemud), and try \`${command('virsh', 'list', '--all')}\`.`,
   });
 }
 
-/** Null when there is no such domain. `domain`: a UUID, or a name. */
+/** What virsh says of a domain that libvirt does not know. */
+export function isNotFound(problem: string): boolean {
+  return /domain not found|no domain with matching/i.test(problem);
+}
+
+/**
+ * Null when there is no such domain. `domain`: a UUID, or a name. Throws Failure `hypervisor-missing` when libvirt does not say whether
+ * there is.
+ */
 export async function domainInfo(
   virsh: Virsh,
   domain: string,
   options?: AskOptions,
 ): Promise<DomainInfo | null> {
-  const { ok, text } = await virsh.ask(['dominfo', `--domain=${domain}`], options);
-  if (!ok) return null;
+  const { ok, text, problem } = await virsh.ask(['dominfo', `--domain=${domain}`], options);
+  if (!ok && (isNotFound(problem) || virsh.host.unusable !== null)) return null;
+  if (!ok) throw noAnswer(problem);
   const entries = text.split('\n').flatMap((line) => {
     const [, key, value] = /^([^:]+): +(.*)$/.exec(line) ?? [];
     return key === undefined || value === undefined ? [] : [[key, value] as const];

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -22,7 +22,9 @@ export function libvirtHost(environment: NodeJS.ProcessEnv): LibvirtHost {
   const uri = chosen || (process.getuid?.() === 0 ? 'qemu:///system' : 'qemu:///session');
   const home = environment['HOME'] || homedir();
   const configuration = environment['XDG_CONFIG_HOME'] || join(home, '.config');
-  const runtime = environment['XDG_RUNTIME_DIR'] || join(home, '.cache');
+  // A login without it, such as by cron, finds guests that were started in one with it.
+  const usual = `/run/user/${process.getuid?.() ?? 0}`;
+  const runtime = environment['XDG_RUNTIME_DIR'] || (existsSync(usual) ? usual : join(home, '.cache'));
   const session = { kept: join(configuration, 'libvirt/qemu'), running: join(runtime, 'libvirt/qemu/run') };
   const system = { kept: '/etc/libvirt/qemu', running: '/run/libvirt/qemu' };
   return {

@@ -1,3 +1,4 @@
+import { Failure } from '../../../failure.ts';
 import type { GuestIdentity, RunningGuest } from '../../guest-driver.ts';
 import {
   isAlive,
@@ -35,11 +36,16 @@ export function runOf({ identity }: Pick<RunningGuest, 'identity'>): Run {
   return { uuid, domainId: Number(domainId), process };
 }
 
-/** The state of this run of the guest, as `virsh dominfo` calls it, or `ending`; null when it is over for its process and for libvirt. */
+/** The state of this run of the guest, as `virsh dominfo` calls it, or `ending`; null when it is over for its process and for libvirt.
+ * Throws Failure `hypervisor-missing` if libvirt does not answer, and its process is not known. */
 export async function stateOf(guest: Pick<RunningGuest, 'identity'>, virsh: Virsh): Promise<string | null> {
   const { uuid, domainId, process } = runOf(guest);
   const lives = process !== null && isAlive(process);
-  const info = await domainInfo(virsh, uuid);
+  const info = await domainInfo(virsh, uuid).catch((error: unknown) => {
+    // Its process is seen here.
+    if (process !== null && error instanceof Failure) return null;
+    throw error;
+  });
   if (info?.id === domainId) return process === null || lives ? info.state : 'ending';
   // The process counts when libvirt does not answer, and when libvirt gives up a domain before its process has ended.
   return lives ? 'ending' : null;

@@ -41,15 +41,21 @@ export class SpoolSink implements PackSink, AsyncDisposable {
     this.#plainBytes += plainBytes;
     using _ = this.#watch.waiting();
     await this.#credit.take(sizeBytes);
-    await this.#spool.put(packFileName(id), [bytes], {
-      signal,
-      onWritten: (written) => {
-        this.#watch.progressed();
-        onWritten(written);
-      },
-      // After a power failure the move starts from the beginning anyway.
-      durable: false,
-    });
+    try {
+      await this.#spool.put(packFileName(id), [bytes], {
+        signal,
+        onWritten: (written) => {
+          this.#watch.progressed();
+          onWritten(written);
+        },
+        // After a power failure the move starts from the beginning anyway.
+        durable: false,
+      });
+    } catch (error) {
+      // A receiver that has died may have lost its spool.
+      this.#receiver.failed.throwIfAborted();
+      throw error;
+    }
     this.#sizeById.set(id, sizeBytes);
     this.#receiver.send({ type: 'pack', id, sizeBytes, disk });
   }

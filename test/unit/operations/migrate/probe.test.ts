@@ -135,15 +135,17 @@ describe('a move is proven', () => {
     probe: 'tcp:22',
     isChosen,
     outcome,
-    before: 'was open',
-    after: null,
+    before: 'answered SSH-2.0-web',
+    after: outcome === 'passed' ? 'answered SSH-2.0-web' : null,
     seconds: null,
   });
+  const other = { ...probed('passed'), after: 'answered SSH-2.0-db' };
 
   test.each<[string, ProbeAccount[], boolean]>([
     ['by chosen probes that have all passed', [probed('passed'), probed('passed')], true],
     ['not by automatic ones', [probed('passed', false)], false],
     ['not by none', [], false],
+    ['not if what answers introduces itself in another way', [probed('passed'), other], false],
     ['not if a chosen one did not answer before', [probed('passed'), probed('not-required')], false],
     ['not if a chosen one was not asked until the end', [probed('passed'), probed('not-finished')], false],
     ['not if a chosen one failed', [probed('passed'), probed('failed')], false],

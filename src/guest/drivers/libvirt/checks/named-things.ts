@@ -85,7 +85,9 @@ function characterDevice(
   path: string | undefined,
 ): NamedThing | null {
   if (path === undefined) return null;
-  if (type === 'dev' || type === 'pipe') return file(element, path);
+  // QEMU takes the two ends of a pipe, or one file.
+  if (type === 'pipe') return file(element, existsSync(`${path}.in`) ? `${path}.in` : path);
+  if (type === 'dev') return file(element, path);
   // QEMU makes the file, in a directory that is there.
   return type === 'file' ? file(element, dirname(path)) : null;
 }

@@ -63,10 +63,15 @@ function namedPaths(option: QemuOption, system: string): string[] {
     case 'netdev':
     case 'nic':
     case 'net':
-      return all('script', 'downscript', 'helper');
+      // A script that brings the device down is run when QEMU ends. Words may follow the helper's path.
+      return [...all('script'), ...all('helper').map((words) => words.split(' ', 1)[0] ?? words)];
     case 'object':
-      // QEMU makes a file for memory, and no directory.
-      return [...all('file', 'filename', 'dir'), ...all('mem-path').map(dirname)];
+      // QEMU makes the file of a dump, and one for memory, and no directory.
+      return [
+        ...(settings.get('qom-type') === 'filter-dump' ? all('file').map(dirname) : all('file')),
+        ...all('filename', 'dir'),
+        ...all('mem-path').map(dirname),
+      ];
     case 'device':
       return [...all('romfile', 'sysfsdev'), ...passedThrough(settings, system)];
     default:
@@ -97,7 +102,9 @@ function characterDevice(option: string, value: string): string[] {
     const settings = parseSettings(value, 'backend');
     const logs = [settings.get('logfile') ?? []].flat().map(dirname);
     const path = settings.get('path');
-    if (path === undefined || isOn(settings.get('abstract'))) return logs;
+    // A client that connects again and again starts without its server.
+    const waits = Number(settings.get('reconnect') ?? 0) > 0;
+    if (path === undefined || waits || isOn(settings.get('abstract'))) return logs;
     const isMade =
       settings.get('backend') === 'file' ||
       (settings.get('backend') === 'socket' && isOn(settings.get('server')));
@@ -116,6 +123,6 @@ function characterDevice(option: string, value: string): string[] {
 function passedThrough(settings: Settings, system: string): string[] {
   const host = settings.get('host');
   if (settings.get('driver')?.startsWith('vfio-pci') !== true || host === undefined) return [];
-  const id = /^[0-9a-f]{4}:/i.test(host) ? host : `0000:${host}`;
+  const id = /^[0-9a-f]{4,}:[0-9a-f]{2}:/i.test(host) ? host : `0000:${host}`;
   return [join(system, 'bus/pci/devices', id.toLowerCase())];
 }

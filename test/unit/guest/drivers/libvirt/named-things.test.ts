@@ -79,6 +79,12 @@ test.each([
   expect(found(devices.replace('PATH', path))).toEqual([]);
 });
 
+test('a pipe may be there as its two ends', () => {
+  const path = join(scratch.path, 'pipe');
+  mkdirSync(`${path}.in`);
+  expect(found(`<channel type="pipe"><source path="${path}"/></channel>`)).toEqual([]);
+});
+
 test('the tables and the device tree that the firmware gets have to be there', () => {
   expect(found('', '<dtb>/nowhere/tree</dtb><acpi><table type="slic">/nowhere/slic</table></acpi>')).toEqual([
     '/nowhere/tree',

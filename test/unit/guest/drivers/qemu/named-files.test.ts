@@ -28,6 +28,7 @@ test.each([
   ['-object', '{"qom-type":"rng-random","id":"r","filename":"PATH"}'],
   ['-device', 'e1000,romfile=PATH'],
   ['-netdev', 'tap,id=n,script=PATH'],
+  ['-netdev', 'bridge,id=n,helper=PATH --br=br1'],
   ['-tpmdev', 'passthrough,id=t,path=PATH'],
   ['-chardev', 'serial,id=c,path=PATH'],
   ['-chardev', 'pipe,id=c,path=PATH'],
@@ -51,6 +52,7 @@ test.each([
   ['-chardev', 'file,id=c,path=PATH'],
   ['-chardev', 'pty,id=c,logfile=PATH'],
   ['-object', 'memory-backend-file,id=m,size=64M,mem-path=PATH'],
+  ['-object', 'filter-dump,id=f,netdev=n,file=PATH'],
 ])('a file that QEMU makes needs its directory: %s %s', (option, value) => {
   const directory = join(scratch.path, 'run');
   const named = value.replace('PATH', join(directory, 'file'));
@@ -59,19 +61,22 @@ test.each([
   expect(found(option, named)).toEqual([]);
 });
 
-test.each(['host=03:00.0', 'host=0000:03:00.0'])(
-  'a device that is passed through has to be here: %s',
-  (host) => {
-    expect(found('-device', `vfio-pci,${host}`)).toHaveLength(1);
-    mkdirSync(join(scratch.path, 'bus/pci/devices/0000:03:00.0'), { recursive: true });
-    expect(found('-device', `vfio-pci,${host}`)).toEqual([]);
-  },
-);
+test.each([
+  ['host=03:00.0', '0000:03:00.0'],
+  ['host=0000:03:00.0', '0000:03:00.0'],
+  ['host=10000:01:00.0', '10000:01:00.0'],
+])('a device that is passed through has to be here: %s', (host, name) => {
+  expect(found('-device', `vfio-pci,${host}`)).toHaveLength(1);
+  mkdirSync(join(scratch.path, 'bus/pci/devices', name), { recursive: true });
+  expect(found('-device', `vfio-pci,${host}`)).toEqual([]);
+});
 
 test.each([
   ['-bios', 'bios-256k.bin'],
   ['-netdev', 'tap,id=n,ifname=tap0,script=no,downscript=no'],
+  ['-netdev', 'tap,id=n,script=no,downscript=/nowhere/down'],
   ['-chardev', 'socket,id=c,path=/nowhere/x,abstract=on'],
+  ['-chardev', 'socket,id=c,path=/nowhere/x,reconnect=1'],
   ['-chardev', 'socket,id=c,host=127.0.0.1,port=1'],
   ['-serial', 'stdio'],
   ['-monitor', 'tcp:127.0.0.1:4444,server=on'],
