@@ -42,9 +42,17 @@ export function noAnswer(problem: string): Failure {
   });
 }
 
-/** What virsh says of a domain that libvirt does not know. */
-export function isNotFound(problem: string): boolean {
-  return /domain not found|no domain with matching/i.test(problem);
+/**
+ * Whether there is no such domain. virsh hides why it has not found one, so libvirt is asked for all that it has. Throws Failure
+ * `hypervisor-missing` when it does not say. `domain`: a UUID, or a name.
+ */
+export async function isGone(virsh: Virsh, domain: string, options?: AskOptions): Promise<boolean> {
+  for (const by of ['--uuid', '--name']) {
+    const { ok, text, problem } = await virsh.ask(['list', '--all', by], options);
+    if (!ok) throw noAnswer(problem);
+    if (text.split('\n').some((line) => line.trim() === domain)) return false;
+  }
+  return true;
 }
 
 /**
@@ -57,7 +65,7 @@ export async function domainInfo(
   options?: AskOptions,
 ): Promise<DomainInfo | null> {
   const { ok, text, problem } = await virsh.ask(['dominfo', `--domain=${domain}`], options);
-  if (!ok && (isNotFound(problem) || virsh.host.unusable !== null)) return null;
+  if (!ok && (virsh.host.unusable !== null || (await isGone(virsh, domain, options)))) return null;
   if (!ok) throw noAnswer(problem);
   const entries = text.split('\n').flatMap((line) => {
     const [, key, value] = /^([^:]+): +(.*)$/.exec(line) ?? [];

@@ -3,7 +3,7 @@ import { Failure } from '../../../failure.ts';
 import type { GuestDefinition } from '../../definition.ts';
 import type { EarlierStates, KeptGuest, RunningGuest } from '../../guest-driver.ts';
 import { readDomain } from './domain/read-domain.ts';
-import { domainInfo, isNotFound, listDomains, noAnswer, type DomainInfo } from './domains.ts';
+import { domainInfo, isGone, listDomains, noAnswer, type DomainInfo } from './domains.ts';
 import { isFenced, withoutFence } from './domain/fence-paths.ts';
 import { identityOf, QemuProcesses } from './identity.ts';
 import { takeOutPasswords } from './domain/passwords.ts';
@@ -93,7 +93,7 @@ interface Described {
 async function describe(virsh: Virsh, info: DomainInfo, options: AskOptions): Promise<Described | null> {
   const dump = ['dumpxml', '--inactive', '--security-info', `--domain=${info.uuid}`];
   const { ok, text, problem } = await virsh.ask(dump, options);
-  if (!ok && isNotFound(problem)) return null;
+  if (!ok && (await isGone(virsh, info.uuid, options))) return null;
   if (!ok) throw noAnswer(problem);
   const fenced = isFenced(text);
   const open = takeOutPasswords(fenced ? withoutFence(text) : text);
