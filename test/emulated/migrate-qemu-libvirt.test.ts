@@ -76,7 +76,7 @@ describeUnless(missing, 'a guest', () => {
 
   const onBridge = { kind: 'bridge', name: 'br0' } as const;
   const onTap = { kind: 'tap', name: GUEST_TAP } as const;
-  const slow = ['--boot-timeout', '150', '--halt-timeout', '60'];
+  const slow = ['--boot-timeout', '300', '--halt-timeout', '60'];
   const amongMountsOf = (pid: number) => ['nsenter', '-m', '-t', String(pid), '--'];
   const STAYS = 'has internal snapshots, which stay behind: before.';
 
@@ -143,7 +143,7 @@ describeUnless(missing, 'a guest', () => {
     };
     // As a guest that vmferry has halted, and starts in the network of its host.
     await createRecordStore(join(hosts.old.stateDir, 'guests')).write({ definition, state: 'halted' });
-    const started = await hosts.run(['start', name, '--boot-timeout', '150', '--json']);
+    const started = await hosts.run(['start', name, '--boot-timeout', '300', '--json']);
     const { pid } = resultOf<{ pid: number }>(started);
     const answers = async (host: LabHost, boots: number) =>
       (await answerOfGuest(hosts, host)) === `${name} boots=${boots} ${MAC}`;
