@@ -41,7 +41,7 @@ export class PlacedChunks {
     for (let position = 0; position < map.grid.chunkCount && this.#count < this.#mostChunks; position++) {
       const id = map.get(position);
       if (id === null) continue;
-      if (this.#count === this.#room) this.#grow();
+      if (this.#count === this.#room) this.#rebuild(2 * this.#room, () => true);
       if (this.#addOne(id, disk, position)) this.#count++;
     }
   }
@@ -51,6 +51,11 @@ export class PlacedChunks {
     const slot = this.#known.slotOf(id);
     if (slot === null) return null;
     return { disk: this.#places[2 * slot] ?? 0, position: this.#places[2 * slot + 1] ?? 0 };
+  }
+
+  /** Forgets the chunks whose places are on these disks, even if other disks have them, too. */
+  forget(disks: ReadonlySet<number>): void {
+    this.#rebuild(this.#room, (disk) => !disks.has(disk));
   }
 
   /** Returns whether the id is new. */
@@ -63,12 +68,15 @@ export class PlacedChunks {
     return true;
   }
 
-  #grow(): void {
+  #rebuild(room: number, isKept: (disk: number) => boolean): void {
     const [known, places] = [this.#known, this.#places];
-    this.#room *= 2;
+    this.#room = room;
+    this.#count = 0;
     this.#known = KnownChunks.withRoomFor(this.#room);
     this.#places = new Uint32Array(2 * this.#known.slotCount);
-    for (const { slot, id } of known.entries())
-      this.#addOne(id, places[2 * slot] ?? 0, places[2 * slot + 1] ?? 0);
+    for (const { slot, id } of known.entries()) {
+      const disk = places[2 * slot] ?? 0;
+      if (isKept(disk) && this.#addOne(id, disk, places[2 * slot + 1] ?? 0)) this.#count++;
+    }
   }
 }

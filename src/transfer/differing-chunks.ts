@@ -7,7 +7,7 @@ import { extentsInChunks } from '../chunk/chunk-marks.ts';
 import type { Extent } from '../extent/extents.ts';
 import type { ImageSource } from '../image/source/image-source.ts';
 import { sendPacks, type Sending } from './send-packs.ts';
-import type { SendProgress } from './send-progress.ts';
+import type { PassProgress } from './send-progress.ts';
 
 /** What a pass does with a chunk. */
 export const leave = 0;
@@ -27,7 +27,7 @@ export interface DifferencePass {
   there: ChunkMap;
   /** The chunks that it has on other disks: they are not sent. Nothing unless given. */
   elsewhere?: KnownChunks | null;
-  progress: SendProgress | null;
+  progress: PassProgress | null;
 }
 
 /** What a pass leaves to do. */

@@ -6,7 +6,7 @@ import type { Pack } from '../pack/pack.ts';
 import { mapOrdered } from '../pipeline/map-ordered.ts';
 import { captureImage, type CaptureOptions } from './capture.ts';
 import { CompressionLevel, PACKS_IN_FLIGHT, type Compression } from './compression-level.ts';
-import type { SendProgress } from './send-progress.ts';
+import type { PassProgress } from './send-progress.ts';
 
 /** Where packs go: the spool of a move, or a store of backups. */
 export interface PackSink {
@@ -29,7 +29,7 @@ export interface Pass {
   /** The chunks that it has at other places: they are not sent, either. */
   elsewhere?: KnownChunks;
   /** null: this pass is not counted. */
-  progress: SendProgress | null;
+  progress: PassProgress | null;
 }
 
 /**

@@ -1,5 +1,8 @@
 import type { Context, StageName } from '../events.ts';
 
+/** What a pass tells of its bytes. */
+export type PassProgress = Pick<SendProgress, 'read' | 'sent'>;
+
 /** Reports how many bytes are done (read, and arrived at the other side or known there), and how many were sent. */
 export class SendProgress {
   readonly #stage: StageName;
@@ -20,6 +23,18 @@ export class SendProgress {
   /** Compressed bytes that have arrived. */
   get sentBytes(): number {
     return this.#sentBytes;
+  }
+
+  /** For a second pass over bytes that count as done already: only what it sends counts. */
+  get again(): PassProgress {
+    return {
+      read: (_, packedBytes) => {
+        this.read(0, packedBytes);
+      },
+      sent: (bytes, plainBytes) => {
+        this.sent(bytes, plainBytes);
+      },
+    };
   }
 
   /** @param packedBytes how many of them go into packs */

@@ -9,7 +9,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { ChunksThere } from '../../../src/operations/migrate/passes/chunks-there.ts';
 import { FramePool } from '../../../src/workers/frame-pool.ts';
 import { frameWorkerUrl } from '../../support/assembly.ts';
@@ -35,6 +35,7 @@ describe('an image that shares chunks with one that the same command has moved',
   let earlier: string;
   let image: string;
   let chunksThere: ChunksThere;
+  const jobs = jest.spyOn(pool, 'run');
   beforeEach(async () => {
     scratch = scratchDirectory();
     earlier = join(scratch.path, 'earlier');
@@ -52,6 +53,7 @@ describe('an image that shares chunks with one that the same command has moved',
     await copy.publish();
   });
   afterEach(() => {
+    jobs.mockClear();
     scratch[Symbol.dispose]();
   });
 
@@ -59,8 +61,13 @@ describe('an image that shares chunks with one that the same command has moved',
     directCopy(path, scratch.path, pool, false, 'raw', { name, chunksThere });
   const there = (name: string) => join(scratch.path, name);
 
+  /** The chunks that were read to be sent. */
+  const readChunks = (): number =>
+    jobs.mock.calls.reduce((sum, [job]) => sum + (job.kind === 'capture' ? job.plan.positions.length : 0), 0);
+
   /** Moves the image. Returns how many chunks were sent. */
   async function move(): Promise<number> {
+    jobs.mockClear();
     await using copy = await copyOf(image, 'there');
     const { changedBytes, sentBytes } = await copy.lastPass();
     expect(changedBytes).toBe(CHUNKS * CHUNK);
@@ -70,6 +77,15 @@ describe('an image that shares chunks with one that the same command has moved',
     const sent = CHUNKS - chunksThere.takenBytesOf(there('there')) / CHUNK;
     // They are noise, which does not compress.
     expect(Math.floor(sentBytes / CHUNK)).toBe(sent);
+    const progress = copy.events.filter((event) => event.type === 'progress' && event.stage === 'copy');
+    expect(progress.at(-1)).toMatchObject({
+      doneBytes: CHUNKS * CHUNK,
+      totalBytes: CHUNKS * CHUNK,
+      sentBytes,
+    });
+    expect(Math.max(...progress.map((event) => (event as { doneBytes: number }).doneBytes))).toBe(
+      CHUNKS * CHUNK,
+    );
     return sent;
   }
 
@@ -80,6 +96,19 @@ describe('an image that shares chunks with one that the same command has moved',
   test('is sent with those that the earlier guest has changed there since', async () => {
     write(there('earlier-there'), 30, seededBytes(30, 3 * CHUNK));
     expect(await move()).toBe(5);
+    expect(readChunks()).toBe(CHUNKS + 3);
+  });
+
+  test('is read only once if the move of the earlier image has failed', async () => {
+    chunksThere = new ChunksThere();
+    {
+      await using copy = await copyOf(earlier, 'broken-off');
+      await copy.lastPass();
+      await copy.finish();
+      await copy.breakOff();
+    }
+    expect(await move()).toBe(CHUNKS);
+    expect(readChunks()).toBe(CHUNKS);
   });
 
   test('is sent whole if the earlier image is gone', async () => {

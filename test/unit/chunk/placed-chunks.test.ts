@@ -44,6 +44,23 @@ test('all places are kept while it grows', () => {
   }
 });
 
+test('the chunks of a disk can be forgotten, and make room for others', () => {
+  const placed = new PlacedChunks(3);
+  placed.add(0, mapOf(['a', 'b']));
+  placed.add(1, mapOf(['b', 'c']));
+  placed.forget(new Set([0]));
+  expect(['a', 'b', 'c'].map((name) => placed.placeOf(idOf(name)))).toEqual([
+    null,
+    null,
+    { disk: 1, position: 1 },
+  ]);
+  expect(placed.known.has(idOf('a'))).toBe(false);
+  placed.add(2, mapOf(['d', 'b', 'e']));
+  expect(['b', 'd', 'e'].map((name) => placed.placeOf(idOf(name))?.disk)).toEqual([2, 2, undefined]);
+  placed.forget(new Set([1, 2]));
+  expect(placed.isEmpty).toBe(true);
+});
+
 test('what does not fit is left out', () => {
   const placed = new PlacedChunks(3);
   placed.add(0, mapOf(['a', 'b']));

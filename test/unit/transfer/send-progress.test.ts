@@ -19,3 +19,20 @@ test('bytes count as done only when they are sent or known', () => {
     [1000, 110],
   ]);
 });
+
+test('a second pass over the same bytes adds to what was sent, and not to what is done', () => {
+  const events: Event[] = [];
+  const context = { signal: new AbortController().signal, report: (event: Event) => events.push(event) };
+  const progress = new SendProgress('copy', 1000, context);
+  progress.read(600, 0);
+  progress.again.read(500, 200);
+  progress.again.sent(90, 200);
+  progress.read(400, 0);
+  const done = events.map((event) => (event.type === 'progress' ? [event.doneBytes, event.sentBytes] : []));
+  expect(done).toEqual([
+    [600, 0],
+    [600, 0],
+    [600, 90],
+    [1000, 90],
+  ]);
+});

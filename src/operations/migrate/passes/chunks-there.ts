@@ -24,8 +24,8 @@ export interface DiskThere {
  * a guest may have changed its disk since; the new hardware looks, and what it lacks is sent.
  */
 export class ChunksThere {
-  /** Those whose chunks are placed, by the number that they were added with. */
-  readonly #disks: DiskThere[] = [];
+  /** Those whose chunks are placed, by the number that they were added with; null: forgotten. */
+  readonly #disks: (DiskThere | null)[] = [];
   readonly #placed = new PlacedChunks(MOST_CHUNKS);
   /** Disks whose chunks are not placed yet, by path: that is work, which a single disk can do without. */
   readonly #waiting = new Map<string, { disk: DiskThere; map: ChunkMap }>();
@@ -36,17 +36,21 @@ export class ChunksThere {
    * @param map its chunks; it may change until they are needed
    */
   note(disk: DiskThere, map: ChunkMap): void {
-    const number = this.#disks.findIndex(({ path }) => path === disk.path);
+    const number = this.#disks.findIndex((placed) => placed?.path === disk.path);
     if (number < 0) this.#waiting.set(disk.path, { disk, map });
     else this.#disks[number] = disk;
   }
 
-  /** The ids of the chunks of other disks, and of earlier passes over this one; null if there are none. */
-  knownBeside({ path }: DiskThere): KnownChunks | null {
+  /**
+   * The ids of the chunks of other disks, and of earlier passes over this one; null if there are none. All are on disks that the receiver of
+   * this one can read. The others are forgotten: no later receiver can read them before they are noted again.
+   */
+  knownBeside({ path, receiver }: DiskThere): KnownChunks | null {
+    this.#forgetUnreadable(receiver);
     for (const [other, { disk, map }] of this.#waiting) {
       if (other === path) continue;
       this.#waiting.delete(other);
-      this.#placed.add(this.#disks.push(disk) - 1, map);
+      if (sourceOf(disk, receiver) !== null) this.#placed.add(this.#disks.push(disk) - 1, map);
     }
     return this.#placed.isEmpty ? null : this.#placed.known;
   }
@@ -58,11 +62,8 @@ export class ChunksThere {
 
   /** How the receiver names that disk; null if it cannot read it. */
   sourceFor(receiver: RemoteReceiver, disk: number): TakenFrom | null {
-    const there = this.#disks[disk];
-    if (there === undefined) return null;
-    if (there.receiver === receiver) return { disk: there.number };
-    const grant = there.receiver.grantOf(there.path);
-    return grant === null || !there.isRaw ? null : { path: there.path, grant };
+    const there = this.#disks[disk] ?? null;
+    return there && sourceOf(there, receiver);
   }
 
   /** Plain bytes that were taken for the disk with this path, over all lines. */
@@ -73,4 +74,20 @@ export class ChunksThere {
   noteTaken(path: string, plainBytes: number): void {
     this.#takenBytes.set(path, this.takenBytesOf(path) + plainBytes);
   }
+
+  #forgetUnreadable(receiver: RemoteReceiver): void {
+    const unreadable = new Set<number>();
+    for (const [number, disk] of this.#disks.entries()) {
+      if (disk === null || sourceOf(disk, receiver) !== null) continue;
+      this.#disks[number] = null;
+      unreadable.add(number);
+    }
+    if (unreadable.size > 0) this.#placed.forget(unreadable);
+  }
+}
+
+function sourceOf({ receiver, number, path, isRaw }: DiskThere, reader: RemoteReceiver): TakenFrom | null {
+  if (receiver === reader) return { disk: number };
+  const grant = receiver.grantOf(path);
+  return grant === null || !isRaw ? null : { path, grant };
 }

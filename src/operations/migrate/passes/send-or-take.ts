@@ -3,13 +3,15 @@ import { rowsOf } from '../../../chunk/chunk-list.ts';
 import type { Extent } from '../../../extent/extents.ts';
 import { leave, look, sendDifferences, type DifferencePass } from '../../../transfer/differing-chunks.ts';
 import type { Sending } from '../../../transfer/send-packs.ts';
+import type { SendProgress } from '../../../transfer/send-progress.ts';
 import type { ChunksThere, DiskThere } from './chunks-there.ts';
 import { takeThere } from './take-there.ts';
 
-export interface SharingPass extends Omit<DifferencePass, 'extents' | 'elsewhere'> {
+export interface SharingPass extends Omit<DifferencePass, 'extents' | 'elsewhere' | 'progress'> {
   /** What is read. Called again for chunks that turn out to be lacking there. */
   extents: () => Iterable<Extent>;
   disk: DiskThere;
+  progress: SendProgress;
   /** Null: everything is sent. */
   chunksThere: ChunksThere | null;
 }
@@ -33,6 +35,7 @@ export async function sendOrTake(
   const rest = {
     ...pass,
     marks: Uint8Array.from(pass.marks, (_, position) => (lacking.has(position) ? look : leave)),
+    progress: pass.progress.again,
     extents: extentsInChunks(extents(), there.grid, (position) => lacking.has(position)),
   };
   const second = await sendDifferences(rest, sending, signal);

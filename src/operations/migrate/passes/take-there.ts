@@ -28,10 +28,11 @@ export async function takeThere(
   const lacking = new Set<number>();
   for (const [source, chunks] of bySource(wanted, chunksThere)) {
     const from = chunksThere.sourceFor(receiver, source);
+    if (from === null) throw new Error('a disk that cannot be read there');
     const most = Math.min(MOST_TAKEN, Math.max(1, Math.floor(MESSAGE_BYTES / grid.chunkBytes)));
     for (let first = 0; first < chunks.length; first += most) {
       const some = chunks.slice(first, first + most);
-      const without = from === null ? some.map(({ position }) => position) : await take(some, from);
+      const without = await take(some, from);
       for (const position of without) lacking.add(position);
       const taken = some.filter(({ position }) => !lacking.has(position));
       chunksThere.noteTaken(

@@ -48,6 +48,14 @@ const diskOf = (receiver: RemoteReceiver, path: string, number = 0, isRaw = true
 
 const wanted = chunkListOf(['b', 'c', 'x'].map((letter, position) => ({ position, id: idOf(letter) })));
 
+function knownLetters(disk: DiskThere, chunksThere: ChunksThere): string {
+  const known = chunksThere.knownBeside(disk);
+  return 'abcxyz'
+    .split('')
+    .filter((letter) => known?.has(idOf(letter)))
+    .join('');
+}
+
 async function take(disk: DiskThere, chunksThere: ChunksThere): Promise<number[]> {
   const lacking = await takeThere(wanted, disk, grid, chunksThere, new AbortController().signal);
   return [...lacking].toSorted((one, other) => one - other);
@@ -62,14 +70,7 @@ test('chunks are taken from open disks by their numbers, and neighbours on both 
   chunksThere.note(diskOf(receiver, '/srv/b', 1), mapOf('bx'));
   // What a disk has itself is not elsewhere.
   chunksThere.note(disk, mapOf('z'));
-  const known = chunksThere.knownBeside(disk);
-  expect(['a', 'b', 'c', 'x', 'z'].map((letter) => known?.has(idOf(letter)))).toEqual([
-    true,
-    true,
-    true,
-    true,
-    false,
-  ]);
+  expect(knownLetters(disk, chunksThere)).toBe('abcx');
   expect(await take(disk, chunksThere)).toEqual([]);
   expect(asked).toMatchObject([
     { type: 'take', disk: 2, from: { disk: 0 }, runs: [[0, 1, 2]] },
@@ -78,17 +79,31 @@ test('chunks are taken from open disks by their numbers, and neighbours on both 
   expect(chunksThere.takenBytesOf('/srv/c')).toBe(3 * CHUNK);
 });
 
-test('published images are named by their paths and grants; what cannot be read there is lacking, and not asked for', async () => {
+test('published images are named by their paths and grants; chunks of images that cannot be read there are not known', async () => {
   const earlier = receiverOf([], ['/srv/a', '/srv/b']).receiver;
   const { receiver, asked } = receiverOf([[1, 1]]);
   const chunksThere = new ChunksThere();
-  chunksThere.note(diskOf(earlier, '/srv/a'), mapOf('abc'));
-  chunksThere.note(diskOf(earlier, '/srv/b', 1, false), mapOf('x'));
+  chunksThere.note(diskOf(earlier, '/srv/a'), mapOf('abcx'));
+  chunksThere.note(diskOf(earlier, '/srv/b', 1, false), mapOf('y'));
+  chunksThere.note(diskOf(earlier, '/srv/not-published', 2), mapOf('z'));
   const disk = diskOf(receiver, '/srv/c');
-  chunksThere.knownBeside(disk);
-  expect(await take(disk, chunksThere)).toEqual([1, 2]);
-  expect(asked).toMatchObject([{ from: { path: '/srv/a', grant }, runs: [[0, 1, 2]] }]);
-  expect(chunksThere.takenBytesOf('/srv/c')).toBe(CHUNK);
+  expect(knownLetters(disk, chunksThere)).toBe('abcx');
+  expect(await take(disk, chunksThere)).toEqual([1]);
+  expect(asked).toMatchObject([{ from: { path: '/srv/a', grant }, runs: [[0, 1, 3]] }]);
+  expect(chunksThere.takenBytesOf('/srv/c')).toBe(2 * CHUNK);
+});
+
+test('chunks that were known are forgotten when their image cannot be read any more', () => {
+  const earlier = receiverOf([], ['/srv/a']).receiver;
+  const chunksThere = new ChunksThere();
+  chunksThere.note(diskOf(earlier, '/srv/a'), mapOf('a'));
+  chunksThere.note(diskOf(earlier, '/srv/b', 1, false), mapOf('b'));
+  // The receiver has both of them open.
+  expect(knownLetters(diskOf(earlier, '/srv/c', 2), chunksThere)).toBe('ab');
+  const { receiver } = receiverOf([]);
+  expect(knownLetters(diskOf(receiver, '/srv/d'), chunksThere)).toBe('a');
+  chunksThere.note(diskOf(receiver, '/srv/d'), mapOf('b'));
+  expect(knownLetters(diskOf(receiver, '/srv/e', 1), chunksThere)).toBe('ab');
 });
 
 test('a disk whose receiver was lost is read again when another receiver has it', async () => {
@@ -96,11 +111,11 @@ test('a disk whose receiver was lost is read again when another receiver has it'
   const { receiver, asked } = receiverOf([]);
   const chunksThere = new ChunksThere();
   chunksThere.note(diskOf(lost, '/srv/a'), mapOf('bcx'));
+  expect(knownLetters(diskOf(lost, '/srv/c', 1), chunksThere)).toBe('bcx');
   const disk = diskOf(receiver, '/srv/c', 1);
-  chunksThere.knownBeside(disk);
-  expect(await take(disk, chunksThere)).toEqual([0, 1, 2]);
-  expect(asked).toEqual([]);
+  expect(chunksThere.knownBeside(disk)).toBeNull();
   chunksThere.note(diskOf(receiver, '/srv/a'), mapOf('bcx'));
+  expect(knownLetters(disk, chunksThere)).toBe('bcx');
   expect(await take(disk, chunksThere)).toEqual([]);
   expect(asked).toMatchObject([{ from: { disk: 0 }, runs: [[0, 0, 3]] }]);
 });
