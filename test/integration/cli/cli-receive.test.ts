@@ -5,14 +5,23 @@ import { createInterface } from 'node:readline';
 import { expect, test } from '@jest/globals';
 import { eventually } from '../../support/guests/ferried-guest.ts';
 import { startVmferry, type RunningProgram } from '../../support/programs/command-line.ts';
+import { chunkGridFor } from '../../../src/chunk/chunk-grid.ts';
 import { chunkId } from '../../../src/chunk/chunk-id.ts';
+import { ChunkMap } from '../../../src/chunk/chunk-map.ts';
 import { scratchDirectory, seededBytes } from '../../support/images/images.ts';
 
 const CHUNK = 65_536;
 
 /** Starts a receiver and waits until it is ready. */
-async function startReceiver(...args: string[]): Promise<RunningProgram & { ready: unknown }> {
-  const program = startVmferry(['receive', ...args]);
+function startReceiver(...args: string[]): Promise<RunningProgram & { ready: unknown }> {
+  return readyReceiver(startVmferry(['receive', ...args]));
+}
+
+function startReceiverIn(stateDir: string): Promise<RunningProgram & { ready: unknown }> {
+  return readyReceiver(startVmferry(['receive'], { VMFERRY_STATE_DIR: stateDir }));
+}
+
+async function readyReceiver(program: RunningProgram): Promise<RunningProgram & { ready: unknown }> {
   const lines = createInterface(program.child.stdout);
   const [line] = (await once(lines, 'line')) as [string];
   return { ...program, ready: JSON.parse(line) };
@@ -65,28 +74,58 @@ test('does not report success if something could not be removed', async () => {
   expect(JSON.parse(last)).toMatchObject({ type: 'failed' });
 });
 
-test('reads no file for a mover that it has not received itself', async () => {
-  using scratch = scratchDirectory();
-  const path = join(scratch.path, 'secret');
-  writeFileSync(path, seededBytes(1, CHUNK));
-  const { child, ended } = await startReceiver();
-  const attributes = { mode: 0o600, uid: 0, gid: 0, modifiedMs: 0 };
-  const disk = { directory: scratch.path, name: 'web.img', sizeBytes: CHUNK, chunkBytes: CHUNK };
-  const ids = Buffer.from(chunkId(readFileSync(path))).toString('base64');
-  const from = { path, grant: 'ab'.repeat(32) };
-  for (const message of [
-    { type: 'open', ...disk, ...attributes },
-    { type: 'take', from, runs: [[0, 0, 1]], ids },
-    { type: 'take', from: { disk: 7 }, runs: [[0, 0, 1]], ids },
-  ])
-    child.stdin.write(`${JSON.stringify(message)}\n`);
+/** Says all of it to a receiver. Returns its answers without those that only tell that it lives. */
+async function answersTo(messages: readonly object[], stateDir: string): Promise<Record<string, unknown>[]> {
+  const { child, ended } = await startReceiverIn(stateDir);
+  for (const message of messages) child.stdin.write(`${JSON.stringify(message)}\n`);
   const { stdout } = await ended;
-  const messages = stdout
+  return stdout
     .trim()
     .split('\n')
-    .map((line) => JSON.parse(line) as { type: string });
-  expect(messages.filter(({ type }) => type !== 'alive').slice(-2)).toMatchObject([
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+    .filter(({ type }) => type !== 'alive');
+}
+
+test('reads no file for a mover that it has not received itself', async () => {
+  using scratch = scratchDirectory();
+  const stateDir = join(scratch.path, 'state');
+  const secret = join(scratch.path, 'secret');
+  writeFileSync(secret, seededBytes(1, CHUNK));
+  const disk = { directory: scratch.path, sizeBytes: CHUNK, chunkBytes: CHUNK };
+  const attributes = { mode: 0o600, uid: 0, gid: 0, modifiedMs: 0 };
+  const fingerprint = new ChunkMap(chunkGridFor(CHUNK)).fingerprint();
+  const published = await answersTo(
+    [
+      { type: 'open', ...disk, name: 'earlier.img', ...attributes },
+      { type: 'finish', fingerprint },
+      { type: 'publish', grants: true },
+      { type: 'commit' },
+    ],
+    stateDir,
+  );
+  const earlier = join(scratch.path, 'earlier.img');
+  const granted = published.find(({ type }) => type === 'published');
+  expect(granted).toMatchObject({ paths: [earlier], grants: [expect.stringMatching(/^[0-9a-f]{64}$/)] });
+  const [grant = ''] = (granted as { grants: string[] }).grants;
+  // The same file, changed since.
+  writeFileSync(earlier, readFileSync(secret));
+
+  const ids = Buffer.from(chunkId(readFileSync(secret))).toString('base64');
+  const take = (from: object) => ({ type: 'take', from, runs: [[0, 0, 1]], ids });
+  const answers = await answersTo(
+    [
+      { type: 'open', ...disk, name: 'web.img', ...attributes },
+      take({ path: secret, grant: 'ab'.repeat(32) }),
+      take({ path: secret, grant }),
+      take({ path: earlier, grant }),
+      take({ disk: 7 }),
+    ],
+    stateDir,
+  );
+  expect(answers.filter(({ type }) => type === 'taken' || type === 'failed')).toMatchObject([
     { type: 'taken', lacking: [[0, 1]] },
+    { type: 'taken', lacking: [[0, 1]] },
+    { type: 'taken', lacking: [] },
     { type: 'failed', code: 'protocol-violation' },
   ]);
 });
