@@ -1,4 +1,5 @@
-import { CHUNK_ID_BYTES } from './chunk-id.ts';
+import { CHUNK_ID_BYTES, noChunkId } from './chunk-id.ts';
+import type { ChunkMap } from './chunk-map.ts';
 
 /** Some chunks of an image in a form that passes between threads cheaply: one row for each, in order. */
 export interface ChunkList {
@@ -18,6 +19,14 @@ export function chunkListOf(chunks: readonly { position: number; id: Uint8Array 
     list.ids.set(id, row * CHUNK_ID_BYTES);
   }
   return list;
+}
+
+/** The chunks that a map has at these positions. No object is made for a chunk: there may be many. */
+export function chunkListFrom(map: ChunkMap, positions: readonly number[]): ChunkList {
+  const ids = new Uint8Array(positions.length * CHUNK_ID_BYTES);
+  for (const [row, position] of positions.entries())
+    ids.set(map.get(position) ?? noChunkId, row * CHUNK_ID_BYTES);
+  return { positions: Uint32Array.from(positions), ids };
 }
 
 export function* rowsOf(list: ChunkList): Iterable<{ position: number; id: Uint8Array }> {

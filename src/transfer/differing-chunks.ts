@@ -1,6 +1,6 @@
 import type { ChunkGrid } from '../chunk/chunk-grid.ts';
 import { noChunkId } from '../chunk/chunk-id.ts';
-import { chunkListOf, type ChunkList } from '../chunk/chunk-list.ts';
+import { chunkListFrom, type ChunkList } from '../chunk/chunk-list.ts';
 import { ChunkMap } from '../chunk/chunk-map.ts';
 import type { KnownChunks } from '../chunk/known-chunks.ts';
 import { extentsInChunks } from '../chunk/chunk-marks.ts';
@@ -53,15 +53,14 @@ export async function sendDifferences(
   const found = new ChunkMap(there.grid);
   const pass = { source, extents, map: found, there, ...(elsewhere && { elsewhere }), progress };
   await sendPacks(pass, sending, signal);
-  const notSent: { position: number; id: Uint8Array }[] = [];
+  const notSent: number[] = [];
   const emptied: number[] = [];
   for (const [position, mark] of marks.entries()) {
     if (mark === leave) continue;
     const id = mark === look ? found.get(position) : null;
     if (id === null && there.get(position) !== null) emptied.push(position);
-    if (id !== null && !there.holds(position, id) && elsewhere?.has(id) === true)
-      notSent.push({ position, id });
+    if (id !== null && !there.holds(position, id) && elsewhere?.has(id) === true) notSent.push(position);
     else there.set(position, id ?? noChunkId);
   }
-  return { emptied, elsewhere: chunkListOf(notSent) };
+  return { emptied, elsewhere: chunkListFrom(found, notSent) };
 }

@@ -1,5 +1,6 @@
 import { chunkLength, type ChunkGrid } from '../../../chunk/chunk-grid.ts';
-import { rowsOf, type ChunkList } from '../../../chunk/chunk-list.ts';
+import { rowAt, rowsOf, type ChunkList } from '../../../chunk/chunk-list.ts';
+import type { ChunkPlace } from '../../../chunk/placed-chunks.ts';
 import { Failure } from '../../../failure.ts';
 import { MOST_TAKEN, type TakenFrom } from '../../../wire/messages.ts';
 import type { ChunksThere, DiskThere } from './chunks-there.ts';
@@ -26,12 +27,12 @@ export async function takeThere(
 ): Promise<Set<number>> {
   const { receiver, number, path } = disk;
   const lacking = new Set<number>();
-  for (const [source, chunks] of bySource(wanted, chunksThere)) {
+  for (const [source, rows] of bySource(wanted, chunksThere)) {
     const from = chunksThere.sourceFor(receiver, source);
     if (from === null) throw new Error('a disk that cannot be read there');
     const most = Math.min(MOST_TAKEN, Math.max(1, Math.floor(MESSAGE_BYTES / grid.chunkBytes)));
-    for (let first = 0; first < chunks.length; first += most) {
-      const some = chunks.slice(first, first + most);
+    for (let first = 0; first < rows.length; first += most) {
+      const some = rows.slice(first, first + most).map((row) => wantedChunk(wanted, row, chunksThere));
       const without = await take(some, from);
       for (const position of without) lacking.add(position);
       const taken = some.filter(({ position }) => !lacking.has(position));
@@ -60,18 +61,29 @@ export async function takeThere(
   }
 }
 
-/** By the number of the disk that has them; in each the order stays. */
-function bySource(wanted: ChunkList, chunksThere: ChunksThere): Map<number, WantedChunk[]> {
-  const found = new Map<number, WantedChunk[]>();
-  for (const { position, id } of rowsOf(wanted)) {
-    const place = chunksThere.placeOf(id);
-    if (place === null) throw new Error('a chunk of no disk');
-    const chunk = { position, from: place.position, id };
-    const others = found.get(place.disk);
-    if (others === undefined) found.set(place.disk, [chunk]);
-    else others.push(chunk);
+/** Their rows, by the number of the disk that has them; in each the order stays. Numbers only: there may be many. */
+function bySource(wanted: ChunkList, chunksThere: ChunksThere): Map<number, number[]> {
+  const found = new Map<number, number[]>();
+  let row = 0;
+  for (const { id } of rowsOf(wanted)) {
+    const { disk } = placeOf(id, chunksThere);
+    const others = found.get(disk);
+    if (others === undefined) found.set(disk, [row]);
+    else others.push(row);
+    row++;
   }
   return found;
+}
+
+function wantedChunk(wanted: ChunkList, row: number, chunksThere: ChunksThere): WantedChunk {
+  const { position, id } = rowAt(wanted, row);
+  return { position, from: placeOf(id, chunksThere).position, id };
+}
+
+function placeOf(id: Uint8Array, chunksThere: ChunksThere): ChunkPlace {
+  const place = chunksThere.placeOf(id);
+  if (place === null) throw new Error('a chunk of no disk');
+  return place;
 }
 
 /** Chunks that lie side by side on both disks are one run. */

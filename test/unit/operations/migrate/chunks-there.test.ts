@@ -128,3 +128,29 @@ test('a receiver that lacks a chunk which it was not asked for violates the prot
   chunksThere.knownBeside(disk);
   await expect(take(disk, chunksThere)).rejects.toMatchObject({ code: 'protocol-violation' });
 });
+
+test('many chunks are asked for in several messages, each with the ids of its own', async () => {
+  const many = chunkGridFor(3000 * CHUNK);
+  const { receiver, asked } = receiverOf([]);
+  const chunksThere = new ChunksThere();
+  const wantedMany = Array.from({ length: 3000 }, (_, position) => ({ position, id: idOf(`${position}`) }));
+  for (const number of [0, 1]) {
+    const map = new ChunkMap(many);
+    for (const { position, id } of wantedMany) if (position % 2 === number) map.set(position, id);
+    chunksThere.note(diskOf(receiver, `/srv/${number}`, number), map);
+  }
+  const disk = diskOf(receiver, '/srv/c', 2);
+  chunksThere.knownBeside(disk);
+  const { signal } = new AbortController();
+  expect(await takeThere(chunkListOf(wantedMany), disk, many, chunksThere, signal)).toEqual(new Set());
+  const messages = asked.filter((message) => message.type === 'take');
+  expect(messages.map(({ from, runs }) => [from, runs.length])).toEqual([
+    [{ disk: 0 }, 1024],
+    [{ disk: 0 }, 476],
+    [{ disk: 1 }, 1024],
+    [{ disk: 1 }, 476],
+  ]);
+  for (const { runs, ids } of messages)
+    expect(ids).toBe(Buffer.concat(runs.map(([position]) => idOf(`${position}`))).toString('base64'));
+  expect(chunksThere.takenBytesOf('/srv/c')).toBe(3000 * CHUNK);
+});
