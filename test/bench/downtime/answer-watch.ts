@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
+import { withResolvers } from '../../../src/pipeline/with-resolvers.ts';
 import { GUEST_PORT } from '../../support/guests/uml-guest.ts';
 import { GUEST_ADDRESS } from '../../support/ssh/shared-network.ts';
 import type { TwoHosts } from '../../support/ssh/two-hosts.ts';
@@ -19,6 +20,7 @@ setInterval(() => {
 /** Notes the longest time in which a client on the old host got no answer from the guest, wherever it runs. */
 export class AnswerWatch implements Disposable {
   readonly #client: ChildProcess;
+  readonly #answered = withResolvers<void>();
   #lastMs: number | null = null;
   #longestGapMs = 0;
 
@@ -29,14 +31,15 @@ export class AnswerWatch implements Disposable {
   }
 
   /** Resolves when the guest has answered for the first time. */
-  async answered(): Promise<void> {
-    while (this.#lastMs === null) await new Promise((resolve) => setTimeout(resolve, 100));
+  answered(): Promise<void> {
+    return this.#answered.promise;
   }
 
   #note(): void {
     const nowMs = performance.now();
     if (this.#lastMs !== null) this.#longestGapMs = Math.max(this.#longestGapMs, nowMs - this.#lastMs);
     this.#lastMs = nowMs;
+    this.#answered.resolve();
   }
 
   /** The longest so far, the one that still lasts included. */

@@ -47,12 +47,11 @@ export function noAnswer(problem: string): Failure {
  * `hypervisor-missing` when it does not say. `domain`: a UUID, or a name.
  */
 export async function isGone(virsh: Virsh, domain: string, options?: AskOptions): Promise<boolean> {
-  for (const by of ['--uuid', '--name']) {
-    const { ok, text, problem } = await virsh.ask(['list', '--all', by], options);
-    if (!ok) throw noAnswer(problem);
-    if (text.split('\n').some((line) => line.trim() === domain)) return false;
-  }
-  return true;
+  const { ok, text, problem } = await virsh.ask(['list', '--all', '--uuid', '--name'], options);
+  if (!ok) throw noAnswer(problem);
+  // One line for each: its UUID, which has no blanks, and its name.
+  const known = text.split('\n').map((line) => /^(\S+)\s*(.*?)\s*$/.exec(line));
+  return !known.some((domainLine) => domainLine?.[1] === domain || domainLine?.[2] === domain);
 }
 
 /**

@@ -15,7 +15,7 @@ export interface EndPause {
 
 /**
  * A program for Node that lets QEMU end with its guest again, or at once if the guest has ended. Its arguments are the socket of QMP and the
- * states of an ended guest. A QEMU that is busy with its disks may answer late.
+ * states of an ended guest. A QEMU that is busy with its disks may answer late: the program waits ten minutes at most.
  */
 const letEnd = `
 const [path, ...endStates] = process.argv.slice(1);
