@@ -27,9 +27,17 @@ export interface UnitPlace {
 /** Null if the guest's name is too long for a unit. */
 export function unitPlace(guestName: string, isSystem: boolean, directory: string): UnitPlace | null {
   const unit = guestUnitName(guestName);
-  if (unit === null) return null;
+  return unit === null ? null : placeOfUnit(unit, isSystem, directory);
+}
+
+export function placeOfUnit(unit: string, isSystem: boolean, directory: string): UnitPlace {
   const link = join(directory, `${targetOf({ isSystem })}.wants`, unit);
   return { unit, path: join(directory, unit), link };
+}
+
+/** The manager still has the unit until it is told to reload. Throws Node's own error. */
+export async function removeUnitFiles({ link, path }: Pick<UnitPlace, 'link' | 'path'>): Promise<void> {
+  for (const one of [link, path]) await rm(one, { force: true });
 }
 
 /** The guest, `uml:web`, that the unit file is for. Null without a file. Throws Failure `target-exists` if vmferry did not write it. */
@@ -95,7 +103,7 @@ export async function removeUnit(
   };
   await ask('disable', place.unit);
   try {
-    for (const path of [place.link, place.path]) await rm(path, { force: true });
+    await removeUnitFiles(place);
   } catch (error) {
     throw notPermitted(place.path, error);
   }

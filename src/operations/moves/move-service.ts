@@ -1,14 +1,14 @@
 import { lstatSync, readFileSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
-import { targetOf } from '../../schedule/guest-unit.ts';
 import { isMoveUnit, MOVE_UNIT_VARIABLE, moveUnitName, moveUnitText } from '../../schedule/move-unit.ts';
 import { errorCode } from '../../system/error-code.ts';
 import { replaceFile } from '../../system/replace-file.ts';
 import type { MigrateDependencies } from '../migrate/migrate-dependencies.ts';
 import type { MigrateRequest } from '../migrate/migration-report.ts';
+import { placeOfUnit, removeUnitFiles, type UnitPlace } from '../autostart/guest-units.ts';
 import { giveUpCommand } from '../migrate/line/left-there.ts';
 import { noteMoveToCome } from '../migrate/passes/claim-guest.ts';
 import { preflight } from '../migrate/preflight.ts';
@@ -59,11 +59,12 @@ export async function beginMoveService(
         advice: 'Leave out --service, and keep this command running.',
       },
     );
-  const file = join(world.unitDirectory, unit);
+  const place = placeOfUnit(unit, isSystem, world.unitDirectory);
+  const { path: file } = place;
   refuseStrange(file);
   const takeBack = await noteMoveToCome(move);
   try {
-    await install(file, text, unit, isSystem, world, context);
+    await install(place, text, isSystem, world, context);
   } catch (error) {
     await takeBack();
     throw error;
@@ -98,13 +99,13 @@ function refuseStrange(file: string): void {
 }
 
 async function install(
-  file: string,
+  place: UnitPlace,
   text: string,
-  unit: string,
   isSystem: boolean,
   world: ScheduleWorld,
   context: Context,
 ): Promise<void> {
+  const { unit, path: file } = place;
   try {
     await mkdir(dirname(file), { recursive: true });
     await replaceFile(file, text, 0o644);
@@ -122,15 +123,10 @@ async function install(
     // It may have been started, also by a systemctl that was interrupted, or be tried again.
     const patient = { ...context, signal: new AbortController().signal };
     await askSystemctl(['disable', '--now', unit], isSystem, world.environment, patient);
-    await removeFiles(file, unit, isSystem);
+    await removeUnitFiles(place);
     await askSystemctl(['daemon-reload'], isSystem, world.environment, patient);
     throw error;
   }
-}
-
-async function removeFiles(file: string, unit: string, isSystem: boolean): Promise<void> {
-  const link = join(dirname(file), `${targetOf({ isSystem })}.wants`, unit);
-  for (const path of [link, file]) await rm(path, { force: true });
 }
 
 /**
@@ -147,11 +143,12 @@ export async function endMoveService(
   for (const isSystem of [true, false]) {
     const world = worldOf(isSystem);
     if (unit === null || world.environment[MOVE_UNIT_VARIABLE] !== unit) return;
-    const file = join(world.unitDirectory, unit);
+    const place = placeOfUnit(unit, isSystem, world.unitDirectory);
+    const { path: file } = place;
     if (lstatSync(file, { throwIfNoEntry: false }) === undefined) continue;
     if (await canGoOn(guest, records)) return;
     try {
-      await removeFiles(file, unit, isSystem);
+      await removeUnitFiles(place);
     } catch (error) {
       const { message } = notPermitted(file, error);
       context.report({ type: 'warning', code: 'clean-up-incomplete', message });
