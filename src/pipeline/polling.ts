@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 
 export interface PollOptions {
@@ -15,12 +16,12 @@ export async function poll<Answer>(
   ask: () => Answer | null | false | Promise<Answer | null | false>,
   options: PollOptions,
 ): Promise<Answer | null> {
-  const deadline = Date.now() + options.timeoutMs;
+  const deadline = performance.now() + options.timeoutMs;
   for (;;) {
     options.signal.throwIfAborted();
     const answer = await ask();
     if (answer !== null && answer !== false) return answer;
-    const leftMs = deadline - Date.now();
+    const leftMs = deadline - performance.now();
     if (leftMs <= 0) return null;
     await pause(Math.min(options.intervalMs, leftMs), options.signal);
   }

@@ -39,6 +39,7 @@ export const packageByProgram = {
   mkntfs: 'ntfs-3g',
   ps: 'procps',
   modprobe: 'kmod',
+  faketime: 'faketime',
   unshare: 'util-linux',
   ionice: 'util-linux',
   losetup: 'mount',

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { circles } from '../support/house/circles.ts';
@@ -181,4 +181,16 @@ test('no folder has more than 20 files', () => {
     for (const entry of readdirSync(join(projectDirectory, root), { recursive: true, withFileTypes: true }))
       if (entry.isFile()) counts.set(entry.parentPath, (counts.get(entry.parentPath) ?? 0) + 1);
   expect([...counts].filter(([, count]) => count > MOST_FILES)).toEqual([]);
+});
+
+test('only these files ask for the time of day: durations are measured by the clock that does not jump', () => {
+  const asking = files.filter((file) =>
+    readFileSync(join(projectDirectory, file), 'utf8').includes('Date.now('),
+  );
+  expect(asking.toSorted()).toEqual([
+    'src/guest/drivers/uml/freeze.ts', // compares with the times of files
+    'src/image/contents/place-edit.ts', // writes the times of files
+    'src/operations/migrate/line/over-lost-lines.ts', // notes a time for others to read
+    'src/operations/migrate/passes/hold.ts', // waits until a time of day
+  ]);
 });

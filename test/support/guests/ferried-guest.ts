@@ -30,6 +30,8 @@ export interface FerriedGuest {
     cold?: boolean;
     /** `--retry-for`: a lost line ends the move at once unless given. */
     retryFor?: string;
+    /** What starts vmferry there, if it is not the usual one. */
+    remoteCommand?: string;
   }): Promise<string[]>;
   runsOn(host: 'old' | 'new'): boolean;
   /** The guest's own process on the old host; null when it does not run there. */
@@ -100,9 +102,10 @@ export async function ferriedGuest(
       directory = hosts.new.images,
       cold = false,
       retryFor = '0',
+      remoteCommand: receiver = hosts.remoteCommand,
     } = {}) => {
-      const command = `exec '${process.execPath}' '${meddler}' '${JSON.stringify(rules)}' '${hosts.remoteCommand}' "$@"`;
-      const remoteCommand = rules.length === 0 ? hosts.remoteCommand : await hosts.remoteScript([command]);
+      const command = `exec '${process.execPath}' '${meddler}' '${JSON.stringify(rules)}' '${receiver}' "$@"`;
+      const remoteCommand = rules.length === 0 ? receiver : await hosts.remoteScript([command]);
       const target = hosts.targetArguments({ directory, remoteCommand });
       return ['migrate', name, ...target, '--retry-for', retryFor, ...(cold ? ['--cold'] : []), '--json'];
     },

@@ -1,4 +1,5 @@
 import { closeSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
+import { performance } from 'node:perf_hooks';
 import { Failure } from '../../../failure.ts';
 import { poll } from '../../../pipeline/polling.ts';
 import type { RunningGuest } from '../../guest-driver.ts';
@@ -33,12 +34,12 @@ export async function waitUntilUp(
   signal: AbortSignal,
 ): Promise<void> {
   const { name } = guest.definition;
-  const startedMs = Date.now();
+  const startedMs = performance.now();
   const idle = new IdleWatch(guest.identity.pid);
   let nextStateMs = 0;
   const up = await poll(
     async () => {
-      const nowMs = Date.now();
+      const nowMs = performance.now();
       const log = readFrom(options.consoleLog, options.logStartBytes);
       const words = panic.exec(log)?.[0];
       if (words !== undefined) throw new Failure('start-failed', `The kernel of ${name} stopped: ${words}.`);
@@ -102,7 +103,7 @@ export function readFrom(path: string, startBytes: number): string {
 /** Sees whether a process has had little to do for a while. On a busy machine, its waiting for a processor counts as work. */
 class IdleWatch {
   readonly #pid: number | undefined;
-  #sinceMs = Date.now();
+  #sinceMs = performance.now();
   #sinceNs = 0;
 
   constructor(pid: number | undefined) {
@@ -112,7 +113,7 @@ class IdleWatch {
 
   isIdle(): boolean {
     const busyNs = this.#pid === undefined ? null : threadTimes(this.#pid);
-    const nowMs = Date.now();
+    const nowMs = performance.now();
     const passedMs = nowMs - this.#sinceMs;
     if (busyNs === null || passedMs < idleMs) return false;
     const isIdle = (busyNs - this.#sinceNs) / 1e6 < passedMs * idleShare;

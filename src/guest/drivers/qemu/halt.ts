@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import type { Context } from '../../../events.ts';
 import { Failure } from '../../../failure.ts';
 import { poll } from '../../../pipeline/polling.ts';
@@ -199,7 +200,7 @@ async function pressCtrlAltDel(halting: Halting): Promise<Outcome> {
 async function hasShutDown(halting: Halting, events: readonly string[] = ['SHUTDOWN']): Promise<boolean> {
   const { session, process, options, outliving } = halting;
   const { qmp } = session;
-  const deadlineMs = Date.now() + options.timeoutMs;
+  const deadlineMs = performance.now() + options.timeoutMs;
   const awaited = outliving?.endStates.includes('guest-panicked') ? [...events, 'GUEST_PANICKED'] : events;
   const isDown = (): boolean =>
     !isAlive(process) || qmp.findEvent(({ event }) => awaited.includes(event)) !== null;
@@ -213,7 +214,7 @@ async function hasShutDown(halting: Halting, events: readonly string[] = ['SHUTD
     if (ended !== null && isAlive(process)) await outliving.ask(qmp);
     return (await quit(halting)) === null;
   }
-  if (await isGoneWithin(process, Math.min(lingerMs, Math.max(deadlineMs - Date.now(), intervalMs))))
+  if (await isGoneWithin(process, Math.min(lingerMs, Math.max(deadlineMs - performance.now(), intervalMs))))
     return true;
   return (await quit(halting)) === null;
 }

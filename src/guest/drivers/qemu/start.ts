@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
 import type { Context } from '../../../events.ts';
 import { asFailure, combineFailures, Failure } from '../../../failure.ts';
 import { command, here, placed } from '../../../placed-text.ts';
@@ -101,8 +102,8 @@ async function waitUntilUp(
   { signal }: Context,
 ): Promise<RunningGuest> {
   const { name } = definition;
-  const deadlineMs = Date.now() + options.timeoutMs;
-  const leftMs = (): number => Math.max(deadlineMs - Date.now(), 0);
+  const deadlineMs = performance.now() + options.timeoutMs;
+  const leftMs = (): number => Math.max(deadlineMs - performance.now(), 0);
   const throwIfEnded = (): void => {
     const ending = started.ended();
     if (ending !== null)

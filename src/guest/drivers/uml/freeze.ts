@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { performance } from 'node:perf_hooks';
 import type { Context } from '../../../events.ts';
 import { Failure } from '../../../failure.ts';
 import { pause } from '../../../pipeline/polling.ts';
@@ -62,14 +63,14 @@ async function stop(name: string, stopper: UmlStopper, signal: AbortSignal): Pro
 /** Waits until the images have not changed for so long that another write would change their times. */
 async function awaitSettled({ name, disks }: GuestDefinition, signal: AbortSignal): Promise<void> {
   const look = () => Promise.all(disks.map(async ({ path }) => (await stat(path)).mtimeMs));
-  const deadlineMs = Date.now() + settleTimeoutMs;
+  const deadlineMs = performance.now() + settleTimeoutMs;
   let before = await look();
   while (before.some((changedMs) => Date.now() - changedMs < settleMs)) {
     await pause(settleMs, signal);
     const now = await look();
     // This also works if a clock was set back and the last change lies in the future.
     if (now.every((changedMs, index) => changedMs === before[index])) return;
-    if (Date.now() > deadlineMs) throw cannotStop(name, 'its images change although it was stopped');
+    if (performance.now() > deadlineMs) throw cannotStop(name, 'its images change although it was stopped');
     before = now;
   }
 }

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import type { Context } from '../../../events.ts';
 import { Failure } from '../../../failure.ts';
 import { descendantsOf, isAlive, signalProcess, type ProcessIdentity } from '../../../system/proc-process.ts';
@@ -141,12 +142,12 @@ async function pressCtrlAltDel(halting: Halting): Promise<Outcome> {
   context.signal.throwIfAborted();
   const bootId = await mconsole.bootId();
   if ((await mconsole.ask('cad')) === null) return 'its console refused Ctrl-Alt-Del';
-  let nextLook = Date.now();
+  let nextLook = performance.now();
   const outcome = await poll(
     async () => {
       if (isGone(processes)) return 'gone';
-      if (Date.now() < nextLook) return null;
-      nextLook = Date.now() + consoleIntervalMs;
+      if (performance.now() < nextLook) return null;
+      nextLook = performance.now() + consoleIntervalMs;
       const now = await mconsole.bootId();
       return now !== null && now !== bootId ? 'rebooted' : null;
     },
@@ -204,12 +205,12 @@ function describeMounts(mounts: readonly string[] | null): string {
 
 /** Waits until no more programs end. The fourth word of /proc/loadavg has their number. */
 async function waitForPrograms({ mconsole, options, patient }: Halting): Promise<void> {
-  const deadline = Date.now() + Math.min(options.timeoutMs, programsTimeoutMs);
-  let quietSince = Date.now();
+  const deadline = performance.now() + Math.min(options.timeoutMs, programsTimeoutMs);
+  let quietSince = performance.now();
   let last: string | undefined;
-  while (Date.now() < deadline && Date.now() - quietSince < programsQuietMs) {
+  while (performance.now() < deadline && performance.now() - quietSince < programsQuietMs) {
     const count = (await mconsole.readProc('loadavg'))?.split(' ')[3]?.split('/')[1];
-    if (count !== last) quietSince = Date.now();
+    if (count !== last) quietSince = performance.now();
     last = count;
     await pause(processIntervalMs, patient);
   }

@@ -42,10 +42,10 @@ export async function startUml(
   if (problem !== undefined) throw combineFailures([problem, ...others]);
   context.signal.throwIfAborted();
 
-  const deadline = Date.now() + options.timeoutMs;
+  const deadline = performance.now() + options.timeoutMs;
   const first = await boot(kernel ?? '', definition, options, host, context);
   if (!(first instanceof Failure)) return first;
-  const timeoutMs = deadline - Date.now();
+  const timeoutMs = deadline - performance.now();
   if (timeoutMs <= 0) throw first;
   const message = `${definition.name} ended while it was starting, and is started again. Its console shows why: ${options.consoleLog}.${littleMemory(definition)}`;
   context.report({ type: 'warning', code: 'guest-started-twice', message });

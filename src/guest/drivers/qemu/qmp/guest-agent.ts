@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LineSocket, SocketError } from './line-socket.ts';
 import { asObject, parseObject } from './qmp.ts';
@@ -45,9 +46,9 @@ export class GuestAgent implements Disposable {
     const id = Math.floor(Math.random() * 2 ** 31);
     this.#socket?.send(Buffer.from([0xff]));
     this.#send('guest-sync-delimited', { id });
-    const deadlineMs = Date.now() + syncTimeoutMs;
+    const deadlineMs = performance.now() + syncTimeoutMs;
     for (;;) {
-      const line = await this.#nextLine(deadlineMs - Date.now());
+      const line = await this.#nextLine(deadlineMs - performance.now());
       if (line === null) return false;
       if (parseObject(line)?.['return'] === id) return true;
     }

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import type { Mconsole } from './mconsole.ts';
 import { poll } from '../../../../pipeline/polling.ts';
 
@@ -41,7 +42,7 @@ export async function syncUml(
 ): Promise<string | null> {
   const keys = await mconsole.readProc('sys/kernel/sysrq');
   if (keys !== null && !allowsSync(Number(keys))) return 'its kernel has sysrq switched off';
-  const deadlineMs = Date.now() + timeoutMs;
+  const deadlineMs = performance.now() + timeoutMs;
   for (let round = 0; round < rounds; round++) {
     const before = await readPageCounts(mconsole);
     if (before === null || (await mconsole.ask('sysrq', 's')) === null) return 'its kernel does not answer';
@@ -50,7 +51,7 @@ export async function syncUml(
         const now = await readPageCounts(mconsole);
         return now !== null && isWrittenSince(before, now);
       },
-      { timeoutMs: deadlineMs - Date.now(), intervalMs, signal },
+      { timeoutMs: deadlineMs - performance.now(), intervalMs, signal },
     );
     if (written === null) return `it took longer than ${Math.round(timeoutMs / 1000)} s`;
   }
