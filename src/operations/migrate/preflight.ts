@@ -3,7 +3,7 @@ import { asFailure, combineFailures, Failure } from '../../failure.ts';
 import type { Adaptation } from '../../guest/adaptation/plan.ts';
 import { isImageOnly, parseGuestDefinition } from '../../guest/definition.ts';
 import type { GuestSystem } from '../../guest/inspection/guest-system.ts';
-import type { ResolvedGuest } from '../../guest/resolve-guest.ts';
+import { isOfThisMachine, type ResolvedGuest } from '../../guest/resolve-guest.ts';
 import { Resources } from '../../pipeline/resources.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
 import type { DeviceThere, MigrateRequest } from './migration-report.ts';
@@ -93,6 +93,9 @@ async function look(
     () => guest && refuseArchivedElsewhere(guest, request.oldHostIsGone ?? false, dependencies, context),
   );
   await attempt(() => refuseWhileMoved(guest?.record ?? null));
+  await attempt(() =>
+    guest !== null && isOfThisMachine(guest) ? dependencies.records.requireWritable() : null,
+  );
   await attempt(() => guest && refuseHoldOfHalted(guest, request));
   if (guest !== null) tellOfEarlierStates(guest, context);
   const disks =

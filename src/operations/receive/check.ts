@@ -1,5 +1,5 @@
 import type { Context } from '../../events.ts';
-import { Failure } from '../../failure.ts';
+import { asFailure, Failure } from '../../failure.ts';
 import type { HypervisorKind } from '../../guest/definition-language.ts';
 import type { GuestDefinition } from '../../guest/definition.ts';
 import { knownDefinitions, type GuestSources } from '../../guest/known-definitions.ts';
@@ -32,7 +32,7 @@ export interface CheckedTarget {
   devices: { path: string; sizeBytes: number; holds: string[] }[];
 }
 
-/** Finds everything that keeps this machine from receiving the guest. Changes nothing. */
+/** Finds everything that keeps this machine from receiving the guest. Changes nothing, but makes the directory of the records. */
 export async function checkTarget(
   request: CheckRequest,
   { spoolParent, ...sources }: GuestSources & { spoolParent: string },
@@ -50,6 +50,7 @@ export async function checkTarget(
     ...(needs && { needs }),
     ...(besides && { besidesBytes: besides.memoryBytes }),
   };
+  if (guest !== null) problems.push(...(await findRecordsProblem(sources)));
   const found = coming === null ? [] : await checkGuestHere(coming, sources, problems, context);
   problems.push(...found);
   const isMissing = found.some(({ code }) => code === 'hypervisor-missing');
@@ -63,6 +64,16 @@ export async function checkTarget(
     hypervisors: guest !== null && isMissing ? await workingHypervisors(guest, sources.drivers, context) : [],
     devices: devices.map(({ place: { path, sizeBytes }, holds }) => ({ path, sizeBytes, holds: [...holds] })),
   };
+}
+
+/** The guest is remembered here before it boots: without room for that it would be noticed only when it is down there. */
+async function findRecordsProblem({ records }: GuestSources): Promise<readonly Failure[]> {
+  try {
+    await records.requireWritable();
+    return [];
+  } catch (error) {
+    return asFailure(error).all;
+  }
 }
 
 /** A device whose content is not recognised may still be the disk of a guest that is down. */

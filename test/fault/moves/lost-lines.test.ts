@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { seededRandom, testSeed } from '../../support/seeded-random.ts';
 import { errorOf, resultOf, warningsOf } from '../../support/programs/command-records.ts';
-import { eventually, receiversOf } from '../../support/guests/ferried-guest.ts';
+import { eventually, meddlingReceiver, receiversOf } from '../../support/guests/ferried-guest.ts';
 import { makeSparseFile, patchFile, seededBytes } from '../../support/images/images.ts';
 import { attachLoopDevice } from '../../support/images/loop-device.ts';
 import { networkLabMissing } from '../../support/ssh/network-lab.ts';
@@ -109,6 +109,20 @@ describeUnless(networkLabMissing(), `a move whose line breaks (VMFERRY_TEST_SEED
     const { disks } = await expectMoved(await start().ended);
     expect(disks[0]?.sentBytes).toBeGreaterThan(0);
     expect(disks[0]?.sentBytes).toBeLessThan(0.8 * dataBytes);
+  });
+
+  test('fails, and gives no image its name, when the new machine claims chunks that it does not have', async () => {
+    const first = start();
+    await sent(first, 12);
+    first.child.kill('SIGKILL');
+    await first.ended;
+    await eventually('no receiver is left', 60_000, async () => (await receiversOf(hosts)).length === 0);
+    const claim = { on: 'surveyed', do: 'claim', image, offset: 60 * MIB } as const;
+    const remoteCommand = await meddlingReceiver(hosts, [claim]);
+    const argv = ['migrate', image, ...hosts.targetArguments({ remoteCommand }), '--json'];
+    const error = errorOf(await hosts.run(argv));
+    expect(error).toMatchObject({ code: 'verification-failed', exitStatus: 15 });
+    expect(await hosts.filesOnNew()).not.toContain('disk.img');
   });
 
   test('is not tried again with --retry-for 0, and says how to go on or to give it up', async () => {

@@ -16,6 +16,20 @@ export interface Rule {
   do: 'hold' | 'delay' | 'hang-up' | 'kill' | 'damage-pack';
 }
 
+/** `claim` of meddling-receiver.mjs. */
+interface Claim {
+  on: string;
+  do: 'claim';
+  image: string;
+  offset: number;
+}
+
+/** Starts a vmferry there whose messages the rules change. */
+export function meddlingReceiver(hosts: TwoHosts, rules: readonly (Rule | Claim)[]): Promise<string> {
+  const words = [process.execPath, meddler, JSON.stringify(rules), hosts.remoteCommand];
+  return hosts.remoteScript([`exec ${words.map((word) => `'${word}'`).join(' ')} "$@"`]);
+}
+
 /** A guest that runs on the old host, and what a test needs to know of it. */
 export interface FerriedGuest {
   name: string;
@@ -104,8 +118,7 @@ export async function ferriedGuest(
       retryFor = '0',
       remoteCommand: receiver = hosts.remoteCommand,
     } = {}) => {
-      const command = `exec '${process.execPath}' '${meddler}' '${JSON.stringify(rules)}' '${receiver}' "$@"`;
-      const remoteCommand = rules.length === 0 ? receiver : await hosts.remoteScript([command]);
+      const remoteCommand = rules.length === 0 ? receiver : await meddlingReceiver(hosts, rules);
       const target = hosts.targetArguments({ directory, remoteCommand });
       return ['migrate', name, ...target, '--retry-for', retryFor, ...(cold ? ['--cold'] : []), '--json'];
     },

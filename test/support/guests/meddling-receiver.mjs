@@ -7,10 +7,13 @@
  *   {"on": TYPE, "do": "hang-up"}      the line to the mover is closed instead, the receiver sees the end of its input
  *   {"on": TYPE, "do": "kill"}         the receiver is killed instead
  *   {"on": TYPE, "do": "damage-pack"}  one bit of the pack that the message names is flipped first
+ *   {"on": TYPE, "do": "claim", "image": PATH, "offset": N}
+ *                                      first it is said that the chunks of the image from that byte on are there
  *
  * Each time it leaves a file `meddled-TYPE` in $VMFERRY_STATE_DIR.
  */
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -22,10 +25,12 @@ const [rulesText = '[]', program = '', ...args] = process.argv.slice(2);
 const rules = JSON.parse(rulesText);
 const receiver = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
 let spool = '';
+let chunkBytes = 0;
 
 function meddle(line, passOn) {
   const message = JSON.parse(line);
   if (message.type === 'opened') spool = message.spool;
+  if (message.type === 'open') chunkBytes = message.chunkBytes;
   const index = rules.findIndex(({ on }) => on === message.type);
   if (index < 0) {
     passOn(`${line}\n`);
@@ -51,9 +56,28 @@ function meddle(line, passOn) {
       flipBit(join(spool, `${message.id}.tar`));
       passOn(`${line}\n`);
       return;
+    case 'claim':
+      passOn(`${JSON.stringify(claimChunks(rule))}\n${line}\n`);
+      return;
     default:
       throw new Error(`no such rule: ${rule.do}`);
   }
+}
+
+const CLAIMED = 64;
+
+/** A `has` that is not true. */
+function claimChunks({ image, offset }) {
+  const first = Math.ceil(offset / chunkBytes);
+  const fd = openSync(image, 'r');
+  const ids = [];
+  for (let position = first; position < first + CLAIMED; position++) {
+    const chunk = Buffer.alloc(chunkBytes);
+    readSync(fd, chunk, 0, chunkBytes, position * chunkBytes);
+    ids.push(createHash('sha256').update(chunk).digest());
+  }
+  closeSync(fd);
+  return { type: 'has', disk: 0, first, ids: Buffer.concat(ids).toString('base64') };
 }
 
 /** The middle of the file lies in the compressed bytes of a frame. */
