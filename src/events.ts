@@ -47,7 +47,7 @@ export type Event = (
 export interface ProbeAccount {
   /** As it was typed; of a URL without its query. */
   probe: string;
-  /** Whether `--probe` named it. Any other only warns. */
+  /** Whether `--probe` named it. */
   isChosen: boolean;
   outcome: ProbeOutcome;
   /** For people: `answered SSH-2.0-OpenSSH_9.2`. */
@@ -56,6 +56,8 @@ export interface ProbeAccount {
   after: string | null;
   /** From the end of the boot until it answered as before; null unless it passed. */
   seconds: number | null;
+  /** Whether only the new hardware was answered in the same way, and not this machine. */
+  isOnlyThere: boolean;
 }
 
 export type ProbeOutcome =

@@ -2,15 +2,16 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { existsSync } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ferriedGuest, type FerriedGuest } from '../support/guests/ferried-guest.ts';
-import { GUEST_PORT } from '../support/guests/uml-guest.ts';
+import { ferriedGuest, stageStarted, type FerriedGuest } from '../support/guests/ferried-guest.ts';
 import { umlMissing } from '../support/guests/uml-kernel.ts';
-import { errorOf, recordsOf, resultOf } from '../support/programs/command-records.ts';
+import { errorOf, recordsOf, resultOf, warningsOf } from '../support/programs/command-records.ts';
 import { describeUnless } from '../support/programs/tools.ts';
 import { networkLabMissing } from '../support/ssh/network-lab.ts';
 import { GUEST_ADDRESS, GUEST_TAP, joinGuest, shareNetwork } from '../support/ssh/shared-network.ts';
 import { startTwoHosts, type TwoHosts } from '../support/ssh/two-hosts.ts';
 
+/** Well known: it is also probed without --probe. */
+const PORT = 8080;
 const MAC = '52:54:00:07:07:77';
 const missing =
   umlMissing() ?? networkLabMissing() ?? (existsSync('/dev/net/tun') ? null : 'there is no /dev/net/tun');
@@ -23,7 +24,7 @@ describeUnless(missing, 'a guest that answers in the network', () => {
     hosts = await startTwoHosts();
     await shareNetwork(hosts);
     guest = await ferriedGuest(hosts, 'web', {
-      network: { hostName: 'web', address: `${GUEST_ADDRESS}/24` },
+      network: { hostName: 'web', address: `${GUEST_ADDRESS}/24`, port: PORT },
       extraArgs: [`eth0=tuntap,${GUEST_TAP},${MAC}`],
     });
   });
@@ -45,18 +46,49 @@ describeUnless(missing, 'a guest that answers in the network', () => {
 
   test('comes back by itself if it does not answer on the new host as before', async () => {
     await joinGuest(hosts, 'new', false);
-    const probes = ['--address', GUEST_ADDRESS, '--probe', `tcp:${GUEST_PORT}`, '--probe', 'tcp:22'];
+    const probes = ['--address', GUEST_ADDRESS, '--probe', `tcp:${PORT}`, '--probe', 'tcp:22'];
     const moved = await migrate(...probes, '--probe-for', '5s');
     await joinGuest(hosts, 'new', true);
     expect(errorOf(moved)).toMatchObject({ code: 'probe-failed', exitStatus: 16 });
     expect(errorOf(moved).message).toContain('It runs here again');
     expect(recordsOf(moved).filter(({ type }) => type === 'probed')).toMatchObject([
-      { probe: `tcp:${GUEST_PORT}`, outcome: 'failed', before: `answered web boots=1 ${MAC}` },
+      { probe: `tcp:${PORT}`, outcome: 'failed', before: `answered web boots=1 ${MAC}` },
       { probe: 'tcp:22', outcome: 'not-required', after: null },
     ]);
     expect(guest.runsOn('new')).toBe(false);
     expect(await hosts.guests()).toMatchObject([{ name: 'web', state: 'running' }]);
     expect(await guest.state()).toBe('running');
+    await rm(join(hosts.new.images, 'web.img'));
+  });
+
+  test('comes back without --probe, too, if a port that answered here does not answer there', async () => {
+    await joinGuest(hosts, 'new', false);
+    const moved = await migrate('--address', GUEST_ADDRESS, '--probe-for', '2s');
+    await joinGuest(hosts, 'new', true);
+    const error = errorOf(moved);
+    expect(error).toMatchObject({ code: 'probe-failed', exitStatus: 16 });
+    expect(error.advice).toContain('--probe none');
+    expect([guest.runsOn('old'), guest.runsOn('new')]).toEqual([true, false]);
+    await rm(join(hosts.new.images, 'web.img'));
+  });
+
+  test('stays there if it answers only the new host, which warns and keeps the way back open', async () => {
+    const noWay = ['route', 'add', 'unreachable', GUEST_ADDRESS];
+    const argv = [...(await guest.migrateArguments()), '--address', GUEST_ADDRESS, '--probe-for', '12s'];
+    const command = hosts.start(argv);
+    await command.printed(stageStarted('halt'));
+    expect((await hosts.lab.runOn('old', ['ip', ...noWay])).exitStatus).toBe(0);
+    const moved = await command.ended;
+    await hosts.lab.runOn('old', ['ip', 'route', 'del', 'unreachable', GUEST_ADDRESS]);
+    expect(resultOf(moved)).toMatchObject({
+      probes: [
+        { probe: `tcp:${GUEST_ADDRESS}:${PORT}`, isChosen: false, outcome: 'passed', isOnlyThere: true },
+      ],
+      committed: false,
+    });
+    expect(warningsOf(moved)).toMatchObject([{ code: 'probe-differs' }]);
+    await guest.expectMoved();
+    resultOf(await hosts.run(['revert', 'web', '--json']));
     await rm(join(hosts.new.images, 'web.img'));
   });
 
@@ -72,11 +104,11 @@ describeUnless(missing, 'a guest that answers in the network', () => {
   });
 
   test('moves if it answers as before; what it says of itself may differ, and keeps the way back open', async () => {
-    const moved = await migrate('--address', GUEST_ADDRESS, '--probe', `tcp:${GUEST_PORT}`);
+    const moved = await migrate('--address', GUEST_ADDRESS, '--probe', `tcp:${PORT}`);
     const report = resultOf(moved);
     expect(report).toMatchObject({
       type: 'moved',
-      probes: [{ probe: `tcp:${GUEST_PORT}`, isChosen: true, outcome: 'passed' }],
+      probes: [{ probe: `tcp:${PORT}`, isChosen: true, outcome: 'passed' }],
       committed: false,
     });
     const [warning] = recordsOf(moved).filter(({ code }) => code === 'probe-differs');

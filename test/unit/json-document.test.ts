@@ -106,6 +106,7 @@ const probe = {
   before: '',
   after: '',
   seconds: 0,
+  isOnlyThere: true,
 } as const;
 const account = { source: '', target: '', sizeBytes: 0, readBytes: 0, holeBytes: 0, freeBytes: 0 };
 const failure = { code: 'usage', message: '', advice: '' } as const;

@@ -32,13 +32,14 @@ export async function commitProven(
 }
 
 /**
- * Whether the probes that a person chose have all answered exactly as before, and there is one. One that did not answer before the halt proves
- * nothing, automatic ones were chosen by nobody, and a service that introduces itself in another way may be another machine's.
+ * Whether all probes have answered exactly as before, and there is one. One that did not answer before the halt proves nothing; a service that
+ * introduces itself in another way may be another machine's; and people may not reach what only the new hardware reaches.
  */
 export function isProven(probes: readonly ProbeAccount[]): boolean {
-  const chosen = probes.filter(({ isChosen }) => isChosen);
   return (
-    chosen.length > 0 &&
-    chosen.every(({ outcome, before, after }) => outcome === 'passed' && after === before)
+    probes.length > 0 &&
+    probes.every(
+      ({ outcome, before, after, isOnlyThere }) => outcome === 'passed' && after === before && !isOnlyThere,
+    )
   );
 }

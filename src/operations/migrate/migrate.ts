@@ -67,7 +67,7 @@ export async function migrate(
   const moved = await moveGuest(move, watched);
   const { downtimeSeconds, parts: downtimeParts } = clock;
   const { guest, directory, devices, there, fixups } = move;
-  const probes = await proveMove(noted, request, dependencies, watched);
+  const probes = await proveMove(noted, move, watched);
   const committed = await commitProven(noted.guest, probes, request, dependencies, watched);
   return {
     type: 'moved',

@@ -3,42 +3,46 @@ import { asFailure, Failure } from '../../failure.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
 import type { MigrateRequest } from './migration-report.ts';
+import type { Move } from './preflight.ts';
 import { revertMigration } from './revert.ts';
 import { tellWhenInterrupted } from '../../pipeline/when-interrupted.ts';
 import { describeAccount, greetsDifferently } from './probes/answer.ts';
+import type { Dial } from './probes/ask.ts';
 import { awaitAnswers, type ProbedAgain } from './probes/await-answers.ts';
 import type { NotedAnswers } from './probes/note-answers.ts';
 
 /**
- * After the boot: asks again what was noted before the halt. If a chosen probe fails, takes the move back (unless it is to stay open), and
+ * After the boot: asks again what was noted before the halt. If a probe fails, takes the move back (unless it is to stay open), and
  * throws Failure `probe-failed`. Other differences only warn. An interruption ends the asking; the guest stays where it is.
  */
 export async function proveMove(
   noted: NotedAnswers,
-  request: MigrateRequest,
-  dependencies: MigrateDependencies,
+  { request, dependencies, line }: Pick<Move, 'request' | 'dependencies' | 'line'>,
   context: Context,
 ): Promise<ProbeAccount[]> {
   if (noted.answers.length === 0) return [];
   const { guest } = noted;
   const { destination } = request.target;
-  const again = await askAgain(noted, request, context);
+  const dialThere: Dial = (to, signal) => line.connection.connectFrom(to, signal);
+  const again = await askAgain(noted, request, dialThere, context);
   const accounts = again.map(({ account }) => account);
   for (const account of accounts) context.report({ type: 'probed', ...account });
   warnOfDifferences(again, guest, context);
-  const failed = accounts.filter(({ isChosen, outcome }) => isChosen && outcome === 'failed');
+  const failed = accounts.filter(({ outcome }) => outcome === 'failed');
   if (failed.length === 0) return accounts;
   const what = `${failed.map(describeAccount).join('; ')}.`;
   if (request.probing.keepOpen)
     throw new Failure('probe-failed', `${guest} runs on ${destination}, and not as before: ${what}`, {
       advice: `The move stays open (--keep-open). To take it back: vmferry revert ${guest}`,
     });
-  throw await takeBack(what, guest, request, dependencies, context);
+  const isAutomatic = failed.every(({ isChosen }) => !isChosen);
+  throw await takeBack({ what, isAutomatic, guest }, request, dependencies, context);
 }
 
 function askAgain(
   noted: NotedAnswers,
   { target, probing }: MigrateRequest,
+  dialThere: Dial,
   context: Context,
 ): Promise<ProbedAgain[]> {
   const { guest } = noted;
@@ -50,7 +54,7 @@ function askAgain(
     context,
     'probe',
     `asking ${guest} what it answered before the halt`,
-    () => awaitAnswers(noted, probing.limitMs, context.signal),
+    () => awaitAnswers(noted, probing.limitMs, dialThere, context.signal),
     (again) => {
       const count = (outcome: ProbeAccount['outcome']) =>
         again.filter(({ account }) => account.outcome === outcome).length;
@@ -63,12 +67,9 @@ function askAgain(
 function warnOfDifferences(again: readonly ProbedAgain[], guest: string, { report }: Context): void {
   const warn = (message: string) => report({ type: 'warning', code: 'probe-differs', message });
   for (const { account, after, noted } of again) {
-    const { isChosen, outcome } = account;
+    const { outcome, isOnlyThere } = account;
     if (outcome === 'not-finished') warn(`${describeAccount(account)}.`);
-    else if (outcome === 'failed' && !isChosen)
-      warn(
-        `${describeAccount(account)}. ${guest} stays where it is, because no --probe was given. Its network may be another one there, or it may not be reached from here.`,
-      );
+    else if (isOnlyThere) warn(`${describeAccount(account)}. ${guest} cannot be reached from here any more.`);
     else if (after !== null && greetsDifferently(noted.before, after))
       warn(`${describeAccount(account)}. It answers, but introduces itself in another way.`);
   }
@@ -76,8 +77,7 @@ function warnOfDifferences(again: readonly ProbedAgain[], guest: string, { repor
 
 /** Reverts the move as `vmferry revert` does. Returns the failure to show. */
 async function takeBack(
-  what: string,
-  guest: string,
+  { what, isAutomatic, guest }: { what: string; isAutomatic: boolean; guest: string },
   request: MigrateRequest,
   dependencies: MigrateDependencies,
   context: Context,
@@ -98,7 +98,7 @@ async function takeBack(
       'probe-failed',
       `${guest} did not answer on ${destination} as before: ${what} It runs here again, from its old image.`,
       {
-        advice: `Its image on ${destination} stays there: look at it, and remove it before the next attempt. If ${guest} cannot be reached from here by design, move it without that probe.`,
+        advice: `Its image on ${destination} stays there: look at it, and remove it before the next attempt. If ${guest} gets another address there, or cannot be reached by design, move it ${isAutomatic ? 'with --probe none' : 'without that probe'}. If it needs more time, give it more: --probe-for 10m`,
       },
     );
   } catch (error) {

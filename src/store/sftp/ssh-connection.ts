@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import { readSshHost } from '../../ssh/config/read-ssh-host.ts';
@@ -6,6 +7,7 @@ import { SftpRefusal } from './refusal.ts';
 import { SftpSession } from './session.ts';
 import { openSftpStore } from './sftp-store.ts';
 import { NewRemoteFile, openRemoteFile, type RemoteFile } from './whole-file.ts';
+import { connectFrom } from '../../ssh/connect-from.ts';
 import { hasNativeCiphers } from '../../ssh/ciphers.ts';
 import { handshake, type LoggedIn } from '../../ssh/handshake.ts';
 import { watchForSilence } from '../../ssh/liveness.ts';
@@ -28,6 +30,8 @@ export interface SshConnection extends AsyncDisposable {
    * to end, and its channel is closed.
    */
   exec(command: string, signal: AbortSignal): Promise<RemoteProcess>;
+  /** A TCP connection that is made from there. Rejects as `connectFrom` does, and when the connection is lost. */
+  connectFrom(to: { host: string; port: number }, signal: AbortSignal): Promise<Duplex>;
   /**
    * A store in a directory there, by absolute path. Usable as long as the connection is.
    * @param unsettledFolders one set for all connections to this store: what the last one could not finish, the next one does
@@ -134,6 +138,17 @@ class OpenConnection implements SshConnection {
     return untilAborted(signal, () =>
       Promise.race([
         startRemoteProcess(this.#parts.client, command, { signal, lost: this.#lost }),
+        this.#lost.then((failure) => {
+          throw failure;
+        }),
+      ]),
+    );
+  }
+
+  connectFrom(to: { host: string; port: number }, signal: AbortSignal): Promise<Duplex> {
+    return untilAborted(signal, () =>
+      Promise.race([
+        connectFrom(this.#parts.client, to, signal),
         this.#lost.then((failure) => {
           throw failure;
         }),

@@ -1,10 +1,15 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { existsSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
-import { ASK_LIMITS, askProbe, type AskLimits } from '../../../src/operations/migrate/probes/ask.ts';
+import {
+  ASK_LIMITS,
+  askProbe,
+  type AskLimits,
+  type Dial,
+} from '../../../src/operations/migrate/probes/ask.ts';
 import { awaitAnswers } from '../../../src/operations/migrate/probes/await-answers.ts';
 import type { Probe } from '../../../src/operations/migrate/probes/probe.ts';
 import { scratchDirectory } from '../../support/images/images.ts';
@@ -38,6 +43,7 @@ function writeForEver(to: Writable, text: string): void {
 
 const guest = { name: 'web', address: '127.0.0.1', phase: 'before' } as const;
 const never = new AbortController().signal;
+const nowhere: Dial = () => Promise.reject(new Error('there is no way from there'));
 const ask = (probe: Probe, limits: Partial<AskLimits> = {}) =>
   askProbe(probe, guest, never, { ...ASK_LIMITS, greetingMs: 10_000, ...limits });
 const port = (number: number, host: string | null = null): Probe => ({ kind: 'tcp', host, port: number });
@@ -150,6 +156,7 @@ describe('after the boot', () => {
     const asking = awaitAnswers(
       { guest: 'web', address: '127.0.0.1', answers: [...answers, refused] },
       5_000,
+      nowhere,
       never,
     );
     // Answers only after it was asked once.
@@ -168,6 +175,26 @@ describe('after the boot', () => {
     expect(again[3]?.account).toMatchObject({ after: null, seconds: null });
   });
 
+  test('an automatic probe may be answered only there; a chosen one may not', async () => {
+    const behind = await serve((socket) => socket.write('220 mail\n'));
+    const dialThere: Dial = (to, signal) =>
+      new Promise((resolve, reject) => {
+        const socket = connect({ ...to, port: behind, signal });
+        socket.once('error', reject).once('connect', () => resolve(socket));
+      });
+    const before = { answered: true, way: 'open', greeting: '220 mail' } as const;
+    const free = await serve(() => undefined);
+    await new Promise((resolve) => servers.pop()?.close(resolve));
+    const answers = [false, true].map((isChosen) => ({ probe: port(free), isChosen, before }));
+    const noted = { guest: 'web', address: '127.0.0.1', answers };
+    const again = await awaitAnswers(noted, 3_000, dialThere, never, 1_000);
+    expect(again.map(({ account }) => account)).toMatchObject([
+      { outcome: 'passed', after: 'answered 220 mail', isOnlyThere: true },
+      { outcome: 'failed', after: 'did not answer: connection refused', isOnlyThere: false },
+    ]);
+    expect(again[0]?.account.seconds).toBeGreaterThanOrEqual(1);
+  });
+
   test('an interruption ends the asking', async () => {
     const stop = new AbortController();
     const before = { answered: true, way: 'exit status 0', greeting: null } as const;
@@ -175,6 +202,7 @@ describe('after the boot', () => {
     const asking = awaitAnswers(
       { guest: 'web', address: null, answers: [{ probe, isChosen: true, before }] },
       600_000,
+      nowhere,
       stop.signal,
     );
     stop.abort();

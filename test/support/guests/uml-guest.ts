@@ -46,11 +46,13 @@ export interface GuestImageOptions {
   showsPrompt?: boolean;
 }
 
-/** The guest answers on GUEST_PORT with a line: its name, `boots=N`, and the MAC address of its card. */
+/** The guest answers on its port with a line: its name, `boots=N`, and the MAC address of its card. */
 export interface GuestNetwork {
   hostName: string;
   /** With the length of the prefix: `10.0.2.77/24`. */
   address: string;
+  /** GUEST_PORT unless given. */
+  port?: number;
 }
 
 export const GUEST_PORT = 7;
@@ -105,7 +107,8 @@ async function writeSystem(
     await symlink('../bin/busybox', join(tree, 'sbin', program));
   const inittab = ['::sysinit:/etc/rc', '::shutdown:/bin/umount -a -r'];
   if (onCtrlAltDel !== 'ignore') inittab.push(`::ctrlaltdel:/sbin/${onCtrlAltDel}`);
-  if (network !== undefined) inittab.push(`::respawn:/bin/busybox nc -ll -p ${GUEST_PORT} -e /sbin/answer`);
+  if (network !== undefined)
+    inittab.push(`::respawn:/bin/busybox nc -ll -p ${network.port ?? GUEST_PORT} -e /sbin/answer`);
   const quickly = ['echo going down', 'busybox sleep 0.5', 'mount -o remount,ro /', 'exec /sbin/poweroff -f'];
   await writeFile(join(tree, 'sbin/quick-poweroff'), `#!/bin/sh\n${quickly.join('\n')}\n`, { mode: 0o755 });
   await writeFile(join(tree, 'etc/inittab'), `${inittab.join('\n')}\n`);

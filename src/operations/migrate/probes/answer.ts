@@ -36,11 +36,12 @@ export function describeAnswer(answer: Answer): string {
 }
 
 /** Both answers in one sentence: `tcp:22 answered SSH-2.0-OpenSSH_9.2 before, the same after 3.1 s`. */
-export function describeAccount({ probe, outcome, before, after, seconds }: ProbeAccount): string {
+export function describeAccount(account: ProbeAccount): string {
+  const { probe, outcome, before, after, seconds, isOnlyThere } = account;
   const first = `${probe} ${before} before`;
   switch (outcome) {
     case 'passed':
-      return `${first}, ${after === before ? 'the same' : after} after ${(seconds ?? 0).toFixed(1)} s`;
+      return `${first}, ${after === before ? 'the same' : after} after ${(seconds ?? 0).toFixed(1)} s${isOnlyThere ? ', only from the new hardware' : ''}`;
     case 'failed':
       return `${first}, ${after ?? 'and was not asked'} after the boot`;
     case 'not-required':

@@ -2,10 +2,11 @@ import { get as getHttp } from 'node:http';
 import { get as getHttps } from 'node:https';
 import { connect } from 'node:net';
 import process from 'node:process';
+import type { Duplex } from 'node:stream';
 import { errorCode, errorMessage } from '../../../system/error-code.ts';
 import { run } from '../../../system/processes.ts';
 import { greetingOf, type Answer } from './answer.ts';
-import type { Probe } from './probe.ts';
+import type { Probe, TcpProbe } from './probe.ts';
 
 /** How long one question may take, in milliseconds. */
 export interface AskLimits {
@@ -33,6 +34,18 @@ export interface ProbedGuest {
   phase: 'before' | 'after';
 }
 
+/** Opens a TCP connection; from another machine, if it is not `dialHere`. Rejects with the system's error. */
+export type Dial = (to: { host: string; port: number }, signal: AbortSignal) => Promise<Duplex>;
+
+const dialHere: Dial = (to, signal) =>
+  new Promise((resolve, reject) => {
+    const socket = connect({ ...to, signal });
+    socket.once('error', reject).once('connect', () => {
+      socket.off('error', reject);
+      resolve(socket);
+    });
+  });
+
 /** Asks once. Never throws, except for the signal's reason when aborted. */
 export async function askProbe(
   probe: Probe,
@@ -49,7 +62,7 @@ export async function askProbe(
 function askOnce(probe: Probe, guest: ProbedGuest, signal: AbortSignal, limits: AskLimits): Promise<Answer> {
   switch (probe.kind) {
     case 'tcp':
-      return askTcp(probe.host ?? guest.address ?? '', probe.port, signal, limits);
+      return askTcp(addressOf(probe, guest), dialHere, signal, limits);
     case 'http':
       return askHttp(probe.url, signal, limits);
     case 'exec':
@@ -57,31 +70,52 @@ function askOnce(probe: Probe, guest: ProbedGuest, signal: AbortSignal, limits: 
   }
 }
 
-function askTcp(
-  host: string,
-  port: number,
+function addressOf({ host, port }: TcpProbe, guest: ProbedGuest): { host: string; port: number } {
+  return { host: host ?? guest.address ?? '', port };
+}
+
+/** Asks a port from another machine. Never throws, except for the signal's reason when aborted. */
+export async function askFrom(
+  dial: Dial,
+  probe: TcpProbe,
+  guest: ProbedGuest,
+  signal: AbortSignal,
+  limits: AskLimits = ASK_LIMITS,
+): Promise<Answer> {
+  const answer = await askTcp(addressOf(probe, guest), dial, signal, limits);
+  signal.throwIfAborted();
+  return answer;
+}
+
+async function askTcp(
+  to: { host: string; port: number },
+  dial: Dial,
   signal: AbortSignal,
   { connectMs, greetingMs }: AskLimits,
 ): Promise<Answer> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(connectMs)]);
+  try {
+    return await greetingFrom(await dial(to, limit), greetingMs, signal);
+  } catch (error) {
+    return limit.aborted ? silent(connectMs) : { answered: false, why: reasonOf(error) };
+  }
+}
+
+function greetingFrom(stream: Duplex, greetingMs: number, signal: AbortSignal): Promise<Answer> {
   return new Promise((resolve) => {
-    const socket = connect({ host, port });
     let received = Buffer.alloc(0);
-    let timer = setTimeout(() => done(silent(connectMs)), connectMs);
     const stop = () => done({ answered: false, why: 'interrupted' });
     const done = (answer: Answer) => {
       clearTimeout(timer);
       signal.removeEventListener('abort', stop);
-      socket.destroy();
+      stream.destroy();
       resolve(answer);
     };
     const greeted = () => done({ answered: true, way: 'open', greeting: greetingOf(received) });
+    const timer = setTimeout(greeted, greetingMs);
     signal.addEventListener('abort', stop, { once: true });
-    socket
-      .on('connect', () => {
-        clearTimeout(timer);
-        timer = setTimeout(greeted, greetingMs);
-      })
-      .on('data', (data) => {
+    stream
+      .on('data', (data: Buffer) => {
         received = Buffer.concat([received, data.subarray(0, MOST_GREETING_BYTES)]);
         if (received.length >= MOST_GREETING_BYTES || received.includes('\n')) greeted();
       })

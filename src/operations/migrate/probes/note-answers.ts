@@ -70,8 +70,11 @@ async function noteAutomatic(
   const asked = await askAll(probes, { name, address: addresses[0] ?? null }, false, context.signal);
   const answers = asked.filter(({ before }) => before.answered);
   const open = answers.map(({ probe }) => nameOfProbe(probe)).join(', ');
-  const found = open === '' ? 'no well-known TCP port answers' : `these answer: ${open}`;
-  tell(context, `${name} is at ${addresses.join(', ')}; ${found}.`);
+  const found =
+    open === ''
+      ? 'no well-known TCP port answers.'
+      : `these answer: ${open}. After the boot they must answer in the same way. If its address changes: --probe none`;
+  tell(context, `${name} is at ${addresses.join(', ')}; ${found}`);
   return { guest: name, address: addresses[0] ?? null, answers };
 }
 

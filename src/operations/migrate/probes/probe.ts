@@ -1,20 +1,26 @@
+export interface TcpProbe {
+  kind: 'tcp';
+  /** Null: the guest's own address. */
+  host: string | null;
+  port: number;
+}
+
 /** A question that is asked before the halt and again after the boot. */
 export type Probe =
-  /** `host` null: the guest's own address. */
-  | { kind: 'tcp'; host: string | null; port: number }
+  | TcpProbe
   | { kind: 'http'; url: string }
   /** A command line for sh, on the machine where vmferry runs. */
   | { kind: 'exec'; command: string };
 
 /** What `vmferry migrate` is asked to probe. */
 export interface ProbeRequest {
-  /** Null: each well-known TCP port of the guest that answers before the halt; these only warn. Empty: nothing. */
+  /** Null: each well-known TCP port of the guest that answers before the halt. Empty: nothing. */
   chosen: readonly Probe[] | null;
   /** An address of the guest; null: what the kernel's table of neighbours has for its cards. */
   address: string | null;
   /** How long after the boot the answers may take, in milliseconds. */
   limitMs: number;
-  /** If a probe fails, leave the guest where it is. */
+  /** Leave the guest where it is if a probe fails, and the way back open if none does. */
   keepOpen: boolean;
 }
 

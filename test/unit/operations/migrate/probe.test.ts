@@ -76,16 +76,23 @@ describe('two answers', () => {
   });
 
   test('are told side by side', () => {
-    const account = { probe: 'tcp:22', isChosen: true, before: describeAnswer(open('SSH-2.0-a')) };
+    const account = {
+      probe: 'tcp:22',
+      isChosen: true,
+      before: describeAnswer(open('SSH-2.0-a')),
+      isOnlyThere: false,
+    };
     const told = [
       { outcome: 'passed', after: describeAnswer(open('SSH-2.0-a')), seconds: 3.14 },
       { outcome: 'passed', after: describeAnswer(open(null)), seconds: 3.14 },
+      { outcome: 'passed', after: describeAnswer(open(null)), seconds: 15, isOnlyThere: true },
       { outcome: 'failed', after: describeAnswer(refused), seconds: null },
       { outcome: 'not-finished', after: null, seconds: null },
     ] as const;
     expect(told.map((one) => describeAccount({ ...account, ...one }))).toEqual([
       'tcp:22 answered SSH-2.0-a before, the same after 3.1 s',
       'tcp:22 answered SSH-2.0-a before, was open after 3.1 s',
+      'tcp:22 answered SSH-2.0-a before, was open after 15.0 s, only from the new hardware',
       'tcp:22 answered SSH-2.0-a before, did not answer: connection refused after the boot',
       'tcp:22 answered SSH-2.0-a before, and was not asked until the end',
     ]);
@@ -138,12 +145,15 @@ describe('a move is proven', () => {
     before: 'answered SSH-2.0-web',
     after: outcome === 'passed' ? 'answered SSH-2.0-web' : null,
     seconds: null,
+    isOnlyThere: false,
   });
   const other = { ...probed('passed'), after: 'answered SSH-2.0-db' };
+  const onlyThere = { ...probed('passed', false), isOnlyThere: true };
 
   test.each<[string, ProbeAccount[], boolean]>([
     ['by chosen probes that have all passed', [probed('passed'), probed('passed')], true],
-    ['not by automatic ones', [probed('passed', false)], false],
+    ['by automatic ones, too', [probed('passed', false)], true],
+    ['not if only the new hardware is answered', [probed('passed', false), onlyThere], false],
     ['not by none', [], false],
     ['not if what answers introduces itself in another way', [probed('passed'), other], false],
     ['not if a chosen one did not answer before', [probed('passed'), probed('not-required')], false],
