@@ -1,4 +1,4 @@
-import { targetOf, unitNameFor } from './guest-unit.ts';
+import { guestUnitName, targetOf, unitNameFor } from './guest-unit.ts';
 import { environmentAssignment, execLine, plainLine } from './systemd-text.ts';
 
 /** The data for the unit that goes on with the move of a guest, also after a reboot. */
@@ -29,7 +29,8 @@ export function isMoveUnit(text: string): boolean {
 
 /**
  * A move that is killed goes on with what is there, and one that is interrupted removes it. So systemd kills it, when the machine is shut down as
- * well: only its own process, since a guest that it has started runs on (systemd.kill(5)).
+ * well: only its own process, since a guest that it has started runs on (systemd.kill(5)). A guest with a unit of `vmferry autostart` is up before the
+ * move goes on, and is halted after it was killed.
  *
  * Null if a path or a variable has a character that a unit file cannot hold.
  */
@@ -37,6 +38,7 @@ export function moveUnitText(unit: MoveUnit): string | null {
   const { guest, destination, vmferry, isSystem } = unit;
   const command = execLine([...vmferry, 'migrate', guest, '--resume']);
   const name = moveUnitName(guest);
+  const guestUnit = guestUnitName(guest);
   if (command === null || name === null) return null;
   const environment = { ...unit.environment, [MOVE_UNIT_VARIABLE]: name };
   const assignments = Object.entries(environment).map((entry) => environmentAssignment(...entry));
@@ -50,6 +52,7 @@ export function moveUnitText(unit: MoveUnit): string | null {
     ...(isSystem
       ? ['Wants=network-online.target', 'After=network-online.target local-fs.target remote-fs.target']
       : []),
+    ...(guestUnit === null ? [] : [`After=${guestUnit}`]),
     '# What keeps it from going on, such as a guest that is still to be started, may pass.',
     'StartLimitIntervalSec=0',
     '',

@@ -1,0 +1,94 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { eventually, ferriedGuest, receiversOf, type FerriedGuest } from '../support/guests/ferried-guest.ts';
+import { isFileSystemClean } from '../support/guests/uml-guest.ts';
+import { umlMissing } from '../support/guests/uml-kernel.ts';
+import { umlProcessesOf, watchForDoubleRun } from '../support/guests/uml-processes.ts';
+import { scratchDirectory } from '../support/images/images.ts';
+import { recordsOf, resultOf } from '../support/programs/command-records.ts';
+import {
+  bootSystemdMachine,
+  systemdMachineMissing,
+  unitDirectoryOf,
+  type SystemdMachine,
+} from '../support/programs/systemd-machine.ts';
+import { describeUnless } from '../support/programs/tools.ts';
+import { networkLabMissing } from '../support/ssh/network-lab.ts';
+import { startTwoHosts, type TwoHosts } from '../support/ssh/two-hosts.ts';
+
+/** The old host is booted by a real systemd. */
+describeUnless(umlMissing() ?? networkLabMissing() ?? systemdMachineMissing(), 'a reboot', () => {
+  let hosts: TwoHosts;
+  let guest: FerriedGuest;
+  beforeAll(async () => {
+    hosts = await startTwoHosts();
+    guest = await ferriedGuest(hosts, 'web');
+    // Its process is outside the machine, where systemd would not find it.
+    resultOf(await hosts.run(['halt', 'web', '--json']));
+  });
+  afterAll(async () => {
+    await hosts[Symbol.asyncDispose]();
+  });
+
+  test('keeps a move as a service going, and the guest is halted and started in order', async () => {
+    using scratch = scratchDirectory();
+    using watch = watchForDoubleRun(['web'], [hosts.old.umlDir, hosts.new.umlDir]);
+    const units = unitDirectoryOf(scratch.path);
+    const boot = () => bootSystemdMachine(units, hosts.lab.prefix('old'));
+    const vmferryOn =
+      ({ prefix: startedBy }: SystemdMachine) =>
+      async (...args: string[]) => {
+        const ended = await hosts.run([...args, '--json'], { startedBy });
+        return { result: resultOf(ended), records: recordsOf(ended) };
+      };
+    const isHeld = (vmferry: ReturnType<typeof vmferryOn>) => async () => {
+      const { moves } = (await vmferry('migrations')).result as { moves: { state: string }[] };
+      return moves.some(({ state }) => state === 'held');
+    };
+    const guestUnit = 'vmferry-guest-web.service';
+    const moveUnit = 'vmferry-move-web.service';
+
+    {
+      await using machine = await boot();
+      const vmferry = vmferryOn(machine);
+      await vmferry('start', 'web');
+      await vmferry('autostart', 'web');
+      await machine.systemctl('restart', guestUnit);
+      const args = (await guest.migrateArguments()).filter((arg) => arg !== '--json');
+      const { result } = await vmferry(...args, '--hold', '--service');
+      expect(result).toMatchObject({ type: 'move-service', unit: moveUnit, isSystem: true });
+      await eventually('the copy is held', 60_000, isHeld(vmferry));
+      await machine.shutDown();
+    }
+    // The guest was halted, the move killed: it removed nothing of the copy.
+    expect(umlProcessesOf('web', hosts.old.umlDir)).toEqual([]);
+    expect(await isFileSystemClean(guest.image.path)).toBe(true);
+    await eventually('no receiver is left', 60_000, async () => (await receiversOf(hosts)).length === 0);
+    expect(await hosts.filesOnNew()).toContain('web.img.partial');
+
+    {
+      await using machine = await boot();
+      const vmferry = vmferryOn(machine);
+      await eventually('the copy is held again', 60_000, isHeld(vmferry));
+      // It did not begin before its guest was up.
+      expect(await machine.systemctl('show', '-P', 'NRestarts', moveUnit)).toBe('0');
+      await vmferry('cutover', 'web');
+      await eventually('the service has ended', 60_000, async () => {
+        return (await machine.systemctl('show', '-P', 'ActiveState', moveUnit)) === 'inactive';
+      });
+      expect(existsSync(join(units, moveUnit))).toBe(false);
+      await guest.expectMoved();
+      await machine.shutDown();
+    }
+
+    {
+      // The unit that starts the guest is still there, and finds it fenced.
+      await using machine = await boot();
+      expect(await machine.systemctl('show', '-P', 'Result', guestUnit)).toBe('exit-code');
+      await guest.expectMoved();
+      await machine.shutDown();
+    }
+    expect(watch.seen).toEqual([]);
+  });
+});
