@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import type { Context, Event } from '../../src/events.ts';
@@ -62,7 +62,7 @@ describe('a machine without libvirt', () => {
   });
 });
 
-describeUnless(libvirtMissing() ?? toolsMissing('qemu-img'), 'with a libvirt', () => {
+describeUnless(libvirtMissing() ?? toolsMissing('qemu-img', 'swtpm', 'swtpm_setup'), 'with a libvirt', () => {
   let lab: LibvirtLab;
   let driver: ReturnType<typeof createLibvirtDriver>;
   const scratch = scratchDirectory();
@@ -191,6 +191,26 @@ describeUnless(libvirtMissing() ?? toolsMissing('qemu-img'), 'with a libvirt', (
     ]);
     const twin = { ...plain('owner', image('twin')), uuid: '4dea22b3-1d52-4f3a-8a1c-0123456789fe' };
     expect(await driver.checkBootable(emulated(twin), context)).toMatchObject([{ code: 'target-exists' }]);
+  });
+
+  test('the state of an emulated TPM has to be there before the guest comes, and stays when the guest is forgotten', async () => {
+    const uuid = '4dea22b3-1d52-4f3a-8a1c-0123456789fd';
+    const guest = emulated(plain('sealed', image('sealed'), { uuid }));
+    const text = guest.native?.text.replace(
+      '</devices>',
+      '<tpm model="tpm-crb"><backend type="emulator" version="2.0"/></tpm></devices>',
+    );
+    const definition = { ...guest, native: { text: text ?? '', beyond: [] } };
+    expect(await driver.checkBootable(definition, context)).toMatchObject([
+      { code: 'guest-unsupported', message: expect.stringContaining(`/swtpm/${uuid} is not here`) },
+    ]);
+    await driver.keep(definition, context);
+    expect(await driver.checkBootable(definition, context)).toEqual([]);
+    const state = join(lab.directory, 'lib/swtpm', uuid, 'tpm2');
+    mkdirSync(state, { recursive: true });
+    await driver.drop(definition, context);
+    expect(await guests.known('sealed')).toBeUndefined();
+    expect(existsSync(state)).toBe(true);
   });
 
   test('a definition that anybody may have written does not reach into this machine', async () => {

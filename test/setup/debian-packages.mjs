@@ -59,6 +59,8 @@ export const packageByProgram = {
   // No service of libvirt-daemon-system: the tests start their own libvirt.
   libvirtd: 'libvirt-daemon',
   virsh: 'libvirt-clients',
+  swtpm: 'swtpm',
+  swtpm_setup: 'swtpm-tools',
   // Builds ssh2's fast ciphers, and the library that Debian's User Mode Linux needs on newer processors
   // (test/support/guests/uml-kernel.ts).
   'c++': 'g++',

@@ -1,6 +1,7 @@
 import { Failure } from '../../../failure.ts';
 import { command, here, placed } from '../../../placed-text.ts';
 import type { GuestDefinition } from '../../definition.ts';
+import { hasEmulatedTpm } from './checks/tpm.ts';
 import { domainTypeOf } from './domain/domain-type.ts';
 import { emulatorOf } from './domain/emulator.ts';
 import { parseXml } from './xml/document.ts';
@@ -8,7 +9,7 @@ import { all, attributeOf, find, textOf } from './xml/elements.ts';
 import type { Element } from '@xmldom/xmldom';
 import type { Virsh } from './virsh.ts';
 
-/** What the QEMU here cannot do: the machine type, the processor's model, UEFI. By `virsh domcapabilities`. */
+/** What the QEMU here cannot do: the machine type, the processor's model, UEFI, an emulated TPM. By `virsh domcapabilities`. */
 export async function checkCapabilities(
   definition: GuestDefinition,
   virsh: Virsh,
@@ -40,7 +41,11 @@ export async function checkCapabilities(
     ];
   }
   const { root } = parseXml(answer.text, 'the answer of virsh domcapabilities');
-  return [...cpuProblems(definition, root), ...firmwareProblems(definition, root, name)];
+  return [
+    ...cpuProblems(definition, root),
+    ...firmwareProblems(definition, root, name),
+    ...tpmProblems(definition, root, name),
+  ];
 }
 
 function cpuProblems({ name, cpuModel, native }: GuestDefinition, root: Element): Failure[] {
@@ -71,6 +76,24 @@ function firmwareProblems({ firmware }: GuestDefinition, root: Element, name: st
     new Failure('hypervisor-missing', placed`${name} needs UEFI firmware, and libvirt finds none ${here}.`, {
       advice: placed`On Debian: \`${command('apt-get', 'install', 'ovmf')}\`.`,
     }),
+  ];
+}
+
+function tpmProblems({ native }: GuestDefinition, root: Element, name: string): Failure[] {
+  if (native === undefined || !hasEmulatedTpm(native.text)) return [];
+  const tpm = find(root, 'devices', 'tpm');
+  const backends = all(tpm, 'enum').find((element) => attributeOf(element, 'name') === 'backendModel');
+  // Versions of libvirt that say nothing of TPMs.
+  if (tpm === undefined) return [];
+  if (all(backends, 'value').some((element) => textOf(element) === 'emulator')) return [];
+  return [
+    new Failure(
+      'hypervisor-missing',
+      placed`${name} has an emulated TPM, and libvirt can emulate none ${here}.`,
+      {
+        advice: placed`On Debian: \`${command('apt-get', 'install', 'swtpm', 'swtpm-tools')}\`.`,
+      },
+    ),
   ];
 }
 

@@ -12,6 +12,7 @@ import { isSameGuest } from './domain/same-guest.ts';
 import { domainXml } from './language.ts';
 import type { Virsh } from './virsh.ts';
 import { missingThings } from './checks/named-things.ts';
+import { missingTpmState, tpmDirectory } from './checks/tpm.ts';
 
 /** Everything that keeps libvirt here from starting the guest, but for KVM (`probeKvm`). Changes nothing. */
 export async function checkDomain(
@@ -27,12 +28,17 @@ export async function checkDomain(
   const known = info === null ? null : await findKeptDomain(virsh, info.uuid, { signal });
   const isTaken = info !== null && (known === null || !isSameGuest(known.definition, definition));
   const saved = known?.unsupported;
+  const xml = domainXml(definition, 'qemu');
+  // libvirt itself has made the TPM of a guest that it knows.
+  const tpm =
+    known === null ? missingTpmState(xml, definition, tpmDirectory(virsh.host.sessionDirectory)) : [];
   return [
     ...(isTaken ? [taken(name)] : []),
     ...(saved !== undefined && saved.message.includes('managedsave') ? [saved] : []),
     ...(await takenByOthers(definition, virsh, signal)),
     ...missingFiles(definition),
-    ...missingThings(domainXml(definition, 'qemu'), name),
+    ...missingThings(xml, name),
+    ...tpm,
     ...(await missingNetworks(definition, virsh, signal)),
     ...(await checkCapabilities(definition, virsh, signal)),
   ];

@@ -1,6 +1,7 @@
 import type { Context } from '../../../events.ts';
 import { Failure } from '../../../failure.ts';
 import type { GuestDefinition } from '../../definition.ts';
+import { hasEmulatedTpm } from './checks/tpm.ts';
 import { readDomain } from './domain/read-domain.ts';
 import type { DomainType } from './domain/write-domain.ts';
 import { domainInfo, type DomainInfo } from './domains.ts';
@@ -47,7 +48,7 @@ export async function defineDomain(
     throw new Failure('guest-unsupported', `libvirt forgot ${name} as soon as it was defined.`);
   if (known === null && definition.autostart === true) await setAutostart(defined, true, virsh);
   const undo = async () => {
-    if (known === null) await virsh.ask(['undefine', `--domain=${defined.uuid}`, '--keep-nvram']);
+    if (known === null) await virsh.ask(undefining(defined.uuid, xml));
   };
   return { uuid: defined.uuid, undo };
 }
@@ -91,12 +92,19 @@ export async function define(xml: string, name: string, virsh: Virsh, context: C
   context.report({ type: 'warning', code: 'other', message });
 }
 
-export async function dropDomain({ name, uuid }: GuestDefinition, virsh: Virsh): Promise<void> {
+/** What is not on the guest's disks stays, too. */
+function undefining(uuid: string, xml: string): string[] {
+  // Older versions of virsh do not know this word, which few guests need.
+  const keepTpm = hasEmulatedTpm(xml) ? ['--keep-tpm'] : [];
+  return ['undefine', `--domain=${uuid}`, '--keep-nvram', ...keepTpm];
+}
+
+export async function dropDomain({ name, uuid, native }: GuestDefinition, virsh: Virsh): Promise<void> {
   const info = await domainInfo(virsh, uuid ?? name);
   if (info === null || info.name !== name || !info.isPersistent) return;
   if (info.id !== null) throw alreadyRunning(name);
   await virsh.tell(
-    ['undefine', `--domain=${info.uuid}`, '--keep-nvram'],
+    undefining(info.uuid, native?.text ?? ''),
     `libvirt does not forget ${name}`,
     'guest-unsupported',
   );

@@ -26,7 +26,9 @@ const characterDevices = new Set([
  * @param system where the kernel shows its devices (sysfs)
  */
 export function missingFiles(args: readonly string[], system = '/sys'): Failure[] {
-  return readOptions(args).options.flatMap((option) =>
+  const { options } = readOptions(args);
+  const tpms = emulatedTpms(options);
+  return options.flatMap((option) =>
     namedPaths(option, system)
       .filter((path) => path.startsWith('/') && !existsSync(path))
       .map(
@@ -34,10 +36,22 @@ export function missingFiles(args: readonly string[], system = '/sys'): Failure[
           new Failure(
             'hypervisor-missing',
             placed`${path} is not ${here}, and QEMU is given it (${describeOption(option)}).`,
-            { advice: 'Provide it, or start the guest without it before the move.' },
+            {
+              advice: tpms.has(settingsOf(option).get('id') ?? '')
+                ? 'Start swtpm there on this socket, with a copy of its state: what the guest has stored in its TPM, such as the keys of BitLocker, does not move with its disks.'
+                : 'Provide it, or start the guest without it before the move.',
+            },
           ),
       ),
   );
+}
+
+/** The ids of the character devices behind which a TPM is emulated. */
+function emulatedTpms(options: readonly QemuOption[]): ReadonlySet<string> {
+  const ids = options.map((option) =>
+    option.name === 'tpmdev' ? settingsOf(option).get('chardev') : undefined,
+  );
+  return new Set(ids.filter((id) => id !== undefined));
 }
 
 /** What has to be here for this option. */

@@ -85,3 +85,10 @@ test.each([
 ])('nothing is looked for that is no path of this machine: %s %s', (option, value) => {
   expect(found(option, value)).toEqual([]);
 });
+
+test('of an emulated TPM without its socket, the advice is to bring its state', () => {
+  const advice = (tpm: string) =>
+    missingFiles(['-chardev', 'socket,id=c,path=/nowhere/swtpm', '-tpmdev', tpm]).map((one) => one.advice);
+  expect(advice('emulator,id=t,chardev=c')).toEqual([expect.stringMatching(/swtpm.*BitLocker/)]);
+  expect(advice('emulator,id=t,chardev=d')).toEqual([expect.stringMatching(/^Provide it/)]);
+});
