@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { FramePool } from './workers/frame-pool.ts';
 import { createRecordStore, stateDirectory } from './guest/record-store.ts';
-import { deferKeeping, deferViewing, once } from './guest/drivers/deferred-driver.ts';
+import { deferHugePages, deferKeeping, deferViewing, once } from './guest/drivers/deferred-driver.ts';
 import { libvirtOutline } from './guest/drivers/libvirt/outline.ts';
 import { qemuOutline } from './guest/drivers/qemu/outline.ts';
 import { createUmlDriver } from './guest/drivers/uml/driver.ts';
@@ -81,16 +81,16 @@ export function createDependencies(version: string, environment: NodeJS.ProcessE
 }
 
 function createDrivers(environment: NodeJS.ProcessEnv): GuestDriver[] {
+  const qemu = once(async () =>
+    (await import('./guest/drivers/qemu/driver.ts')).createQemuDriver(environment),
+  );
+  const libvirt = once(async () =>
+    (await import('./guest/drivers/libvirt/driver.ts')).createLibvirtDriver(environment),
+  );
   return [
     createUmlDriver(environment),
-    deferViewing(
-      qemuOutline,
-      once(async () => (await import('./guest/drivers/qemu/driver.ts')).createQemuDriver(environment)),
-    ),
-    deferKeeping(
-      libvirtOutline(environment),
-      once(async () => (await import('./guest/drivers/libvirt/driver.ts')).createLibvirtDriver(environment)),
-    ),
+    { ...deferViewing(qemuOutline, qemu), ...deferHugePages(qemu) },
+    { ...deferKeeping(libvirtOutline(environment), libvirt), ...deferHugePages(libvirt) },
     deferKeeping(
       xenOutline(environment),
       once(async () => (await import('./guest/drivers/xen/driver.ts')).createXenDriver(environment)),

@@ -227,6 +227,22 @@ export function isKernelDriver(driver: GuestDriver): driver is KernelDriver {
   return 'kernelFacts' in driver;
 }
 
+/** Memory that the machine keeps apart (hugetlbpage in the kernel's documentation). */
+export interface HugePages {
+  /** Null: the machine's usual size. */
+  pageBytes: number | null;
+}
+
+/** A hypervisor whose guests can have their memory in huge pages. */
+export interface HugePageDriver extends GuestDriver {
+  /** Null for a guest with ordinary memory. */
+  hugePages(definition: GuestDefinition): Promise<HugePages | null>;
+}
+
+export function isHugePageDriver(driver: GuestDriver): driver is HugePageDriver {
+  return 'hugePages' in driver;
+}
+
 export interface FreezeOptions {
   /** How long the guest may take to write out what it has in memory. */
   syncTimeoutMs: number;

@@ -1,8 +1,12 @@
 import { expect, test } from '@jest/globals';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import process from 'node:process';
 import type { GuestDefinition } from '../../src/guest/definition.ts';
 import { createQemuDriver } from '../../src/guest/drivers/qemu/driver.ts';
+import { hugePagesOfArguments } from '../../src/guest/drivers/qemu/launch/huge-pages.ts';
 import { missingFiles } from '../../src/guest/drivers/qemu/launch/named-files.ts';
+import { checkHugePages } from '../../src/guest/preflight/check-memory.ts';
 import { run } from '../../src/system/processes.ts';
 import { guestKernel, guestKernelMissing } from '../rigs/kernel/guest-kernel.ts';
 import { guestAgent, powerButton } from '../support/guests/guest-programs.ts';
@@ -88,6 +92,38 @@ describeUnless(toolsMissing('qemu-system-x86_64'), 'QEMU', () => {
     const limits = { timeoutMs: TIMEOUT_MS };
     expect(await run('qemu-system-x86_64', [...machine, option, value], limits)).toMatchObject({
       exitStatus: 1,
+    });
+  });
+
+  const hasNoMounts = process.getuid?.() === 0 ? null : 'only root can mount hugetlbfs';
+  describeUnless(hasNoMounts, 'with huge pages', () => {
+    test('ends when it starts for want of those that vmferry misses before', async () => {
+      using scratch = scratchDirectory();
+      const mounted = await run('mount', ['-t', 'hugetlbfs', '-o', 'pagesize=2M', 'none', scratch.path]);
+      expect(mounted).toMatchObject({ exitStatus: 0 });
+      try {
+        const free = readFileSync('/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages', 'latin1');
+        const mebibytes = 2 * (Number(free) + 16);
+        const machine = ['-display', 'none', '-nodefaults', '-no-user-config', '-S', '-m', String(mebibytes)];
+        const ram = `memory-backend-file,id=ram,size=${mebibytes}M,mem-path=${join(scratch.path, 'ram')}`;
+        for (const memory of [
+          ['-mem-path', scratch.path],
+          ['-machine', 'pc,memory-backend=ram', '-object', ram],
+        ]) {
+          const hugePages = hugePagesOfArguments([...machine, ...memory]);
+          expect(hugePages).toEqual({ pageBytes: 2 * 2 ** 20 });
+          const guest = { name: 'web', memoryBytes: mebibytes * 2 ** 20 };
+          expect(checkHugePages(guest, hugePages ?? { pageBytes: null })).toHaveLength(1);
+          const args = [...machine, ...memory];
+          const ended = await run('qemu-system-x86_64', args, { timeoutMs: TIMEOUT_MS });
+          expect(ended).toMatchObject({
+            exitStatus: 1,
+            stderr: expect.stringContaining('Cannot allocate memory'),
+          });
+        }
+      } finally {
+        await run('umount', [scratch.path]);
+      }
     });
   });
 });

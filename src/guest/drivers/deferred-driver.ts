@@ -1,4 +1,10 @@
-import type { FreezingDriver, GuestDriver, KeepingDriver, ViewingDriver } from '../guest-driver.ts';
+import type {
+  FreezingDriver,
+  GuestDriver,
+  HugePageDriver,
+  KeepingDriver,
+  ViewingDriver,
+} from '../guest-driver.ts';
 
 /** What has to be known of a driver before its code is loaded. */
 export interface DriverOutline extends Pick<GuestDriver, 'kind' | 'environmentNames'> {
@@ -64,4 +70,9 @@ export function deferKeeping(
     fence: async (...args) => (await load()).fence(...args),
     unfence: async (...args) => (await load()).unfence(...args),
   };
+}
+
+/** Beside one of the others, with the same `load`. */
+export function deferHugePages(load: () => Promise<HugePageDriver>): Pick<HugePageDriver, 'hugePages'> {
+  return { hugePages: async (...args) => (await load()).hugePages(...args) };
 }

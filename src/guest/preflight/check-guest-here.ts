@@ -1,13 +1,13 @@
 import type { Context, Event } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import type { DriverKind, GuestDefinition } from '../definition.ts';
-import { isKernelDriver } from '../guest-driver.ts';
+import { isHugePageDriver, isKernelDriver } from '../guest-driver.ts';
 import type { GuestSources } from '../known-definitions.ts';
 import type { RecordStore } from '../record-store.ts';
 import { surveyGuests, type GuestSurvey } from '../survey-guests.ts';
 import { checkFiles } from './check-files.ts';
 import { checkKernel, kernelFactsOf, type KernelNeeds } from './check-kernel.ts';
-import { checkMemory } from './check-memory.ts';
+import { checkHugePages, checkMemory } from './check-memory.ts';
 import { checkNetwork } from './check-network.ts';
 import { checkEarlierStates } from './earlier-states.ts';
 import { checkUnique, type KnownGuest } from './check-unique.ts';
@@ -53,13 +53,18 @@ export async function checkGuestHere(
     isKernelDriver(driver) && isKernelKnown
       ? await driver.kernelFacts(definition, context)
       : kernelFactsOf(definition);
+  const hugePages = isHugePageDriver(driver) ? await driver.hugePages(definition) : null;
   const others = known.filter((other) => !isFromHere || other.definition.name !== guest.name);
   const more = [
     ...checkFiles(definition),
     ...checkNetwork(definition),
     ...(needs === undefined ? [] : checkKernel(definition, needs, facts, context)),
     // Its memory is in use as long as it runs here.
-    ...(isFromHere ? [] : checkMemory(definition, besidesBytes)),
+    ...(isFromHere
+      ? []
+      : hugePages === null
+        ? checkMemory(definition, besidesBytes)
+        : checkHugePages(definition, hugePages)),
     ...(await checkUnique(definition, others, mayOverwrite)),
     ...(isFromHere ? [] : checkEarlierStates(guest.name, survey.kept)),
   ];

@@ -1,8 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Failure } from '../../failure.ts';
 import { formatBytes } from '../../figures.ts';
-import { here, placed } from '../../placed-text.ts';
+import { command, here, placed } from '../../placed-text.ts';
 import type { GuestDefinition } from '../definition.ts';
+import type { HugePages } from '../guest-driver.ts';
 
 /**
  * Whether this machine has the memory that the guest needs. Xen's guests do not live in the memory of this Linux.
@@ -25,6 +27,47 @@ export function checkMemory(
       'resources-short',
       placed`${name} has ${formatBytes(memoryBytes)} of memory${others}, and ${formatBytes(freeBytes)} are free ${here}.`,
       { advice: 'Halt another guest there, or give this one less memory.' },
+    ),
+  ];
+}
+
+/**
+ * The same for a guest whose memory is in huge pages. The kernel sets them apart: no other memory can stand in for them, and what programs can get
+ * says nothing of them.
+ * @param system where the kernel shows them (sysfs)
+ */
+export function checkHugePages(
+  { name, memoryBytes }: Pick<GuestDefinition, 'name' | 'memoryBytes'>,
+  hugePages: HugePages,
+  system = '/sys',
+  meminfo = readFileSync('/proc/meminfo', 'utf8'),
+): Failure[] {
+  if (memoryBytes === null) return [];
+  const usualKibibytes = Number(/^Hugepagesize: +(\d+) kB$/m.exec(meminfo)?.[1] ?? 0);
+  const pageKibibytes = hugePages.pageBytes === null ? usualKibibytes : hugePages.pageBytes / 1024;
+  const directory = join(system, `kernel/mm/hugepages/hugepages-${pageKibibytes}kB`);
+  const size = formatBytes(pageKibibytes * 1024);
+  if (!existsSync(directory))
+    return [
+      new Failure(
+        'resources-short',
+        placed`The memory of ${name} is in huge pages${pageKibibytes === 0 ? '' : ` of ${size}`}, which the kernel does not have ${here}.`,
+        { advice: 'Give the guest ordinary memory, or huge pages of another size.' },
+      ),
+    ];
+  const read = (file: string) => Number(readFileSync(join(directory, file), 'latin1'));
+  const needed = Math.ceil(memoryBytes / (pageKibibytes * 1024));
+  // Pages that are promised to somebody still count as free.
+  const free = read('free_hugepages') - read('resv_hugepages');
+  if (free >= needed) return [];
+  const more = read('nr_hugepages') + needed - free;
+  return [
+    new Failure(
+      'resources-short',
+      placed`${name} needs ${needed} huge pages of ${size}, and ${free} are free ${here}.`,
+      {
+        advice: placed`Set more of them apart: \`${command('sh', '-c', `echo ${more} > ${join(directory, 'nr_hugepages')}`)}\`. For the next boots of that machine, add hugepages=${more} to the command line of its kernel.`,
+      },
     ),
   ];
 }

@@ -1,6 +1,7 @@
-import type { FreezingDriver, KeepingDriver } from '../../guest-driver.ts';
+import type { FreezingDriver, HugePageDriver, KeepingDriver } from '../../guest-driver.ts';
 import { isAlive } from '../../../system/proc-process.ts';
 import { checkDomain, checkVouchedFor } from './check.ts';
+import { hugePagesOfDomain } from './checks/huge-pages.ts';
 import { completeDomain } from './complete.ts';
 import { probeKvm, typeFor } from './domain-type.ts';
 import { dropDomain, defineDomain, requireKnown, setAutostart } from './keep.ts';
@@ -20,7 +21,9 @@ import { Virsh } from './virsh.ts';
  * The domains of QEMU that libvirt keeps on this machine, reached by virsh. `environment` names the libvirt: the system's or an
  * account's own (https://libvirt.org/uri.html).
  */
-export function createLibvirtDriver(environment: NodeJS.ProcessEnv): FreezingDriver & KeepingDriver {
+export function createLibvirtDriver(
+  environment: NodeJS.ProcessEnv,
+): FreezingDriver & KeepingDriver & HugePageDriver {
   const virsh = new Virsh(libvirtHost(environment));
   return {
     ...namesOf(libvirtOutline(environment)),
@@ -49,6 +52,7 @@ export function createLibvirtDriver(environment: NodeJS.ProcessEnv): FreezingDri
     start: async (definition, options, context) =>
       startDomain(definition, options, await typeFor(definition, virsh, context), virsh, context),
     isolate: (...args) => Promise.resolve(isolateDomain(...args)),
+    hugePages: ({ native }) => Promise.resolve(native === undefined ? null : hugePagesOfDomain(native.text)),
     keep: async (definition, context) => {
       const type = await typeFor(definition, virsh, context);
       const { uuid } = await defineDomain(definition, type, virsh, context);

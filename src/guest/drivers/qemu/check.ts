@@ -3,7 +3,9 @@ import { Failure } from '../../../failure.ts';
 import { command, here, placed, vmferry } from '../../../placed-text.ts';
 import { run } from '../../../system/processes.ts';
 import type { GuestDefinition, NetworkCard } from '../../definition.ts';
+import type { HugePages } from '../../guest-driver.ts';
 import { qemuCommand } from './arguments/command.ts';
+import { hugePagesOfArguments } from './launch/huge-pages.ts';
 import { missingFiles } from './launch/named-files.ts';
 import type { QemuCommand } from './arguments/replace.ts';
 import { findQemuGuests } from './find.ts';
@@ -49,6 +51,12 @@ function wantedCommand(definition: GuestDefinition): QemuCommand | Failure {
     if (error instanceof Failure) return error;
     throw error;
   }
+}
+
+/** Null for a guest with ordinary memory, and for one that QEMU cannot be given. */
+export function hugePagesOfGuest(definition: GuestDefinition): HugePages | null {
+  const wanted = wantedCommand(definition);
+  return wanted instanceof Failure ? null : hugePagesOfArguments(wanted.args);
 }
 
 function programMissing(program: string): Failure {
@@ -168,9 +176,11 @@ function textOf(path: string): string {
   }
 }
 
-function memoryProblems({ name, memoryBytes }: GuestDefinition, host: QemuHost): Failure[] {
+function memoryProblems(definition: GuestDefinition, host: QemuHost): Failure[] {
+  const { name, memoryBytes } = definition;
   const kibibytes = Number(/^MemAvailable: +(\d+) kB$/m.exec(textOf('/proc/meminfo'))?.[1] ?? NaN);
   if (memoryBytes === null || !(kibibytes * 1024 < memoryBytes)) return [];
+  if (hugePagesOfGuest(definition) !== null) return [];
   // The guest itself has it now.
   if (findQemuGuests(host).some((guest) => guest.definition.name === name)) return [];
   const mebibytes = (bytes: number): number => Math.floor(bytes / 2 ** 20);

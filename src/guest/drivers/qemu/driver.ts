@@ -1,11 +1,11 @@
 import { rmSync } from 'node:fs';
 import { Failure } from '../../../failure.ts';
 import type { GuestDefinition } from '../../definition.ts';
-import type { FreezingDriver, Recording, ViewingDriver } from '../../guest-driver.ts';
+import type { FreezingDriver, HugePageDriver, Recording, ViewingDriver } from '../../guest-driver.ts';
 import { namesOf } from '../deferred-driver.ts';
 import { processOf } from '../process-identity.ts';
 import { needsKvm } from './launch/accelerate.ts';
-import { checkQemu } from './check.ts';
+import { checkQemu, hugePagesOfGuest } from './check.ts';
 import { completeQemu } from './complete.ts';
 import { findQemuGuests } from './find.ts';
 import { freezeQemu } from './freeze.ts';
@@ -24,7 +24,9 @@ import { endRecordings, recordWith, recordWrites } from './recording/record-writ
  * QEMU without a manager: each guest is one process. It is found by /proc, described by its arguments, and told what to do
  * by the QMP socket that it was started with. `environment` is given to guests that are started.
  */
-export function createQemuDriver(environment: NodeJS.ProcessEnv): FreezingDriver & ViewingDriver {
+export function createQemuDriver(
+  environment: NodeJS.ProcessEnv,
+): FreezingDriver & ViewingDriver & HugePageDriver {
   const host = qemuHost(environment);
   const probed = new Map<string, Promise<Accelerator | Failure>>();
   const probe = (program: string, signal: AbortSignal): Promise<Accelerator | Failure> => {
@@ -69,6 +71,7 @@ export function createQemuDriver(environment: NodeJS.ProcessEnv): FreezingDriver
     freeze: (guest, options, context) => freezeQemu(guest, options, environment, context),
     view: (guest, options, context) => viewQemu(guest, options, host, context),
     endRecordings,
+    hugePages: (definition) => Promise.resolve(hugePagesOfGuest(definition)),
     complete: (definition) => Promise.resolve(completeQemu(definition)),
     async checkBootable(definition, { signal, report }, isVouchedFor = true) {
       if (!isVouchedFor && definition.native !== undefined) return [strangeArguments(definition.name)];

@@ -8,6 +8,7 @@ import type { GuestDefinition } from '../../../../src/guest/definition.ts';
 import type {
   EarlierStates,
   GuestDriver,
+  HugePageDriver,
   KeepingDriver,
   KernelDriver,
   KeptGuest,
@@ -87,6 +88,19 @@ test('a guest that comes back is refused while its hypervisor has snapshots from
   ]);
   expect(await codes(plain, [driverOf('qemu'), former()])).toEqual([]);
   expect(await codes(plain, [driverOf('qemu'), former(states)], true)).toEqual([]);
+});
+
+test('a guest in huge pages needs no other memory', async () => {
+  const driver: HugePageDriver = {
+    ...driverOf('qemu'),
+    hugePages: () => Promise.resolve({ pageBytes: 2 ** 40 }),
+  };
+  const guest = { ...coming, memoryBytes: 2 ** 50 };
+  expect(await codes(guest, [driver])).toEqual([
+    'resources-short: The memory of web is in huge pages of 1.00 TiB, which the kernel does not have here.',
+  ]);
+  // They are in use as long as it runs here.
+  expect(await codes(guest, [driver], true)).toEqual([]);
 });
 
 test('all that another guest has is found at once, and each problem says what to do', async () => {

@@ -22,10 +22,12 @@ const bytesByUnit: Readonly<Record<string, number>> = {
 
 /** The bytes of an amount like `<memory unit='MiB'>512</memory>`; null for anything else. */
 export function bytesOf(element: Element | undefined): number | null {
-  const text = textOf(element);
+  return amountBytes(textOf(element), attributeOf(element, 'unit'));
+}
+
+export function amountBytes(text: string | undefined, unit = 'KiB'): number | null {
   if (text === undefined || !/^\d{1,15}$/.test(text)) return null;
-  const unit = (attributeOf(element, 'unit') ?? 'KiB').toLowerCase();
-  const bytes = Number(text) * (bytesByUnit[unit] ?? Number.NaN);
+  const bytes = Number(text) * (bytesByUnit[unit.toLowerCase()] ?? Number.NaN);
   return Number.isSafeInteger(bytes) && bytes > 0 ? bytes : null;
 }
 
