@@ -70,6 +70,7 @@ describeUnless(missing, 'with real guests', () => {
 describeUnless(toolsMissing('qemu-system-x86_64'), 'QEMU', () => {
   test.each([
     ['-bios', '/nowhere/bios'],
+    ['-mem-path', '/nowhere/memory'],
     ['-virtfs', 'local,path=/nowhere/share,mount_tag=share,security_model=none'],
     ['-fw_cfg', 'name=opt/org.example/key,file=/nowhere/key'],
     ['-smbios', 'file=/nowhere/smbios'],

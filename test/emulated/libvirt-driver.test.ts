@@ -193,6 +193,25 @@ describeUnless(libvirtMissing() ?? toolsMissing('qemu-img', 'swtpm', 'swtpm_setu
     expect(await driver.checkBootable(emulated(twin), context)).toMatchObject([{ code: 'target-exists' }]);
   });
 
+  test.each([
+    '<interface type="user"><rom file="/nowhere/file"/></interface>',
+    '<channel type="unix"><source mode="connect" path="/nowhere/file"/><target type="virtio" name="org.example"/></channel>',
+    '<hostdev mode="subsystem" type="scsi"><source><adapter name="scsi_host97"/><address bus="0" target="0" unit="0"/></source></hostdev>',
+  ])('libvirt does not start a guest for what vmferry misses before: %s', async (device) => {
+    const guest = emulated(plain('poor', image('poor')));
+    const text = guest.native?.text.replace('</devices>', `${device}</devices>`) ?? '';
+    const { definition } = libvirtLanguage.read(text, { name: 'poor', directory: '/' });
+    await driver.keep(definition, context);
+    expect(await driver.checkBootable(definition, context)).toMatchObject([
+      {
+        code: 'hypervisor-missing',
+        message: expect.stringMatching(/names (?:.nowhere.file|the SCSI device 97:0:0:0),/),
+      },
+    ]);
+    expect((await lab.virsh('start', 'poor')).exitStatus).not.toBe(0);
+    await driver.drop(definition, context);
+  });
+
   test('the state of an emulated TPM has to be there before the guest comes, and stays when the guest is forgotten', async () => {
     const uuid = '4dea22b3-1d52-4f3a-8a1c-0123456789fd';
     const guest = emulated(plain('sealed', image('sealed'), { uuid }));

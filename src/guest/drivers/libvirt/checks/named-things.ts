@@ -24,8 +24,17 @@ export function missingThings(text: string, name: string, system = '/sys'): Fail
   const devices = find(root, 'devices');
   const things = [
     ...all(find(root, 'os'), 'dtb').map((element) => file(element, textOf(element))),
+    // Of UEFI, the neutral definition carries the firmware's path.
+    ...all(find(root, 'os'), 'loader').map((element) =>
+      attributeOf(element, 'type') === 'pflash' ? null : file(element, textOf(element)),
+    ),
     ...all(find(root, 'os', 'acpi'), 'table').map((element) => file(element, textOf(element))),
-    ...childrenOf(devices).map((device) => thingOf(device, system)),
+    ...childrenOf(devices).flatMap((device) => [
+      thingOf(device, system),
+      file(device, attributeOf(find(device, 'rom'), 'file')),
+      file(device, attributeOf(find(device, 'binary'), 'path')),
+      file(device, attributeOf(find(device, 'gl'), 'rendernode')),
+    ]),
   ];
   return things
     .filter((thing) => thing !== null)
@@ -47,8 +56,14 @@ function thingOf(device: Element, system: string): NamedThing | null {
     case 'filesystem':
       return file(
         device,
-        attributeOf(source, 'dir') ?? attributeOf(source, 'file') ?? attributeOf(source, 'dev'),
+        ['dir', 'file', 'dev', 'socket']
+          .map((name) => attributeOf(source, name))
+          .find((path) => path !== undefined),
       );
+    case 'memory':
+      return file(device, textOf(find(source, 'path')));
+    case 'shmem':
+      return file(device, attributeOf(find(device, 'server'), 'path'));
     case 'rng': {
       const backend = find(device, 'backend');
       return attributeOf(backend, 'model') === 'random' ? file(device, textOf(backend)) : null;
@@ -63,7 +78,8 @@ function thingOf(device: Element, system: string): NamedThing | null {
     case 'parallel':
     case 'console':
     case 'channel':
-      return characterDevice(device, type, attributeOf(source, 'path'));
+    case 'redirdev':
+      return characterDevice(device, type, source);
     case 'interface':
       return networkInterface(device, type, system);
     case 'hostdev':
@@ -82,9 +98,12 @@ function file(element: Element, path: string | undefined): NamedThing | null {
 function characterDevice(
   element: Element,
   type: string | undefined,
-  path: string | undefined,
+  source: Element | undefined,
 ): NamedThing | null {
+  const path = attributeOf(source, 'path');
   if (path === undefined) return null;
+  // Another program has to listen there.
+  if (type === 'unix' && attributeOf(source, 'mode') === 'connect') return file(element, path);
   // QEMU takes the two ends of a pipe, or one file.
   if (type === 'pipe') return file(element, existsSync(`${path}.in`) ? `${path}.in` : path);
   if (type === 'dev') return file(element, path);
@@ -97,9 +116,12 @@ function networkInterface(element: Element, type: string | undefined, system: st
   // libvirt makes a tap device itself, unless it is told that somebody else has.
   const isMade = attributeOf(target, 'managed') !== 'no';
   if (type === 'hostdev') return passedThrough(element, 'pci', system);
+  const source = find(element, 'source');
+  if (type === 'vhostuser')
+    return attributeOf(source, 'mode') === 'client' ? file(element, attributeOf(source, 'path')) : null;
   const device =
     type === 'direct'
-      ? attributeOf(find(element, 'source'), 'dev')
+      ? attributeOf(source, 'dev')
       : type === 'ethernet' && !isMade
         ? attributeOf(target, 'dev')
         : undefined;
@@ -125,6 +147,18 @@ function passedThrough(element: Element, type: string | undefined, system: strin
   if (type === 'mdev') {
     const id = attributeOf(address, 'uuid') ?? '';
     return { element, what: `the device ${id}`, isHere: existsSync(join(system, 'bus/mdev/devices', id)) };
+  }
+  if (type === 'scsi') {
+    const adapter = attributeOf(find(source, 'adapter'), 'name') ?? '';
+    const number = /^scsi_host(\d+)$/.exec(adapter)?.[1];
+    if (number === undefined) return null;
+    const at = ['bus', 'target', 'unit'].map((name) => Number(attributeOf(address, name) ?? 0));
+    const id = [number, ...at].join(':');
+    return {
+      element,
+      what: `the SCSI device ${id}`,
+      isHere: existsSync(join(system, 'bus/scsi/devices', id)),
+    };
   }
   const vendor = numberOf(find(source, 'vendor'));
   const product = numberOf(find(source, 'product'));

@@ -7,8 +7,8 @@ import { isJson, isOn, parseSettings, type Settings } from '../arguments/setting
 
 /** Options whose whole value is a file that QEMU reads. Kernels, firmware and disks are looked for elsewhere. */
 const readFiles = new Set(['dtb', 'bios']);
-/** Options whose whole value is a file that QEMU makes. */
-const madeFiles = new Set(['pidfile', 'D']);
+/** Options whose whole value is a file that QEMU makes, or a directory in which it makes one. */
+const madeFiles = new Set(['pidfile', 'D', 'mem-path']);
 const characterDevices = new Set([
   'qmp',
   'qmp-pretty',

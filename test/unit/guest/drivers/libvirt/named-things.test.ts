@@ -20,7 +20,13 @@ const found = (devices: string, os = '') =>
 
 const pci = '<source><address domain="0x0000" bus="0x03" slot="0x1f" function="0x1"/></source>';
 const usb = '<source><vendor id="0x1D6B"/><product id="0x0002"/></source>';
+const scsi = '<adapter name="scsi_host2"/><address bus="0" target="3" unit="1"/>';
 const cases: readonly [what: string, devices: string, make: (system: string) => void][] = [
+  [
+    'the SCSI device 2:0:3:1',
+    `<hostdev mode="subsystem" type="scsi"><source>${scsi}</source></hostdev>`,
+    (system) => mkdirSync(join(system, 'bus/scsi/devices/2:0:3:1'), { recursive: true }),
+  ],
   [
     'the network device eno1',
     '<interface type="direct"><source dev="eno1" mode="bridge"/></interface>',
@@ -72,6 +78,17 @@ test.each([
   ['<rng model="virtio"><backend model="random">PATH</backend></rng>'],
   ['<tpm model="tpm-tis"><backend type="passthrough"><device path="PATH"/></backend></tpm>'],
   ['<input type="evdev"><source dev="PATH"/></input>'],
+  [
+    '<filesystem type="mount"><driver type="virtiofs"/><source socket="PATH"/><target dir="share"/></filesystem>',
+  ],
+  ['<filesystem type="mount"><binary path="PATH"/><source dir="/"/><target dir="share"/></filesystem>'],
+  ['<interface type="network"><source network="default"/><rom file="PATH"/></interface>'],
+  ['<interface type="vhostuser"><source type="unix" path="PATH" mode="client"/></interface>'],
+  ['<channel type="unix"><source mode="connect" path="PATH"/></channel>'],
+  ['<redirdev bus="usb" type="unix"><source mode="connect" path="PATH"/></redirdev>'],
+  ['<memory model="nvdimm"><source><path>PATH</path></source></memory>'],
+  ['<shmem name="shared"><server path="PATH"/></shmem>'],
+  ['<graphics type="egl-headless"><gl rendernode="PATH"/></graphics>'],
 ])('a path has to be there: %s', (devices) => {
   const path = join(scratch.path, 'named');
   expect(found(devices.replace('PATH', path))).toEqual([path]);
@@ -90,6 +107,11 @@ test('the tables and the device tree that the firmware gets have to be there', (
     '/nowhere/tree',
     '/nowhere/slic',
   ]);
+});
+
+test('the firmware has to be there, unless the definition carries its path', () => {
+  expect(found('', '<loader type="rom">/nowhere/bios</loader>')).toEqual(['/nowhere/bios']);
+  expect(found('', '<loader type="pflash" readonly="yes">/nowhere/OVMF_CODE.fd</loader>')).toEqual([]);
 });
 
 test('what libvirt and QEMU make themselves need not be there', () => {

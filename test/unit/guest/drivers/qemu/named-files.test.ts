@@ -44,6 +44,7 @@ test.each([
 test.each([
   ['-pidfile', 'PATH'],
   ['-D', 'PATH'],
+  ['-mem-path', 'PATH'],
   ['-qmp', 'unix:PATH,server,nowait'],
   ['-monitor', 'unix:PATH,server=on,wait=off'],
   ['-serial', 'file:PATH'],
