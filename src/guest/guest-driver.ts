@@ -21,6 +21,8 @@ export interface RunningGuest {
 export interface EarlierStates {
   /** Their names, for people: "monday (inside its images)". */
   text: string;
+  /** The names of those that are inside its images. */
+  insideImages: readonly string[];
   /** How a person has the hypervisor forget them: an advice. */
   forget: PlacedText;
 }

@@ -6,18 +6,27 @@ import { summarizeContainer } from '../image/formats/view/container-summary.ts';
 import type { ImageSource } from '../image/source/image-source.ts';
 import type { SourceDisk } from './source-disk.ts';
 
-/** Tells what of an image does not come along, or comes along in another form. Says nothing of a raw image. */
+/**
+ * Tells what of an image does not come along, or comes along in another form. Says nothing of a raw image.
+ * @param toldSnapshots names of snapshots that were told of before
+ */
 export function tellOfContainer(
   {
     name,
     source: { container, sizeBytes },
   }: { name: string; source: Pick<ImageSource, 'container' | 'sizeBytes'> },
-  { report }: Context,
+  { report }: Pick<Context, 'report'>,
+  toldSnapshots: readonly string[] = [],
 ): void {
   if (container === null) return;
   const { snapshots, snapshotCount, backingFiles, statedBytes } = container;
-  if (snapshotCount > 0) {
-    const names = `${snapshots.join(', ')}${snapshotCount > snapshots.length ? ', …' : ''}`;
+  const told = new Set(toldSnapshots);
+  const others = [
+    ...snapshots.filter((name) => !told.has(name)),
+    ...(snapshotCount > snapshots.length ? ['…'] : []),
+  ];
+  if (others.length > 0) {
+    const names = others.join(', ');
     const message = `${name} has internal snapshots, which stay behind: ${names}. The disk is read as it is now.`;
     report({ type: 'warning', code: 'other', message });
   }
@@ -38,16 +47,17 @@ export function tellOfContainer(
 export function tellOfGuestImage(
   { image, imageFormat, backing }: { image: string; imageFormat?: ContainerFormat; backing?: string },
   disk: Pick<SourceDisk, 'name' | 'source'>,
-  context: Context,
+  context: Pick<Context, 'report'>,
+  toldSnapshots: readonly string[] = [],
 ): void {
   if (imageFormat === undefined) {
-    tellOfContainer(disk, context);
+    tellOfContainer(disk, context, toldSnapshots);
     return;
   }
   try {
     const { container } = summarizeContainer(image, imageFormat, backing);
     const { sizeBytes } = disk.source;
-    tellOfContainer({ name: basename(image), source: { container, sizeBytes } }, context);
+    tellOfContainer({ name: basename(image), source: { container, sizeBytes } }, context, toldSnapshots);
   } catch (error) {
     // The guest may be changing it. What is read does not depend on it.
     if (!(error instanceof Failure)) throw error;

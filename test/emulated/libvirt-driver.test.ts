@@ -149,6 +149,7 @@ describeUnless(libvirtMissing() ?? toolsMissing('qemu-img', 'swtpm', 'swtpm_setu
     expect(after?.earlierStates?.text).toBe(
       'inner (inside its images), outer (in files that its images build on)',
     );
+    expect(after?.earlierStates?.insideImages).toEqual(['inner']);
     expect(String(after?.earlierStates?.forget)).toContain('virsh snapshot-delete snap inner --metadata');
   });
 

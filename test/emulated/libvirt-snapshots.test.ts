@@ -4,6 +4,11 @@ import { join } from 'node:path';
 import type { Context } from '../../src/events.ts';
 import { createLibvirtDriver } from '../../src/guest/drivers/libvirt/driver.ts';
 import { createQemuDriver } from '../../src/guest/drivers/qemu/driver.ts';
+import { tellOfEarlierStates } from '../../src/guest/preflight/earlier-states.ts';
+import type { StillDisk } from '../../src/hold/still-guest.ts';
+import { openContentDisks } from '../../src/operations/exchange/content-disks.ts';
+import { lookAtDisks, type Attempt } from '../../src/operations/migrate/preflight-disks.ts';
+import { Resources } from '../../src/pipeline/resources.ts';
 import { run } from '../../src/system/processes.ts';
 import { libvirtMissing, startLibvirt, type LibvirtLab } from '../rigs/libvirt/libvirt-lab.ts';
 import { failureOf } from '../support/failures.ts';
@@ -99,6 +104,39 @@ describeUnless(libvirtMissing() ?? toolsMissing('qemu-img'), 'a guest of libvirt
         code: 'guest-unsupported',
         message: expect.stringContaining('names another backing file for the disk vda'),
       });
+  });
+
+  test('each snapshot is told of once, also if libvirt does not know it', async () => {
+    const path = join(scratch.path, 'told.qcow2');
+    await run('qemu-img', ['create', '-q', '-f', 'qcow2', path, '1M']);
+    await driver.keep(onQcow2('told', path), context);
+    await guests.virsh('snapshot-create-as', 'told', 'known');
+    await run('qemu-img', ['snapshot', '-c', 'unknown', path]);
+    const kept = await guests.known('told');
+    if (kept === undefined) throw new Error('libvirt has no such guest');
+    const guest = { ...kept, running: null, record: null };
+    const messages: string[] = [];
+    const telling: Context = {
+      ...context,
+      report: (event) => messages.push('message' in event ? event.message : event.type),
+    };
+    const expected = [
+      'The snapshots of told stay behind: known (inside its images). Its disks are read as they are now.',
+      'told.qcow2 has internal snapshots, which stay behind: unknown. The disk is read as it is now.',
+    ];
+
+    await using cleanup = new Resources();
+    tellOfEarlierStates(guest, telling);
+    const attempt: Attempt = async (work) => work();
+    await lookAtDisks(guest, { everyBlock: true }, [driver], attempt, cleanup, telling);
+    expect(messages.splice(0)).toEqual(expected);
+
+    tellOfEarlierStates(guest, telling);
+    const options = { everyBlock: true, toldSnapshots: kept.earlierStates?.insideImages };
+    const [disk] = kept.definition.disks;
+    const still = { image: path, imageFormat: 'qcow2', ...disk } as StillDisk;
+    await openContentDisks({ disks: [still] }, options, cleanup, telling);
+    expect(messages).toEqual(expected);
   });
 
   test('a guest is left alone while a block job copies a disk of it', async () => {

@@ -69,7 +69,14 @@ async function readStill(
     random: () => Number.parseInt(randomHex(8), 16) / 2 ** 32,
   };
   const sealKey = store.key;
-  const reading = { sealKey, pool, compression, everyBlock, comparison: usesBases ? comparison : null };
+  const reading = {
+    sealKey,
+    pool,
+    compression,
+    everyBlock,
+    toldSnapshots: guest.earlierStates?.insideImages ?? [],
+    comparison: usesBases ? comparison : null,
+  };
   // Read before the guest has to stand still.
   let writer = await BackupWriter.begin(folder, context);
   const still = await standstill.begin(dependencies, recordings?.request ?? null);

@@ -30,6 +30,8 @@ export interface DiskReading {
   pool: FramePool;
   compression: Compression;
   everyBlock: boolean;
+  /** Names of snapshots inside the images that were told of before. */
+  toldSnapshots: readonly string[];
   /** How to find the chunks that have not changed since an earlier snapshot; null: all are read. */
   comparison: EarlierCaptures | null;
 }
@@ -48,7 +50,7 @@ type NamedDisk = ComparedDisk & { name: string };
 /** Reads the guest's disks, and stores the chunks that the store does not have. */
 export async function captureDisks(
   still: StillGuest,
-  { writer, comparison, everyBlock, ...reading }: DiskReading,
+  { writer, comparison, everyBlock, toldSnapshots, ...reading }: DiskReading,
   context: Context,
 ): Promise<CapturedDisk[]> {
   await using held = new Resources();
@@ -72,7 +74,7 @@ export async function captureDisks(
     const totalBytes = passes.reduce((sum, { pass }) => sum + readBytesOf(pass), 0);
     const progress = new SendProgress('backup', totalBytes, context);
     for (const { stillDisk, name, disk, usage, pass } of passes) {
-      tellOfGuestImage(stillDisk, disk, context);
+      tellOfGuestImage(stillDisk, disk, context, toldSnapshots);
       if (!everyBlock) {
         warnOfUnknownFileSystems(disk, context);
         warnOfDoubtfulFileSystems(disk, context);

@@ -15,7 +15,7 @@ import { archivedNames, type ContentDisk } from './write-export.ts';
  */
 export async function openContentDisks(
   still: Pick<StillGuest, 'disks'>,
-  everyBlock: boolean,
+  { everyBlock, toldSnapshots = [] }: { everyBlock: boolean; toldSnapshots?: readonly string[] | undefined },
   held: Resources,
   context: Context,
 ): Promise<ContentDisk[]> {
@@ -27,7 +27,7 @@ export async function openContentDisks(
   const opened: ContentDisk[] = [];
   for (const [index, one] of still.disks.entries()) {
     const disk = held.hold(await openSourceDisk(one, { everyBlock }));
-    tellOfGuestImage(one, disk, context);
+    tellOfGuestImage(one, disk, context, toldSnapshots);
     if (!everyBlock) {
       warnOfUnknownFileSystems(disk, context);
       warnOfDoubtfulFileSystems(disk, context);

@@ -83,7 +83,11 @@ async function writeHeld(
   if (guest.running !== null)
     held.hold(refuseSuspension(() => context.report({ type: 'notice', message: waitingText(name) })));
   const still = held.hold(await holdStill(guest, request.hold, request, dependencies, context));
-  const disks = await openContentDisks(still, request.everyBlock, held, context);
+  const reading = {
+    everyBlock: request.everyBlock,
+    toldSnapshots: guest.earlierStates?.insideImages,
+  };
+  const disks = await openContentDisks(still, reading, held, context);
   const about = aboutGuest(guest, still, dependencies.machine());
   const written = await runStage(
     context,

@@ -15,7 +15,7 @@ export type Attempt = <Result>(work: () => Result | Promise<Result>) => Promise<
 
 /** Opens the images of the guest, in its order; null for one that cannot be opened. Notes everything that is wrong. */
 export async function lookAtDisks(
-  { definition, running }: ResolvedGuest,
+  { definition, running, earlierStates }: ResolvedGuest,
   options: { everyBlock: boolean },
   drivers: readonly GuestDriver[],
   attempt: Attempt,
@@ -28,7 +28,7 @@ export async function lookAtDisks(
     const disk = await attempt(async () => cleanup.hold(await openSourceDisk(definedDisk, looking)));
     opened.push(disk);
     if (disk === null) continue;
-    tellOfContainer(disk, context);
+    tellOfContainer(disk, context, earlierStates?.insideImages);
     if (!options.everyBlock) warnOfUnknownFileSystems(disk, context);
     await attempt(() => refuseContainerFormat(definedDisk.path, disk.layout));
   }

@@ -71,9 +71,13 @@ export async function movePlainly(
       await dropClaim(claim, context);
     },
   });
+  const reading = {
+    everyBlock: request.everyBlock,
+    toldSnapshots: guest.earlierStates?.insideImages,
+  };
   const disks = await withGuestDown(guest, request, dependencies, context, async (still, held) => {
     try {
-      const contents = await openContentDisks(still, request.everyBlock, held, context);
+      const contents = await openContentDisks(still, reading, held, context);
       requireRoom(contents, look, shell.host, directory);
       const placed = contents.map((disk, index) => ({
         disk,

@@ -63,7 +63,11 @@ test('a guest that cannot be moved is refused, with its reason', async () => {
 });
 
 test('the snapshots of a running guest are found with it', async () => {
-  const earlierStates = { text: 'monday (inside its images)', forget: placed`Delete it.` };
+  const earlierStates = {
+    text: 'monday (inside its images)',
+    insideImages: ['monday'],
+    forget: placed`Delete it.`,
+  };
   expect(await resolve('web', { ...web, earlierStates })).toMatchObject({ earlierStates });
   expect(await resolve('web', web)).not.toHaveProperty('earlierStates');
 });

@@ -3,11 +3,11 @@ import type { Event } from '../../../src/events.ts';
 import type { ContainerDescription, ImageSource } from '../../../src/image/source/image-source.ts';
 import { tellOfContainer } from '../../../src/transfer/container-notices.ts';
 
-function told(container: ContainerDescription | null): Event[] {
+function told(container: ContainerDescription | null, toldSnapshots?: readonly string[]): Event[] {
   const events: Event[] = [];
   const source = { container, sizeBytes: 1024 } as ImageSource;
   const report = (event: Event) => void events.push(event);
-  tellOfContainer({ name: 'web.qcow2', source }, { report, signal: new AbortController().signal });
+  tellOfContainer({ name: 'web.qcow2', source }, { report }, toldSnapshots);
   return events;
 }
 
@@ -29,4 +29,13 @@ test('snapshots that stay behind are a warning; backing files and a rounded size
   expect(JSON.stringify(events)).toContain('web.qcow2 has internal snapshots, which stay behind: monday, ….');
   expect(JSON.stringify(events)).toContain('/srv/base.img');
   expect(JSON.stringify(events)).toContain('states 512');
+});
+
+test('snapshots that were told of before are not told again', () => {
+  const two = { ...plain, snapshots: ['monday', 'tuesday'], snapshotCount: 2 };
+  expect(told(two, ['tuesday', 'monday'])).toEqual([]);
+  expect(told(two, ['tuesday'])).toMatchObject([{ message: expect.stringContaining('behind: monday. ') }]);
+  expect(told({ ...two, snapshotCount: 3 }, two.snapshots)).toMatchObject([
+    { message: expect.stringContaining('behind: …. ') },
+  ]);
 });

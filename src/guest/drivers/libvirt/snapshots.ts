@@ -30,6 +30,7 @@ export async function findSnapshots(
     );
   const more = names.length - shown.length;
   return {
+    insideImages: names.filter((one) => !external.has(one)),
     text: [...shown, ...(more > 0 ? [`and ${more} more`] : [])].join(', '),
     forget: placed`To have libvirt forget them, while their files stay: \`${command('virsh', 'snapshot-delete', name, first, '--metadata')}\`, for each.`,
   };

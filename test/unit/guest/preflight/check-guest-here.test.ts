@@ -81,7 +81,7 @@ test('a guest that comes back is refused while its hypervisor has snapshots from
     const driver: Partial<KeepingDriver> = { listKept: () => Promise.resolve([guest]) };
     return { ...driverOf('libvirt'), ...driver };
   };
-  const states = { text: 'monday (inside its images)', forget: placed`Delete it.` };
+  const states = { text: 'monday (inside its images)', insideImages: ['monday'], forget: placed`Delete it.` };
   const plain: GuestDefinition = { ...coming, networkCards: [] };
   expect(await codes(plain, [driverOf('qemu'), former(states)])).toEqual([
     'target-exists: libvirt has snapshots of web here, from before it was moved away: monday (inside its images).',
