@@ -141,6 +141,8 @@ export interface RecordingRequest {
   owner: string;
   /** The `Recording.id` of the owner's earlier recording; null if it has none. All its other recordings are removed. */
   since: string | null;
+  /** That the recording cannot be read was told before. */
+  isTold?: boolean;
 }
 
 /** For each disk of the definition: all that was written while a recording went on; null if that is not known. */

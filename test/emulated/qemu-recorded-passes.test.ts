@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { Event } from '../../src/events.ts';
 import { createQemuDriver } from '../../src/guest/drivers/qemu/driver.ts';
 import type { RunningGuest, WrittenExtents } from '../../src/guest/guest-driver.ts';
 import type { ImageFormat } from '../../src/image/formats/image-format.ts';
@@ -159,6 +160,25 @@ describe.each<ImageFormat>(['raw', 'qcow2'])(
         expect(await bitmaps()).toBe(1);
       });
 
+      test('is read as a whole while the record of QEMU cannot be read, which is told of once', async () => {
+        const path = process.env['PATH'];
+        const told: Event[] = [];
+        const telling = { ...context, report: (event: Event) => told.push(event) };
+        await recorder.next(telling);
+        // There is no qemu-img.
+        process.env['PATH'] = '/nowhere';
+        try {
+          for (let count = 0; count < 3; count++) expect(await recorder.next(telling)).toEqual([null]);
+        } finally {
+          process.env['PATH'] = path;
+        }
+        expect(told).toEqual([
+          { type: 'notice', message: expect.stringMatching(/cannot be read: qemu-img is not installed/) },
+        ]);
+        await writeAt(10);
+        expect(await next()).toEqual([{ offset: 10 * CHUNK, length: CHUNK }]);
+      });
+
       test('leaves no bitmap in QEMU', async () => {
         await pass();
         await pass();
@@ -169,6 +189,28 @@ describe.each<ImageFormat>(['raw', 'qcow2'])(
     });
   },
 );
+
+describeUnless(missing, 'an image that QEMU is given by a relative path', () => {
+  test.each<ImageFormat>(['raw', 'qcow2'])('is recorded: %s', async (format) => {
+    using scratch = scratchDirectory();
+    const run = join(scratch.path, 'run');
+    mkdirSync(run);
+    const image = join(scratch.path, 'disk');
+    runTool('qemu-img', ['create', '-q', '-f', format, image, '1M']);
+    const environment = { ...process.env, XDG_RUNTIME_DIR: run, VMFERRY_MACHINE: scratch.path };
+    await using qemu = await IdleQemu.start('web', image, environment, format, true);
+    const driver = createQemuDriver(environment);
+    const [guest] = await driver.list(context);
+    if (guest === undefined) throw new Error('QEMU is not found');
+    expect(guest.definition.disks).toMatchObject([{ path: image }]);
+    const request = { owner: '0'.repeat(32), since: null };
+    const begun = await driver.record(guest, request, context);
+    if (begun === null) throw new Error('nothing is recorded');
+    await qemu.io(`write ${CHUNK} 4096`);
+    const recording = await driver.record(guest, { ...request, since: begun.id }, context);
+    expect(recording?.written).toEqual([[{ offset: CHUNK, length: CHUNK }]]);
+  });
+});
 
 describeUnless(missing, 'a QEMU that is to outlive its guest for a moment', () => {
   const built = join(import.meta.dirname, '../../dist/guest/drivers/qemu');

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ImageFormat } from '../../../src/image/formats/image-format.ts';
 import { Qmp, QmpError } from '../../../src/guest/drivers/qemu/qmp/qmp.ts';
@@ -47,10 +48,12 @@ export class IdleQemu implements AsyncDisposable {
     image: string,
     env: NodeJS.ProcessEnv,
     format: ImageFormat = 'raw',
+    /** Whether its arguments name the image by a path that begins in its working directory. */
+    isRelative = false,
   ): Promise<IdleQemu> {
     const socket = `${image}.qmp`;
     const device = deviceOf(format);
-    const disk = `driver=${format},node-name=disk0,discard=unmap,file.driver=file,file.discard=unmap,file.filename=${image}`;
+    const disk = `driver=${format},node-name=disk0,discard=unmap,file.driver=file,file.discard=unmap,file.filename=${isRelative ? basename(image) : image}`;
     const args = [
       '-name',
       name,
@@ -74,7 +77,11 @@ export class IdleQemu implements AsyncDisposable {
       '-device',
       `${device.driver},drive=disk0,id=d0`,
     );
-    const child = spawn('qemu-system-x86_64', args, { env, stdio: ['ignore', 'ignore', 'inherit'] });
+    const child = spawn('qemu-system-x86_64', args, {
+      env,
+      cwd: dirname(image),
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
     const exited = once(child, 'exit');
     const qemu = new IdleQemu(image, device.path, socket, exited, async () => {
       child.kill('SIGKILL');

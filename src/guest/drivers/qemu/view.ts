@@ -130,7 +130,7 @@ async function prepare(
     // A file is mounted over it.
     writeFileSync(mountpoint, '', { mode: 0o600 });
     if (disk.purpose === 'uefi-variables') continue;
-    const found = await findGuestDisk(qmp, disk);
+    const found = await findGuestDisk(qmp, disk, identity.pid ?? 0);
     if (typeof found === 'string') throw cannotView(name, found);
     const id = randomBytes(4).toString('hex');
     const fleece = await makeFleece(disk.path, found.sizeBytes, id, owner);

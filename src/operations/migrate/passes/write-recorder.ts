@@ -22,6 +22,8 @@ export class WriteRecorder implements AsyncDisposable {
   readonly #driver: RecordingDriver;
   /** `Recording.id`; null while nothing is recorded. */
   #since: string | null = null;
+  /** Whether a notice said that the recording cannot be read. Each pass would repeat it. */
+  #isTold = false;
 
   private constructor(guest: RunningGuest, driver: RecordingDriver) {
     this.#guest = guest;
@@ -45,7 +47,7 @@ export class WriteRecorder implements AsyncDisposable {
 
   /** What continues the recording in another way than `next` does: its result goes to `note`. */
   get request(): RecordingRequest {
-    return { owner: MOVES, since: this.#since };
+    return { owner: MOVES, since: this.#since, isTold: this.#isTold };
   }
 
   note({ id, written }: Recording): WrittenExtents {
@@ -55,7 +57,11 @@ export class WriteRecorder implements AsyncDisposable {
 
   /** What was written since the last call; null if that is not known. To be called before a pass. */
   async next(context: Context): Promise<WrittenExtents | null> {
-    const recording = await this.#driver.record(this.#guest, this.request, context);
+    const report: Context['report'] = (event) => {
+      if (event.type === 'notice') this.#isTold = true;
+      context.report(event);
+    };
+    const recording = await this.#driver.record(this.#guest, this.request, { ...context, report });
     if (recording !== null) return this.note(recording);
     this.#since = null;
     return null;

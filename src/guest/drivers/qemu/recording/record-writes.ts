@@ -82,7 +82,7 @@ async function recordIn(
   if (typeof written !== 'string')
     return { id, written: disks.map((_, index) => written.get(index) ?? null) };
   const message = `QEMU has recorded what ${name} writes, but that cannot be read: ${written}.`;
-  report({ type: 'notice', message });
+  if (request.isTold !== true) report({ type: 'notice', message });
   return { id, written: disks.map(() => null) };
 }
 
@@ -91,13 +91,13 @@ const newId = () => randomBytes(8).toString('hex');
 /** A frozen bitmap that a killed vmferry leaves counts as a recording of the owner's, and is removed with those. */
 async function recordedDisks(
   qmp: Qmp,
-  { definition: { disks } }: RunningGuest,
+  { definition: { disks }, identity }: RunningGuest,
   owner: string,
 ): Promise<RecordedDisk[]> {
   const found: RecordedDisk[] = [];
   const frozenId = newId();
   for (const [index, disk] of disks.entries()) {
-    const known = await findGuestDisk(qmp, disk);
+    const known = await findGuestDisk(qmp, disk, identity.pid ?? 0);
     if (typeof known === 'string') continue;
     found.push({ ...known, index, frozen: bitmapName(owner, frozenId, index) });
   }
