@@ -165,6 +165,9 @@ describeUnless(umlMissing() ?? networkLabMissing(), 'a move that broke off', () 
     expect(errorOf(await startService().ended)).toMatchObject({ code: 'guest-not-running' });
     expect(existsSync(file)).toBe(true);
     resultOf(await hosts.run(['start', 'web', '--json']));
+    // It takes nothing from the move.
+    resultOf(await hosts.run(['rehearse', 'web', ...hosts.targetArguments(), '--pause', '--json']));
+    await expectMove('copy-broken-off', 'vmferry migrate web --resume');
     const afterReboot = startService();
     await afterReboot.printed(/its copy is kept close to it/);
     resultOf(await hosts.run(['cutover', 'web', '--json']));

@@ -1,13 +1,14 @@
 import process from 'node:process';
 import type { Context } from '../../../events.ts';
 import { isImageOnly } from '../../../guest/definition.ts';
+import type { GuestCopying, GuestRecord } from '../../../guest/guest-record.ts';
 import { refuseWhileMoved, thisMover } from '../../../guest/mover.ts';
 import { noteState } from '../../../guest/note-state.ts';
 import type { ClaimingMove } from './copied-move.ts';
 
 /**
  * Records that this process copies the guest, which runs on: no other process may move it meanwhile. A record of a process that has
- * ended keeps nobody from anything. Throws Failure `guest-fenced`.
+ * ended keeps nobody from anything. What notes no options itself, such as a rehearsal, keeps those of a move that broke off. Throws Failure `guest-fenced`.
  */
 export async function claimGuest({ request, dependencies, guest }: ClaimingMove): Promise<void> {
   const { definition } = guest;
@@ -17,8 +18,15 @@ export async function claimGuest({ request, dependencies, guest }: ClaimingMove)
   const record = await records.read(definition.name);
   refuseWhileMoved(record);
   const { target, options } = request;
-  const copying = { destination: target.destination, mover, ...(options && { options }) };
+  const own = { destination: target.destination, ...(options && { options }) };
+  const copying = { ...(options === undefined ? (resumable(record) ?? own) : own), mover };
   await records.write({ state: 'running', ...record, definition, copying });
+}
+
+/** What `migrate --resume` goes on with; null if there is nothing. */
+function resumable(record: GuestRecord | null): Pick<GuestCopying, 'destination' | 'options'> | null {
+  const { destination, options } = record?.copying ?? {};
+  return destination === undefined || options === undefined ? null : { destination, options };
 }
 
 /**
@@ -42,13 +50,17 @@ export async function noteMoveToCome({
   };
 }
 
-/** Removes the claim of this process, if there is one. Returns whether there was. */
-export async function dropClaim({ dependencies, guest }: ClaimingMove, context: Context): Promise<boolean> {
+/** Removes the claim of this process, if there is one; the options that it kept stay. Returns whether there was one. */
+export async function dropClaim(
+  { request, dependencies, guest }: ClaimingMove,
+  context: Context,
+): Promise<boolean> {
   const { records } = dependencies;
   const record = await records.read(guest.definition.name);
   if (record?.copying?.mover?.pid !== process.pid) return false;
   const { copying: _, ...rest } = record;
-  await noteState(rest, records, context);
+  const left = request.options === undefined ? resumable(record) : null;
+  await noteState({ ...rest, ...(left && { copying: left }) }, records, context);
   return true;
 }
 
