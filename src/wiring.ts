@@ -2,7 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { FramePool } from './workers/frame-pool.ts';
 import { createRecordStore, stateDirectory } from './guest/record-store.ts';
-import { deferHugePages, deferKeeping, deferViewing, once } from './guest/drivers/deferred-driver.ts';
+import {
+  deferHugePages,
+  deferKeeping,
+  deferProbing,
+  deferViewing,
+  once,
+} from './guest/drivers/deferred-driver.ts';
 import { libvirtOutline } from './guest/drivers/libvirt/outline.ts';
 import { qemuOutline } from './guest/drivers/qemu/outline.ts';
 import { createUmlDriver } from './guest/drivers/uml/driver.ts';
@@ -91,7 +97,7 @@ function createDrivers(environment: NodeJS.ProcessEnv): GuestDriver[] {
     createUmlDriver(environment),
     { ...deferViewing(qemuOutline, qemu), ...deferHugePages(qemu) },
     { ...deferKeeping(libvirtOutline(environment), libvirt), ...deferHugePages(libvirt) },
-    deferKeeping(
+    deferProbing(
       xenOutline(environment),
       once(async () => (await import('./guest/drivers/xen/driver.ts')).createXenDriver(environment)),
     ),

@@ -247,6 +247,19 @@ export function isHugePageDriver(driver: GuestDriver): driver is HugePageDriver 
   return 'hugePages' in driver;
 }
 
+/** A hypervisor that is tried with a small guest when a guest comes to this machine, and not before each start: it takes seconds. */
+export interface ProbingDriver extends GuestDriver {
+  /**
+   * Boots a small guest in place of this one. Returns why that failed; null if it works, or if it cannot
+   * be tried. Nothing of it is left. `checkBootable` has found nothing before.
+   */
+  probe(definition: GuestDefinition, context: Context): Promise<Failure | null>;
+}
+
+export function isProbingDriver(driver: GuestDriver): driver is ProbingDriver {
+  return 'probe' in driver;
+}
+
 export interface FreezeOptions {
   /** How long the guest may take to write out what it has in memory. */
   syncTimeoutMs: number;

@@ -3,6 +3,7 @@ import type {
   GuestDriver,
   HugePageDriver,
   KeepingDriver,
+  ProbingDriver,
   ViewingDriver,
 } from '../guest-driver.ts';
 
@@ -75,4 +76,11 @@ export function deferKeeping(
 /** Beside one of the others, with the same `load`. */
 export function deferHugePages(load: () => Promise<HugePageDriver>): Pick<HugePageDriver, 'hugePages'> {
   return { hugePages: async (...args) => (await load()).hugePages(...args) };
+}
+
+export function deferProbing(
+  outline: DriverOutline,
+  load: () => Promise<FreezingDriver & KeepingDriver & ProbingDriver>,
+): FreezingDriver & KeepingDriver & ProbingDriver {
+  return { ...deferKeeping(outline, load), probe: async (...args) => (await load()).probe(...args) };
 }

@@ -1,7 +1,7 @@
 import type { Context, Event } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import type { DriverKind, GuestDefinition } from '../definition.ts';
-import { isHugePageDriver, isKernelDriver } from '../guest-driver.ts';
+import { isHugePageDriver, isKernelDriver, isProbingDriver } from '../guest-driver.ts';
 import type { GuestSources } from '../known-definitions.ts';
 import type { RecordStore } from '../record-store.ts';
 import { surveyGuests, type GuestSurvey } from '../survey-guests.ts';
@@ -68,7 +68,12 @@ export async function checkGuestHere(
     ...(await checkUnique(definition, others, mayOverwrite)),
     ...(isFromHere ? [] : checkEarlierStates(guest.name, survey.kept)),
   ];
-  return [...found, ...more.filter((problem) => !isToldBy([...told, ...found], problem))];
+  const problems = [...found, ...more.filter((problem) => !isToldBy([...told, ...found], problem))];
+  // Seconds are spent only on a guest that could come. A kernel that may be anybody's is not started, even as a test.
+  const isHopeless = problems.length > 0 || told.length > 0;
+  if (isHopeless || !isVouchedFor || !isProbingDriver(driver)) return problems;
+  const problem = await driver.probe(definition, context);
+  return problem === null ? [] : [problem];
 }
 
 /** The new guest's own hypervisor is needed; another one may be broken. */

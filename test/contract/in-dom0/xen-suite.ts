@@ -4,6 +4,7 @@ import { createXenDriver } from '../../../src/guest/drivers/xen/driver.ts';
 import { run } from '../../../src/system/processes.ts';
 import { describeGuestDriver } from '../guest-driver-contract.ts';
 import { runAll } from './jest-globals.ts';
+import { describeProbe } from './xen-probe.ts';
 
 /* Started in dom0: `node xen-suite.js DIRECTORY KERNEL INITRD`. The directory has the images obedient.img and stubborn.img. */
 
@@ -47,5 +48,7 @@ describeGuestDriver('Xen', async () => {
     },
   };
 });
+
+describeProbe(kernel);
 
 await runAll();

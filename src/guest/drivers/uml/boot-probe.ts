@@ -7,7 +7,7 @@ import { startDetached } from '../../../system/detached-process.ts';
 import { errorCode } from '../../../system/error-code.ts';
 import { consoleExcerpt } from '../console-excerpt.ts';
 import { poll } from '../../../pipeline/polling.ts';
-import { probeInitrd } from './probe-initrd.ts';
+import { probeInitrd } from '../../initrd/probe-initrd.ts';
 import type { UmlHost } from './host.ts';
 import { endSession } from './session.ts';
 

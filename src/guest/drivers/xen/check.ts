@@ -126,9 +126,9 @@ function checkPaths(definition: GuestDefinition, host: XenHost): Failure[] {
 }
 
 /** What `xl info` says, by its keys. */
-type Info = ReadonlyMap<string, string>;
+export type Info = ReadonlyMap<string, string>;
 
-async function readInfo(host: XenHost, signal: AbortSignal): Promise<Info> {
+export async function readInfo(host: XenHost, signal: AbortSignal): Promise<Info> {
   const result = await xl(host, ['info'], signal);
   if (result.exitStatus !== 0)
     throw new Failure('hypervisor-missing', placed`Xen does not answer ${here}: ${complaintOf(result)}.`);

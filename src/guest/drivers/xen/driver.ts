@@ -1,4 +1,4 @@
-import type { FreezingDriver, KeepingDriver } from '../../guest-driver.ts';
+import type { FreezingDriver, KeepingDriver, ProbingDriver } from '../../guest-driver.ts';
 import { namesOf } from '../deferred-driver.ts';
 import { checkXenBootable } from './check.ts';
 import { completeXen } from './complete.ts';
@@ -11,6 +11,7 @@ import { xenOutline } from './outline.ts';
 import { setXenAutostart } from './places/autostart.ts';
 import { fenceXen, unfenceXen } from './places/fence.ts';
 import { dropXen, keepXen } from './places/keep.ts';
+import { probeGuestOf, probeXen } from './boot-probe.ts';
 import { startXen } from './start.ts';
 import { usersBesidesDomain } from './users.ts';
 
@@ -21,7 +22,7 @@ import { usersBesidesDomain } from './users.ts';
 export function createXenDriver(
   environment: NodeJS.ProcessEnv,
   host: XenHost = xenHost(environment),
-): FreezingDriver & KeepingDriver {
+): FreezingDriver & KeepingDriver & ProbingDriver {
   return {
     ...namesOf(xenOutline(environment)),
     list: (context) => findXenGuests(host, context),
@@ -32,6 +33,10 @@ export function createXenDriver(
     complete: (definition, context) => completeXen(definition, host, context),
     checkBootable: async (definition, context, isVouchedFor = true) =>
       checkXenBootable(await completeXen(definition, host, context), host, context, isVouchedFor),
+    probe: async (definition, context) => {
+      const guest = probeGuestOf(definition, host);
+      return guest === null ? null : probeXen(guest, host, context);
+    },
     start: (definition, options, context) => startXen(definition, options, host, context),
     isolate: (...args) => Promise.resolve(isolateXen(...args)),
     listKept: (context) => findKeptGuests(host, context),

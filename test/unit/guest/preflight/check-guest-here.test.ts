@@ -12,6 +12,7 @@ import type {
   KeepingDriver,
   KernelDriver,
   KeptGuest,
+  ProbingDriver,
 } from '../../../../src/guest/guest-driver.ts';
 import { checkFiles } from '../../../../src/guest/preflight/check-files.ts';
 import { checkGuestHere } from '../../../../src/guest/preflight/check-guest-here.ts';
@@ -247,4 +248,36 @@ test('a kernel of User Mode Linux is asked whether it knows the file systems', a
   expect(problems.map(({ message }) => message)).toEqual([
     'The kernel /usr/bin/linux.uml here does not know jfs, which web has.',
   ]);
+});
+
+test('a small guest is tried last, and only if nothing else keeps the guest from coming', async () => {
+  const tried: string[] = [];
+  const problem = new Failure('hypervisor-missing', 'Xen cannot boot the kernel.');
+  const probing = (answer: Failure | null): ProbingDriver => ({
+    ...driverOf('xen'),
+    probe: ({ name }) => {
+      tried.push(name);
+      return Promise.resolve(answer);
+    },
+  });
+  const guest: GuestDefinition = { ...coming, driver: 'xen', networkCards: [] };
+  const check = (
+    definition: GuestDefinition,
+    isForeign: boolean,
+    told: readonly Failure[],
+    answer: Failure | null,
+  ) =>
+    checkGuestHere(
+      { definition, isFromHere: false, mayOverwrite: false, isForeign },
+      { drivers: [probing(answer)], records },
+      told,
+      context,
+    );
+  expect(await check(guest, false, [], null)).toEqual([]);
+  expect(await check(guest, false, [], problem)).toEqual([problem]);
+  expect(tried).toEqual(['web', 'web']);
+  expect(await check({ ...guest, kernel: '/nowhere/kernel' }, false, [], problem)).toHaveLength(1);
+  expect(await check(guest, false, [new Failure('target-full', 'There is no room.')], problem)).toEqual([]);
+  expect(await check(guest, true, [], problem)).toEqual([]);
+  expect(tried).toHaveLength(2);
 });

@@ -4,6 +4,7 @@ import type { Context } from '../../../../events.ts';
 import { Failure } from '../../../../failure.ts';
 import { here, placed } from '../../../../placed-text.ts';
 import { findProgram, isControlDomain, type XenHost } from './host.ts';
+import { proberOf } from './probe-name.ts';
 import { complaintOf, xl } from './xl.ts';
 
 const disk = z.object({
@@ -55,7 +56,7 @@ export interface Domain {
 }
 
 /**
- * All domains but Domain-0. Empty where there is no xl, or no Xen: then no process is started. Throws Failure
+ * All domains but Domain-0 and those of probes, which are no guests. Empty where there is no xl, or no Xen: then no process is started. Throws Failure
  * `hypervisor-missing` if xl does not answer.
  */
 export async function listDomains(host: XenHost, { signal }: Pick<Context, 'signal'>): Promise<Domain[]> {
@@ -66,7 +67,8 @@ export async function listDomains(host: XenHost, { signal }: Pick<Context, 'sign
   if (long.exitStatus !== 0) throw noAnswer(complaintOf(long));
   return parseDomains(long.stdout).flatMap(({ domid, config }) => {
     const state = states.get(domid);
-    return state === undefined ? [] : [{ domid, config, ...state }];
+    const isProbe = proberOf(config.c_info.name) !== null;
+    return state === undefined || isProbe ? [] : [{ domid, config, ...state }];
   });
 }
 

@@ -1,4 +1,4 @@
-import { newcArchive } from '../../initrd/newc-archive.ts';
+import { newcArchive } from './newc-archive.ts';
 
 /**
  * An initial RAM disk with one program, `/init`, that switches the machine off at once. A kernel that boots it can run

@@ -1,0 +1,26 @@
+import { rmSync } from 'node:fs';
+import { isAlive } from '../../../system/proc-process.ts';
+import { destroyDomain } from './halt.ts';
+import { consoleLogOf } from './host/console-tail.ts';
+import type { XenHost } from './host/host.ts';
+import { proberOf } from './host/probe-name.ts';
+import { xl } from './host/xl.ts';
+
+/** Ends the domains of probes whose processes are gone. */
+export async function removeLeftovers(host: XenHost, signal: AbortSignal): Promise<void> {
+  // Not `xl list -l`: it leaves out a domain that was never finished.
+  const { stdout } = await xl(host, ['list'], signal);
+  for (const { domid, name } of findLeftovers(stdout)) {
+    await destroyDomain(host, domid, name, null);
+    rmSync(consoleLogOf(host, name), { force: true });
+  }
+}
+
+/** @param table of `xl list` */
+export function findLeftovers(table: string): { domid: number; name: string }[] {
+  return table.split('\n').flatMap((line) => {
+    const [, name = '', domid] = /^(\S+)\s+(\d+)\s/.exec(line) ?? [];
+    const prober = proberOf(name);
+    return prober === null || isAlive(prober) ? [] : [{ domid: Number(domid), name }];
+  });
+}

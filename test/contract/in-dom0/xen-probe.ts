@@ -1,0 +1,140 @@
+import { spawn } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
+import process from 'node:process';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { createXenDriver } from '../../../src/guest/drivers/xen/driver.ts';
+import type { GuestDefinition } from '../../../src/guest/definition.ts';
+import { Failure } from '../../../src/failure.ts';
+import { poll } from '../../../src/pipeline/polling.ts';
+import { run } from '../../../src/system/processes.ts';
+
+const MEBIBYTE = 2 ** 20;
+const neverAborted = { signal: new AbortController().signal, report: () => undefined };
+
+/** The small guest that Xen is tried with, for real. */
+export function describeProbe(kernel: string): void {
+  const guest: GuestDefinition = {
+    name: 'shop',
+    driver: 'xen',
+    memoryBytes: 512 * MEBIBYTE,
+    cpuCount: 1,
+    kernel,
+    initrd: null,
+    commandLine: [],
+    disks: [],
+  };
+  const probe = (changes: Partial<GuestDefinition>, signal = neverAborted.signal) =>
+    createXenDriver(process.env).probe({ ...guest, ...changes }, { ...neverAborted, signal });
+  const domains = async () =>
+    (await run('xl', ['list'])).stdout.split('\n').filter((line) => line.startsWith('vmferry-probe-'));
+  const consoleLogs = async () =>
+    (await run('sh', ['-c', 'ls /var/log/xen/console | grep vmferry-probe'])).stdout;
+  const eventually = (ask: () => Promise<boolean>) =>
+    poll(ask, { ...neverAborted, timeoutMs: 120_000, intervalMs: 1000 });
+  const freeMebibytes = async () =>
+    Number(/^free_memory\s*: (\d+)$/m.exec((await run('xl', ['info'])).stdout)?.[1]);
+
+  describe('a small guest', () => {
+    afterEach(async () => {
+      expect([await domains(), await consoleLogs()]).toEqual([[], '']);
+    });
+
+    // Each move to Xen tries one of the type PV.
+    test('of the type PVH runs, is gone, and is not tried again', async () => {
+      expect(await probe({ virtualization: 'pvh' })).toBeNull();
+      // Whatever is tried now is aborted.
+      expect(await probe({ virtualization: 'pvh' }, AbortSignal.abort())).toBeNull();
+    });
+
+    test('whose kernel is none, or does not fit into its memory, is refused by xl, and this is told', async () => {
+      const other = await probe({ kernel: '/etc/passwd' });
+      expect(other).toMatchObject({ code: 'hypervisor-missing' });
+      expect(other?.message).toMatch(
+        /^Xen cannot boot the kernel \/etc\/passwd in a guest.*: .*no loader found/,
+      );
+      expect((await probe({ memoryBytes: 32 * MEBIBYTE }))?.message).toContain('Out of memory');
+    });
+
+    test('whose kernel crashes at once is told of', async () => {
+      await writeFile('/root/damaged', withoutCode(await readFile(kernel)));
+      const problem = await probe({ kernel: '/root/damaged' });
+      expect(problem?.message).toMatch(
+        /^Xen cannot boot the kernel \/root\/damaged in a guest.*: it crashed\./,
+      );
+    });
+
+    test('whose kernel only misses a disk did run: the kernel may know no initial RAM disk', async () => {
+      const image = await readFile(kernel);
+      for (let at = 0; (at = image.indexOf('/init\0', at)) >= 0; at++) image.write('/none', at);
+      await writeFile('/root/aimless', image);
+      expect(await probe({ kernel: '/root/aimless' })).toBeNull();
+    });
+
+    test('is not tried when Xen has too little memory for it', async () => {
+      const others = `name="other"\nkernel="${kernel}"\nmemory=${(await freeMebibytes()) - 100}\n`;
+      await run('sh', [
+        '-c',
+        'printf %s "$1" >/root/other.cfg && xl create -qp /root/other.cfg',
+        'sh',
+        others,
+      ]);
+      expect(await freeMebibytes()).toBeLessThan(128);
+      expect(await probe({ kernel: '/etc/passwd' })).toBeNull();
+      expect((await probe({ kernel: '/etc/passwd', memoryBytes: 32 * MEBIBYTE }))?.message).toContain(
+        'no loader',
+      );
+      await run('xl', ['destroy', 'other']);
+    });
+
+    test('is no guest, and is gone when it is aborted', async () => {
+      const aborter = new AbortController();
+      const ended = probe({}, aborter.signal).then(
+        () => null,
+        (error: unknown) => error,
+      );
+      await eventually(async () => (await domains()).length > 0);
+      expect(await createXenDriver(process.env).list(neverAborted)).toEqual([]);
+      aborter.abort(new Failure('interrupted', 'Ctrl-C'));
+      expect(await ended).toMatchObject({ code: 'interrupted' });
+    });
+
+    test('ends by itself when the process that tries it is killed', async () => {
+      const driver = new URL('../../../src/guest/drivers/xen/driver.js', import.meta.url).href;
+      const script = `const { createXenDriver } = await import('${driver}');
+        const context = { signal: new AbortController().signal, report: () => undefined };
+        await createXenDriver(process.env).probe(${JSON.stringify(guest)}, context);`;
+      const prober = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: 'inherit' });
+      await eventually(async () => (await domains()).length > 0);
+      prober.kill('SIGKILL');
+      await eventually(async () => (await domains()).length === 0);
+      await run('sh', ['-c', 'rm -f /var/log/xen/console/guest-vmferry-probe-*']);
+    });
+
+    test('that was left behind is removed by the next one', async () => {
+      const left = `name="vmferry-probe-1-1"\nkernel="${kernel}"\nmemory=128\n`;
+      await run('sh', ['-c', 'printf %s "$1" >/root/left.cfg && xl create -qp /root/left.cfg', 'sh', left]);
+      expect(await domains()).toHaveLength(1);
+      expect((await probe({ kernel: '/etc/passwd' }))?.message).toContain('no loader');
+    });
+  });
+}
+
+const PT_NOTE = 4;
+const PF_X = 1;
+
+/** The kernel with its notes for Xen, and an undefined instruction in place of each other. Format: elf(5). */
+function withoutCode(kernel: Buffer): Buffer {
+  const segments = Array.from({ length: kernel.readUInt16LE(56) }, (_, index) => {
+    const at = Number(kernel.readBigUInt64LE(32)) + index * kernel.readUInt16LE(54);
+    const start = Number(kernel.readBigUInt64LE(at + 8));
+    const end = start + Number(kernel.readBigUInt64LE(at + 32));
+    return { type: kernel.readUInt32LE(at), flags: kernel.readUInt32LE(at + 4), start, end };
+  });
+  const notes = segments
+    .filter(({ type }) => type === PT_NOTE)
+    .map(({ start, end }) => ({ start, bytes: Buffer.from(kernel.subarray(start, end)) }));
+  for (const { flags, start, end } of segments)
+    if ((flags & PF_X) !== 0) kernel.fill(Buffer.from('0f0b', 'hex'), start, end);
+  for (const { start, bytes } of notes) bytes.copy(kernel, start);
+  return kernel;
+}
