@@ -251,7 +251,7 @@ export function isHugePageDriver(driver: GuestDriver): driver is HugePageDriver 
 export interface ProbingDriver extends GuestDriver {
   /**
    * Boots a small guest in place of this one. Returns why that failed; null if it works, or if it cannot
-   * be tried. Nothing of it is left. `checkBootable` has found nothing before.
+   * be tried. Nothing of it is left. `checkBootable` has found nothing before. Reports what this machine may lack and cannot be checked.
    */
   probe(definition: GuestDefinition, context: Context): Promise<Failure | null>;
 }
