@@ -13,7 +13,7 @@ import { raiseFence } from '../../guest/hypervisor-fence.ts';
 import { haltForMove } from './halt-for-move.ts';
 import { awaitReleases } from '../../guest/disks/await-releases.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
-import { noteAnswers } from './probes/note-answers.ts';
+import { noteAnswers, refreshAnswers } from './probes/note-answers.ts';
 import { commitProven } from './commit-proven.ts';
 import { proveMove } from './prove-move.ts';
 import { planMigration } from './plan-migration.ts';
@@ -61,10 +61,13 @@ export async function migrate(
     },
   });
   await using move = await preflight(request, dependencies, watched);
-  const noted = await noteAnswers(move.guest, request.probing, watched);
+  let noted = await noteAnswers(move.guest, request.probing, watched);
   if (request.dryRun) return { ...(await planMigration(move, watched)), warnings };
 
-  const moved = await moveGuest(move, watched);
+  const beforeHalt = async () => {
+    noted = await refreshAnswers(noted, watched);
+  };
+  const moved = await moveGuest(move, beforeHalt, watched);
   const { downtimeSeconds, parts: downtimeParts } = clock;
   const { guest, directory, devices, there, fixups } = move;
   const probes = await proveMove(noted, move, watched);
@@ -89,6 +92,7 @@ export async function migrate(
 
 async function moveGuest(
   move: Move,
+  beforeHalt: () => Promise<void>,
   context: Context,
 ): Promise<Pick<MigrationReport, 'disks' | 'passes' | 'predictedDowntimeSeconds' | 'booted'>> {
   const { request, guest } = move;
@@ -110,6 +114,7 @@ async function moveGuest(
     await using copy = new MoveCopy(move, recorder);
     if (isWarm(move)) await claimGuest(move);
     await copyBeforeHalt(move, copy, context);
+    await beforeHalt();
     const downSinceMs = guest.running === null ? null : performance.now();
     await haltForMove(move, copy, context);
     const stamps = await stampImages(guest.definition.disks);

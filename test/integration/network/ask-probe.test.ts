@@ -11,6 +11,8 @@ import {
   type Dial,
 } from '../../../src/operations/migrate/probes/ask.ts';
 import { awaitAnswers } from '../../../src/operations/migrate/probes/await-answers.ts';
+import type { Event } from '../../../src/events.ts';
+import { refreshAnswers } from '../../../src/operations/migrate/probes/note-answers.ts';
 import type { Probe } from '../../../src/operations/migrate/probes/probe.ts';
 import { scratchDirectory } from '../../support/images/images.ts';
 
@@ -137,6 +139,37 @@ describe('a command', () => {
   test('that does not end is given up', async () => {
     const answer = await ask({ kind: 'exec', command: 'sleep 600 & sleep 600' }, { commandMs: 300 });
     expect(answer).toEqual({ answered: false, why: 'no answer within 0.3 s' });
+  });
+});
+
+describe('before the halt', () => {
+  test('old answers are asked for again: what does not answer any more is not required', async () => {
+    const stays = await serve((socket) => socket.write('220 new\n'));
+    const free = await serve(() => undefined);
+    await new Promise((resolve) => servers.pop()?.close(resolve));
+    const before = { answered: true, way: 'open', greeting: '220 old' } as const;
+    const answers = [
+      { probe: port(stays), isChosen: false, before },
+      { probe: port(free), isChosen: false, before },
+      { probe: port(free), isChosen: true, before },
+    ];
+    const noted = { guest: 'web', notedAtMs: performance.now(), address: '127.0.0.1', answers };
+    const said: string[] = [];
+    const context = {
+      signal: never,
+      report: (event: Event) => {
+        if (event.type === 'notice') said.push(event.message);
+      },
+    };
+    expect(await refreshAnswers(noted, context)).toBe(noted);
+    expect((await refreshAnswers(noted, context, 0)).answers).toMatchObject([
+      { probe: port(stays), before: { greeting: '220 new' } },
+      { probe: port(free), isChosen: true, before: { answered: false } },
+    ]);
+    expect(said).toHaveLength(2);
+    expect(said[0]).toBe(
+      `Before the halt, tcp:${free} did not answer: connection refused. It is not required after the boot.`,
+    );
   });
 });
 

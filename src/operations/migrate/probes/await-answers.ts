@@ -24,7 +24,7 @@ export interface ProbedAgain {
  * @param graceMs how long an answer from there does not suffice
  */
 export async function awaitAnswers(
-  { guest, address, answers }: NotedAnswers,
+  { guest, address, answers }: Omit<NotedAnswers, 'notedAtMs'>,
   limitMs: number,
   dialThere: Dial,
   signal: AbortSignal,

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import type { Context } from '../../../events.ts';
 import { Failure } from '../../../failure.ts';
 import { isImageOnly } from '../../../guest/definition.ts';
@@ -14,8 +15,13 @@ export interface NotedAnswer {
   before: Answer;
 }
 
+/** Answers that are older than this are asked for again before the halt. */
+const FRESH_MS = 60_000;
+
 export interface NotedAnswers {
   guest: string;
+  /** By the monotonic clock. */
+  notedAtMs: number;
   address: string | null;
   /** Of the automatic probes, only those that answered. */
   answers: readonly NotedAnswer[];
@@ -36,7 +42,7 @@ export async function noteAnswers(
   context: Context,
 ): Promise<NotedAnswers> {
   const { name } = definition;
-  const nothing = { guest: name, address: request.address, answers: [] };
+  const nothing = { guest: name, notedAtMs: performance.now(), address: request.address, answers: [] };
   if (request.chosen?.length === 0 || isImageOnly(definition)) return nothing;
   if (running === null) {
     if (request.chosen !== null)
@@ -46,12 +52,35 @@ export async function noteAnswers(
   const addresses = request.address === null ? await findGuestAddresses(definition) : [request.address];
   if (request.chosen === null) return noteAutomatic(name, addresses, context);
   const address = request.chosen.some(needsAddress) ? theAddress(name, addresses) : (addresses[0] ?? null);
-  const answers = await askAll(request.chosen, { name, address }, true, context.signal);
-  for (const { probe, before } of answers) {
-    const isRequired = before.answered ? '' : ' It is not required after the boot.';
-    tell(context, `Before the halt, ${nameOfProbe(probe)} ${describeAnswer(before)}.${isRequired}`);
-  }
-  return { guest: name, address, answers };
+  const probes = request.chosen.map((probe) => ({ probe, isChosen: true }));
+  const answers = await askAll(probes, { name, address }, context.signal);
+  for (const answer of answers) tellAnswer(answer, context);
+  return { ...nothing, address, answers };
+}
+
+/**
+ * Asks the same again if that was long ago: the copy of a guest may take days, and a service that was stopped meanwhile is not missed after the
+ * boot. For just before the halt.
+ */
+export async function refreshAnswers(
+  noted: NotedAnswers,
+  context: Context,
+  freshMs = FRESH_MS,
+): Promise<NotedAnswers> {
+  const { guest: name, address, answers: earlier } = noted;
+  if (performance.now() - noted.notedAtMs < freshMs) return noted;
+  const asked = await askAll(earlier, { name, address }, context.signal);
+  asked.forEach((answer, index) => {
+    const wasOpen = earlier[index]?.before.answered ?? false;
+    if (answer.before.answered !== wasOpen) tellAnswer(answer, context);
+  });
+  const answers = asked.filter(({ isChosen, before }) => isChosen || before.answered);
+  return { ...noted, notedAtMs: performance.now(), answers };
+}
+
+function tellAnswer({ probe, before }: NotedAnswer, context: Context): void {
+  const isRequired = before.answered ? '' : ' It is not required after the boot.';
+  tell(context, `Before the halt, ${nameOfProbe(probe)} ${describeAnswer(before)}.${isRequired}`);
 }
 
 async function noteAutomatic(
@@ -62,12 +91,12 @@ async function noteAutomatic(
   if (addresses.length === 0) {
     const message = `No address of ${name} is known here, so none of its ports is probed. To have that done, give its address: --address 192.0.2.7`;
     tell(context, message);
-    return { guest: name, address: null, answers: [] };
+    return { guest: name, notedAtMs: performance.now(), address: null, answers: [] };
   }
   const probes = addresses.flatMap((host) =>
-    wellKnownPorts.map((port): Probe => ({ kind: 'tcp', host, port })),
+    wellKnownPorts.map((port) => ({ probe: { kind: 'tcp', host, port } as const, isChosen: false })),
   );
-  const asked = await askAll(probes, { name, address: addresses[0] ?? null }, false, context.signal);
+  const asked = await askAll(probes, { name, address: addresses[0] ?? null }, context.signal);
   const answers = asked.filter(({ before }) => before.answered);
   const open = answers.map(({ probe }) => nameOfProbe(probe)).join(', ');
   const found =
@@ -75,17 +104,16 @@ async function noteAutomatic(
       ? 'no well-known TCP port answers.'
       : `these answer: ${open}. After the boot they must answer in the same way. If its address changes: --probe none`;
   tell(context, `${name} is at ${addresses.join(', ')}; ${found}`);
-  return { guest: name, address: addresses[0] ?? null, answers };
+  return { guest: name, notedAtMs: performance.now(), address: addresses[0] ?? null, answers };
 }
 
 function askAll(
-  probes: readonly Probe[],
+  probes: readonly Omit<NotedAnswer, 'before'>[],
   guest: { name: string; address: string | null },
-  isChosen: boolean,
   signal: AbortSignal,
 ): Promise<NotedAnswer[]> {
   return Promise.all(
-    probes.map(async (probe) => {
+    probes.map(async ({ probe, isChosen }) => {
       const before = await askProbe(probe, { ...guest, phase: 'before' }, signal);
       return { probe, isChosen, before };
     }),
