@@ -17,7 +17,13 @@ const driversByBus: readonly { bus: DiskBus; drivers: readonly DiskDriver[] }[] 
 export function bootableBuses({ kernels }: GuestSystem): DiskBus[] | null {
   // A boot loader takes the newest.
   const kernel = kernels.findLast(({ hasKernel }) => hasKernel);
-  if (kernel === undefined) return null;
+  return kernel === undefined ? null : busesOfKernel(kernel);
+}
+
+/** The same for one kernel. Null if its initial RAM disk is not known. */
+export function busesOfKernel(
+  kernel: Pick<GuestKernelModules, 'drivers' | 'initrdDrivers'>,
+): DiskBus[] | null {
   const areModules = Object.values(kernel.drivers).includes('module');
   if (areModules && kernel.initrdDrivers === null) return null;
   return driversByBus
@@ -26,7 +32,10 @@ export function bootableBuses({ kernels }: GuestSystem): DiskBus[] | null {
 }
 
 /** A module has to be in the initial RAM disk: the others are on the disk that it is for. */
-function isThereAtBoot({ drivers, initrdDrivers }: GuestKernelModules, driver: DiskDriver): boolean {
+function isThereAtBoot(
+  { drivers, initrdDrivers }: Pick<GuestKernelModules, 'drivers' | 'initrdDrivers'>,
+  driver: DiskDriver,
+): boolean {
   return drivers[driver] === 'built-in' || (initrdDrivers ?? []).includes(driver);
 }
 

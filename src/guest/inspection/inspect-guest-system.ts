@@ -1,27 +1,16 @@
 import type { Context } from '../../events.ts';
-import { Debugfs } from '../../image/contents/debugfs.ts';
+import type { Debugfs } from '../../image/contents/debugfs.ts';
 import { listExtDirectory, readExtFile, statExtFile } from '../../image/contents/ext-files.ts';
 import type { FormattedImage } from '../../image/formats/image-format.ts';
-import { openImage } from '../../image/open-image.ts';
-import type { Extent } from '../../extent/extents.ts';
-import { contentsOf, probeImage } from '../../image/probe.ts';
-import type { ImageSource } from '../../image/source/image-source.ts';
-import { Failure } from '../../failure.ts';
 import { Resources } from '../../pipeline/resources.ts';
 import { rootsInBootMenu } from './boot-menu.ts';
+import { bootDirectoriesOf, isRoot, openExtRegions, type Region, type RegionOptions } from './ext-regions.ts';
 import { cardNameSources, findCardNames, findMacs, namedMacSources } from './card-names.ts';
 import type { GuestSystem } from './guest-system.ts';
 import { inspectKernels } from './inspect-kernels.ts';
 
 /** More files in one directory of configuration are not read. */
 const MOST_FILES = 50;
-
-export interface InspectOptions {
-  /** The guest runs: see `openImage`. What is found may be out of date. */
-  isInUse?: boolean;
-  /** Is told what a disk holds instead of a root file system, or why it cannot be opened: a sentence without its full stop. */
-  onUnseen?: (reason: string) => void;
-}
 
 /**
  * Looks into a guest's disks, of any format and without changing them, for the root file system, and into that. Null if there
@@ -32,46 +21,13 @@ export interface InspectOptions {
 export async function inspectGuestSystem(
   disks: readonly FormattedImage[],
   { signal }: Pick<Context, 'signal'>,
-  { isInUse = false, onUnseen = () => undefined }: InspectOptions = {},
+  options: RegionOptions = {},
 ): Promise<GuestSystem | null> {
   await using opened = new Resources();
-  const regions: Region[] = [];
-  for (const [diskIndex, disk] of disks.entries()) {
-    const { path } = disk;
-    const image = await openOrTell(path, () => openImage(path, { ...disk, isInUse }), onUnseen);
-    if (image === null) continue;
-    opened.hold(image);
-    for (const { offset, length } of extRegions(image, path, onUnseen)) {
-      // Another process can open the same bytes by it: those of the image, or of a view of it.
-      const place = { path: `/proc/${process.pid}/fd/${image.fd}`, offset, image: path };
-      const debugfs = opened.hold(await Debugfs.open(place, signal));
-      regions.push({ diskIndex, offset, length, debugfs });
-    }
-  }
+  const regions = await openExtRegions(disks, opened, options, signal);
   for (const region of regions)
     if (await isRoot(region.debugfs)) return await inspectRoot(region, regions, signal);
   return null;
-}
-
-async function openOrTell(
-  path: string,
-  open: () => Promise<ImageSource>,
-  onUnseen: (reason: string) => void,
-): Promise<ImageSource | null> {
-  try {
-    return await open();
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    onUnseen(`${path} cannot be opened: ${error.message.replace(/\.$/, '')}`);
-    return null;
-  }
-}
-
-interface Region {
-  diskIndex: number;
-  offset: number;
-  length: number;
-  debugfs: Debugfs;
 }
 
 async function inspectRoot(
@@ -80,36 +36,13 @@ async function inspectRoot(
   signal: AbortSignal,
 ): Promise<GuestSystem> {
   const { debugfs, ...place } = root;
-  const others = regions.filter((region) => region !== root);
-  const bootDirectories = [
-    { debugfs, path: '/boot' },
-    ...others.map((region) => ({ debugfs: region.debugfs, path: '' })),
-  ];
+  const bootDirectories = bootDirectoriesOf(root, regions);
   return {
     root: place,
     ...(await inspect(debugfs)),
     kernels: await inspectKernels(debugfs, bootDirectories, signal),
     bootMenuRoots: await rootsInBootMenu(bootDirectories),
   };
-}
-
-function extRegions(image: ImageSource, path: string, onUnseen: (reason: string) => void): Extent[] {
-  const contents = contentsOf(probeImage(image));
-  const names = contents.map(({ kind, pieces }) => {
-    const name = kind === 'unknown' ? 'unknown data' : kind;
-    return pieces.length === 1 ? name : `${name} in ${pieces.length} pieces`;
-  });
-  const kinds = [...new Set(names)];
-  onUnseen(`${path} holds ${kinds.length === 0 ? 'no partitions' : kinds.join(', ')}`);
-  // debugfs(8) finds a file system by where it begins.
-  return contents.flatMap(({ kind, pieces }) =>
-    /^ext[234]$/.test(kind) && pieces.length === 1 ? pieces : [],
-  );
-}
-
-async function isRoot(debugfs: Debugfs): Promise<boolean> {
-  const [init, etc] = [await statExtFile(debugfs, '/sbin/init'), await statExtFile(debugfs, '/etc')];
-  return init !== null && etc?.type === 'directory';
 }
 
 async function inspect(debugfs: Debugfs): Promise<Omit<GuestSystem, 'root' | 'kernels' | 'bootMenuRoots'>> {

@@ -4,7 +4,7 @@ import { wordsInInitrd } from '../initrd/words-in-initrd.ts';
 import { diskDrivers, type DiskDriver, type DriverPlace, type GuestKernelModules } from './guest-system.ts';
 
 const MOST_KERNELS = 4;
-const MOST_INITRD_BYTES = 256 * 2 ** 20;
+export const MOST_INITRD_BYTES = 256 * 2 ** 20;
 
 /** A directory that may hold kernels: /boot, or the top of a file system that is mounted there. */
 export interface BootDirectory {
@@ -24,19 +24,24 @@ export async function inspectKernels(
   );
   const kernels: GuestKernelModules[] = [];
   for (const version of versions.slice(-MOST_KERNELS)) {
-    const directory = `/lib/modules/${version}`;
-    const builtIn = (await readExtFile(root, `${directory}/modules.builtin`)) ?? '';
-    const modules = (await readExtFile(root, `${directory}/modules.dep`)) ?? '';
-    const places = diskDrivers.map((driver) => [driver, driverPlace(driver, builtIn, modules)] as const);
     const boot = await findKernel(version, bootDirectories);
     kernels.push({
       version,
       hasKernel: boot !== null,
-      drivers: Object.fromEntries(places) as GuestKernelModules['drivers'],
+      drivers: await driverPlaces(root, version),
       initrdDrivers: boot === null ? null : await driversInInitrd(version, boot, signal),
     });
   }
   return kernels;
+}
+
+/** Where the kernel of this version has its drivers, by the lists of its modules in /lib/modules. */
+export async function driverPlaces(root: Debugfs, version: string): Promise<GuestKernelModules['drivers']> {
+  const directory = `/lib/modules/${version}`;
+  const builtIn = (await readExtFile(root, `${directory}/modules.builtin`)) ?? '';
+  const modules = (await readExtFile(root, `${directory}/modules.dep`)) ?? '';
+  const places = diskDrivers.map((driver) => [driver, driverPlace(driver, builtIn, modules)] as const);
+  return Object.fromEntries(places) as GuestKernelModules['drivers'];
 }
 
 async function findKernel(
@@ -50,21 +55,30 @@ async function findKernel(
   return null;
 }
 
-/** The names that Debian, Red Hat and SUSE use. Null if there is none, or if it cannot be unpacked. */
+/** The names that Debian, Red Hat and SUSE use. */
+export function initrdNames(version: string): string[] {
+  return [`initrd.img-${version}`, `initramfs-${version}.img`, `initrd-${version}`];
+}
+
+/** Null if there is none, or if it cannot be unpacked. */
 async function driversInInitrd(
   version: string,
   { debugfs, path }: BootDirectory,
   signal: AbortSignal,
 ): Promise<DiskDriver[] | null> {
-  for (const name of [`initrd.img-${version}`, `initramfs-${version}.img`, `initrd-${version}`]) {
+  for (const name of initrdNames(version)) {
     const file = await statExtFile(debugfs, `${path}/${name}`);
     if (file?.type !== 'regular' || file.sizeBytes > MOST_INITRD_BYTES) continue;
-    const words = diskDrivers.flatMap(namesInArchive);
-    const found = await wordsInInitrd(await debugfs.dump(file.inode), words, signal);
-    if (found === null) return null;
-    return diskDrivers.filter((driver) => namesInArchive(driver).some((one) => found.has(one)));
+    return driversInArchive(await debugfs.dump(file.inode), signal);
   }
   return null;
+}
+
+/** The drivers of disks in an initial RAM disk. Null if it cannot be unpacked. */
+export async function driversInArchive(initrd: Buffer, signal: AbortSignal): Promise<DiskDriver[] | null> {
+  const words = diskDrivers.flatMap(namesInArchive);
+  const found = await wordsInInitrd(initrd, words, signal);
+  return found && diskDrivers.filter((driver) => namesInArchive(driver).some((one) => found.has(one)));
 }
 
 /** A module's file may have dashes where its name has underscores. */

@@ -1,10 +1,11 @@
-import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
 import { here, placed, type PlacedText } from '../../placed-text.ts';
 import type { GuestDefinition } from '../definition.ts';
 import type { KernelFacts } from '../guest-driver.ts';
+import { kernelVersion } from '../inspection/kernel-version.ts';
 
 /** What the guest's disks need of a kernel that is not on them. */
 export interface KernelNeeds {
@@ -80,25 +81,6 @@ function unreadable(message: PlacedText): Failure {
   return new Failure('hypervisor-missing', message, {
     advice: 'Choose another kernel, with its initial RAM disk.',
   });
-}
-
-/** The version in the header of an x86 kernel (Documentation/arch/x86/boot.rst: kernel_version); null for another file. */
-export function kernelVersion(path: string): string | null {
-  const header = Buffer.alloc(32_768);
-  try {
-    const file = openSync(path, 'r');
-    try {
-      readSync(file, header, 0, header.length, 0);
-    } finally {
-      closeSync(file);
-    }
-  } catch {
-    // It is missing, which is told elsewhere, or not ours to read.
-    return null;
-  }
-  if (header.toString('latin1', 0x202, 0x206) !== 'HdrS') return null;
-  const start = header.readUInt16LE(0x20e) + 0x200;
-  return /^[\w.+~-]{1,128}/.exec(header.toString('latin1', start, start + 128))?.[0] ?? null;
 }
 
 function readConfig(kernel: string, version: string, modulesDirectory: string): string | null {

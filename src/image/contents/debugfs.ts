@@ -1,9 +1,10 @@
-import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Failure } from '../../failure.ts';
 import { errorCode } from '../../system/error-code.ts';
 import { run, type CommandResult } from '../../system/processes.ts';
+import type { ExtFile } from './ext-file.ts';
 
 /** No command on a file system that is intact takes this long. */
 const timeoutMs = 60_000;
@@ -70,6 +71,23 @@ export class Debugfs implements AsyncDisposable {
         },
       );
     });
+  }
+
+  /**
+   * Writes the content of a file in the image into a file of this machine that only this account may read. A file there is replaced.
+   * Throws Failure `read-failed` if less can be read than the inode says.
+   */
+  async dumpTo({ inode, sizeBytes }: Pick<ExtFile, 'inode' | 'sizeBytes'>, copy: string): Promise<void> {
+    await rm(copy, { force: true });
+    await writeFile(copy, '', { mode: 0o600, flag: 'wx' });
+    const { stderr } = await this.read(`dump <${inode}> ${quoted(copy)}`);
+    if ((await stat(copy)).size < sizeBytes)
+      throw new Failure(
+        'read-failed',
+        `A file in ${imageOf(this.place)} cannot be read: ${lastLine(stderr)}.`,
+      );
+    // What lies in the inode itself (inline data) comes with zero bytes at its end.
+    await truncate(copy, sizeBytes);
   }
 
   /** Puts the content into a file of this machine, for the command `write`. Returns its name, quoted. */

@@ -1,20 +1,6 @@
 import { Failure } from '../../failure.ts';
 import type { Debugfs } from './debugfs.ts';
-
-/** What an inode says. */
-export interface ExtFile {
-  inode: number;
-  type: 'regular' | 'directory' | 'symlink' | 'other';
-  /** Permissions, without the type. */
-  mode: number;
-  uid: number;
-  gid: number;
-  sizeBytes: number;
-  links: number;
-  flags: number;
-  /** For a link whose target is in the inode (up to 59 bytes). */
-  target: string | null;
-}
+import type { ExtFile } from './ext-file.ts';
 
 /** No file that vmferry reads in a guest is larger. */
 const MOST_BYTES = 4 * 2 ** 20;

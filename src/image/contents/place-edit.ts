@@ -1,7 +1,8 @@
 import { open } from 'node:fs/promises';
 import { Failure } from '../../failure.ts';
 import { imageOf, lastLine, type Debugfs } from './debugfs.ts';
-import { statExtFile, type ExtFile } from './ext-files.ts';
+import type { ExtFile } from './ext-file.ts';
+import { statExtFile } from './ext-files.ts';
 
 /* How one file gets another content. Inode flags: Linux, Documentation/filesystems/ext4/inodes.rst (i_flags). */
 

@@ -6,9 +6,9 @@ import type { GuestDefinition } from '../../../../src/guest/definition.ts';
 import {
   checkKernel,
   kernelFactsOf,
-  kernelVersion,
   type KernelNeeds,
 } from '../../../../src/guest/preflight/check-kernel.ts';
+import { kernelVersion } from '../../../../src/guest/inspection/kernel-version.ts';
 import { fakeDefinition } from '../../../support/guests/fake-driver.ts';
 import { scratchDirectory } from '../../../support/images/images.ts';
 

@@ -1,0 +1,313 @@
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import process from 'node:process';
+import { gzipSync } from 'node:zlib';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { findGuestKernel } from '../../../src/guest/boot-menu/find-guest-kernel.ts';
+import { takeBootFiles } from '../../../src/guest/boot-menu/take-boot-files.ts';
+import { newcArchive } from '../../../src/guest/initrd/newc-archive.ts';
+import { smallKernel } from '../../support/guests/own-kernel.ts';
+import { viewsMissing, viewsOf } from '../../support/images/containers.ts';
+import { runTool, scratchDirectory } from '../../support/images/images.ts';
+import { describeUnless, describeWithTools, toolsMissing } from '../../support/programs/tools.ts';
+
+const context = { signal: new AbortController().signal };
+const MIB = 2 ** 20;
+const SECTORS = 2048;
+
+const initrdWith = (...drivers: string[]): Buffer =>
+  gzipSync(newcArchive(drivers.map((name) => ({ path: `lib/${name}.ko`, content: Buffer.from('x') }))));
+
+const menuOf = (path: string, initrd: string) =>
+  `set default="0"\nmenuentry 'Debian' {\n\tlinux ${path} root=/dev/xvda1 ro quiet\n\tinitrd ${initrd}\n}\n`;
+
+const system = {
+  'etc/fstab': '# <file system>\nUUID=12-34 / ext4 defaults 0 1\n',
+  'sbin/init': 'ELF',
+  'lib/modules/6.1.0-9/modules.builtin': 'kernel/sd_mod.ko\n',
+  'lib/modules/6.1.0-9/modules.dep': 'kernel/virtio_blk.ko:\nkernel/ata_piix.ko:\n',
+};
+const boot = {
+  'boot/vmlinuz-6.1.0-9': smallKernel('6.1.0-9'),
+  'boot/initrd.img-6.1.0-9': initrdWith('virtio_blk'),
+};
+
+type Files = Readonly<Record<string, string | Uint8Array>>;
+
+let scratch: ReturnType<typeof scratchDirectory>;
+let count = 0;
+beforeEach(() => {
+  scratch = scratchDirectory();
+});
+afterEach(() => {
+  scratch[Symbol.dispose]();
+});
+
+/** Makes a file system of these files. A text that begins with `->` makes a link. */
+function makeImage(files: Files): string {
+  const directory = join(scratch.path, String((count += 1)));
+  for (const [name, content] of Object.entries(files)) {
+    const path = join(directory, name);
+    mkdirSync(dirname(path), { recursive: true });
+    if (typeof content === 'string' && content.startsWith('->')) symlinkSync(content.slice(2), path);
+    else writeFileSync(path, content);
+  }
+  const image = `${directory}.img`;
+  writeFileSync(image, '');
+  truncateSync(image, 8 * MIB);
+  runTool('mke2fs', ['-qF', '-t', 'ext4', '-d', directory, image]);
+  return image;
+}
+
+/** A disk of these file systems, a partition each. */
+function makeDisk(...images: string[]): string {
+  const disk = join(scratch.path, 'disk.img');
+  writeFileSync(disk, Buffer.concat([Buffer.alloc(MIB), ...images.map((image) => readFileSync(image))]));
+  truncateSync(disk, (2 + 8 * images.length) * MIB);
+  const lines = images.map((_, at) => `start=${SECTORS * (1 + 8 * at)}, size=${SECTORS * 8}\n`);
+  spawnSync('sfdisk', ['-q', disk], { input: `label: dos\n${lines.join('')}` });
+  return disk;
+}
+
+const find = (...paths: string[]) =>
+  findGuestKernel({ name: 'web', disks: paths.map((path) => ({ path })) }, context);
+const made = () => ({
+  kernel: join(scratch.path, 'state/kernel/web'),
+  initrd: join(scratch.path, 'state/initrd/web'),
+});
+const inImage = (path: string, files: { kernel: string; initrds: string[] }, offset = 0) => ({
+  image: { path },
+  offset,
+  ...files,
+});
+const expectNothingMade = () => {
+  const directories = Object.values(made()).map((path) => dirname(path));
+  expect(directories.flatMap((path) => (existsSync(path) ? readdirSync(path) : []))).toEqual([]);
+};
+
+describeWithTools('the kernel that a guest boots by itself', ['mke2fs', 'debugfs', 'sfdisk', 'gzip'], () => {
+  test('is that of the default entry, and is taken out with its initial RAM disk', async () => {
+    const image = makeImage({
+      ...system,
+      ...boot,
+      'boot/grub/grub.cfg': menuOf('/boot/vmlinuz-6.1.0-9', '/boot/initrd.img-6.1.0-9'),
+    });
+    const kernel = await find(makeImage({ 'data/x': 'x' }), image);
+    expect(kernel).toEqual({
+      kernel: '/boot/vmlinuz-6.1.0-9',
+      initrds: ['/boot/initrd.img-6.1.0-9'],
+      place: { diskIndex: 1, offset: 0 },
+      version: '6.1.0-9',
+      foundBy: 'the entry ‘Debian’ of /boot/grub/grub.cfg',
+      arguments: ['root=/dev/xvda1', 'ro', 'quiet'],
+      leftOut: [],
+      root: 'UUID=12-34',
+      buses: ['virtio'],
+    });
+    const paths = made();
+    const { kernel: path, initrds } = kernel;
+    expect(
+      await takeBootFiles(inImage(image, { kernel: path, initrds: [...initrds] }), paths, context),
+    ).toEqual(paths);
+    expect(readFileSync(paths.kernel).equals(boot['boot/vmlinuz-6.1.0-9'])).toBe(true);
+    expect(readFileSync(paths.initrd).equals(boot['boot/initrd.img-6.1.0-9'])).toBe(true);
+    for (const one of Object.values(paths)) {
+      expect(statSync(one).mode & 0o777).toBe(0o600);
+      expect(readdirSync(dirname(one))).toEqual(['web']);
+    }
+  });
+
+  test('lies on a partition of its own, where the menu’s paths begin, though /boot has older files', async () => {
+    const root = makeImage({
+      ...system,
+      'etc/fstab': '/dev/xvda2 / ext4 defaults 0 1\nUUID=1 /boot ext2 defaults 0 2\n',
+      'boot/grub/grub.cfg': menuOf('/boot/hidden', '/boot/hidden.img'),
+      'boot/hidden': smallKernel('1.0'),
+    });
+    const separate = makeImage({
+      'vmlinuz-6.1.0-9': smallKernel('6.1.0-9'),
+      'initrd.img-6.1.0-9': initrdWith(),
+      'grub/menu.lst': 'title Debian\nkernel /vmlinuz-6.1.0-9 root=/dev/xvda2\ninitrd /initrd.img-6.1.0-9\n',
+      boot: '->.',
+    });
+    const disk = makeDisk(root, separate);
+    expect(await find(disk)).toMatchObject({
+      kernel: '/vmlinuz-6.1.0-9',
+      place: { diskIndex: 0, offset: 9 * MIB },
+      root: '/dev/xvda2',
+      // The initial RAM disk has no driver, and the kernel itself none for a controller.
+      buses: [],
+    });
+    const files = { kernel: '/boot/boot/vmlinuz-6.1.0-9', initrds: [] };
+    const paths = made();
+    expect(await takeBootFiles(inImage(disk, files, 9 * MIB), paths, context)).toEqual({
+      ...paths,
+      initrd: null,
+    });
+    expect(readFileSync(paths.kernel).equals(smallKernel('6.1.0-9'))).toBe(true);
+  });
+
+  test('is that of the links without a menu, and the newest without links', async () => {
+    const links = { vmlinuz: '->boot/vmlinuz-6.1.0-9', 'initrd.img': '->/boot/initrd.img-6.1.0-9' };
+    const newer = {
+      'boot/vmlinuz-6.1.0-10': smallKernel('6.1.0-10'),
+      'boot/initramfs-6.1.0-10.img': initrdWith(),
+    };
+    expect(await find(makeImage({ ...system, ...boot, ...newer, ...links }))).toMatchObject({
+      kernel: '/vmlinuz',
+      initrds: ['/initrd.img'],
+      version: '6.1.0-9',
+      arguments: [],
+      buses: ['virtio'],
+    });
+    expect(await find(makeImage({ ...system, ...boot, ...newer }))).toMatchObject({
+      kernel: '/boot/vmlinuz-6.1.0-10',
+      initrds: ['/boot/initramfs-6.1.0-10.img'],
+      version: '6.1.0-10',
+      buses: null,
+    });
+  });
+
+  test('is found by Fedora’s entries where the menu itself is not on ext', async () => {
+    const entry = (version: string) =>
+      `title Fedora ${version}\nlinux /vmlinuz-${version}\noptions $kernelopts\n`;
+    const image = makeImage({
+      'loader/entries/1-6.5.0.conf': entry('6.5.0'),
+      'loader/entries/1-6.6.0.conf': entry('6.6.0'),
+      'grub2/grubenv': '# GRUB Environment Block\nsaved_entry=1-6.5.0\nkernelopts=root=/dev/vda2 ro\n####',
+      'vmlinuz-6.5.0': smallKernel('6.5.0'),
+    });
+    expect(await find(image)).toMatchObject({
+      kernel: '/vmlinuz-6.5.0',
+      foundBy: 'the entry ‘Fedora 6.5.0’ of /loader/entries',
+      arguments: ['root=/dev/vda2', 'ro'],
+      root: null,
+    });
+  });
+
+  const menu = (text: string): Files => ({ ...system, ...boot, 'boot/grub/grub.cfg': text });
+  test.each<[string, Files, string]>([
+    ['no kernel', system, 'web has no kernel that vmferry finds: '],
+    [
+      'a menu that names a missing kernel',
+      menu(menuOf('/boot/nothing', '')),
+      '/boot/nothing (by the entry ‘Debian’ of /boot/grub/grub.cfg) is not there',
+    ],
+    ['a directory as its kernel', menu(menuOf('/boot', '')), 'is not there'],
+    [
+      'a kernel that QEMU cannot load',
+      { ...menu(menuOf('/boot/xen', '')), 'boot/xen': 'ELF' },
+      'is no kernel that QEMU can load',
+    ],
+    ['a loop of links', { ...menu(menuOf('/boot/a', '')), 'boot/a': '->b', 'boot/b': '->a' }, 'is not there'],
+    [
+      'a link out of the guest',
+      { ...menu(menuOf('/boot/a', '')), 'boot/a': '->../../../../etc/hostname' },
+      'is not there',
+    ],
+    [
+      'a path with blanks in it',
+      { ...menu("menuentry x {\nlinux '/boot/a b'\n}\n"), 'boot/a b': smallKernel('1') },
+      'is not there',
+    ],
+    ['a menu of 2 MiB', menu('#'.repeat(2 * MIB)), `has ${2 * MIB} bytes`],
+    [
+      'a menu that cannot be followed',
+      menu('menuentry x {\nlinux /boot/$v\n}\n'),
+      'line 2 has the variable v',
+    ],
+  ])('is refused of a guest with %s', async (_, files, why) => {
+    await expect(find(makeImage(files))).rejects.toMatchObject({
+      code: 'guest-unsupported',
+      message: expect.stringContaining(why),
+      advice: expect.stringContaining('--kernel FILE'),
+    });
+  });
+
+  test('is refused with what the disk holds if nobody can look into it', async () => {
+    const path = join(scratch.path, 'luks.img');
+    writeFileSync(path, Buffer.concat([Buffer.from('LUKS\xba\xbe\0\x01', 'latin1'), Buffer.alloc(MIB - 8)]));
+    await expect(find(path)).rejects.toMatchObject({
+      message: expect.stringMatching(/luks\.img holds .*LUKS/i),
+    });
+  });
+
+  test('is not taken if it is too large, missing or no kernel, and an earlier one stays then', async () => {
+    const image = makeImage({ ...system, ...boot, 'boot/text': 'text' });
+    runTool('debugfs', ['-w', '-R', 'sif /boot/initrd.img-6.1.0-9 size 300000000', image]);
+    const kernel = '/boot/vmlinuz-6.1.0-9';
+    const take = (files: { kernel: string; initrds: string[] }) =>
+      takeBootFiles(inImage(image, files), made(), context);
+    const tooLarge = { kernel, initrds: ['/boot/initrd.img-6.1.0-9'] };
+    const refusals: [{ kernel: string; initrds: string[] }, string][] = [
+      [tooLarge, 'has 300000000 bytes, and at most 268435456 are taken'],
+      [{ kernel, initrds: ['/boot/text', '/boot/missing'] }, '/boot/missing is not there'],
+      [{ kernel: '/boot/text', initrds: [] }, '/boot/text is no kernel that QEMU can load'],
+    ];
+    for (const [files, why] of refusals) {
+      await expect(take(files)).rejects.toMatchObject({
+        code: 'read-failed',
+        message: expect.stringContaining(why),
+      });
+      expectNothingMade();
+    }
+    await take({ kernel, initrds: ['/boot/text', '/boot/text'] });
+    expect(readFileSync(made().initrd, 'latin1')).toBe('texttext');
+    await expect(take({ kernel: '/boot/text', initrds: [] })).rejects.toMatchObject({ code: 'read-failed' });
+    expect(readFileSync(made().kernel).equals(boot['boot/vmlinuz-6.1.0-9'])).toBe(true);
+    expect(readdirSync(dirname(made().kernel))).toEqual(['web']);
+  });
+
+  test('is padded to 4 bytes between two initial RAM disks, as boot loaders do it', async () => {
+    const image = makeImage({ ...boot, 'a.img': 'abcde', 'b.img': 'fg' });
+    const files = { kernel: '/boot/vmlinuz-6.1.0-9', initrds: ['/a.img', '/b.img'] };
+    await takeBootFiles(inImage(image, files), made(), context);
+    expect(readFileSync(made().initrd, 'latin1')).toBe('abcde\0\0\0fg');
+  });
+});
+
+describeUnless(
+  viewsMissing() ?? toolsMissing('mke2fs', 'debugfs', 'qemu-img', 'gzip'),
+  'the kernel of a guest in a qcow2 image',
+  () => {
+    test('is found and taken out through a view of its disk', async () => {
+      const path = join(scratch.path, 'web.qcow2');
+      runTool('qemu-img', ['convert', '-O', 'qcow2', makeImage({ ...system, ...boot }), path]);
+      const image = { path, format: 'qcow2' as const };
+      const kernel = await findGuestKernel({ name: 'web', disks: [image] }, context);
+      expect(kernel).toMatchObject({ version: '6.1.0-9', buses: ['virtio'] });
+      const paths = made();
+      await takeBootFiles({ ...kernel, image, offset: kernel.place.offset }, paths, context);
+      expect(readFileSync(paths.initrd).equals(boot['boot/initrd.img-6.1.0-9'])).toBe(true);
+      expect(viewsOf(process.pid)).toEqual([]);
+    });
+  },
+);
+
+const noOtherAccount = process.getuid?.() === 0 ? toolsMissing('mke2fs', 'debugfs', 'setpriv') : 'needs root';
+describeUnless(noOtherAccount, 'the kernel that was taken out of a guest', () => {
+  test('is read by no other account, though one that is given the file may open it', async () => {
+    mkdirSync(join(scratch.path, 'state'), { mode: 0o700 });
+    chmodSync(scratch.path, 0o755);
+    const image = makeImage(boot);
+    await takeBootFiles(inImage(image, { kernel: '/boot/vmlinuz-6.1.0-9', initrds: [] }), made(), context);
+    const asNobody = (...command: string[]) =>
+      spawnSync('setpriv', ['--reuid', '65534', '--clear-groups', ...command]).status;
+    const { kernel } = made();
+    expect(asNobody('head', '-c1', kernel)).not.toBe(0);
+    expect(asNobody('ls', dirname(kernel))).not.toBe(0);
+    runTool('chown', ['65534', kernel]);
+    expect(asNobody('head', '-c1', kernel)).toBe(0);
+  });
+});
