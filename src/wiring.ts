@@ -76,7 +76,10 @@ export function createDependencies(version: string, environment: NodeJS.ProcessE
       const opening = { openDirectory: openDirectoryStore, connect, memory: storeMemory };
       return openBackupStore(location, options, opening, context);
     },
-    initrdOf: (guest) => join(directory, 'initrd', guest),
+    bootFilesOf: (guest) => ({
+      kernel: join(directory, 'kernel', guest),
+      initrd: join(directory, 'initrd', guest),
+    }),
     spoolParent: join(directory, 'spool'),
     grantKeyFile: join(directory, 'grant-key'),
     consoleLogOf: (guest) => join(directory, 'console', `${guest}.log`),

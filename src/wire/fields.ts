@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isPlainPath } from '../image/contents/ext-files.ts';
 import { targetFormats } from '../image/target/target-format.ts';
 
 /* What the fields of messages may hold. */
@@ -12,6 +13,8 @@ export const absolutePath = z
   .string()
   .max(4096)
   .regex(/^\/[^\0]*$/);
+/** A path within a guest's file system. */
+export const guestPath = z.string().max(1024).refine(isPlainPath);
 export const imageBytes = bytes.min(512).multipleOf(512);
 export const packId = z.string().regex(/^[0-9a-f]{64}$/);
 export const fingerprint = z.string().regex(/^sha256:[0-9a-f]{64}$/);

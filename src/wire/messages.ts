@@ -12,6 +12,7 @@ import { PlacedText, type OtherMachine } from '../placed-text.ts';
 import {
   bytes,
   absolutePath,
+  guestPath,
   imageBytes,
   packId,
   fingerprint,
@@ -104,6 +105,15 @@ const adaptationFields = {
     .max(256)
     .readonly(),
   bootArchive: z.base64().max(LINE_LIMIT_BYTES).nullable(),
+  /** Files in the guest that boot it: they are taken out of the image `path`, from the file system at `offset`. */
+  bootFiles: z
+    .strictObject({
+      path: absolutePath,
+      offset: bytes,
+      kernel: guestPath,
+      initrds: z.array(guestPath).max(8).readonly(),
+    })
+    .exactOptional(),
 };
 
 const hypervisorKinds = ['uml', 'qemu', 'libvirt', 'xen'] as const;
@@ -134,6 +144,8 @@ const moverMessage = z.discriminatedUnion('type', [
     /** Anybody may have written the definition: its kernel must certainly be one, or a guest must be known there that has it. */
     isForeign: z.literal(true).exactOptional(),
     needs: kernelNeeds.exactOptional(),
+    /** The kernel will be taken out of the guest's own disk. */
+    guestKernel: z.strictObject({ hasInitrd: z.boolean() }).exactOptional(),
     besides: besides.exactOptional(),
   }),
   z.strictObject({ type: z.literal('measure'), padding: z.string() }),

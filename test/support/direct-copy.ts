@@ -10,6 +10,7 @@ import type { SpoolSink } from '../../src/operations/migrate/passes/spool-sink.t
 import { Grants } from '../../src/operations/receive/grants.ts';
 import { publishImages } from '../../src/operations/receive/publish-images.ts';
 import { ReceiveSession } from '../../src/operations/receive/session.ts';
+import type { GuestDefinition } from '../../src/guest/definition.ts';
 import { runsOf, type ChunkList } from '../../src/chunk/chunk-list.ts';
 import { rangesOf } from '../../src/chunk/chunk-ranges.ts';
 import type { ImageFormat } from '../../src/image/formats/image-format.ts';
@@ -30,6 +31,8 @@ export interface DirectCopy extends AsyncDisposable {
   lastPass(written?: readonly Extent[] | null): Promise<PassBytes>;
   finish(): Promise<VerifiedDisk>;
   publish(): Promise<void>;
+  /** See `ReceiveSession`. */
+  adapt(request: Omit<Extract<MoverMessage, { type: 'adapt' }>, 'type'>): Promise<GuestDefinition>;
   /** Ends as after a lost line: what another copy can go on with stays. */
   breakOff(): Promise<void>;
 }
@@ -54,7 +57,10 @@ export async function directCopy(
     pool,
     signal: new AbortController().signal,
     spoolParent: directory,
-    initrdOf: () => '',
+    bootFilesOf: (guest) => ({
+      kernel: join(directory, 'kernel', guest),
+      initrd: join(directory, 'initrd', guest),
+    }),
     grants,
     onProgress: () => undefined,
   });
@@ -145,6 +151,7 @@ export async function directCopy(
       // Later copies take chunks from it.
       if (chunksThere !== null) session.keep();
     },
+    adapt: (work: Parameters<DirectCopy['adapt']>[0]) => session.adapt({ type: 'adapt', ...work }),
     async breakOff() {
       copy[Symbol.dispose]();
       await session.undo(true);

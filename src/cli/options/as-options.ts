@@ -2,7 +2,7 @@ import type { Options } from 'yargs';
 import { Failure } from '../../failure.ts';
 import type { ConversionRequest } from '../../operations/migrate/conversion/guest-there.ts';
 import type { StartAfterRestore } from '../../operations/restore/restore-report.ts';
-import { conversionOptions, readConversionOptions } from './conversion-options.ts';
+import { conversionOptions, isGuestKernel, readConversionOptions } from './conversion-options.ts';
 import { readBootOptions } from './guest-options.ts';
 import { flag, optionalText, type Arguments } from './options.ts';
 
@@ -25,8 +25,10 @@ export const asOptions = {
 /** Throws Failure `usage`. */
 export function readConversion(args: Arguments): ConversionRequest {
   for (const name of ['kernel', 'initrd'])
-    if (optionalText(args, name)?.startsWith('/') === false)
-      throw new Failure('usage', `--${name} takes an absolute path, because it is on the new hardware.`);
+    if (optionalText(args, name)?.startsWith('/') === false && !isGuestKernel(name, args))
+      throw new Failure('usage', `--${name} takes an absolute path, because it is on the new hardware.`, {
+        advice: 'For the kernel that the guest has on its own disk: --kernel guest',
+      });
   const as = optionalText(args, 'as');
   return {
     as: kinds.find((kind) => kind === as) ?? null,

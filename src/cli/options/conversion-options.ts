@@ -8,7 +8,8 @@ export const conversionOptions = {
   kernel: {
     type: 'string',
     requiresArg: true,
-    describe: "Kernel that the guest boots there, instead of that machine's own",
+    describe:
+      "Kernel that the guest boots there, instead of that machine's own; `guest`: the guest's own, out of its disk (QEMU, libvirt)",
   },
   initrd: {
     type: 'string',
@@ -37,13 +38,18 @@ export interface GivenChoices {
 export function readConversionOptions(args: Arguments): GivenChoices {
   const absolute = (path: string | null) => (path === null ? null : resolve(path));
   return {
-    kernel: absolute(optionalText(args, 'kernel')),
+    kernel: isGuestKernel('kernel', args) ? 'guest' : absolute(optionalText(args, 'kernel')),
     initrd: absolute(optionalText(args, 'initrd')),
     networks: texts(args, 'network').map((text) => {
       const [card, attachedTo] = splitPair('network', text, 'CARD=BRIDGE');
       return { card, attachedTo };
     }),
   };
+}
+
+/** `--kernel guest` */
+export function isGuestKernel(option: string, args: Arguments): boolean {
+  return option === 'kernel' && optionalText(args, 'kernel') === 'guest';
 }
 
 /** The two sides of `root=/srv/web.img`. Throws Failure `usage`. */

@@ -3,6 +3,7 @@ import type { HypervisorKind } from '../definition-language.ts';
 import type { Firmware, GuestDefinition } from '../definition.ts';
 import type { ConversionTarget } from './choices.ts';
 import { isSameMachine } from './disks.ts';
+import { tellOfGuestKernel } from './guest-kernel.ts';
 import type { Ledger } from './ledger.ts';
 
 export type Boot = NonNullable<GuestDefinition['boot']>;
@@ -26,7 +27,8 @@ export function chooseBoot(
       'usage',
       `A guest of ${driver} boots from ${possible.join(' or ')}, not from ${choices.boot}.`,
     );
-  const chosen = choices.boot ?? (choices.kernel !== undefined || !possible.includes(boot) ? 'kernel' : boot);
+  const isKernelChosen = choices.kernel !== undefined || choices.guestKernel !== undefined;
+  const chosen = choices.boot ?? (isKernelChosen || !possible.includes(boot) ? 'kernel' : boot);
   if (chosen !== boot) ledger.changes.push(`The guest boots from ${chosen}, instead of ${boot}.`);
   return chosen;
 }
@@ -39,18 +41,25 @@ export function convertBoot(
   boot: Boot,
   ledger: Ledger,
 ): Pick<GuestDefinition, 'kernel' | 'initrd' | 'boot' | 'firmware' | 'virtualization'> {
-  const keeps = isSameMachine(from, driver) && boot === 'kernel' && choices.kernel === undefined;
+  const { guestKernel } = choices;
+  const keeps =
+    isSameMachine(from, driver) &&
+    boot === 'kernel' &&
+    choices.kernel === undefined &&
+    guestKernel === undefined;
+  const owner = guestKernel === undefined ? "the new machine's" : "the guest's";
   const kernel = boot === 'kernel' ? (choices.kernel ?? (keeps ? definition.kernel : null)) : null;
   const initrd = boot === 'kernel' ? (choices.initrd ?? (keeps ? definition.initrd : null)) : null;
   const instead = (path: string | null, what: string) =>
-    path ?? (boot === 'kernel' ? `the new machine's own ${what}` : `the one that its ${boot} finds`);
+    path ?? (boot === 'kernel' ? `${owner} own ${what}` : `the one that its ${boot} finds`);
   if (definition.kernel !== null && kernel !== definition.kernel)
     ledger.changes.push(`The kernel ${definition.kernel} is replaced by ${instead(kernel, 'kernel')}.`);
   if (definition.initrd !== null && initrd !== definition.initrd)
     ledger.changes.push(
       `The initial RAM disk ${definition.initrd} is replaced by ${instead(initrd, "kernel's one")}.`,
     );
-  if (boot === 'kernel' && kernel === null && definition.kernel === null)
+  if (guestKernel !== undefined) tellOfGuestKernel(guestKernel, ledger);
+  else if (boot === 'kernel' && kernel === null && definition.kernel === null)
     ledger.changes.push("The kernel is the new machine's own.");
   const firmware = convertFirmware(definition.firmware, isSameMachine(from, driver), boot, ledger);
   const virtualization = driver === 'xen' ? (boot === 'firmware' ? 'hvm' : 'pv') : undefined;

@@ -1,4 +1,5 @@
 import { Failure } from '../../failure.ts';
+import type { GuestKernel } from '../boot-menu/guest-kernel.ts';
 import type { HypervisorKind } from '../definition-language.ts';
 import type { DiskBus, GuestDefinition, ImageFormatName, NetworkCard } from '../definition.ts';
 
@@ -11,6 +12,8 @@ export interface ConversionChoices {
   /** Absolute paths on the new machine. */
   kernel?: string;
   initrd?: string;
+  /** The kernel is taken out of the guest's own disk; `not-seen`: nobody has looked at that yet. */
+  guestKernel?: GuestKernel | 'not-seen';
   boot?: NonNullable<GuestDefinition['boot']>;
   /**
    * The root file system, as the guest's kernel is told: `/dev/vda1` by the old names, `UUID=…`. It is used where a guest that had a

@@ -8,6 +8,7 @@ import type { ConversionTarget } from './choices.ts';
 import { renameConsole, renameDevices } from './command-line.ts';
 import { convertDisks, isSameMachine, placeDisks, type ConvertedDisks } from './disks.ts';
 import { convertDrives } from './drives.ts';
+import { tellOfGuestKernel, withMenuArguments } from './guest-kernel.ts';
 import type { Ledger } from './ledger.ts';
 import { convertConsole, convertSettingsOfGuest } from './settings.ts';
 import { isTakenByUml, readUmlArguments, readUmlCard, tapName, umlCardArgument } from './uml-arguments.ts';
@@ -55,7 +56,21 @@ function moveWithin(
     ledger.changes.push(`The kernel is ${kernel}, instead of ${definition.kernel}.`);
   if (initrd !== definition.initrd)
     ledger.changes.push(`The initial RAM disk is ${initrd}, instead of ${definition.initrd}.`);
-  const moved = { ...definition, kernel, initrd };
+  const { guestKernel } = target.choices;
+  if (guestKernel !== undefined) {
+    for (const path of [definition.kernel, definition.initrd])
+      if (path !== null) ledger.changes.push(`${path} is no longer used to boot the guest.`);
+    tellOfGuestKernel(guestKernel, ledger);
+  }
+  const moved =
+    guestKernel === undefined
+      ? { ...definition, kernel, initrd }
+      : {
+          ...definition,
+          kernel: null,
+          initrd: null,
+          commandLine: withMenuArguments(menuArguments(target), definition.commandLine),
+        };
   if ((target.choices.networks?.size ?? 0) === 0) return { definition: moved, disks };
   if (driver !== 'uml') {
     const cards = attachCards(definition.networkCards ?? [], target, ledger).map(({ card }) => card);
@@ -101,7 +116,8 @@ function convertPlaced(
     { ...definition, ...booted, driver, disks: seen.filter((disk) => disk !== null) },
   );
   const line = { definition, from, target, boot, names };
-  const commandLine = convertCommandLine(own.commandLine, line, ledger);
+  const given = withMenuArguments(menuArguments(target), own.commandLine);
+  const commandLine = convertCommandLine(given, line, ledger);
   const settings = convertSettingsOfGuest(definition, from, driver, ledger);
   for (const beyond of definition.native?.beyond ?? [])
     ledger.losses.push(`${driver} cannot have this: ${beyond}`);
@@ -122,6 +138,10 @@ function convertPlaced(
     },
     disks,
   };
+}
+
+function menuArguments({ choices: { guestKernel } }: ConversionTarget): readonly string[] {
+  return guestKernel === undefined || guestKernel === 'not-seen' ? [] : guestKernel.arguments;
 }
 
 interface CommandLineConversion {

@@ -36,6 +36,17 @@ export function checkFiles(
   return [...problems, ...missingMedia(drives)];
 }
 
+/** Without what was found because files that are made from the guest's disks are not here yet. */
+export function withoutComing(
+  problems: readonly Failure[],
+  coming: { kernel: string; initrd: string } | null,
+): Failure[] {
+  const paths = Object.values(coming ?? {});
+  return problems.filter(
+    ({ code, message }) => code !== 'hypervisor-missing' || !paths.some((path) => message.includes(path)),
+  );
+}
+
 function missingMedia(drives: NonNullable<GuestDefinition['drives']>): Failure[] {
   return drives.flatMap(({ device, path }) =>
     path === null || existsSync(path)

@@ -7,6 +7,8 @@ import type { DefinitionLanguage, HypervisorKind } from '../../guest/definition-
 import type { DriverKind } from '../../guest/definition.ts';
 import type { GuestSources } from '../../guest/known-definitions.ts';
 import { findGuest, notFound } from '../../guest/resolve-guest.ts';
+import { wantsGuestKernel } from '../migrate/conversion/guest-kernel-choice.ts';
+import { GUEST_KERNEL } from '../migrate/conversion/guest-there.ts';
 import { readDefinitionFile } from './read-definition-file.ts';
 
 export interface ConvertRequest {
@@ -50,6 +52,15 @@ export async function convertGuest(
   context: Context,
 ): Promise<ConvertReport> {
   const { guest, to, from } = request;
+  if (request.kernel === GUEST_KERNEL)
+    throw new Failure(
+      'usage',
+      'vmferry convert takes nothing out of a disk, so it has no file for --kernel guest.',
+      {
+        advice:
+          'See what a move would do: vmferry migrate GUEST --to HOST --kernel guest --dry-run. Or name a file: --kernel FILE, for a file of that name --kernel ./guest.',
+      },
+    );
   const languages = await dependencies.loadLanguages();
   const known = guest.includes('/') ? null : await findGuest(guest, dependencies, context);
   const isFile = guest.includes('/') || existsSync(guest);
@@ -57,7 +68,13 @@ export async function convertGuest(
   const before = known?.definition ?? (await readDefinitionFile(guest, from, languages));
   const { definition, changes, losses } = convertDefinition(before, {
     driver: to,
-    choices: choicesOf(request),
+    choices: {
+      ...choicesOf(request),
+      // A move would take it out of the disk, which may not be here.
+      ...(wantsGuestKernel(before, { ...request, as: to }) === null
+        ? {}
+        : { guestKernel: 'not-seen' as const }),
+    },
   });
   const language = languages.find(({ kind }) => kind === to);
   if (language === undefined)

@@ -58,19 +58,19 @@ export class ImportedGuest {
       });
     }
     const { conversion } = this.#start;
-    const { drivers } = this.#dependencies;
     const context = this.#context;
     const described = await this.#describedGuest(manifest);
     const definition = await this.#withPaths(described, manifest, diskName);
     const converted =
       conversion !== undefined && isConversion(conversion, definition)
-        ? await convertRestored(described, definition, conversion, drivers, context)
+        ? await convertRestored(described, definition, conversion, this.#dependencies, context)
         : null;
     const arriving = {
       definition: converted?.there.definition ?? definition,
       paths: definition.disks.map(({ path }) => path),
       origin: originOf(manifest),
       isTrusted: !this.#isOwn(manifest),
+      coming: converted?.coming ?? null,
     };
     const earlier = await requireArrivingStartable(arriving, this.#start, this.#dependencies, context);
     this.#ready = { definition, converted, earlier };
@@ -81,12 +81,12 @@ export class ImportedGuest {
     if (this.#ready === null) throw new Error('a guest that was not found startable');
     const { definition, converted, earlier } = this.#ready;
     const { conversion, bootTimeoutMs } = this.#start;
-    const { initrdOf } = this.#dependencies;
+    const { bootFilesOf } = this.#dependencies;
     const context = this.#context;
     const ready =
       converted === null || conversion === undefined
         ? definition
-        : await adaptRestored(converted, conversion, initrdOf(definition.name), context);
+        : await adaptRestored(converted, conversion, bootFilesOf(definition.name), context);
     return startRestored(ready, earlier, bootTimeoutMs, this.#dependencies, context);
   }
 

@@ -13,6 +13,7 @@ import { refuseArchivedElsewhere } from './archived-guest.ts';
 import { refuseWhileMoved } from '../../guest/mover.ts';
 import { lookInside, planFixups } from './conversion/adaptation.ts';
 import { conversionAccount } from './conversion/account.ts';
+import { findWantedKernel } from './conversion/guest-kernel-choice.ts';
 import { guestThere, tellOfConversion, type GuestThere } from './conversion/guest-there.ts';
 import { kernelNeeds } from './conversion/kernel-needs.ts';
 import { Line } from './line/line.ts';
@@ -177,7 +178,9 @@ async function planGuest(
 ): Promise<PlannedGuest> {
   const { definition, running } = guest;
   const system = await lookInside(definition, conversion, { isInUse: running !== null }, context);
-  const there = guestThere(definition, relocate(definition, all), conversion, system);
+  const isInUse = running !== null;
+  const guestKernel = await findWantedKernel(definition, conversion, { isInUse }, context);
+  const there = guestThere(definition, relocate(definition, all), conversion, system, guestKernel);
   const places = all.filter((_, index) => there.newDiskIndexes[index] !== null);
   return { guest, directory, places, there, system };
 }
@@ -186,6 +189,11 @@ interface RemoteCheck extends PlannedGuest {
   request: MigrateRequest;
   /** In the places' order. */
   disks: readonly (SourceDisk | null)[];
+}
+
+function kernelToCome({ guestKernel }: GuestThere): { guestKernel?: { hasInitrd: boolean } } {
+  if (guestKernel === null || guestKernel === 'not-seen') return {};
+  return { guestKernel: { hasInitrd: guestKernel.initrds.length > 0 } };
 }
 
 /** Returns what the new hardware says of the devices and of the guest. */
@@ -217,6 +225,7 @@ async function checkRemote(
       ...(sourceKernel !== null && { sourceKernel }),
       ...(guest.archived !== undefined && { isForeign: true as const }),
       needs: kernelNeeds(disks, system),
+      ...kernelToCome(there),
       ...(request.besides !== undefined && { besides: request.besides }),
     },
     'checked',

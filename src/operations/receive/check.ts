@@ -1,9 +1,11 @@
 import type { Context } from '../../events.ts';
 import { asFailure, Failure } from '../../failure.ts';
+import type { BootFilePaths } from '../../guest/boot-menu/take-boot-files.ts';
 import type { HypervisorKind } from '../../guest/definition-language.ts';
 import type { GuestDefinition } from '../../guest/definition.ts';
 import { knownDefinitions, type GuestSources } from '../../guest/known-definitions.ts';
 import { checkGuestHere } from '../../guest/preflight/check-guest-here.ts';
+import { withoutComing } from '../../guest/preflight/check-files.ts';
 import type { KernelNeeds } from '../../guest/preflight/check-kernel.ts';
 import type { TargetDevice } from '../../image/target/target-device.ts';
 import { here, placed } from '../../placed-text.ts';
@@ -20,6 +22,14 @@ export interface CheckRequest extends PlacesRequest {
   /** Anybody may have written the guest's definition. */
   isForeign?: true;
   needs?: KernelNeeds;
+  /** The guest's kernel is taken out of its own disk when that is here. */
+  guestKernel?: { hasInitrd: boolean };
+}
+
+interface CheckPlaces {
+  spoolParent: string;
+  /** The files that are made to boot this guest. */
+  bootFilesOf: (guest: string) => BootFilePaths;
 }
 
 export interface CheckedTarget {
@@ -35,10 +45,13 @@ export interface CheckedTarget {
 /** Finds everything that keeps this machine from receiving the guest. Changes nothing, but makes the directory of the records. */
 export async function checkTarget(
   request: CheckRequest,
-  { spoolParent, ...sources }: GuestSources & { spoolParent: string },
+  { spoolParent, bootFilesOf, ...sources }: GuestSources & CheckPlaces,
   context: Context,
 ): Promise<CheckedTarget> {
-  const { guest, overwrite, needs, besides } = request;
+  const { overwrite, needs, besides, guestKernel } = request;
+  const made = request.guest !== null && guestKernel ? bootFilesOf(request.guest.name) : null;
+  const guest =
+    request.guest && made ? withKernel(request.guest, guestKernel?.hasInitrd === true, made) : request.guest;
   const { problems, freeBytes, devices } = await checkPlaces(request, spoolParent);
   if (!overwrite) problems.push(...(await findOwners(devices, guest, sources, context)));
   const isFromHere = request.sourceKernel !== undefined && request.sourceKernel === runningKernelId();
@@ -47,20 +60,23 @@ export async function checkTarget(
     isFromHere,
     mayOverwrite: overwrite,
     isForeign: request.isForeign ?? false,
-    ...(needs && { needs }),
+    // Those of a kernel of this machine.
+    ...(needs && made === null && { needs }),
     ...(besides && { besidesBytes: besides.memoryBytes }),
   };
   if (guest !== null) problems.push(...(await findRecordsProblem(sources)));
-  const found = coming === null ? [] : await checkGuestHere(coming, sources, problems, context);
+  const all = coming === null ? [] : await checkGuestHere(coming, sources, problems, context);
+  const found = withoutComing(all, made);
   problems.push(...found);
   const isMissing = found.some(({ code }) => code === 'hypervisor-missing');
   const driver = sources.drivers.find(({ kind }) => kind === guest?.driver);
   // What is to be told of it was told by the check.
   const quiet = { ...context, report: () => undefined };
+  const completed = guest === null || driver === undefined ? null : await driver.complete(guest, quiet);
   return {
     problems,
     freeBytes,
-    completed: guest === null || driver === undefined ? null : await driver.complete(guest, quiet),
+    completed,
     hypervisors: guest !== null && isMissing ? await workingHypervisors(guest, sources.drivers, context) : [],
     devices: devices.map(({ place: { path, sizeBytes }, holds }) => ({ path, sizeBytes, holds: [...holds] })),
   };
@@ -74,6 +90,15 @@ async function findRecordsProblem({ records }: GuestSources): Promise<readonly F
   } catch (error) {
     return asFailure(error).all;
   }
+}
+
+/** With the files that are made when its disks are here. */
+function withKernel(
+  guest: GuestDefinition,
+  hasInitrd: boolean,
+  { kernel, initrd }: BootFilePaths,
+): GuestDefinition {
+  return { ...guest, kernel, initrd: hasInitrd ? initrd : null };
 }
 
 /** A device whose content is not recognised may still be the disk of a guest that is down. */

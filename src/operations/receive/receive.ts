@@ -1,6 +1,7 @@
 import type { Context, Event, Warning } from '../../events.ts';
 import { asFailure, Failure, toFailureParts } from '../../failure.ts';
 import type { FramePool } from '../../workers/frame-pool.ts';
+import type { BootFilePaths } from '../../guest/boot-menu/take-boot-files.ts';
 import { parseGuestDefinition } from '../../guest/definition.ts';
 import { Queue } from '../../pipeline/queue.ts';
 import { thisMachine } from '../../system/machine.ts';
@@ -26,8 +27,8 @@ export interface ReceiveDependencies extends GuestsHere {
   pool: FramePool;
   /** The directory for packs when no disk goes into a directory that the mover named. */
   spoolParent: string;
-  /** The initial RAM disk that is made for this guest. */
-  initrdOf: (guest: string) => string;
+  /** The files that are made to boot this guest. */
+  bootFilesOf: (guest: string) => BootFilePaths;
   /** Where this machine keeps the key of its grants. */
   grantKeyFile: string;
 }
@@ -136,7 +137,7 @@ class Receiver {
       pool: dependencies.pool,
       signal: context.signal,
       spoolParent: dependencies.spoolParent,
-      initrdOf: dependencies.initrdOf,
+      bootFilesOf: dependencies.bootFilesOf,
       grants: this.#grants,
       onProgress: ({ verifiedBytes, clearedBytes }) => {
         channel.send({ type: 'progress', verifiedBytes, ...(clearedBytes > 0 && { clearedBytes }) });

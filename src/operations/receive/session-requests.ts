@@ -1,4 +1,5 @@
 import type { ImageAttributes } from '../../image/target/file-attributes.ts';
+import type { BootFilePaths } from '../../guest/boot-menu/take-boot-files.ts';
 import type { TargetFormat } from '../../image/target/target-format.ts';
 import type { MoverMessage, OwnerClaim } from '../../wire/messages.ts';
 import type { FramePool } from '../../workers/frame-pool.ts';
@@ -43,8 +44,8 @@ export interface SessionOptions {
   signal: AbortSignal;
   /** Where the spool is made if all disks have paths of their own. */
   spoolParent: string;
-  /** The initial RAM disk that is made for a guest. */
-  initrdOf: (guest: string) => string;
+  /** The files that are made to boot a guest. */
+  bootFilesOf: (guest: string) => BootFilePaths;
   grants: Grants;
   onProgress: (progress: ReceiveProgress) => void;
 }

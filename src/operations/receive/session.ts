@@ -1,5 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { rm } from 'node:fs/promises';
 import { chunkGridFor } from '../../chunk/chunk-grid.ts';
 import type { ChunkList } from '../../chunk/chunk-list.ts';
 import { ChunkMap } from '../../chunk/chunk-map.ts';
@@ -245,18 +244,17 @@ export class ReceiveSession {
   }
 
   /** Adapts the published copies of a guest to this machine. Returns the definition to boot. */
-  async adapt({ guest, root, edits, bootArchive }: AdaptRequest): Promise<GuestDefinition> {
+  async adapt({ guest, root, edits, bootArchive, bootFiles }: AdaptRequest): Promise<GuestDefinition> {
     const definition = parseGuestDefinition(guest);
-    if (root !== null && !this.#published.includes(root.path))
-      throw new Failure('protocol-violation', `${root.path} is not an image that was received.`);
-    const initrd = this.#options.initrdOf(definition.name);
-    if (bootArchive !== null) {
-      await mkdir(dirname(initrd), { recursive: true });
-      this.#publishedFiles.push(initrd);
-    }
+    for (const place of [root, bootFiles])
+      if (place && !this.#published.includes(place.path))
+        throw new Failure('protocol-violation', `${place.path} is not an image that was received.`);
+    const paths = this.#options.bootFilesOf(definition.name);
+    if (bootArchive !== null || bootFiles !== undefined) this.#publishedFiles.push(paths.initrd);
+    if (bootFiles !== undefined) this.#publishedFiles.push(paths.kernel);
     const archive = bootArchive === null ? null : Buffer.from(bootArchive, 'base64');
-    const work = { definition, root, edits, bootArchive: archive };
-    return makeAdaptation(work, initrd, { signal: this.#options.signal });
+    const work = { definition, root, edits, bootArchive: archive, bootFiles: bootFiles ?? null };
+    return makeAdaptation(work, paths, { signal: this.#options.signal });
   }
 
   /** From now on `undo` does not remove the published images. */

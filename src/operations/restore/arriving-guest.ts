@@ -1,8 +1,10 @@
 import type { Context } from '../../events.ts';
 import { combineFailures, Failure } from '../../failure.ts';
+import type { BootFilePaths } from '../../guest/boot-menu/take-boot-files.ts';
 import type { GuestDefinition } from '../../guest/definition.ts';
 import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
 import type { GuestRecord } from '../../guest/guest-record.ts';
+import { withoutComing } from '../../guest/preflight/check-files.ts';
 import { refuseWhileMoved } from '../../guest/mover.ts';
 import { findRunningGuest } from '../../guest/resolve-guest.ts';
 import { fileIdentity } from '../../system/file-identity.ts';
@@ -21,6 +23,8 @@ export interface ArrivingGuest {
   origin: GuestOrigin | null;
   /** Whether the definition comes from a person or from an encrypted store: then it may name any program as the kernel. */
   isTrusted: boolean;
+  /** Files that its definition names, and that are made from its disks; null if there are none. */
+  coming: BootFilePaths | null;
 }
 
 /**
@@ -29,7 +33,7 @@ export interface ArrivingGuest {
  * another guest of that name; and those of the driver.
  */
 export async function requireArrivingStartable(
-  { definition, paths, origin, isTrusted }: ArrivingGuest,
+  { definition, paths, origin, isTrusted, coming }: ArrivingGuest,
   start: Pick<StartAfterRestore, 'oldHostIsGone' | 'ask'>,
   dependencies: GuestDependencies,
   context: Context,
@@ -47,7 +51,8 @@ export async function requireArrivingStartable(
   // Checked first, because writing the disks may take hours.
   await records.requireWritable();
   await refuseOther(record, paths);
-  const [first, ...others] = await checkForeignBootable(definition, isTrusted, dependencies, context);
+  const problems = await checkForeignBootable(definition, isTrusted, dependencies, context);
+  const [first, ...others] = withoutComing(problems, coming);
   if (first !== undefined) throw combineFailures([first, ...others]);
   return record;
 }

@@ -5,6 +5,7 @@ import { formatTimeWithZone } from '../../figures.ts';
 import type { FramePool } from '../../workers/frame-pool.ts';
 import { Resources } from '../../pipeline/resources.ts';
 import type { Snapshot } from '../../repository/snapshot.ts';
+import type { BootFilePaths } from '../../guest/boot-menu/take-boot-files.ts';
 import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
 import { readChosenSnapshot } from './chosen-snapshot.ts';
 import { isConversion } from '../migrate/conversion/guest-there.ts';
@@ -21,8 +22,8 @@ import type { ReadSession } from '../store-access/store-session.ts';
 
 export interface RestoreDependencies extends GuestDependencies {
   pool: FramePool;
-  /** The initial RAM disk that is made for this guest. */
-  initrdOf: (guest: string) => string;
+  /** The files that are made to boot this guest. */
+  bootFilesOf: (guest: string) => BootFilePaths;
 }
 
 /**
@@ -56,7 +57,11 @@ export async function restore(
       : await requireStartable(
           snapshot,
           places,
-          { ...request.start, converted: converted?.there.definition ?? null },
+          {
+            ...request.start,
+            converted: converted?.there.definition ?? null,
+            coming: converted?.coming ?? null,
+          },
           session.opened,
           dependencies,
           context,
@@ -80,7 +85,7 @@ export async function restore(
             : await adaptRestored(
                 converted,
                 request.start.conversion,
-                dependencies.initrdOf(snapshot.definition.name),
+                dependencies.bootFilesOf(snapshot.definition.name),
                 context,
               ),
           earlier,
@@ -98,14 +103,14 @@ async function convertSnapshot(
   snapshot: Snapshot,
   places: readonly DiskPlace[],
   { start }: RestoreRequest,
-  { drivers }: RestoreDependencies,
+  dependencies: RestoreDependencies,
   context: Context,
 ): Promise<RestoredGuest | null> {
   const { definition } = snapshot;
   const conversion = start?.conversion ?? null;
   if (conversion === null || !isConversion(conversion, definition)) return null;
   const restored = restoredDefinition(snapshot, places);
-  return convertRestored(definition, restored, conversion, drivers, context);
+  return convertRestored(definition, restored, conversion, dependencies, context);
 }
 
 function warnOfJournal({ guest, consistency }: Snapshot, { report }: Context): void {

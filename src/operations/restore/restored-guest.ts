@@ -1,5 +1,6 @@
 import type { Context } from '../../events.ts';
 import { asFailure, Failure } from '../../failure.ts';
+import type { BootFilePaths } from '../../guest/boot-menu/take-boot-files.ts';
 import type { GuestDefinition } from '../../guest/definition.ts';
 import { withImage } from '../../guest/disks/with-image.ts';
 import { isKeepingDriver } from '../../guest/guest-driver.ts';
@@ -39,7 +40,10 @@ export function restoredDefinition(
 export async function requireStartable(
   snapshot: Snapshot,
   places: readonly DiskPlace[],
-  start: Omit<StartAfterRestore, 'conversion'> & { converted?: GuestDefinition | null },
+  start: Omit<StartAfterRestore, 'conversion'> & {
+    converted?: GuestDefinition | null;
+    coming?: BootFilePaths | null;
+  },
   store: Pick<OpenedStore, 'key'>,
   dependencies: GuestDependencies,
   context: Context,
@@ -64,6 +68,7 @@ export async function requireStartable(
     paths: places.map(({ path }) => path),
     origin: { what: 'backup', ...snapshot },
     isTrusted: store.key !== null,
+    coming: start.coming ?? null,
   } as const;
   return requireArrivingStartable(arriving, start, dependencies, context);
 }

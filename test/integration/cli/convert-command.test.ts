@@ -37,6 +37,16 @@ describe('convert', () => {
     expect(stderr).toContain('lost: hostfs=/srv is known to User Mode Linux only.');
   });
 
+  test('takes no kernel out of a disk, and says of a guest of pygrub that a move does', async () => {
+    const refused = await vmferry(['convert', script, '--as', 'qemu', '--kernel', 'guest']);
+    expect(refused).toMatchObject({ exitStatus: 2, stderr: expect.stringContaining('--dry-run') });
+    const pygrub = join(import.meta.dirname, '../../../fixtures/definitions/xen/accepted/pygrub.cfg');
+    const { exitStatus, stderr } = await vmferry(['convert', pygrub, '--as', 'qemu']);
+    expect(exitStatus).toBe(0);
+    expect(stderr).toContain("change: The kernel is the guest's own.");
+    expect(stderr).not.toContain("new machine's own kernel");
+  });
+
   test('reads what it printed, and prints the guest as it was', async () => {
     const { stdout } = await vmferry(['convert', script, '--as', 'libvirt', '--kernel', '/boot/vmlinuz']);
     const file = join(directory, 'web.xml');

@@ -16,6 +16,10 @@ import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { findGuestKernel } from '../../../src/guest/boot-menu/find-guest-kernel.ts';
 import { takeBootFiles } from '../../../src/guest/boot-menu/take-boot-files.ts';
+import type { Event } from '../../../src/events.ts';
+import { findWantedKernel } from '../../../src/operations/migrate/conversion/guest-kernel-choice.ts';
+import { GUEST_KERNEL, noConversion } from '../../../src/operations/migrate/conversion/guest-there.ts';
+import { fakeDefinition } from '../../support/guests/fake-driver.ts';
 import { newcArchive } from '../../../src/guest/initrd/newc-archive.ts';
 import { smallKernel } from '../../support/guests/own-kernel.ts';
 import { viewsMissing, viewsOf } from '../../support/images/containers.ts';
@@ -274,6 +278,41 @@ describeWithTools('the kernel that a guest boots by itself', ['mke2fs', 'debugfs
     const files = { kernel: '/boot/vmlinuz-6.1.0-9', initrds: ['/a.img', '/b.img'] };
     await takeBootFiles(inImage(image, files), made(), context);
     expect(readFileSync(made().initrd, 'latin1')).toBe('abcde\0\0\0fg');
+  });
+});
+
+describeWithTools('the kernel that a guest is to get', ['mke2fs', 'debugfs', 'gzip'], () => {
+  const request = { ...noConversion, as: 'qemu' as const };
+  const wanted = async (path: string, kernel: string | null, events: Event[] = []) => {
+    const guest = fakeDefinition('web', [path], { driver: 'xen', boot: 'boot-loader' });
+    const telling = { ...context, report: (event: Event) => events.push(event) };
+    return findWantedKernel(guest, { ...request, kernel }, { isInUse: false }, telling);
+  };
+
+  test('is its own without a word, if that has a driver for its disk there', async () => {
+    const events: Event[] = [];
+    expect(await wanted(makeImage({ ...system, ...boot }), null, events)).toMatchObject({
+      version: '6.1.0-9',
+    });
+    expect(events).toEqual([]);
+  });
+
+  test('is not its own if that has no such driver: this is an error only where it was chosen', async () => {
+    const image = makeImage({ ...system, ...boot, 'boot/initrd.img-6.1.0-9': initrdWith('xen-blkfront') });
+    const events: Event[] = [];
+    expect(await wanted(image, null, events)).toBeNull();
+    const why = 'The kernel 6.1.0-9 of web has no driver for a disk that QEMU offers';
+    expect(events).toMatchObject([
+      {
+        code: 'kernel-differs',
+        message: expect.stringContaining(`web gets the new machine's kernel, not its own: ${why}`),
+      },
+    ]);
+    await expect(wanted(image, GUEST_KERNEL)).rejects.toMatchObject({
+      code: 'guest-unsupported',
+      message: expect.stringContaining(why),
+      advice: expect.stringContaining('virtio_blk'),
+    });
   });
 });
 

@@ -38,7 +38,10 @@ describeUnless(umlMissing(), 'a snapshot that is verified by booting it', () => 
     dependencies = {
       ...world.dependencies,
       drivers: [createUmlDriver(environment)],
-      initrdOf: (guest) => join(world.path, guest),
+      bootFilesOf: (guest) => ({
+        kernel: join(world.path, 'kernel', guest),
+        initrd: join(world.path, 'initrd', guest),
+      }),
     };
     // On some processors the kernel is a script, which a plain store may not choose.
     await dependencies.records.write({ definition: { ...definition(), name: 'beta' }, state: 'halted' });

@@ -46,7 +46,10 @@ describeWithTools('the boot of a rehearsal', ['mke2fs', 'debugfs'], () => {
     targets: [target],
     onCopied: () => undefined,
   });
-  const initrdOf = (name: string) => join(scratch.path, 'made', `${name}.initrd`);
+  const bootFilesOf = (name: string) => ({
+    kernel: join(scratch.path, 'made', `${name}.kernel`),
+    initrd: join(scratch.path, 'made', `${name}.initrd`),
+  });
 
   /** Nothing but the incomplete image is left, and that is as it was. */
   async function expectAsBefore(bytes: Buffer): Promise<void> {
@@ -70,7 +73,7 @@ describeWithTools('the boot of a rehearsal', ['mke2fs', 'debugfs'], () => {
     };
     const before = readFileSync(target.workingPath);
     const guest = fakeDefinition('web', [target.path], { initrd });
-    const dependencies = { drivers: [{ ...driver, start }], initrdOf };
+    const dependencies = { drivers: [{ ...driver, start }], bootFilesOf };
     const seconds = await rehearseBoot(rehearsalOf(guest), dependencies, context);
     expect(seconds).toBeGreaterThan(0);
     const name = expect.stringMatching(/^vmferry-rehearse-/);
@@ -82,7 +85,7 @@ describeWithTools('the boot of a rehearsal', ['mke2fs', 'debugfs'], () => {
   test('that fails is told as one, and leaves nothing either', async () => {
     const before = readFileSync(target.workingPath);
     const guest = fakeDefinition('web', [target.path], { initrd, commandLine: [BROKEN] });
-    const booting = rehearseBoot(rehearsalOf(guest), { drivers: [fakeDriver()], initrdOf }, context);
+    const booting = rehearseBoot(rehearsalOf(guest), { drivers: [fakeDriver()], bootFilesOf }, context);
     await expect(booting).rejects.toMatchObject({ code: 'boot-failed' });
     await expectAsBefore(before);
   });
@@ -91,7 +94,7 @@ describeWithTools('the boot of a rehearsal', ['mke2fs', 'debugfs'], () => {
     const left = fakeDefinition('vmferry-rehearse-1', [join(directory, '.web.img.partial.rehearsal')]);
     const driver = fakeDriver(left, fakeDefinition('mail', [join(directory, 'mail.img')]));
     const guest = fakeDefinition('web', [target.path], { initrd });
-    await rehearseBoot(rehearsalOf(guest), { drivers: [driver], initrdOf }, context);
+    await rehearseBoot(rehearsalOf(guest), { drivers: [driver], bootFilesOf }, context);
     expect(driver.history[0]).toBe('halt vmferry-rehearse-1');
     expect([...driver.running.keys()]).toEqual(['mail']);
   });
@@ -99,7 +102,7 @@ describeWithTools('the boot of a rehearsal', ['mke2fs', 'debugfs'], () => {
   test('is refused for a disk that was not begun', async () => {
     const guest = fakeDefinition('web', [target.path, join(directory, 'other.img')], { initrd });
     const driver = fakeDriver();
-    const booting = rehearseBoot(rehearsalOf(guest), { drivers: [driver], initrdOf }, context);
+    const booting = rehearseBoot(rehearsalOf(guest), { drivers: [driver], bootFilesOf }, context);
     await expect(booting).rejects.toMatchObject({ code: 'protocol-violation' });
     expect(driver.history).toEqual([]);
     expect(readdirSync(directory)).toEqual(['web.img.partial']);

@@ -48,7 +48,10 @@ export class ExchangeWorld implements AsyncDisposable {
     return {
       drivers: this.drivers,
       loadLanguages: () => Promise.resolve([umlLanguage]),
-      initrdOf: (guest) => join(this.path, 'initrd', guest),
+      bootFilesOf: (guest: string) => ({
+        kernel: join(this.path, 'kernel', guest),
+        initrd: join(this.path, 'initrd', guest),
+      }),
       records: createRecordStore(join(this.path, 'guests')),
       consoleLogOf: (guest) => join(this.path, `${guest}.log`),
       version: '0.0.0',

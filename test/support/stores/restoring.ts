@@ -30,7 +30,10 @@ export async function restoreResult(
   };
   const dependencies = {
     ...world.dependencies,
-    initrdOf: (guest: string) => join(world.path, 'initrd', guest),
+    bootFilesOf: (guest: string) => ({
+      kernel: join(world.path, 'kernel', guest),
+      initrd: join(world.path, 'initrd', guest),
+    }),
   };
   return restore(whole, await world.session(store), dependencies, world.context(signal));
 }

@@ -84,6 +84,12 @@ const moverMessages: MoverMessage[] = [
     root: { path: '/srv/web.img', offset: 0 },
     edits: [{ path: '/etc/inittab', before: 'tty0', after: 'ttyS0' }],
     bootArchive: null,
+    bootFiles: {
+      path: '/srv/web.img',
+      offset: 1_048_576,
+      kernel: '/boot/vmlinuz-6.1.0-9',
+      initrds: ['/ucode.img', '/boot/initrd.img-6.1.0-9'],
+    },
     timeoutMs: 60_000,
   },
   { type: 'leave' },
@@ -240,6 +246,8 @@ describe('refused as a violation of the protocol:', () => {
     'failure',
     'grants',
     'takes',
+    'bootFiles',
+    'guestKernel',
   ];
   const lacking = [...moverMessages, ...receiverMessages].flatMap((message) =>
     Object.keys(message)

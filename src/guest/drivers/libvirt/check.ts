@@ -105,7 +105,7 @@ function missingFiles({ name, boot = 'kernel', kernel, initrd, firmware }: Guest
   if (boot === 'kernel' && kernel === null)
     return [
       new Failure('hypervisor-missing', placed`There is no kernel for ${name} ${here}: /boot has none.`, {
-        advice: placed`Name one with --kernel, or install one. On Debian: \`${command('apt-get', 'install', 'linux-image-amd64')}\`.`,
+        advice: placed`Name one with --kernel (--kernel guest: the one on the guest's own disk), or install one. On Debian: \`${command('apt-get', 'install', 'linux-image-amd64')}\`.`,
       }),
     ];
   const files = [

@@ -27,7 +27,8 @@ export async function adaptThere(
   const system = await lookInside(definition, conversion, { isToldBefore: before === null }, context);
   const fixups = planFixups(definition, there, conversion, system);
   const work = adaptationWork(there, fixups, system);
-  if (fixups === null || (fixups.edits.length === 0 && work.bootArchive === null)) return work.guest;
+  const hasFixups = (fixups?.edits.length ?? 0) > 0 || work.bootArchive !== null;
+  if (!hasFixups && work.bootFiles === undefined) return work.guest;
   const answer = await runStage(
     context,
     'adapt',

@@ -1,6 +1,7 @@
 import { startsBootWork } from '../../../guest/adaptation/boot-archive.ts';
 import type { Event } from '../../../events.ts';
 import { Failure } from '../../../failure.ts';
+import type { GuestKernel } from '../../../guest/boot-menu/guest-kernel.ts';
 import { parseAttachedTo, type ConversionChoices } from '../../../guest/conversion/choices.ts';
 import { convertDefinition } from '../../../guest/conversion/convert.ts';
 import type { HypervisorKind } from '../../../guest/definition-language.ts';
@@ -8,11 +9,14 @@ import { isImageOnly, type GuestDefinition } from '../../../guest/definition.ts'
 import { bootableBuses } from '../../../guest/inspection/disk-buses.ts';
 import type { GuestSystem } from '../../../guest/inspection/guest-system.ts';
 
+/** As `--kernel`: not a file of the new machine, but the kernel on the guest's own disk. */
+export const GUEST_KERNEL = 'guest';
+
 /** What a person chose for the guest on the new machine: `--as`, `--kernel`, … */
 export interface ConversionRequest {
   /** Null: the guest's own hypervisor. */
   as: HypervisorKind | null;
-  /** Absolute, on the new machine; null: as before, or the machine's own. */
+  /** Absolute, on the new machine; `guest`: the guest's own (`GUEST_KERNEL`); null: as before, or the machine's own. */
   kernel: string | null;
   initrd: string | null;
   /** `eth0` or a MAC, and what `parseAttachedTo` reads. */
@@ -38,6 +42,8 @@ export interface GuestThere {
   /** Full sentences. */
   changes: readonly string[];
   losses: readonly string[];
+  /** Taken out of the guest's disk when that is there; null if the definition names the files that boot it. */
+  guestKernel: GuestKernel | 'not-seen' | null;
 }
 
 /** Whether the guest gets another hypervisor, kernel, initial RAM disk or network. */
@@ -51,12 +57,14 @@ export function isConversion(
 /**
  * Converts the guest. Throws Failure `usage` for a choice that does not fit the guest.
  * @param relocated the definition with its disks at their new places, and in their new formats
+ * @param guestKernel see `findWantedKernel`
  */
 export function guestThere(
   definition: GuestDefinition,
   relocated: GuestDefinition,
   request: ConversionRequest,
   system: GuestSystem | null,
+  guestKernel: GuestKernel | 'not-seen' | null = null,
 ): GuestThere {
   if (!isConversion(request, definition))
     return {
@@ -64,12 +72,13 @@ export function guestThere(
       newDiskIndexes: definition.disks.map((_, index) => index),
       changes: [],
       losses: [],
+      guestKernel: null,
     };
   if (isImageOnly(definition))
     throw new Failure('usage', `${definition.name} is an image that no guest uses: it has no hypervisor.`, {
       advice: 'Omit --as, --kernel, --initrd and --network.',
     });
-  const choices = choicesOf(definition, relocated, request, system);
+  const choices = choicesOf(definition, relocated, request, system, guestKernel);
   const converted = convertDefinition(definition, { driver: kindOf(definition, request), choices });
   const { disks } = converted.definition;
   const newDiskIndexes = converted.disks.map((disk) => {
@@ -79,10 +88,15 @@ export function guestThere(
   const { initrd, commandLine } = converted.definition;
   // Work at boot is in the initial RAM disk that it was added to.
   const kept =
-    initrd === definition.initrd
+    initrd === definition.initrd && guestKernel === null
       ? commandLine
       : commandLine.filter((argument) => argument !== startsBootWork);
-  return { ...converted, definition: { ...converted.definition, commandLine: kept }, newDiskIndexes };
+  return {
+    ...converted,
+    definition: { ...converted.definition, commandLine: kept },
+    newDiskIndexes,
+    guestKernel,
+  };
 }
 
 function kindOf({ driver }: GuestDefinition, { as }: ConversionRequest): HypervisorKind {
@@ -92,19 +106,31 @@ function kindOf({ driver }: GuestDefinition, { as }: ConversionRequest): Hypervi
 function choicesOf(
   definition: GuestDefinition,
   relocated: GuestDefinition,
-  { kernel, initrd, networks }: ConversionRequest,
+  request: ConversionRequest,
   system: GuestSystem | null,
+  guestKernel: GuestThere['guestKernel'],
 ): ConversionChoices {
+  const { kernel, initrd, networks } = request;
   const disks = relocated.disks.map(
     ({ device, path, format = 'raw' }) => [device, { path, format }] as const,
   );
+  const { boot = 'kernel' } = definition;
+  const there = kindOf(definition, request);
+  const hasLoader = boot === 'boot-loader' ? there === 'xen' : boot === 'firmware' && there !== 'uml';
   // A kernel from the new machine brings its own drivers.
-  const bootsItself = (definition.boot ?? 'kernel') !== 'kernel' && kernel === null;
-  const buses = bootsItself && system !== null ? bootableBuses(system) : null;
+  const bootsItself = hasLoader && kernel === null;
+  const seen = guestKernel === 'not-seen' ? null : guestKernel;
+  const known = bootsItself && system !== null ? bootableBuses(system) : null;
+  const buses = guestKernel === null ? known : (seen?.buses ?? null);
+  // A kernel without virtio for disks has none for network cards.
+  const isOld = seen?.buses?.includes('virtio') === false;
   return {
     disks: new Map(disks),
     networks: new Map(networks.map(({ card, attachedTo }) => [card, parseAttachedTo(attachedTo)])),
-    ...(kernel === null ? {} : { kernel }),
+    ...(kernel === null || kernel === GUEST_KERNEL ? {} : { kernel }),
+    ...(guestKernel === null ? {} : { guestKernel }),
+    ...(seen === null || seen.root === null ? {} : { root: seen.root }),
+    ...(isOld ? { cardModels: ['e1000', 'rtl8139'] } : {}),
     ...(initrd === null ? {} : { initrd }),
     ...(buses === null ? {} : { buses }),
   };

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { Context } from '../../../events.ts';
 import { Failure } from '../../../failure.ts';
+import type { BootFilePaths } from '../../../guest/boot-menu/take-boot-files.ts';
 import { makeAdaptation } from '../../../guest/adaptation/make-adaptation.ts';
 import { bootIsolated, endIsolated } from '../../../guest/boot-isolated.ts';
 import { parseGuestDefinition } from '../../../guest/definition.ts';
@@ -25,8 +26,8 @@ export interface Rehearsal extends Omit<Extract<MoverMessage, { type: 'rehearse'
 }
 
 export interface RehearsalDependencies extends Pick<GuestDependencies, 'drivers'> {
-  /** The initial RAM disk that is made for this guest. */
-  initrdOf: (guest: string) => string;
+  /** The files that are made to boot this guest. */
+  bootFilesOf: (guest: string) => BootFilePaths;
 }
 
 /**
@@ -34,8 +35,8 @@ export interface RehearsalDependencies extends Pick<GuestDependencies, 'drivers'
  * up. Throws Failure `boot-failed`, `target-full`, and what keeps this machine from making the clones.
  */
 export async function rehearseBoot(
-  { guest, root, edits, bootArchive, timeoutMs, targets, onCopied }: Rehearsal,
-  { drivers, initrdOf }: RehearsalDependencies,
+  { guest, root, edits, bootArchive, bootFiles, timeoutMs, targets, onCopied }: Rehearsal,
+  { drivers, bootFilesOf }: RehearsalDependencies,
   context: Context,
 ): Promise<number> {
   const definition = parseGuestDefinition(guest);
@@ -53,7 +54,7 @@ export async function rehearseBoot(
   }
   const scratch = await mkdtemp(join(tmpdir(), 'vmferry-rehearse-'));
   const name = `vmferry-rehearse-${randomBytes(4).toString('hex')}`;
-  const initrd = initrdOf(name);
+  const made = bootFilesOf(name);
   try {
     const emptyDirectory = join(scratch, 'empty');
     await mkdir(emptyDirectory);
@@ -66,9 +67,9 @@ export async function rehearseBoot(
       root: root && { ...root, path: copyOf.get(root.path) ?? root.path },
       edits,
       bootArchive: bootArchive === null ? null : Buffer.from(bootArchive, 'base64'),
+      bootFiles: bootFiles ? { ...bootFiles, path: copyOf.get(bootFiles.path) ?? bootFiles.path } : null,
     };
-    if (bootArchive !== null) await mkdir(dirname(initrd), { recursive: true });
-    const adapted = await makeAdaptation(work, initrd, context);
+    const adapted = await makeAdaptation(work, made, context);
     const isolated = await driver.isolate(adapted, { name, copies, emptyDirectory });
     return await bootIsolated(driver, isolated, { scratch, bootTimeoutMs: timeoutMs }, context);
   } catch (error) {
@@ -77,7 +78,7 @@ export async function rehearseBoot(
       cause: error,
     });
   } finally {
-    await rm(initrd, { force: true });
+    for (const path of Object.values(made)) await rm(path, { force: true });
     await rm(scratch, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   }
 }

@@ -71,8 +71,9 @@ describeUnless(missing, 'edits of files in a qcow2 image', () => {
   test('are made by an adaptation of a guest with such a disk', async () => {
     const disks = [{ device: 'vda', path, readOnly: false, format: 'qcow2' as const }];
     const definition = fakeDefinition('web', [], { disks });
-    const work = { definition, root: { path, offset: MIB }, edits, bootArchive: null };
-    expect(await makeAdaptation(work, join(scratch.path, 'initrd'), context)).toEqual(definition);
+    const made = { kernel: join(scratch.path, 'kernel'), initrd: join(scratch.path, 'initrd') };
+    const work = { definition, root: { path, offset: MIB }, edits, bootArchive: null, bootFiles: null };
+    expect(await makeAdaptation(work, made, context)).toEqual(definition);
     expect(read('/etc/fstab')).toBe(edits[0]?.after);
   });
 

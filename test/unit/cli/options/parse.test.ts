@@ -79,6 +79,12 @@ describe('migrate', () => {
     });
   });
 
+  test('takes --kernel guest for the kernel on the guest’s own disk', async () => {
+    expect(await requestOf('web', '--to', 'newhost', '--kernel', 'guest')).toMatchObject({
+      conversion: { kernel: 'guest', initrd: null },
+    });
+  });
+
   test('accepts every option', async () => {
     const options =
       '--as qemu --kernel /boot/k --initrd /boot/i --network eth0=br0 --network=eth1=user --no-fixups --dry-run --disk root=/dev/vg0/web --disk=a=b.img=/srv/a=b.img --overwrite --compression 19 --every-block --cold --downtime-goal 3 --limit-rate 20M --retry-for 0 --max-downtime 5m --force-halt --halt-timeout 5 --boot-timeout=600 --probe tcp:22 --probe=http://[::1]/ --probe-for 90s --address 10.0.0.7 --keep-open -F /etc/my_ssh';
@@ -184,6 +190,7 @@ describe('refuses, as usage', () => {
     ['migrate web --to newhost --boot-timeout -1', '--boot-timeout takes'],
     ['migrate web --to newhost --as vmware', 'as'],
     ['migrate web --to newhost --kernel vmlinuz', 'absolute path'],
+    ['migrate web --to newhost --initrd guest', 'absolute path'],
     ['migrate web --to newhost --network br0', 'CARD=BRIDGE'],
     ['migrate web --to newhost --disk /dev/sdb1', 'it is not NAME=PATH'],
     ['migrate web --to newhost --disk root=sdb1', 'it is not NAME=PATH'],

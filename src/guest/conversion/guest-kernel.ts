@@ -1,0 +1,44 @@
+import type { GuestKernel } from '../boot-menu/guest-kernel.ts';
+import type { Ledger } from './ledger.ts';
+
+/** Arguments that are said once: where the definition and the menu both say one, the definition's counts. */
+const single = /^(root|rootfstype|rootflags|init|resume)=/;
+
+/**
+ * The arguments of the guest's boot menu, then those of its definition, as pygrub joins them. Linux takes the last of two that
+ * contradict each other; here only that one is left.
+ */
+export function withMenuArguments(menu: readonly string[], own: readonly string[]): string[] {
+  const told = new Set(own.map(keyOf));
+  return [...menu.filter((argument) => !told.has(keyOf(argument))), ...own];
+}
+
+function keyOf(argument: string): string {
+  if (argument === 'ro' || argument === 'rw') return 'ro';
+  return single.exec(argument)?.[1] ?? argument;
+}
+
+/** Says which kernel the guest will boot, and what a person has to know of it. */
+export function tellOfGuestKernel(kernel: GuestKernel | 'not-seen', ledger: Ledger): void {
+  if (kernel === 'not-seen') {
+    ledger.changes.push("The kernel is the guest's own. Which one that is, is told when its disk is there.");
+    return;
+  }
+  const { version, foundBy, initrds, buses, leftOut } = kernel;
+  const initrd =
+    initrds.length === 0
+      ? 'there is no initial RAM disk'
+      : `the initial RAM disk is ${initrds.join(' and ')}`;
+  ledger.changes.push(
+    `The kernel is the guest's own ${version}, ${kernel.kernel} (by ${foundBy}); ${initrd}. They are taken out of its disk.`,
+    'Later upgrades of the kernel in the guest have no effect on the kernel that is booted. For a newer one, move it with --kernel guest again, or install a boot loader in it and boot it by firmware.',
+  );
+  if (kernel.arguments.length > 0)
+    ledger.changes.push(`The boot menu tells the kernel: ${kernel.arguments.join(' ')}`);
+  for (const word of leftOut)
+    ledger.losses.push(`${word} of the boot menu is left out: only the boot loader knows its value.`);
+  if (buses === null)
+    ledger.losses.push(
+      `Whether the kernel ${version} has a driver for its disk there is not known: its modules or its initial RAM disk could not be read.`,
+    );
+}
