@@ -65,6 +65,8 @@ export type ProbeOutcome =
   | 'passed'
   /** It answered before, and not in the same way after the boot. */
   | 'failed'
+  /** It answered before. After the boot it did not answer here, and the new hardware could not be asked whether it answers there. */
+  | 'unknown'
   /** It did not answer before, so nothing is required. */
   | 'not-required'
   /** It was not asked until the end, because of an interruption. */

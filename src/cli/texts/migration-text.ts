@@ -85,7 +85,7 @@ function whatNext({ guest, destination, archive, disks, booted, committed }: Mig
   if (booted === null) return `${untouched}\nDelete it when you no longer need it.`;
   if (committed)
     return [
-      `${guest} stays on ${destination}: every chosen probe answered as before, so the move is committed.`,
+      `${guest} stays on ${destination}: all probes answered as before, so the move is committed.`,
       untouched,
       'Delete it when you no longer need it.',
     ].join('\n');

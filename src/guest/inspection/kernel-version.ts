@@ -19,7 +19,7 @@ export function kernelVersion(path: string): string | null {
 
 /** The same for the beginning of a kernel: 32 KiB are enough. */
 export function versionInHeader(header: Buffer): string | null {
-  if (header.toString('latin1', 0x202, 0x206) !== 'HdrS') return null;
+  if (header.length < 0x210 || header.toString('latin1', 0x202, 0x206) !== 'HdrS') return null;
   const start = header.readUInt16LE(0x20e) + 0x200;
   return /^[\w.+~-]{1,128}/.exec(header.toString('latin1', start, start + 128))?.[0] ?? null;
 }

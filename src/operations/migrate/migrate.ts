@@ -64,8 +64,8 @@ export async function migrate(
   let noted = await noteAnswers(move.guest, request.probing, watched);
   if (request.dryRun) return { ...(await planMigration(move, watched)), warnings };
 
-  const beforeHalt = async () => {
-    noted = await refreshAnswers(noted, watched);
+  const beforeHalt = async (context: Context) => {
+    noted = await refreshAnswers(noted, context);
   };
   const moved = await moveGuest(move, beforeHalt, watched);
   const { downtimeSeconds, parts: downtimeParts } = clock;
@@ -92,7 +92,7 @@ export async function migrate(
 
 async function moveGuest(
   move: Move,
-  beforeHalt: () => Promise<void>,
+  beforeHalt: BeforeHalt,
   context: Context,
 ): Promise<Pick<MigrationReport, 'disks' | 'passes' | 'predictedDowntimeSeconds' | 'booted'>> {
   const { request, guest } = move;
@@ -113,8 +113,7 @@ async function moveGuest(
     await using recorder = isWarm(move) ? await WriteRecorder.for(move) : null;
     await using copy = new MoveCopy(move, recorder);
     if (isWarm(move)) await claimGuest(move);
-    await copyBeforeHalt(move, copy, context);
-    await beforeHalt();
+    await copyBeforeHalt(move, copy, beforeHalt, context);
     const downSinceMs = guest.running === null ? null : performance.now();
     await haltForMove(move, copy, context);
     const stamps = await stampImages(guest.definition.disks);
@@ -131,8 +130,11 @@ async function moveGuest(
   }
 }
 
+/** The last work before the guest is halted. */
+type BeforeHalt = (context: Context) => Promise<void>;
+
 /** Copies the guest while it runs, if that was asked for, and waits until it is time for the halt. The line holds then. */
-function copyBeforeHalt(move: Move, copy: MoveCopy, context: Context): Promise<void> {
+function copyBeforeHalt(move: Move, copy: MoveCopy, beforeHalt: BeforeHalt, context: Context): Promise<void> {
   const { request, guest, line, dependencies } = move;
   const { hold, retrying } = request;
   const held = {
@@ -149,6 +151,7 @@ function copyBeforeHalt(move: Move, copy: MoveCopy, context: Context): Promise<v
     if (isWarm(move)) await copy.copyWhileItRuns(moving);
     copy.tellPrediction(moving);
     if (guest.running !== null && hold !== null) await holdUntilCutover(hold, held, moving);
+    await beforeHalt(moving);
     moving.signal.throwIfAborted();
   };
   const patience = new Patience(retrying, null);

@@ -124,7 +124,7 @@ export interface MigrationReport extends ConversionAccount {
   booted: { pid: number | null; consoleLog: string } | null;
   /** What was asked before the halt and after the boot. */
   probes: readonly ProbeAccount[];
-  /** Whether the way back has ended already, because every chosen probe has answered as before. */
+  /** Whether the way back has ended already, because every probe has answered as before. */
   committed: boolean;
   warnings: readonly string[];
 }

@@ -69,7 +69,11 @@ function warnOfDifferences(again: readonly ProbedAgain[], guest: string, { repor
   for (const { account, after, noted } of again) {
     const { outcome, isOnlyThere } = account;
     if (outcome === 'not-finished') warn(`${describeAccount(account)}.`);
-    else if (isOnlyThere) warn(`${describeAccount(account)}. ${guest} cannot be reached from here any more.`);
+    else if (outcome === 'unknown')
+      warn(
+        `${describeAccount(account)}: its sshd makes no connections for others (AllowTcpForwarding), or the line was lost. Look whether ${guest} runs there as before.`,
+      );
+    else if (isOnlyThere) warn(`${describeAccount(account)}. That port does not answer here any more.`);
     else if (after !== null && greetsDifferently(noted.before, after))
       warn(`${describeAccount(account)}. It answers, but introduces itself in another way.`);
   }
@@ -98,7 +102,7 @@ async function takeBack(
       'probe-failed',
       `${guest} did not answer on ${destination} as before: ${what} It runs here again, from its old image.`,
       {
-        advice: `Its image on ${destination} stays there: look at it, and remove it before the next attempt. If ${guest} gets another address there, or cannot be reached by design, move it ${isAutomatic ? 'with --probe none' : 'without that probe'}. If it needs more time, give it more: --probe-for 10m`,
+        advice: `Its image on ${destination} stays there, with what it wrote there: look at it, and remove it before the next attempt. If ${guest} gets another address there, or cannot be reached by design, move it ${isAutomatic ? 'with --probe none' : 'without that probe'}. If it needs more time, give it more: --probe-for 10m`,
       },
     );
   } catch (error) {

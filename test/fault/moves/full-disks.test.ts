@@ -27,7 +27,7 @@ describeUnless(
   () => {
     let hosts: TwoHosts;
     let guest: FerriedGuest;
-    let watch: DoubleRunWatch;
+    let watch: DoubleRunWatch | undefined;
     beforeAll(async () => {
       hosts = await startTwoHosts();
       runTool('mount', ['-t', 'tmpfs', '-o', `size=${MIB}`, 'none', hosts.old.stateDir]);
@@ -36,12 +36,12 @@ describeUnless(
       await hosts.lab.rate('32mbit');
     });
     afterEach(async () => {
-      expect(watch.seen).toEqual([]);
+      expect(watch?.seen).toEqual([]);
       expect(guest.runsOn('old')).toBe(true);
       await guest.expectUnmoved();
     });
     afterAll(async () => {
-      watch[Symbol.dispose]();
+      watch?.[Symbol.dispose]();
       await run('umount', ['--lazy', hosts.old.stateDir]);
       await hosts[Symbol.asyncDispose]();
     });
@@ -70,10 +70,19 @@ describeUnless(
       if (!cold) expect(guest.pid()).toBe(pid);
     });
 
-    test.each(['preflight', 'copy'])('of records here, in %s: the guest is not halted', async (stage) => {
+    test('of records here, before the move: the preflight says so', async () => {
+      const pid = guest.pid();
+      const filling = fillHere();
+      const ended = await hosts.run([...(await guest.migrateArguments()), '--dry-run']);
+      filling[Symbol.dispose]();
+      expect(errorOf(ended)).toMatchObject({ code: 'target-full', exitStatus: 14 });
+      expect(guest.pid()).toBe(pid);
+    });
+
+    test('of records here, in the copy: the guest is not halted', async () => {
       const pid = guest.pid();
       const command = hosts.start(await guest.migrateArguments());
-      await command.printed(stageStarted(stage));
+      await command.printed(stageStarted('copy'));
       const filling = fillHere();
       const ended = await command.ended;
       filling[Symbol.dispose]();

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   copyHasBegun,
@@ -33,10 +33,17 @@ describeUnless(
       clocks = { old: startJumpingClock(), new: startJumpingClock() };
       await hosts.lab.rate('32mbit');
     });
+    /** How far the time in the guest's record is from the true one: the clock has jumped. */
+    async function daysAwayOnOld(): Promise<number> {
+      const record = await readFile(join(hosts.old.stateDir, 'guests', 'web.json'), 'utf8');
+      const { changedAt } = JSON.parse(record) as { changedAt: string };
+      return Math.round(Math.abs(Date.now() - Date.parse(changedAt)) / DAY_SECONDS / 1000);
+    }
     afterEach(async () => {
       clocks.old.setOffset(0);
       clocks.new.setOffset(0);
       await guest.expectMoved();
+      expect(await daysAwayOnOld()).toBeGreaterThanOrEqual(1);
       resultOf(await hosts.run(['revert', 'web', '--json']));
       expect([guest.runsOn('old'), guest.runsOn('new')]).toEqual([true, false]);
       expect(await damagedGuestFiles(join(hosts.new.images, 'web.img'), guest.image.files)).toEqual([]);

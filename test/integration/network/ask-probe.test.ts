@@ -14,6 +14,7 @@ import { awaitAnswers } from '../../../src/operations/migrate/probes/await-answe
 import type { Event } from '../../../src/events.ts';
 import { refreshAnswers } from '../../../src/operations/migrate/probes/note-answers.ts';
 import type { Probe } from '../../../src/operations/migrate/probes/probe.ts';
+import { UnreachableFromThere } from '../../../src/ssh/connect-from.ts';
 import { scratchDirectory } from '../../support/images/images.ts';
 
 const servers: Server[] = [];
@@ -74,6 +75,11 @@ describe('a TCP port', () => {
     expect(await ask(port(endless))).toEqual({ answered: true, way: 'open', greeting: null });
     const long = await serve((socket) => socket.write('y'.repeat(100_000)));
     expect(await ask(port(long))).toMatchObject({ greeting: 'y'.repeat(100) });
+  });
+
+  test('may take longer to introduce itself than to connect', async () => {
+    const slow = await serve((socket) => setTimeout(() => socket.write('220 mail\n'), 400));
+    expect(await ask(port(slow), { connectMs: 200 })).toMatchObject({ greeting: '220 mail' });
   });
 
   test('that is closed, or forwarded to nothing, does not answer', async () => {
@@ -220,6 +226,12 @@ describe('after the boot', () => {
     await new Promise((resolve) => servers.pop()?.close(resolve));
     const answers = [false, true].map((isChosen) => ({ probe: port(free), isChosen, before }));
     const noted = { guest: 'web', address: '127.0.0.1', answers };
+    const outcomes = async (dial: Dial) => {
+      const after = await awaitAnswers(noted, 10, dial, never);
+      return after.map(({ account }) => account.outcome);
+    };
+    expect(await outcomes(nowhere)).toEqual(['unknown', 'failed']);
+    expect(await outcomes(() => Promise.reject(new UnreachableFromThere()))).toEqual(['failed', 'failed']);
     const again = await awaitAnswers(noted, 3_000, dialThere, never, 1_000);
     expect(again.map(({ account }) => account)).toMatchObject([
       { outcome: 'passed', after: 'answered 220 mail', isOnlyThere: true },

@@ -14,7 +14,7 @@ export const probeOptions = {
     requiresArg: true,
     describe:
       'What must answer there as it does here: tcp:PORT, tcp:HOST:PORT, http://…, exec:COMMAND; or none. If all do, the move is committed; if one ' +
-      'does not, it is taken back. May be repeated. Without it, each well-known TCP port of the guest that answers here',
+      'does not, it is taken back. May be repeated. Without it, the well-known TCP ports of the guest that answer here are probed in the same way',
   },
   'probe-for': {
     type: 'string',

@@ -44,6 +44,8 @@ export function describeAccount(account: ProbeAccount): string {
       return `${first}, ${after === before ? 'the same' : after} after ${(seconds ?? 0).toFixed(1)} s${isOnlyThere ? ', only from the new hardware' : ''}`;
     case 'failed':
       return `${first}, ${after ?? 'and was not asked'} after the boot`;
+    case 'unknown':
+      return `${first}, ${after ?? 'and was not asked'} after the boot; the new hardware could not be asked`;
     case 'not-required':
       return `${first}, so it was not asked again`;
     case 'not-finished':

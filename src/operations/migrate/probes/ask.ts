@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import process from 'node:process';
 import type { Duplex } from 'node:stream';
 import { errorCode, errorMessage } from '../../../system/error-code.ts';
+import { UnreachableFromThere } from '../../../ssh/connect-from.ts';
 import { run } from '../../../system/processes.ts';
 import { greetingOf, type Answer } from './answer.ts';
 import type { Probe, TcpProbe } from './probe.ts';
@@ -39,8 +40,12 @@ export type Dial = (to: { host: string; port: number }, signal: AbortSignal) => 
 
 const dialHere: Dial = (to, signal) =>
   new Promise((resolve, reject) => {
-    const socket = connect({ ...to, signal });
+    const socket = connect(to);
+    const stop = () => socket.destroy(new Error('not connected in time'));
+    signal.addEventListener('abort', stop, { once: true });
     socket.once('error', reject).once('connect', () => {
+      // From now on the signal, which has the limit of the connection, does not count.
+      signal.removeEventListener('abort', stop);
       socket.off('error', reject);
       resolve(socket);
     });
@@ -74,17 +79,28 @@ function addressOf({ host, port }: TcpProbe, guest: ProbedGuest): { host: string
   return { host: host ?? guest.address ?? '', port };
 }
 
-/** Asks a port from another machine. Never throws, except for the signal's reason when aborted. */
+/**
+ * Asks a port from another machine. Null if that machine could not be asked. Never throws, except for the signal's reason when aborted.
+ */
 export async function askFrom(
   dial: Dial,
   probe: TcpProbe,
   guest: ProbedGuest,
   signal: AbortSignal,
   limits: AskLimits = ASK_LIMITS,
-): Promise<Answer> {
-  const answer = await askTcp(addressOf(probe, guest), dial, signal, limits);
+): Promise<Answer | null> {
+  let wasAsked = true;
+  const noting: Dial = async (...args) => {
+    try {
+      return await dial(...args);
+    } catch (error) {
+      wasAsked = args[1].aborted || error instanceof UnreachableFromThere;
+      throw error;
+    }
+  };
+  const answer = await askTcp(addressOf(probe, guest), noting, signal, limits);
   signal.throwIfAborted();
-  return answer;
+  return wasAsked ? answer : null;
 }
 
 async function askTcp(

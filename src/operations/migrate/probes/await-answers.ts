@@ -35,6 +35,7 @@ export async function awaitAnswers(
 
   const askUntilSame = async (noted: NotedAnswer): Promise<ProbedAgain> => {
     const { probe, before, isChosen } = noted;
+    let couldAskThere = true;
     const asked = { name: guest, address, phase: 'after' } as const;
     let after: Answer | null = null;
     const account = (
@@ -61,12 +62,14 @@ export async function awaitAnswers(
         if (isSameAnswer(before, after)) return account('passed', elapsedMs() / 1000);
         if (!isChosen && probe.kind === 'tcp') {
           const there = await askFrom(dialThere, probe, asked, signal);
-          if (isSameAnswer(before, there) && elapsedMs() >= Math.min(graceMs, limitMs)) {
+          couldAskThere = there !== null;
+          const isSameThere = there !== null && isSameAnswer(before, there);
+          if (isSameThere && elapsedMs() >= Math.min(graceMs, limitMs)) {
             after = there;
             return account('passed', elapsedMs() / 1000, true);
           }
         }
-        if (elapsedMs() >= limitMs) return account('failed');
+        if (elapsedMs() >= limitMs) return account(couldAskThere ? 'failed' : 'unknown');
         await pause(Math.min(INTERVAL_MS, Math.max(0, limitMs - elapsedMs())), signal);
       }
     } catch (error) {
