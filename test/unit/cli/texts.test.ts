@@ -84,7 +84,7 @@ describe('the summary of a move', () => {
         .split('\n')
         .slice(-3),
     ).toEqual([
-      'web stays on newhost: every chosen probe answered as before, so the move is committed.',
+      'web stays on newhost: all probes answered as before, so the move is committed.',
       'The old image is unchanged: /srv/web.img',
       'Delete it when you no longer need it.',
     ]);
