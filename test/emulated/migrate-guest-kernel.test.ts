@@ -119,7 +119,7 @@ describeUnless(missing, 'a guest with a kernel on its own disk', () => {
     expect(await damagedGuestFiles(guest.image.path, guest.image.files)).toEqual([]);
   });
 
-  test('boots that one under libvirt without a word if pygrub booted it before', async () => {
+  test('boots that one under libvirt by default if pygrub booted it before', async () => {
     const path = join(hosts.old.images, 'shop.img');
     await buildDiskWithBoot(path);
     const definition: GuestDefinition = {
@@ -149,6 +149,35 @@ describeUnless(missing, 'a guest with a kernel on its own disk', () => {
       stdout: expect.stringContaining(`<kernel>${made('kernel', 'shop')}</kernel>`),
     });
     const halted = await hosts.runOnNew(['halt', 'shop', '--halt-timeout', '60']);
+    expect(halted).toMatchObject({ exitStatus: 0 });
+  });
+
+  test('boots that one when it is restored as a guest of QEMU', async () => {
+    const path = join(hosts.old.images, 'mail.img');
+    await buildGuestImage({ path, programs: [powerButton, ownKernel(kernel, '/dev/sda1')] });
+    const definition: GuestDefinition = {
+      name: 'mail',
+      driver: 'uml',
+      memoryBytes: 192 * MIB,
+      cpuCount: null,
+      kernel: null,
+      initrd: null,
+      disks: [{ device: 'ubd0', path, readOnly: false }],
+      commandLine: ['root=/dev/ubda'],
+    };
+    await createRecordStore(join(hosts.old.stateDir, 'guests')).write({ definition, state: 'halted' });
+    const store = join(hosts.old.home, 'store');
+    resultOf(await hosts.run(['init', store, '--no-encrypt', '--json']));
+    resultOf(await hosts.run(['backup', 'mail', '--to', store, '--json']));
+    const to = ['--to', join(hosts.new.images, 'mail.img'), '--start', '--old-host-is-gone'];
+    const as = ['--as', 'qemu', '--kernel', 'guest', ...slow.slice(0, 2)];
+    const restored = await hosts.runOnNew(['restore', store, 'mail', ...to, ...as, '--json']);
+    expect(resultOf(restored)).toMatchObject({ type: 'restored', guest: 'mail' });
+    expect(await bootedThere('mail')).toMatch(
+      new RegExp(`root=/dev/vda .*${MENU_ARGUMENT}|${MENU_ARGUMENT} .*root=/dev/vda`),
+    );
+    await expectTaken('mail');
+    const halted = await hosts.runOnNew(['halt', 'mail', '--halt-timeout', '60']);
     expect(halted).toMatchObject({ exitStatus: 0 });
   });
 

@@ -69,9 +69,15 @@ async function findRoot(regions: readonly Region[]): Promise<Region | null> {
   return null;
 }
 
-/** What is mounted on /boot hides what the root file system has there. */
+/**
+ * What is mounted on /boot hides what the root file system has there. Where no file system is known as that of the root (it is XFS, or
+ * its programs are elsewhere), any may hold /boot.
+ */
 function directoriesOf(root: Region | null, regions: readonly Region[], fstab: string): Directory[] {
-  if (root === null) return regions.map((region) => ({ debugfs: region.debugfs, path: '', region }));
+  if (root === null)
+    return ['/boot', ''].flatMap((path) =>
+      regions.map((region) => ({ debugfs: region.debugfs, path, region })),
+    );
   const [own, ...others] = bootDirectoriesOf(root, regions);
   if (own === undefined) return others;
   return /^[ \t]*[^#\s]\S*[ \t]+\/boot[ \t]/m.test(fstab) ? [...others, own] : [own, ...others];

@@ -250,7 +250,8 @@ export class ReceiveSession {
       if (place && !this.#published.includes(place.path))
         throw new Failure('protocol-violation', `${place.path} is not an image that was received.`);
     const paths = this.#options.bootFilesOf(definition.name);
-    if (bootArchive !== null || bootFiles !== undefined) this.#publishedFiles.push(paths.initrd);
+    const makesInitrd = bootArchive !== null || (bootFiles?.initrds.length ?? 0) > 0;
+    if (makesInitrd) this.#publishedFiles.push(paths.initrd);
     if (bootFiles !== undefined) this.#publishedFiles.push(paths.kernel);
     const archive = bootArchive === null ? null : Buffer.from(bootArchive, 'base64');
     const work = { definition, root, edits, bootArchive: archive, bootFiles: bootFiles ?? null };

@@ -60,7 +60,9 @@ describeWithTools('the check of a guest whose kernel is on its own disk', ['qemu
 
   test('misses a kernel that is not made', async () => {
     const { problems } = await check(ranElsewhere(made().kernel));
-    expect(problems).toMatchObject([{ code: 'hypervisor-missing' }]);
+    expect(problems).toMatchObject([
+      { code: 'hypervisor-missing', advice: expect.stringContaining('--kernel guest') },
+    ]);
     expect(problems[0]?.message).toContain(made().kernel);
   });
 });

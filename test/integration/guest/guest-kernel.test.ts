@@ -183,6 +183,12 @@ describeWithTools('the kernel that a guest boots by itself', ['mke2fs', 'debugfs
     });
   });
 
+  test('is found in /boot though the file system is not known as that of the system', async () => {
+    const grub = { 'boot/grub/grub.cfg': menuOf('/boot/vmlinuz-6.1.0-9', '/boot/initrd.img-6.1.0-9') };
+    const kernel = await find(makeImage({ ...boot, ...grub, 'usr/sbin': '' }));
+    expect(kernel).toMatchObject({ kernel: '/boot/vmlinuz-6.1.0-9', root: null, buses: null });
+  });
+
   test('is found by Fedora’s entries where the menu itself is not on ext', async () => {
     const entry = (version: string) =>
       `title Fedora ${version}\nlinux /vmlinuz-${version}\noptions $kernelopts\n`;
@@ -289,7 +295,7 @@ describeWithTools('the kernel that a guest is to get', ['mke2fs', 'debugfs', 'gz
     return findWantedKernel(guest, { ...request, kernel }, { isInUse: false }, telling);
   };
 
-  test('is its own without a word, if that has a driver for its disk there', async () => {
+  test('is its own by default, if that has a driver for its disk there', async () => {
     const events: Event[] = [];
     expect(await wanted(makeImage({ ...system, ...boot }), null, events)).toMatchObject({
       version: '6.1.0-9',

@@ -121,7 +121,9 @@ function missingFiles({ name, boot = 'kernel', kernel, initrd, firmware }: Guest
           advice:
             what === 'UEFI firmware'
               ? placed`On Debian: \`${command('apt-get', 'install', 'ovmf')}\`; or copy it to the same path.`
-              : 'Copy it from the machine that the guest ran on, to the same path.',
+              : what === 'kernel'
+                ? "Copy it from the machine that the guest ran on, to the same path, or name another one (--kernel guest: the one on the guest's own disk)."
+                : 'Copy it from the machine that the guest ran on, to the same path.',
         }),
     );
 }

@@ -85,7 +85,7 @@ function missingFilesOf({
     .map(
       ([what, path]) =>
         new Failure('hypervisor-missing', placed`The guest’s ${what} ${path} is not ${here}.`, {
-          advice: 'Copy it from the machine that the guest ran on, to the same path, or name another one.',
+          advice: missingFileAdvice(what),
         }),
     );
   if (boot === 'kernel' && kernel === null)
@@ -101,6 +101,11 @@ function missingFilesOf({
       }),
     );
   return problems;
+}
+
+function missingFileAdvice(what: string): string {
+  const own = what === 'kernel' ? ' (--kernel guest: the one on the guest’s own disk)' : '';
+  return `Copy it from the machine that the guest ran on, to the same path, or name another one${own}.`;
 }
 
 /** What only one guest of a machine can have. Cards on QEMU's own network never meet. */
