@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { existsSync, readFileSync } from 'node:fs';
-import { readdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { copyFile, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { GuestDefinition } from '../../src/guest/definition.ts';
 import { createRecordStore } from '../../src/guest/record-store.ts';
@@ -47,6 +47,28 @@ describeUnless(missing, 'a guest with a kernel on its own disk', () => {
   const consoleThere = (name: string) =>
     readFileSync(join(hosts.new.stateDir, 'console', `${name}.log`), 'latin1');
 
+  /** As if an earlier move had brought the guest to the old host: its kernel is there, and the new host has to get it, too. */
+  async function expectAskedForAgain(path: string): Promise<void> {
+    const definition: GuestDefinition = {
+      name: 'again',
+      driver: 'qemu',
+      memoryBytes: 192 * MIB,
+      cpuCount: 1,
+      kernel: join(hosts.old.stateDir, 'kernel/again'),
+      initrd: join(hosts.old.stateDir, 'initrd/again'),
+      disks: [{ device: 'vda', path: `${path}.again`, readOnly: false, bus: 'virtio' }],
+      commandLine: ['root=/dev/vda', 'console=ttyS0'],
+    };
+    await copyFile(path, `${path}.again`);
+    const records = createRecordStore(join(hosts.old.stateDir, 'guests'));
+    await records.write({ definition, state: 'halted' });
+    const ended = await hosts.run(['migrate', 'again', ...hosts.targetArguments(), '--dry-run', '--json']);
+    expect(resultOf<{ changes: string[] }>(ended).changes).toContainEqual(
+      expect.stringContaining(`The kernel is the guest's own ${kernel.version}`),
+    );
+    await records.remove('again');
+  }
+
   /** Returns the kernel's command line, as the guest itself has printed it there. */
   async function bootedThere(name: string): Promise<string> {
     let line = '';
@@ -92,6 +114,7 @@ describeUnless(missing, 'a guest with a kernel on its own disk', () => {
     expect(losses).toContainEqual(expect.stringMatching(/^\$vt_handoff of the boot menu is left out/));
     expect(guest.runsOn('old')).toBe(true);
     expect(existsSync(join(hosts.new.stateDir, 'kernel'))).toBe(false);
+    await expectAskedForAgain(guest.image.path);
 
     const rehearse = ['rehearse', ...move.slice(1), '--pause'];
     expect(resultOf(await hosts.run(rehearse))).toMatchObject({ type: 'rehearsed', as: 'qemu' });

@@ -31,7 +31,7 @@ export function tellOfGuestKernel(kernel: GuestKernel | 'not-seen', ledger: Ledg
       : `the initial RAM disk is ${initrds.join(' and ')}`;
   ledger.changes.push(
     `The kernel is the guest's own ${version}, ${kernel.kernel} (by ${foundBy}); ${initrd}. They are taken out of its disk.`,
-    'Later upgrades of the kernel in the guest have no effect on the kernel that is booted. For a newer one, move it with --kernel guest again, or install a boot loader in it and boot it by firmware.',
+    'Later upgrades of the kernel in the guest have no effect on the kernel that is booted. For a newer one, move the guest again, or install a boot loader in it and boot it by firmware.',
   );
   if (kernel.arguments.length > 0)
     ledger.changes.push(`The boot menu tells the kernel: ${kernel.arguments.join(' ')}`);

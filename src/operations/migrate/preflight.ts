@@ -1,7 +1,7 @@
 import type { Context } from '../../events.ts';
 import { asFailure, combineFailures, Failure } from '../../failure.ts';
 import type { Adaptation } from '../../guest/adaptation/plan.ts';
-import { isImageOnly, parseGuestDefinition } from '../../guest/definition.ts';
+import { isImageOnly, parseGuestDefinition, type GuestDefinition } from '../../guest/definition.ts';
 import type { GuestSystem } from '../../guest/inspection/guest-system.ts';
 import { isOfThisMachine, type ResolvedGuest } from '../../guest/resolve-guest.ts';
 import { Resources } from '../../pipeline/resources.ts';
@@ -13,7 +13,7 @@ import { refuseArchivedElsewhere } from './archived-guest.ts';
 import { refuseWhileMoved } from '../../guest/mover.ts';
 import { lookInside, planFixups } from './conversion/adaptation.ts';
 import { conversionAccount } from './conversion/account.ts';
-import { findWantedKernel } from './conversion/guest-kernel-choice.ts';
+import { findWantedKernel, keepGuestKernel } from './conversion/guest-kernel-choice.ts';
 import { guestThere, tellOfConversion, type GuestThere } from './conversion/guest-there.ts';
 import { kernelNeeds } from './conversion/kernel-needs.ts';
 import { Line } from './line/line.ts';
@@ -70,7 +70,7 @@ export async function preflight(
 }
 
 async function look(
-  request: MigrateRequest,
+  asked: MigrateRequest,
   dependencies: MigrateDependencies,
   context: Context,
 ): Promise<Move> {
@@ -81,15 +81,16 @@ async function look(
   const attemptThere = attemptNoting(problemsThere, context.signal);
 
   // The other side takes a while to start; this side is checked meanwhile.
-  const line = await attemptThere(() => Line.open(request, dependencies.connect, context));
+  const line = await attemptThere(() => Line.open(asked, dependencies.connect, context));
   if (line !== null) cleanup.hold(line);
-  const archive = await archiveToMove(request, dependencies, context);
+  const archive = await archiveToMove(asked, dependencies, context);
   if (archive !== null) {
     await attemptThere(() => line && line.ready(context.signal));
     const [problem, ...more] = problemsThere;
     if (problem !== undefined) throw combineFailures([problem, ...more]);
   }
-  const guest = await attempt(() => findGuestToMove(request, archive, dependencies, cleanup, context));
+  const guest = await attempt(() => findGuestToMove(asked, archive, dependencies, cleanup, context));
+  const request = guest === null ? asked : withGuestKernel(asked, guest.definition, dependencies);
   await attempt(
     () => guest && refuseArchivedElsewhere(guest, request.oldHostIsGone ?? false, dependencies, context),
   );
@@ -130,6 +131,15 @@ async function look(
     disks: moving.filter((disk) => disk !== null),
     [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
   };
+}
+
+function withGuestKernel(
+  request: MigrateRequest,
+  definition: GuestDefinition,
+  { bootFilesOf }: MigrateDependencies,
+): MigrateRequest {
+  const made = bootFilesOf(definition.name);
+  return { ...request, conversion: keepGuestKernel(request.conversion, definition, made) };
 }
 
 /** It would move at once, and not at the time that was chosen. */

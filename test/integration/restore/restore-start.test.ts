@@ -88,6 +88,7 @@ describeUnless(umlMissing(), 'a restore with --start', () => {
           ...world.dependencies,
           pool: world.dependencies.pool,
           connect: () => Promise.reject(new Error('no')),
+          bootFilesOf: () => ({ kernel: '/nowhere/kernel', initrd: '/nowhere/initrd' }),
         },
         world.context(),
       );

@@ -1,6 +1,9 @@
 import { expect, test } from '@jest/globals';
 import type { GuestDefinition } from '../../../../src/guest/definition.ts';
-import { wantsGuestKernel } from '../../../../src/operations/migrate/conversion/guest-kernel-choice.ts';
+import {
+  keepGuestKernel,
+  wantsGuestKernel,
+} from '../../../../src/operations/migrate/conversion/guest-kernel-choice.ts';
 import {
   noConversion,
   type ConversionRequest,
@@ -44,3 +47,23 @@ test.each([
     expect.objectContaining({ code: 'usage', advice: expect.stringContaining(advice) }),
   );
 });
+
+test.each([
+  ['qemu', '/var/lib/kernel/web', {}, 'guest'],
+  ['qemu', '/var/lib/kernel/web', { as: 'libvirt' }, 'guest'],
+  ['qemu', '/var/lib/kernel/web', { as: 'uml' }, null],
+  ['qemu', '/var/lib/kernel/web', { kernel: '/boot/k' }, '/boot/k'],
+  ['qemu', '/var/lib/kernel/web', { initrd: '/boot/i' }, null],
+  ['qemu', '/boot/k', {}, null],
+  ['xen', '/var/lib/kernel/web', {}, null],
+] as const)(
+  'a guest of %s with the kernel %s and %j goes on with the kernel %s',
+  (driver, kernel, request, wanted) => {
+    const kept = keepGuestKernel(
+      { ...noConversion, ...request },
+      { driver, kernel },
+      { kernel: '/var/lib/kernel/web' },
+    );
+    expect(kept).toEqual({ ...noConversion, ...request, kernel: wanted });
+  },
+);
