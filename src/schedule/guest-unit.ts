@@ -12,6 +12,8 @@ export interface GuestUnit {
   bootTimeoutSeconds: number;
   /** For each way of halting the guest. */
   haltTimeoutSeconds: number;
+  /** The units that this one is started after, and stopped before: see `unitNameFor`. */
+  after: readonly string[];
 }
 
 const marker = '# Written by vmferry autostart; it may be written anew by it.';
@@ -54,7 +56,10 @@ export function guestCommands({
   guest,
   bootTimeoutSeconds,
   haltTimeoutSeconds,
-}: Omit<GuestUnit, 'environment' | 'isSystem'>): { start: readonly string[]; halt: readonly string[] } {
+}: Omit<GuestUnit, 'environment' | 'isSystem' | 'after'>): {
+  start: readonly string[];
+  halt: readonly string[];
+} {
   return {
     start: [...vmferry, 'start', guest, '--if-down', '--boot-timeout', String(bootTimeoutSeconds)],
     halt: [...vmferry, 'halt', guest, '--if-running', '--halt-timeout', String(haltTimeoutSeconds)],
@@ -74,7 +79,7 @@ export function targetOf({ isSystem }: Pick<GuestUnit, 'isSystem'>): string {
  * Null if a path or a variable has a character that a unit file cannot hold.
  */
 export function guestUnitText(unit: GuestUnit): string | null {
-  const { guest, isSystem, environment, haltTimeoutSeconds } = unit;
+  const { guest, isSystem, environment, haltTimeoutSeconds, after } = unit;
   const { start, halt } = guestCommands(unit);
   const lines = [execLine(start), execLine(halt)];
   const assignments = Object.entries(environment).map((entry) => environmentAssignment(...entry));
@@ -89,6 +94,8 @@ export function guestUnitText(unit: GuestUnit): string | null {
     ...(isSystem
       ? ['Wants=network-online.target', 'After=network-online.target local-fs.target remote-fs.target']
       : []),
+    // One that fails, or is not there, keeps no other from being started (systemd.unit(5)).
+    ...(after.length === 0 ? [] : [`After=${after.join(' ')}`]),
     '',
     '[Service]',
     'Type=oneshot',

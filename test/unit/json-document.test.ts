@@ -33,6 +33,7 @@ import type { RestoreReport } from '../../src/operations/restore/restore-report.
 import type { RevertReport } from '../../src/operations/migrate/revert.ts';
 import type {
   SeveralHaltedReport,
+  SeveralAutostartReport,
   SeveralStartedReport,
 } from '../../src/operations/guests/several-guests.ts';
 import type { ScheduleReport } from '../../src/operations/schedule/schedule.ts';
@@ -83,6 +84,7 @@ type JsonRecord =
   | MoveServiceReport
   | ConvertReport
   | SeveralHaltedReport
+  | SeveralAutostartReport
   | SeveralStartedReport
   | ({ type: 'image' } & ImageReport)
   | ({ type: 'error'; exitStatus: number; problems: FailureRecord[] } & FailureRecord);
@@ -435,6 +437,13 @@ const samples: { [Type in JsonRecord['type']]: RecordOf<Type> } = {
   'guests-halted': {
     type: 'guests-halted',
     guests: [{ type: 'halted', guest: '', notClean: [''] }],
+    failed: [{ guest: '', ...failure }],
+  },
+  'guests-autostart': {
+    type: 'guests-autostart',
+    guests: [
+      { type: 'autostart', guest: '', driver: 'uml', autostart: true, unit: '', file: '', isSystem: true },
+    ],
     failed: [{ guest: '', ...failure }],
   },
   'guests-started': {

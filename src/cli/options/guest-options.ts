@@ -12,13 +12,25 @@ export const allOption = {
 
 /** The guests in their order; null for all. Throws Failure `usage`. */
 export function readGuests(args: Arguments): string[] | null {
-  const given: unknown = args['guests'];
-  const names = Array.isArray(given) ? [...new Set(given.map(String))] : [];
+  const names = namesOf(args);
   const isAll = flag(args, 'all');
   if (isAll && names.length > 0) throw new Failure('usage', '--all is for all guests, and some were named.');
   if (!isAll && names.length === 0)
     throw new Failure('usage', 'No guest was given.', { advice: 'For all of them: --all' });
   return isAll ? null : names;
+}
+
+/** For a command that has no `--all`. */
+export function readNamedGuests(args: Arguments): string[] {
+  const names = namesOf(args);
+  if (names.length === 0)
+    throw new Failure('usage', 'No guest was given.', { advice: 'See vmferry guests.' });
+  return names;
+}
+
+function namesOf(args: Arguments): string[] {
+  const given: unknown = args['guests'];
+  return Array.isArray(given) ? [...new Set(given.map(String))] : [];
 }
 
 /** For every command that halts a guest. */

@@ -23,6 +23,8 @@ export interface AutostartRequest {
   isSystem: boolean;
   bootTimeoutMs: number;
   haltTimeoutMs: number;
+  /** The units of the guests that are started before it, and halted after it. */
+  after: readonly string[];
 }
 
 export interface AutostartReport {
@@ -97,7 +99,7 @@ async function removeUnitOf(
 
 async function makeUnit(
   { definition, running, record }: ResolvedGuest,
-  { isSystem, bootTimeoutMs, haltTimeoutMs }: AutostartRequest,
+  { isSystem, bootTimeoutMs, haltTimeoutMs, after }: AutostartRequest,
   { drivers, records }: GuestDependencies,
   world: ScheduleWorld,
   context: Context,
@@ -114,6 +116,7 @@ async function makeUnit(
     isSystem,
     bootTimeoutSeconds: bootTimeoutMs / 1000,
     haltTimeoutSeconds: haltTimeoutMs / 1000,
+    after,
   };
   if (!world.isManagerRunning) throw noSystemd(name, unit);
   // A guest that is started with the machine is found by its record.

@@ -1,4 +1,6 @@
 import type { Context } from '../../events.ts';
+import { setAutostart, type AutostartReport, type AutostartRequest } from '../autostart/autostart.ts';
+import type { ScheduleWorld } from '../schedule/units.ts';
 import { asFailure, toFailureRecord, type Failure, type FailureRecord } from '../../failure.ts';
 import type { GuestDefinition } from '../../guest/definition.ts';
 import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
@@ -14,6 +16,7 @@ export interface SeveralReport<Type extends string, Report> {
 }
 
 export type SeveralHaltedReport = SeveralReport<'guests-halted', HaltReport>;
+export type SeveralAutostartReport = SeveralReport<'guests-autostart', AutostartReport>;
 export type SeveralStartedReport = SeveralReport<'guests-started', StartReport>;
 
 /** Null: all guests. */
@@ -46,6 +49,32 @@ export async function startGuests(
   return { type: 'guests-started', ...(await oneAfterTheOther(wanted, start, 'started', context)) };
 }
 
+/**
+ * Sets for guests, in this order, whether they start with the machine: each one's unit is started after those before it, and stopped before them. What a
+ * hypervisor starts itself has no place in that order.
+ */
+export async function setAutostarts(
+  guests: readonly string[],
+  request: Omit<AutostartRequest, 'guest' | 'after'>,
+  dependencies: GuestDependencies,
+  world: ScheduleWorld,
+  context: Context,
+): Promise<SeveralAutostartReport> {
+  const units: string[] = [];
+  const set = async (guest: string) => {
+    const report = await setAutostart({ ...request, guest, after: [...units] }, dependencies, world, context);
+    const { unit, driver } = report;
+    if (unit !== null) units.push(unit);
+    else if (request.isOn) {
+      const message = `${guest} is started by ${driver} itself: the other guests do not wait for it, nor it for them.`;
+      context.report({ type: 'warning', code: 'other', message });
+    }
+    return report;
+  };
+  const done = request.isOn ? 'set to start with the machine' : 'kept from starting with the machine';
+  return { type: 'guests-autostart', ...(await oneAfterTheOther(named(guests), set, done, context)) };
+}
+
 interface Wanted {
   names: readonly string[];
   /** Hypervisors that could not be asked for their guests: `libvirt`. */
@@ -59,7 +88,7 @@ function named(names: readonly string[]): Wanted {
 async function oneAfterTheOther<Report>(
   { names, silent }: Wanted,
   act: (name: string) => Promise<Report>,
-  done: 'halted' | 'started',
+  done: string,
   context: Context,
 ): Promise<{ guests: Report[]; failed: ({ guest: string } & FailureRecord)[] }> {
   const guests: Report[] = [];

@@ -36,6 +36,7 @@ const unitOf = {
       ...common,
       bootTimeoutSeconds: 60,
       haltTimeoutSeconds: 60,
+      after: ['vmferry-guest-db.service'],
     }),
   }),
   move: (common: { vmferry: string[]; environment: Record<string, string>; isSystem: boolean }) => ({

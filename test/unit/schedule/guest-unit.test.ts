@@ -15,6 +15,7 @@ const unit: GuestUnit = {
   isSystem: true,
   bootTimeoutSeconds: 60,
   haltTimeoutSeconds: 90,
+  after: [],
 };
 
 describe('the unit of a guest', () => {
@@ -33,6 +34,16 @@ describe('the unit of a guest', () => {
         'WantedBy=multi-user.target',
       ]),
     );
+  });
+
+  test('is started after others, and stopped before them', () => {
+    const after = ['vmferry-guest-db.service', 'vmferry-guest-mail.service'];
+    const line = 'After=vmferry-guest-db.service vmferry-guest-mail.service\n';
+    expect(guestUnitText({ ...unit, after })).toContain(line);
+    expect(guestUnitText({ ...unit, after, isSystem: false })).toContain(line);
+    expect(guestUnitText(unit)?.match(/^After=.*$/gm)).toEqual([
+      'After=network-online.target local-fs.target remote-fs.target',
+    ]);
   });
 
   test('of an account names no unit of the system', () => {

@@ -39,7 +39,14 @@ function dependencies(...drivers: GuestDriver[]) {
 }
 
 function autostart(driver: GuestDriver, changes: Partial<AutostartRequest> = {}) {
-  const request = { guest: 'web', isOn: true, isSystem: false, bootTimeoutMs: 60_000, haltTimeoutMs: 60_000 };
+  const request = {
+    guest: 'web',
+    isOn: true,
+    isSystem: false,
+    bootTimeoutMs: 60_000,
+    haltTimeoutMs: 60_000,
+    after: [],
+  };
   return setAutostart({ ...request, ...changes }, dependencies(driver), world, context);
 }
 

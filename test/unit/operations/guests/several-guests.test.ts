@@ -7,13 +7,14 @@ import type { GuestDriver, KeepingDriver } from '../../../../src/guest/guest-dri
 import { createRecordStore, type RecordStore } from '../../../../src/guest/record-store.ts';
 import { resolveGuest } from '../../../../src/guest/resolve-guest.ts';
 import { listGuests } from '../../../../src/operations/guests/guests.ts';
-import { haltGuests, startGuests } from '../../../../src/operations/guests/several-guests.ts';
+import { haltGuests, setAutostarts, startGuests } from '../../../../src/operations/guests/several-guests.ts';
 import {
   fakeDefinition,
   fakeDriver,
   STUBBORN,
   type FakeDriver,
 } from '../../../support/guests/fake-driver.ts';
+import { keepingDriver } from '../../../support/guests/keeping-driver.ts';
 import { failureOf } from '../../../support/failures.ts';
 import { scratchDirectory } from '../../../support/images/images.ts';
 
@@ -55,6 +56,54 @@ function libvirt(...kept: GuestDefinition[]): GuestDriver & Pick<KeepingDriver, 
 }
 
 const named = (...names: string[]) => names.map((name) => fakeDefinition(name));
+
+const ofLibvirt = (guest: GuestDefinition) => ({ ...guest, driver: 'libvirt' as const });
+
+describe('guests that start with the machine', () => {
+  const world = {
+    environment: {},
+    userId: 0,
+    vmferry: ['/usr/bin/vmferry'],
+    unitDirectory: '/nowhere',
+    isManagerRunning: false,
+  };
+  const request = { isOn: true, isSystem: true, bootTimeoutMs: 1000, haltTimeoutMs: 1000 };
+
+  test('of a hypervisor that starts them itself have no order among the units, and a warning says so', async () => {
+    const driver = { ...keepingDriver(...named('db', 'web').map(ofLibvirt)), kind: 'libvirt' as const };
+    const set = (isOn: boolean) =>
+      setAutostarts(['web', 'db'], { ...request, isOn }, dependencies(driver), world, context);
+    expect(await set(true)).toMatchObject({
+      type: 'guests-autostart',
+      guests: [
+        { guest: 'web', autostart: true, unit: null },
+        { guest: 'db', autostart: true, unit: null },
+      ],
+      failed: [],
+    });
+    expect(events).toMatchObject([
+      { type: 'warning', message: expect.stringMatching(/^web is started by libvirt itself/) },
+      { type: 'warning', message: expect.stringMatching(/^db is started by libvirt itself/) },
+    ]);
+    events = [];
+    expect((await set(false)).guests).toMatchObject([{ autostart: false }, { autostart: false }]);
+    expect(events).toEqual([]);
+  });
+
+  test('that fail keep no others from it', async () => {
+    const driver = { ...keepingDriver(...named('db').map(ofLibvirt)), kind: 'libvirt' as const };
+    const report = await setAutostarts(['nobody', 'db'], request, dependencies(driver), world, context);
+    expect(report).toMatchObject({
+      guests: [{ guest: 'db' }],
+      failed: [{ guest: 'nobody', code: 'guest-not-found' }],
+    });
+    expect(events).toContainEqual(
+      expect.objectContaining({
+        message: expect.stringMatching(/^nobody is not set to start with the machine: /),
+      }),
+    );
+  });
+});
 
 describe('several guests', () => {
   test('are halted and started in the given order', async () => {
