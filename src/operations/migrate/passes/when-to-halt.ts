@@ -1,5 +1,6 @@
 /** One pass over all disks of a guest that runs. */
 export interface PassFacts {
+  readBytes: number;
   /** Plain bytes of the chunks that differed from what the new hardware had. */
   changedBytes: number;
   seconds: number;
@@ -22,12 +23,15 @@ const STEADY_SHARE = 0.9;
  * as long as it did. After a single pass nothing is known of the guest's writing, so the next one may take as long.
  */
 export function predictLastPass(passes: readonly PassFacts[]): LastPassPrediction {
-  const [first = { changedBytes: 0, seconds: 0 }] = passes;
+  const [first = { readBytes: 0, changedBytes: 0, seconds: 0 }] = passes;
   const [before, last] = passes.slice(-2);
-  if (before === undefined || last === undefined) return { ...first };
+  if (before === undefined || last === undefined)
+    return { changedBytes: first.changedBytes, seconds: first.seconds };
   // The last pass found what had changed since the one before began; the next one finds what has changed since the last began.
   const changedBytes = (last.changedBytes * last.seconds) / Math.max(before.seconds, Number.EPSILON);
-  const secondsPerByte = first.changedBytes === 0 ? 0 : first.seconds / first.changedBytes;
+  // A first pass that found nearly everything there has spent its time on reading. What it then says too little of a change is in `lookingSeconds`.
+  const firstBytes = Math.max(first.readBytes, first.changedBytes);
+  const secondsPerByte = firstBytes === 0 ? 0 : first.seconds / firstBytes;
   const lookingSeconds = Math.max(0, last.seconds - last.changedBytes * secondsPerByte);
   return {
     changedBytes: Math.round(changedBytes),

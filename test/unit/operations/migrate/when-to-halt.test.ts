@@ -7,7 +7,8 @@ import {
 } from '../../../../src/operations/migrate/passes/when-to-halt.ts';
 
 const MIB = 2 ** 20;
-const pass = (changedMib: number, seconds: number): PassFacts => ({
+const pass = (changedMib: number, seconds: number, readMib = changedMib): PassFacts => ({
+  readBytes: readMib * MIB,
   changedBytes: changedMib * MIB,
   seconds,
 });
@@ -25,8 +26,17 @@ describe('the prediction of the last pass', () => {
     expect(seconds).toBeCloseTo(2 + 1.2);
   });
 
+  test('is no more than the last pass took, if the first one found nearly everything there', () => {
+    // A copy is taken up again: 1 MiB differed in 100 s of reading, then 10 MiB in 30 s.
+    const { changedBytes, seconds } = predictLastPass([pass(1, 100, 10_000), pass(10, 30, 10_000)]);
+    expect(changedBytes).toBe(3 * MIB);
+    expect(seconds).toBeGreaterThan(29);
+    expect(seconds).toBeLessThanOrEqual(30);
+  });
+
   test('is never less than nothing, whatever the passes were', () => {
     const facts = fc.record({
+      readBytes: fc.nat({ max: 2 ** 40 }),
       changedBytes: fc.nat({ max: 2 ** 40 }),
       seconds: fc.double({ min: 0, max: 1e6, noNaN: true }),
     });
