@@ -2,7 +2,10 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import process from 'node:process';
-import type { MovedGuestsReport } from '../../src/operations/migrate/several/moves-report.ts';
+import type {
+  MovedGuestsReport,
+  PlannedGuestsReport,
+} from '../../src/operations/migrate/several/moves-report.ts';
 import { seededBytes } from '../support/images/images.ts';
 import { problemsOf, recordsOf, resultOf } from '../support/programs/command-records.ts';
 import { describeUnless, toolsMissing } from '../support/programs/tools.ts';
@@ -82,6 +85,13 @@ describeUnless(networkLabMissing() ?? toolsMissing('nsenter'), 'several images i
       const directory = join(hosts.new.images, name);
       mkdirSync(directory);
       const to = hosts.targetArguments({ directory, remoteCommand });
+      const plan = resultOf<PlannedGuestsReport>(
+        await hosts.run(['migrate', ...alike, ...to, '--dry-run', '--json']),
+      );
+      const planned = plan.guests.map(({ estimatedSendBytes }) =>
+        Math.round((estimatedSendBytes ?? 0) / MIB),
+      );
+      expect(planned).toEqual([4, 4 - takenBytes / MIB]);
       const { guests } = resultOf<MovedGuestsReport>(await hosts.run(['migrate', ...alike, ...to, '--json']));
       const [one, two] = guests.flatMap(({ disks }) => disks);
       expect([one?.takenBytes, two?.takenBytes]).toEqual([0, takenBytes]);

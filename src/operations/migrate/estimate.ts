@@ -33,9 +33,10 @@ export async function sampleCompression(
   let readBytes = 0;
   let compressedBytes = 0;
   const startedMs = performance.now();
-  for (const { source, extents, readBytes: totalBytes } of disks) {
+  for (const disk of disks) {
+    const { source } = disk;
     const grid = chunkGridFor(source.sizeBytes);
-    const plans = evenlySpread(planFrames(extents(), grid), totalBytes);
+    const plans = sampledFrames(disk);
     const results = mapOrdered(plans, pool.width, (plan) =>
       pool.run({ kind: 'sample', fd: source.fd, grid, level, plan }),
     );
@@ -49,6 +50,11 @@ export async function sampleCompression(
     ratio: compressedBytes / readBytes,
     readBytesPerSecond: readBytes / ((performance.now() - startedMs) / 1000),
   };
+}
+
+/** Frames that are spread evenly over what a move would read of the disk. */
+export function sampledFrames({ source, extents, readBytes }: SourceDisk): Iterable<FramePlan> {
+  return evenlySpread(planFrames(extents(), chunkGridFor(source.sizeBytes)), readBytes);
 }
 
 function* evenlySpread(plans: Iterable<FramePlan>, totalBytes: number): Iterable<FramePlan> {

@@ -62,7 +62,7 @@ export async function migrate(
   });
   await using move = await preflight(request, dependencies, watched);
   let noted = await noteAnswers(move.guest, request.probing, watched);
-  if (request.dryRun) return { ...(await planMigration(move, watched)), warnings };
+  if (request.dryRun) return { ...(await planMigration(move, [], watched)), warnings };
 
   const beforeHalt = async (context: Context) => {
     noted = await refreshAnswers(noted, context);

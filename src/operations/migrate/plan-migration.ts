@@ -16,9 +16,17 @@ import type { MigrationPlan } from './migration-report.ts';
 import { isWarm } from './passes/is-warm.ts';
 import { WriteRecorder } from './passes/write-recorder.ts';
 import type { Move } from './preflight.ts';
+import { sampleShared } from './sample-shared.ts';
 
-/** Predicts a move, from samples of the image and of the line. */
-export async function planMigration(move: Move, context: Context): Promise<MigrationPlan> {
+/**
+ * Predicts a move, from samples of the image and of the line.
+ * @param earlier raw images that are on the new hardware, raw again, before it
+ */
+export async function planMigration(
+  move: Move,
+  earlier: readonly string[],
+  context: Context,
+): Promise<MigrationPlan> {
   const { request, dependencies, guest, places, devices, there, fixups, disks, line } = move;
   const mostReadBytes = disks.reduce((sum, disk) => sum + disk.readBytes, 0);
   const readBytes =
@@ -27,7 +35,13 @@ export async function planMigration(move: Move, context: Context): Promise<Migra
       : disks.reduce((sum, disk) => sum + expectedReadBytes(disk), 0);
   if (guest.running === null && !request.everyBlock)
     for (const disk of disks) warnOfDoubtfulFileSystems(disk, context);
-  const sample = await sampleCompression(disks, dependencies.pool, levelToEstimateWith(request.compression));
+  const compressed = await sampleCompression(
+    disks,
+    dependencies.pool,
+    levelToEstimateWith(request.compression),
+  );
+  const shared = line.receiver.canTake ? await sampleShared(disks, earlier, context) : 0;
+  const sample = compressed && { ...compressed, ratio: compressed.ratio * (1 - shared) };
   const { limitRate = null } = request;
   const rate = limitRate === null ? null : rateAt(limitRate, new Date());
   const lineBytesPerSecond = await measureLine(line.receiver, rate, context.signal);

@@ -28,6 +28,7 @@ export async function preflightGuests(
   const plans: MigrationPlan[] = [];
   const problems: Failure[] = [];
   const earlier: GuestToMove[] = [];
+  const images: string[] = [];
   for (const name of names) {
     const { watched: context, warnings } = collectWarnings(contextOf(name));
     const own: Failure[] = [];
@@ -39,7 +40,8 @@ export async function preflightGuests(
       own.push(...conflictsWith(guest, earlier));
       if (move.guest.running === null && !isImageOnly(move.guest.definition)) own.push(notRunning(name));
       earlier.push(guest);
-      if (dryRun) plans.push({ ...(await planMigration(move, context)), warnings });
+      if (dryRun) plans.push({ ...(await planMigration(move, images, context)), warnings });
+      images.push(...rawImages(move));
     } catch (error) {
       context.signal.throwIfAborted();
       own.push(...asFailure(error).all);
@@ -66,6 +68,13 @@ function guestToMove(typed: string, { guest, there, places, devices, disks }: Mo
       memoryBytes: there.definition.memoryBytes ?? 0,
     },
   };
+}
+
+/** Of which the guests that move later take what they share (`ChunksThere`). */
+function rawImages({ places }: Move): string[] {
+  return places.flatMap(({ disk, format }) =>
+    format === 'raw' && (disk.format ?? 'raw') === 'raw' ? [disk.path] : [],
+  );
 }
 
 function ofArchive(): Failure {
