@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import type { GuestDefinition } from '../../src/guest/definition.ts';
@@ -71,6 +71,10 @@ describeUnless(toolsMissing('qemu-system-x86_64'), 'QEMU', () => {
   test.each([
     ['-bios', '/nowhere/bios'],
     ['-mem-path', '/nowhere/memory'],
+    ['-object', 'input-linux,id=k,evdev=/nowhere/keyboard'],
+    ['-netdev', 'vhost-vdpa,id=n,vhostdev=/nowhere/vdpa'],
+    ['-display', 'egl-headless,rendernode=/nowhere/node'],
+    ['-vnc', 'unix:/nowhere/screen'],
     ['-virtfs', 'local,path=/nowhere/share,mount_tag=share,security_model=none'],
     ['-fw_cfg', 'name=opt/org.example/key,file=/nowhere/key'],
     ['-smbios', 'file=/nowhere/smbios'],
@@ -94,6 +98,15 @@ describeUnless(toolsMissing('qemu-system-x86_64'), 'QEMU', () => {
     expect(await run('qemu-system-x86_64', [...machine, option, value], limits)).toMatchObject({
       exitStatus: 1,
     });
+  });
+
+  test('ends when it starts with a socket of the kernel that this machine does not have, and only then', async () => {
+    const device = ['-device', 'vhost-vsock-pci,guest-cid=4567'];
+    const isMissing = missingFiles(device).length > 0;
+    expect(isMissing).toBe(!existsSync('/dev/vhost-vsock'));
+    if (!isMissing) return;
+    const args = ['-display', 'none', '-nodefaults', '-S', '-m', '16', ...device];
+    expect(await run('qemu-system-x86_64', args, { timeoutMs: TIMEOUT_MS })).toMatchObject({ exitStatus: 1 });
   });
 
   const hasNoMounts = process.getuid?.() === 0 ? null : 'only root can mount hugetlbfs';

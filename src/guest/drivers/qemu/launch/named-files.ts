@@ -60,6 +60,7 @@ function namedPaths(option: QemuOption, system: string): string[] {
   if (readFiles.has(name)) return [value];
   if (madeFiles.has(name)) return [dirname(value)];
   if (characterDevices.has(name)) return characterDevice(name, value);
+  if (name === 'vnc') return /^unix:([^,]+)/.exec(value)?.slice(1).map(dirname) ?? [];
   const settings = settingsOf(option);
   const all = (...keys: readonly string[]): string[] => keys.flatMap((key) => settings.get(key) ?? []);
   switch (name) {
@@ -78,16 +79,18 @@ function namedPaths(option: QemuOption, system: string): string[] {
     case 'nic':
     case 'net':
       // A script that brings the device down is run when QEMU ends. Words may follow the helper's path.
-      return [...all('script'), ...all('helper').map((words) => words.split(' ', 1)[0] ?? words)];
+      return [...all('script', 'vhostdev'), ...all('helper').map((words) => words.split(' ', 1)[0] ?? words)];
     case 'object':
       // QEMU makes the file of a dump, and one for memory, and no directory.
       return [
         ...(settings.get('qom-type') === 'filter-dump' ? all('file').map(dirname) : all('file')),
-        ...all('filename', 'dir'),
+        ...all('filename', 'dir', 'evdev'),
         ...all('mem-path').map(dirname),
       ];
     case 'device':
-      return [...all('romfile', 'sysfsdev'), ...passedThrough(settings, system)];
+      return [...all('romfile', 'sysfsdev'), ...passedThrough(settings, system), ...hostsOwn(settings)];
+    case 'display':
+      return all('rendernode');
     default:
       return [];
   }
@@ -131,6 +134,11 @@ function characterDevice(option: string, value: string): string[] {
   const path = settings.get('path') ?? '';
   if (kind === 'file' || isOn(settings.get('server'))) return [dirname(path)];
   return kind === 'pipe' && existsSync(`${path}.in`) ? [] : [path];
+}
+
+/** What the kernel of this machine has to offer to a device of the guest. */
+function hostsOwn(settings: Settings): string[] {
+  return settings.get('driver')?.startsWith('vhost-vsock') === true ? ['/dev/vhost-vsock'] : [];
 }
 
 /** `-device vfio-pci,host=03:00.0`: a device of this machine. */

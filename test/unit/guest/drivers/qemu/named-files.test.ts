@@ -34,6 +34,9 @@ test.each([
   ['-chardev', 'pipe,id=c,path=PATH'],
   ['-chardev', 'socket,id=c,path=PATH'],
   ['-monitor', 'unix:PATH'],
+  ['-object', 'input-linux,id=k,evdev=PATH'],
+  ['-netdev', 'vhost-vdpa,id=n,vhostdev=PATH'],
+  ['-display', 'egl-headless,rendernode=PATH'],
 ])('a file that QEMU reads has to be here: %s %s', (option, value) => {
   const path = join(scratch.path, 'named');
   expect(found(option, value.replace('PATH', path))).toEqual([path]);
@@ -44,6 +47,7 @@ test.each([
 test.each([
   ['-pidfile', 'PATH'],
   ['-D', 'PATH'],
+  ['-vnc', 'unix:PATH,share=ignore'],
   ['-mem-path', 'PATH'],
   ['-qmp', 'unix:PATH,server,nowait'],
   ['-monitor', 'unix:PATH,server=on,wait=off'],
@@ -82,6 +86,8 @@ test.each([
   ['-serial', 'stdio'],
   ['-monitor', 'tcp:127.0.0.1:4444,server=on'],
   ['-device', 'virtio-net-pci,netdev=n'],
+  ['-vnc', '127.0.0.1:1'],
+  ['-display', 'none'],
   ['-object', '{"broken'],
 ])('nothing is looked for that is no path of this machine: %s %s', (option, value) => {
   expect(found(option, value)).toEqual([]);
