@@ -1,7 +1,7 @@
 /* Where distributions keep the names of network cards. Texts of files in the guest, in no particular form: what is not understood is left out. */
 
 /** Kernel's and udev's names of hardware cards: systemd.net-naming-scheme(7). Bridges, bonds, tunnels are made by the guest. */
-const hardware = /^(?:eth\d+|en[opsxP][A-Za-z0-9]+|ens\d+|venet\d+|lan\d*|wan\d*|net\d+)$/;
+const hardware = /^(?:eth\d+|en[opsxPX][A-Za-z0-9]+|ens\d+|venet\d+|lan\d*|wan\d*|net\d+)$/;
 
 /** Files to read, and how to find names in them. */
 export const cardNameSources: readonly { directory: string; file: RegExp; names: RegExp }[] = [

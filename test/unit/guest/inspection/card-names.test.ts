@@ -26,6 +26,7 @@ describe('the network cards that a configuration names', () => {
       ['ens3', 'ens4'],
     ],
     ['/etc/network/interfaces', '# iface eth9 inet dhcp\niface eth0:1 inet static\n', []],
+    ['/etc/network/interfaces', 'auto enX0\niface enX0 inet dhcp\n', ['enX0']],
     ['/etc/network/interfaces.d/lan', 'iface enp0s3 inet dhcp', ['enp0s3']],
     [
       '/etc/systemd/network/20-lan.network',
