@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { FramePool } from './workers/frame-pool.ts';
 import { createRecordStore, stateDirectory } from './guest/record-store.ts';
 import {
+  deferArrival,
   deferHugePages,
   deferKeeping,
   deferProbing,
@@ -99,7 +100,11 @@ function createDrivers(environment: NodeJS.ProcessEnv): GuestDriver[] {
   return [
     createUmlDriver(environment),
     { ...deferViewing(qemuOutline, qemu), ...deferHugePages(qemu) },
-    { ...deferKeeping(libvirtOutline(environment), libvirt), ...deferHugePages(libvirt) },
+    {
+      ...deferKeeping(libvirtOutline(environment), libvirt),
+      ...deferHugePages(libvirt),
+      ...deferArrival(libvirt),
+    },
     deferProbing(
       xenOutline(environment),
       once(async () => (await import('./guest/drivers/xen/driver.ts')).createXenDriver(environment)),

@@ -226,6 +226,25 @@ describeUnless(libvirtMissing() ?? toolsMissing('qemu-img', 'swtpm', 'swtpm_setu
     ]);
     await driver.keep(definition, context);
     expect(await driver.checkBootable(definition, context)).toEqual([]);
+    // After a move away, it may come back from elsewhere.
+    const fence = await driver.fence(definition, context);
+    expect(await driver.checkBootable(definition, context)).toMatchObject([{ code: 'guest-unsupported' }]);
+    const copied = join(scratch.path, 'copied');
+    mkdirSync(copied);
+    expect(await run('swtpm_setup', ['--tpm2', '--tpm-state', copied])).toMatchObject({ exitStatus: 0 });
+    const source = `version="2.0"><source type="dir" path="${copied}"/></backend>`;
+    const arriving = {
+      ...definition,
+      native: { text: definition.native.text.replace('version="2.0"/>', source), beyond: [] },
+    };
+    expect(await driver.checkBootable(arriving, context)).toEqual([]);
+    expect(events).toEqual([]);
+    await driver.tellOfArrival(arriving, context);
+    const today = new Date().toISOString().slice(0, 10);
+    expect(events).toMatchObject([
+      { type: 'warning', message: expect.stringContaining(`${copied}, last changed ${today}`) },
+    ]);
+    await driver.unfence(definition, fence, context);
     const state = join(lab.directory, 'lib/swtpm', uuid, 'tpm2');
     mkdirSync(state, { recursive: true });
     await driver.drop(definition, context);

@@ -1,3 +1,4 @@
+import type { ArrivalDriver } from '../preflight/arrival-driver.ts';
 import type {
   FreezingDriver,
   GuestDriver,
@@ -76,6 +77,11 @@ export function deferKeeping(
 /** Beside one of the others, with the same `load`. */
 export function deferHugePages(load: () => Promise<HugePageDriver>): Pick<HugePageDriver, 'hugePages'> {
   return { hugePages: async (...args) => (await load()).hugePages(...args) };
+}
+
+/** Beside one of the others, with the same `load`. */
+export function deferArrival(load: () => Promise<ArrivalDriver>): Pick<ArrivalDriver, 'tellOfArrival'> {
+  return { tellOfArrival: async (...args) => (await load()).tellOfArrival(...args) };
 }
 
 export function deferProbing(

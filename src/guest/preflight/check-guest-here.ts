@@ -1,5 +1,6 @@
 import type { Context, Event } from '../../events.ts';
 import { Failure } from '../../failure.ts';
+import { isArrivalDriver } from './arrival-driver.ts';
 import type { DriverKind, GuestDefinition } from '../definition.ts';
 import { isHugePageDriver, isKernelDriver, isProbingDriver } from '../guest-driver.ts';
 import type { GuestSources } from '../known-definitions.ts';
@@ -54,6 +55,7 @@ export async function checkGuestHere(
       ? await driver.kernelFacts(definition, context)
       : kernelFactsOf(definition);
   const hugePages = isHugePageDriver(driver) ? await driver.hugePages(definition) : null;
+  if (!isFromHere && isArrivalDriver(driver)) await driver.tellOfArrival(definition, context);
   const others = known.filter((other) => !isFromHere || other.definition.name !== guest.name);
   const more = [
     ...checkFiles(definition),

@@ -12,7 +12,7 @@ import { isSameGuest } from './domain/same-guest.ts';
 import { domainXml } from './language.ts';
 import type { Virsh } from './virsh.ts';
 import { missingThings } from './checks/named-things.ts';
-import { missingTpmState, tpmDirectory } from './checks/tpm.ts';
+import { missingTpmState, tpmDirectory, tpmStateNotice } from './checks/tpm.ts';
 
 /** Everything that keeps libvirt here from starting the guest, but for KVM (`probeKvm`). Changes nothing. */
 export async function checkDomain(
@@ -29,9 +29,9 @@ export async function checkDomain(
   const isTaken = info !== null && (known === null || !isSameGuest(known.definition, definition));
   const saved = known?.unsupported;
   const xml = domainXml(definition, 'qemu');
-  // libvirt itself has made the TPM of a guest that it knows.
-  const tpm =
-    known === null ? missingTpmState(xml, definition, tpmDirectory(virsh.host.sessionDirectory)) : [];
+  // libvirt itself has made the TPM of a guest that it knows. One that was moved away may come back from elsewhere.
+  const isKept = known !== null && saved?.code !== 'guest-fenced';
+  const tpm = isKept ? [] : missingTpmState(xml, definition, tpmDirectory(virsh.host.sessionDirectory));
   return [
     ...(isTaken ? [taken(name)] : []),
     ...(saved !== undefined && saved.message.includes('managedsave') ? [saved] : []),
@@ -42,6 +42,13 @@ export async function checkDomain(
     ...(await missingNetworks(definition, virsh, signal)),
     ...(await checkCapabilities(definition, virsh, signal)),
   ];
+}
+
+/** Reports what a guest that comes to this machine finds here and cannot bring along. */
+export function tellOfArrival(definition: GuestDefinition, { host }: Virsh, { report }: Context): void {
+  const directory = tpmDirectory(host.sessionDirectory);
+  const message = tpmStateNotice(domainXml(definition, 'qemu'), definition, directory);
+  if (message !== null) report({ type: 'warning', code: 'other', message });
 }
 
 function libvirtMissing(problem: string): Failure {

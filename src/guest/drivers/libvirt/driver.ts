@@ -1,6 +1,7 @@
+import type { ArrivalDriver } from '../../preflight/arrival-driver.ts';
 import type { FreezingDriver, HugePageDriver, KeepingDriver } from '../../guest-driver.ts';
 import { isAlive } from '../../../system/proc-process.ts';
-import { checkDomain, checkVouchedFor } from './check.ts';
+import { checkDomain, checkVouchedFor, tellOfArrival } from './check.ts';
 import { hugePagesOfDomain } from './checks/huge-pages.ts';
 import { completeDomain } from './complete.ts';
 import { probeKvm, typeFor } from './domain-type.ts';
@@ -23,7 +24,7 @@ import { Virsh } from './virsh.ts';
  */
 export function createLibvirtDriver(
   environment: NodeJS.ProcessEnv,
-): FreezingDriver & KeepingDriver & HugePageDriver {
+): FreezingDriver & KeepingDriver & HugePageDriver & ArrivalDriver {
   const virsh = new Virsh(libvirtHost(environment));
   return {
     ...namesOf(libvirtOutline(environment)),
@@ -53,6 +54,7 @@ export function createLibvirtDriver(
       startDomain(definition, options, await typeFor(definition, virsh, context), virsh, context),
     isolate: (...args) => Promise.resolve(isolateDomain(...args)),
     hugePages: ({ native }) => Promise.resolve(native === undefined ? null : hugePagesOfDomain(native.text)),
+    tellOfArrival: (definition, context) => Promise.resolve(tellOfArrival(definition, virsh, context)),
     keep: async (definition, context) => {
       const type = await typeFor(definition, virsh, context);
       const { uuid } = await defineDomain(definition, type, virsh, context);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Event } from '../../../../src/events.ts';
 import { Failure } from '../../../../src/failure.ts';
+import type { ArrivalDriver } from '../../../../src/guest/preflight/arrival-driver.ts';
 import type { GuestDefinition } from '../../../../src/guest/definition.ts';
 import type {
   EarlierStates,
@@ -89,6 +90,19 @@ test('a guest that comes back is refused while its hypervisor has snapshots from
   ]);
   expect(await codes(plain, [driverOf('qemu'), former()])).toEqual([]);
   expect(await codes(plain, [driverOf('qemu'), former(states)], true)).toEqual([]);
+});
+
+test('the hypervisor tells of what a guest that comes finds here, and says nothing to one that is here', async () => {
+  const told: string[] = [];
+  const driver: ArrivalDriver = {
+    ...driverOf('libvirt'),
+    tellOfArrival: ({ name }) => Promise.resolve(void told.push(name)),
+  };
+  const guest = { ...coming, driver: 'libvirt' as const, networkCards: [] };
+  await codes(guest, [driver], true);
+  expect(told).toEqual([]);
+  await codes(guest, [driver]);
+  expect(told).toEqual(['web']);
 });
 
 test('a guest in huge pages needs no other memory', async () => {

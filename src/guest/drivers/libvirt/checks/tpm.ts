@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Element } from '@xmldom/xmldom';
 import { Failure } from '../../../../failure.ts';
@@ -29,20 +29,29 @@ export function tpmDirectory(sessionDirectory: string | null): string {
   return join(sessionDirectory ?? '/var/lib/libvirt', 'swtpm');
 }
 
+/** Null for a guest without an emulated TPM, and for one without a UUID, which was never a guest of libvirt. */
+function tpmStatePath(
+  text: string,
+  { uuid }: Pick<GuestDefinition, 'uuid'>,
+  directory: string,
+): string | null {
+  const tpm = emulatedTpm(text);
+  if (tpm === undefined || uuid === undefined) return null;
+  return attributeOf(find(tpm, 'source'), 'path') ?? join(directory, uuid);
+}
+
 /**
  * For a guest that libvirt does not know yet: with no state there, it would begin with an empty TPM, and what the guest has sealed with the old one
  * could not be opened.
  */
 export function missingTpmState(
   text: string,
-  { name, uuid }: Pick<GuestDefinition, 'name' | 'uuid'>,
+  guest: Pick<GuestDefinition, 'name' | 'uuid'>,
   directory: string,
 ): Failure[] {
-  const tpm = emulatedTpm(text);
-  // Without a UUID, it was never a guest of libvirt.
-  if (tpm === undefined || uuid === undefined) return [];
-  const path = attributeOf(find(tpm, 'source'), 'path') ?? join(directory, uuid);
-  if (existsSync(path)) return [];
+  const path = tpmStatePath(text, guest, directory);
+  if (path === null || existsSync(path)) return [];
+  const { name } = guest;
   return [
     new Failure(
       'guest-unsupported',
@@ -52,4 +61,35 @@ export function missingTpmState(
       },
     ),
   ];
+}
+
+/**
+ * For a guest that comes to this machine: its disks come as they are now, and its TPM goes on with the state that is here. Nothing shows whether the
+ * guest has changed that elsewhere since. Null without an emulated TPM, and without its state.
+ */
+export function tpmStateNotice(
+  text: string,
+  guest: Pick<GuestDefinition, 'name' | 'uuid'>,
+  directory: string,
+): string | null {
+  const path = tpmStatePath(text, guest, directory);
+  if (path === null || !existsSync(path)) return null;
+  const { name } = guest;
+  const changedMs = lastChangeMs(path);
+  if (changedMs === null)
+    return `The emulated TPM of ${name} will begin empty: on the machine where ${name} is to run, ${path} has no state of a TPM.`;
+  const changedAt = new Date(changedMs).toISOString().slice(0, 19).replace('T', ' ');
+  return `The state of the emulated TPM of ${name} is used as it is on the machine where ${name} is to run: ${path}, last changed ${changedAt} UTC. If ${name} ran elsewhere after that, halt it and copy the state again before it moves: what it has stored since is not there.`;
+}
+
+/** swtpm replaces these files when the guest stores something. libvirt has a directory below its own for each version of the TPM. */
+function lastChangeMs(path: string): number | null {
+  const files = ['', 'tpm2', 'tpm1.2'].flatMap((version) =>
+    ['tpm2-00.permall', 'tpm-00.permall'].map((file) => join(path, version, file)),
+  );
+  const times = [path, ...files].flatMap((file) => {
+    const found = statSync(file, { throwIfNoEntry: false });
+    return found?.isFile() === true ? [found.mtimeMs] : [];
+  });
+  return times.length === 0 ? null : Math.max(...times);
 }
