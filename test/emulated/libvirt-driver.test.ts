@@ -316,7 +316,7 @@ describeUnless(libvirtMissing() ?? toolsMissing('qemu-img', 'swtpm', 'swtpm_setu
   test('a guest that stays paused after vmferry died goes on by itself', async () => {
     await keep('frozen');
     await guests.virsh('start', 'frozen');
-    const script = join(import.meta.dirname, '../support/guests/freeze-domain-and-hang.mjs');
+    const script = join(import.meta.dirname, '../support/guests/frozen/freeze-domain-and-hang.mjs');
     const child = spawn(process.execPath, [script, 'frozen'], {
       env: { ...lab.environment, NODE_OPTIONS: '--disable-warning=ExperimentalWarning' },
       stdio: ['ignore', 'pipe', 'inherit'],

@@ -276,7 +276,7 @@ describeUnless(umlMissing() ?? mountingMissing('ext4'), 'a running guest where t
   test.each(['hang', 'leave'])('goes on if vmferry dies while the guest is stopped: %s', async (way) => {
     const freezer = spawn(
       process.execPath,
-      [join(import.meta.dirname, '../../support/guests/freeze-and-hang.mjs'), 'alpha', way],
+      [join(import.meta.dirname, '../../support/guests/frozen/freeze-and-hang.mjs'), 'alpha', way],
       {
         env: { ...process.env, UML_DIR: umlDir, NODE_OPTIONS: '' },
         stdio: ['ignore', 'pipe', 'inherit'],

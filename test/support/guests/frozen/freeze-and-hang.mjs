@@ -4,8 +4,8 @@
 import { register } from 'node:module';
 import process from 'node:process';
 
-register('../../demo/typescript-hook.mjs', import.meta.url);
-const { createUmlDriver } = await import('../../../src/guest/drivers/uml/driver.ts');
+register('../../../demo/typescript-hook.mjs', import.meta.url);
+const { createUmlDriver } = await import('../../../../src/guest/drivers/uml/driver.ts');
 const context = { signal: new AbortController().signal, report: () => {} };
 const driver = createUmlDriver(process.env);
 const guest = (await driver.list(context)).find(({ definition }) => definition.name === process.argv[2]);

@@ -2,8 +2,8 @@
 import { register } from 'node:module';
 import process from 'node:process';
 
-register('../../demo/typescript-hook.mjs', import.meta.url);
-const { createLibvirtDriver } = await import('../../../src/guest/drivers/libvirt/driver.ts');
+register('../../../demo/typescript-hook.mjs', import.meta.url);
+const { createLibvirtDriver } = await import('../../../../src/guest/drivers/libvirt/driver.ts');
 const context = { signal: new AbortController().signal, report: () => {} };
 const driver = createLibvirtDriver(process.env);
 const guest = (await driver.list(context)).find(({ definition }) => definition.name === process.argv[2]);
