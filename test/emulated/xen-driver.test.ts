@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { succeed } from '../rigs/base/command.ts';
@@ -8,14 +9,14 @@ import type { Result } from '../contract/in-dom0/jest-globals.ts';
 import { writeSuiteTree } from '../contract/in-dom0/suite-tree.ts';
 import { buildGuestImage } from '../support/guests/uml-guest.ts';
 import { xenFixtureDirectory, xenFixtures, type XlAnswer } from '../support/guests/xen-fixtures.ts';
-import { describeUnless } from '../support/programs/tools.ts';
+import { describeUnless, toolsMissing } from '../support/programs/tools.ts';
 
 const slowMs = 15 * 60_000;
 /** Of QEMU's CPU time. */
 const suiteCpuSeconds = 900;
 const commandCpuSeconds = 300;
 
-describeUnless(xenMissing(), 'the driver of Xen, in dom0', () => {
+describeUnless(xenMissing() ?? toolsMissing('sfdisk'), 'the driver of Xen, in dom0', () => {
   let directory: string;
   let dom0: Dom0;
 
@@ -104,9 +105,9 @@ describeUnless(xenMissing(), 'the driver of Xen, in dom0', () => {
         'mount -o loop /srv/guests/menu.img /mnt && mkdir -p /mnt/boot/grub && cp "$1" "$2" /mnt/boot && ' +
         'echo "$3" >/mnt/boot/grub/grub.cfg && umount /mnt';
       await dom0.run('sh', ['-c', script, 'sh', kernel, initrd, menu], limits);
-      const config = (bootLoader: string) =>
-        `name = "shop"\nmemory = 128\nbootloader = "${bootLoader}"\ndisk = [ 'file:/srv/guests/menu.img,xvda,w' ]`;
-      await dom0.write('/etc/xen/shop.cfg', config('pygrub'));
+      const config = (type: string, bootLoader: string, disk: string) =>
+        `name = "shop"\ntype = "${type}"\nmemory = 128\nbootloader = "${bootLoader}"\ndisk = [ 'file:/srv/guests/${disk},xvda,w' ]`;
+      await dom0.write('/etc/xen/shop.cfg', config('pv', 'pygrub', 'menu.img'));
       const isThere = async () => /^shop /m.test(await dom0.run('xl', ['list']));
       await dom0.run('xl', ['create', '-q', '/etc/xen/shop.cfg'], limits);
       await dom0.waitForGuest('shop', 'GUEST-UP boots=1');
@@ -125,10 +126,17 @@ describeUnless(xenMissing(), 'the driver of Xen, in dom0', () => {
       expect(await dom0.run('setpriv', asNobody, limits)).toContain('"guests":[]');
       await dom0.run('vmferry', ['halt', 'shop'], limits);
       expect(await isThere()).toBe(false);
-      // As if the guest had come from a machine with another Xen.
-      await dom0.write('/etc/xen/shop.cfg', config('/usr/lib/xen-4.11/bin/pygrub'));
+      // The same system on a partition, with the menu of GRUB 1, as a guest of the type PVH, and as if it had come from a machine with
+      // another Xen.
+      await dom0.put(await partitionTable(join(directory, 'table'), 128), '/srv/guests/table');
+      const oldMenu = `title Debian\nroot (hd0,0)\nkernel ${kernel} root=/dev/xvda1 rw console=hvc0\ninitrd ${initrd}`;
+      const toPartition =
+        'mount -o loop /srv/guests/menu.img /mnt && rm /mnt/boot/grub/grub.cfg && echo "$1" >/mnt/boot/grub/menu.lst && ' +
+        'umount /mnt && cd /srv/guests && cat table menu.img >parts.img && rm table menu.img';
+      await dom0.run('sh', ['-c', toPartition, 'sh', oldMenu], limits);
+      await dom0.write('/etc/xen/shop.cfg', config('pvh', '/usr/lib/xen-4.11/bin/pygrub', 'parts.img'));
       await dom0.run('vmferry', ['start', 'shop'], limits);
-      expect(await isThere()).toBe(true);
+      expect(await dom0.waitForGuest('shop', 'GUEST-UP boots=2')).toContain('kernel on Xen PVH');
       await dom0.run('vmferry', ['halt', 'shop'], limits);
       expect(await isThere()).toBe(false);
       expect(await dom0.run('losetup', ['--list', '--noheadings'])).toBe('');
@@ -136,6 +144,15 @@ describeUnless(xenMissing(), 'the driver of Xen, in dom0', () => {
     slowMs,
   );
 });
+
+/** Writes the first MiB of a disk whose only other content is one partition. */
+async function partitionTable(path: string, partitionMebibytes: number): Promise<string> {
+  await writeFile(path, '');
+  await truncate(path, (1 + partitionMebibytes) * 2 ** 20);
+  await succeed('sh', ['-c', 'echo start=2048 | sfdisk -q "$1"', 'sh', path]);
+  await truncate(path, 2 ** 20);
+  return path;
+}
 
 /** The output for each file, less what no test looks at. */
 function parseAnswers(output: string): Map<string, { status: number; answer: XlAnswer | null }> {
