@@ -107,6 +107,8 @@ export interface KeptGuest {
   unsupported?: Failure;
   /** Absent if there are none. */
   earlierStates?: EarlierStates;
+  /** Why `drop` would fail, or lose more than the definition; absent if it would not. */
+  undroppable?: Failure;
 }
 
 /** A hypervisor that keeps the definitions of guests, so that they can be started without vmferry, and with the machine. */

@@ -16,18 +16,21 @@ export function tellOfEarlierStates(
 
 /**
  * A guest that comes back is still known here in its former shape, and fenced. Its hypervisor is to forget that, which would lose the
- * snapshots that it has from before: a person decides on them first.
+ * snapshots that it has from before: a person decides on them first. It may also be unable to.
  */
 export function checkEarlierStates(name: string, kept: readonly KeptGuest[]): Failure[] {
-  return kept.flatMap(({ definition, unsupported, earlierStates }) =>
-    definition.name === name && unsupported?.code === 'guest-fenced' && earlierStates !== undefined
-      ? [
-          new Failure(
-            'target-exists',
-            placed`${definition.driver} has snapshots of ${name} ${here}, from before it was moved away: ${earlierStates.text}.`,
-            { advice: earlierStates.forget },
-          ),
-        ]
-      : [],
-  );
+  return kept
+    .filter(({ definition, unsupported }) => definition.name === name && unsupported?.code === 'guest-fenced')
+    .flatMap(({ definition, earlierStates, undroppable }) => [
+      ...(earlierStates === undefined
+        ? []
+        : [
+            new Failure(
+              'target-exists',
+              placed`${definition.driver} has snapshots of ${name} ${here}, from before it was moved away: ${earlierStates.text}.`,
+              { advice: earlierStates.forget },
+            ),
+          ]),
+      ...(undroppable === undefined ? [] : [undroppable]),
+    ]);
 }

@@ -1,7 +1,7 @@
 import type { Context } from '../../events.ts';
 import { asFailure } from '../../failure.ts';
 import type { GuestDefinition } from '../../guest/definition.ts';
-import { isKeepingDriver } from '../../guest/guest-driver.ts';
+import { isKeepingDriver, type KeepingDriver } from '../../guest/guest-driver.ts';
 import type { GuestRecord } from '../../guest/guest-record.ts';
 import { lowerFence, raiseFence } from '../../guest/hypervisor-fence.ts';
 import type { GuestSources } from '../../guest/known-definitions.ts';
@@ -41,13 +41,23 @@ export async function keepGuest(
     const driver = requireDriver(sources.drivers, guest.driver);
     if (isKeepingDriver(driver)) {
       await driver.keep(guest, context);
-      undoing.push(() => driver.drop(guest, context));
+      undoing.push(() => dropAgain(guest, driver, context));
     }
   } catch (error) {
     await undo();
     throw error;
   }
   return { undo };
+}
+
+/** A guest that its hypervisor does not forget at least does not start with the machine, without its disks. */
+async function dropAgain(guest: GuestDefinition, driver: KeepingDriver, context: Context): Promise<void> {
+  try {
+    await driver.drop(guest, context);
+  } catch (error) {
+    if (guest.autostart === true) await driver.setAutostart(guest, false, context);
+    throw error;
+  }
 }
 
 /** After a failed boot. A definition that stays is told of: the hypervisor could start the guest without its disks. */

@@ -9,6 +9,8 @@ import { identityOf, QemuProcesses } from './identity.ts';
 import { takeOutPasswords } from './domain/passwords.ts';
 import { findOtherBacking } from './chains/backing-stores.ts';
 import { findSnapshots } from './snapshots.ts';
+import { tpmDirectory } from './checks/tpm.ts';
+import { whyUndroppable } from './checks/undroppable.ts';
 import type { AskOptions, Virsh } from './virsh.ts';
 
 /** The domains that run. Throws as `listDomains` does. */
@@ -75,8 +77,12 @@ export async function findKeptDomain(
   const fenced = described.isFenced ? [fencedGuest(info.name)] : [];
   const [unsupported] = [...fenced, ...saved, ...described.problems];
   const { definition, earlierStates } = described;
+  const askHelp = async () => (await virsh.ask(['help', 'undefine'], options)).text;
+  const directory = tpmDirectory(virsh.host.sessionDirectory);
+  const undroppable = described.isFenced ? await whyUndroppable(definition, directory, askHelp) : null;
   return {
     definition,
+    ...(undroppable === null ? {} : { undroppable }),
     ...(unsupported === undefined ? {} : { unsupported }),
     ...(earlierStates === undefined ? {} : { earlierStates }),
   };

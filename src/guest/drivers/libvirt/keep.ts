@@ -1,14 +1,14 @@
 import type { Context } from '../../../events.ts';
 import { Failure } from '../../../failure.ts';
 import type { GuestDefinition } from '../../definition.ts';
-import { hasEmulatedTpm } from './checks/tpm.ts';
 import { readDomain } from './domain/read-domain.ts';
 import type { DomainType } from './domain/write-domain.ts';
 import { domainInfo, type DomainInfo } from './domains.ts';
 import { findKeptDomain } from './find.ts';
+import { hasEmulatedTpm } from './checks/tpm.ts';
 import { domainXml } from './language.ts';
 import { isSameGuest, startsTheSame } from './domain/same-guest.ts';
-import type { Virsh } from './virsh.ts';
+import type { Answer, Virsh } from './virsh.ts';
 import { formatXml, parseXml } from './xml/document.ts';
 import { remove } from './xml/edit.ts';
 import { all, find } from './xml/elements.ts';
@@ -48,7 +48,13 @@ export async function defineDomain(
     throw new Failure('guest-unsupported', `libvirt forgot ${name} as soon as it was defined.`);
   if (known === null && definition.autostart === true) await setAutostart(defined, true, virsh);
   const undo = async () => {
-    if (known === null) await virsh.ask(undefining(defined.uuid, xml));
+    if (known !== null) return;
+    const { ok, problem } = await forgetDomain(defined.uuid, xml, virsh);
+    if (ok) return;
+    // It stays without its disks, perhaps, and must not come up by itself.
+    const { ok: isOff } = await virsh.ask(['autostart', `--domain=${defined.uuid}`, '--disable']);
+    const message = `libvirt does not forget ${name}, which did not start: ${problem}. ${isOff ? 'It does not start with the machine.' : 'It may start with the machine.'}`;
+    context.report({ type: 'warning', code: 'clean-up-incomplete', message });
   };
   return { uuid: defined.uuid, undo };
 }
@@ -92,22 +98,19 @@ export async function define(xml: string, name: string, virsh: Virsh, context: C
   context.report({ type: 'warning', code: 'other', message });
 }
 
-/** What is not on the guest's disks stays, too. */
-function undefining(uuid: string, xml: string): string[] {
-  // Older versions of virsh do not know this word, which few guests need.
+/** Has libvirt forget a domain that does not run. What is not on the guest's disks stays, too. `xml`: its definition. */
+function forgetDomain(uuid: string, xml: string, virsh: Virsh): Promise<Answer> {
+  // Versions of virsh before 8.9 do not know this word, which few guests need. Without it, libvirt deletes the state.
   const keepTpm = hasEmulatedTpm(xml) ? ['--keep-tpm'] : [];
-  return ['undefine', `--domain=${uuid}`, '--keep-nvram', ...keepTpm];
+  return virsh.ask(['undefine', `--domain=${uuid}`, '--keep-nvram', ...keepTpm]);
 }
 
 export async function dropDomain({ name, uuid, native }: GuestDefinition, virsh: Virsh): Promise<void> {
   const info = await domainInfo(virsh, uuid ?? name);
   if (info === null || info.name !== name || !info.isPersistent) return;
   if (info.id !== null) throw alreadyRunning(name);
-  await virsh.tell(
-    undefining(info.uuid, native?.text ?? ''),
-    `libvirt does not forget ${name}`,
-    'guest-unsupported',
-  );
+  const { ok, problem } = await forgetDomain(info.uuid, native?.text ?? '', virsh);
+  if (!ok) throw new Failure('guest-unsupported', `libvirt does not forget ${name}: ${problem}.`);
 }
 
 export async function setAutostart(

@@ -92,6 +92,21 @@ test('a guest that comes back is refused while its hypervisor has snapshots from
   expect(await codes(plain, [driverOf('qemu'), former(states)], true)).toEqual([]);
 });
 
+test('a guest that comes back is refused if its hypervisor cannot forget it without a loss', async () => {
+  const undroppable = new Failure('guest-unsupported', 'Its TPM would be lost.');
+  const guest = { definition: { ...coming, driver: 'libvirt' as const }, undroppable };
+  const former = (unsupported?: Failure): GuestDriver => {
+    const kept = { ...guest, ...(unsupported && { unsupported }) };
+    const driver: Partial<KeepingDriver> = { listKept: () => Promise.resolve([kept]) };
+    return { ...driverOf('libvirt'), ...driver };
+  };
+  const plain: GuestDefinition = { ...coming, networkCards: [] };
+  const fenced = former(new Failure('guest-fenced', 'It was moved away.'));
+  const found = await codes(plain, [driverOf('qemu'), fenced]);
+  expect(found).toContain('guest-unsupported: Its TPM would be lost.');
+  expect(await codes(plain, [driverOf('qemu'), former()])).not.toContain(found.at(-1));
+});
+
 test('the hypervisor tells of what a guest that comes finds here, and says nothing to one that is here', async () => {
   const told: string[] = [];
   const driver: ArrivalDriver = {
