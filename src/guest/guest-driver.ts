@@ -235,8 +235,8 @@ export function isKernelDriver(driver: GuestDriver): driver is KernelDriver {
 
 /** Memory that the machine keeps apart (hugetlbpage in the kernel's documentation). */
 export interface HugePages {
-  /** Null: the machine's usual size. */
-  pageBytes: number | null;
+  /** Null: the machine's usual size. `mixed`: not for all of its memory, or of several sizes. */
+  pageBytes: number | 'mixed' | null;
 }
 
 /** A hypervisor whose guests can have their memory in huge pages. */

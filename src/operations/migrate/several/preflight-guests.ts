@@ -2,6 +2,7 @@ import { dirname } from 'node:path';
 import type { Context } from '../../../events.ts';
 import { asFailure, combineFailures, Failure } from '../../../failure.ts';
 import { isImageOnly } from '../../../guest/definition.ts';
+import { ordinaryMemoryBytes } from '../../../guest/preflight/check-memory.ts';
 import { collectWarnings } from '../../../pipeline/collect-warnings.ts';
 import { findArchive } from '../../unpack/open-guest.ts';
 import type { MigrateDependencies } from '../migrate-dependencies.ts';
@@ -36,7 +37,8 @@ export async function preflightGuests(
       const request = { ...requestFor(name), besides: takenBy(earlier) };
       if ((await findArchive(name, request, dependencies, context)) !== null) throw ofArchive();
       await using move = await preflight(request, dependencies, context);
-      const guest = guestToMove(name, move);
+      const memoryBytes = await ordinaryMemoryBytes(move.there.definition, dependencies.drivers);
+      const guest = guestToMove(name, move, memoryBytes);
       own.push(...conflictsWith(guest, earlier));
       if (move.guest.running === null && !isImageOnly(move.guest.definition)) own.push(notRunning(name));
       earlier.push(guest);
@@ -54,7 +56,11 @@ export async function preflightGuests(
   return plans;
 }
 
-function guestToMove(typed: string, { guest, there, places, devices, disks }: Move): GuestToMove {
+function guestToMove(
+  typed: string,
+  { guest, places, devices, disks }: Move,
+  memoryBytes: number,
+): GuestToMove {
   const isDevice = (path: string): boolean => devices.some((device) => device.path === path);
   return {
     typed,
@@ -65,7 +71,7 @@ function guestToMove(typed: string, { guest, there, places, devices, disks }: Mo
       files: places.flatMap(({ path }, index) =>
         isDevice(path) ? [] : [{ directory: dirname(path), neededBytes: disks[index]?.readBytes ?? 0 }],
       ),
-      memoryBytes: there.definition.memoryBytes ?? 0,
+      memoryBytes,
     },
   };
 }
