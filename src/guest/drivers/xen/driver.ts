@@ -13,7 +13,7 @@ import { fenceXen, unfenceXen } from './places/fence.ts';
 import { dropXen, keepXen } from './places/keep.ts';
 import { probeGuestOf, probeXen } from './boot-probe.ts';
 import { startXen } from './start.ts';
-import { uncheckedWishes } from './unchecked.ts';
+import { uncheckedSettings } from './unchecked.ts';
 import { usersBesidesDomain } from './users.ts';
 
 /**
@@ -35,7 +35,7 @@ export function createXenDriver(
     checkBootable: async (definition, context, isVouchedFor = true) =>
       checkXenBootable(await completeXen(definition, host, context), host, context, isVouchedFor),
     probe: async (definition, context) => {
-      for (const message of uncheckedWishes(definition))
+      for (const message of uncheckedSettings(definition))
         context.report({ type: 'warning', code: 'other', message });
       const guest = probeGuestOf(definition, host);
       return guest === null ? null : probeXen(guest, host, context);

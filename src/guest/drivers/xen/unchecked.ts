@@ -1,7 +1,7 @@
 import type { GuestDefinition } from '../../definition.ts';
 
-/** What a guest that comes asks of this machine and nobody compares with what it has, as sentences. */
-export function uncheckedWishes({ name, native }: GuestDefinition): string[] {
+/** Warnings for a guest that moves to this machine: sentences about its settings that vmferry does not compare with this machine. */
+export function uncheckedSettings({ name, native }: GuestDefinition): string[] {
   const masks = (native?.beyond ?? []).filter((setting) => /^line \d+: cpuid\b/.test(setting));
   if (masks.length === 0) return [];
   return [

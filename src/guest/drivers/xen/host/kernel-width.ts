@@ -5,8 +5,8 @@ const READ_BYTES = 1024;
 const compressed = ['1f8b', '425a68', 'fd377a585a00', '5d0000', '894c5a', '02214c18', '28b52ffd'];
 
 /**
- * Whether a program for x86-64 runs on this kernel; null if that is not known. What is no kernel at all counts as one: xl
- * refuses it better. Formats: elf(5), and Documentation/arch/x86/boot.rst in Linux.
+ * Whether a program for x86-64 runs on this kernel; null if that is not known. For a file that is not a kernel the answer is true: the
+ * probe then gives it to xl, whose error message says what is wrong. Formats: elf(5), and Documentation/arch/x86/boot.rst in Linux.
  */
 export function runsX86_64(kernel: string): boolean | null {
   const header = startOf(kernel);

@@ -12,7 +12,7 @@ async function toldOf(...lines: string[]): Promise<Event[]> {
   return told;
 }
 
-test('features of the processor that a guest chooses are told of when it comes: nobody compares them', async () => {
+test('a guest that chooses features of its processor moves with a warning: vmferry does not compare them', async () => {
   expect(await toldOf('cpuid = "host,avx512f=0"', 'vcpus = 2')).toMatchObject([
     {
       type: 'warning',

@@ -46,7 +46,7 @@ test('an image says whether it has 64 bits, and does not say it before Linux 3.8
   ]);
 });
 
-test('a compressed file does not tell, and what is no kernel is left to xl', () => {
+test('of a compressed file it is not known; a file that is not a kernel is left to xl', () => {
   expect(widthOf(Buffer.from('1f8b0800', 'hex'))).toBeNull();
   expect(widthOf(Buffer.from('28b52ffd00', 'hex'))).toBeNull();
   expect([widthOf(Buffer.from('#!/bin/sh\n')), widthOf(Buffer.alloc(0))]).toEqual([true, true]);
