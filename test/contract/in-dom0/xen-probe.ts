@@ -25,6 +25,11 @@ export function describeProbe(kernel: string): void {
   };
   const probe = (changes: Partial<GuestDefinition>, signal = neverAborted.signal) =>
     createXenDriver(process.env).probe({ ...guest, ...changes }, { ...neverAborted, signal });
+  /** A domain that only takes its memory, and what it is given. It never runs. */
+  const addDomain = async (name: string, mebibytes: number, more = '') => {
+    await writeFile('/root/added.cfg', `name="${name}"\nkernel="${kernel}"\nmemory=${mebibytes}\n${more}`);
+    expect(await run('xl', ['create', '-qp', '/root/added.cfg'])).toMatchObject({ exitStatus: 0 });
+  };
   const domains = async () =>
     (await run('xl', ['list'])).stdout.split('\n').filter((line) => line.startsWith('vmferry-probe-'));
   const consoleLogs = async () =>
@@ -110,11 +115,19 @@ export function describeProbe(kernel: string): void {
       await run('sh', ['-c', 'rm -f /var/log/xen/console/guest-vmferry-probe-*']);
     });
 
-    test('that was left behind is removed by the next one', async () => {
-      const left = `name="vmferry-probe-1-1"\nkernel="${kernel}"\nmemory=128\n`;
-      await run('sh', ['-c', 'printf %s "$1" >/root/left.cfg && xl create -qp /root/left.cfg', 'sh', left]);
-      expect(await domains()).toHaveLength(1);
+    test('that was left behind is removed by the next one; a guest with disks of such a name is listed, and stays', async () => {
+      await addDomain('vmferry-probe-1-1', 96);
+      await writeFile('/root/disk', Buffer.alloc(MEBIBYTE));
+      await addDomain('vmferry-probe-1-2', 96, 'disk=["file:/root/disk,xvda,w"]\n');
+      expect(await domains()).toHaveLength(2);
       expect((await probe({ kernel: '/etc/passwd' }))?.message).toContain('no loader');
+      const [left, ...others] = await domains();
+      expect([left, others]).toEqual([expect.stringMatching(/^vmferry-probe-1-2 /), []]);
+      const listed = await createXenDriver(process.env).list(neverAborted);
+      expect(listed.map(({ definition }) => definition.name)).toEqual(['vmferry-probe-1-2']);
+      await run('xl', ['destroy', 'vmferry-probe-1-2']);
+      await eventually(async () => (await domains()).length === 0);
+      await run('rm', ['-f', '/var/log/xen/console/guest-vmferry-probe-1-2.log']);
     });
   });
 }

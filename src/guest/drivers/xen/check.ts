@@ -10,6 +10,7 @@ import { inexpressible, virtualizationOf } from './config/write.ts';
 import { xenConfigOf } from './config/rewrite.ts';
 import { listDomains } from './host/domains.ts';
 import { findProgram, findPygrub, isControlDomain, type XenHost } from './host/host.ts';
+import { proberOf } from './host/probe-name.ts';
 import { complaintOf, xl, xlMissing } from './host/xl.ts';
 
 /** Everything that keeps this machine from booting the guest. Starts nothing. See `GuestDriver.checkBootable`. */
@@ -19,7 +20,11 @@ export async function checkXenBootable(
   context: Context,
   isVouchedFor: boolean,
 ): Promise<Failure[]> {
-  const problems = [...checkText(definition, host, isVouchedFor), ...checkPaths(definition, host)];
+  const problems = [
+    ...checkName(definition),
+    ...checkText(definition, host, isVouchedFor),
+    ...checkPaths(definition, host),
+  ];
   if (findProgram(host, 'xl') === null) return [xlMissing(host), ...problems];
   if (!isControlDomain()) return [noXen(), ...problems];
   if (process.geteuid?.() !== 0)
@@ -39,6 +44,17 @@ export async function checkXenBootable(
     context.signal.throwIfAborted();
     return [asFailure(error), ...problems];
   }
+}
+
+function checkName({ name }: GuestDefinition): Failure[] {
+  if (proberOf(name) === null) return [];
+  return [
+    new Failure(
+      'guest-unsupported',
+      `A guest of Xen cannot be called ${name}: vmferry gives such names to the small domains with which it tries Xen, and removes them.`,
+      { advice: 'Give the guest another name, and try again.' },
+    ),
+  ];
 }
 
 function noXen(): Failure {

@@ -56,7 +56,7 @@ export interface Domain {
 }
 
 /**
- * All domains but Domain-0 and those of probes, which are no guests. Empty where there is no xl, or no Xen: then no process is started. Throws Failure
+ * All domains but Domain-0 and those of probes. Empty where there is no xl, or no Xen: then no process is started. Throws Failure
  * `hypervisor-missing` if xl does not answer.
  */
 export async function listDomains(host: XenHost, { signal }: Pick<Context, 'signal'>): Promise<Domain[]> {
@@ -67,9 +67,13 @@ export async function listDomains(host: XenHost, { signal }: Pick<Context, 'sign
   if (long.exitStatus !== 0) throw noAnswer(complaintOf(long));
   return parseDomains(long.stdout).flatMap(({ domid, config }) => {
     const state = states.get(domid);
-    const isProbe = proberOf(config.c_info.name) !== null;
-    return state === undefined || isProbe ? [] : [{ domid, config, ...state }];
+    return state === undefined || isProbe(config) ? [] : [{ domid, config, ...state }];
   });
+}
+
+/** Whether it is the domain of a probe. A guest that somebody gave such a name has disks, and a probe has none. */
+export function isProbe({ c_info: { name }, disks: served = [] }: DomainConfig): boolean {
+  return proberOf(name) !== null && served.length === 0;
 }
 
 /** The table of `xl list`, by the domains' numbers. */

@@ -5,6 +5,7 @@ import { parseInfo } from '../../../../../src/guest/drivers/xen/check.ts';
 import { findOwnKernel } from '../../../../../src/guest/drivers/xen/complete.ts';
 import { readXenConfig } from '../../../../../src/guest/drivers/xen/config/read.ts';
 import {
+  isProbe,
   parseDomains,
   parseStates,
   type DomainConfig,
@@ -16,6 +17,7 @@ import {
   runningDefinition,
 } from '../../../../../src/guest/drivers/xen/running-definition.ts';
 import { codeOf } from '../../../../support/failures.ts';
+import { fakeDefinition } from '../../../../support/guests/fake-driver.ts';
 import { scratchDirectory } from '../../../../support/images/images.ts';
 
 const table = `Name                                        ID   Mem VCPUs\tState\tTime(s)
@@ -66,6 +68,18 @@ describe('the domains that xl lists', () => {
     expect(parseDomains(JSON.stringify(list))).toEqual([{ domid: 2, config: busy }]);
     expect(await codeOf(() => parseDomains('[{'))).toBe('hypervisor-missing');
     expect(await codeOf(() => parseDomains('{}'))).toBe('hypervisor-missing');
+  });
+
+  test('a domain without disks that is called like a probe is one; a guest with disks is listed under any name', () => {
+    const named = (name: string, disks: DomainConfig['disks']): DomainConfig => ({
+      ...busy,
+      c_info: { ...busy.c_info, name },
+      disks,
+    });
+    expect(isProbe(named('vmferry-probe-1-1', undefined))).toBe(true);
+    expect(isProbe(named('vmferry-probe-1-1', []))).toBe(true);
+    expect(isProbe(named('vmferry-probe-1-1', busy.disks))).toBe(false);
+    expect(isProbe(named('web', []))).toBe(false);
   });
 
   test('a running guest that says what its file says is what its file says', () => {
@@ -130,6 +144,21 @@ describe('a machine without Xen', () => {
     );
     expect(problem).toMatchObject({ code: 'hypervisor-missing' });
   });
+});
+
+test('a guest that is called like a domain with which Xen is tried is refused', async () => {
+  const context = { signal: new AbortController().signal, report: () => undefined };
+  const problemsOf = (name: string) =>
+    createXenDriver({}).checkBootable(
+      fakeDefinition(name, [], { driver: 'xen', kernel: '/etc/hosts' }),
+      context,
+    );
+  const refusal = {
+    code: 'guest-unsupported',
+    message: expect.stringContaining('A guest of Xen cannot be called vmferry-probe-1-1') as unknown,
+  };
+  expect(await problemsOf('vmferry-probe-1-1')).toContainEqual(expect.objectContaining(refusal));
+  expect(await problemsOf('vmferry-probe-web')).not.toContainEqual(expect.objectContaining(refusal));
 });
 
 describe('this machine’s own kernel', () => {
