@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { FramePool } from './workers/frame-pool.ts';
+import { newBootFilePaths } from './guest/boot-menu/boot-file-paths.ts';
 import { createRecordStore, stateDirectory } from './guest/record-store.ts';
 import {
   deferArrival,
@@ -77,10 +78,7 @@ export function createDependencies(version: string, environment: NodeJS.ProcessE
       const opening = { openDirectory: openDirectoryStore, connect, memory: storeMemory };
       return openBackupStore(location, options, opening, context);
     },
-    bootFilesOf: (guest) => ({
-      kernel: join(directory, 'kernel', guest),
-      initrd: join(directory, 'initrd', guest),
-    }),
+    bootFilesOf: (guest) => newBootFilePaths(directory, guest),
     spoolParent: join(directory, 'spool'),
     grantKeyFile: join(directory, 'grant-key'),
     consoleLogOf: (guest) => join(directory, 'console', `${guest}.log`),

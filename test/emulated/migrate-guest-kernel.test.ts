@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { copyFile, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { GuestDefinition } from '../../src/guest/definition.ts';
@@ -43,7 +43,14 @@ describeUnless(missing, 'a guest with a kernel on its own disk', () => {
     await libvirt[Symbol.asyncDispose]();
   });
 
-  const made = (kind: 'kernel' | 'initrd', name: string) => join(hosts.new.stateDir, kind, name);
+  /** The only file that was made for the guest there. */
+  const made = (kind: 'kernel' | 'initrd', name: string) => {
+    const [file = '', ...more] = readdirSync(join(hosts.new.stateDir, kind)).filter((one) =>
+      one.startsWith(`${name}-`),
+    );
+    expect(more).toEqual([]);
+    return join(hosts.new.stateDir, kind, file);
+  };
   const consoleThere = (name: string) =>
     readFileSync(join(hosts.new.stateDir, 'console', `${name}.log`), 'latin1');
 

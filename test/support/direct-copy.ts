@@ -10,6 +10,7 @@ import type { SpoolSink } from '../../src/operations/migrate/passes/spool-sink.t
 import { Grants } from '../../src/operations/receive/grants.ts';
 import { publishImages } from '../../src/operations/receive/publish-images.ts';
 import { ReceiveSession } from '../../src/operations/receive/session.ts';
+import { newBootFilePaths } from '../../src/guest/boot-menu/boot-file-paths.ts';
 import type { GuestDefinition } from '../../src/guest/definition.ts';
 import { runsOf, type ChunkList } from '../../src/chunk/chunk-list.ts';
 import { rangesOf } from '../../src/chunk/chunk-ranges.ts';
@@ -57,10 +58,7 @@ export async function directCopy(
     pool,
     signal: new AbortController().signal,
     spoolParent: directory,
-    bootFilesOf: (guest) => ({
-      kernel: join(directory, 'kernel', guest),
-      initrd: join(directory, 'initrd', guest),
-    }),
+    bootFilesOf: (guest) => newBootFilePaths(directory, guest),
     grants,
     onProgress: () => undefined,
   });

@@ -28,7 +28,7 @@ export interface CheckRequest extends PlacesRequest {
 
 interface CheckPlaces {
   spoolParent: string;
-  /** The files that are made to boot this guest. */
+  /** New files to boot this guest: nothing has their names. */
   bootFilesOf: (guest: string) => BootFilePaths;
 }
 

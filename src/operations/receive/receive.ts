@@ -27,7 +27,7 @@ export interface ReceiveDependencies extends GuestsHere {
   pool: FramePool;
   /** The directory for packs when no disk goes into a directory that the mover named. */
   spoolParent: string;
-  /** The files that are made to boot this guest. */
+  /** New files to boot this guest: nothing has their names. */
   bootFilesOf: (guest: string) => BootFilePaths;
   /** Where this machine keeps the key of its grants. */
   grantKeyFile: string;

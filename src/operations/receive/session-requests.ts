@@ -44,7 +44,7 @@ export interface SessionOptions {
   signal: AbortSignal;
   /** Where the spool is made if all disks have paths of their own. */
   spoolParent: string;
-  /** The files that are made to boot a guest. */
+  /** New files to boot a guest: nothing has their names. */
   bootFilesOf: (guest: string) => BootFilePaths;
   grants: Grants;
   onProgress: (progress: ReceiveProgress) => void;

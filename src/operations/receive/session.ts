@@ -250,6 +250,7 @@ export class ReceiveSession {
       if (place && !this.#published.includes(place.path))
         throw new Failure('protocol-violation', `${place.path} is not an image that was received.`);
     const paths = this.#options.bootFilesOf(definition.name);
+    // Nothing had these names: whatever is there when it fails is of this move.
     const makesInitrd = bootArchive !== null || (bootFiles?.initrds.length ?? 0) > 0;
     if (makesInitrd) this.#publishedFiles.push(paths.initrd);
     if (bootFiles !== undefined) this.#publishedFiles.push(paths.kernel);

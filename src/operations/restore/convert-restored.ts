@@ -17,7 +17,7 @@ import {
 
 interface ArrivalDependencies {
   drivers: readonly GuestDriver[];
-  /** The files that are made to boot this guest. */
+  /** New files to boot this guest: nothing has their names. */
   bootFilesOf: (guest: string) => BootFilePaths;
 }
 

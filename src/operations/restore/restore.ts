@@ -22,7 +22,7 @@ import type { ReadSession } from '../store-access/store-session.ts';
 
 export interface RestoreDependencies extends GuestDependencies {
   pool: FramePool;
-  /** The files that are made to boot this guest. */
+  /** New files to boot this guest: nothing has their names. */
   bootFilesOf: (guest: string) => BootFilePaths;
 }
 

@@ -45,8 +45,8 @@ describeWithTools('the files that boot a guest', ['mke2fs', 'debugfs'], () => {
     scratch[Symbol.dispose]();
   });
 
-  const adapt = (kernel: string, path = join(there, 'copy')) =>
-    copy.adapt({
+  const adapt = (kernel: string, path = join(there, 'copy'), to = copy) =>
+    to.adapt({
       guest: fakeDefinition('web', [path], { driver: 'qemu', kernel: '/etc/passwd' }),
       root: null,
       edits: [],
@@ -55,19 +55,38 @@ describeWithTools('the files that boot a guest', ['mke2fs', 'debugfs'], () => {
     });
   const made = (): string[] =>
     readdirSync(there, { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile() && entry.name !== 'copy')
+      .filter((entry) => entry.isFile() && !['copy', 'later'].includes(entry.name))
       .map(({ name }) => name);
 
   test('are taken out of its copy, with what is done at boot at their end, and removed when the move is undone', async () => {
-    const [kernel, initrd] = [join(there, 'kernel/web'), join(there, 'initrd/web')];
+    const { driver, kernel, initrd } = await adapt('/boot/vmlinuz');
+    expect(driver).toBe('qemu');
     // The mover names no file of this machine.
-    expect(await adapt('/boot/vmlinuz')).toMatchObject({ driver: 'qemu', kernel, initrd });
-    expect(readFileSync(kernel).equals(smallKernel(VERSION))).toBe(true);
-    expect(readFileSync(initrd, 'latin1')).toBe('initrd\0\0more');
-    expect(made()).toEqual(['web', 'web']);
+    expect(kernel).toMatch(new RegExp(`^${there}/kernel/web-[0-9a-f]{12}$`));
+    expect(initrd).toMatch(new RegExp(`^${there}/initrd/web-[0-9a-f]{12}$`));
+    expect(readFileSync(kernel ?? '').equals(smallKernel(VERSION))).toBe(true);
+    expect(readFileSync(initrd ?? '', 'latin1')).toBe('initrd\0\0more');
+    expect(made()).toHaveLength(2);
     await copy[Symbol.asyncDispose]();
     expect(readdirSync(there).toSorted()).toEqual(['initrd', 'kernel']);
     expect(made()).toEqual([]);
+  });
+
+  test.each([
+    ['that was undone', '/boot/vmlinuz'],
+    ['that failed', '/boot/vmlinuz-older'],
+  ])('are left alone by a later move of the same guest %s', async (_, kernelOfLater) => {
+    const earlier = await adapt('/boot/vmlinuz');
+    const files = made();
+    const later = await directCopy(image, there, pool, false, 'raw', { name: 'later' });
+    await later.lastPass();
+    await later.finish();
+    await later.publish();
+    await adapt(kernelOfLater, join(there, 'later'), later).catch(() => undefined);
+    await later[Symbol.asyncDispose]();
+    expect(made()).toEqual(files);
+    expect(readFileSync(earlier.kernel ?? '').equals(smallKernel(VERSION))).toBe(true);
+    expect(readFileSync(earlier.initrd ?? '', 'latin1')).toBe('initrd\0\0more');
   });
 
   test('are not there any more after the halt: nothing is left of them', async () => {

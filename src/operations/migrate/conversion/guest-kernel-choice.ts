@@ -1,6 +1,7 @@
 import type { Context } from '../../../events.ts';
 import { Failure } from '../../../failure.ts';
 import { findGuestKernel } from '../../../guest/boot-menu/find-guest-kernel.ts';
+import { isMadeToBoot } from '../../../guest/boot-menu/boot-file-paths.ts';
 import type { BootFilePaths } from '../../../guest/boot-menu/take-boot-files.ts';
 import type { GuestKernel } from '../../../guest/boot-menu/guest-kernel.ts';
 import type { DriverKind, GuestDefinition } from '../../../guest/definition.ts';
@@ -49,15 +50,15 @@ export function wantsGuestKernel(
 /**
  * A guest that an earlier move gave the kernel on its own disk gets that one again, unless another is chosen: the file that it boots is
  * on this machine only.
- * @param made the files that this machine makes to boot the guest
+ * @param made names of files that this machine makes to boot the guest
  */
 export function keepGuestKernel(
   request: ConversionRequest,
   { driver, kernel }: Pick<GuestDefinition, 'driver' | 'kernel'>,
-  made: Pick<BootFilePaths, 'kernel'>,
+  made: BootFilePaths,
 ): ConversionRequest {
   const isOpen = request.kernel === null && request.initrd === null;
-  const hasItsOwn = kernel === made.kernel && loaders.includes(request.as ?? driver);
+  const hasItsOwn = isMadeToBoot(kernel, made) && loaders.includes(request.as ?? driver);
   return isOpen && hasItsOwn ? { ...request, kernel: GUEST_KERNEL } : request;
 }
 

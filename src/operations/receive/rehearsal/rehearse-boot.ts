@@ -26,7 +26,7 @@ export interface Rehearsal extends Omit<Extract<MoverMessage, { type: 'rehearse'
 }
 
 export interface RehearsalDependencies extends Pick<GuestDependencies, 'drivers'> {
-  /** The files that are made to boot this guest. */
+  /** New files to boot this guest: nothing has their names. */
   bootFilesOf: (guest: string) => BootFilePaths;
 }
 

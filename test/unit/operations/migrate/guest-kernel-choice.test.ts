@@ -62,7 +62,7 @@ test.each([
     const kept = keepGuestKernel(
       { ...noConversion, ...request },
       { driver, kernel },
-      { kernel: '/var/lib/kernel/web' },
+      { kernel: '/var/lib/kernel/web-new', initrd: '/var/lib/initrd/web-new' },
     );
     expect(kept).toEqual({ ...noConversion, ...request, kernel: wanted });
   },
