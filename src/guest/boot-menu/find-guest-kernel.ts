@@ -1,5 +1,6 @@
 import type { Context } from '../../events.ts';
 import { Failure } from '../../failure.ts';
+import type { ExtFile } from '../../image/contents/ext-file.ts';
 import { readExtFile } from '../../image/contents/ext-files.ts';
 import { followExtLinks } from '../../image/contents/follow-links.ts';
 import type { FormattedImage } from '../../image/formats/image-format.ts';
@@ -51,7 +52,7 @@ export async function findGuestKernel(
     arguments: entry.arguments,
     leftOut,
     root: rootInFstab(fstab ?? ''),
-    buses: await busesOf(version, root, region, initrds, signal),
+    buses: await busesOf(version, root, await findInitrds(found), signal),
   };
 }
 
@@ -113,20 +114,42 @@ async function versionOf({ debugfs }: Region, kernel: string, foundBy: string): 
   return version;
 }
 
+interface FoundInitrds {
+  debugfs: Region['debugfs'];
+  files: readonly ExtFile[];
+}
+
+/** Refuses now what `takeBootFiles` and the wire would refuse when the guest is down. */
+async function findInitrds({ region: { debugfs }, initrds, foundBy }: FoundFiles): Promise<FoundInitrds> {
+  const refuse = (what: string) =>
+    new Failure('guest-unsupported', `The guest's boot files (by ${foundBy}) cannot be used: ${what}.`, {
+      advice,
+    });
+  const files: ExtFile[] = [];
+  for (const path of initrds) {
+    const found = await followExtLinks(debugfs, path);
+    if (found?.file.type !== 'regular') throw refuse(`the initial RAM disk ${path} is not there`);
+    files.push(found.file);
+  }
+  const allBytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  if (allBytes > MOST_INITRD_BYTES)
+    throw refuse(
+      `the initial RAM disk ${initrds.join(' and ')} has ${allBytes} bytes, and at most ${MOST_INITRD_BYTES} are taken`,
+    );
+  return { debugfs, files };
+}
+
 async function busesOf(
   version: string,
   root: Region | null,
-  { debugfs }: Region,
-  initrds: readonly string[],
+  { debugfs, files }: FoundInitrds,
   signal: AbortSignal,
 ): Promise<DiskBus[] | null> {
   if (root === null || (await readExtFile(root.debugfs, `/lib/modules/${version}/modules.builtin`)) === null)
     return null;
   const initrdDrivers: GuestDrivers = [];
-  for (const path of initrds) {
-    const found = await followExtLinks(debugfs, path);
-    if (found?.file.type !== 'regular' || found.file.sizeBytes > MOST_INITRD_BYTES) return null;
-    const drivers = await driversInArchive(await debugfs.dump(found.file.inode), signal);
+  for (const { inode } of files) {
+    const drivers = await driversInArchive(await debugfs.dump(inode), signal);
     if (drivers === null) return null;
     initrdDrivers.push(...drivers);
   }

@@ -231,6 +231,16 @@ describeWithTools('the kernel that a guest boots by itself', ['mke2fs', 'debugfs
       { ...menu("menuentry x {\nlinux '/boot/a b'\n}\n"), 'boot/a b': smallKernel('1') },
       'is not there',
     ],
+    [
+      'an initial RAM disk that is missing',
+      menu(menuOf('/boot/vmlinuz-6.1.0-9', '/boot/missing.img')),
+      'the initial RAM disk /boot/missing.img is not there',
+    ],
+    [
+      'an initial RAM disk with blanks in its name',
+      { ...menu(menuOf('/boot/vmlinuz-6.1.0-9', '"/boot/a b"')), 'boot/a b': 'x' },
+      'the initial RAM disk /boot/a b is not there',
+    ],
     ['a menu of 2 MiB', menu('#'.repeat(2 * MIB)), `has ${2 * MIB} bytes`],
     [
       'a menu that cannot be followed',
@@ -242,6 +252,26 @@ describeWithTools('the kernel that a guest boots by itself', ['mke2fs', 'debugfs
       code: 'guest-unsupported',
       message: expect.stringContaining(why),
       advice: expect.stringContaining('--kernel FILE'),
+    });
+  });
+
+  test('is refused before the copy if its initial RAM disks are too large together', async () => {
+    const image = makeImage(menu(menuOf('/boot/vmlinuz-6.1.0-9', '/boot/initrd.img-6.1.0-9 /boot/b.img')));
+    const half = 130 * MIB;
+    const second = makeImage({
+      ...menu(menuOf('/boot/vmlinuz-6.1.0-9', '/boot/initrd.img-6.1.0-9 /boot/b.img')),
+      'boot/b.img': 'b',
+    });
+    for (const name of ['initrd.img-6.1.0-9', 'b.img'])
+      runTool('debugfs', ['-w', '-R', `sif /boot/${name} size ${half}`, second]);
+    await expect(find(second)).rejects.toMatchObject({
+      code: 'guest-unsupported',
+      message: expect.stringContaining(
+        `/boot/initrd.img-6.1.0-9 and /boot/b.img has ${2 * half} bytes, and at most 268435456 are taken`,
+      ),
+    });
+    await expect(find(image)).rejects.toMatchObject({
+      message: expect.stringContaining('the initial RAM disk /boot/b.img is not there'),
     });
   });
 
@@ -301,6 +331,15 @@ describeWithTools('the kernel that a guest is to get', ['mke2fs', 'debugfs', 'gz
       version: '6.1.0-9',
     });
     expect(events).toEqual([]);
+  });
+
+  test('is not its own if its initial RAM disk is missing', async () => {
+    const grub = { 'boot/grub/grub.cfg': menuOf('/boot/vmlinuz-6.1.0-9', '/boot/missing.img') };
+    const events: Event[] = [];
+    expect(await wanted(makeImage({ ...system, ...boot, ...grub }), null, events)).toBeNull();
+    expect(events).toMatchObject([
+      { code: 'kernel-differs', message: expect.stringContaining('/boot/missing.img is not there') },
+    ]);
   });
 
   test('is not its own if that has no such driver: this is an error only where it was chosen', async () => {
