@@ -1,11 +1,15 @@
 import { spawn } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import process from 'node:process';
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { Event } from '../../../src/events.ts';
 import { createXenDriver } from '../../../src/guest/drivers/xen/driver.ts';
+import { xenHost } from '../../../src/guest/drivers/xen/host/host.ts';
+import { probeName } from '../../../src/guest/drivers/xen/host/probe-name.ts';
 import type { GuestDefinition } from '../../../src/guest/definition.ts';
 import { Failure } from '../../../src/failure.ts';
 import { poll } from '../../../src/pipeline/polling.ts';
+import { readProcess } from '../../../src/system/proc-process.ts';
 import { run } from '../../../src/system/processes.ts';
 
 const MEBIBYTE = 2 ** 20;
@@ -16,15 +20,23 @@ export function describeProbe(kernel: string): void {
   const guest: GuestDefinition = {
     name: 'shop',
     driver: 'xen',
-    memoryBytes: 512 * MEBIBYTE,
+    memoryBytes: 256 * MEBIBYTE,
     cpuCount: 1,
     kernel,
     initrd: null,
     commandLine: [],
     disks: [],
   };
-  const probe = (changes: Partial<GuestDefinition>, signal = neverAborted.signal) =>
-    createXenDriver(process.env).probe({ ...guest, ...changes }, { ...neverAborted, signal });
+  const told: Event[] = [];
+  const probe = (
+    changes: Partial<GuestDefinition>,
+    signal = neverAborted.signal,
+    host = xenHost(process.env),
+  ) =>
+    createXenDriver(process.env, host).probe(
+      { ...guest, ...changes },
+      { signal, report: (event) => void told.push(event) },
+    );
   /** A domain that only takes its memory, and what it is given. It never runs. */
   const addDomain = async (name: string, mebibytes: number, more = '') => {
     await writeFile('/root/added.cfg', `name="${name}"\nkernel="${kernel}"\nmemory=${mebibytes}\n${more}`);
@@ -32,16 +44,19 @@ export function describeProbe(kernel: string): void {
   };
   const domains = async () =>
     (await run('xl', ['list'])).stdout.split('\n').filter((line) => line.startsWith('vmferry-probe-'));
-  const consoleLogs = async () =>
-    (await run('sh', ['-c', 'ls /var/log/xen/console | grep vmferry-probe'])).stdout;
+  const files = async () =>
+    (await run('sh', ['-c', 'ls /var/log/xen/console /run/vmferry/xen/probes | grep vmferry-probe'])).stdout;
   const eventually = (ask: () => Promise<boolean>) =>
     poll(ask, { ...neverAborted, timeoutMs: 120_000, intervalMs: 1000 });
   const freeMebibytes = async () =>
     Number(/^free_memory\s*: (\d+)$/m.exec((await run('xl', ['info'])).stdout)?.[1]);
 
   describe('a small guest', () => {
+    beforeEach(() => {
+      told.length = 0;
+    });
     afterEach(async () => {
-      expect([await domains(), await consoleLogs()]).toEqual([[], '']);
+      expect([await domains(), await files()]).toEqual([[], '']);
     });
 
     // Each move to Xen tries one of the type PV.
@@ -75,20 +90,64 @@ export function describeProbe(kernel: string): void {
       expect(await probe({ kernel: '/root/aimless' })).toBeNull();
     });
 
-    test('is not tried when Xen has too little memory for it', async () => {
-      const others = `name="other"\nkernel="${kernel}"\nmemory=${(await freeMebibytes()) - 100}\n`;
-      await run('sh', [
-        '-c',
-        'printf %s "$1" >/root/other.cfg && xl create -qp /root/other.cfg',
-        'sh',
-        others,
+    test('whose kernel needs more memory than the first attempt has is tried again with that of the guest', async () => {
+      await writeFile('/root/big', withMoreMemory(await readFile(kernel), 150 * MEBIBYTE));
+      expect((await probe({ kernel: '/root/big', memoryBytes: 128 * MEBIBYTE }))?.message).toContain(
+        'memory',
+      );
+      expect(await probe({ kernel: '/root/big' })).toBeNull();
+      expect(told).toEqual([]);
+    });
+
+    test('whose kernel is on its disk moves with a warning, if the kernel of this machine does not boot', async () => {
+      await mkdir('/root/boot');
+      await copyFile('/etc/passwd', '/root/boot/vmlinuz');
+      const host = { ...xenHost(process.env), kernelDirectory: '/root/boot' };
+      const loaded: Partial<GuestDefinition> = {
+        boot: 'boot-loader',
+        kernel: null,
+        memoryBytes: 64 * MEBIBYTE,
+      };
+      expect(await probe(loaded, neverAborted.signal, host)).toBeNull();
+      expect(told).toMatchObject([{ type: 'warning', message: expect.stringContaining('shop') as unknown }]);
+    });
+
+    test('that cannot be tried moves with a warning', async () => {
+      const full =
+        'mkdir -p /root/full && mount -t tmpfs -o size=16k tmpfs /root/full && dd if=/dev/zero of=/root/full/zeroes';
+      await run('sh', ['-c', full]);
+      const host = { ...xenHost(process.env), runDirectory: '/root/full' };
+      // Nothing of this kernel boots.
+      expect(await probe({ kernel: '/etc/passwd' }, neverAborted.signal, host)).toBeNull();
+      expect(told).toMatchObject([
+        { type: 'warning', message: expect.stringContaining('ENOSPC') as unknown },
       ]);
+      await run('umount', ['/root/full']);
+      const own = readProcess(process.pid);
+      if (own === null) throw new Error('this process is not in /proc');
+      await addDomain(probeName(own), 96);
+      expect(await probe({ kernel: '/etc/passwd' })).toBeNull();
+      expect(told[1]).toMatchObject({ type: 'warning', message: expect.stringContaining('is still there') });
+      await run('xl', ['destroy', probeName(own)]);
+      await run('rm', ['-f', `/var/log/xen/console/guest-${probeName(own)}.log`]);
+    });
+
+    test('is not tried when Xen has too little memory for it', async () => {
+      await addDomain('another', (await freeMebibytes()) - 200);
+      expect(await probe({ kernel: '/etc/passwd' })).toBeNull();
+      // With less memory than it has, a guest proves nothing.
+      expect(told).toMatchObject([
+        { type: 'warning', message: expect.stringMatching(/tried with 128 MiB.*no loader/) as unknown },
+      ]);
+      await addDomain('other', (await freeMebibytes()) - 100);
       expect(await freeMebibytes()).toBeLessThan(128);
       expect(await probe({ kernel: '/etc/passwd' })).toBeNull();
+      expect(told).toHaveLength(1);
       expect((await probe({ kernel: '/etc/passwd', memoryBytes: 32 * MEBIBYTE }))?.message).toContain(
         'no loader',
       );
       await run('xl', ['destroy', 'other']);
+      await run('xl', ['destroy', 'another']);
     });
 
     test('is no guest, and is gone when it is aborted', async () => {
@@ -112,7 +171,9 @@ export function describeProbe(kernel: string): void {
       await eventually(async () => (await domains()).length > 0);
       prober.kill('SIGKILL');
       await eventually(async () => (await domains()).length === 0);
-      await run('sh', ['-c', 'rm -f /var/log/xen/console/guest-vmferry-probe-*']);
+      expect((await files()).trim().split('\n')).toHaveLength(2);
+      // The next one removes the files.
+      expect((await probe({ kernel: '/etc/passwd' }))?.message).toContain('no loader');
     });
 
     test('that was left behind is removed by the next one; a guest with disks of such a name is listed, and stays', async () => {
@@ -132,6 +193,7 @@ export function describeProbe(kernel: string): void {
   });
 }
 
+const PT_LOAD = 1;
 const PT_NOTE = 4;
 const PF_X = 1;
 
@@ -149,5 +211,16 @@ function withoutCode(kernel: Buffer): Buffer {
   for (const { flags, start, end } of segments)
     if ((flags & PF_X) !== 0) kernel.fill(Buffer.from('0f0b', 'hex'), start, end);
   for (const { start, bytes } of notes) bytes.copy(kernel, start);
+  return kernel;
+}
+
+/** The kernel, which now asks for this much more memory behind its last segment. */
+function withMoreMemory(kernel: Buffer, bytes: number): Buffer {
+  const headers = Array.from(
+    { length: kernel.readUInt16LE(56) },
+    (_, index) => Number(kernel.readBigUInt64LE(32)) + index * kernel.readUInt16LE(54),
+  );
+  const last = headers.filter((at) => kernel.readUInt32LE(at) === PT_LOAD).at(-1) ?? 0;
+  kernel.writeBigUInt64LE(kernel.readBigUInt64LE(last + 40) + BigInt(bytes), last + 40);
   return kernel;
 }

@@ -11,7 +11,7 @@ import { xenOutline } from './outline.ts';
 import { setXenAutostart } from './places/autostart.ts';
 import { fenceXen, unfenceXen } from './places/fence.ts';
 import { dropXen, keepXen } from './places/keep.ts';
-import { probeGuestOf, probeXen } from './boot-probe.ts';
+import { probeXen, trialOf } from './boot-probe.ts';
 import { startXen } from './start.ts';
 import { uncheckedSettings } from './unchecked.ts';
 import { usersBesidesDomain } from './users.ts';
@@ -37,8 +37,8 @@ export function createXenDriver(
     probe: async (definition, context) => {
       for (const message of uncheckedSettings(definition))
         context.report({ type: 'warning', code: 'other', message });
-      const guest = probeGuestOf(definition, host);
-      return guest === null ? null : probeXen(guest, host, context);
+      const trial = trialOf(definition, host);
+      return trial === null ? null : probeXen(trial, host, context);
     },
     start: (definition, options, context) => startXen(definition, options, host, context),
     isolate: (...args) => Promise.resolve(isolateXen(...args)),

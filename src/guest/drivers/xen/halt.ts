@@ -85,17 +85,21 @@ async function shutDown(
   });
 }
 
-/** Ends a domain without asking it. Throws Failure `halt-failed` when it stays. */
+/**
+ * Ends a domain without asking it. Throws Failure `halt-failed` when it stays.
+ * @param limitMs for xl to answer, and then for the domain to go; a minute or two unless given
+ */
 export async function destroyDomain(
   host: XenHost,
   domid: number,
   name: string,
   cause: Failure | null,
+  limitMs?: number,
 ): Promise<void> {
   const patient = new AbortController().signal;
-  const result = await xl(host, ['destroy', String(domid)], patient);
+  const result = await xl(host, ['destroy', String(domid)], patient, limitMs);
   const gone = await poll(async () => (await stateOf(host, domid, patient)) === null, {
-    timeoutMs: destroyTimeoutMs,
+    timeoutMs: limitMs ?? destroyTimeoutMs,
     intervalMs,
     signal: patient,
   });

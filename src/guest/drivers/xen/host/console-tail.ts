@@ -73,7 +73,7 @@ export class ConsoleTail implements Disposable {
 }
 
 /** The log that xenconsoled writes if it was started with --log=guest. */
-export function consoleLogOf(host: XenHost, name: string): string {
+export function consoleLogOf(host: Pick<XenHost, 'consoleDirectory'>, name: string): string {
   return join(host.consoleDirectory, `guest-${name}.log`);
 }
 

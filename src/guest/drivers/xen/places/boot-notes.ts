@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { Failure } from '../../../../failure.ts';
 import type { XenHost } from '../host/host.ts';
 import { writeXenFile } from './write-file.ts';
 
@@ -18,9 +19,12 @@ export function hasBooted(what: Booted, notes: Notes): boolean {
   return existsSync(noteOf(what, notes).path);
 }
 
+/** If the note cannot be written, nothing is lost: the kernel is only tried again. */
 export async function noteBooted(what: Booted, notes: Notes): Promise<void> {
   const { path, text } = noteOf(what, notes);
-  await writeXenFile(path, text);
+  await writeXenFile(path, text).catch((error: unknown) => {
+    if (!(error instanceof Failure)) throw error;
+  });
 }
 
 function noteOf({ kernel, virtualization, memoryBytes }: Booted, { runDirectory }: Notes) {

@@ -26,3 +26,13 @@ test('a kernel that booted is remembered until it is replaced, and not for anoth
   renameSync(`${kernel}.new`, kernel);
   expect(hasBooted(what, notes)).toBe(false);
 });
+
+test('that a note cannot be written is no failure: the kernel is tried again', async () => {
+  const kernel = join(directory, 'other-kernel');
+  writeFileSync(kernel, 'one');
+  // A file is where the directory should be.
+  const notes = { runDirectory: kernel };
+  const what = { kernel, virtualization: 'pv', memoryBytes: 2 ** 27 };
+  await noteBooted(what, notes);
+  expect(hasBooted(what, notes)).toBe(false);
+});
