@@ -21,12 +21,12 @@ export function tellOfContainer(
   if (container === null) return;
   const { snapshots, snapshotCount, backingFiles, statedBytes } = container;
   const told = new Set(toldSnapshots);
-  const others = [
-    ...snapshots.filter((name) => !told.has(name)),
-    ...(snapshotCount > snapshots.length ? ['…'] : []),
-  ];
-  if (others.length > 0) {
-    const names = others.join(', ');
+  const others = snapshots.filter((name) => !told.has(name));
+  // Their names were not read.
+  const unnamed = snapshotCount - snapshots.length;
+  if (others.length > 0 || unnamed > 0) {
+    const more = unnamed > 0 ? [`${others.length > 0 ? 'and ' : ''}${unnamed} more`] : [];
+    const names = [...others, ...more].join(', ');
     const message = `${name} has internal snapshots, which stay behind: ${names}. The disk is read as it is now.`;
     report({ type: 'warning', code: 'other', message });
   }
