@@ -41,6 +41,8 @@ export interface GuestCopying {
   mover?: NonNullable<GuestMove['mover']>;
   /** Present in a move that can be resumed. */
   options?: MoveOptions;
+  /** Where the mover copies the guest to, if that is a rehearsal and all else is of a move that broke off. */
+  rehearsedTo?: string;
   /** `waiting`: the copy is kept close to the guest until a time, or until `vmferry cutover`, which makes it `released`. */
   hold?: 'waiting' | 'released';
 }
@@ -102,6 +104,7 @@ const guestRecord = z.strictObject({
       destination: z.string().min(1),
       mover: mover.exactOptional(),
       options: options.exactOptional(),
+      rehearsedTo: z.string().min(1).exactOptional(),
       hold: z.enum(['waiting', 'released']).exactOptional(),
     })
     .exactOptional(),

@@ -16,10 +16,11 @@ export function thisMover(): Pick<GuestMove, 'mover'> {
 export function refuseWhileMoved(record: GuestRecord | null): void {
   // The process of an earlier move has ended; the one that copies the guest now may not have.
   const { mover, destination } = record?.copying ?? record?.move ?? {};
+  const to = record?.copying?.rehearsedTo ?? destination;
   if (record === null || mover === undefined || mover.pid === process.pid || !isAlive(mover)) return;
   throw new Failure(
     'guest-fenced',
-    `${record.definition.name} is being moved to ${destination} right now, by process ${mover.pid}.`,
+    `${record.definition.name} is being moved to ${to} right now, by process ${mover.pid}.`,
     {
       advice: `Wait until that is done. To cancel it, press Ctrl-C there, or: kill ${mover.pid}. The guest is then brought back.`,
     },

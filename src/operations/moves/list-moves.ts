@@ -35,12 +35,13 @@ async function summarize(name: string, records: Pick<RecordStore, 'read'>): Prom
     // The process of an earlier move has ended; the one that copies the guest now may not have.
     const under = copying ?? move;
     const mover = under?.mover !== undefined && isAlive(under.mover) ? under.mover : null;
+    const rehearsedTo = mover === null ? undefined : copying?.rehearsedTo;
     const state = moveStateOf(record, mover !== null);
     if (state === null) return null;
     return {
       guest: name,
       state,
-      other: (state === 'here' ? sources.at(-1)?.host : under?.destination) ?? null,
+      other: (state === 'here' ? sources.at(-1)?.host : (rehearsedTo ?? under?.destination)) ?? null,
       changedAt,
       pid: mover?.pid ?? null,
       commands: nextCommands(state, record).map((words) => shellLine(['vmferry', ...words])),

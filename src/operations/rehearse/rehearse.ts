@@ -85,7 +85,7 @@ async function rehearseMove(move: Move, copying: Copying, context: Context): Pro
   let booted: number | Failure;
   try {
     for (const { path } of disks) if (hasComparablePlaces(path)) removeLeftClones(path, context);
-    await claimGuest(move);
+    await claimGuest(move, 'rehearsal');
     booted = await overLostLines(
       {
         line,

@@ -8,9 +8,12 @@ import type { ClaimingMove } from './copied-move.ts';
 
 /**
  * Records that this process copies the guest, which runs on: no other process may move it meanwhile. A record of a process that has
- * ended keeps nobody from anything. What notes no options itself, such as a rehearsal, keeps those of a move that broke off. Throws Failure `guest-fenced`.
+ * ended does not hinder any other. A rehearsal keeps what `migrate --resume` needs of a move that broke off. Throws Failure `guest-fenced`.
  */
-export async function claimGuest({ request, dependencies, guest }: ClaimingMove): Promise<void> {
+export async function claimGuest(
+  { request, dependencies, guest }: ClaimingMove,
+  purpose: 'move' | 'rehearsal' = 'move',
+): Promise<void> {
   const { definition } = guest;
   const { mover } = thisMover();
   if (isImageOnly(definition) || mover === undefined) return;
@@ -18,8 +21,12 @@ export async function claimGuest({ request, dependencies, guest }: ClaimingMove)
   const record = await records.read(definition.name);
   refuseWhileMoved(record);
   const { target, options } = request;
-  const own = { destination: target.destination, ...(options && { options }) };
-  const copying = { ...(options === undefined ? (resumable(record) ?? own) : own), mover };
+  const { destination } = target;
+  const brokenOff = purpose === 'rehearsal' ? resumable(record) : null;
+  const copying =
+    brokenOff === null
+      ? { destination, ...(options && { options }), mover }
+      : { ...brokenOff, rehearsedTo: destination, mover };
   await records.write({ state: 'running', ...record, definition, copying });
 }
 
@@ -50,16 +57,13 @@ export async function noteMoveToCome({
   };
 }
 
-/** Removes the claim of this process, if there is one; the options that it kept stay. Returns whether there was one. */
-export async function dropClaim(
-  { request, dependencies, guest }: ClaimingMove,
-  context: Context,
-): Promise<boolean> {
+/** Removes the claim of this process, if there is one; what a rehearsal kept of a move that broke off stays. Returns whether there was one. */
+export async function dropClaim({ dependencies, guest }: ClaimingMove, context: Context): Promise<boolean> {
   const { records } = dependencies;
   const record = await records.read(guest.definition.name);
   if (record?.copying?.mover?.pid !== process.pid) return false;
   const { copying: _, ...rest } = record;
-  const left = request.options === undefined ? resumable(record) : null;
+  const left = record.copying.rehearsedTo === undefined ? null : resumable(record);
   await noteState({ ...rest, ...(left && { copying: left }) }, records, context);
   return true;
 }
