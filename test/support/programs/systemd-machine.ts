@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
+import { errorCode } from '../../../src/system/error-code.ts';
 import { run } from '../../../src/system/processes.ts';
 import { eventually } from '../guests/ferried-guest.ts';
 import { systemd } from './systemd-manager.ts';
@@ -74,11 +75,15 @@ export function unitDirectoryOf(directory: string): string {
  * A systemd takes what it finds for its own. So this one has namespaces of its own, a control group below that of the test, no swap, and
  * settings of the kernel that it cannot change.
  *
+ * Nothing of it is left if it does not boot.
+ *
  * @param startedBy the words that make it run in a network namespace
+ * @param limitMs for its boot
  */
 export async function bootSystemdMachine(
   units: string,
   startedBy: readonly string[] = [],
+  limitMs = 120_000,
 ): Promise<SystemdMachine> {
   const group = makeControlGroup();
   const argv = [joinGroup, group, ...startedBy, ...ownNamespaces, 'sh', '-c', boot, systemd, units];
@@ -86,6 +91,8 @@ export async function bootSystemdMachine(
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
   const ended = once(child, 'close').then(() => removeControlGroup(group));
+  // Whoever waits for it is told.
+  ended.catch(() => undefined);
   const hasEnded = () => child.exitCode !== null || child.signalCode !== null;
   let first = 0;
   const prefix = (): string[] => ['nsenter', '--target', String(first), '--all'];
@@ -98,7 +105,12 @@ export async function bootSystemdMachine(
     if (exitStatus !== 0) throw new Error(`systemctl ${words.join(' ')}: ${stderr}${stdout}`);
     return stdout.trim();
   };
-  await eventually('systemd has started its units', 120_000, async () => {
+  // With the parent of its first process, all processes of the machine end.
+  const end = async () => {
+    child.kill('SIGKILL');
+    await ended;
+  };
+  const booted = eventually('systemd has started its units', limitMs, async () => {
     if (hasEnded()) throw new Error(`systemd could not be booted: ${said}`);
     first = childOf(child.pid ?? 0);
     if (first === 0) return false;
@@ -106,6 +118,12 @@ export async function bootSystemdMachine(
     // Degraded: a unit has failed.
     return ['running', 'degraded'].includes(stdout.trim());
   });
+  try {
+    await booted;
+  } catch (error) {
+    await end();
+    throw error;
+  }
   return {
     prefix: prefix(),
     systemctl,
@@ -113,10 +131,7 @@ export async function bootSystemdMachine(
       await systemctl('poweroff');
       await ended;
     },
-    async [Symbol.asyncDispose]() {
-      if (!hasEnded()) process.kill(first, 'SIGKILL');
-      await ended;
-    },
+    [Symbol.asyncDispose]: end,
   };
 }
 
@@ -130,16 +145,29 @@ function makeControlGroup(): string {
   return mkdtempSync(join(tree, own, 'vmferry-test-'));
 }
 
+/** Returns when its last process has ended, and it is removed. */
+async function removeControlGroup(group: string): Promise<void> {
+  await eventually(`${group} has no process`, 20_000, () =>
+    readFileSync(join(group, 'cgroup.events'), 'latin1').includes('populated 0'),
+  );
+  removeGroups(group);
+}
+
 /** Groups have files that are no obstacle to rmdir(2). */
-function removeControlGroup(group: string): void {
+function removeGroups(group: string): void {
   for (const entry of readdirSync(group, { withFileTypes: true }))
-    if (entry.isDirectory()) removeControlGroup(join(group, entry.name));
+    if (entry.isDirectory()) removeGroups(join(group, entry.name));
   rmdirSync(group);
 }
 
-/** 0 if it has none yet. */
+/** 0 if it has none yet, or has ended. */
 function childOf(pid: number): number {
-  return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim());
+  try {
+    return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim());
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes(errorCode(error))) return 0;
+    throw error;
+  }
 }
 
 const joinGroup = 'echo 0 >"$0/cgroup.procs" && exec "$@"';
