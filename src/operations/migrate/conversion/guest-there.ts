@@ -55,7 +55,8 @@ export function isConversion(
 }
 
 /**
- * Converts the guest. Throws Failure `usage` for a choice that does not fit the guest.
+ * Converts the guest. Throws Failure `usage` for a choice that does not fit the guest, and `guest-unsupported` if its own kernel does not find
+ * its disk.
  * @param relocated the definition with its disks at their new places, and in their new formats
  * @param guestKernel see `findWantedKernel`
  */
@@ -78,6 +79,7 @@ export function guestThere(
     throw new Failure('usage', `${definition.name} is an image that no guest uses: it has no hypervisor.`, {
       advice: 'Omit --as, --kernel, --initrd and --network.',
     });
+  requireDriverOfKeptDisk(definition, request, system, guestKernel);
   const choices = choicesOf(definition, relocated, request, system, guestKernel);
   const converted = convertDefinition(definition, { driver: kindOf(definition, request), choices });
   const { disks } = converted.definition;
@@ -97,6 +99,27 @@ export function guestThere(
     newDiskIndexes,
     guestKernel,
   };
+}
+
+/** With its hypervisor, a guest keeps the buses of its disks, whatever kernel it gets. */
+function requireDriverOfKeptDisk(
+  definition: GuestDefinition,
+  request: ConversionRequest,
+  system: GuestSystem | null,
+  guestKernel: GuestThere['guestKernel'],
+): void {
+  if (guestKernel === null || guestKernel === 'not-seen') return;
+  if (kindOf(definition, request) !== definition.driver) return;
+  const { place, buses, version } = guestKernel;
+  const { device, bus } = definition.disks[system?.root.diskIndex ?? place.diskIndex] ?? {};
+  if (buses === null || device === undefined || bus === undefined || buses.includes(bus)) return;
+  throw new Failure(
+    'guest-unsupported',
+    `The kernel ${version} of ${definition.name} has no driver for its disk ${device} (${bus}), neither in itself nor in its initial RAM disk.`,
+    {
+      advice: `Name a kernel of the new machine: --kernel FILE --initrd FILE. Or attach that disk by ${buses.filter((one) => one !== 'xen').join(' or ')} first.`,
+    },
+  );
 }
 
 function kindOf({ driver }: GuestDefinition, { as }: ConversionRequest): HypervisorKind {

@@ -34,6 +34,19 @@ const pygrub: GuestDefinition = {
   disks: [{ device: 'xvda', path: '/srv/web.img', readOnly: false, bus: 'xen' }],
   commandLine: ['extra=1'],
 };
+const onQemu: GuestDefinition = {
+  name: 'web',
+  driver: 'qemu',
+  memoryBytes: null,
+  cpuCount: null,
+  kernel: '/boot/machines',
+  initrd: '/boot/machines.img',
+  disks: [
+    { device: 'vda', path: '/srv/web.img', readOnly: false, bus: 'virtio' },
+    { device: 'sda', path: '/srv/data.img', readOnly: false, bus: 'usb' },
+  ],
+  commandLine: ['root=/dev/vda1', 'rw'],
+};
 const request = { ...noConversion, as: 'qemu', kernel: GUEST_KERNEL } as const;
 const there = (found: GuestKernel, before = pygrub) => guestThere(before, before, request, null, found);
 
@@ -115,6 +128,7 @@ test('a guest that stays with its hypervisor gets the kernel of its disk instead
   };
   delete before.boot;
   delete before.virtualization;
+  expect(there(kernel, before).definition.disks).toMatchObject([{ device: 'vda', bus: 'virtio' }]);
   const choices = { guestKernel: kernel };
   const stays = convertDefinition(before, { driver: 'qemu', choices });
   for (const path of ['/boot/machines', '/boot/machines.img'])
@@ -131,4 +145,29 @@ test('a guest that stays with its hypervisor gets the kernel of its disk instead
   expect(notSeen.changes).toContain(
     "The kernel is the guest's own. Which one that is, is told when its disk is there.",
   );
+});
+
+test('a guest that keeps its hypervisor, and with it the bus of its disk, has a driver for that, or is refused', () => {
+  const bySystem = (diskIndex: number, buses: GuestKernel['buses']) => {
+    const system = { root: { diskIndex, offset: 0 }, kernels: [] } as unknown as GuestSystem;
+    return guestThere(onQemu, onQemu, request, system, { ...kernel, buses });
+  };
+  expect(there({ ...kernel, buses: ['ide', 'virtio'] }, onQemu).definition.disks).toEqual(onQemu.disks);
+  expect(there({ ...kernel, buses: null }, onQemu).definition.disks).toEqual(onQemu.disks);
+  expect(() => there({ ...kernel, buses: ['ide'] }, onQemu)).toThrow(
+    expect.objectContaining({
+      code: 'guest-unsupported',
+      message: expect.stringContaining('has no driver for its disk vda (virtio)'),
+      advice: expect.stringContaining('attach that disk by ide'),
+    }),
+  );
+  // The kernel may lie on another disk than the system.
+  expect(() => bySystem(1, ['virtio'])).toThrow('has no driver for its disk sda (usb)');
+  expect(bySystem(0, ['virtio']).definition.disks).toEqual(onQemu.disks);
+  // Under libvirt it gets another bus.
+  const converted = guestThere(onQemu, onQemu, { ...request, as: 'libvirt' }, null, {
+    ...kernel,
+    buses: ['ide'],
+  });
+  expect(converted.definition.disks[0]).toMatchObject({ bus: 'ide' });
 });
