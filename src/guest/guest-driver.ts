@@ -155,6 +155,8 @@ export interface Recording {
   id: string;
   /** Since the earlier recording began. */
   written: WrittenExtents;
+  /** It cannot be read, which is told of unless `RecordingRequest.isTold`. */
+  isUnreadable?: boolean;
 }
 
 /** A hypervisor that can record which parts of a running guest's disks are written. */

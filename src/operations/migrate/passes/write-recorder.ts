@@ -50,18 +50,15 @@ export class WriteRecorder implements AsyncDisposable {
     return { owner: MOVES, since: this.#since, isTold: this.#isTold };
   }
 
-  note({ id, written }: Recording): WrittenExtents {
+  note({ id, written, isUnreadable = false }: Recording): WrittenExtents {
     this.#since = id;
+    this.#isTold ||= isUnreadable;
     return written;
   }
 
   /** What was written since the last call; null if that is not known. To be called before a pass. */
   async next(context: Context): Promise<WrittenExtents | null> {
-    const report: Context['report'] = (event) => {
-      if (event.type === 'notice') this.#isTold = true;
-      context.report(event);
-    };
-    const recording = await this.#driver.record(this.#guest, this.request, { ...context, report });
+    const recording = await this.#driver.record(this.#guest, this.request, context);
     if (recording !== null) return this.note(recording);
     this.#since = null;
     return null;

@@ -83,7 +83,7 @@ async function recordIn(
     return { id, written: disks.map((_, index) => written.get(index) ?? null) };
   const message = `QEMU has recorded what ${name} writes, but that cannot be read: ${written}.`;
   if (request.isTold !== true) report({ type: 'notice', message });
-  return { id, written: disks.map(() => null) };
+  return { id, written: disks.map(() => null), isUnreadable: true };
 }
 
 const newId = () => randomBytes(8).toString('hex');
