@@ -1,3 +1,4 @@
+import { compareVersions } from '../inspection/version-order.ts';
 import type { MenuEntry, Word } from './menu-entry.ts';
 
 /** A file of /boot/loader/entries (Boot Loader Specification, type 1), named by its path. */
@@ -22,7 +23,7 @@ export function readLoaderEntries(
     return left < 0 ? null : value;
   };
   return files
-    .toSorted((one, other) => other.id.localeCompare(one.id, 'en', { numeric: true }))
+    .toSorted((one, other) => compareVersions(other.id, one.id))
     .map(({ id, text }, index) => {
       const fields = text.split('\n').flatMap((raw, at) => {
         const [, key, value = ''] = /^([a-z-]+)[ \t]+(.*)$/.exec(raw.trim()) ?? [];

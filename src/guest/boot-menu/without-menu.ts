@@ -2,6 +2,10 @@ import { posix } from 'node:path';
 import { listExtDirectory } from '../../image/contents/ext-files.ts';
 import { followExtLinks } from '../../image/contents/follow-links.ts';
 import { initrdNames, type BootDirectory } from '../inspection/inspect-kernels.ts';
+import { compareVersions } from '../inspection/version-order.ts';
+
+/** What editors, people and package managers leave beside a file. */
+const spareCopy = /\.(?:bak|old|orig|dpkg-\w+|rpm\w+)$/;
 
 export interface KernelFiles {
   kernel: string;
@@ -23,11 +27,11 @@ export async function findLinkedKernel({ debugfs, path }: BootDirectory): Promis
 /** The kernel of the highest version in the directory, with the initial RAM disk of that version. */
 export async function findNewestKernel({ debugfs, path }: BootDirectory): Promise<KernelFiles | null> {
   const names = await listExtDirectory(debugfs, path || '/');
-  const newest = names
-    .filter((name) => name.startsWith('vmlinuz-'))
-    .toSorted((one, other) => one.localeCompare(other, 'en', { numeric: true }))
-    .at(-1);
-  if (newest === undefined) return null;
+  const kernels = names.filter((name) => name.startsWith('vmlinuz-') && !spareCopy.test(name));
+  const [first] = kernels;
+  if (first === undefined) return null;
+  // One look at each name: a hostile directory has a hundred thousand.
+  const newest = kernels.reduce((one, other) => (compareVersions(one, other) < 0 ? other : one), first);
   const initrd = initrdNames(newest.slice('vmlinuz-'.length)).find((name) => names.includes(name));
   return { kernel: `${path}/${newest}`, initrds: initrd === undefined ? [] : [`${path}/${initrd}`] };
 }

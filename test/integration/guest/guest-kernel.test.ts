@@ -183,6 +183,22 @@ describeWithTools('the kernel that a guest boots by itself', ['mke2fs', 'debugfs
     });
   });
 
+  test('is the newest as rpm orders versions, and no copy that somebody has left there', async () => {
+    const spare = [
+      '6.1.0-9.bak',
+      '6.1.0-9.old',
+      '7.0.rpmsave',
+      '7.0.dpkg-tmp',
+      '6.1.0-9-rc1',
+      '5.14.0-70.el9',
+    ];
+    const files = Object.fromEntries(spare.map((name) => [`boot/vmlinuz-${name}`, smallKernel('1.0')]));
+    expect(await find(makeImage({ ...system, ...boot, ...files }))).toMatchObject({
+      kernel: '/boot/vmlinuz-6.1.0-9',
+      foundBy: 'being the newest in /boot',
+    });
+  });
+
   test('is found in /boot though the file system is not known as that of the system', async () => {
     const grub = { 'boot/grub/grub.cfg': menuOf('/boot/vmlinuz-6.1.0-9', '/boot/initrd.img-6.1.0-9') };
     const kernel = await find(makeImage({ ...boot, ...grub, 'usr/sbin': '' }));
