@@ -10,7 +10,8 @@ export function defaultEntryOf({ entries, defaultEntry }: Menu): MenuEntry | nul
   const leaf = parts.at(-1) ?? '';
   // GRUB also knows an entry in a submenu by its id alone.
   const byLeaf = entries.find(({ levels }) => !/^\d+$/.test(leaf) && isMeant(levels.at(-1), leaf));
-  return byAll ?? byLeaf ?? entries[0] ?? null;
+  const chosen = byAll ?? byLeaf ?? entries[0] ?? null;
+  return chosen !== null && 'read' in chosen ? chosen.read() : chosen;
 }
 
 function isMeant(level: MenuLevel | undefined, part: string): boolean {

@@ -97,5 +97,5 @@ function filesIn(list: string): Word[] {
 }
 
 function plain(text: string): Word {
-  return { text, unknown: null };
+  return { text, unknown: [] };
 }

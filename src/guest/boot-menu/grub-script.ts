@@ -1,4 +1,11 @@
-import { cannotFollow, MOST_MENU_BYTES, type MenuText, type Word } from './menu-entry.ts';
+import {
+  cannotFollow,
+  MOST_MENU_BYTES,
+  MOST_UNKNOWN_IN_WORD,
+  type MenuText,
+  type UnknownVariable,
+  type Word,
+} from './menu-entry.ts';
 
 /** A simple command of GRUB's script language, or the brace that ends a block. */
 export interface Statement {
@@ -35,7 +42,7 @@ class ScriptScan {
   #line = 1;
   #words: Word[] = [];
   /** Null between words. */
-  #word: Word | null = null;
+  #word: (Word & { unknown: UnknownVariable[] }) | null = null;
   /** A variable may hold others: what they make of a short menu is limited. */
   #expandedCharacters = 0;
   /** A word in quotes is a word even if it is empty, or a brace. */
@@ -82,7 +89,7 @@ class ScriptScan {
     this.#isQuoted = false;
     if (word === null) return null;
     const isBrace = !isQuoted && (word.text === '{' || (word.text === '}' && this.#words.length === 0));
-    if (isBrace && word.unknown === null) return word.text;
+    if (isBrace && word.unknown.length === 0) return word.text;
     this.#words.push(word);
     return null;
   }
@@ -117,8 +124,15 @@ class ScriptScan {
   }
 
   #append(text: string, unknown: string | null = null): void {
-    const word = this.#word ?? { text: '', unknown: null };
-    this.#word = { text: word.text + text, unknown: word.unknown ?? unknown };
+    this.#word ??= { text: '', unknown: [] };
+    if (unknown !== null) this.#word.unknown.push({ name: unknown, at: this.#word.text.length });
+    if (this.#word.unknown.length > MOST_UNKNOWN_IN_WORD)
+      throw cannotFollow(
+        this.#menu,
+        this.#line,
+        `has more than ${MOST_UNKNOWN_IN_WORD} unknown variables in a word`,
+      );
+    this.#word.text += text;
   }
 
   #quotation(mark: string): { text: string } {

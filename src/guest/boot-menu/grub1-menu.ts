@@ -43,5 +43,5 @@ export function readGrub1Menu(menu: MenuText): Menu {
 }
 
 function plain(text: string): Word {
-  return { text, unknown: null };
+  return { text, unknown: [] };
 }

@@ -1,59 +1,74 @@
 import { compareVersions } from '../inspection/version-order.ts';
-import type { MenuEntry, Word } from './menu-entry.ts';
+import type { MenuEntry, UnknownVariable, UnreadEntry, Word } from './menu-entry.ts';
 
-/** A file of /boot/loader/entries (Boot Loader Specification, type 1), named by its path. */
+/** A file of /boot/loader/entries (Boot Loader Specification, type 1). */
 export interface LoaderEntryFile {
   /** Its name without `.conf`. */
   id: string;
+  path: string;
   text: string;
 }
 
-/** In all files together, what variables stand for may have so many characters. */
+/** In one entry, what variables stand for may have so many characters. */
 const MOST_EXPANDED_CHARACTERS = 2 ** 16;
 
+type ValueOf = (variable: string) => string | null;
+
 /** The entries that GRUB's `blscfg` makes of these files: the newest version first. */
-export function readLoaderEntries(
-  files: readonly LoaderEntryFile[],
-  lookUp: (variable: string) => string | null,
-): MenuEntry[] {
-  let left = MOST_EXPANDED_CHARACTERS;
-  const valueOf = (variable: string) => {
-    const value = lookUp(variable);
-    left -= value?.length ?? 0;
-    return left < 0 ? null : value;
-  };
+export function readLoaderEntries(files: readonly LoaderEntryFile[], valueOf: ValueOf): UnreadEntry[] {
   return files
     .toSorted((one, other) => compareVersions(other.id, one.id))
-    .map(({ id, text }, index) => {
-      const fields = text.split('\n').flatMap((raw, at) => {
-        const [, key, value = ''] = /^([a-z-]+)[ \t]+(.*)$/.exec(raw.trim()) ?? [];
-        return key === undefined ? [] : [{ key, value: value.trim(), line: at + 1 }];
-      });
-      const wordsOf = (key: string): Word[] =>
-        fields.filter((field) => field.key === key).flatMap(({ value }) => expandWords(value, valueOf));
-      const title = fields.find(({ key }) => key === 'title')?.value ?? id;
-      const kernel = fields.findLast(({ key }) => key === 'linux');
-      const [word] = wordsOf('linux');
-      return {
-        title,
-        line: 1,
-        levels: [{ index, title, id }],
-        initrds: wordsOf('initrd'),
-        arguments: wordsOf('options'),
-        ...(kernel === undefined || word === undefined ? {} : { kernel: { word, line: kernel.line } }),
-      };
+    .map((file, index) => {
+      const title = /^[ \t]*title[ \t]+(.*)$/m.exec(file.text)?.[1]?.trim() ?? file.id;
+      const levels = [{ index, title, id: file.id }];
+      return { title, levels, read: () => ({ title, levels, ...readLoads(file, limited(valueOf)) }) };
     });
 }
 
+function readLoads({ path, text }: LoaderEntryFile, valueOf: ValueOf): Omit<MenuEntry, 'title' | 'levels'> {
+  const fields = text.split('\n').flatMap((raw, at) => {
+    const [, key, value = ''] = /^([a-z-]+)[ \t]+(.*)$/.exec(raw.trim()) ?? [];
+    return key === undefined ? [] : [{ key, value: value.trim(), line: at + 1 }];
+  });
+  const wordsOf = (wanted: string): Word[] =>
+    fields.filter(({ key }) => key === wanted).flatMap(({ value }) => expandWords(value, valueOf));
+  const kernel = fields.findLast(({ key }) => key === 'linux');
+  const [word] = expandWords(kernel?.value ?? '', valueOf);
+  return {
+    path,
+    line: 1,
+    initrds: wordsOf('initrd'),
+    arguments: wordsOf('options'),
+    ...(kernel === undefined || word === undefined ? {} : { kernel: { word, line: kernel.line } }),
+  };
+}
+
+function limited(valueOf: ValueOf): ValueOf {
+  let left = MOST_EXPANDED_CHARACTERS;
+  return (variable) => {
+    const value = valueOf(variable);
+    left -= value?.length ?? 0;
+    return left < 0 ? null : value;
+  };
+}
+
 /** Fedora's `options $kernelopts $tuned_params`. */
-function expandWords(value: string, valueOf: (variable: string) => string | null): Word[] {
+function expandWords(value: string, valueOf: ValueOf): Word[] {
   return splitWords(value).flatMap((word): Word[] => {
-    const [all, name] = /\$\{?(\w{1,200})\}?/.exec(word) ?? [];
-    if (all === undefined || name === undefined) return [{ text: word, unknown: null }];
-    const known = valueOf(name);
-    if (known === null) return [{ text: word.replace(all, ''), unknown: name }];
+    const unknown: UnknownVariable[] = [];
+    let text = '';
+    let end = 0;
+    for (const { 0: all, 1: name = '', index } of word.matchAll(/\$\{?(\w{1,200})\}?/g)) {
+      text += word.slice(end, index);
+      end = index + all.length;
+      const known = valueOf(name);
+      if (known === null) unknown.push({ name, at: text.length });
+      text += known ?? '';
+    }
+    text += word.slice(end);
     // What GRUB has kept may have words, but no further variables.
-    return splitWords(word.replace(all, () => known)).map((text) => ({ text, unknown: null }));
+    if (unknown.length === 0) return splitWords(text).map((part) => ({ text: part, unknown }));
+    return [{ text, unknown }];
   });
 }
 

@@ -104,14 +104,23 @@ async function readLoaderFiles(debugfs: Debugfs, boot: string): Promise<LoaderEn
   const directory = `${boot}/loader/entries`;
   const names = (await listExtDirectory(debugfs, directory)).filter((name) => name.endsWith('.conf'));
   const files: LoaderEntryFile[] = [];
+  let left = MOST_MENU_BYTES;
   for (const name of names.slice(-MOST_LOADER_ENTRIES)) {
     const file = await readSmallFile(debugfs, `${directory}/${name}`);
-    if (file !== null) files.push({ id: name.slice(0, -'.conf'.length), text: file.text });
+    if (file === null) continue;
+    left -= file.text.length;
+    if (left < 0)
+      throw new Failure(
+        'guest-unsupported',
+        `The files in ${directory} of the guest have more than ${MOST_MENU_BYTES} bytes together. vmferry does not read more.`,
+        { advice },
+      );
+    files.push({ id: name.slice(0, -'.conf'.length), ...file });
   }
   return files;
 }
 
-/** Null if there is no such file. */
+/** Null if there is no such file. Throws Failure `guest-unsupported` if its size is that of no menu. */
 async function readSmallFile(debugfs: Debugfs, path: string): Promise<MenuText | null> {
   const found = await followExtLinks(debugfs, path);
   if (found === null || found.file.type !== 'regular') return null;

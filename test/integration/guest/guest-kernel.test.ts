@@ -257,6 +257,15 @@ describeWithTools('the kernel that a guest boots by itself', ['mke2fs', 'debugfs
       { ...menu(menuOf('/boot/vmlinuz-6.1.0-9', '"/boot/a b"')), 'boot/a b': 'x' },
       'the initial RAM disk /boot/a b is not there',
     ],
+    [
+      'two entries of 600 KiB each',
+      {
+        ...menu('blscfg\n'),
+        'boot/loader/entries/a.conf': `linux /k\noptions ${'a '.repeat(300 * 1024)}`,
+        'boot/loader/entries/b.conf': `linux /k\noptions ${'a '.repeat(300 * 1024)}`,
+      },
+      `The files in /boot/loader/entries of the guest have more than ${MIB} bytes together`,
+    ],
     ['a menu of 2 MiB', menu('#'.repeat(2 * MIB)), `has ${2 * MIB} bytes`],
     [
       'a menu that cannot be followed',

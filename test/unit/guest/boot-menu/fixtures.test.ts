@@ -23,6 +23,7 @@ function reading(language: (typeof languages)[number], name: string): unknown {
   const entries = existsSync(`${base}.entries`) ? readdirSync(`${base}.entries`) : [];
   const loaderFiles = entries.map((entry) => ({
     id: entry.replace(/\.conf$/, ''),
+    path: `/boot/loader/entries/${entry}`,
     text: readFileSync(join(`${base}.entries`, entry), 'utf8'),
   }));
   const menu = { path: `/boot/${language}/${name}`, text: readFileSync(path, 'utf8') };
