@@ -7,9 +7,11 @@ import type { FormattedImage } from '../../image/formats/image-format.ts';
 import { Resources } from '../../pipeline/resources.ts';
 import type { DiskBus, GuestDefinition } from '../definition.ts';
 import { busesOfKernel } from '../inspection/disk-buses.ts';
-import { bootDirectoriesOf, isRoot, openExtRegions, type Region } from '../inspection/ext-regions.ts';
+import { isRoot, openExtRegions, type Region } from '../inspection/ext-regions.ts';
 import { driverPlaces, driversInArchive, MOST_INITRD_BYTES } from '../inspection/inspect-kernels.ts';
 import { versionInHeader } from '../inspection/kernel-version.ts';
+import { directoriesOf } from './boot-directories.ts';
+import { sourceInFstab } from './fstab-source.ts';
 import { MOST_KERNEL_BYTES, type BootFiles, type GuestKernel } from './guest-kernel.ts';
 import { advice } from './menu-entry.ts';
 import { readMenuIn } from './read-menu.ts';
@@ -51,12 +53,12 @@ export async function findGuestKernel(
     foundBy,
     arguments: entry.arguments,
     leftOut,
-    root: rootInFstab(fstab ?? ''),
+    root: sourceInFstab(fstab ?? '', '/'),
     buses: await busesOf(version, root, await findInitrds(found), signal),
   };
 }
 
-type Directory = ReturnType<typeof bootDirectoriesOf<Region>>[number];
+type Directory = ReturnType<typeof directoriesOf>[number];
 
 interface FoundFiles extends BootFiles {
   region: Region;
@@ -68,20 +70,6 @@ interface FoundFiles extends BootFiles {
 async function findRoot(regions: readonly Region[]): Promise<Region | null> {
   for (const region of regions) if (await isRoot(region.debugfs)) return region;
   return null;
-}
-
-/**
- * What is mounted on /boot hides what the root file system has there. Where no file system is known as that of the root (it is XFS, or
- * its programs are elsewhere), any may hold /boot.
- */
-function directoriesOf(root: Region | null, regions: readonly Region[], fstab: string): Directory[] {
-  if (root === null)
-    return ['/boot', ''].flatMap((path) =>
-      regions.map((region) => ({ debugfs: region.debugfs, path, region })),
-    );
-  const [own, ...others] = bootDirectoriesOf(root, regions);
-  if (own === undefined) return others;
-  return /^[ \t]*[^#\s]\S*[ \t]+\/boot[ \t]/m.test(fstab) ? [...others, own] : [own, ...others];
 }
 
 async function findFiles(directories: readonly Directory[]): Promise<FoundFiles | null> {
@@ -157,7 +145,3 @@ async function busesOf(
 }
 
 type GuestDrivers = NonNullable<Awaited<ReturnType<typeof driversInArchive>>>;
-
-function rootInFstab(fstab: string): string | null {
-  return /^[ \t]*([^#\s]\S*)[ \t]+\/[ \t]/m.exec(fstab)?.[1] ?? null;
-}

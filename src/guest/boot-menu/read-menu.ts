@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { Failure } from '../../failure.ts';
 import type { Debugfs } from '../../image/contents/debugfs.ts';
-import { listExtDirectory } from '../../image/contents/ext-files.ts';
+import { listExtDirectory, statExtFile } from '../../image/contents/ext-files.ts';
 import { followExtLinks } from '../../image/contents/follow-links.ts';
 import type { BootDirectory } from '../inspection/inspect-kernels.ts';
 import { defaultEntryOf } from './default-entry.ts';
@@ -44,7 +44,10 @@ export interface EntryInMenu extends BootEntry {
 export async function readMenuIn({ debugfs, path }: BootDirectory): Promise<EntryInMenu | null> {
   for (const { name, language } of menus) {
     const menu = await readSmallFile(debugfs, `${path}/${name}`);
-    if (menu === null) continue;
+    if (menu === null) {
+      await refuseLink(debugfs, `${path}/${name}`);
+      continue;
+    }
     const isGrub2 = language === 'grub2';
     const environment = isGrub2 ? await readEnvironment(debugfs, posix.dirname(menu.path)) : new Map();
     const loaderFiles = isGrub2 ? await readLoaderFiles(debugfs, path) : [];
@@ -93,6 +96,16 @@ function chosen(menu: Menu, text: MenuText, baseDirectory = ''): EntryInMenu {
   if (entry === null)
     throw new Failure('guest-unsupported', `The guest's boot menu ${text.path} has no entries.`, { advice });
   return { ...readEntry(entry, text, baseDirectory), menu: text.path };
+}
+
+/** A menu that is passed over would mean another kernel without a word. */
+async function refuseLink(debugfs: Debugfs, path: string): Promise<void> {
+  if ((await statExtFile(debugfs, path))?.type === 'symlink')
+    throw new Failure(
+      'guest-unsupported',
+      `The guest's boot menu ${path} is a link that cannot be followed in its file system.`,
+      { advice },
+    );
 }
 
 async function readEnvironment(debugfs: Debugfs, directory: string): Promise<Map<string, string>> {

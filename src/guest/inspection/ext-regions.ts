@@ -1,4 +1,3 @@
-import type { Extent } from '../../extent/extents.ts';
 import { Failure } from '../../failure.ts';
 import { Debugfs } from '../../image/contents/debugfs.ts';
 import { statExtFile } from '../../image/contents/ext-files.ts';
@@ -23,6 +22,9 @@ export interface Region {
   /** In bytes, on the disk. */
   offset: number;
   length: number;
+  /** Of the file system, if it has them. */
+  label?: string;
+  uuid?: string;
   debugfs: Debugfs;
 }
 
@@ -39,11 +41,11 @@ export async function openExtRegions(
     const image = await openOrTell(path, () => openImage(path, { ...disk, isInUse }), onUnseen);
     if (image === null) continue;
     opened.hold(image);
-    for (const { offset, length } of extRegions(image, path, onUnseen)) {
+    for (const { offset, ...region } of extRegions(image, path, onUnseen)) {
       // Another process can open the same bytes by it: those of the image, or of a view of it.
       const place = { path: `/proc/${process.pid}/fd/${image.fd}`, offset, image: path };
       const debugfs = opened.hold(await Debugfs.open(place, signal));
-      regions.push({ diskIndex, offset, length, debugfs });
+      regions.push({ diskIndex, offset, ...region, debugfs });
     }
   }
   return regions;
@@ -80,7 +82,11 @@ async function openOrTell(
   }
 }
 
-function extRegions(image: ImageSource, path: string, onUnseen: (reason: string) => void): Extent[] {
+function extRegions(
+  image: ImageSource,
+  path: string,
+  onUnseen: (reason: string) => void,
+): Omit<Region, 'diskIndex' | 'debugfs'>[] {
   const contents = contentsOf(probeImage(image));
   const names = contents.map(({ kind, pieces }) => {
     const name = kind === 'unknown' ? 'unknown data' : kind;
@@ -89,7 +95,9 @@ function extRegions(image: ImageSource, path: string, onUnseen: (reason: string)
   const kinds = [...new Set(names)];
   onUnseen(`${path} holds ${kinds.length === 0 ? 'no partitions' : kinds.join(', ')}`);
   // debugfs(8) finds a file system by where it begins.
-  return contents.flatMap(({ kind, pieces }) =>
-    /^ext[234]$/.test(kind) && pieces.length === 1 ? pieces : [],
+  return contents.flatMap(({ kind, pieces: [piece, ...others], label, uuid }) =>
+    /^ext[234]$/.test(kind) && piece !== undefined && others.length === 0
+      ? [{ ...piece, ...(label !== undefined && { label }), ...(uuid !== undefined && { uuid }) }]
+      : [],
   );
 }

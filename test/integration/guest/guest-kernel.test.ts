@@ -37,7 +37,7 @@ const menuOf = (path: string, initrd: string) =>
   `set default="0"\nmenuentry 'Debian' {\n\tlinux ${path} root=/dev/xvda1 ro quiet\n\tinitrd ${initrd}\n}\n`;
 
 const system = {
-  'etc/fstab': '# <file system>\nUUID=12-34 / ext4 defaults 0 1\n',
+  'etc/fstab': '# <file system>\nUUID="12-34" / ext4 defaults 0 1\n',
   'sbin/init': 'ELF',
   'lib/modules/6.1.0-9/modules.builtin': 'kernel/sd_mod.ko\n',
   'lib/modules/6.1.0-9/modules.dep': 'kernel/virtio_blk.ko:\nkernel/ata_piix.ko:\n',
@@ -59,7 +59,7 @@ afterEach(() => {
 });
 
 /** Makes a file system of these files. A text that begins with `->` makes a link. */
-function makeImage(files: Files): string {
+function makeImage(files: Files, ...options: string[]): string {
   const directory = join(scratch.path, String((count += 1)));
   for (const [name, content] of Object.entries(files)) {
     const path = join(directory, name);
@@ -70,7 +70,7 @@ function makeImage(files: Files): string {
   const image = `${directory}.img`;
   writeFileSync(image, '');
   truncateSync(image, 8 * MIB);
-  runTool('mke2fs', ['-qF', '-t', 'ext4', '-d', directory, image]);
+  runTool('mke2fs', ['-qF', '-t', 'ext4', ...options, '-d', directory, image]);
   return image;
 }
 
@@ -199,6 +199,66 @@ describeWithTools('the kernel that a guest boots by itself', ['mke2fs', 'debugfs
     });
   });
 
+  const uuid = '0a1b2c3d-1111-2222-3333-444455556666';
+  const separateBoot = {
+    'vmlinuz-6.1.0-9': smallKernel('6.1.0-9'),
+    'grub/grub.cfg': menuOf('/vmlinuz-6.1.0-9', ''),
+  };
+  test.each([
+    ['UUID', `UUID=${uuid.toUpperCase()}`],
+    ['quoted UUID', `UUID="${uuid}"`],
+    ['label', 'LABEL="boot"'],
+    ['device', '/dev/xvdb1'],
+    ['link by its UUID', `/dev/disk/by-uuid/${uuid}`],
+  ])(
+    'lies where the guest mounts /boot by its %s, not on the first disk that has a menu',
+    async (_, source) => {
+      const stale = { 'grub/grub.cfg': menuOf('/vmlinuz-1.0', ''), 'vmlinuz-1.0': smallKernel('1.0') };
+      const fstab = `/dev/xvda2 / ext4 defaults 0 1\n${source} /boot ext4 defaults 0 2\n`;
+      const disks = [
+        makeImage(stale),
+        makeImage(separateBoot, '-U', uuid, '-L', 'boot'),
+        makeImage(stale),
+        makeImage({ ...system, 'etc/fstab': fstab }),
+      ];
+      expect(await find(...disks)).toMatchObject({ version: '6.1.0-9', place: { diskIndex: 1, offset: 0 } });
+    },
+  );
+
+  test('lies on the disk of the system if nobody knows which file system /boot is', async () => {
+    const stale = makeImage({
+      'grub/grub.cfg': menuOf('/vmlinuz-1.0', ''),
+      'vmlinuz-1.0': smallKernel('1.0'),
+    });
+    const fstab = 'PARTUUID=1-1 / ext4 defaults 0 1\nPARTUUID=1-2 /boot ext4 defaults 0 2\n';
+    const disk = makeDisk(makeImage({ ...system, 'etc/fstab': fstab }), makeImage(separateBoot));
+    expect(await find(stale, disk)).toMatchObject({ version: '6.1.0-9', place: { diskIndex: 1 } });
+  });
+
+  const long = `d${'x'.repeat(80)}`;
+  test.each<[string, Files]>([
+    ['a link of more than 60 bytes', { 'boot/grub/grub.cfg': `->../../${long}/grub.cfg` }],
+    [
+      'a link of more than 60 bytes, with steps up in it',
+      { 'boot/grub/grub.cfg': `->/${long}/.././${long}/grub.cfg` },
+    ],
+    [
+      'a relative link below a linked directory',
+      { 'boot/grub': '->../srv/a/grub', 'srv/a/grub/grub.cfg': `->../../../${long}/grub.cfg` },
+    ],
+    [
+      'a relative link below a directory that a link of more than 60 bytes leads to',
+      { 'boot/grub': `->../${long}/in/grub`, [`${long}/in/grub/grub.cfg`]: '->../../grub.cfg' },
+    ],
+  ])('is that of a menu that is %s', async (_, links) => {
+    const menuFile = { [`${long}/grub.cfg`]: menuOf('/boot/vmlinuz-6.1.0-9', '/boot/initrd.img-6.1.0-9') };
+    const newer = { 'boot/vmlinuz-7.0': smallKernel('7.0') };
+    expect(await find(makeImage({ ...system, ...boot, ...newer, ...menuFile, ...links }))).toMatchObject({
+      version: '6.1.0-9',
+      foundBy: 'the entry ‘Debian’ of /boot/grub/grub.cfg',
+    });
+  });
+
   test('is found in /boot though the file system is not known as that of the system', async () => {
     const grub = { 'boot/grub/grub.cfg': menuOf('/boot/vmlinuz-6.1.0-9', '/boot/initrd.img-6.1.0-9') };
     const kernel = await find(makeImage({ ...boot, ...grub, 'usr/sbin': '' }));
@@ -256,6 +316,16 @@ describeWithTools('the kernel that a guest boots by itself', ['mke2fs', 'debugfs
       'an initial RAM disk with blanks in its name',
       { ...menu(menuOf('/boot/vmlinuz-6.1.0-9', '"/boot/a b"')), 'boot/a b': 'x' },
       'the initial RAM disk /boot/a b is not there',
+    ],
+    [
+      'a menu that is a link to nothing',
+      { ...system, ...boot, 'boot/grub/grub.cfg': '->../efi/grub.cfg' },
+      "The guest's boot menu /boot/grub/grub.cfg is a link that cannot be followed in its file system",
+    ],
+    [
+      'a menu that is a link to a name with a blank',
+      { ...system, ...boot, 'boot/grub/grub.cfg': '->my menu', 'boot/grub/my menu': 'x' },
+      'is a link that cannot be followed',
     ],
     [
       'two entries of 600 KiB each',
