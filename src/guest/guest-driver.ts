@@ -86,8 +86,14 @@ export interface GuestDriver {
    * Everything that keeps this machine from booting the guest; empty when nothing does. Changes nothing.
    * @param isVouchedFor false: anybody may have written the definition. Then only a file that is certainly a kernel is
    * started, even as a test. True unless given.
+   * @param coming files that the definition names, and that will be made of the guest's disks: they are not missed
    */
-  checkBootable(definition: GuestDefinition, context: Context, isVouchedFor?: boolean): Promise<Failure[]>;
+  checkBootable(
+    definition: GuestDefinition,
+    context: Context,
+    isVouchedFor?: boolean,
+    coming?: readonly string[],
+  ): Promise<Failure[]>;
   /**
    * Boots the guest detached from this process and returns when it is up. Throws Failure `start-failed`, or what
    * `checkBootable` finds; then nothing of the guest runs.

@@ -194,6 +194,22 @@ describeUnless(libvirtMissing() ?? toolsMissing('qemu-img', 'swtpm', 'swtpm_setu
     expect(await driver.checkBootable(emulated(twin), context)).toMatchObject([{ code: 'target-exists' }]);
   });
 
+  test('a domain of KVM is refused without KVM, also while its kernel is still on its disk', async () => {
+    const [kernel, initrd] = ['/nowhere/vmlinuz', '/nowhere/initrd'];
+    const found = async (rest: Partial<GuestDefinition>, coming: string[] = []) => {
+      const guest = plain('fast', image('fast'), rest);
+      const definition = { ...guest, native: { text: writeDomain(guest, 'kvm'), beyond: [] } };
+      const problems = await driver.checkBootable(definition, context, true, coming);
+      return problems.map(({ message }) => message);
+    };
+    const withoutKernel = await found({});
+    expect(withoutKernel.filter((message) => !message.startsWith('fast runs with KVM'))).toEqual([]);
+    expect(await found({ boot: 'kernel', kernel, initrd }, [kernel, initrd])).toEqual(withoutKernel);
+    expect(await found({ boot: 'kernel', kernel, initrd }, [kernel])).toEqual([
+      "The guest's initial RAM disk /nowhere/initrd is not here.",
+    ]);
+  });
+
   test.each([
     '<interface type="user"><rom file="/nowhere/file"/></interface>',
     '<channel type="unix"><source mode="connect" path="/nowhere/file"/><target type="virtio" name="org.example"/></channel>',

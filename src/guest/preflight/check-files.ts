@@ -5,10 +5,12 @@ import type { GuestDefinition } from '../definition.ts';
 
 /**
  * What is wrong with the files that the definition names. Disks are not among them: they come with the guest.
+ * @param coming will be made of the guest's disks
  * @param canRead whether this account can, and with it the hypervisor that it starts
  */
 export function checkFiles(
   { driver, boot = 'kernel', kernel, initrd, firmware, drives = [] }: GuestDefinition,
+  coming: readonly string[] = [],
   canRead: (path: string) => boolean = isReadable,
 ): Failure[] {
   const files: [what: string, path: string | null][] = [
@@ -17,7 +19,7 @@ export function checkFiles(
     ['UEFI firmware', boot === 'firmware' && firmware?.kind === 'uefi' ? firmware.code : null],
   ];
   const problems = files.flatMap(([what, path]) => {
-    if (path === null) return [];
+    if (path === null || coming.includes(path)) return [];
     const advice = 'Copy it from the machine that the guest ran on, to the same path; or name another one.';
     const problem = (message: ReturnType<typeof placed>, more = advice) =>
       new Failure('hypervisor-missing', message, { advice: more });
@@ -34,17 +36,6 @@ export function checkFiles(
     ];
   });
   return [...problems, ...missingMedia(drives)];
-}
-
-/** Without what was found because files that are made from the guest's disks are not here yet. */
-export function withoutComing(
-  problems: readonly Failure[],
-  coming: { kernel: string; initrd: string } | null,
-): Failure[] {
-  const paths = Object.values(coming ?? {});
-  return problems.filter(
-    ({ code, message }) => code !== 'hypervisor-missing' || !paths.some((path) => message.includes(path)),
-  );
 }
 
 function missingMedia(drives: NonNullable<GuestDefinition['drives']>): Failure[] {

@@ -23,6 +23,8 @@ export interface ComingGuest {
   isForeign: boolean;
   /** Absent: unknown. */
   needs?: KernelNeeds;
+  /** Files that the definition names, and that will be made of its disks; none unless given. */
+  files?: readonly string[];
   /** Memory that other guests take before it comes; none unless given. */
   besidesBytes?: number;
 }
@@ -33,7 +35,7 @@ export interface ComingGuest {
  * @param told what was found before; it is not said again
  */
 export async function checkGuestHere(
-  { definition: guest, isFromHere, isForeign, mayOverwrite, needs, besidesBytes }: ComingGuest,
+  { definition: guest, isFromHere, isForeign, mayOverwrite, needs, files = [], besidesBytes }: ComingGuest,
   { drivers, records }: GuestSources,
   told: readonly Failure[],
   context: Context,
@@ -45,7 +47,7 @@ export async function checkGuestHere(
   const survey = await surveyGuests(drivers, context);
   const known = await knownGuests(guest.name, survey, records);
   const isVouchedFor = !isForeign || known.some((other) => other.definition.kernel === guest.kernel);
-  const found = await driver.checkBootable(definition, context, isVouchedFor);
+  const found = await driver.checkBootable(definition, context, isVouchedFor, files);
   for (const { driver: silent } of survey.failures)
     if (silent !== guest.driver) context.report(cannotCompare(guest.name, silent));
   // A kernel that may be anybody's is not started for it.
@@ -58,7 +60,7 @@ export async function checkGuestHere(
   if (!isFromHere && isArrivalDriver(driver)) await driver.tellOfArrival(definition, context);
   const others = known.filter((other) => !isFromHere || other.definition.name !== guest.name);
   const more = [
-    ...checkFiles(definition),
+    ...checkFiles(definition, files),
     ...checkNetwork(definition),
     ...(needs === undefined ? [] : checkKernel(definition, needs, facts, context)),
     // Its memory is in use as long as it runs here.

@@ -29,15 +29,21 @@ export async function checkStoredBootable(
   return checkForeignBootable(definition, key !== null, sources, context);
 }
 
-/** The same for any definition that was not made here. @param isTrusted whether it may name any program as the kernel */
+/**
+ * The same for any definition that was not made here.
+ * @param isTrusted whether it may name any program as the kernel
+ * @param coming see `GuestDriver.checkBootable`
+ */
 export async function checkForeignBootable(
   definition: GuestDefinition,
   isTrusted: boolean,
   sources: GuestSources,
   context: Context,
+  coming: readonly string[] = [],
 ): Promise<Failure[]> {
   const isVouchedFor = isTrusted || (await isKernelInUse(definition.kernel, sources, context));
-  return requireDriver(sources.drivers, definition.driver).checkBootable(definition, context, isVouchedFor);
+  const driver = requireDriver(sources.drivers, definition.driver);
+  return driver.checkBootable(definition, context, isVouchedFor, coming);
 }
 
 async function isKernelInUse(

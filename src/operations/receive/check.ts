@@ -5,7 +5,6 @@ import type { HypervisorKind } from '../../guest/definition-language.ts';
 import type { GuestDefinition } from '../../guest/definition.ts';
 import { knownDefinitions, type GuestSources } from '../../guest/known-definitions.ts';
 import { checkGuestHere } from '../../guest/preflight/check-guest-here.ts';
-import { withoutComing } from '../../guest/preflight/check-files.ts';
 import type { KernelNeeds } from '../../guest/preflight/check-kernel.ts';
 import type { TargetDevice } from '../../image/target/target-device.ts';
 import { here, placed } from '../../placed-text.ts';
@@ -62,11 +61,11 @@ export async function checkTarget(
     isForeign: request.isForeign ?? false,
     // Those of a kernel of this machine.
     ...(needs && made === null && { needs }),
+    ...(made !== null && { files: Object.values(made) }),
     ...(besides && { besidesBytes: besides.memoryBytes }),
   };
   if (guest !== null) problems.push(...(await findRecordsProblem(sources)));
-  const all = coming === null ? [] : await checkGuestHere(coming, sources, problems, context);
-  const found = withoutComing(all, made);
+  const found = coming === null ? [] : await checkGuestHere(coming, sources, problems, context);
   problems.push(...found);
   const isMissing = found.some(({ code }) => code === 'hypervisor-missing');
   const driver = sources.drivers.find(({ kind }) => kind === guest?.driver);

@@ -4,7 +4,6 @@ import type { BootFilePaths } from '../../guest/boot-menu/take-boot-files.ts';
 import type { GuestDefinition } from '../../guest/definition.ts';
 import type { GuestDependencies } from '../../guest/guest-dependencies.ts';
 import type { GuestRecord } from '../../guest/guest-record.ts';
-import { withoutComing } from '../../guest/preflight/check-files.ts';
 import { refuseWhileMoved } from '../../guest/mover.ts';
 import { findRunningGuest } from '../../guest/resolve-guest.ts';
 import { fileIdentity } from '../../system/file-identity.ts';
@@ -51,8 +50,8 @@ export async function requireArrivingStartable(
   // Checked first, because writing the disks may take hours.
   await records.requireWritable();
   await refuseOther(record, paths);
-  const problems = await checkForeignBootable(definition, isTrusted, dependencies, context);
-  const [first, ...others] = withoutComing(problems, coming);
+  const files = Object.values(coming ?? {});
+  const [first, ...others] = await checkForeignBootable(definition, isTrusted, dependencies, context, files);
   if (first !== undefined) throw combineFailures([first, ...others]);
   return record;
 }

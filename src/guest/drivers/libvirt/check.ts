@@ -14,11 +14,15 @@ import type { Virsh } from './virsh.ts';
 import { missingThings } from './checks/named-things.ts';
 import { missingTpmState, tpmDirectory, tpmStateNotice } from './checks/tpm.ts';
 
-/** Everything that keeps libvirt here from starting the guest, but for KVM (`probeKvm`). Changes nothing. */
+/**
+ * Everything that keeps libvirt here from starting the guest, but for KVM (`probeKvm`). Changes nothing.
+ * @param coming see `GuestDriver.checkBootable`
+ */
 export async function checkDomain(
   definition: GuestDefinition,
   virsh: Virsh,
   { signal }: Context,
+  coming: readonly string[] = [],
 ): Promise<Failure[]> {
   const connection = await virsh.ask(['version'], { signal });
   if (!connection.isConnected) return [libvirtMissing(connection.problem)];
@@ -36,7 +40,7 @@ export async function checkDomain(
     ...(isTaken ? [taken(name)] : []),
     ...(saved !== undefined && saved.message.includes('managedsave') ? [saved] : []),
     ...(await takenByOthers(definition, virsh, signal)),
-    ...missingFiles(definition),
+    ...missingFiles(definition, coming),
     ...missingThings(xml, name),
     ...tpm,
     ...(await missingNetworks(definition, virsh, signal)),
@@ -108,7 +112,10 @@ async function takenByOthers(
   return problems;
 }
 
-function missingFiles({ name, boot = 'kernel', kernel, initrd, firmware }: GuestDefinition): Failure[] {
+function missingFiles(
+  { name, boot = 'kernel', kernel, initrd, firmware }: GuestDefinition,
+  coming: readonly string[],
+): Failure[] {
   if (boot === 'kernel' && kernel === null)
     return [
       new Failure('hypervisor-missing', placed`There is no kernel for ${name} ${here}: /boot has none.`, {
@@ -121,7 +128,7 @@ function missingFiles({ name, boot = 'kernel', kernel, initrd, firmware }: Guest
     ['UEFI firmware', firmware?.kind === 'uefi' ? firmware.code : null],
   ] as const;
   return files
-    .filter(([, path]) => path !== null && !existsSync(path))
+    .filter(([, path]) => path !== null && !coming.includes(path) && !existsSync(path))
     .map(
       ([what, path]) =>
         new Failure('hypervisor-missing', placed`The guest's ${what} ${path ?? ''} is not ${here}.`, {

@@ -44,8 +44,8 @@ export function createLibvirtDriver(
     halt: (guest, options, context) => haltDomain(guest, options, virsh, context),
     freeze: (guest, options, context) => freezeDomain(guest, options, virsh, context),
     complete: (definition, context) => completeDomain(definition, context),
-    checkBootable: async (definition, context, isVouchedFor = true) => {
-      const problems = await checkDomain(definition, virsh, context);
+    checkBootable: async (definition, context, isVouchedFor = true, coming = []) => {
+      const problems = await checkDomain(definition, virsh, context, coming);
       const strange = isVouchedFor ? [] : checkVouchedFor(definition);
       const kvm = problems.length + strange.length > 0 ? null : await probeKvm(definition, virsh, context);
       return [...problems, ...strange, ...(kvm === null ? [] : [kvm])];

@@ -20,12 +20,17 @@ export interface Bootability {
   problems: Failure[];
 }
 
-/** Checks without starting anything but `qemu -machine help`. @param isTrusted as in `findProgram` */
+/**
+ * Checks without starting anything but `qemu -machine help`.
+ * @param isTrusted as in `findProgram`
+ * @param coming see `GuestDriver.checkBootable`
+ */
 export async function checkQemu(
   definition: GuestDefinition,
   host: QemuHost,
   signal: AbortSignal,
   isTrusted = true,
+  coming: readonly string[] = [],
 ): Promise<Bootability> {
   const wanted = wantedCommand(definition);
   if (wanted instanceof Failure)
@@ -33,7 +38,7 @@ export async function checkQemu(
   const program = findProgram(wanted.program, host, isTrusted);
   const problems = [
     ...(program === null ? [programMissing(wanted.program)] : []),
-    ...missingFilesOf(definition),
+    ...missingFilesOf(definition, coming),
     // The directory of an agent's socket is made for each start.
     ...missingFiles(withAgentSocket(wanted.args, '/agent')),
     ...sharedNames(definition, host),
@@ -65,14 +70,10 @@ function programMissing(program: string): Failure {
   });
 }
 
-function missingFilesOf({
-  name,
-  boot = 'kernel',
-  kernel,
-  initrd,
-  firmware,
-  drives = [],
-}: GuestDefinition): Failure[] {
+function missingFilesOf(
+  { name, boot = 'kernel', kernel, initrd, firmware, drives = [] }: GuestDefinition,
+  coming: readonly string[],
+): Failure[] {
   const files: [string, string][] = [];
   if (boot === 'kernel') {
     if (kernel !== null) files.push(['kernel', kernel]);
@@ -81,7 +82,7 @@ function missingFilesOf({
   if (firmware?.kind === 'uefi' && firmware.code !== null) files.push(['firmware', firmware.code]);
   for (const { path } of drives) if (path !== null) files.push(['medium', path]);
   const problems = files
-    .filter(([, path]) => !existsSync(path))
+    .filter(([, path]) => !coming.includes(path) && !existsSync(path))
     .map(
       ([what, path]) =>
         new Failure('hypervisor-missing', placed`The guest’s ${what} ${path} is not ${here}.`, {

@@ -73,9 +73,9 @@ export function createQemuDriver(
     endRecordings,
     hugePages: (definition) => Promise.resolve(hugePagesOfGuest(definition)),
     complete: (definition) => Promise.resolve(completeQemu(definition)),
-    async checkBootable(definition, { signal, report }, isVouchedFor = true) {
+    async checkBootable(definition, { signal, report }, isVouchedFor = true, coming = []) {
       if (!isVouchedFor && definition.native !== undefined) return [strangeArguments(definition.name)];
-      const { command, problems } = await checkQemu(definition, host, signal, isVouchedFor);
+      const { command, problems } = await checkQemu(definition, host, signal, isVouchedFor, coming);
       if (command === null) return problems;
       const found = await probe(command.program, signal);
       if (found instanceof Failure) return [...problems, found];

@@ -224,6 +224,25 @@ test('what the driver has said already is not said again', async () => {
   ]);
 });
 
+test('a file that will be made of the disks is not missed, by its driver neither; another one is', async () => {
+  const asked: (readonly string[] | undefined)[] = [];
+  const driver: GuestDriver = {
+    ...driverOf('qemu'),
+    checkBootable: (_definition, _context, _isVouchedFor, files) => {
+      asked.push(files);
+      return Promise.resolve([]);
+    },
+  };
+  const definition = { ...coming, kernel: '/nowhere/kernel', initrd: '/nowhere/kernel.img' };
+  const request = { definition, isFromHere: false, mayOverwrite: false, isForeign: false };
+  const files = ['/nowhere/kernel'];
+  const found = await checkGuestHere({ ...request, files }, { drivers: [driver], records }, [], context);
+  expect(asked).toEqual([files]);
+  expect(found.map(({ message }) => message)).toEqual([
+    "The guest's initial RAM disk, /nowhere/kernel.img, is not here.",
+  ]);
+});
+
 test('a hypervisor that does not answer is told of: it may have a guest that is the same', async () => {
   const told: Event[] = [];
   const silent: GuestDriver = {
@@ -250,7 +269,7 @@ test('a kernel has to be a file that QEMU may read; libvirt gives its QEMU the r
     kernel,
   });
   const found = (definition: GuestDefinition, canRead = true) =>
-    checkFiles(definition, () => canRead).map(({ message }) => message);
+    checkFiles(definition, [], () => canRead).map(({ message }) => message);
   expect(found(guest('qemu', disk))).toEqual([]);
   expect(found(guest('qemu', directory))).toEqual([`The guest's kernel, ${directory}, is not a file here.`]);
   expect(found(guest('qemu', disk), false)).toEqual([
