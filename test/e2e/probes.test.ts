@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { existsSync } from 'node:fs';
-import { open, rm } from 'node:fs/promises';
+import { mkdir, open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createRecordStore } from '../../src/guest/record-store.ts';
 import { ferriedGuest, stageStarted, type FerriedGuest } from '../support/guests/ferried-guest.ts';
 import { umlMissing } from '../support/guests/uml-kernel.ts';
 import { errorOf, recordsOf, resultOf, warningsOf } from '../support/programs/command-records.ts';
@@ -138,9 +139,17 @@ describeUnless(missing, 'a guest that answers in the network', () => {
     expect(refused).toMatchObject({ code: 'image-in-use' });
     await inUse.close();
     const image = join(hosts.old.images, 'web.img');
+    // As if an earlier move had brought it here with the kernel of its own disk.
+    const kernel = join(hosts.old.stateDir, 'kernel/web-12');
+    await mkdir(join(hosts.old.stateDir, 'kernel'));
+    await writeFile(kernel, '');
+    const records = createRecordStore(join(hosts.old.stateDir, 'guests'));
+    const record = await records.read('web');
+    if (record === null) throw new Error('web is not remembered');
+    await records.write({ ...record, definition: { ...record.definition, kernel } });
     const again = resultOf(await hosts.run(['commit', 'web', '--delete-source', '--json']));
-    expect(again).toMatchObject({ type: 'committed', images: [], deleted: [image] });
-    expect(existsSync(image)).toBe(false);
+    expect(again).toMatchObject({ type: 'committed', images: [], deleted: [image, kernel] });
+    for (const path of [image, kernel]) expect(existsSync(path)).toBe(false);
     expect((await hosts.runOnNew(['halt', 'web'])).exitStatus).toBe(0);
     expect(errorOf(await hosts.run(['commit', 'web', '--json']))).toMatchObject({
       code: 'guest-not-running',

@@ -4,6 +4,7 @@ import { describeMove, noCommandAdvice, type GuestMove, type GuestRecord } from 
 import { refuseWhileMoved } from '../../guest/mover.ts';
 import { runStage } from '../../pipeline/run-stage.ts';
 import type { MigrateDependencies } from './migrate-dependencies.ts';
+import { findOldBootFiles } from '../../guest/boot-menu/old-boot-files.ts';
 import { deleteImages, findOldImages } from '../../guest/disks/old-images.ts';
 import { withReceiver, type MachineThere } from './receiver-there.ts';
 
@@ -14,14 +15,14 @@ export interface CommitReport {
   destination: string;
   /** The images that stay here. */
   images: readonly string[];
-  /** The images that were deleted here. */
+  /** The images that were deleted here, and the files that were made to boot the guest. */
   deleted: readonly string[];
 }
 
 /**
  * Ends the way back of a move, after a look that the guest runs on the new hardware. May be called again. Throws Failure `guest-not-found`, `guest-fenced` for a move
  * that has not ended, `guest-not-running`, and what `findOldImages` throws.
- * @param deleteSource whether the guest's images here are deleted
+ * @param deleteSource whether the guest's images here are deleted, and the files that were made to boot it
  */
 export async function commitMove(
   guest: string,
@@ -33,6 +34,8 @@ export async function commitMove(
   const { record, move } = requireMoved(guest, await records.read(guest));
   const { definition } = record;
   const old = deleteSource ? await findOldImages(definition, dependencies, context) : null;
+  const made = dependencies.bootFilesOf(definition.name);
+  const bootFiles = deleteSource ? await findOldBootFiles(definition, made, dependencies, context) : [];
   const { destination } = move;
   const isRunning = await runStage(
     context,
@@ -55,9 +58,10 @@ export async function commitMove(
   const now = requireMoved(guest, await records.read(guest));
   const committedAt = now.move.committedAt ?? new Date().toISOString();
   await records.write({ ...now.record, move: { ...now.move, committedAt } });
-  await deleteImages(old?.files ?? []);
+  const deleted = [...(old?.files ?? []), ...bootFiles];
+  await deleteImages(deleted);
   const images = old === null ? definition.disks.map(({ path }) => path) : old.others;
-  return { type: 'committed', guest, destination, images, deleted: old?.files ?? [] };
+  return { type: 'committed', guest, destination, images, deleted };
 }
 
 function requireMoved(
