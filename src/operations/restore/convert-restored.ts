@@ -1,5 +1,6 @@
+import { rm } from 'node:fs/promises';
 import type { Context } from '../../events.ts';
-import { makeAdaptation } from '../../guest/adaptation/make-adaptation.ts';
+import { makeAdaptation, type AdaptationWork } from '../../guest/adaptation/make-adaptation.ts';
 import type { BootFilePaths } from '../../guest/boot-menu/take-boot-files.ts';
 import type { GuestDefinition } from '../../guest/definition.ts';
 import type { GuestDriver } from '../../guest/guest-driver.ts';
@@ -78,7 +79,7 @@ async function withGuestKernel(
 
 /**
  * Changes what has to change in the restored disks, or at their boot. Returns the definition to boot. Throws as
- * `makeAdaptation`; what was restored stays.
+ * `makeAdaptation`; what was restored stays, and none of the files that were made.
  * @param paths files that may be made
  */
 export async function adaptRestored(
@@ -115,7 +116,21 @@ export async function adaptRestored(
     context,
     'adapt',
     `adapting ${definition.name} to ${definition.driver}`,
-    () => makeAdaptation(work, paths, context),
+    () => adaptWhole(work, paths, context),
     () => `${definition.name} is adapted to ${definition.driver}`,
   );
+}
+
+/** Nothing had these names: after a failure, whatever has them is of no use. */
+async function adaptWhole(
+  work: AdaptationWork,
+  paths: BootFilePaths,
+  context: Context,
+): Promise<GuestDefinition> {
+  try {
+    return await makeAdaptation(work, paths, context);
+  } catch (error) {
+    for (const path of Object.values(paths)) await rm(path, { force: true });
+    throw error;
+  }
 }

@@ -51,7 +51,11 @@ describeWithTools('the kernel of a guest that is restored as one of QEMU', ['mke
   });
 
   /** Backs up a guest, with a kernel on its disk or without one, and loses it. */
-  async function lose(hasKernel: boolean, definition: Partial<GuestDefinition>): Promise<void> {
+  async function lose(
+    hasKernel: boolean,
+    definition: Partial<GuestDefinition>,
+    { isClean = true } = {},
+  ): Promise<void> {
     const tree = join(world.path, 'tree');
     for (const directory of ['sbin', 'etc', 'boot/grub'])
       mkdirSync(join(tree, directory), { recursive: true });
@@ -59,11 +63,18 @@ describeWithTools('the kernel of a guest that is restored as one of QEMU', ['mke
     if (hasKernel) {
       writeFileSync(join(tree, 'boot/grub/grub.cfg'), bootMenu(VERSION, '/dev/xvda', '/boot'));
       writeFileSync(join(tree, `boot/vmlinuz-${VERSION}`), kernel);
-      writeFileSync(join(tree, `boot/initrd.img-${VERSION}`), 'initrd');
+      if (isClean) writeFileSync(join(tree, `boot/initrd.img-${VERSION}`), 'initrd');
     }
     writeFileSync(image, '');
     truncateSync(image, 8 * 2 ** 20);
+    if (!isClean) {
+      // Without an initial RAM disk, this is changed in the file system, which has to be clean for that.
+      const menu = join(tree, 'boot/grub/grub.cfg');
+      writeFileSync(menu, readFileSync(menu, 'utf8').replace(/^.*initrd.*$/m, ''));
+      writeFileSync(join(tree, 'etc/fstab'), '/dev/ubda / ext4 defaults 0 1\n');
+    }
     runTool('mke2fs', ['-qF', '-t', 'ext4', '-d', tree, image]);
+    if (!isClean) runTool('debugfs', ['-w', '-R', 'ssv state 0', image]);
     const device = definition.driver === 'xen' ? 'xvda' : 'ubd0';
     const disks = [{ device, path: image, readOnly: false }];
     const web = fakeDefinition('web', [], { disks, ...definition });
@@ -117,6 +128,14 @@ describeWithTools('the kernel of a guest that is restored as one of QEMU', ['mke
       "web gets the new machine's kernel, not its own: web has no kernel",
     );
     expect(existsSync(made('kernel'))).toBe(false);
+  });
+
+  test('is removed again if the disk cannot be adapted', async () => {
+    await lose(true, { commandLine: ['root=/dev/ubda'] }, { isClean: false });
+    expect(await failureOf(() => restored(GUEST_KERNEL))).toMatchObject({ code: 'write-failed' });
+    expect(existsSync(join(world.path, 'kernel'))).toBe(true);
+    expect(existsSync(made('kernel'))).toBe(false);
+    expect(qemu.history).toEqual([]);
   });
 
   test('is missing if it was chosen and its disk has none: the disk stays, and nothing is started', async () => {
