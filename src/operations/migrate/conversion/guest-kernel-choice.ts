@@ -5,7 +5,7 @@ import { isMadeToBoot } from '../../../guest/boot-menu/boot-file-paths.ts';
 import type { BootFilePaths } from '../../../guest/boot-menu/take-boot-files.ts';
 import type { GuestKernel } from '../../../guest/boot-menu/guest-kernel.ts';
 import type { DriverKind, GuestDefinition } from '../../../guest/definition.ts';
-import { GUEST_KERNEL, type ConversionRequest } from './guest-there.ts';
+import { GUEST_KERNEL, refuseConversionOfImage, type ConversionRequest } from './guest-there.ts';
 
 /** They load a kernel for the guest, and can load that of any Linux. */
 const loaders: readonly DriverKind[] = ['qemu', 'libvirt'];
@@ -23,6 +23,7 @@ export function wantsGuestKernel(
     const hadItsOwn = boot === 'boot-loader' && there !== driver && loaders.includes(there);
     return hadItsOwn && kernel === null && initrd === null ? 'usual' : null;
   }
+  refuseConversionOfImage({ name, driver });
   if (initrd !== null)
     throw new Failure('usage', '--kernel guest brings its own initial RAM disk: --initrd has no place.', {
       advice: 'Omit --initrd, or name both files of the new machine.',
@@ -35,9 +36,7 @@ export function wantsGuestKernel(
         advice:
           there === 'uml'
             ? 'User Mode Linux boots only kernels that are made for it. Omit --kernel: the new machine has one.'
-            : there === 'xen'
-              ? 'Name a kernel of the new machine with --kernel FILE.'
-              : 'Omit --kernel.',
+            : 'Name a kernel of the new machine with --kernel FILE.',
       },
     );
   if (there === driver && boot !== 'kernel')

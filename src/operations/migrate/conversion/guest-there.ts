@@ -75,10 +75,7 @@ export function guestThere(
       losses: [],
       guestKernel: null,
     };
-  if (isImageOnly(definition))
-    throw new Failure('usage', `${definition.name} is an image that no guest uses: it has no hypervisor.`, {
-      advice: 'Omit --as, --kernel, --initrd and --network.',
-    });
+  refuseConversionOfImage(definition);
   requireDriverOfKeptDisk(definition, request, system, guestKernel);
   const choices = choicesOf(definition, relocated, request, system, guestKernel);
   const converted = convertDefinition(definition, { driver: kindOf(definition, request), choices });
@@ -99,6 +96,14 @@ export function guestThere(
     newDiskIndexes,
     guestKernel,
   };
+}
+
+/** Throws Failure `usage` for an image that no guest uses. */
+export function refuseConversionOfImage({ name, driver }: Pick<GuestDefinition, 'name' | 'driver'>): void {
+  if (isImageOnly({ driver }))
+    throw new Failure('usage', `${name} is an image that no guest uses: it has no hypervisor.`, {
+      advice: 'Omit --as, --kernel, --initrd and --network.',
+    });
 }
 
 /** With its hypervisor, a guest keeps the buses of its disks, whatever kernel it gets. */

@@ -39,7 +39,8 @@ test.each([
   ['qemu', 'kernel', { as: 'uml', kernel: 'guest' }, 'boots only kernels that are made for it'],
   ['qemu', 'kernel', { as: 'xen', kernel: 'guest' }, '--kernel FILE'],
   ['uml', 'kernel', { kernel: 'guest' }, 'boots only kernels that are made for it'],
-  ['offline', 'kernel', { kernel: 'guest' }, 'Omit --kernel.'],
+  ['offline', 'kernel', { kernel: 'guest' }, 'Omit --as, --kernel,'],
+  ['offline', 'kernel', { as: 'qemu', kernel: 'guest' }, 'Omit --as, --kernel,'],
   ['libvirt', 'firmware', { kernel: 'guest' }, 'Omit --kernel.'],
   ['uml', 'kernel', { as: 'qemu', kernel: 'guest', initrd: '/boot/i' }, 'Omit --initrd'],
 ] as const)('a guest of %s with the boot %s and %j is refused: %s', (driver, boot, request, advice) => {
