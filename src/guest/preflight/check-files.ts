@@ -20,7 +20,9 @@ export function checkFiles(
   ];
   const problems = files.flatMap(([what, path]) => {
     if (path === null || coming.includes(path)) return [];
-    const advice = 'Copy it from the machine that the guest ran on, to the same path; or name another one.';
+    const hasOwn = what !== 'UEFI firmware' && (driver === 'qemu' || driver === 'libvirt');
+    const own = hasOwn ? " To boot the kernel on the guest's own disk: --kernel guest." : '';
+    const advice = `Copy it from the machine that the guest ran on, to the same path; or name another one.${own}`;
     const problem = (message: ReturnType<typeof placed>, more = advice) =>
       new Failure('hypervisor-missing', message, { advice: more });
     if (!existsSync(path)) return [problem(placed`The guest's ${what}, ${path}, is not ${here}.`)];

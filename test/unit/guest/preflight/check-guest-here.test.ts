@@ -262,6 +262,17 @@ test('a hypervisor that does not answer is told of: it may have a guest that is 
   ]);
 });
 
+test.each([
+  ['qemu', {}, true],
+  ['libvirt', {}, true],
+  ['xen', {}, false],
+  ['qemu', { boot: 'firmware', kernel: null, firmware: { kind: 'uefi', code: '/nowhere/code' } }, false],
+] as const)('what a guest of %s misses (%j) may be on its own disk: %s', (driver, rest, isOnDisk) => {
+  const guest: GuestDefinition = { ...coming, driver, kernel: '/nowhere/kernel', ...rest };
+  const [problem] = checkFiles(guest);
+  expect(problem?.advice?.includes('--kernel guest')).toBe(isOnDisk);
+});
+
 test('a kernel has to be a file that QEMU may read; libvirt gives its QEMU the right to', () => {
   const guest = (driver: 'qemu' | 'libvirt', kernel: string): GuestDefinition => ({
     ...coming,
