@@ -36,6 +36,10 @@ export const convertCommand: Command<ConvertDependencies> = {
           describe: 'NAME=PATH: another place of a disk (ubd0, vda, its file name, or root). May be repeated',
         },
         ...conversionOptions,
+        kernel: {
+          ...conversionOptions.kernel,
+          describe: "File of the kernel that the guest boots there, instead of that machine's own",
+        },
       })
       .example('$0 convert web --as xen', 'the guest web as a file for xl')
       .example('$0 convert /etc/xen/web.cfg --as libvirt > web.xml', 'an old file as the XML of a domain')

@@ -12,8 +12,11 @@ export interface ConversionChoices {
   /** Absolute paths on the new machine. */
   kernel?: string;
   initrd?: string;
-  /** The kernel is taken out of the guest's own disk; `not-seen`: nobody has looked at that yet. */
-  guestKernel?: GuestKernel | 'not-seen';
+  /**
+   * The kernel is taken out of the guest's own disk; `not-seen`: nobody has looked at that yet; `not-taken`: nobody will, as only the definition is
+   * converted.
+   */
+  guestKernel?: GuestKernel | 'not-seen' | 'not-taken';
   boot?: NonNullable<GuestDefinition['boot']>;
   /**
    * The root file system, as the guest's kernel is told: `/dev/vda1` by the old names, `UUID=…`. It is used where a guest that had a

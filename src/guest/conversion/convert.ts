@@ -141,7 +141,7 @@ function convertPlaced(
 }
 
 function menuArguments({ choices: { guestKernel } }: ConversionTarget): readonly string[] {
-  return guestKernel === undefined || guestKernel === 'not-seen' ? [] : guestKernel.arguments;
+  return typeof guestKernel === 'object' ? guestKernel.arguments : [];
 }
 
 interface CommandLineConversion {

@@ -19,7 +19,13 @@ function keyOf(argument: string): string {
 }
 
 /** Says which kernel the guest will boot, and what a person has to know of it. */
-export function tellOfGuestKernel(kernel: GuestKernel | 'not-seen', ledger: Ledger): void {
+export function tellOfGuestKernel(kernel: GuestKernel | 'not-seen' | 'not-taken', ledger: Ledger): void {
+  if (kernel === 'not-taken') {
+    ledger.changes.push(
+      "The kernel is the guest's own. It stays in its disk here, so no kernel is named: vmferry migrate and vmferry restore --start take it out of the disk. To name a file instead: --kernel FILE.",
+    );
+    return;
+  }
   if (kernel === 'not-seen') {
     ledger.changes.push("The kernel is the guest's own. Which one that is, is told when its disk is there.");
     return;

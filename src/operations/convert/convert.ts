@@ -70,10 +70,10 @@ export async function convertGuest(
     driver: to,
     choices: {
       ...choicesOf(request),
-      // A move would take it out of the disk, which may not be here.
+      // The disk may not be here.
       ...(wantsGuestKernel(before, { ...request, as: to }) === null
         ? {}
-        : { guestKernel: 'not-seen' as const }),
+        : { guestKernel: 'not-taken' as const }),
     },
   });
   const language = languages.find(({ kind }) => kind === to);

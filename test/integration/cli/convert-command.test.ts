@@ -43,7 +43,11 @@ describe('convert', () => {
     const pygrub = join(import.meta.dirname, '../../../fixtures/definitions/xen/accepted/pygrub.cfg');
     const { exitStatus, stderr } = await vmferry(['convert', pygrub, '--as', 'qemu']);
     expect(exitStatus).toBe(0);
-    expect(stderr).toContain("change: The kernel is the guest's own.");
+    expect(stderr).toContain("change: The kernel is the guest's own. It stays in its disk here");
+    expect(stderr).not.toContain('told when');
+    const { stdout: help } = await vmferry(['convert', '--help']);
+    expect(help).toContain('--kernel');
+    expect(help).not.toContain('`guest`');
     expect(stderr).not.toContain("new machine's own kernel");
   });
 
