@@ -90,7 +90,7 @@ class ScriptScan {
     if (word === null) return null;
     const isBrace = !isQuoted && (word.text === '{' || (word.text === '}' && this.#words.length === 0));
     if (isBrace && word.unknown.length === 0) return word.text;
-    this.#words.push(word);
+    this.#words.push(word.text === '' && !isQuoted ? { ...word, mayVanish: true } : word);
     return null;
   }
 

@@ -34,7 +34,8 @@ export function disjunction(one: Truth, other: Truth): Truth {
  */
 export function evaluateTest(words: readonly Word[], mayBeSet: (variable: string) => boolean): Truth {
   const isUsual = words[0]?.text === '[' && words.at(-1)?.text === ']';
-  if (!isUsual || words.length > MOST_WORDS) return null;
+  // GRUB takes `[ $a = b ]` without a value of `a` for `[ = b ]`, which holds.
+  if (!isUsual || words.length > MOST_WORDS || words.some(({ mayVanish }) => mayVanish)) return null;
   let rest = words.slice(1, -1);
   let any: Truth = false;
   let all: Truth = true;

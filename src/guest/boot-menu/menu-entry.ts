@@ -24,6 +24,8 @@ export interface Word {
   text: string;
   /** The variables in it whose values are not known, in their order. */
   unknown: readonly UnknownVariable[];
+  /** It is nothing but such variables, without quotation marks: if they have no values, GRUB does not see a word. */
+  mayVanish?: true;
 }
 
 export interface UnknownVariable {

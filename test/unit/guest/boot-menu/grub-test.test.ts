@@ -25,6 +25,8 @@ test.each([
   ['[ "$y" -a "$x" ]', false],
   ['[ "$x" -a "$x" = X -o "$y" ]', true],
   ['[ "$y" -a "$y" -o "$x" ]', true],
+  ['[ ! "$y" -a "$x" ]', true],
+  ['[ x$y = x ]', true],
 ])('%s is %s', (condition, truth) => {
   expect(evaluate(condition)).toBe(truth);
 });
@@ -36,6 +38,9 @@ test.each([
   ['[ -s "$x" ]', null],
   ['[ "$x" -a -f /x ]', null],
   ['[ 1 -lt 2 ]', null],
+  ['[ $y = Y ]', null],
+  ['[ $y ]', null],
+  ['[ -n $y ]', null],
   ['[ ]', null],
   ['[ ! ]', null],
   ['[ "$x" -a ]', null],
