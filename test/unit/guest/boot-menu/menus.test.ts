@@ -130,6 +130,12 @@ test('of the files of /boot/loader/entries only that of the chosen entry is spli
   );
 });
 
+test('200,000 keywords in a line do not take long', () => {
+  const before = process.cpuUsage();
+  expect(read(`${'then '.repeat(200_000)}\n${few}`).title).toBe('x');
+  expect(process.cpuUsage(before).user / 1e6).toBeLessThan(20);
+});
+
 test(`noise is read, or refused with a line; nothing else happens (seed ${seed})`, () => {
   const random = seededRandom(seed);
   // prettier-ignore
