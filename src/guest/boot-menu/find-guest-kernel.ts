@@ -8,7 +8,12 @@ import { Resources } from '../../pipeline/resources.ts';
 import type { DiskBus, GuestDefinition } from '../definition.ts';
 import { busesOfKernel } from '../inspection/disk-buses.ts';
 import { isRoot, openExtRegions, type Region } from '../inspection/ext-regions.ts';
-import { driverPlaces, driversInArchive, MOST_INITRD_BYTES } from '../inspection/inspect-kernels.ts';
+import {
+  driverPlaces,
+  lookIntoInitrd,
+  MOST_INITRD_BYTES,
+  type InitrdContents,
+} from '../inspection/inspect-kernels.ts';
 import { versionInHeader } from '../inspection/kernel-version.ts';
 import { directoriesOf } from './boot-directories.ts';
 import { sourceInFstab } from './fstab-source.ts';
@@ -45,6 +50,7 @@ export async function findGuestKernel(
   const { region, foundBy, kernel, initrds, leftOut, ...entry } = found;
   const version = await versionOf(region, kernel, foundBy);
   const { diskIndex, offset } = region;
+  const initrd = await lookIntoInitrds(await findInitrds(found), signal);
   return {
     kernel,
     initrds,
@@ -54,7 +60,8 @@ export async function findGuestKernel(
     arguments: entry.arguments,
     leftOut,
     root: sourceInFstab(fstab ?? '', '/'),
-    buses: await busesOf(version, root, await findInitrds(found), signal),
+    buses: initrd && (await busesOf(version, root, initrd)),
+    hasShell: initrd && initrd.hasShell,
   };
 }
 
@@ -127,21 +134,27 @@ async function findInitrds({ region: { debugfs }, initrds, foundBy }: FoundFiles
   return { debugfs, files };
 }
 
+/** Null if one of them cannot be unpacked. */
+async function lookIntoInitrds(
+  { debugfs, files }: FoundInitrds,
+  signal: AbortSignal,
+): Promise<InitrdContents | null> {
+  const all: InitrdContents = { drivers: [], hasShell: false };
+  for (const { inode } of files) {
+    const contents = await lookIntoInitrd(await debugfs.dump(inode), signal);
+    if (contents === null) return null;
+    all.drivers.push(...contents.drivers);
+    all.hasShell ||= contents.hasShell;
+  }
+  return all;
+}
+
 async function busesOf(
   version: string,
   root: Region | null,
-  { debugfs, files }: FoundInitrds,
-  signal: AbortSignal,
+  { drivers }: InitrdContents,
 ): Promise<DiskBus[] | null> {
   if (root === null || (await readExtFile(root.debugfs, `/lib/modules/${version}/modules.builtin`)) === null)
     return null;
-  const initrdDrivers: GuestDrivers = [];
-  for (const { inode } of files) {
-    const drivers = await driversInArchive(await debugfs.dump(inode), signal);
-    if (drivers === null) return null;
-    initrdDrivers.push(...drivers);
-  }
-  return busesOfKernel({ drivers: await driverPlaces(root.debugfs, version), initrdDrivers });
+  return busesOfKernel({ drivers: await driverPlaces(root.debugfs, version), initrdDrivers: drivers });
 }
-
-type GuestDrivers = NonNullable<Awaited<ReturnType<typeof driversInArchive>>>;

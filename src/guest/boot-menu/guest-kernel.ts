@@ -24,6 +24,8 @@ export interface GuestKernel extends BootFiles {
   root: string | null;
   /** The buses on which this kernel finds a disk, best first; null if that is not known. */
   buses: readonly DiskBus[] | null;
+  /** Whether its initial RAM disk has /bin/sh, so that something can be done at boot; null if that is not known. */
+  hasShell: boolean | null;
 }
 
 /** A file of more bytes is not taken out of a guest. */

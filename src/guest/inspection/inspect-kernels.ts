@@ -69,17 +69,32 @@ async function driversInInitrd(
   for (const name of initrdNames(version)) {
     const file = await statExtFile(debugfs, `${path}/${name}`);
     if (file?.type !== 'regular' || file.sizeBytes > MOST_INITRD_BYTES) continue;
-    return driversInArchive(await debugfs.dump(file.inode), signal);
+    return (await lookIntoInitrd(await debugfs.dump(file.inode), signal))?.drivers ?? null;
   }
   return null;
 }
 
-/** The drivers of disks in an initial RAM disk. Null if it cannot be unpacked. */
-export async function driversInArchive(initrd: Buffer, signal: AbortSignal): Promise<DiskDriver[] | null> {
-  const words = diskDrivers.flatMap(namesInArchive);
-  const found = await wordsInInitrd(initrd, words, signal);
-  return found && diskDrivers.filter((driver) => namesInArchive(driver).some((one) => found.has(one)));
+export interface InitrdContents {
+  /** Those of disks. */
+  drivers: DiskDriver[];
+  /** Whether it has /bin/sh, which the work at boot needs. */
+  hasShell: boolean;
 }
+
+/** What is in an initial RAM disk. Null if it cannot be unpacked. */
+export async function lookIntoInitrd(initrd: Buffer, signal: AbortSignal): Promise<InitrdContents | null> {
+  const words = [...diskDrivers.flatMap(namesInArchive), ...shellEntries];
+  const found = await wordsInInitrd(initrd, words, signal);
+  if (found === null) return null;
+  const has = (one: string) => found.has(one);
+  return {
+    drivers: diskDrivers.filter((driver) => namesInArchive(driver).some(has)),
+    hasShell: shellEntries.some(has),
+  };
+}
+
+/** With the zeros at the end of an entry's header: programs have the text /bin/sh in them, too. */
+const shellEntries = ['', './', '/', 'usr/', './usr/'].map((start) => `00000000${start}bin/sh\0`);
 
 /** A module's file may have dashes where its name has underscores. */
 function moduleFiles(driver: DiskDriver): string[] {

@@ -118,6 +118,7 @@ describeWithTools('the kernel that a guest boots by itself', ['mke2fs', 'debugfs
       leftOut: [],
       root: 'UUID=12-34',
       buses: ['virtio'],
+      hasShell: false,
     });
     const paths = made();
     const { kernel: path, initrds } = kernel;
@@ -348,6 +349,22 @@ describeWithTools('the kernel that a guest boots by itself', ['mke2fs', 'debugfs
       message: expect.stringContaining(why),
       advice: expect.stringContaining('--kernel FILE'),
     });
+  });
+
+  test.each([
+    ['bin/sh', true],
+    ['usr/bin/sh', true],
+    // As in each program that can start a shell.
+    ['bin/nash', false],
+  ])('has a shell in its initial RAM disk, or none: %s', async (path, hasShell) => {
+    const program = { path, content: Buffer.from('\0/bin/sh\0bin/sh\0'), isExecutable: true };
+    // Before Linux 2.6.33 nothing says which drivers are in the kernel itself.
+    const { 'lib/modules/6.1.0-9/modules.builtin': _, ...old } = system;
+    const initrd = gzipSync(newcArchive([program]));
+    const found = await find(makeImage({ ...old, ...boot, 'boot/initrd.img-6.1.0-9': initrd }));
+    expect(found).toMatchObject({ hasShell, buses: null });
+    const unknown = await find(makeImage({ ...system, ...boot, 'boot/initrd.img-6.1.0-9': 'packed' }));
+    expect(unknown).toMatchObject({ hasShell: null, buses: null });
   });
 
   test('is refused before the copy if its initial RAM disks are too large together', async () => {

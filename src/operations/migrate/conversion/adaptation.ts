@@ -53,5 +53,11 @@ export function planFixups(
     to: there.definition,
     system,
     newDiskIndexes: there.newDiskIndexes,
+    useBoot: !hasNoShell(there),
   });
+}
+
+/** The initial RAM disk of an old guest may run no scripts (nash, by mkinitrd): its disk is changed instead. */
+function hasNoShell({ guestKernel }: GuestThere): boolean {
+  return guestKernel !== null && guestKernel !== 'not-seen' && guestKernel.hasShell === false;
 }

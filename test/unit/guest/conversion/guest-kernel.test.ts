@@ -9,6 +9,7 @@ import {
   guestThere,
   noConversion,
 } from '../../../../src/operations/migrate/conversion/guest-there.ts';
+import { planFixups } from '../../../../src/operations/migrate/conversion/adaptation.ts';
 import { bootFilesThere } from '../../../../src/operations/migrate/conversion/adaptation-work.ts';
 
 const kernel: GuestKernel = {
@@ -21,6 +22,7 @@ const kernel: GuestKernel = {
   leftOut: ['$vt_handoff'],
   root: 'UUID=12',
   buses: ['virtio'],
+  hasShell: true,
 };
 const pygrub: GuestDefinition = {
   name: 'web',
@@ -170,4 +172,28 @@ test('a guest that keeps its hypervisor, and with it the bus of its disk, has a 
     buses: ['ide'],
   });
   expect(converted.definition.disks[0]).toMatchObject({ bus: 'ide' });
+});
+
+test.each([
+  [true, { edited: [], isDoneAtBoot: true }],
+  [null, { edited: [], isDoneAtBoot: true }],
+  [false, { edited: ['/etc/fstab'], isDoneAtBoot: false }],
+] as const)('the disk is edited only if the initial RAM disk has no shell: %s', (hasShell, expected) => {
+  const system: GuestSystem = {
+    root: { diskIndex: 0, offset: 0, length: 2 ** 20 },
+    init: 'other',
+    udev: 'none',
+    files: { '/etc/fstab': '/dev/xvda1 / ext3 defaults 0 1\n' },
+    cardNames: [],
+    namedMacs: [],
+    kernels: [],
+    bootMenuRoots: [],
+  };
+  const planned = there({ ...kernel, hasShell });
+  const definition = { ...planned.definition, initrd: '/state/initrd/web-1' };
+  const fixups = planFixups(pygrub, { ...planned, definition }, request, system);
+  expect({
+    edited: fixups?.edits.map(({ path }) => path),
+    isDoneAtBoot: fixups?.commandLine.includes('rdinit=/vmferry/init'),
+  }).toEqual(expected);
 });
