@@ -8,7 +8,7 @@ import type { ConversionTarget } from './choices.ts';
 import { renameConsole, renameDevices } from './command-line.ts';
 import { convertDisks, isSameMachine, placeDisks, type ConvertedDisks } from './disks.ts';
 import { convertDrives } from './drives.ts';
-import { tellOfGuestKernel, withMenuArguments } from './guest-kernel.ts';
+import { tellOfGuestKernel, tellOfOwnArguments, withMenuArguments } from './guest-kernel.ts';
 import type { Ledger } from './ledger.ts';
 import { convertConsole, convertSettingsOfGuest } from './settings.ts';
 import { isTakenByUml, readUmlArguments, readUmlCard, tapName, umlCardArgument } from './uml-arguments.ts';
@@ -61,6 +61,7 @@ function moveWithin(
     for (const path of [definition.kernel, definition.initrd])
       if (path !== null) ledger.changes.push(`${path} is no longer used to boot the guest.`);
     tellOfGuestKernel(guestKernel, ledger);
+    tellOfOwnArguments(menuArguments(target), definition.commandLine, true, ledger);
   }
   const moved =
     guestKernel === undefined
@@ -116,6 +117,8 @@ function convertPlaced(
     { ...definition, ...booted, driver, disks: seen.filter((disk) => disk !== null) },
   );
   const line = { definition, from, target, boot, names };
+  const mayBeOfMenu = isSameMachine(from, driver) && from !== 'xen' && from !== 'uml' && boot === 'kernel';
+  tellOfOwnArguments(menuArguments(target), own.commandLine, mayBeOfMenu, ledger);
   const given = withMenuArguments(menuArguments(target), own.commandLine);
   const commandLine = convertCommandLine(given, line, ledger);
   const settings = convertSettingsOfGuest(definition, from, driver, ledger);

@@ -18,6 +18,44 @@ function keyOf(argument: string): string {
   return single.exec(argument)?.[1] ?? argument;
 }
 
+/** What the new machine says, or vmferry itself: it differs from the menu, and is right. */
+const ofMachine = /^(root=|console=|rdinit=|vmferry\.|systemd\.mask=)/;
+
+/**
+ * Says where the definition's arguments hide those of the menu: they may be those of an earlier menu, which a move has put into the
+ * definition.
+ * @param mayBeOfMenu whether an earlier move may have done that
+ */
+export function tellOfOwnArguments(
+  menu: readonly string[],
+  own: readonly string[],
+  mayBeOfMenu: boolean,
+  ledger: Ledger,
+): void {
+  if (menu.length === 0) return;
+  const different = own.filter((argument) => !menu.includes(argument) && !ofMachine.test(argument));
+  const kept: string[] = [];
+  for (const argument of different) {
+    const other = menu.find((one) => settingOf(one) === settingOf(argument));
+    if (other === undefined) kept.push(argument);
+    else
+      ledger.losses.push(
+        `The boot menu says ${other}, and the definition ${argument}, which counts. If the menu is right, take ${argument} out of the definition first.`,
+      );
+  }
+  if (mayBeOfMenu && kept.length > 0)
+    ledger.changes.push(
+      `The definition's arguments that the boot menu does not have are kept: ${kept.join(' ')}. If an earlier move took them from the menu, take them out of the definition first.`,
+    );
+}
+
+/** The same for two arguments that contradict each other. */
+function settingOf(argument: string): string {
+  const key = keyOf(argument);
+  const end = key.indexOf('=');
+  return end === -1 ? key : key.slice(0, end);
+}
+
 /** Says which kernel the guest will boot, and what a person has to know of it. */
 export function tellOfGuestKernel(kernel: GuestKernel | 'not-seen' | 'not-taken', ledger: Ledger): void {
   if (kernel === 'not-taken') {

@@ -59,6 +59,26 @@ test('the arguments of the menu come first, and what the definition says as well
   expect(withMenuArguments(['root=a', 'ro'], [])).toEqual(['root=a', 'ro']);
 });
 
+test('arguments of an earlier menu, which are in the definition now, are told of where they hide those of the menu', () => {
+  const menu = ['root=UUID=12', 'ro', 'panic=5', 'nosmt', 'console=tty0'];
+  const earlier = ['root=/dev/vda1', 'rw', 'panic=1', 'nosmt', 'mitigations=off', 'quiet', 'console=ttyS0'];
+  const before = { ...onQemu, commandLine: earlier };
+  for (const as of ['qemu', 'libvirt'] as const) {
+    const again = guestThere(before, before, { ...request, as }, null, { ...kernel, arguments: menu });
+    expect(again.losses.filter((one) => one.startsWith('The boot menu says'))).toEqual([
+      'The boot menu says ro, and the definition rw, which counts. If the menu is right, take rw out of the definition first.',
+      'The boot menu says panic=5, and the definition panic=1, which counts. If the menu is right, take panic=1 out of the definition first.',
+    ]);
+    expect(again.changes).toContain(
+      "The definition's arguments that the boot menu does not have are kept: mitigations=off quiet. If an earlier move took them from the menu, take them out of the definition first.",
+    );
+  }
+  // What xl added for pygrub was never of the menu.
+  expect(there(kernel).changes.join('\n')).not.toContain('earlier move');
+  const same = guestThere(before, before, request, null, { ...kernel, arguments: earlier });
+  expect([...same.changes, ...same.losses].join('\n')).not.toMatch(/which counts|are kept/);
+});
+
 test('a guest that pygrub booted gets the arguments of its menu, with the new names, and no file of the new machine', () => {
   const { definition, changes, losses, newDiskIndexes } = there(kernel);
   expect(definition).toMatchObject({
