@@ -70,7 +70,8 @@ describeUnless(missing, 'a running Debian guest of Xen', () => {
     const report = bootReportOf(console());
     expect(report).toMatchObject({ cards: `${card} lo`, root: 'rw' });
     expect(report.address).toContain('10.0.2.15');
-    expect(await home.vmferry(['halt', name, '--halt-timeout', '300'])).toMatchObject({ exitStatus: 0 });
+    const { exitStatus, stderr } = await home.vmferry(['halt', name, '--halt-timeout', '300']);
+    expect({ exitStatus, stderr, console: console().slice(-2000) }).toMatchObject({ exitStatus: 0 });
     runTool('e2fsck', ['-fn', image]);
     return report;
   }
