@@ -33,18 +33,22 @@ export function run(
       stdio: ['ignore', 'pipe', 'pipe'],
       env: options.env ?? process.env,
       ...(options.signal === undefined ? {} : { signal: options.signal }),
-      ...(options.timeoutMs === undefined
-        ? {}
-        : { timeout: options.timeoutMs, killSignal: 'SIGKILL' as const }),
     });
+    // Not the option of spawn: its timer runs on after a program that could not be started, and keeps this process alive.
+    const timer =
+      options.timeoutMs === undefined
+        ? undefined
+        : setTimeout(() => child.kill('SIGKILL'), options.timeoutMs);
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
     child.on('error', (error) => {
+      if (child.pid === undefined) clearTimeout(timer);
       if (options.signal?.aborted === true) endGroup(child);
       reject(orShortage(error) as Error);
     });
+    child.on('exit', () => clearTimeout(timer));
     child.on('close', (exitStatus) => {
       resolve({ exitStatus, stdout, stderr });
     });
