@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import type { Context } from '../../../events.ts';
 import { Failure } from '../../../failure.ts';
 import { poll } from '../../../pipeline/polling.ts';
@@ -10,6 +11,7 @@ import type { Virsh } from './virsh.ts';
 const intervalMs = 200;
 /** A guest without an ACPI daemon shows no reaction to its power button. */
 const reactionMs = 6_000;
+const pressAgainMs = 20_000;
 /** A guest that has nothing to do uses less than this share of a processor. */
 const idleShare = 0.3;
 /** QEMU ends within this time when it is killed, or hangs in the host's kernel. */
@@ -98,7 +100,7 @@ async function pressPowerButton(halting: Halting): Promise<Outcome> {
   if (before === null || after === null) return ignored;
   const isIdle = after.cpuSeconds - before.cpuSeconds < (firstMs / 1000) * idleShare;
   if (isIdle && after.writes === before.writes) return ignored;
-  return (await waitUntilGone(halting, options.timeoutMs - firstMs))
+  return (await waitAndPressAgain(halting, options.timeoutMs - firstMs))
     ? null
     : `it did not shut down within ${seconds(options)} s after its power button was pressed`;
 }
@@ -111,9 +113,21 @@ async function pressCtrlAltDel(halting: Halting): Promise<Outcome> {
   const ends = await onReboot('destroy');
   const keys = await virsh.ask(['send-key', `--domain=${run}`, 'KEY_LEFTCTRL', 'KEY_LEFTALT', 'KEY_DELETE']);
   if (!keys.ok) return `Ctrl-Alt-Del could not be sent (${keys.problem})`;
-  if (await waitUntilGone(halting, options.timeoutMs)) return null;
+  if (await waitAndPressAgain(halting, options.timeoutMs)) return null;
   if (ends.ok) await onReboot('restart');
   return `it did not shut down within ${seconds(options)} s after Ctrl-Alt-Del`;
+}
+
+/** Presses the power button now and then: a guest that was still booting did not listen to it. */
+async function waitAndPressAgain(halting: Halting, timeoutMs: number): Promise<boolean> {
+  const { virsh, run } = halting;
+  const deadlineMs = performance.now() + timeoutMs;
+  for (;;) {
+    const leftMs = Math.max(0, deadlineMs - performance.now());
+    if (await waitUntilGone(halting, Math.min(leftMs, pressAgainMs))) return true;
+    if (performance.now() >= deadlineMs) return false;
+    await virsh.ask(['shutdown', `--domain=${run}`, '--mode=acpi']);
+  }
 }
 
 async function waitUntilGone({ guest, virsh, patient }: Halting, timeoutMs: number): Promise<boolean> {
