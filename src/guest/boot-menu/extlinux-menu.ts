@@ -1,6 +1,7 @@
 import {
   cannotFollow,
   MOST_ENTRIES,
+  plain,
   type Menu,
   type MenuEntry,
   type MenuText,
@@ -94,8 +95,4 @@ function filesIn(list: string): Word[] {
     .split(',')
     .filter((file) => file !== '')
     .map(plain);
-}
-
-function plain(text: string): Word {
-  return { text, unknown: [] };
 }

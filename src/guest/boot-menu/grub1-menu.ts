@@ -1,6 +1,7 @@
 import {
   cannotFollow,
   MOST_ENTRIES,
+  plain,
   type Menu,
   type MenuEntry,
   type MenuText,
@@ -40,8 +41,4 @@ export function readGrub1Menu(menu: MenuText): Menu {
     else if (command === 'module' || command === 'modulenounzip') entry.other ??= { command, line };
   }
   return { entries, defaultEntry };
-}
-
-function plain(text: string): Word {
-  return { text, unknown: [] };
 }

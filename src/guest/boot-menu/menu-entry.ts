@@ -28,6 +28,11 @@ export interface Word {
   mayVanish?: true;
 }
 
+/** A word of a menu that has no variables. */
+export function plain(text: string): Word {
+  return { text, unknown: [] };
+}
+
 export interface UnknownVariable {
   name: string;
   /** Where the text of the word lacks its value, in characters. */
@@ -109,11 +114,11 @@ export function readEntry(entry: MenuEntry, menu: Pick<MenuText, 'path'>, baseDi
     if (unknown !== undefined) throw refuse(`has the variable ${shown(unknown.name)} in a path`);
     // Syslinux: ‘../vmlinuz’ is beside the directory of the menu.
     const absolute = path.startsWith('/') ? path : posix.join('/', baseDirectory, path);
-    const plain = absolute.replaceAll(/\/{2,}/g, '/');
-    const climbs = plain.split('/').some((part) => part === '..' || part === '.');
-    if (plain.length > 1024 || climbs || controlCharacter.test(plain))
+    const joined = absolute.replaceAll(/\/{2,}/g, '/');
+    const climbs = joined.split('/').some((part) => part === '..' || part === '.');
+    if (joined.length > 1024 || climbs || controlCharacter.test(joined))
       throw refuse(`names ${shown(path)}, which is no plain path`);
-    return plain;
+    return joined;
   };
   // Fedora's `$tuned_initrd` is all of its word.
   const named = initrds.filter(({ text }) => text !== '');

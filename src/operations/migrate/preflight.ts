@@ -14,7 +14,7 @@ import { refuseWhileMoved } from '../../guest/mover.ts';
 import { lookInside, planFixups } from './conversion/adaptation.ts';
 import { conversionAccount } from './conversion/account.ts';
 import { findWantedKernel, keepGuestKernel } from './conversion/guest-kernel-choice.ts';
-import { guestThere, tellOfConversion, type GuestThere } from './conversion/guest-there.ts';
+import { guestThere, seenKernel, tellOfConversion, type GuestThere } from './conversion/guest-there.ts';
 import { kernelNeeds } from './conversion/kernel-needs.ts';
 import { Line } from './line/line.ts';
 import { ownerClaim } from './line/owner-claim.ts';
@@ -201,9 +201,9 @@ interface RemoteCheck extends PlannedGuest {
   disks: readonly (SourceDisk | null)[];
 }
 
-function kernelToCome({ guestKernel }: GuestThere): { guestKernel?: { hasInitrd: boolean } } {
-  if (guestKernel === null || guestKernel === 'not-seen') return {};
-  return { guestKernel: { hasInitrd: guestKernel.initrds.length > 0 } };
+function kernelToCome(there: GuestThere): { guestKernel?: { hasInitrd: boolean } } {
+  const seen = seenKernel(there);
+  return seen === null ? {} : { guestKernel: { hasInitrd: seen.initrds.length > 0 } };
 }
 
 /** Returns what the new hardware says of the devices and of the guest. */

@@ -71,11 +71,10 @@ export async function checkTarget(
   const driver = sources.drivers.find(({ kind }) => kind === guest?.driver);
   // What is to be told of it was told by the check.
   const quiet = { ...context, report: () => undefined };
-  const completed = guest === null || driver === undefined ? null : await driver.complete(guest, quiet);
   return {
     problems,
     freeBytes,
-    completed,
+    completed: guest === null || driver === undefined ? null : await driver.complete(guest, quiet),
     hypervisors: guest !== null && isMissing ? await workingHypervisors(guest, sources.drivers, context) : [],
     devices: devices.map(({ place: { path, sizeBytes }, holds }) => ({ path, sizeBytes, holds: [...holds] })),
   };

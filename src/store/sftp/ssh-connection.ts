@@ -135,20 +135,19 @@ class OpenConnection implements SshConnection {
   }
 
   exec(command: string, signal: AbortSignal): Promise<RemoteProcess> {
-    return untilAborted(signal, () =>
-      Promise.race([
-        startRemoteProcess(this.#parts.client, command, { signal, lost: this.#lost }),
-        this.#lost.then((failure) => {
-          throw failure;
-        }),
-      ]),
+    return this.#untilLost(signal, () =>
+      startRemoteProcess(this.#parts.client, command, { signal, lost: this.#lost }),
     );
   }
 
   connectFrom(to: { host: string; port: number }, signal: AbortSignal): Promise<Duplex> {
+    return this.#untilLost(signal, () => connectFrom(this.#parts.client, to, signal));
+  }
+
+  #untilLost<Result>(signal: AbortSignal, work: () => Promise<Result>): Promise<Result> {
     return untilAborted(signal, () =>
       Promise.race([
-        connectFrom(this.#parts.client, to, signal),
+        work(),
         this.#lost.then((failure) => {
           throw failure;
         }),

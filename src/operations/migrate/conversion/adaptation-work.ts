@@ -3,7 +3,7 @@ import type { Adaptation } from '../../../guest/adaptation/plan.ts';
 import type { GuestDefinition } from '../../../guest/definition.ts';
 import type { GuestSystem } from '../../../guest/inspection/guest-system.ts';
 import type { MoverMessage } from '../../../wire/messages.ts';
-import type { GuestThere } from './guest-there.ts';
+import { seenKernel, type GuestThere } from './guest-there.ts';
 
 /** What the new hardware is told to change in a copy, or at its boot (doc/wire.md). */
 export interface AdaptationWork extends Pick<
@@ -44,13 +44,11 @@ export function adaptationWork(
 }
 
 /** What boots the guest there, as it lies in the image there. Null if the definition names it. Throws Failure `usage`. */
-export function bootFilesThere({
-  definition,
-  newDiskIndexes,
-  guestKernel,
-}: GuestThere): NonNullable<AdaptationWork['bootFiles']> | null {
-  if (guestKernel === null || guestKernel === 'not-seen') return null;
-  const { place, kernel, initrds } = guestKernel;
+export function bootFilesThere(there: GuestThere): NonNullable<AdaptationWork['bootFiles']> | null {
+  const seen = seenKernel(there);
+  if (seen === null) return null;
+  const { definition, newDiskIndexes } = there;
+  const { place, kernel, initrds } = seen;
   const disk = definition.disks[newDiskIndexes[place.diskIndex] ?? -1];
   if (disk === undefined)
     throw new Failure('usage', `The disk with the kernel of ${definition.name} stays behind.`, {

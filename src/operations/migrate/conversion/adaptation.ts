@@ -4,7 +4,7 @@ import { planAdaptation, type Adaptation } from '../../../guest/adaptation/plan.
 import type { GuestDefinition } from '../../../guest/definition.ts';
 import type { GuestSystem } from '../../../guest/inspection/guest-system.ts';
 import { inspectGuestSystem } from '../../../guest/inspection/inspect-guest-system.ts';
-import { isConversion, type ConversionRequest, type GuestThere } from './guest-there.ts';
+import { isConversion, seenKernel, type ConversionRequest, type GuestThere } from './guest-there.ts';
 
 export interface LookOptions {
   /** The guest runs now. */
@@ -58,6 +58,6 @@ export function planFixups(
 }
 
 /** The initial RAM disk of an old guest may run no scripts (nash, by mkinitrd): its disk is changed instead. */
-function hasNoShell({ guestKernel }: GuestThere): boolean {
-  return guestKernel !== null && guestKernel !== 'not-seen' && guestKernel.hasShell === false;
+function hasNoShell(there: GuestThere): boolean {
+  return seenKernel(there)?.hasShell === false;
 }

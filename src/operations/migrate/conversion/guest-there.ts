@@ -46,6 +46,11 @@ export interface GuestThere {
   guestKernel: GuestKernel | 'not-seen' | null;
 }
 
+/** The guest's own kernel, if it is to boot that one and somebody has looked at it. */
+export function seenKernel({ guestKernel }: Pick<GuestThere, 'guestKernel'>): GuestKernel | null {
+  return guestKernel === 'not-seen' ? null : guestKernel;
+}
+
 /** Whether the guest gets another hypervisor, kernel, initial RAM disk or network. */
 export function isConversion(
   { as, kernel, initrd, networks }: ConversionRequest,
@@ -113,9 +118,9 @@ function requireDriverOfKeptDisk(
   system: GuestSystem | null,
   guestKernel: GuestThere['guestKernel'],
 ): void {
-  if (guestKernel === null || guestKernel === 'not-seen') return;
-  if (kindOf(definition, request) !== definition.driver) return;
-  const { place, buses, version } = guestKernel;
+  const seen = seenKernel({ guestKernel });
+  if (seen === null || kindOf(definition, request) !== definition.driver) return;
+  const { place, buses, version } = seen;
   const { device, bus } = definition.disks[system?.root.diskIndex ?? place.diskIndex] ?? {};
   if (buses === null || device === undefined || bus === undefined || buses.includes(bus)) return;
   throw new Failure(
@@ -147,7 +152,7 @@ function choicesOf(
   const hasLoader = boot === 'boot-loader' ? there === 'xen' : boot === 'firmware' && there !== 'uml';
   // A kernel from the new machine brings its own drivers.
   const bootsItself = hasLoader && kernel === null;
-  const seen = guestKernel === 'not-seen' ? null : guestKernel;
+  const seen = seenKernel({ guestKernel });
   const known = bootsItself && system !== null ? bootableBuses(system) : null;
   const buses = guestKernel === null ? known : (seen?.buses ?? null);
   // A kernel without virtio for disks has none for network cards.

@@ -6,7 +6,13 @@ import { withImage } from '../../../guest/disks/with-image.ts';
 import type { GuestSystem } from '../../../guest/inspection/guest-system.ts';
 import type { TargetFormat } from '../../../image/target/target-format.ts';
 import { findWantedKernel } from './guest-kernel-choice.ts';
-import { GUEST_KERNEL, guestThere, type ConversionRequest, type GuestThere } from './guest-there.ts';
+import {
+  GUEST_KERNEL,
+  guestThere,
+  seenKernel,
+  type ConversionRequest,
+  type GuestThere,
+} from './guest-there.ts';
 
 export interface HaltedMove {
   request: { conversion: ConversionRequest };
@@ -27,8 +33,8 @@ export async function withKernelNow(
   system: GuestSystem | null,
   context: Context,
 ): Promise<GuestThere> {
-  const { guestKernel: before } = there;
-  if (before === null || before === 'not-seen') return there;
+  const before = seenKernel(there);
+  if (before === null) return there;
   // There is no way back to the new machine's kernel: the preflight has not looked at that one.
   const request = { ...conversion, kernel: GUEST_KERNEL };
   const kernel = await findWantedKernel(definition, request, { isInUse: false }, context);

@@ -128,6 +128,7 @@ function greetingFrom(stream: Duplex, greetingMs: number, signal: AbortSignal): 
       resolve(answer);
     };
     const greeted = () => done({ answered: true, way: 'open', greeting: greetingOf(received) });
+    // Many services say nothing by themselves: that the port is open is then the answer.
     const timer = setTimeout(greeted, greetingMs);
     signal.addEventListener('abort', stop, { once: true });
     stream

@@ -50,7 +50,7 @@ export async function noteAnswers(
     return nothing;
   }
   const addresses = request.address === null ? await findGuestAddresses(definition) : [request.address];
-  if (request.chosen === null) return noteAutomatic(name, addresses, context);
+  if (request.chosen === null) return { ...nothing, ...(await noteAutomatic(name, addresses, context)) };
   const address = request.chosen.some(needsAddress) ? theAddress(name, addresses) : (addresses[0] ?? null);
   const probes = request.chosen.map((probe) => ({ probe, isChosen: true }));
   const answers = await askAll(probes, { name, address }, context.signal);
@@ -87,11 +87,11 @@ async function noteAutomatic(
   name: string,
   addresses: readonly string[],
   context: Context,
-): Promise<NotedAnswers> {
+): Promise<Pick<NotedAnswers, 'address' | 'answers'>> {
   if (addresses.length === 0) {
     const message = `No address of ${name} is known here, so none of its ports is probed. To have that done, give its address: --address 192.0.2.7`;
     tell(context, message);
-    return { guest: name, notedAtMs: performance.now(), address: null, answers: [] };
+    return { address: null, answers: [] };
   }
   const probes = addresses.flatMap((host) =>
     wellKnownPorts.map((port) => ({ probe: { kind: 'tcp', host, port } as const, isChosen: false })),
@@ -104,7 +104,7 @@ async function noteAutomatic(
       ? 'no well-known TCP port answers.'
       : `these answer: ${open}. After the boot they must answer in the same way. If its address changes: --probe none`;
   tell(context, `${name} is at ${addresses.join(', ')}; ${found}`);
-  return { guest: name, notedAtMs: performance.now(), address: addresses[0] ?? null, answers };
+  return { address: addresses[0] ?? null, answers };
 }
 
 function askAll(
